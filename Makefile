@@ -1,0 +1,58 @@
+# Everything sets itself up: Python 3.11+ is all that a machine needs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+RUN    := $(VENV)/.run.stamp
+DEV    := $(VENV)/.dev.stamp
+UV     := 0.13.8
+
+.PHONY: help run test check format faults bench lock clean
+
+help:            ## List what can be made
+	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
+
+run: $(RUN)      ## Start the server, with its own database, on http://127.0.0.1:8080
+	@$(BIN)/playhall serve
+
+test: $(DEV)     ## Run the whole suite on a real database
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(DEV)    ## The fast loop: format, lint, types, import contracts, tidy and unit tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest tests/tidy tests/unit tests/contract
+
+format: $(DEV)   ## Put the code into its form
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(DEV)    ## Measure a server of its own, pinned to one core: see docs/benchmarks.md
+	@$(BIN)/python -m loadtest.bench
+
+lock: $(DEV)     ## Renew the lock files from pyproject.toml
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --upgrade -o requirements.lock pyproject.toml
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+
+clean:           ## Take away what was made here, the database as well
+	rm -rf $(VENV) .playhall .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(VENV)/bin/uv:
+	@echo "Making the environment (once) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Playhall needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
+
+$(RUN): requirements.lock pyproject.toml | $(VENV)/bin/uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+$(DEV): requirements-dev.lock pyproject.toml | $(VENV)/bin/uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@ $(RUN)
