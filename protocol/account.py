@@ -1,0 +1,84 @@
+"""HTTP bodies of `/v1/auth`, `/v1/me` and `/.well-known/jwks.json`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from protocol.envelope import WireModel
+from protocol.ids import WirePlayerId
+from protocol.limits import NAME_CHARS_MAX, TOKEN_CHARS_MAX
+
+# No control characters, line breaks or invisible marks (they hide or reorder what is read);
+# the zero-width joiner stays, since emoji are built with it.
+VISIBLE_PATTERN = r"^(?:[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|\u200D)+$"
+
+DisplayName = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX, pattern=VISIBLE_PATTERN
+    ),
+]
+
+
+class GuestRequest(WireModel):
+    """Ask for an account without a password; it can be linked to one later."""
+
+    display_name: DisplayName | None = None
+
+
+class RefreshRequest(WireModel):
+    """Trade a refresh token for new tokens; it works once."""
+
+    refresh_token: Annotated[str, Field(min_length=1, max_length=TOKEN_CHARS_MAX)]
+
+
+class Tokens(WireModel):
+    """What a client keeps: an access token for the socket and HTTP, a refresh token for more."""
+
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - the scheme's name (RFC 6750), not a secret
+    expires_in: int = Field(description="Seconds that the access token is good for.")
+    refresh_token: str
+    user_id: str
+    player_id: WirePlayerId
+    display_name: str
+
+
+class Me(WireModel):
+    """Your own account."""
+
+    user_id: str
+    player_id: WirePlayerId
+    username: str
+    display_name: str
+    is_anonymous: bool
+    created_at: str
+
+
+class MeChange(WireModel):
+    """What you change about yourself."""
+
+    display_name: DisplayName
+
+
+class LoggedOut(WireModel):
+    """The session is over: its refresh tokens are revoked and its sockets closed."""
+
+    session_id: str
+
+
+class Jwk(WireModel):
+    """A public key that verifies access tokens (RFC 7517, RFC 8037)."""
+
+    kid: str
+    kty: Literal["OKP"] = "OKP"
+    crv: Literal["Ed25519"] = "Ed25519"
+    alg: Literal["EdDSA"] = "EdDSA"
+    use: Literal["sig"] = "sig"
+    x: str
+
+
+class Jwks(WireModel):
+    """Every key that is in use; the newest signs."""
+
+    keys: list[Jwk]

@@ -1,0 +1,118 @@
+"""Bytes to commands, and replies to bytes.
+
+In: orjson parses strictly (RFC 8259: no NaN, no lone surrogates), pydantic validates.
+Out: orjson writes.
+"""
+
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from protocol.catalog import COMMANDS
+from protocol.envelope import Command
+from protocol.errors import BadFrame, InvalidField, MoveRefused, PlayhallError, UnknownCommand
+from protocol.limits import INT_MAX, JSON_DEPTH_MAX
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class CommandRefused(Exception):
+    """A frame that is no valid command: the reason, and the `id` to answer to, if it has one."""
+
+    def __init__(self, command_id: int | None, reason: PlayhallError) -> None:
+        super().__init__(reason.message)
+        self.command_id = command_id
+        self.reason = reason
+
+
+def decode(frame: bytes) -> Command:
+    """Parse and validate one command; raise `CommandRefused`."""
+    try:
+        data = _parse_object(frame)
+    except BadFrame as error:
+        raise CommandRefused(None, error) from None
+    command_id = data.get("id")
+    if type(command_id) is not int or not 0 <= command_id <= INT_MAX:
+        problem = InvalidField(f"id: send an integer from 0 to {INT_MAX}.", field="id")
+        raise CommandRefused(None, problem)
+    name = data.get("type")
+    model = COMMANDS.get(name) if isinstance(name, str) else None
+    if model is None:
+        raise CommandRefused(command_id, UnknownCommand())
+    try:
+        return model.__pydantic_validator__.validate_python(data)  # type: ignore[no-any-return]  # the model
+    except ValidationError as error:
+        raise CommandRefused(command_id, describe(error)) from None
+
+
+def _parse_object(frame: bytes) -> dict[str, Any]:
+    try:
+        data = orjson.loads(frame)
+    except orjson.JSONDecodeError as error:
+        raise BadFrame(f"The frame is not valid JSON: {error}.") from None
+    if not isinstance(data, dict):
+        raise BadFrame
+    # Counting brackets is cheap; walking the value is not, so it is done only when it matters.
+    if frame.count(b"[") + frame.count(b"{") > JSON_DEPTH_MAX and _depth(data) > JSON_DEPTH_MAX:
+        raise BadFrame(f"The JSON is nested more than {JSON_DEPTH_MAX} levels deep.")
+    return data
+
+
+def _depth(value: object) -> int:
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        level = [child for parent in level for child in _children(parent)]
+    return depth - 1
+
+
+def _children(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def validate(model: type[Model], data: object) -> Model:
+    """Validate an HTTP body or query; raise `InvalidField` with the field and the remedy."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise describe(error) from None
+
+
+def describe(error: ValidationError) -> InvalidField:
+    """Turn pydantic's first complaint into one sentence that names the field."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"]) or "body"
+    if first["type"] == "extra_forbidden":
+        return InvalidField(f"{field}: there is no such field here; leave it out.", field=field)
+    if first["type"] == "missing":
+        return InvalidField(f"{field}: this field is required.", field=field)
+    return InvalidField(f"{field}: {first['msg']}.", field=field)
+
+
+def encode(message: BaseModel) -> bytes:
+    """Write a message as JSON."""
+    return orjson.dumps(message.model_dump())
+
+
+def refusal(command_id: int | None, error: PlayhallError) -> bytes:
+    """Write the error reply to a command."""
+    reply: dict[str, object] = {
+        "re": command_id,
+        "type": "error",
+        "code": error.wire_code,
+        "message": error.message,
+        "retry": error.retry,
+    }
+    if error.field is not None:
+        reply["field"] = error.field
+    if isinstance(error, MoveRefused):
+        reply["event_index"] = error.event_index
+    return orjson.dumps(reply)
+
+
+def ok(command_id: int, **fields: object) -> bytes:
+    """Write the `ok` reply to a command."""
+    return orjson.dumps({"re": command_id, "type": "ok", **fields})

@@ -1,0 +1,57 @@
+"""The shapes around every message: commands, replies and updates."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from protocol.limits import INT_MAX
+
+CommandId = Annotated[int, Field(ge=0, le=INT_MAX, description="Yours; echoed as `re`.")]
+
+
+class WireModel(BaseModel):
+    """Validated strictly: no coercion, no unknown field, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Ok(WireModel):
+    """The command was carried out, and what it caused is committed."""
+
+    re: CommandId
+    type: Literal["ok"] = "ok"
+
+
+class Refusal(WireModel):
+    """The command was refused; nothing was changed."""
+
+    re: CommandId | None
+    type: Literal["error"] = "error"
+    code: str
+    message: str
+    retry: bool
+    field: str | None = None
+    event_index: int | None = Field(
+        default=None, description="A refused move that is in the log, and has used its `cmd_no`."
+    )
+
+
+class Command(WireModel):
+    """A client's request; gets exactly one reply: its `reply` model or a `Refusal`."""
+
+    reply: ClassVar[type[WireModel]] = Ok
+
+    id: CommandId
+    type: str
+
+
+class Update(WireModel):
+    """What the server says without being asked and outside any log."""
+
+    type: str
+
+
+def type_of(model: type[Command] | type[Update]) -> str:
+    """The constant in a model's `type` field, for example `lobby.create`."""
+    (value,) = model.model_fields["type"].annotation.__args__  # type: ignore[union-attr]  # Literal
+    return str(value)

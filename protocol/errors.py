@@ -1,0 +1,309 @@
+"""Every error code: its meaning, its HTTP status, and whether a retry can help.
+
+    PlayhallError
+    ├── one flat child a code; its docstring is the default message
+    └── MoveRefused        the code is the ruleset's own (`must_follow_suit`, …)
+
+`CloseReason` lists the websocket close codes: 4000-4099 mean "try again",
+4100-4199 mean "don't".
+"""
+
+from enum import Enum
+from typing import ClassVar
+
+
+class PlayhallError(Exception):
+    """The server could not do this."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    retry: ClassVar[bool] = False
+
+    def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
+        self.message = message or (type(self).__doc__ or "").partition("\n")[0]
+        self.field = field
+        super().__init__(self.message)
+
+    @property
+    def wire_code(self) -> str:
+        """The stable code that a client sees."""
+        return self.code
+
+
+# ------------------------------------------------------------------ the frame itself
+
+
+class BadFrame(PlayhallError):
+    """The frame is not one JSON object; send one command per text frame."""
+
+    code, status = "bad_frame", 400
+
+
+class UnknownCommand(PlayhallError):
+    """There is no command of this type; /asyncapi.json lists them all."""
+
+    code, status = "unknown_command", 404
+
+
+class InvalidField(PlayhallError):
+    """A field is missing, unknown, or out of bounds."""
+
+    code, status = "invalid_field", 422
+
+
+class TooLarge(PlayhallError):
+    """The message is larger than the limit in session.welcome."""
+
+    code, status = "too_large", 413
+
+
+# ------------------------------------------------------------------ session and identity
+
+
+class HelloRequired(PlayhallError):
+    """Send session.hello with an access token first."""
+
+    code, status = "hello_required", 401
+
+
+class AlreadyGreeted(PlayhallError):
+    """This connection has said hello already; use session.refresh for a new token."""
+
+    code, status = "already_greeted", 409
+
+
+class BadToken(PlayhallError):
+    """The access token is not valid here; get a new one from /v1/auth."""
+
+    code, status = "bad_token", 401
+
+
+class TokenExpired(PlayhallError):
+    """The token has expired; get a new one from /v1/auth/refresh."""
+
+    code, status = "token_expired", 401
+
+
+class Forbidden(PlayhallError):
+    """You may not do this."""
+
+    code, status = "forbidden", 403
+
+
+class RateLimited(PlayhallError):
+    """Too many commands of this kind; wait a moment and send it again."""
+
+    code, status, retry = "rate_limited", 429, True
+
+
+class Overloaded(PlayhallError):
+    """The server is busy; nothing was changed, send it again in a moment."""
+
+    code, status, retry = "overloaded", 503, True
+
+
+class Unavailable(PlayhallError):
+    """The database cannot be reached; nothing was changed, send it again."""
+
+    code, status, retry = "unavailable", 503, True
+
+
+class GoingAway(PlayhallError):
+    """This server is shutting down; reconnect after a random pause."""
+
+    code, status, retry = "going_away", 503, True
+
+
+class NotFound(PlayhallError):
+    """There is nothing at this address."""
+
+    code, status = "not_found", 404
+
+
+class MethodNotAllowed(PlayhallError):
+    """This address does not take that HTTP method; /openapi.json lists what it takes."""
+
+    code, status = "method_not_allowed", 405
+
+
+# ------------------------------------------------------------------ lobbies
+
+
+class LobbyNotFound(PlayhallError):
+    """There is no lobby with this id or code."""
+
+    code, status = "lobby_not_found", 404
+
+
+class LobbyFull(PlayhallError):
+    """The lobby has no free seat; join as a spectator or look for another."""
+
+    code, status = "lobby_full", 409
+
+
+class LobbyClosed(PlayhallError):
+    """The lobby is no longer open."""
+
+    code, status = "lobby_closed", 409
+
+
+class WrongPassword(PlayhallError):
+    """The lobby has a password, and this is not it."""
+
+    code, status = "wrong_password", 403
+
+
+class NotAMember(PlayhallError):
+    """You are not in this lobby; join it first."""
+
+    code, status = "not_a_member", 403
+
+
+class NotTheHost(PlayhallError):
+    """Only the lobby's host can do this."""
+
+    code, status = "not_the_host", 403
+
+
+class Kicked(PlayhallError):
+    """The host removed you from this lobby; you cannot come back."""
+
+    code, status = "kicked", 403
+
+
+class NotReady(PlayhallError):
+    """The game cannot start yet."""
+
+    code, status = "not_ready", 409
+
+
+class TooManyLobbies(PlayhallError):
+    """You are in as many open lobbies as one player may be; leave one first."""
+
+    code, status = "too_many_lobbies", 409
+
+
+class UnknownRuleset(PlayhallError):
+    """There is no such ruleset; /v1/rulesets lists them."""
+
+    code, status = "unknown_ruleset", 404
+
+
+class UnknownBot(PlayhallError):
+    """The ruleset has no bot of this name; /v1/rulesets lists them."""
+
+    code, status = "unknown_bot", 404
+
+
+# ------------------------------------------------------------------ games
+
+
+class GameNotFound(PlayhallError):
+    """There is no such game, or you may not see it."""
+
+    code, status = "game_not_found", 404
+
+
+class GameOver(PlayhallError):
+    """The game has ended; its log and summary stay readable."""
+
+    code, status = "game_over", 409
+
+
+class NotSeated(PlayhallError):
+    """You have no seat in this game."""
+
+    code, status = "not_seated", 403
+
+
+class BadIndex(PlayhallError):
+    """`after` must be between -1 and the index of the game's last event."""
+
+    code, status = "bad_index", 422
+
+
+class CmdNoGap(PlayhallError):
+    """The command number skips one; commands of a player are numbered 1, 2, 3, …"""
+
+    code, status = "cmd_no_gap", 409
+
+
+class CmdNoForgotten(PlayhallError):
+    """The command was carried out long ago; its reply is no longer kept."""
+
+    code, status = "cmd_no_forgotten", 409
+
+
+class NotCommitted(PlayhallError):
+    """The events could not be written; nothing was changed, send the command again."""
+
+    code, status, retry = "not_committed", 503, True
+
+
+class WrongNode(PlayhallError):
+    """Another server has this game; connect to the address in `message`."""
+
+    code, status, retry = "wrong_node", 421, True
+
+
+class Quarantined(PlayhallError):
+    """The game's log failed a check; it is kept as it is until an operator has looked."""
+
+    code, status = "quarantined", 409
+
+
+class MoveRefused(PlayhallError):
+    """The rules do not allow this move; the code is the ruleset's."""
+
+    code, status = "move_refused", 409
+
+    def __init__(self, message: str, *, rule: str, event_index: int) -> None:
+        super().__init__(message)
+        self.rule = rule
+        self.event_index = event_index
+
+    @property
+    def wire_code(self) -> str:
+        """The ruleset's own code, for example `must_follow_suit`."""
+        return self.rule
+
+
+# ------------------------------------------------------------------ closing a socket
+
+
+class CloseReason(Enum):
+    """Why the server closes a websocket: `(code, reason)`; the reason travels with it."""
+
+    SLOW_CONSUMER = (4000, "slow_consumer")
+    GOING_AWAY = (4001, "going_away")
+    SUPERSEDED = (4002, "superseded")
+    SILENT = (4003, "silent")
+    HELLO_TIMEOUT = (4004, "hello_timeout")
+    OVERLOADED = (4005, "overloaded")
+    WRONG_NODE = (4006, "wrong_node")
+    BAD_TOKEN = (4100, "bad_token")
+    BANNED = (4101, "banned")
+    PROTOCOL_ERROR = (4102, "protocol_error")
+    LOGGED_OUT = (4103, "logged_out")
+    FLOODING = (4104, "flooding")
+    TOKEN_EXPIRED = (4105, "token_expired")
+
+    @property
+    def code(self) -> int:
+        """The number in the close frame."""
+        return self.value[0]
+
+    @property
+    def reason(self) -> str:
+        """The word in the close frame."""
+        return self.value[1]
+
+    @property
+    def retry(self) -> bool:
+        """Whether reconnecting can help."""
+        return self.code < 4100
+
+
+def all_errors() -> list[type[PlayhallError]]:
+    """Every error class that has a code of its own, by code."""
+    return sorted(PlayhallError.__subclasses__(), key=lambda error: error.code)

@@ -1,0 +1,110 @@
+"""Commands and frames of games on the server."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from protocol.envelope import Command, Ok, Update, WireModel
+from protocol.ids import WireGameId
+from protocol.limits import INT_MAX
+
+# A move or a payload belongs to the ruleset: JSON that the server bounds and passes on.
+Json = dict[str, Any]
+
+EventIndex = Annotated[int, Field(ge=0)]
+# Bounds are checked against the game's own head, so that the error can name it.
+After = Annotated[int, Field(description="The last index you have; -1 for none.")]
+
+
+class Acted(Ok):
+    """The reply to `game.act`: the index of the first event that the move caused."""
+
+    event_index: EventIndex
+
+
+class Act(Command):
+    """Make a move. Safe to repeat: the same `cmd_no` acts once."""
+
+    reply: ClassVar[type[WireModel]] = Acted
+    type: Literal["game.act"]
+    game_id: WireGameId
+    cmd_no: Annotated[int, Field(ge=1, le=INT_MAX, description="Your 1st, 2nd, … in this game.")]
+    move: Json
+
+
+class Head(Ok):
+    """The reply to `game.resume`, `game.watch` and `game.leave`."""
+
+    head: Annotated[int, Field(description="Index of the last event sent; -1 for none.")]
+    seat: int | None = None
+    cmd_no: Annotated[int, Field(description="Your last command number in the log; 0 for none.")]
+    status: Literal["created", "in_progress", "completed"]
+
+
+class Resume(Command):
+    """Take your seat's stream from an index on: every event after it, then live ones."""
+
+    reply: ClassVar[type[WireModel]] = Head
+    type: Literal["game.resume"]
+    game_id: WireGameId
+    after: After = -1
+
+
+class Watch(Command):
+    """Follow a game as a spectator, from an index on."""
+
+    reply: ClassVar[type[WireModel]] = Head
+    type: Literal["game.watch"]
+    game_id: WireGameId
+    after: After = -1
+
+
+class Unwatch(Command):
+    """Stop following a game."""
+
+    type: Literal["game.unwatch"]
+    game_id: WireGameId
+
+
+class Leave(Command):
+    """Give up your seat; the game goes on without you."""
+
+    type: Literal["game.leave"]
+    game_id: WireGameId
+
+
+class SnapshotReply(Ok):
+    """The reply to `game.snapshot`."""
+
+    head: int
+    seat: int | None
+    status: str
+    players: list[Json]
+    turn: Json | None
+    view: Json
+
+
+class Snapshot(Command):
+    """Ask for the whole picture, as you may see it, with your legal moves."""
+
+    reply: ClassVar[type[WireModel]] = SnapshotReply
+    type: Literal["game.snapshot"]
+    game_id: WireGameId
+
+
+class GameEvent(Update):
+    """A committed fact of a game, redacted for you; indexes run 0, 1, 2, … without a gap.
+
+    An event that you may know of but not look into has the payload `null`.
+    """
+
+    type: Literal["game.event"] = "game.event"
+    game_id: WireGameId
+    event_index: EventIndex
+    event: str
+    payload: Json | None
+    at: str
+
+
+COMMANDS: tuple[type[Command], ...] = (Act, Resume, Watch, Unwatch, Leave, Snapshot)
+UPDATES: tuple[type[Update], ...] = (GameEvent,)

@@ -1,0 +1,27 @@
+"""Identifiers: lowercase UUID text on the wire and inside, distinct for the type checker."""
+
+from typing import Annotated, NewType
+from uuid import uuid4
+
+from pydantic import StringConstraints
+
+UserId = NewType("UserId", str)
+PlayerId = NewType("PlayerId", str)
+LobbyId = NewType("LobbyId", str)
+GameId = NewType("GameId", str)
+MatchId = NewType("MatchId", str)
+SessionId = NewType("SessionId", str)
+Seat = NewType("Seat", int)
+
+UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+_Uuid = StringConstraints(pattern=UUID_PATTERN, min_length=36, max_length=36)
+
+# The same identifiers as they are validated at the edge.
+WirePlayerId = Annotated[PlayerId, _Uuid]
+WireLobbyId = Annotated[LobbyId, _Uuid]
+WireGameId = Annotated[GameId, _Uuid]
+
+
+def new_id() -> str:
+    """Make a random (version 4) UUID as lowercase text."""
+    return str(uuid4())

@@ -1,0 +1,26 @@
+"""Every bound that a client can run into, in one place (units are in the names)."""
+
+from typing import Final
+
+SUBPROTOCOL: Final = "playhall.v1"
+
+FRAME_BYTES_MAX: Final = 64 * 1024
+FRAGMENTS_MAX: Final = 32
+JSON_DEPTH_MAX: Final = 32
+HELLO_TIMEOUT_S: Final = 5.0
+HEARTBEAT_MS: Final = 15_000
+
+NAME_CHARS_MAX: Final = 64
+TEXT_CHARS_MAX: Final = 500
+PASSWORD_CHARS_MAX: Final = 128
+TOKEN_CHARS_MAX: Final = 4096
+CURSOR_CHARS_MAX: Final = 200
+CONFIG_BYTES_MAX: Final = 4 * 1024
+MOVE_BYTES_MAX: Final = 16 * 1024
+PAGE_ITEMS_MAX: Final = 100
+EVENTS_PAGE_MAX: Final = 1000
+CHUNK_BYTES_MAX: Final = 64 * 1024
+
+SEATS_MAX: Final = 64
+INT_MAX: Final = 2**53 - 1  # what every JSON reader holds exactly (RFC 8259, section 6)
+EVENT_INDEX_MAX: Final = 2**31 - 1

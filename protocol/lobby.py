@@ -1,0 +1,353 @@
+"""Commands, replies and updates of lobbies, and the HTTP bodies that say the same."""
+
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from protocol.envelope import Command, Ok, Update, WireModel
+from protocol.ids import WireGameId, WireLobbyId, WirePlayerId
+from protocol.limits import (
+    CURSOR_CHARS_MAX,
+    NAME_CHARS_MAX,
+    PAGE_ITEMS_MAX,
+    PASSWORD_CHARS_MAX,
+    SEATS_MAX,
+)
+from protocol.text import ONE_LINE
+
+JOIN_CODE_PATTERN = r"^[2-9A-HJ-NP-Z]{6}$"
+
+OPEN_LOBBIES_MAX: Final = 3  # that one player may be in
+SPECTATORS_MAX: Final = 50  # in one lobby
+BANS_MAX: Final = 200  # in one lobby
+WATCHED_MAX: Final = 32  # lobbies that one connection may watch without being in them
+
+LobbyName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX),
+    ONE_LINE,
+]
+SearchText = Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX), ONE_LINE]
+RulesetName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+BotName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_CHARS_MAX)]
+JoinCode = Annotated[str, Field(pattern=JOIN_CODE_PATTERN)]
+Seats = Annotated[int, Field(ge=1, le=SEATS_MAX)]
+Cursor = Annotated[str, Field(max_length=CURSOR_CHARS_MAX)]
+Mode = Literal["server", "peer"]
+Role = Literal["player", "spectator"]
+Status = Literal["OPEN", "PLAYING", "CLOSED"]
+ListedStatus = Literal["OPEN", "PLAYING"]
+ChangeKind = Literal[
+    "created",
+    "joined",
+    "left",
+    "kicked",
+    "ready",
+    "bot_added",
+    "bot_removed",
+    "configured",
+    "filled",
+    "postponed",
+    "started",
+    "closed",
+]
+
+
+class Member(WireModel):
+    """Somebody in a lobby; a spectator has no seat."""
+
+    player_id: WirePlayerId
+    display_name: str
+    role: Role
+    seat: int | None
+    ready: bool
+    bot: str | None
+
+
+class Lobby(WireModel):
+    """A lobby.
+
+    `join_code` is there only in a reply to one of its members; it never changes. A lobby
+    made by quick play has no host. `fill_at` is when bots get its free seats.
+    """
+
+    lobby_id: WireLobbyId
+    version: int
+    name: str
+    mode: Mode
+    status: Status
+    ruleset: RulesetName
+    config: dict[str, Any]
+    seats: int
+    is_public: bool
+    has_password: bool
+    quick_play: bool
+    join_code: str | None
+    host_player_id: WirePlayerId | None
+    game_id: WireGameId | None
+    fill_at: str | None
+    members: list[Member]
+    created_at: str
+
+
+class LobbyCard(WireModel):
+    """A lobby in a list."""
+
+    lobby_id: WireLobbyId
+    version: int
+    name: str
+    mode: Mode
+    status: Status
+    ruleset: RulesetName
+    seats: int
+    taken: int
+    has_password: bool
+    game_id: WireGameId | None
+    created_at: str
+
+
+class LobbyReply(Ok):
+    """The lobby after the command."""
+
+    lobby: Lobby
+
+
+class LobbyPage(WireModel):
+    """One page of lobbies, newest first; `next` asks for the following page."""
+
+    lobbies: list[LobbyCard]
+    next: str | None
+
+
+class LobbyListReply(LobbyPage, Ok):
+    """One page of lobbies, newest first; `next` asks for the following page."""
+
+
+class ListQuery(WireModel):
+    """Which public lobbies to list; `text` is looked for in their names."""
+
+    ruleset: RulesetName | None = None
+    mode: Mode | None = None
+    status: ListedStatus = "OPEN"
+    free_seats: Annotated[int, Field(ge=0, le=SEATS_MAX)] = 0
+    text: SearchText = ""
+    cursor: Cursor | None = None
+    limit: Annotated[int, Field(ge=1, le=PAGE_ITEMS_MAX)] = 20
+
+
+class LobbyPath(WireModel):
+    """The lobby in an address."""
+
+    lobby_id: WireLobbyId
+
+
+class List(ListQuery, Command):
+    """List public lobbies."""
+
+    reply: ClassVar[type[WireModel]] = LobbyListReply
+    type: Literal["lobby.list"]
+
+
+class WatchReply(Ok):
+    """What is watched, as it is now: one lobby, or the public list."""
+
+    lobby: Lobby | None
+    lobbies: list[LobbyCard] | None
+
+
+class Watch(Command):
+    """Follow one lobby, or without an id the public list, whose newest the reply has.
+
+    You may see a public lobby unless you were removed from it, and a private one that you
+    are in. Updates with a `version` up to the reply's are old: drop them.
+    """
+
+    reply: ClassVar[type[WireModel]] = WatchReply
+    type: Literal["lobby.watch"]
+    lobby_id: WireLobbyId | None = None
+
+
+class Unwatch(Command):
+    """Stop following a lobby, or the list."""
+
+    type: Literal["lobby.unwatch"]
+    lobby_id: WireLobbyId | None = None
+
+
+class NewLobby(WireModel):
+    """A lobby to open. It is named after its ruleset and has the most seats, if left out."""
+
+    ruleset: RulesetName
+    mode: Mode = "server"
+    name: LobbyName | None = None
+    config: dict[str, Any] = Field(default_factory=dict)
+    seats: Seats | None = None
+    is_public: bool = True
+    password: Password | None = None
+
+
+class Create(NewLobby, Command):
+    """Open a lobby and sit down in it as its host; from then on you follow it."""
+
+    reply: ClassVar[type[WireModel]] = LobbyReply
+    type: Literal["lobby.create"]
+
+
+class Joining(WireModel):
+    """Which lobby to join, and as what; exactly one of `lobby_id` and `code`."""
+
+    lobby_id: WireLobbyId | None = None
+    code: JoinCode | None = None
+    password: Password | None = None
+    role: Role = "player"
+
+
+class Join(Joining, Command):
+    """Join by code, or a public lobby by id; from then on you follow it.
+
+    Joining again is harmless; a spectator who joins as a player gets a free seat.
+    """
+
+    reply: ClassVar[type[WireModel]] = LobbyReply
+    type: Literal["lobby.join"]
+
+
+class Leave(Command):
+    """Leave a lobby that has not started; spectators may leave at any time.
+
+    The longest-standing player becomes host after the host; the last person who leaves
+    closes the lobby.
+    """
+
+    type: Literal["lobby.leave"]
+    lobby_id: WireLobbyId
+
+
+class Ready(Command):
+    """Say whether you are ready to start."""
+
+    reply: ClassVar[type[WireModel]] = LobbyReply
+    type: Literal["lobby.ready"]
+    lobby_id: WireLobbyId
+    ready: bool = True
+
+
+class Kick(Command):
+    """Remove a person for good (host only); the game's players stay once it has started."""
+
+    reply: ClassVar[type[WireModel]] = LobbyReply
+    type: Literal["lobby.kick"]
+    lobby_id: WireLobbyId
+    player_id: WirePlayerId
+
+
+class AddBot(Command):
+    """Seat a bot (host only)."""
+
+    reply: ClassVar[type[WireModel]] = LobbyReply
+    type: Literal["lobby.add_bot"]
+    lobby_id: WireLobbyId
+    bot: BotName
+
+
+class RemoveBot(Command):
+    """Remove a bot (host only)."""
+
+    reply: ClassVar[type[WireModel]] = LobbyReply
+    type: Literal["lobby.remove_bot"]
+    lobby_id: WireLobbyId
+    player_id: WirePlayerId
+
+
+class Configure(Command):
+    """Change an open lobby (host only); what is left out stays. Takes back every `ready`.
+
+    Whoever watched a lobby without being in it follows it no longer once it is private.
+    """
+
+    reply: ClassVar[type[WireModel]] = LobbyReply
+    type: Literal["lobby.configure"]
+    lobby_id: WireLobbyId
+    name: LobbyName | None = None
+    config: dict[str, Any] | None = None
+    seats: Seats | None = None
+    is_public: bool | None = None
+
+
+class Start(Command):
+    """Start the game: every human player but the host is ready (host only)."""
+
+    reply: ClassVar[type[WireModel]] = LobbyReply
+    type: Literal["lobby.start"]
+    lobby_id: WireLobbyId
+
+
+class Close(Command):
+    """Close an open lobby (host only)."""
+
+    type: Literal["lobby.close"]
+    lobby_id: WireLobbyId
+
+
+class QuickPlay(Command):
+    """Sit down in the fullest fitting quick-play lobby, or in a new one.
+
+    It fits if it has the same configuration and, where `seats` is given, that many seats;
+    a new one has 4 otherwise, or as near to it as the ruleset allows. The game starts when
+    the seats are full; at `fill_at`, bots get those that are free. Nobody is its host.
+    """
+
+    reply: ClassVar[type[WireModel]] = LobbyReply
+    type: Literal["lobby.quick_play"]
+    ruleset: RulesetName
+    seats: Seats | None = None
+    config: dict[str, Any] = Field(default_factory=dict)
+
+
+class LobbyChange(WireModel):
+    """What happened, and to or through whom; `postponed` means that bots come later."""
+
+    kind: ChangeKind
+    player_id: WirePlayerId | None = None
+
+
+class LobbyUpdate(Update):
+    """A lobby changed; here it is as a whole, but without its `join_code`.
+
+    `version` counts its changes. One that is not above what you have is old: drop it.
+    """
+
+    type: Literal["lobby.update"] = "lobby.update"
+    lobby_id: WireLobbyId
+    version: int
+    change: LobbyChange
+    lobby: Lobby
+
+
+class ListUpdate(Update):
+    """A lobby in the public list that you watch appeared, changed, or (null) went away."""
+
+    type: Literal["lobby.listed"] = "lobby.listed"
+    lobby_id: WireLobbyId
+    version: int
+    lobby: LobbyCard | None
+
+
+COMMANDS: tuple[type[Command], ...] = (
+    List,
+    Watch,
+    Unwatch,
+    Create,
+    Join,
+    Leave,
+    Ready,
+    Kick,
+    AddBot,
+    RemoveBot,
+    Configure,
+    Start,
+    Close,
+    QuickPlay,
+)
+UPDATES: tuple[type[Update], ...] = (LobbyUpdate, ListUpdate)

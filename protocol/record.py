@@ -1,0 +1,197 @@
+"""HTTP bodies about games, matches, players and leaderboards."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from protocol.envelope import WireModel
+from protocol.game import GameEvent
+from protocol.ids import UUID_PATTERN, MatchId, WireGameId, WirePlayerId
+from protocol.limits import CURSOR_CHARS_MAX, EVENT_INDEX_MAX, EVENTS_PAGE_MAX, PAGE_ITEMS_MAX
+
+Cursor = Annotated[str, Field(max_length=CURSOR_CHARS_MAX)]
+Limit = Annotated[int, Field(ge=1, le=PAGE_ITEMS_MAX)]
+WireMatchId = Annotated[MatchId, StringConstraints(pattern=UUID_PATTERN)]
+Board = Literal["wins", "win_rate", "highest_score", "total_tricks"]
+
+
+class GamePath(WireModel):
+    """The game in an address."""
+
+    game_id: WireGameId
+
+
+class PlayerPath(WireModel):
+    """The player in an address."""
+
+    player_id: WirePlayerId
+
+
+class MatchPath(WireModel):
+    """The match in an address."""
+
+    match_id: WireMatchId
+
+
+class BoardPath(WireModel):
+    """The leaderboard in an address."""
+
+    board: Board
+
+
+class Ruleset(WireModel):
+    """One kind of game that this server runs."""
+
+    name: str
+    title: str
+    version: int
+    seats_min: int
+    seats_max: int
+    bots: list[str]
+    config_schema: dict[str, Any]
+
+
+class Rulesets(WireModel):
+    """All of them."""
+
+    rulesets: list[Ruleset]
+
+
+class Game(WireModel):
+    """One game: what it is and how far it has come."""
+
+    game_id: WireGameId
+    ruleset: str
+    ruleset_version: int
+    status: Literal["created", "in_progress", "completed"]
+    config: dict[str, Any]
+    head: int = Field(description="Index of the last event; -1 for none.")
+    quarantined: bool
+    created_at: str
+    started_at: str | None
+    completed_at: str | None
+
+
+class EventsQuery(WireModel):
+    """Which part of a log to read."""
+
+    after: Annotated[int, Field(ge=-1, le=EVENT_INDEX_MAX)] = -1
+    limit: Annotated[int, Field(ge=1, le=EVENTS_PAGE_MAX)] = 200
+
+
+class Events(WireModel):
+    """A part of a log, redacted for the reader while the game runs."""
+
+    game_id: WireGameId
+    events: list[GameEvent]
+    head: int
+
+
+class Summary(WireModel):
+    """A finished game in short."""
+
+    game_id: WireGameId
+    players: list[dict[str, Any]]
+    rounds: list[dict[str, Any]]
+    final_scores: dict[str, int]
+    highest_bid: int | None
+    highest_score: int | None
+    lowest_score: int | None
+    most_consecutive_wins: int | None
+    most_consecutive_losses: int | None
+    highest_misplay: int | None
+    created_at: str
+
+
+class PlayerStats(WireModel):
+    """A player's lifetime statistics."""
+
+    player_id: WirePlayerId
+    display_name: str
+    is_bot: bool
+    games_played: int
+    games_won: int
+    win_rate: float
+    highest_score: int | None
+    lowest_score: int | None
+    total_points: int
+    total_tricks_won: int
+    most_consecutive_wins: int
+    most_consecutive_losses: int
+    current_win_streak: int
+    current_loss_streak: int
+    last_game_at: str | None
+
+
+class PageQuery(WireModel):
+    """One page of a list; `cursor` is the `next` of the page before."""
+
+    cursor: Cursor | None = None
+    limit: Limit = 20
+
+
+class Match(WireModel):
+    """A finished session, on the server or peer to peer."""
+
+    match_id: WireMatchId
+    game_id: WireGameId | None
+    mode: str
+    ruleset: str | None
+    started_at: str | None
+    ended_at: str | None
+    winner_id: str | None
+    replay_url: str | None
+    players: list[dict[str, Any]]
+
+
+class Matches(WireModel):
+    """One page of matches, newest first."""
+
+    matches: list[Match]
+    next: str | None
+
+
+class LeaderboardQuery(WireModel):
+    """How to rank: who has played enough, and whether bots count."""
+
+    min_games: Annotated[int, Field(ge=1, le=100_000)] = 1
+    bots: bool = False
+    limit: Limit = 20
+
+
+class LeaderboardRow(WireModel):
+    """One rank; equal values share it."""
+
+    rank: int
+    player_id: WirePlayerId
+    display_name: str
+    is_bot: bool
+    value: float
+    games_played: int
+
+
+class Leaderboard(WireModel):
+    """The best players by one measure."""
+
+    board: Board
+    rows: list[LeaderboardRow]
+
+
+class Health(WireModel):
+    """The process is alive, or the server ready."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Status(WireModel):
+    """What this server is doing now; public, without names."""
+
+    name: str = "Playhall"
+    version: str
+    node: str
+    connections: int
+    games: int
+    lobbies: int
+    events_total: int
+    games_completed_total: int
+    uptime_s: float
