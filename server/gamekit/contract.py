@@ -1,0 +1,159 @@
+"""The contract of a ruleset: a whole game is one object with pure methods.
+
+The server owns the rest: sockets, storage, timers, redaction on the way out, bots'
+turns, recovery. Per command it calls `parse`, then `decide`, then `evolve` for each new
+event; after a crash it calls `evolve` for each event of the log and has the same state.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from protocol.ids import PlayerId
+from server.gamekit.chance import Chance
+
+# JSON that only the ruleset itself writes and reads; keys are strings.
+Payload: TypeAlias = dict[str, Any]
+
+# Who looks: a seat's number, or None for a spectator.
+Viewer: TypeAlias = int | None
+
+State = TypeVar("State")
+Move = TypeVar("Move")
+
+
+class Event(NamedTuple):
+    """A fact: a lowercase type and a JSON payload that carries its version as `_v`."""
+
+    type: str
+    payload: Payload
+
+
+class Turn(NamedTuple):
+    """Whose turn it is. `number` differs between any two turns of one game."""
+
+    seats: tuple[int, ...]
+    number: int
+    timeout_s: float | None
+
+
+class IllegalMove(Exception):
+    """The rules refuse the move; `code` is stable, the message helps a person."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class RulesetConfig(BaseModel):
+    """Base of a ruleset's configuration: unknown fields are refused, bounds are checked."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a game starts from. Seat `n` belongs to `players[n]`; `seed` is secret."""
+
+    config: RulesetConfig
+    players: Sequence[PlayerId]
+    seed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One seat's result and its aggregates, for the summary and lifetime statistics."""
+
+    seat: int
+    score: int
+    is_winner: bool
+    tricks_won: int = 0
+    highest_bid: int | None = None
+    longest_win_streak: int = 0
+    longest_loss_streak: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a game ended: a standing for each seat, in seat order, and what each round was."""
+
+    standings: tuple[Standing, ...]
+    rounds: list[Payload] = field(default_factory=list)
+
+
+# A bot sees what a person in its seat sees, draws from seeded chance, answers with a raw move.
+Bot: TypeAlias = Callable[[Payload, Chance], Payload]
+
+
+class Ruleset(ABC, Generic[State, Move]):
+    """The rules of one kind of game.
+
+    A folder under `server/rulesets/` whose `__init__.py` has `RULESET = YourRuleset()`
+    is found by scan; `tests/contract` then holds it to the following:
+
+    - seeded playouts by its bots end, and folding the log again gives the same state;
+    - `evolve` is the only mutator, and also sees the table's events (`player_left`,
+      `player_joined`, …; see `server.gamekit.table`), which it may ignore;
+    - `view` and `redact` never show a viewer what another seat hides, nor the seed;
+    - a move in `view(...)["legal_moves"]` is accepted, every other raises `IllegalMove`;
+    - `decide` returns at least one event, and events hold player ids or seats, no names.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    title: ClassVar[str]
+    seats: ClassVar[range]
+    config: ClassVar[type[RulesetConfig]] = RulesetConfig
+    bots: Mapping[str, Bot] = {}
+
+    @abstractmethod
+    def initial(self, setup: Setup) -> State:
+        """Make the state before the first event."""
+
+    @abstractmethod
+    def setup(self, state: State) -> list[Event]:
+        """Give the first events of a new game."""
+
+    @abstractmethod
+    def parse(self, raw: Payload) -> Move:
+        """Parse a move from the wire; raise `IllegalMove("unknown_move", …)` otherwise."""
+
+    @abstractmethod
+    def decide(self, state: State, seat: int, move: Move) -> list[Event]:
+        """Give the events that this seat's move causes, or raise `IllegalMove`."""
+
+    @abstractmethod
+    def evolve(self, state: State, event: Event) -> None:
+        """Fold one event into the state."""
+
+    def redact(self, event: Event, viewer: Viewer) -> Payload | None:
+        """Give what this viewer may see of an event; None hides its payload altogether.
+
+        Return `event.payload` itself when all of it may be seen: such an event is
+        encoded once for everybody.
+        """
+        return event.payload
+
+    @abstractmethod
+    def view(self, state: State, viewer: Viewer) -> Payload:
+        """Draw the full picture for a viewer.
+
+        A seat's picture has `legal_moves`: the raw moves it can make now, or None where
+        any well-formed move is allowed.
+        """
+
+    def to_act(self, state: State) -> Turn | None:
+        """Say who is to act, and within what time; None where nobody in particular is."""
+        return None
+
+    def timeout_move(self, state: State, seat: int) -> Payload:
+        """Choose the raw move that is played for an absent seat."""
+        raise NotImplementedError(f"{self.name} has turns but no timeout_move")
+
+    @abstractmethod
+    def outcome(self, state: State) -> Outcome | None:
+        """Give the result once the game has ended, else None."""

@@ -1,0 +1,61 @@
+"""A game as the fold of its log: the table, the ruleset's state, and whose turn it is."""
+
+from typing import Any, NamedTuple
+
+from server.gamekit.contract import Event, Outcome, RulesetConfig, Setup, Turn
+from server.gamekit.contract import Ruleset as _Ruleset
+from server.gamekit.table import INVALID_ACTION, Player, Table
+
+AnyRuleset = _Ruleset[Any, Any]
+
+
+class Origin(NamedTuple):
+    """What a fold starts from: who plays what, with which configuration and seed."""
+
+    ruleset: AnyRuleset
+    players: tuple[Player, ...]
+    config: RulesetConfig
+    seed: str
+
+
+class Fold:
+    """The state of one game at one index.
+
+    `next_index` is the index that the next event gets. `turn_at_ms` is when the present
+    turn began (milliseconds since 1970, from the events), so that its deadline is the same
+    whoever folds the log, and whenever.
+    """
+
+    __slots__ = ("next_index", "origin", "ruleset", "state", "table", "turn", "turn_at_ms")
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.ruleset = origin.ruleset
+        self.table = Table(origin.players)
+        players = [player.player_id for player in origin.players]
+        self.state: Any = origin.ruleset.initial(Setup(origin.config, players, origin.seed))
+        self.next_index = 0
+        self.turn: Turn | None = None
+        self.turn_at_ms = 0
+
+    def apply(self, event: Event, at_ms: int) -> None:
+        """Fold the next event, which happened at `at_ms`."""
+        self.table.evolve(self.next_index, event)
+        self.next_index += 1
+        if event.type == INVALID_ACTION:
+            return
+        self.ruleset.evolve(self.state, event)
+        turn = None if self.table.completed else self.ruleset.to_act(self.state)
+        if turn != self.turn:
+            self.turn, self.turn_at_ms = turn, at_ms
+
+    @property
+    def deadline_ms(self) -> int | None:
+        """When the present turn's time is up; None where no time runs."""
+        if self.turn is None or self.turn.timeout_s is None:
+            return None
+        return self.turn_at_ms + int(self.turn.timeout_s * 1000)
+
+    def outcome(self) -> Outcome | None:
+        """Give the result once the rules say that the game has ended."""
+        return self.ruleset.outcome(self.state)

@@ -1,0 +1,182 @@
+"""The table that every game sits at: seats, presence, misplays and command numbers.
+
+These facts are the same in all games, so the server logs them itself, around the
+ruleset's own events:
+
+    game_created             first event: ruleset, players, config, hash of the seed
+    player_joined            somebody who had left took the seat again
+    player_left              gave the seat up; the rules decide what becomes of it
+    player_disconnected      the last socket of a player went away; the seat is kept
+    player_reconnected
+    player_became_spectator  somebody who had left looks on
+    invalid_action           a refused move: kept for statistics, no rule sees it
+    game_completed           last event: standings, and the seed itself
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+from protocol.ids import PlayerId
+from server.gamekit.contract import Event, Outcome, Payload
+
+INVALID_ACTION: Final = "invalid_action"
+GAME_CREATED: Final = "game_created"
+GAME_COMPLETED: Final = "game_completed"
+
+# How many command numbers a seat can be asked for again, and how many of a seat's
+# refused moves are kept in the log.
+REMEMBERED_COMMANDS: Final = 256
+MISPLAYS_LOGGED_MAX: Final = 100
+
+# The event's key for the command that caused it: [seat, cmd_no].
+CMD: Final = "_cmd"
+
+
+class Answer(NamedTuple):
+    """The reply that a command got: an event index, or a refusal's code and message."""
+
+    event_index: int
+    code: str | None = None
+    message: str = ""
+
+
+class Player(NamedTuple):
+    """Who takes a seat when a game is made; `bot` names the ruleset's bot, if it is one."""
+
+    player_id: PlayerId
+    bot: str | None = None
+
+
+@dataclass(slots=True)
+class Chair:
+    """One seat, as the log has it."""
+
+    player_id: PlayerId
+    bot: str | None
+    present: bool = True
+    connected: bool = True
+    misplays: int = 0
+    cmd_no: int = 0
+    answers: dict[int, Answer] = field(default_factory=dict)
+    _order: deque[int] = field(default_factory=deque)
+
+    def remember(self, cmd_no: int, answer: Answer) -> None:
+        """Keep a command's answer; the oldest goes when there are too many."""
+        self.cmd_no = cmd_no
+        self.answers[cmd_no] = answer
+        self._order.append(cmd_no)
+        if len(self._order) > REMEMBERED_COMMANDS:
+            del self.answers[self._order.popleft()]
+
+
+class Table:
+    """The seats of one game, folded from its events."""
+
+    __slots__ = ("_evolvers", "chairs", "completed", "seats")
+
+    def __init__(self, players: Sequence[Player]) -> None:
+        self.chairs = [Chair(player.player_id, player.bot) for player in players]
+        self.seats: dict[PlayerId, int] = {p.player_id: i for i, p in enumerate(players)}
+        self.completed = False
+        self._evolvers: Mapping[str, Any] = {
+            "player_left": self._left,
+            "player_joined": self._joined,
+            "player_disconnected": self._disconnected,
+            "player_reconnected": self._reconnected,
+            INVALID_ACTION: self._misplayed,
+            GAME_COMPLETED: self._completed,
+        }
+
+    def evolve(self, index: int, event: Event) -> None:
+        """Fold one event; types that are not the table's change nothing but `cmd_no`s."""
+        payload = event.payload
+        if CMD in payload:
+            self._remember(index, event)
+        if (evolver := self._evolvers.get(event.type)) is not None:
+            evolver(payload)
+
+    def _remember(self, index: int, event: Event) -> None:
+        seat, cmd_no = event.payload[CMD]
+        answer = Answer(index)
+        if event.type == INVALID_ACTION:
+            answer = Answer(index, event.payload["code"], event.payload["message"])
+        self.chairs[seat].remember(cmd_no, answer)
+
+    def _left(self, payload: Payload) -> None:
+        chair = self.chairs[payload["seat"]]
+        chair.present = chair.connected = False
+
+    def _joined(self, payload: Payload) -> None:
+        chair = self.chairs[payload["seat"]]
+        chair.present = chair.connected = True
+
+    def _disconnected(self, payload: Payload) -> None:
+        self.chairs[payload["seat"]].connected = False
+
+    def _reconnected(self, payload: Payload) -> None:
+        self.chairs[payload["seat"]].connected = True
+
+    def _misplayed(self, payload: Payload) -> None:
+        self.chairs[payload["seat"]].misplays += 1
+
+    def _completed(self, _: Payload) -> None:
+        self.completed = True
+
+
+def seed_hash(seed: str) -> str:
+    """Commit to a seed: the hex SHA-256 of its text (see docs/fairness.md)."""
+    return sha256(seed.encode()).hexdigest()
+
+
+def game_created(
+    ruleset: str, version: int, players: Sequence[Player], config: Payload, seed: str
+) -> Event:
+    """Make a game's first event."""
+    seats = [
+        {"seat": seat, "player_id": p.player_id, "is_bot": p.bot is not None, "bot": p.bot}
+        for seat, p in enumerate(players)
+    ]
+    return Event(
+        GAME_CREATED,
+        {
+            "ruleset": ruleset,
+            "ruleset_version": version,
+            "players": seats,
+            "config": config,
+            "seed_hash": seed_hash(seed),
+            "_v": 1,
+        },
+    )
+
+
+def presence(kind: str, table: Table, seat: int) -> Event:
+    """Make a presence event, for example `player_left`."""
+    return Event(kind, {"seat": seat, "player_id": table.chairs[seat].player_id, "_v": 1})
+
+
+def invalid_action(table: Table, seat: int, code: str, message: str) -> Event:
+    """Make the event that records a refused move."""
+    chair = table.chairs[seat]
+    return Event(
+        INVALID_ACTION,
+        {"seat": seat, "player_id": chair.player_id, "code": code, "message": message, "_v": 1},
+    )
+
+
+def game_completed(table: Table, outcome: Outcome, seed: str) -> Event:
+    """Make a game's last event: everybody's result, and the seed that was committed to."""
+    scores = {
+        table.chairs[standing.seat].player_id: standing.score for standing in outcome.standings
+    }
+    winners = [
+        table.chairs[standing.seat].player_id
+        for standing in outcome.standings
+        if standing.is_winner
+    ]
+    return Event(
+        GAME_COMPLETED,
+        {"final_scores": scores, "winners": winners, "session_seed": seed, "_v": 1},
+    )
