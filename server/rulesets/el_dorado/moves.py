@@ -1,0 +1,49 @@
+"""What a player can do.
+
+{"type": "bid", "bid": 3}
+{"type": "play_card", "card": "d0:spades:A"}
+"""
+
+from typing import NamedTuple, TypeAlias
+
+from server.gamekit.cards import CARDS, Card
+from server.gamekit.contract import IllegalMove, Payload
+
+
+class Bid(NamedTuple):
+    """Promise to take exactly this many tricks."""
+
+    bid: int
+
+
+class PlayCard(NamedTuple):
+    """Play a card to the present trick."""
+
+    card: Card
+
+
+Move: TypeAlias = Bid | PlayCard
+
+
+def parse(raw: Payload) -> Move:
+    """Parse a move strictly: no other key, no other type, no card that does not exist."""
+    match raw:
+        # A bool is an int to `isinstance`, but not a bid.
+        case {"type": "bid", "bid": int(bid)} if len(raw) == 2 and type(bid) is int:
+            return Bid(bid)
+        case {"type": "play_card", "card": str(card)} if len(raw) == 2 and card in CARDS:
+            return PlayCard(CARDS[card])
+    raise IllegalMove(
+        "unknown_move",
+        'Send {"type": "bid", "bid": 3} or {"type": "play_card", "card": "d0:spades:A"}.',
+    )
+
+
+def raw_bid(bid: int) -> Payload:
+    """Write a bid as it travels."""
+    return {"type": "bid", "bid": bid}
+
+
+def raw_play(card: Card) -> Payload:
+    """Write the playing of a card as it travels."""
+    return {"type": "play_card", "card": card.id}

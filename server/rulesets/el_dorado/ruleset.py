@@ -1,0 +1,60 @@
+"""El Dorado as the contract has it: which module answers which question."""
+
+from typing import ClassVar
+
+from server.gamekit.contract import Event, Outcome, Payload, Ruleset, Setup, Turn, Viewer
+from server.rulesets.el_dorado import rules, scoring
+from server.rulesets.el_dorado.bots import BOTS
+from server.rulesets.el_dorado.moves import Move, parse
+from server.rulesets.el_dorado.state import Config, State, evolve, initial
+from server.rulesets.el_dorado.view import redact, view
+
+
+class ElDorado(Ruleset[State, Move]):
+    """Ten rounds of bidding and trick-taking with a new trump suit in each."""
+
+    name = "el_dorado"
+    title = "El Dorado"
+    seats: ClassVar[range] = range(2, 11)
+    config = Config
+    bots = BOTS
+
+    def initial(self, setup: Setup) -> State:
+        """Make the state before the first deal."""
+        return initial(setup)
+
+    def setup(self, state: State) -> list[Event]:
+        """Deal the first round."""
+        return rules.start_round(state, 1)
+
+    def parse(self, raw: Payload) -> Move:
+        """Parse a bid or a card."""
+        return parse(raw)
+
+    def decide(self, state: State, seat: int, move: Move) -> list[Event]:
+        """Apply the rules of bidding, playing and scoring."""
+        return rules.decide(state, seat, move)
+
+    def evolve(self, state: State, event: Event) -> None:
+        """Fold one event."""
+        evolve(state, event)
+
+    def redact(self, event: Event, viewer: Viewer) -> Payload | None:
+        """Hide other players' hands."""
+        return redact(event, viewer)
+
+    def view(self, state: State, viewer: Viewer) -> Payload:
+        """Draw the table as a viewer sees it."""
+        return view(state, viewer)
+
+    def to_act(self, state: State) -> Turn | None:
+        """Say who bids or plays next."""
+        return state.turn
+
+    def timeout_move(self, state: State, seat: int) -> Payload:
+        """Bid 0, or play the card that the rules name for the absent."""
+        return rules.timeout_move(state, seat)
+
+    def outcome(self, state: State) -> Outcome | None:
+        """Give the result after the last round, or once fewer than two players are left."""
+        return scoring.outcome(state) if state.phase == "over" else None

@@ -1,0 +1,148 @@
+"""The rules of four in a row.
+
+disc_dropped    player_id, column, row
+four_connected  player_id, cells [[column, row], …]
+board_filled    the draw
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from protocol.ids import PlayerId
+from server.gamekit.contract import (
+    Event,
+    IllegalMove,
+    Outcome,
+    Payload,
+    Ruleset,
+    RulesetConfig,
+    Setup,
+    Standing,
+    Turn,
+    Viewer,
+)
+from server.rulesets.four_in_a_row.board import COLUMNS, ROWS, Cell, line_through, open_columns
+from server.rulesets.four_in_a_row.bots import BOTS
+
+
+class Config(RulesetConfig):
+    """How long a turn may take."""
+
+    turn_timeout_s: Annotated[float, Field(ge=1.0, le=86_400.0)] = 60.0
+
+
+@dataclass(slots=True)
+class State:
+    """The board, and the winner once there is one."""
+
+    config: Config
+    players: tuple[PlayerId, ...]
+    board: list[list[int]] = field(default_factory=lambda: [[] for _ in range(COLUMNS)])
+    drops: int = 0
+    over: bool = False
+    winner: int | None = None
+    line: list[Cell] = field(default_factory=list)
+
+
+class FourInARow(Ruleset[State, int]):
+    """Drop discs in turn; a move is the number of a column."""
+
+    name = "four_in_a_row"
+    title = "Four in a row"
+    seats: ClassVar[range] = range(2, 3)
+    config = Config
+    bots = BOTS
+
+    def initial(self, setup: Setup) -> State:
+        """Make the empty board."""
+        assert isinstance(setup.config, Config)
+        return State(setup.config, tuple(setup.players))
+
+    def setup(self, state: State) -> list[Event]:
+        """Begin with seat 0 to move; nothing else happens."""
+        return []
+
+    def parse(self, raw: Payload) -> int:
+        """Parse `{"type": "drop", "column": 3}`."""
+        match raw:
+            # A bool is an int to `isinstance`, but not a column.
+            case {"type": "drop", "column": int(column)} if (
+                len(raw) == 2 and type(column) is int and 0 <= column < COLUMNS
+            ):
+                return column
+        raise IllegalMove("unknown_move", 'Send {"type": "drop", "column": 3}; columns are 0 to 6.')
+
+    def decide(self, state: State, seat: int, move: int) -> list[Event]:
+        """Drop a disc; four in a line win, a full board is a draw."""
+        _check(state, seat, move)
+        player, row = state.players[seat], len(state.board[move])
+        dropped = {"player_id": player, "column": move, "row": row, "_v": 1}
+        events = [Event("disc_dropped", dropped)]
+        if line := line_through(state.board, move, seat):
+            cells = [list(cell) for cell in line]
+            events.append(Event("four_connected", {"player_id": player, "cells": cells, "_v": 1}))
+        elif state.drops + 1 == COLUMNS * ROWS:
+            events.append(Event("board_filled", {"_v": 1}))
+        return events
+
+    def evolve(self, state: State, event: Event) -> None:
+        """Fold one event."""
+        payload = event.payload
+        match event.type:
+            case "disc_dropped":
+                state.board[payload["column"]].append(state.players.index(payload["player_id"]))
+                state.drops += 1
+            case "four_connected":
+                state.over, state.winner = True, state.players.index(payload["player_id"])
+                state.line = [(column, row) for column, row in payload["cells"]]
+            case "board_filled":
+                state.over = True
+            case "player_left" if not state.over:
+                state.over, state.winner = True, 1 - payload["seat"]
+
+    def view(self, state: State, viewer: Viewer) -> Payload:
+        """Draw the board: columns from the left, each from the bottom up, seats in them."""
+        turn = self.to_act(state)
+        to_move = turn.seats[0] if turn else None
+        columns = open_columns(state.board) if viewer is not None and viewer == to_move else []
+        return {
+            "seat": viewer,
+            "board": [list(column) for column in state.board],
+            "turn": to_move,
+            "over": state.over,
+            "winner": state.winner,
+            "line": [list(cell) for cell in state.line],
+            "legal_moves": [{"type": "drop", "column": column} for column in columns],
+        }
+
+    def to_act(self, state: State) -> Turn | None:
+        """Alternate, beginning with seat 0."""
+        if state.over:
+            return None
+        return Turn((state.drops % 2,), state.drops, state.config.turn_timeout_s)
+
+    def timeout_move(self, state: State, seat: int) -> Payload:
+        """Drop into the leftmost column that is not full."""
+        return {"type": "drop", "column": open_columns(state.board)[0]}
+
+    def outcome(self, state: State) -> Outcome | None:
+        """Score 1 for the winner; a draw has none."""
+        if not state.over:
+            return None
+        return Outcome(
+            tuple(
+                Standing(seat, int(seat == state.winner), is_winner=seat == state.winner)
+                for seat in range(len(state.players))
+            )
+        )
+
+
+def _check(state: State, seat: int, column: int) -> None:
+    if state.over:
+        raise IllegalMove("invalid_phase", "The game has ended.")
+    if seat != state.drops % 2:
+        raise IllegalMove("not_your_turn", "It is the other player's turn.")
+    if len(state.board[column]) == ROWS:
+        raise IllegalMove("column_full", f"Column {column} is full; drop into another.")

@@ -1,0 +1,340 @@
+"""What every game promises, whichever it is.
+
+Runs on every folder under `server/rulesets/`, and under the directories in the
+environment's `PLAYHALL_RULESETS_PATH` (separated as in `PATH`).
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from pydantic import ValidationError
+
+from server.gamekit.chance import Chance
+from server.gamekit.contract import Event, IllegalMove, Payload
+from server.gamekit.fold import AnyRuleset
+from server.rulesets import find_rulesets
+from tests.contract.playout import Picture, Playout, canonical, refold, written
+
+EXTRA = [Path(p) for p in os.environ.get("PLAYHALL_RULESETS_PATH", "").split(os.pathsep) if p]
+RULESETS = find_rulesets(*EXTRA)
+OPEN_MOVES = 60  # a game that allows any move is ended after so many, by everybody's leaving
+REFUSED_SAMPLE = 12
+
+JUNK: list[Payload] = [
+    {},
+    {"type": None},
+    {"type": ""},
+    {"type": "nonsense"},
+    {"type": ["bid"]},
+    {"type": {"type": "bid"}},
+    {"move": 1},
+    {"type": "\u0000"},
+]
+
+
+@pytest.fixture(params=sorted(RULESETS))
+def ruleset(request: pytest.FixtureRequest) -> AnyRuleset:
+    return RULESETS[request.param]
+
+
+@pytest.fixture(params=["fewest", "most"])
+def seats(request: pytest.FixtureRequest, ruleset: AnyRuleset) -> int:
+    return ruleset.seats[0 if request.param == "fewest" else -1]
+
+
+def steps(playout: Playout) -> Iterator[None]:
+    """Play to the end, pausing before every move; afterwards the game is completed."""
+    chance = Chance(f"{playout.seed}:steps")
+    playout.start()
+    for _ in range(OPEN_MOVES):
+        if playout.completed:
+            return
+        yield
+        seat = playout.to_act()
+        if seat is None:
+            anyone = chance.below(len(playout.origin.players))
+            playout.act(anyone, random_object(chance))
+        else:
+            yield from playing(playout)
+    leave_all(playout)
+    yield from playing(playout)
+
+
+def playing(playout: Playout) -> Iterator[None]:
+    """Let the bots, or the clock where there are none, play while it is anybody's turn."""
+    while (seat := playout.to_act()) is not None:
+        if playout.origin.players[seat].bot is None:
+            playout.time_out()
+        else:
+            playout.act(seat, playout.bot_move(seat))
+        yield
+
+
+def leave_all(playout: Playout) -> None:
+    for seat, chair in enumerate(playout.fold.table.chairs):
+        if chair.present and not playout.completed:
+            playout.presence("player_left", seat)
+
+
+def finished(playout: Playout) -> Playout:
+    for _ in steps(playout):
+        pass
+    assert playout.completed
+    return playout
+
+
+def random_object(chance: Chance, depth: int = 3) -> Payload:
+    return {f"k{chance.below(9)}": random_json(chance, depth) for _ in range(chance.below(4))}
+
+
+def random_json(chance: Chance, depth: int) -> Any:
+    leaves = (None, True, chance.below(1000), -0.5, "text", "ü\u0000")
+    kind = chance.below(len(leaves) + (2 if depth else 0))
+    if kind < len(leaves):
+        return leaves[kind]
+    if kind == len(leaves):
+        return [random_json(chance, depth - 1) for _ in range(chance.below(3))]
+    return random_object(chance, depth - 1)
+
+
+def text_leaves(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return set(value).union(*map(text_leaves, value.values()))
+    if isinstance(value, list):
+        return set().union(*map(text_leaves, value))
+    return {value} if isinstance(value, str) else set()
+
+
+# ------------------------------------------------------------------ being a ruleset
+
+
+def test_folder_is_named_as_its_game(ruleset: AnyRuleset) -> None:
+    assert type(ruleset).__module__.split(".")[2] == ruleset.name
+
+
+def test_ruleset_introduces_itself(ruleset: AnyRuleset) -> None:
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", ruleset.name)
+    assert ruleset.title.strip()
+    assert ruleset.version >= 1
+    assert ruleset.seats.step == 1
+    assert 1 <= ruleset.seats[0] <= ruleset.seats[-1] <= 64
+
+
+def test_configuration_has_defaults_and_refuses_unknown_fields(ruleset: AnyRuleset) -> None:
+    defaults = ruleset.config().model_dump()
+    assert ruleset.config() == ruleset.config.model_validate_json(canonical(defaults))
+    with pytest.raises(ValidationError):
+        ruleset.config.model_validate({**defaults, "no_such_field": 1})
+
+
+# ------------------------------------------------------------------ a game and its log
+
+
+@pytest.mark.parametrize("seed", ["a", "b", "c"])
+def test_playout_ends_with_a_standing_for_each_seat(
+    ruleset: AnyRuleset, seats: int, seed: str
+) -> None:
+    outcome = finished(Playout(ruleset, seats, seed)).fold.outcome()
+    assert outcome is not None
+    assert list(range(seats)) == [standing.seat for standing in outcome.standings]
+    orjson.dumps(outcome.rounds)
+
+
+def test_each_bot_plays_alone_to_the_end(ruleset: AnyRuleset, seats: int) -> None:
+    for name in ruleset.bots:
+        finished(Playout(ruleset, seats, "alone", bots=(name,)))
+
+
+def test_same_seed_gives_the_same_log(ruleset: AnyRuleset, seats: int) -> None:
+    one, two = (finished(Playout(ruleset, seats, "twice")).log for _ in range(2))
+    assert written(one) == written(two)
+
+
+def test_folding_the_stored_log_gives_the_same_game_at_every_event(
+    ruleset: AnyRuleset, seats: int
+) -> None:
+    live: list[tuple[Picture, int | None]] = []
+    playout = Playout(ruleset, seats, "refold")
+    playout.watch = lambda _: live.append(look(playout))
+    finished(playout)
+    stored = [Event(kind, payload) for kind, payload in orjson.loads(written(playout.log))]
+    again = refold(playout, [])
+    for at_ms, event in enumerate(stored):
+        again.fold.apply(event, at_ms=at_ms)
+        assert live[at_ms] == look(again)
+
+
+def look(playout: Playout) -> tuple[Picture, int | None]:
+    # Two folds hold equal values, but their representations need not be the same text.
+    return playout.picture()._replace(state=""), playout.fold.deadline_ms
+
+
+def test_every_event_is_lowercase_versioned_json(ruleset: AnyRuleset, seats: int) -> None:
+    for kind, payload in finished(Playout(ruleset, seats, "shape")).log:
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", kind)
+        assert payload["_v"] >= 1
+        assert payload == orjson.loads(canonical(payload))
+
+
+def test_no_two_turns_share_a_number(ruleset: AnyRuleset, seats: int) -> None:
+    playout = Playout(ruleset, seats, "turns")
+    turns = [playout.fold.turn for _ in steps(playout) if playout.fold.turn is not None]
+    assert len(set(turns)) == len({turn.number for turn in turns})
+
+
+# ------------------------------------------------------------------ moves
+
+
+def test_legal_moves_are_accepted_and_bots_make_them(ruleset: AnyRuleset, seats: int) -> None:
+    playout = Playout(ruleset, seats, "legal")
+    for _ in steps(playout):
+        if (seat := playout.to_act()) is None:
+            continue
+        legal = playout.view(seat)["legal_moves"]
+        assert legal
+        assert [move for move in legal if playout.refusal(seat, move)] == []
+        if playout.origin.players[seat].bot:
+            assert playout.bot_move(seat) in legal
+
+
+def test_deciding_changes_nothing(ruleset: AnyRuleset, seats: int) -> None:
+    playout = Playout(ruleset, seats, "pure")
+    for _ in steps(playout):
+        before, seat = playout.picture(), playout.to_act() or 0
+        for move in [*(playout.view(seat)["legal_moves"] or [])[:2], *JUNK]:
+            playout.refusal(seat, move)
+        assert before == playout.picture()
+
+
+def test_every_other_move_is_refused(ruleset: AnyRuleset, seats: int) -> None:
+    chance, playout = Chance("others"), Playout(ruleset, seats, "others")
+    pool = move_pool(ruleset, seats)
+    for _ in steps(playout):
+        seat, anyone = playout.to_act(), chance.below(seats)
+        for other in {anyone, anyone if seat is None else seat}:
+            assert_only_legal_moves_pass(playout, other, pool, chance)
+    for seat in range(seats):
+        assert playout.view(seat)["legal_moves"] == []
+        assert_only_legal_moves_pass(playout, seat, pool, chance)
+
+
+def assert_only_legal_moves_pass(
+    playout: Playout, seat: int, pool: list[Payload], chance: Chance
+) -> None:
+    legal_moves = playout.view(seat)["legal_moves"]
+    if legal_moves is None:
+        return
+    # Compared as text, because to Python 1, 1.0 and True are the same.
+    legal = {canonical(move) for move in legal_moves}
+    for move in chance.shuffled(pool)[:REFUSED_SAMPLE]:
+        if canonical(move) not in legal:
+            refusal = playout.refusal(seat, move)
+            assert refusal is not None, f"seat {seat} may not {move}"
+            assert_helpful(refusal)
+
+
+def assert_helpful(refusal: IllegalMove) -> None:
+    assert re.fullmatch(r"[a-z][a-z_]*", refusal.code)
+    assert len(refusal.message) > 10
+
+
+def move_pool(ruleset: AnyRuleset, seats: int) -> list[Payload]:
+    """Collect moves that were legal at some time, spoilt moves, and junk."""
+    playout, moves = Playout(ruleset, seats, "pool"), {}
+    for _ in steps(playout):
+        seat = playout.to_act()
+        for move in playout.view(seat)["legal_moves"] if seat is not None else []:
+            moves[canonical(move)] = move
+    spoilt = [bad for move in list(moves.values())[:20] for bad in spoil(move)]
+    return [*moves.values(), *spoilt, *JUNK]
+
+
+def spoil(move: Payload) -> Iterator[Payload]:
+    yield {**move, "extra": 1}
+    for key in move:
+        yield {k: value for k, value in move.items() if k != key}
+        for wrong in (None, True, -1, 10**9, 1.0, "", "x", [], [move[key]], {"": move[key]}):
+            yield {**move, key: wrong}
+
+
+# ------------------------------------------------------------------ what is hidden
+
+
+def test_hidden_text_is_in_no_view_and_no_event_until_it_is_shown(
+    ruleset: AnyRuleset, seats: int
+) -> None:
+    playout = Playout(ruleset, seats, "hidden")
+    hidden: dict[int | None, set[str]] = {viewer: set() for viewer in playout.viewers}
+
+    def watch(event: Event) -> None:
+        for viewer in playout.viewers:
+            shown = ruleset.redact(event, viewer)
+            seen = text_leaves(shown)
+            hidden[viewer] |= text_leaves(event.payload)
+            hidden[viewer] -= seen
+            view = ruleset.view(playout.fold.state, viewer)
+            visible = (canonical(shown) + canonical(view)).decode()
+            assert [text for text in hidden[viewer] if f'"{text}"' in visible] == []
+
+    playout.watch = watch
+    finished(playout)
+
+
+def test_seed_is_in_no_view_and_no_event_before_the_last(ruleset: AnyRuleset, seats: int) -> None:
+    seed, playout = "c0ffee-seed-5ec2e7", Playout(ruleset, seats, "c0ffee-seed-5ec2e7")
+    for _ in steps(playout):
+        views = [canonical(ruleset.view(playout.fold.state, viewer)) for viewer in playout.viewers]
+        assert [view for view in views if seed.encode() in view] == []
+    for event in playout.log[:-1]:
+        shown = [canonical(ruleset.redact(event, viewer)) for viewer in playout.viewers]
+        assert [payload for payload in shown if seed.encode() in payload] == []
+
+
+def test_redaction_leaves_the_event_itself_alone(ruleset: AnyRuleset, seats: int) -> None:
+    playout = finished(Playout(ruleset, seats, "redact"))
+    before = written(playout.log)
+    for event in playout.log:
+        for viewer in playout.viewers:
+            ruleset.redact(event, viewer)
+    assert before == written(playout.log)
+
+
+# ------------------------------------------------------------------ absence
+
+
+def test_timeouts_alone_bring_a_game_to_its_end(ruleset: AnyRuleset, seats: int) -> None:
+    playout = Playout(ruleset, seats, "timeouts").start()
+    while (seat := playout.to_act()) is not None:
+        assert playout.fold.deadline_ms is not None
+        move = ruleset.timeout_move(playout.fold.state, seat)
+        assert move in playout.view(seat)["legal_moves"]
+        playout.time_out()
+    if playout.fold.turn is None and not playout.completed:
+        leave_all(playout)  # a game without turns
+    assert playout.completed
+
+
+@pytest.mark.parametrize("moves", [0, 1, 9])
+def test_game_that_everybody_left_ends(ruleset: AnyRuleset, seats: int, moves: int) -> None:
+    playout = Playout(ruleset, seats, "left")
+    for _ in zip(range(moves), steps(playout), strict=False):
+        pass
+    if not playout.log:
+        playout.start()
+    leave_all(playout)
+    while playout.to_act() is not None:
+        playout.time_out()
+    assert playout.completed
+
+
+def test_presence_alone_changes_no_turn(ruleset: AnyRuleset, seats: int) -> None:
+    playout = Playout(ruleset, seats, "presence").start()
+    turn = playout.fold.turn
+    for kind in ("player_disconnected", "player_reconnected"):
+        playout.presence(kind, 0)
+        assert turn == playout.fold.turn
