@@ -1,0 +1,14 @@
+"""Lobbies, their members and bans."""
+
+from migrations.script import run_beside
+
+revision = "20261120_000003"
+down_revision = "20261120_000002"
+
+
+def upgrade() -> None:
+    run_beside(__file__, "up")
+
+
+def downgrade() -> None:
+    run_beside(__file__, "down")

@@ -1,0 +1,14 @@
+"""Nodes, games, their event logs, the room directory."""
+
+from migrations.script import run_beside
+
+revision = "20261120_000004"
+down_revision = "20261120_000003"
+
+
+def upgrade() -> None:
+    run_beside(__file__, "up")
+
+
+def downgrade() -> None:
+    run_beside(__file__, "down")

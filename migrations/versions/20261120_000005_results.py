@@ -1,0 +1,14 @@
+"""Summaries, lifetime statistics, matches."""
+
+from migrations.script import run_beside
+
+revision = "20261120_000005"
+down_revision = "20261120_000004"
+
+
+def upgrade() -> None:
+    run_beside(__file__, "up")
+
+
+def downgrade() -> None:
+    run_beside(__file__, "down")

@@ -1,0 +1,47 @@
+"""Named, described queries, kept in `.sql` files.
+
+A file is a series of::
+
+    -- name: claim_game
+    -- Take a game whose owner's lease ran out.
+    UPDATE games SET ...;
+"""
+
+import re
+from functools import cache
+from importlib.resources import files
+
+_NAME = re.compile(r"^-- name: *(\w+) *\n", re.MULTILINE)
+_DESCRIPTION = re.compile(r"(?:-- .+\n)+")
+
+
+class Queries(dict[str, str]):
+    """The queries of one file: name to SQL; `descriptions` says what each is for."""
+
+    def __init__(self, source: str, text: str) -> None:
+        self.source = source
+        self.descriptions: dict[str, str] = {}
+        preface, *parts = _NAME.split(text)
+        if preface.strip():
+            raise ValueError(f"{source}: text before the first `-- name:`")
+        for name, body in zip(parts[::2], parts[1::2], strict=True):
+            self._add(name, body)
+
+    def __missing__(self, name: str) -> str:
+        raise KeyError(f"{self.source} has no query {name!r}; it has {', '.join(self)}")
+
+    def _add(self, name: str, body: str) -> None:
+        description = _DESCRIPTION.match(body)
+        if description is None:
+            raise ValueError(f"{self.source}: query {name!r} has no description")
+        if name in self:
+            raise ValueError(f"{self.source}: query {name!r} is there twice")
+        self.descriptions[name] = " ".join(re.findall("-- (.+)", description[0]))
+        self[name] = body[description.end() :].strip()
+
+
+@cache
+def load(name: str, *, package: str = "persistence") -> Queries:
+    """Read `<package>/sql/<name>.sql`; a malformed file raises `ValueError`."""
+    file = files(package) / "sql" / f"{name}.sql"
+    return Queries(f"{name}.sql", file.read_text("utf-8"))

@@ -1,0 +1,90 @@
+"""One real PostgreSQL for the whole run; a fresh, migrated database for each test that asks."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from persistence.cluster import Cluster
+from persistence.database import Database
+from persistence.embedded import EmbeddedPostgres
+from tests.fixtures.postgres import TEMPLATE, Databases
+
+# Set by the process that starts the run; the workers of a parallel run inherit it.
+_FOLDER = "PLAYHALL_TEST_POSTGRES"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the server's folder: PostgreSQL's own user must be able to get there."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.mkdtemp(prefix="playhall-")
+        Path(folder).chmod(0o755)
+        os.environ[_FOLDER] = folder
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Take the server away, even if a worker died without stopping it."""
+    if not hasattr(config, "workerinput"):
+        folder = Path(os.environ.pop(_FOLDER))
+        Cluster(folder / "cluster").stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A folder for a server of the test's own; it is stopped if the test left it running."""
+    parent = Path(tempfile.mkdtemp(prefix="playhall-"))
+    parent.chmod(0o755)
+    yield parent / "postgres"
+    Cluster(parent / "postgres" / "cluster").stop()
+    shutil.rmtree(parent)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The data source name of a running server, as its superuser."""
+    server = EmbeddedPostgres()
+    yield server.start(Path(os.environ[_FOLDER]))
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def databases(postgres: str) -> Iterator[Databases]:
+    """The maker of databases, with a migrated one to copy."""
+    databases = Databases(postgres)
+    databases.ensure_template()
+    yield databases
+    databases.close()
+
+
+@pytest.fixture
+def empty_dsn(databases: Databases) -> Iterator[str]:
+    """A database in which nothing was made yet."""
+    dsn = databases.create()
+    yield dsn
+    databases.drop(dsn)
+
+
+@pytest.fixture
+def fresh_dsn(databases: Databases) -> Iterator[str]:
+    """A migrated database with nothing in it."""
+    dsn = databases.create(template=TEMPLATE)
+    yield dsn
+    databases.drop(dsn)
+
+
+@pytest.fixture
+def serving_dsn(databases: Databases, fresh_dsn: str) -> str:
+    """The same fresh database, for the login that a server uses."""
+    return databases.serving_dsn(fresh_dsn)
+
+
+@pytest.fixture
+async def database(fresh_dsn: str) -> AsyncIterator[Database]:
+    """An open `Database` on a fresh database, working as the server's role."""
+    database = await Database.open(fresh_dsn, embedded=True)
+    yield database
+    await database.close()

@@ -1,0 +1,15 @@
+WITH ours AS (
+    SELECT oid, nspname FROM pg_namespace
+    WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+)
+SELECT nspname, relname FROM pg_class JOIN ours ON ours.oid = relnamespace
+UNION SELECT nspname, 'function ' || proname FROM pg_proc JOIN ours ON ours.oid = pronamespace
+UNION SELECT nspname, 'type ' || typname FROM pg_type JOIN ours ON ours.oid = typnamespace
+    WHERE typtype = 'e'
+UNION SELECT nspname, 'trigger ' || relname || '.' || tgname
+    FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid JOIN ours ON ours.oid = relnamespace
+    WHERE NOT tgisinternal
+UNION SELECT ours.nspname, 'rights ' || coalesce(nspacl::text, '')
+    FROM pg_namespace JOIN ours USING (oid)
+UNION SELECT 'rights', relname || ' ' || relacl::text
+    FROM pg_class JOIN ours ON ours.oid = relnamespace WHERE relacl IS NOT NULL

@@ -1,0 +1,258 @@
+"""The bundled PostgreSQL: shared by processes, and usable after whatever happened to it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from persistence.embedded import SETTINGS, EmbeddedPostgres
+from persistence.refusals import UnusableFolder
+from tests.fixtures.postgres import postmaster_pid, stop_immediately
+
+ROOT = Path(__file__).parents[3]
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts it as somebody else")
+not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+
+HOLDER = """
+import sys
+from pathlib import Path
+from persistence.embedded import EmbeddedPostgres
+server = EmbeddedPostgres()
+server.start(Path(sys.argv[1]))
+print("started", flush=True)
+sys.stdin.read()
+server.stop()
+"""
+
+
+def test_what_was_committed_is_there_after_a_restart(data_dir: Path) -> None:
+    with _running(data_dir) as dsn:
+        _write(dsn, 1)
+    with _running(data_dir) as dsn:
+        assert _read(dsn) == [1]
+
+
+def test_settings_are_the_declared_ones(data_dir: Path) -> None:
+    with _running(data_dir) as dsn, psycopg.connect(dsn) as connection:
+        shown = {
+            name: connection.execute("SELECT current_setting(%s)", [name]).fetchone()
+            for name in SETTINGS
+        }
+        listening = connection.execute("SHOW listen_addresses").fetchone()
+    assert shown == {name: (value,) for name, value in SETTINGS.items()}
+    assert listening == ("",)
+
+
+def test_nobody_else_on_the_machine_gets_to_the_socket(data_dir: Path) -> None:
+    with _running(data_dir):
+        cluster = data_dir / "cluster"
+        assert (cluster / ".s.PGSQL.5432").is_socket()
+        assert cluster.stat().st_mode & 0o077 == 0
+
+
+def test_the_last_of_two_users_stops_the_server(data_dir: Path) -> None:
+    first, second = EmbeddedPostgres(), EmbeddedPostgres()
+    assert first.start(data_dir) == second.start(data_dir)
+    first.stop()
+    assert _is_running(data_dir)
+    second.stop()
+    assert not _is_running(data_dir)
+    second.stop()  # twice does no harm
+
+
+def test_a_killed_user_leaves_the_server_to_the_others(data_dir: Path) -> None:
+    with _running(data_dir) as dsn:
+        _kill(_holder(data_dir))
+        _write(dsn, 1)
+        assert _read(dsn) == [1]
+    assert not _is_running(data_dir)
+
+
+def test_the_servers_only_user_was_killed_and_the_next_takes_it_over(data_dir: Path) -> None:
+    _kill(_holder(data_dir))
+    assert _is_running(data_dir)
+    before = postmaster_pid(data_dir)
+    with _running(data_dir):
+        assert postmaster_pid(data_dir) == before
+    assert not _is_running(data_dir)
+
+
+def test_many_processes_starting_a_new_folder_at_once_share_one_server(data_dir: Path) -> None:
+    holders = [_spawn(data_dir) for _ in range(4)]
+    try:
+        assert [_wait_started(holder) for holder in holders] == ["started"] * 4
+        with _running(data_dir) as dsn:
+            _write(dsn, 1)
+            assert _read(dsn) == [1]
+    finally:
+        for holder in holders:
+            _kill(holder)
+
+
+def test_nothing_committed_is_lost_by_a_power_failure(data_dir: Path) -> None:
+    with _running(data_dir) as dsn:
+        _write(dsn, 1)
+        stop_immediately(data_dir)
+        with _running(data_dir) as dsn_after:
+            assert _read(dsn_after) == [1]
+
+
+def test_a_server_that_was_killed_outright_starts_again(data_dir: Path) -> None:
+    with _running(data_dir) as dsn:
+        _write(dsn, 1)
+        os.kill(postmaster_pid(data_dir), signal.SIGKILL)
+        with _running(data_dir) as dsn_after:
+            assert _read(dsn_after) == [1]
+
+
+def test_a_recycled_pid_is_not_taken_for_the_server(data_dir: Path) -> None:
+    with _running(data_dir) as dsn:
+        _write(dsn, 1)
+        left_behind = (data_dir / "cluster" / "postmaster.pid").read_text().splitlines()
+    stranger = subprocess.Popen(["sleep", "600"])
+    try:
+        stale = "\n".join([str(stranger.pid), *left_behind[1:], ""])
+        (data_dir / "cluster" / "postmaster.pid").write_text(stale)
+        (data_dir / "cluster" / ".s.PGSQL.5432").touch()
+        (data_dir / "cluster" / ".s.PGSQL.5432.lock").write_text(stale)
+        with _running(data_dir) as dsn:
+            assert _read(dsn) == [1]
+        assert stranger.poll() is None
+    finally:
+        _kill(stranger)
+
+
+def test_a_half_made_folder_is_made_anew(data_dir: Path) -> None:
+    unfinished = data_dir / "cluster.new"
+    unfinished.mkdir(parents=True)
+    (unfinished / "PG_VERSION").write_text("18\n")
+    with _running(data_dir) as dsn:
+        _write(dsn, 1)
+
+
+def test_the_environment_does_not_lead_it_astray(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPORT", "6000")
+    monkeypatch.setenv("PGDATA", "/nowhere")
+    monkeypatch.setenv("LANG", "xx_XX.UTF-8")
+    monkeypatch.chdir("/")
+    with _running(data_dir) as dsn:
+        monkeypatch.delenv("PGPORT")
+        with psycopg.connect(dsn) as connection:
+            assert connection.execute("SHOW port").fetchone() == ("5432",)
+
+
+def test_it_is_quiet(data_dir: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", HOLDER, str(data_dir)],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("started\n", "")
+
+
+# ------------------------------------------------------------------ refusals
+
+
+def test_another_versions_folder_is_refused(data_dir: Path) -> None:
+    with _running(data_dir):
+        pass
+    (data_dir / "cluster" / "PG_VERSION").write_text("14\n")
+    with pytest.raises(UnusableFolder, match="was made by PostgreSQL 14, and this is 18"):
+        EmbeddedPostgres().start(data_dir)
+
+
+def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UnusableFolder, match=r"cannot be used \(Not a directory\)"):
+        EmbeddedPostgres().start(tmp_path / "file" / "postgres")
+
+
+def test_a_path_too_long_for_a_socket_is_refused(data_dir: Path) -> None:
+    with pytest.raises(UnusableFolder, match="choose a shorter data folder"):
+        EmbeddedPostgres().start(data_dir / ("x" * 100))
+
+
+@as_root
+def test_a_folder_that_its_user_cannot_reach_is_refused_and_not_opened(data_dir: Path) -> None:
+    private = data_dir / "private"
+    private.mkdir(parents=True)
+    private.chmod(0o700)
+    with pytest.raises(UnusableFolder, match=f"may not enter {private}"):
+        EmbeddedPostgres().start(private / "postgres")
+    assert private.stat().st_mode & 0o777 == 0o700
+
+
+@not_as_root
+def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(UnusableFolder, match=r"cannot be used \(Permission denied\)"):
+        EmbeddedPostgres().start(tmp_path / "postgres")
+
+
+def test_what_postgresql_says_is_passed_on(data_dir: Path) -> None:
+    with pytest.raises(UnusableFolder, match="shared_buffers"):
+        EmbeddedPostgres(settings={**SETTINGS, "shared_buffers": "none"}).start(data_dir)
+    with _running(data_dir):
+        pass
+
+
+@contextmanager
+def _running(data_dir: Path) -> Iterator[str]:
+    server = EmbeddedPostgres()
+    dsn = server.start(data_dir)
+    try:
+        yield dsn
+    finally:
+        server.stop()
+
+
+def _write(dsn: str, value: int) -> None:
+    with psycopg.connect(dsn) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS kept (value int)")
+        connection.execute("INSERT INTO kept VALUES (%s)", [value])
+
+
+def _read(dsn: str) -> list[int]:
+    with psycopg.connect(dsn) as connection:
+        return [value for (value,) in connection.execute("SELECT value FROM kept")]
+
+
+def _is_running(data_dir: Path) -> bool:
+    return (data_dir / "cluster" / "postmaster.pid").exists()
+
+
+def _spawn(data_dir: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(data_dir)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _wait_started(holder: subprocess.Popen[str]) -> str:
+    assert holder.stdout is not None
+    return holder.stdout.readline().strip()
+
+
+def _holder(data_dir: Path) -> subprocess.Popen[str]:
+    holder = _spawn(data_dir)
+    assert _wait_started(holder) == "started"
+    return holder
+
+
+def _kill(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.communicate()

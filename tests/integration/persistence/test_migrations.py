@@ -1,0 +1,165 @@
+"""The way up and the way back, with data, at once, and on a database that is Supabase's."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from migrations import runner
+from persistence.refusals import NotMigrated
+from tests.fixtures.postgres import Databases
+
+REVISIONS = runner.revisions()
+ROOT = Path(__file__).parents[3]
+DATA = Path(__file__).with_name("data")
+
+
+def test_a_new_database_has_everything_pending(empty_dsn: str) -> None:
+    assert runner.status(empty_dsn) == runner.Status(None, tuple(REVISIONS))
+
+
+def test_after_an_upgrade_nothing_is_pending(empty_dsn: str) -> None:
+    runner.upgrade(empty_dsn)
+    assert runner.status(empty_dsn) == runner.Status(REVISIONS[-1], ())
+    runner.upgrade(empty_dsn)
+
+
+@pytest.mark.parametrize("number", range(len(REVISIONS)), ids=REVISIONS)
+def test_each_step_goes_up_down_and_up_again_with_data(empty_dsn: str, number: int) -> None:
+    below = REVISIONS[number - 1] if number else "base"
+    runner.upgrade(empty_dsn, REVISIONS[number])
+    made = _snapshot(empty_dsn)
+    _insert(empty_dsn, REVISIONS[: number + 1])
+
+    runner.downgrade(empty_dsn, below)
+    assert _snapshot(empty_dsn) != made
+    runner.upgrade(empty_dsn, REVISIONS[number])
+
+    assert _snapshot(empty_dsn) == made
+    _insert(empty_dsn, REVISIONS[number : number + 1])
+    runner.upgrade(empty_dsn)
+
+
+def test_the_whole_way_back_leaves_nothing_of_ours(empty_dsn: str) -> None:
+    before = _snapshot(empty_dsn)
+    runner.upgrade(empty_dsn)
+    _insert(empty_dsn, REVISIONS)
+    runner.downgrade(empty_dsn, "base")
+    assert {name for _, name in _snapshot(empty_dsn) - before} == {
+        "alembic_version",
+        "alembic_version_pkc",
+        "alembic_version {postgres=arwdDxtm/postgres}",
+    }
+
+
+def test_what_stays_survives_a_step_back_over_what_goes(empty_dsn: str) -> None:
+    runner.upgrade(empty_dsn)
+    _insert(empty_dsn, REVISIONS)
+    runner.downgrade(empty_dsn, REVISIONS[1])
+    with psycopg.connect(empty_dsn) as connection:
+        assert connection.execute("SELECT count(*) FROM players").fetchone() == (2,)
+
+
+def test_servers_starting_at_once_migrate_once(empty_dsn: str) -> None:
+    servers = [_start_upgrade(empty_dsn) for _ in range(3)]
+    assert [server.communicate() for server in servers] == [("", "")] * 3
+    assert runner.status(empty_dsn) == runner.Status(REVISIONS[-1], ())
+    with psycopg.connect(empty_dsn) as connection:
+        assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+
+
+def test_an_upgrade_that_fails_leaves_nothing_half_done(empty_dsn: str) -> None:
+    with psycopg.connect(empty_dsn) as connection:
+        connection.execute("CREATE TABLE games (in_the_way int)")
+    with pytest.raises(psycopg.errors.DuplicateTable):
+        runner.upgrade(empty_dsn)
+    assert runner.status(empty_dsn) == runner.Status(None, tuple(REVISIONS))
+
+
+def test_a_database_of_a_newer_version_is_refused(fresh_dsn: str) -> None:
+    with psycopg.connect(fresh_dsn) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '20991231_000001'")
+    with pytest.raises(NotMigrated, match="at revision 20991231_000001"):
+        runner.upgrade(fresh_dsn)
+
+
+def test_every_step_has_its_three_files_and_follows_the_one_before() -> None:
+    from alembic.script import ScriptDirectory
+
+    folder = Path(runner.__file__).parent
+    steps = [step.revision for step in ScriptDirectory(str(folder)).walk_revisions()]
+    assert steps[::-1] == REVISIONS
+    for module in (folder / "versions").glob("[0-9]*.py"):
+        assert module.with_suffix(".up.sql").exists()
+        assert module.with_suffix(".down.sql").exists()
+
+
+# ------------------------------------------------------------------ Supabase
+
+
+def test_supabases_own_things_are_used_and_outlive_us(supabase_dsn: str) -> None:
+    theirs = _snapshot(supabase_dsn)
+    runner.upgrade(supabase_dsn)
+    _insert(supabase_dsn, REVISIONS)
+    with psycopg.connect(supabase_dsn) as connection:
+        assert connection.execute("SELECT auth.uid()").fetchone() == (None,)
+        assert connection.execute("SELECT count(*) FROM auth.users").fetchone() == (1,)
+    runner.downgrade(supabase_dsn, "base")
+    assert theirs <= _snapshot(supabase_dsn)
+
+
+def test_what_supabase_would_open_to_everybody_stays_closed(supabase_dsn: str) -> None:
+    runner.upgrade(supabase_dsn)
+    with psycopg.connect(supabase_dsn) as connection:
+        open_to = connection.execute(
+            """
+            SELECT relname, role, right_ FROM pg_class,
+                unnest(ARRAY['anon', 'authenticated', 'service_role']) AS role,
+                unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS right_
+            WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+                AND has_table_privilege(role, pg_class.oid, right_)
+            """
+        ).fetchall()
+    assert open_to == []
+
+
+@pytest.fixture
+def supabase_dsn(databases: Databases) -> Iterator[str]:
+    """A database as Supabase hands it out: its roles, its auth, and no superuser for us."""
+    dsn, login = databases.create(), f"supabase_{uuid4().hex}"
+    layout = SQL(DATA.joinpath("supabase.sql").read_text())  # type: ignore[arg-type]  # a file of ours
+    with psycopg.connect(dsn) as connection:
+        connection.execute(layout.format(owner=Identifier(login)))
+    yield dsn.replace("//postgres@", f"//{login}@")
+    databases.drop(dsn)
+    with psycopg.connect(databases.dsn) as connection:
+        connection.execute(SQL("DROP ROLE {}").format(Identifier(login)))
+
+
+def _start_upgrade(dsn: str) -> subprocess.Popen[str]:
+    program = "import sys; from migrations import runner; runner.upgrade(sys.argv[1])"
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [sys.executable, "-c", program, dsn], cwd=ROOT, stdout=pipe, stderr=pipe, text=True
+    )
+
+
+def _insert(dsn: str, revisions: list[str]) -> None:
+    """Put a row into every table that the steps made."""
+    with psycopg.connect(dsn) as connection:
+        for revision in revisions:
+            connection.execute(DATA.joinpath(f"{revision}.sql").read_bytes())
+
+
+def _snapshot(dsn: str) -> set[tuple[str, str]]:
+    """Everything in the database that has a name, with the schema that it is in."""
+    with psycopg.connect(dsn) as connection:
+        return {
+            (schema, name)
+            for schema, name in connection.execute(DATA.joinpath("snapshot.sql").read_bytes())
+        }

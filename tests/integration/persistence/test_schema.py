@@ -1,0 +1,266 @@
+"""The schema as a contract: columns, indexes, and who may do what."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+# What the specifications of the data name, table by table: column, type, may be null.
+SPECIFIED: dict[str, set[tuple[str, str, bool]]] = {
+    "profiles": {
+        ("id", "uuid", False),
+        ("username", "text", True),
+        ("created_at", "timestamptz", False),
+        ("xp_total", "int8", False),
+    },
+    "lobbies": {
+        ("id", "uuid", False),
+        ("host_user_id", "uuid", True),
+        ("host_peer_id", "text", True),
+        ("status", "lobby_status", False),
+        ("config", "jsonb", False),
+        ("players", "jsonb", False),
+        ("last_heartbeat", "timestamptz", False),
+    },
+    "matches": {
+        ("id", "uuid", False),
+        ("started_at", "timestamptz", True),
+        ("ended_at", "timestamptz", True),
+        ("winner_id", "uuid", True),
+        ("replay_url", "text", True),
+    },
+    "players": {
+        ("id", "uuid", False),
+        ("user_id", "text", True),
+        ("display_name", "text", False),
+        ("avatar_seed", "text", False),
+        ("color", "text", False),
+        ("is_bot", "bool", False),
+        ("created_at", "timestamptz", False),
+        ("updated_at", "timestamptz", False),
+    },
+    "games": {
+        ("id", "uuid", False),
+        ("session_seed", "text", False),
+        ("config", "jsonb", False),
+        ("status", "text", False),
+        ("started_at", "timestamptz", True),
+        ("completed_at", "timestamptz", True),
+        ("created_at", "timestamptz", False),
+    },
+    "game_events": {
+        ("id", "uuid", False),
+        ("game_id", "uuid", False),
+        ("event_index", "int4", False),
+        ("type", "text", False),
+        ("payload", "jsonb", False),
+        ("created_at", "timestamptz", False),
+    },
+    "game_summaries": {
+        ("id", "uuid", False),
+        ("game_id", "uuid", False),
+        ("players", "jsonb", False),
+        ("rounds", "jsonb", False),
+        ("final_scores", "jsonb", False),
+        ("highest_bid", "int4", True),
+        ("highest_score", "int4", True),
+        ("lowest_score", "int4", True),
+        ("most_consecutive_wins", "int4", True),
+        ("most_consecutive_losses", "int4", True),
+        ("highest_misplay", "int4", True),
+        ("created_at", "timestamptz", False),
+    },
+    "player_lifetime_stats": {
+        ("id", "uuid", False),
+        ("player_id", "uuid", False),
+        ("games_played", "int4", False),
+        ("games_won", "int4", False),
+        ("highest_score", "int4", True),
+        ("lowest_score", "int4", True),
+        ("total_points", "int4", False),
+        ("total_tricks_won", "int4", False),
+        ("most_consecutive_wins", "int4", False),
+        ("most_consecutive_losses", "int4", False),
+        ("last_game_at", "timestamptz", True),
+    },
+    "room_directory": {
+        ("id", "uuid", False),
+        ("game_id", "uuid", False),
+        ("join_code", "text", False),
+        ("is_public", "bool", False),
+        ("max_players", "int4", False),
+        ("current_players", "int4", False),
+        ("created_at", "timestamptz", False),
+    },
+}
+SPECIFIED_INDEXES = {
+    "players_user_id_idx",
+    "games_status_idx",
+    "games_created_at_idx",
+    "pls_last_game_idx",
+}
+
+# Table: what the server's role may do with it.
+RIGHTS = {
+    "alembic_version": "SELECT",
+    "profiles": "SELECT INSERT UPDATE",
+    "players": "SELECT INSERT UPDATE",
+    "lobbies": "SELECT INSERT UPDATE",
+    "lobby_members": "SELECT INSERT UPDATE DELETE",
+    "lobby_bans": "SELECT INSERT UPDATE DELETE",
+    "nodes": "SELECT INSERT UPDATE DELETE",
+    "games": "SELECT INSERT UPDATE",
+    "game_events": "SELECT INSERT",
+    "room_directory": "SELECT INSERT UPDATE DELETE",
+    "game_summaries": "SELECT INSERT",
+    "player_lifetime_stats": "SELECT INSERT UPDATE",
+    "matches": "SELECT INSERT UPDATE",
+    "match_players": "SELECT INSERT UPDATE",
+    "auth.users": "SELECT INSERT",
+    "playhall_auth.sessions": "SELECT INSERT UPDATE",
+    "playhall_auth.refresh_tokens": "SELECT INSERT UPDATE",
+    "playhall_auth.signing_keys": "SELECT INSERT UPDATE",
+    **{f"game_events_{part}": "" for part in range(8)},
+}
+
+
+@pytest.fixture
+async def owner(fresh_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A superuser's connection: what is refused here is refused to everybody."""
+    connection = await asyncpg.connect(fresh_dsn)
+    yield connection
+    await connection.close()
+
+
+# ------------------------------------------------------------------ what is there
+
+
+@pytest.mark.parametrize("table", SPECIFIED)
+async def test_every_specified_column_is_there(owner: asyncpg.Connection, table: str) -> None:
+    columns = await owner.fetch(
+        """
+        SELECT column_name::text, udt_name::text, is_nullable = 'YES'
+        FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1
+        """,
+        table,
+    )
+    assert SPECIFIED[table] <= {tuple(column) for column in columns}
+
+
+async def test_every_specified_index_is_there(owner: asyncpg.Connection) -> None:
+    indexes = await owner.fetch("SELECT relname::text FROM pg_class WHERE relkind = 'i'")
+    assert {name for (name,) in indexes} >= SPECIFIED_INDEXES
+
+
+async def test_lobby_status_has_the_specified_values(owner: asyncpg.Connection) -> None:
+    values = await owner.fetchval("SELECT enum_range(NULL::lobby_status)::text[]")
+    assert values == ["OPEN", "PLAYING", "CLOSED"]
+
+
+async def test_every_foreign_key_leads_an_index(owner: asyncpg.Connection) -> None:
+    without = await owner.fetch(
+        """
+        SELECT conrelid::regclass::text, conname::text FROM pg_constraint
+        WHERE contype = 'f' AND NOT EXISTS (
+            SELECT FROM pg_index WHERE indrelid = conrelid AND indkey[0] = conkey[1]
+        )
+        """
+    )
+    assert without == []
+
+
+async def test_every_table_of_ours_says_what_it_is_for(owner: asyncpg.Connection) -> None:
+    silent = await owner.fetch(
+        """
+        SELECT oid::regclass::text FROM pg_class
+        WHERE relnamespace::regnamespace::text IN ('public', 'playhall_auth', 'auth')
+            AND relkind IN ('r', 'p')
+            AND relname <> 'alembic_version'
+            AND obj_description(oid, 'pg_class') IS NULL
+        """
+    )
+    assert silent == []
+
+
+# ------------------------------------------------------------------ lists
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (
+            "SELECT FROM player_lifetime_stats ORDER BY games_won DESC, player_id",
+            "pls_games_won_idx",
+        ),
+        (
+            "SELECT FROM player_lifetime_stats WHERE highest_score IS NOT NULL"
+            " ORDER BY highest_score DESC, player_id",
+            "pls_highest_score_idx",
+        ),
+        (
+            "SELECT FROM player_lifetime_stats ORDER BY total_tricks_won DESC, player_id",
+            "pls_total_tricks_won_idx",
+        ),
+        (
+            "SELECT FROM player_lifetime_stats WHERE games_played > 0"
+            " ORDER BY games_won::float8 / games_played DESC, player_id",
+            "pls_win_rate_idx",
+        ),
+        (
+            "SELECT FROM lobbies WHERE status = 'OPEN' AND is_public ORDER BY created_at DESC, id",
+            "lobbies_open_public_idx",
+        ),
+        (
+            "SELECT FROM lobbies WHERE status = 'OPEN' AND fill_at IS NOT NULL AND fill_at < now()",
+            "lobbies_fill_at_idx",
+        ),
+        ("SELECT FROM games WHERE owner_node = 'n' AND status = 'in_progress'", "games_owned_idx"),
+        (
+            "SELECT FROM match_players WHERE player_id = '00000000-0000-4000-8000-000000000001'"
+            " ORDER BY ended_at DESC, match_id",
+            "match_players_history_idx",
+        ),
+    ],
+)
+async def test_lists_are_read_from_their_indexes(
+    owner: asyncpg.Connection, query: str, index: str
+) -> None:
+    await owner.execute(
+        "SET enable_seqscan = off; SET enable_sort = off; SET enable_bitmapscan = off"
+    )
+    plan = "\n".join(line for (line,) in await owner.fetch(f"EXPLAIN {query} LIMIT 20"))
+    assert index in plan
+    assert "Sort" not in plan
+
+
+# ------------------------------------------------------------------ rights
+
+
+async def test_the_servers_role_may_do_exactly_what_it_needs(owner: asyncpg.Connection) -> None:
+    rights = await owner.fetch(
+        """
+        SELECT CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END || relname,
+            concat_ws(' ', VARIADIC ARRAY(
+                SELECT verb FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'])
+                    WITH ORDINALITY AS verbs (verb, place)
+                WHERE has_table_privilege('playhall_server', pg_class.oid, verb) ORDER BY place
+            ))
+        FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE nspname IN ('public', 'auth', 'playhall_auth') AND relkind IN ('r', 'p')
+        """
+    )
+    assert dict(map(tuple, rights)) == RIGHTS
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])
+async def test_nobody_else_may_do_anything_yet(owner: asyncpg.Connection, role: str) -> None:
+    readable = await owner.fetch(
+        """
+        SELECT oid::regclass::text FROM pg_class
+        WHERE relnamespace::regnamespace::text IN ('public', 'auth', 'playhall_auth')
+            AND relkind IN ('r', 'p')
+            AND has_table_privilege($1, oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES')
+        """,
+        role,
+    )
+    assert readable == []
