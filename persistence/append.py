@@ -1,0 +1,65 @@
+"""The parameters of the log's statements."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from persistence.completion import Completion
+from persistence.database import Connection
+from persistence.queries import load
+from protocol.ids import GameId
+
+if TYPE_CHECKING:
+    from persistence.log import Row
+
+SQL = load("log")
+
+
+def append_columns(games: Sequence[tuple[GameId, int, Sequence["Row"]]]) -> tuple[Any, ...]:
+    """Lay the rows of some games out as the columns of `append`.
+
+    Each game is (id, owner epoch, rows); rows name their game by its place, from 1 on.
+    """
+    ids = [game_id for game_id, _, _ in games]
+    epochs = [epoch for _, epoch, _ in games]
+    expected = [rows[0].event_index for _, _, rows in games]
+    counts = [len(rows) for _, _, rows in games]
+    nths = [nth for nth, (_, _, rows) in enumerate(games, 1) for _ in rows]
+    every = [row for _, _, rows in games for row in rows]
+    indexes, kinds, payloads, times, hashes = map(list, zip(*every, strict=True))
+    return ids, epochs, expected, counts, nths, indexes, kinds, payloads, times, hashes
+
+
+async def write_completion(connection: Connection, game_id: GameId, completion: Completion) -> None:
+    """Write the summary, everybody's statistics and the match, and close the lobby."""
+    players = [result.player_id for result in completion.results]
+    scores = [result.score for result in completion.results]
+    tricks = [result.tricks_won for result in completion.results]
+    won = [result.is_winner for result in completion.results]
+    seats = [result.seat for result in completion.results]
+    at = completion.at
+    await connection.execute(SQL["ensure_stats"], players)
+    await connection.execute(SQL["lock_stats"], players)
+    await connection.execute(SQL["apply_stats"], players, scores, tricks, won, at)
+    await connection.execute(SQL["insert_summary"], game_id, *_summary_columns(completion))
+    await connection.execute(SQL["complete_game"], game_id, at)
+    match = await connection.fetchval(SQL["insert_match"], game_id, at, completion.winner_id)
+    await connection.execute(SQL["insert_match_players"], match, players, seats, scores, won, at)
+    await connection.execute(SQL["close_lobby"], game_id, at)
+    await connection.execute(SQL["unlist_room"], game_id)
+
+
+def _summary_columns(completion: Completion) -> tuple[Any, ...]:
+    summary = completion.summary
+    return (
+        orjson.dumps(summary.players),
+        orjson.dumps(summary.rounds),
+        orjson.dumps(summary.final_scores),
+        summary.highest_bid,
+        summary.highest_score,
+        summary.lowest_score,
+        summary.most_consecutive_wins,
+        summary.most_consecutive_losses,
+        summary.highest_misplay,
+    )

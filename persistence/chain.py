@@ -1,0 +1,80 @@
+"""Canonical payloads and the hash chain over a game's events.
+
+`hash = BLAKE2b-128(previous hash ‖ index, 4 bytes big endian ‖ type ‖ 0x00 ‖ payload)`;
+before the first event stands the game's UUID, 16 bytes. A payload's canonical form is
+JSON with sorted keys and no white space, with numbers as a `jsonb` column gives them back,
+so that the chain can be checked from the database alone.
+"""
+
+import re
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from protocol.ids import GameId
+
+PAYLOAD_BYTES_MAX = 32 * 1024
+HASH_BYTES = 16
+
+# A number that jsonb may write otherwise: an exponent, or a negative zero.
+_SUSPECT_NUMBER = re.compile(rb"[0-9]e[-+0-9]|-0\.0")
+_U64_END = 2**64
+_EXPONENT_FROM = 1e16
+
+
+class BadPayload(Exception):
+    """The database could not keep this payload as it is."""
+
+
+def canonical(payload: dict[str, Any]) -> bytes:
+    """Write a payload canonically; raise `BadPayload` for what `jsonb` cannot hold."""
+    try:
+        written = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
+        if _SUSPECT_NUMBER.search(written):
+            written = orjson.dumps(_as_jsonb(payload), option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise BadPayload(str(error)) from None
+    if len(written) > PAYLOAD_BYTES_MAX:
+        raise BadPayload(f"{len(written)} bytes are more than {PAYLOAD_BYTES_MAX}")
+    if b"\\u0000" in written and _has_nul(payload):
+        raise BadPayload("text with a NUL character cannot be stored")
+    return written
+
+
+def _as_jsonb(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _as_jsonb(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_jsonb(item) for item in value]
+    if isinstance(value, float):
+        return _number(value)
+    return value
+
+
+def _number(value: float) -> float | int:
+    if value == 0:
+        return 0.0
+    if value.is_integer() and _EXPONENT_FROM <= abs(value) < _U64_END:
+        return int(value) if value > -(2**63) else value
+    return value
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_has_nul(key) or _has_nul(item) for key, item in value.items())
+    if isinstance(value, list):
+        return any(map(_has_nul, value))
+    return isinstance(value, str) and "\0" in value
+
+
+def genesis(game_id: GameId) -> bytes:
+    """Give what stands before a game's first event."""
+    return UUID(game_id).bytes
+
+
+def link(previous: bytes, index: int, kind: str, payload: bytes) -> bytes:
+    """Give the hash of one event."""
+    told = b"%b%b%b\0%b" % (previous, index.to_bytes(4, "big"), kind.encode(), payload)
+    return blake2b(told, digest_size=HASH_BYTES).digest()

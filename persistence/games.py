@@ -1,0 +1,101 @@
+"""Reading games and their logs, and owning them. Events are written by `log` alone."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import asyncpg
+import orjson
+
+from persistence.database import Database
+from persistence.gamerow import StoredGame
+from persistence.log import Row
+from persistence.queries import load
+from protocol.ids import GameId
+
+SQL = load("games")
+
+PAGE_ROWS_MAX = 1000
+ORPHANS_MAX = 200
+
+
+class Claim(NamedTuple):
+    """A game taken by this node: the epoch to write with, and where the log stands."""
+
+    owner_epoch: int
+    next_event_index: int
+
+
+class GameStore:
+    """Games as they are stored."""
+
+    def __init__(self, database: Database, *, node: str) -> None:
+        self._database = database
+        self.node = node
+
+    async def find(self, game_id: GameId) -> StoredGame | None:
+        """Read one game's row."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["find_game"], game_id)
+        return None if record is None else _stored(record)
+
+    async def read(self, game_id: GameId, *, after: int, limit: int = PAGE_ROWS_MAX) -> list[Row]:
+        """Read at most `limit` committed events with an index above `after`, in order."""
+        async with self._database.acquire() as connection:
+            page = min(limit, PAGE_ROWS_MAX)
+            records = await connection.fetch(SQL["read_events"], game_id, after, page)
+        return [Row(*record) for record in records]
+
+    async def read_all(self, game_id: GameId) -> list[Row]:
+        """Read a whole log."""
+        rows: list[Row] = []
+        while page := await self.read(game_id, after=len(rows) - 1):
+            rows += page
+        return rows
+
+    async def claim(self, game_id: GameId) -> Claim | None:
+        """Take a game, unless another node's lease on it is good."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["claim_game"], game_id, self.node)
+        return None if record is None else Claim(*record)
+
+    async def orphaned(self) -> list[GameId]:
+        """List some running games that no live node owns, oldest first."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["orphaned_games"], ORPHANS_MAX)
+        return [record["id"] for record in records]
+
+    async def owner_address(self, game_id: GameId) -> str | None:
+        """Say where the live owner of a game is reached."""
+        async with self._database.acquire() as connection:
+            address: str | None = await connection.fetchval(SQL["owner_address"], game_id)
+        return address
+
+    async def renew_lease(self, address: str, lease_s: float) -> None:
+        """Keep this node's lease for so many seconds from now, by the database's clock."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["renew_lease"], self.node, address, lease_s)
+
+    async def release_lease(self) -> None:
+        """Give the lease back at once."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["release_lease"], self.node)
+
+    async def still_owned(self, games: Mapping[GameId, int]) -> set[GameId]:
+        """Say which of these games (id to owner epoch) are still this node's."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(
+                SQL["still_owned"], list(games), list(games.values()), self.node
+            )
+        return {record["id"] for record in records}
+
+    async def quarantine(self, game_id: GameId, reason: str) -> None:
+        """Set a game aside and keep why."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["quarantine_game"], game_id, reason)
+
+
+def _stored(record: asyncpg.Record) -> StoredGame:
+    fields = dict(record)
+    fields["seed"] = fields.pop("session_seed")
+    fields["config"] = orjson.loads(fields["config"])
+    return StoredGame(**fields)

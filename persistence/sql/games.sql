@@ -1,0 +1,54 @@
+-- name: find_game
+-- Read one game's row.
+SELECT id, ruleset, ruleset_version, session_seed, config, status, lobby_id, is_public, owner_node,
+       owner_epoch, next_event_index, quarantined_at IS NOT NULL AS quarantined,
+       created_at, started_at, completed_at
+FROM games WHERE id = $1;
+
+-- name: read_events
+-- Read a part of a game's log, in order, bounded by rows.
+SELECT event_index, type, payload, created_at, hash
+FROM game_events WHERE game_id = $1 AND event_index > $2
+ORDER BY event_index LIMIT $3;
+
+-- name: claim_game
+-- Take a running game whose owner is this node or whose owner's lease ran out; the owner epoch goes up.
+UPDATE games g SET owner_node = $2, owner_epoch = g.owner_epoch + 1
+WHERE g.id = $1 AND g.status = 'in_progress' AND g.quarantined_at IS NULL
+  AND (g.owner_node = $2 OR NOT EXISTS (
+        SELECT FROM nodes n WHERE n.id = g.owner_node AND n.lease_until > clock_timestamp()))
+RETURNING owner_epoch, next_event_index;
+
+-- name: orphaned_games
+-- Find running games that nobody owns: their owner's lease ran out, or they are this node's from before.
+SELECT g.id FROM games g LEFT JOIN nodes n ON n.id = g.owner_node
+WHERE g.status = 'in_progress' AND g.quarantined_at IS NULL
+  AND (n.id IS NULL OR n.lease_until <= clock_timestamp())
+ORDER BY g.created_at LIMIT $1;
+
+-- name: owner_address
+-- Say where the live owner of a game can be reached.
+SELECT n.address FROM games g JOIN nodes n ON n.id = g.owner_node
+WHERE g.id = $1 AND n.lease_until > clock_timestamp();
+
+-- name: renew_lease
+-- Keep this node's lease, or take it out.
+INSERT INTO nodes (id, address, started_at, lease_until)
+VALUES ($1, $2, clock_timestamp(), clock_timestamp() + $3::float8 * interval '1 second')
+ON CONFLICT (id) DO UPDATE SET address = excluded.address, lease_until = excluded.lease_until;
+
+-- name: release_lease
+-- Give this node's lease back, so that others need not wait for it.
+DELETE FROM nodes WHERE id = $1;
+
+-- name: still_owned
+-- Say which games are still owned by this node at the epoch it knows.
+SELECT g.id FROM games g
+JOIN unnest($1::uuid[], $2::bigint[]) AS held(id, owner_epoch) USING (id, owner_epoch)
+WHERE g.owner_node = $3;
+
+-- name: quarantine_game
+-- Set a game aside whose log failed a check; nothing else about it changes.
+UPDATE games SET quarantined_at = clock_timestamp(), quarantine_reason = $2
+WHERE id = $1 AND quarantined_at IS NULL;
+

@@ -1,0 +1,111 @@
+-- name: append
+-- Append the events of many games in one statement: fenced by owner epoch and expected head. A game whose row is locked, fenced or moved on is left out and not returned; its batch-mates are unhurt.
+WITH batch AS (
+    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[])
+        WITH ORDINALITY AS t(game_id, owner_epoch, expected, events, nth)
+), locked AS (
+    SELECT g.id FROM games g JOIN batch b ON b.game_id = g.id
+    ORDER BY g.id FOR NO KEY UPDATE OF g SKIP LOCKED
+), moved AS (
+    UPDATE games g SET next_event_index = b.expected + b.events
+    FROM batch b JOIN locked l ON l.id = b.game_id
+    WHERE g.id = b.game_id
+      AND g.owner_epoch = b.owner_epoch
+      AND g.next_event_index = b.expected
+      AND g.status = 'in_progress'
+    RETURNING g.id, b.nth
+), put AS (
+    INSERT INTO game_events (game_id, event_index, type, payload, created_at, hash)
+    SELECT m.id, e.event_index, e.type, e.payload, e.created_at, e.hash
+    FROM unnest($5::int[], $6::int[], $7::text[], $8::jsonb[], $9::timestamptz[], $10::bytea[])
+        AS e(nth, event_index, type, payload, created_at, hash)
+    JOIN moved m ON m.nth = e.nth
+)
+SELECT nth FROM moved;
+
+-- name: lock_head
+-- Lock one game's row, waiting for whoever holds it, and read where its log stands.
+SELECT next_event_index, owner_epoch, status FROM games WHERE id = $1 FOR NO KEY UPDATE;
+
+-- name: create_game
+-- Insert a game that this node owns; its events follow in the same transaction.
+INSERT INTO games (id, ruleset, ruleset_version, session_seed, config, status, lobby_id, is_public,
+                   owner_node, owner_epoch, next_event_index, started_at, created_at)
+VALUES ($1, $2, $3, $4, $5, 'in_progress', $6, $7, $8, 1, 0, $9, $9);
+
+-- name: start_lobby
+-- Turn an open lobby into this game, unless it changed since it was read.
+UPDATE lobbies SET status = 'PLAYING', game_id = $2, version = version + 1, fill_at = NULL
+WHERE id = $1 AND status = 'OPEN' AND version = $3
+RETURNING id;
+
+-- name: list_room
+-- List a public game in the room directory.
+INSERT INTO room_directory (game_id, lobby_id, join_code, is_public, max_players, current_players)
+VALUES ($1, $2, $3, $4, $5, $6);
+
+-- name: ensure_stats
+-- Make the statistics rows that players do not have yet, in id order.
+INSERT INTO player_lifetime_stats (player_id)
+SELECT p FROM unnest($1::uuid[]) AS p ORDER BY p
+ON CONFLICT (player_id) DO NOTHING;
+
+-- name: lock_stats
+-- Lock the players' statistics in id order, so that two completions never wait for each other in a ring.
+SELECT player_id FROM player_lifetime_stats
+WHERE player_id = ANY($1::uuid[]) ORDER BY player_id FOR UPDATE;
+
+-- name: complete_game
+-- Mark a game completed.
+UPDATE games SET status = 'completed', completed_at = $2 WHERE id = $1 AND status = 'in_progress';
+
+-- name: insert_summary
+-- Write a game's summary; names are the players' own at this moment.
+INSERT INTO game_summaries (game_id, players, rounds, final_scores, highest_bid, highest_score,
+    lowest_score, most_consecutive_wins, most_consecutive_losses, highest_misplay)
+SELECT $1,
+       (SELECT jsonb_agg(told || jsonb_build_object('display_name', coalesce(p.display_name, ''))
+                         ORDER BY (told ->> 'seat_index')::int)
+        FROM jsonb_array_elements($2::jsonb) AS told
+        LEFT JOIN players p ON p.id = (told ->> 'player_id')::uuid),
+       $3, $4, $5, $6, $7, $8, $9, $10;
+
+-- name: apply_stats
+-- Add one game to its players' lifetime statistics.
+UPDATE player_lifetime_stats s SET
+    games_played = s.games_played + 1,
+    games_won = s.games_won + t.won::int,
+    highest_score = GREATEST(s.highest_score, t.score),
+    lowest_score = LEAST(s.lowest_score, t.score),
+    total_points = s.total_points + t.score,
+    total_tricks_won = s.total_tricks_won + t.tricks,
+    current_win_streak = CASE WHEN t.won THEN s.current_win_streak + 1 ELSE 0 END,
+    current_loss_streak = CASE WHEN t.won THEN 0 ELSE s.current_loss_streak + 1 END,
+    most_consecutive_wins = GREATEST(s.most_consecutive_wins,
+        CASE WHEN t.won THEN s.current_win_streak + 1 ELSE 0 END),
+    most_consecutive_losses = GREATEST(s.most_consecutive_losses,
+        CASE WHEN t.won THEN 0 ELSE s.current_loss_streak + 1 END),
+    last_game_at = $5
+FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bool[]) AS t(player_id, score, tricks, won)
+WHERE s.player_id = t.player_id;
+
+-- name: insert_match
+-- Write the history record of a game on the server; returns its id.
+INSERT INTO matches (game_id, lobby_id, mode, ruleset, started_at, ended_at, winner_id)
+SELECT g.id, g.lobby_id, 'server', g.ruleset, g.started_at, $2, $3 FROM games g WHERE g.id = $1
+RETURNING id;
+
+-- name: insert_match_players
+-- Write who took part in a match, and how it went for them.
+INSERT INTO match_players (match_id, player_id, seat, score, is_winner, ended_at)
+SELECT $1, t.player_id, t.seat, t.score, t.won, $6
+FROM unnest($2::uuid[], $3::int[], $4::int[], $5::bool[]) AS t(player_id, seat, score, won);
+
+-- name: close_lobby
+-- Close the lobby whose game has ended.
+UPDATE lobbies SET status = 'CLOSED', closed_at = $2, version = version + 1
+WHERE game_id = $1 AND status = 'PLAYING';
+
+-- name: unlist_room
+-- Take a finished game off the room directory.
+DELETE FROM room_directory WHERE game_id = $1;

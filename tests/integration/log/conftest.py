@@ -1,0 +1,113 @@
+"""A log on a real database, and games to write to."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from persistence.chain import canonical, genesis, link
+from persistence.completion import Completion
+from persistence.database import Database
+from persistence.gamerow import GameRow
+from persistence.games import GameStore
+from persistence.log import GameLog, Log, Lost, Row
+from protocol.ids import GameId, new_id
+
+AT = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+
+
+@dataclass
+class Written:
+    """One game, and what the log said about its rows."""
+
+    game_id: GameId
+    log: Log
+    next_index: int = 0
+    hash: bytes = b""
+    committed: list[int] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+    handle: GameLog | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def rows(self, count: int, **payload: object) -> list[Row]:
+        """Make the next rows of the game."""
+        rows = []
+        for _ in range(count):
+            data = canonical({"n": self.next_index, "_v": 1, **payload})
+            self.hash = link(self.hash, self.next_index, "moved", data)
+            rows.append(Row(self.next_index, "moved", data, AT, self.hash))
+            self.next_index += 1
+        return rows
+
+    def open(self, owner_epoch: int = 1) -> GameLog:
+        """Open the game at an epoch."""
+        self.handle = self.log.open(
+            self.game_id, owner_epoch, committed=self._committed, failed=self._failed
+        )
+        return self.handle
+
+    def append(
+        self, count: int = 1, completion: Completion | None = None, **payload: object
+    ) -> None:
+        """Append the next rows."""
+        assert self.handle is not None
+        self.handle.append(self.rows(count, **payload), completion)
+
+    def _committed(self, rows: list[Row]) -> None:
+        self.committed += [row.event_index for row in rows]
+        self.changed.set()
+
+    def _failed(self, lost: Lost) -> None:
+        self.lost.append(lost)
+        self.changed.set()
+
+    async def until(self, committed: int = 0, lost: int = 0) -> None:
+        """Wait for so many committed rows, or losses."""
+        async with asyncio.timeout(20):
+            while len(self.committed) < committed or len(self.lost) < lost:
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@dataclass
+class Bench:
+    """A running log on a database."""
+
+    database: Database
+    log: Log
+    store: GameStore
+
+    async def game(self, first_rows: int = 1) -> Written:
+        """Create a game of this node."""
+        game = Written(GameId(new_id()), self.log)
+        game.hash = genesis(game.game_id)
+        row = GameRow(
+            id=game.game_id,
+            ruleset="relay",
+            ruleset_version=1,
+            seed="seed",
+            config={},
+            node="here",
+            created_at=AT,
+        )
+        await self.log.create(row, game.rows(first_rows))
+        game.open()
+        return game
+
+    async def indexes(self, game: Written) -> list[int]:
+        """Read the indexes that the database has."""
+        return [row.event_index for row in await self.store.read_all(game.game_id)]
+
+
+@pytest.fixture
+async def bench(database: Database) -> AsyncIterator[Bench]:
+    """A log with two writers."""
+    log = Log(database, writers=2)
+    running = asyncio.create_task(log.run())
+    yield Bench(database, log, GameStore(database, node="here"))
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running

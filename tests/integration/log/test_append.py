@@ -1,0 +1,149 @@
+"""The first promises of the log: contiguous, fenced, one game's trouble its own."""
+
+import asyncio
+import random
+
+import asyncpg
+import pytest
+
+from persistence.database import Database
+from persistence.gamerow import GameRow
+from persistence.games import GameStore
+from persistence.log import Fenced, Refused
+from persistence.newgame import LobbyChanged
+from protocol.ids import GameId, LobbyId, new_id
+from tests.integration.log.conftest import AT, Bench
+
+
+async def test_appended_events_are_stored_in_order_without_a_gap(bench: Bench) -> None:
+    games = [await bench.game() for _ in range(20)]
+    chance = random.Random(7)
+    for _ in range(300):
+        chance.choice(games).append(chance.randint(1, 3))
+        if chance.random() < 0.3:
+            await asyncio.sleep(0)
+    for game in games:
+        await game.until(committed=game.next_index - 1)
+        assert await bench.indexes(game) == list(range(game.next_index))
+        assert game.committed == list(range(1, game.next_index))
+
+
+async def test_many_games_share_a_batch(bench: Bench) -> None:
+    games = [await bench.game() for _ in range(50)]
+    before = bench.log.metrics.batches
+    for game in games:
+        game.append(2)
+    for game in games:
+        await game.until(committed=2)
+    assert bench.log.metrics.batches - before == 2  # one a writer
+
+
+async def test_what_was_written_is_read_back_the_same(bench: Bench) -> None:
+    game = await bench.game()
+    game.append(1, text='ä€😀\u2028"\\', number=1e16, small=-0.0, deep=[{"a": [None, True, 1.5]}])
+    await game.until(committed=1)
+    row = (await bench.store.read(game.game_id, after=0))[0]
+    assert row.at == AT
+    assert row.hash == game.hash
+
+
+async def test_stale_owner_writes_nothing(bench: Bench) -> None:
+    game = await bench.game()
+    other = GameStore(bench.database, node="there")
+    claim = await other.claim(game.game_id)
+    assert claim is not None
+    assert (claim.owner_epoch, claim.next_event_index) == (2, 1)
+    game.append(1)
+    await game.until(lost=1)
+    assert isinstance(game.lost[0], Fenced)
+    assert await bench.indexes(game) == [0]
+
+
+async def test_rows_at_another_head_are_not_written(bench: Bench) -> None:
+    game = await bench.game()
+    game.next_index = 5
+    game.append(1)
+    await game.until(lost=1)
+    assert isinstance(game.lost[0], Fenced)
+    assert await bench.indexes(game) == [0]
+
+
+async def test_fenced_game_does_not_hurt_its_batch_mates(bench: Bench) -> None:
+    games = [await bench.game() for _ in range(6)]
+    await bench.store.claim(games[3].game_id)
+    for game in games:
+        game.append(2)
+    await games[3].until(lost=1)
+    for game in games[:3] + games[4:]:
+        await game.until(committed=2)
+
+
+async def test_locked_game_does_not_hold_up_the_others(bench: Bench, fresh_dsn: str) -> None:
+    games = [await bench.game() for _ in range(6)]
+    holder = await asyncpg.connect(fresh_dsn)
+    lock = holder.transaction()
+    await lock.start()
+    await holder.execute("SELECT FROM games WHERE id = $1 FOR UPDATE", games[0].game_id)
+    for game in games:
+        game.append(1)
+    for game in games[1:]:
+        await game.until(committed=1)
+    assert games[0].committed == []
+    await lock.rollback()
+    await games[0].until(committed=1)
+    await holder.close()
+
+
+async def test_event_that_the_database_refuses_fails_its_game_alone(bench: Bench) -> None:
+    games = [await bench.game() for _ in range(9)]
+    for game in games:
+        game.append(1)
+    bad = games[4].rows(1)[0]._replace(payload=b'{"text":"\\u0000"}')
+    assert games[4].handle is not None
+    games[4].handle.append([bad])
+    await games[4].until(lost=1)
+    assert isinstance(games[4].lost[0], Refused)
+    for game in games[:4] + games[5:]:
+        await game.until(committed=1)
+
+
+async def test_terminated_connection_neither_loses_nor_repeats(bench: Bench, postgres: str) -> None:
+    games = [await bench.game() for _ in range(10)]
+    killer = await asyncpg.connect(postgres)
+    for _ in range(30):
+        for game in games:
+            game.append(1)
+        await asyncio.sleep(0.003)
+        await killer.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'playhall' AND query LIKE 'WITH batch%'"
+        )
+    await killer.close()
+    for game in games:
+        await game.until(committed=30)
+        assert await bench.indexes(game) == list(range(31))
+
+
+async def test_game_of_a_lobby_that_changed_is_not_made(bench: Bench, database: Database) -> None:
+    game = await bench.game()
+    lobby = LobbyId(new_id())
+    async with database.acquire() as connection:
+        await connection.execute(
+            "INSERT INTO lobbies (id, status, config, name, mode, ruleset, seats, version) "
+            "VALUES ($1, 'OPEN', '{}', 'x', 'server', 'relay', 2, 2)",
+            lobby,
+        )
+    stale = GameRow(
+        id=GameId(new_id()),
+        ruleset="relay",
+        ruleset_version=1,
+        seed="seed",
+        config={},
+        node="here",
+        created_at=AT,
+        lobby_id=lobby,
+        lobby_version=1,
+    )
+    with pytest.raises(LobbyChanged):
+        await bench.log.create(stale, game.rows(1))
+    assert await bench.store.find(stale.id) is None
