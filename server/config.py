@@ -1,0 +1,54 @@
+"""The configuration: one frozen object, read once, from `PLAYHALL_*` variables."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+class Config(BaseSettings):
+    """What an operator can set; every field `x` is the variable `PLAYHALL_X`."""
+
+    model_config = SettingsConfigDict(env_prefix="PLAYHALL_", frozen=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    public_url: str = Field(
+        default="", description="Where clients reach this node, if not host:port."
+    )
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    origins: str = Field(
+        default="", description="Allowed browser origins, comma separated; * for any."
+    )
+
+    data_dir: Path = Path(".playhall")
+    database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL 15 or newer; the bundled one where unset."
+    )
+    database_pool: Annotated[int, Field(ge=2, le=100)] = 8
+    unsafe_database: bool = Field(
+        default=False, description="Serve although the database may forget what it confirmed."
+    )
+    writers: Annotated[int, Field(ge=1, le=16)] = 2
+
+    rulesets_path: str = Field(default="", description="More folders with rulesets, `:` separated.")
+    bot_pause_s: Seconds = Field(default=0.7, description="How long a bot thinks before it moves.")
+    quick_play_wait_s: Seconds = Field(default=10.0, description="Until bots fill the free seats.")
+    idle_game_s: Seconds = Field(default=300.0, description="Until an idle game leaves memory.")
+    lease_s: Annotated[float, Field(ge=1, le=600)] = 10.0
+
+    commands_per_s: Annotated[float, Field(gt=0)] = 50.0
+    commands_burst: Annotated[float, Field(ge=1)] = 200.0
+    guests_per_minute: Annotated[float, Field(gt=0)] = 600.0
+    connections_max: Annotated[int, Field(ge=1)] = 20_000
+    connections_per_address_max: Annotated[int, Field(ge=1)] = 20_000
+    outbox_bytes_max: Annotated[int, Field(ge=65_536)] = 1_048_576
+
+    access_token_s: Annotated[int, Field(ge=30, le=86_400)] = 600
+    refresh_token_s: Annotated[int, Field(ge=600)] = 30 * 86_400
+
+    log_level: str = "INFO"

@@ -1,0 +1,289 @@
+"""One port, two engines: a connection's first request decides who serves it.
+
+    bytes -> _Entrance -- GET of a websocket's path --> picows (`websocket.serve`)
+                       -- anything else ------------> _Web -> aiohttp
+
+Nobody else sees a connection before its first request's head is complete, and whoever
+gets it then is told what was read so far. Every connection is counted until it is gone.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+from protocol.errors import CloseReason
+from server.gateway.handshake import (
+    Agreement,
+    UpgradeRequest,
+    negotiate,
+    parse_request,
+    target_of,
+)
+from server.gateway.limits import AddressLimits, TransportLimits
+from server.gateway.outbox import Flusher
+from server.gateway.websocket import Accept, HttpRefusal, Peer, Socket, serve
+
+log = logging.getLogger(__name__)
+
+HEAD_END: Final = b"\r\n\r\n"
+FULL: Final = HttpRefusal(503, "All connections are taken; try again later.", {"Retry-After": "5"})
+GOING: Final = HttpRefusal(503, "This server is stopping; try again.", {"Retry-After": "1"})
+BROKEN: Final = HttpRefusal(500, "Something went wrong here; it was logged.")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A websocket's path: who gets it, and the subprotocol to answer with, if it is offered.
+
+    Where `subprotocol` is None, offers are ignored.
+    """
+
+    accept: Accept
+    subprotocol: str | None = None
+
+
+class FrontDoor:
+    """All connections of one listening port; made inside the event loop that serves it.
+
+    `http` makes the protocol of a connection that is no websocket (aiohttp's `web.Server`);
+    closing those at the end is its owner's business. `origins` are the browser origins that
+    may open websockets: none for those of the same host only, `*` for any.
+    """
+
+    def __init__(
+        self,
+        *,
+        http: Callable[[], asyncio.BaseProtocol],
+        websockets: Mapping[str, Route],
+        limits: TransportLimits | None = None,
+        origins: frozenset[str] = frozenset(),
+    ) -> None:
+        self.http = http
+        self.websockets = dict(websockets)
+        self.limits = limits or TransportLimits()
+        self.origins = frozenset(origin.strip().rstrip("/").lower() for origin in origins)
+        self.connections = 0
+        self.turned_away = 0
+        self._flusher = Flusher(asyncio.get_running_loop(), self.limits)
+        self._addresses = AddressLimits(self.limits.connections_per_address_max)
+        self._entrances: set[_Entrance] = set()
+        self._sockets: set[Socket] = set()
+        self._no_sockets = asyncio.Event()
+        self._no_sockets.set()
+        self._closed = False
+
+    def protocol(self) -> asyncio.Protocol:
+        """Make the protocol of a new connection: the factory for `loop.create_server`.
+
+        With `ssl`, give `ssl_handshake_timeout` as well: TLS comes before this door.
+        """
+        return _Entrance(self)
+
+    @property
+    def websockets_open(self) -> int:
+        """How many websockets there are, with those that are closing."""
+        return len(self._sockets)
+
+    @property
+    def bytes_out(self) -> int:
+        """How many bytes all websockets were given to write, ever."""
+        return self._flusher.bytes_out
+
+    async def close_all(self, reason: CloseReason) -> None:
+        """Refuse newcomers, close all websockets, wait `close_timeout_s` for them at most."""
+        self._closed = True
+        for entrance in tuple(self._entrances):
+            entrance.abort()
+        for socket in tuple(self._sockets):
+            socket.close(reason)
+        await self._no_sockets.wait()
+
+    # ------------------------------------------------------- connections call these
+
+    def enter(self, entrance: "_Entrance") -> HttpRefusal | None:
+        """Count a connection in, or say why not."""
+        if self._closed:
+            return GOING
+        if self.connections >= self.limits.connections_max:
+            return FULL
+        if not self._addresses.enter(entrance.remote):
+            return FULL
+        self.connections += 1
+        self._entrances.add(entrance)
+        return None
+
+    def leave(self, remote: str) -> None:
+        """Count a connection out that had entered."""
+        self.connections -= 1
+        self._addresses.leave(remote)
+
+    def pass_on(self, entrance: "_Entrance") -> None:
+        """Take note that a connection is past the entrance."""
+        self._entrances.discard(entrance)
+
+    def receive(self, request: UpgradeRequest) -> tuple[Peer, Agreement] | HttpRefusal:
+        """Find who takes a websocket, and on what terms."""
+        route = self.websockets[request.path]
+        agreed = negotiate(request, subprotocol=route.subprotocol, origins=self.origins)
+        if isinstance(agreed, HttpRefusal):
+            return agreed
+        try:
+            peer = route.accept(request)
+        except Exception:
+            log.exception("a websocket for %s could not be accepted", request.path)
+            return BROKEN
+        return peer if isinstance(peer, HttpRefusal) else (peer, agreed)
+
+    def open(self, transport: asyncio.Transport, remote: str) -> Socket:
+        """Make the socket of a websocket."""
+        socket = Socket(transport, self._flusher, remote=remote, on_gone=self._gone)
+        self._sockets.add(socket)
+        self._no_sockets.clear()
+        return socket
+
+    def _gone(self, socket: Socket) -> None:
+        self._sockets.discard(socket)
+        if not self._sockets:
+            self._no_sockets.set()
+        self.leave(socket.remote)
+
+
+class _Entrance(asyncio.Protocol):
+    """A connection until its first request is known.
+
+    One that may not enter is told so when it asks, since clients do not listen before.
+    """
+
+    __slots__ = ("_answered", "_door", "_head", "_refusal", "_timer", "_transport", "remote")
+
+    _transport: asyncio.Transport
+    _timer: asyncio.TimerHandle
+    _refusal: HttpRefusal | None
+
+    def __init__(self, door: FrontDoor) -> None:
+        self.remote = ""
+        self._door = door
+        self._head = bytearray()
+        self._answered = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self.remote = str((transport.get_extra_info("peername") or ("",))[0])
+        self._refusal = self._door.enter(self)
+        if self._refusal is None:
+            self._within(self._door.limits.handshake_timeout_s)
+        else:
+            self._turn_away()
+
+    def data_received(self, data: bytes) -> None:
+        if self._answered:
+            return
+        if self._refusal is not None:
+            self._refuse(self._refusal)
+            return
+        start = max(0, len(self._head) - len(HEAD_END) + 1)
+        self._head += data
+        end = self._head.find(HEAD_END, start)
+        bytes_max = self._door.limits.head_bytes_max
+        if (end if end >= 0 else len(self._head)) > bytes_max:
+            self._refuse(HttpRefusal(431, f"A request's head may have {bytes_max} bytes."))
+        elif end >= 0:
+            self._route(bytes(self._head[:end]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timer.cancel()
+        if self._refusal is None:
+            self._door.pass_on(self)
+            self._door.leave(self.remote)
+        else:
+            self._door.turned_away -= 1
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        self._transport.abort()
+
+    def _within(self, timeout_s: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(timeout_s, self.abort)
+
+    def _turn_away(self) -> None:
+        limits = self._door.limits
+        self._within(limits.close_timeout_s)
+        self._door.turned_away += 1
+        if self._door.turned_away > limits.turned_away_max:
+            self.abort()
+
+    def _route(self, head: bytes) -> None:
+        method, target = target_of(head)
+        if method != "GET" or target.partition("?")[0] not in self._door.websockets:
+            self._hand_over_to_web()
+            return
+        request = parse_request(head, self.remote)
+        verdict = request if isinstance(request, HttpRefusal) else self._door.receive(request)
+        if isinstance(verdict, HttpRefusal):
+            self._refuse(verdict)
+        else:
+            self._hand_over_to_peer(*verdict, early_at=len(head) + len(HEAD_END))
+
+    def _hand_over_to_web(self) -> None:
+        read = self._pass_on()
+        web = _Web(cast("asyncio.Protocol", self._door.http()), self._door, self.remote)
+        self._transport.set_protocol(web)
+        web.connection_made(self._transport)
+        web.data_received(read)
+
+    def _hand_over_to_peer(self, peer: Peer, agreement: Agreement, *, early_at: int) -> None:
+        early = self._pass_on()[early_at:]
+        serve(self._door.open(self._transport, self.remote), peer, agreement, early)
+
+    def _pass_on(self) -> bytes:
+        """Give up the connection, and give what was read of it."""
+        self._timer.cancel()
+        self._door.pass_on(self)
+        read = bytes(self._head)
+        # uvloop keeps its first protocol for as long as the transport lives.
+        del self._head, self._timer
+        return read
+
+    def _refuse(self, refusal: HttpRefusal) -> None:
+        """Answer, and close so that the client can read it: what it still sends is dropped."""
+        self._answered = True
+        self._head.clear()
+        self._transport.write(refusal.to_bytes())
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+            self._timer.cancel()
+            self._within(self._door.limits.close_timeout_s)
+        else:
+            self._transport.close()
+
+
+class _Web(asyncio.Protocol):
+    """aiohttp's protocol, counted."""
+
+    __slots__ = ("_door", "_inner", "_remote")
+
+    def __init__(self, inner: asyncio.Protocol, door: FrontDoor, remote: str) -> None:
+        self._inner = inner
+        self._door = door
+        self._remote = remote
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._inner.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received()
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._door.leave(self._remote)
+        self._inner.connection_lost(exc)

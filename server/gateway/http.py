@@ -1,0 +1,188 @@
+"""HTTP as data: an endpoint says what it takes and gives; this file does the rest.
+
+Bodies and queries are validated by their models, errors have the same shape and codes as
+on the websocket, and `/openapi.json` is written from the same table.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel
+
+from protocol.codec import validate
+from protocol.errors import (
+    BadFrame,
+    BadToken,
+    MethodNotAllowed,
+    NotFound,
+    PlayhallError,
+    TooLarge,
+)
+from server.gateway.identity import Identity
+
+log = logging.getLogger(__name__)
+
+BODY_BYTES_MAX = 256 * 1024
+
+Authenticate = Callable[[str], Awaitable[Identity]]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A validated request: `query` and `body` are instances of the endpoint's models."""
+
+    identity: Identity | None
+    path: Mapping[str, str]
+    query: Any
+    body: Any
+    remote: str
+
+    @property
+    def who(self) -> Identity:
+        """The identity of an endpoint that requires one."""
+        if self.identity is None:
+            raise BadToken("Send an access token: Authorization: Bearer …")
+        return self.identity
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An answer that is not JSON of ours."""
+
+    body: bytes
+    content_type: str
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Answer = BaseModel | Raw
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address. `auth` is none, optional (a bad token is still refused) or required."""
+
+    method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
+    path: str
+    summary: str
+    handler: Callable[[HttpRequest], Awaitable[Answer]]
+    auth: Literal["none", "optional", "required"] = "optional"
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    answer: type[BaseModel] | None = None
+    errors: tuple[type[PlayhallError], ...] = ()
+    tag: str = ""
+
+
+def build_http(endpoints: Sequence[Endpoint], authenticate: Authenticate) -> web.Application:
+    """Make the aiohttp application that serves the endpoints."""
+    app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[_errors_as_json])
+    for endpoint in endpoints:
+        app.router.add_route(endpoint.method, endpoint.path, _serve(endpoint, authenticate))
+    return app
+
+
+def _serve(
+    endpoint: Endpoint, authenticate: Authenticate
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        identity = await _identify(endpoint, request, authenticate)
+        asked = HttpRequest(
+            identity=identity,
+            path=request.match_info,
+            query=_query(endpoint, request),
+            body=await _body(endpoint, request),
+            remote=request.remote or "",
+        )
+        return _respond(await endpoint.handler(asked))
+
+    return serve
+
+
+async def _identify(
+    endpoint: Endpoint, request: web.Request, authenticate: Authenticate
+) -> Identity | None:
+    if endpoint.auth == "none":
+        return None
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if not token:
+        if endpoint.auth == "required":
+            raise BadToken("Send an access token: Authorization: Bearer …")
+        return None
+    if scheme.lower() != "bearer":
+        raise BadToken("The Authorization header must be: Bearer <access token>.")
+    return await authenticate(token)
+
+
+def _query(endpoint: Endpoint, request: web.Request) -> BaseModel | None:
+    if endpoint.query is None:
+        return None
+    given = {name: _scalar(text) for name, text in request.query.items()}
+    return validate(endpoint.query, given)
+
+
+def _scalar(text: str) -> object:
+    """Read a query value as the JSON scalar it looks like, since the models are strict."""
+    if text in ("true", "false"):
+        return text == "true"
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else text
+
+
+async def _body(endpoint: Endpoint, request: web.Request) -> BaseModel | None:
+    if endpoint.body is None:
+        return None
+    try:
+        raw = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise TooLarge(f"The body is larger than {BODY_BYTES_MAX} bytes.") from None
+    try:
+        data = orjson.loads(raw or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise BadFrame(f"The body is not valid JSON: {error}.") from None
+    return validate(endpoint.body, data)
+
+
+def _respond(answer: Answer) -> web.Response:
+    if isinstance(answer, Raw):
+        headers = {"Content-Type": answer.content_type, **answer.headers}
+        return web.Response(body=answer.body, status=answer.status, headers=headers)
+    return _json(answer.model_dump(), 200)
+
+
+def _json(data: object, status: int) -> web.Response:
+    return web.Response(body=orjson.dumps(data), status=status, content_type="application/json")
+
+
+def error_response(error: PlayhallError) -> web.Response:
+    """Write an error as HTTP has it: the code's status, the same fields as on the socket."""
+    body = {"code": error.wire_code, "message": error.message, "retry": error.retry}
+    if error.field is not None:
+        body["field"] = error.field
+    response = _json({"type": "error", **body}, error.status)
+    if error.retry:
+        response.headers["Retry-After"] = "1"
+    return response
+
+
+@web.middleware
+async def _errors_as_json(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except PlayhallError as error:
+        return error_response(error)
+    except web.HTTPNotFound:
+        return error_response(NotFound(f"There is nothing at {request.path}; see /docs."))
+    except web.HTTPMethodNotAllowed:
+        return error_response(MethodNotAllowed())
+    except web.HTTPException:
+        raise
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return error_response(PlayhallError("Something went wrong here; it was logged."))

@@ -1,0 +1,106 @@
+"""The bounds of the gateway: what one connection, one address and the whole port may take."""
+
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+
+from protocol.limits import FRAGMENTS_MAX, FRAME_BYTES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class TransportLimits:
+    """Every bound on bytes, frames, connections and waiting below the protocol.
+
+    A connection's memory is at most about `outbox_bytes_max` (shared with the other
+    receivers of the same frames) plus five times the larger of `frame_bytes_max` and
+    `socket_buffer_bytes`.
+    """
+
+    head_bytes_max: int = 16 * 1024
+    handshake_timeout_s: float = 5.0
+    connections_max: int = 20_000
+    connections_per_address_max: int = 20_000
+    turned_away_max: int = 1_000  # connections above those that are told so; the rest is cut
+
+    frame_bytes_max: int = FRAME_BYTES_MAX
+    fragments_max: int = FRAGMENTS_MAX
+    control_frames_per_s: float = 10.0
+    control_frames_burst: float = 50.0
+
+    outbox_bytes_max: int = 1 << 20
+    outbox_frames_max: int = 10_000
+    outbox_age_max_s: float = 10.0  # how long a write may stay unfinished
+    socket_buffer_bytes: int = 128 * 1024  # asked of the kernel, each way
+
+    close_timeout_s: float = 2.0  # for the client's part in the closing handshake
+
+
+class TokenBucket:
+    """A rate with a burst above it: full at first, `rate_per_s` flow back in."""
+
+    __slots__ = ("_at", "_burst", "_missing", "_rate_per_s", "_tokens")
+
+    def __init__(self, rate_per_s: float, burst: float) -> None:
+        self._rate_per_s = rate_per_s
+        self._burst = burst
+        self._tokens = burst
+        self._missing = 0.0
+        self._at = 0.0
+
+    def take(self, now: float, cost: float = 1.0) -> bool:
+        """Take `cost` tokens at a monotonic time in seconds; False if there are too few."""
+        elapsed_s = max(0.0, now - self._at)
+        self._at = now
+        self._tokens = min(self._burst, self._tokens + elapsed_s * self._rate_per_s)
+        self._missing = max(0.0, cost - self._tokens)
+        if self._missing:
+            return False
+        self._tokens -= cost
+        return True
+
+    @property
+    def wait_s(self) -> float:
+        """How long after the last `take` it would be granted; 0 if it was."""
+        return self._missing / self._rate_per_s
+
+
+class AddressLimits:
+    """How many connections each remote address has; addresses without any are forgotten.
+
+    A network of IPv6 is one address: whoever has one has all 2^64 of its /64.
+    """
+
+    __slots__ = ("_counts", "_per_address_max")
+
+    def __init__(self, per_address_max: int) -> None:
+        self._per_address_max = per_address_max
+        self._counts: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def enter(self, address: str) -> bool:
+        """Count a connection in; False if its address has too many."""
+        network = network_of(address)
+        count = self._counts.get(network, 0)
+        if count >= self._per_address_max:
+            return False
+        self._counts[network] = count + 1
+        return True
+
+    def leave(self, address: str) -> None:
+        """Count a connection out that had entered."""
+        network = network_of(address)
+        self._counts[network] -= 1
+        if not self._counts[network]:
+            del self._counts[network]
+
+
+def network_of(address: str) -> str:
+    """Give what is counted as one: an IPv4 address, or the /64 of an IPv6 address."""
+    if ":" not in address:
+        return address
+    parsed = ip_address(address)
+    assert isinstance(parsed, IPv6Address)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"

@@ -1,0 +1,111 @@
+"""What is measured, as Prometheus reads it.
+
+Whoever does the work counts it in plain numbers of its own; nothing here runs until
+somebody scrapes, and then the numbers are read through the functions in `Readings`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from persistence.metrics import LATENCY_BOUNDS_S, LogMetrics
+
+Count = Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """Where each number is read; `refusals` counts by error code, since the start."""
+
+    connections: Count
+    sessions: Count
+    games: Count
+    lobbies: Count
+    log_queue: Count
+    tasks: Count
+    task_failures: Count
+    bytes_out: Count
+    refusals: Callable[[], Mapping[str, int]]
+    log: LogMetrics
+
+
+class ServerCollector(Collector):
+    """Turns the readings into metrics at the moment of a scrape."""
+
+    def __init__(self, readings: Readings) -> None:
+        self._readings = readings
+
+    def collect(self) -> Iterator[Metric]:
+        """Read everything once."""
+        yield from self._gauges()
+        yield from self._counters()
+        yield _refusals(self._readings.refusals())
+        yield _commit_latency(self._readings.log)
+
+    def _gauges(self) -> Iterator[Metric]:
+        now = self._readings
+        for name, meaning, read in (
+            ("connections", "Open TCP connections.", now.connections),
+            ("sessions", "Open websockets.", now.sessions),
+            ("games", "Games in memory.", now.games),
+            ("lobbies", "Lobbies in memory.", now.lobbies),
+            ("log_queue_events", "Events that wait to be committed.", now.log_queue),
+            ("tasks", "Running tasks.", now.tasks),
+        ):
+            yield GaugeMetricFamily(f"playhall_{name}", meaning, value=read())
+
+    def _counters(self) -> Iterator[Metric]:
+        now = self._readings
+        for name, meaning, total in (
+            ("events_committed", "Events committed.", now.log.events),
+            ("log_batches", "Batches committed.", now.log.batches),
+            ("log_retries", "Batches that were sent again.", now.log.retries),
+            ("games_completed", "Games completed.", now.log.completions),
+            ("task_failures", "Tasks that failed.", now.task_failures()),
+            ("bytes_out", "Bytes written to websockets.", now.bytes_out()),
+        ):
+            yield CounterMetricFamily(f"playhall_{name}", meaning, value=total)
+
+
+def exposition(readings: Readings) -> Callable[[], bytes]:
+    """Give the function that writes all metrics, with the process's own, as text."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(ServerCollector(readings))
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return lambda: generate_latest(registry)
+
+
+def _refusals(by_code: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(
+        "playhall_refusals", "Commands refused, by error code.", labels=["code"]
+    )
+    for code, total in sorted(by_code.items()):
+        family.add_metric([code], total)
+    return family
+
+
+def _commit_latency(log: LogMetrics) -> Metric:
+    bounds = [*map(str, LATENCY_BOUNDS_S), "+Inf"]
+    return HistogramMetricFamily(
+        "playhall_commit_latency_seconds",
+        "From taking a batch to its commit.",
+        buckets=list(zip(bounds, accumulate(log.latency_counts), strict=True)),
+        sum_value=log.latency_s,
+    )
