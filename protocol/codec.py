@@ -11,7 +11,14 @@ from pydantic import BaseModel, ValidationError
 
 from protocol.catalog import COMMANDS
 from protocol.envelope import Command
-from protocol.errors import BadFrame, InvalidField, MoveRefused, PlayhallError, UnknownCommand
+from protocol.errors import (
+    BadFrame,
+    InvalidField,
+    MoveRefused,
+    PlayhallError,
+    UnknownCommand,
+    WrongNode,
+)
 from protocol.limits import INT_MAX, JSON_DEPTH_MAX
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -110,6 +117,8 @@ def refusal(command_id: int | None, error: PlayhallError) -> bytes:
         reply["field"] = error.field
     if isinstance(error, MoveRefused):
         reply["event_index"] = error.event_index
+    if isinstance(error, WrongNode):
+        reply["address"] = error.address
     return orjson.dumps(reply)
 
 

@@ -34,6 +34,9 @@ class Refusal(WireModel):
     event_index: int | None = Field(
         default=None, description="A refused move that is in the log, and has used its `cmd_no`."
     )
+    address: str | None = Field(
+        default=None, description="With `wrong_node`: the server that has the game."
+    )
 
 
 class Command(WireModel):

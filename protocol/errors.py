@@ -241,9 +241,13 @@ class NotCommitted(PlayhallError):
 
 
 class WrongNode(PlayhallError):
-    """Another server has this game; connect to the address in `message`."""
+    """Another server has this game; connect to its `address`, or try again in a moment."""
 
     code, status, retry = "wrong_node", 421, True
+
+    def __init__(self, message: str | None = None, *, address: str | None = None) -> None:
+        super().__init__(message)
+        self.address = address
 
 
 class Quarantined(PlayhallError):

@@ -42,7 +42,10 @@ class Head(Ok):
 
 
 class Resume(Command):
-    """Take your seat's stream from an index on: every event after it, then live ones."""
+    """Take your seat's stream from an index on: every event after it, then live ones.
+
+    Far behind (the ruleset says how far) one `game.picture` stands for what is left out.
+    """
 
     reply: ClassVar[type[WireModel]] = Head
     type: Literal["game.resume"]
@@ -51,12 +54,13 @@ class Resume(Command):
 
 
 class Watch(Command):
-    """Follow a game as a spectator, from an index on."""
+    """Follow a game as a spectator, from an index on, live or at a constant delay."""
 
     reply: ClassVar[type[WireModel]] = Head
     type: Literal["game.watch"]
     game_id: WireGameId
     after: After = -1
+    delay_s: Annotated[float, Field(ge=0, le=3600, strict=False)] = 0.0
 
 
 class Unwatch(Command):
@@ -106,5 +110,18 @@ class GameEvent(Update):
     at: str
 
 
+class PictureUpdate(Update):
+    """The whole picture at index `head`, sent in place of the events up to there."""
+
+    type: Literal["game.picture"] = "game.picture"
+    game_id: WireGameId
+    head: int
+    seat: int | None
+    status: str
+    players: list[Json]
+    turn: Json | None
+    view: Json
+
+
 COMMANDS: tuple[type[Command], ...] = (Act, Resume, Watch, Unwatch, Leave, Snapshot)
-UPDATES: tuple[type[Update], ...] = (GameEvent,)
+UPDATES: tuple[type[Update], ...] = (GameEvent, PictureUpdate)

@@ -77,6 +77,7 @@ class Closing(Update):
     retry: bool
     message: str
     pause_ms: int = Field(description="Wait a random time up to this before reconnecting.")
+    address: str | None = Field(default=None, description="Where to go, with `wrong_node`.")
 
 
 COMMANDS: tuple[type[Command], ...] = (Hello, Ping, Refresh, Logout)

@@ -1,0 +1,82 @@
+-- name: signing_keys
+-- Read the keys that are in use, newest first.
+SELECT kid, private_pem
+FROM playhall_auth.signing_keys WHERE retired_at IS NULL
+ORDER BY created_at DESC, kid;
+
+-- name: lock_signing_keys
+-- Let one node at a time change the keys; the lock goes with the transaction.
+SELECT pg_advisory_xact_lock(hashtext('playhall_auth.signing_keys'));
+
+-- name: add_signing_key
+-- Add a key; from now on it is the newest.
+INSERT INTO playhall_auth.signing_keys (kid, private_pem, public_pem, created_at)
+VALUES ($1, $2, $3, clock_timestamp());
+
+-- name: retire_signing_keys
+-- Retire every key but the two newest.
+UPDATE playhall_auth.signing_keys SET retired_at = clock_timestamp()
+WHERE retired_at IS NULL AND kid NOT IN (
+  SELECT kid FROM playhall_auth.signing_keys WHERE retired_at IS NULL
+  ORDER BY created_at DESC, kid LIMIT 2);
+
+-- name: add_guest
+-- Make a guest's user, profile, player, session and first refresh token, or none of them.
+WITH account AS (
+  INSERT INTO auth.users (id, is_anonymous) VALUES ($1, true)),
+profile AS (
+  INSERT INTO profiles (id, username, display_name) VALUES ($1, $3, $4)),
+player AS (
+  INSERT INTO players (id, user_id, display_name, avatar_seed, color)
+  VALUES ($2, $1::uuid::text, $4, $5, $6)),
+session AS (
+  INSERT INTO playhall_auth.sessions (id, user_id, created_at) VALUES ($7, $1, $9))
+INSERT INTO playhall_auth.refresh_tokens (token_hash, session_id, issued_at, expires_at)
+VALUES ($8, $7, $9, $10);
+
+-- name: spend_refresh_token
+-- Trade an unused refresh token for its successor; returns whose it is, or nothing.
+WITH spent AS (
+  UPDATE playhall_auth.refresh_tokens t SET used_at = $2, successor = $3
+  FROM playhall_auth.sessions s
+  WHERE t.token_hash = $1 AND t.used_at IS NULL AND t.expires_at > $2
+    AND s.id = t.session_id AND s.revoked_at IS NULL
+  RETURNING s.id AS session_id, s.user_id),
+issued AS (
+  INSERT INTO playhall_auth.refresh_tokens (token_hash, session_id, issued_at, expires_at)
+  SELECT $4, session_id, $2, $5 FROM spent)
+SELECT spent.session_id, spent.user_id, p.id AS player_id, p.display_name
+FROM spent JOIN players p ON p.user_id = spent.user_id::text;
+
+-- name: find_refresh_token
+-- Read a refresh token that could not be spent, to see why.
+SELECT s.id AS session_id, s.user_id, p.id AS player_id, p.display_name,
+       t.used_at, t.successor AS salt, s.revoked_at IS NOT NULL AS revoked
+FROM playhall_auth.refresh_tokens t
+JOIN playhall_auth.sessions s ON s.id = t.session_id
+JOIN players p ON p.user_id = s.user_id::text
+WHERE t.token_hash = $1;
+
+-- name: session_holder
+-- Read who a session belongs to, unless it was revoked.
+SELECT s.id AS session_id, s.user_id, p.id AS player_id, p.display_name
+FROM playhall_auth.sessions s JOIN players p ON p.user_id = s.user_id::text
+WHERE s.id = $1 AND s.revoked_at IS NULL;
+
+-- name: revoke_session
+-- End a session for good.
+UPDATE playhall_auth.sessions SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL;
+
+-- name: find_account
+-- Read a user's account.
+SELECT u.id AS user_id, p.id AS player_id, f.username, p.display_name, u.is_anonymous, f.created_at
+FROM auth.users u
+JOIN profiles f ON f.id = u.id
+JOIN players p ON p.user_id = u.id::text
+WHERE u.id = $1;
+
+-- name: rename_account
+-- Change how a user is called, as a profile and as a player.
+WITH profile AS (
+  UPDATE profiles SET display_name = $2, updated_at = now() WHERE id = $1)
+UPDATE players SET display_name = $2, updated_at = now() WHERE user_id = $1::uuid::text;

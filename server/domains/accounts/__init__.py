@@ -1,0 +1,9 @@
+"""Accounts: who somebody is, and for how long.
+
+For: guests, the tokens of their sessions, `session.*` commands, `/v1/auth` and `/v1/me`.
+
+Promises: a token that was revoked, reused or tampered with is refused; a refresh token is
+stored as a hash only and works once; several nodes sign with the same keys.
+
+Must not know: lobbies, games, or what an account is used for.
+"""

@@ -1,0 +1,50 @@
+"""Friendly names for guests: "Amber Otter", also known as `amber_otter_k3f9q`."""
+
+from typing import NamedTuple
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_ADJECTIVES = _words(
+    "amber azure bold brave breezy bright brisk calm candid cheery civil clever cosmic crisp "
+    "curious daring deft eager fabled fair fearless fleet frank gentle glad golden graceful "
+    "grand hardy hasty honest humble jolly keen kind lively loyal lucky mellow merry mighty "
+    "modest neat nimble noble patient plucky polite proud quick quiet ready royal silver "
+    "sly smart snug spry steady sunny swift tidy velvet witty"
+)
+_ANIMALS = _words(
+    "badger bear beaver bison bobcat camel canary cheetah condor cougar coyote crane crow "
+    "dolphin dove eagle egret falcon ferret finch fox gecko gibbon hare hawk hedgehog heron "
+    "ibex iguana jackal jaguar kestrel kiwi koala lemur leopard lion llama lynx magpie marten "
+    "mole moose newt ocelot orca osprey otter owl panda panther parrot pelican penguin puffin "
+    "puma raven robin salmon seal sparrow stork tiger walrus wolf wombat"
+)
+# Base 32 without i, l and o; five characters of it tell guests of one name apart.
+_TAIL_ALPHABET = "023456789abcdefghjkmnpqrstuvwxyz"
+_TAIL_CHARS = 5
+_COLORS = _words("#e4572e #f3a712 #a8c686 #669bbc #29335c #d1495b #00798c #8f5cb2 #3a7d44 #c06e52")
+
+# How many bits `coin` takes; what is left over is not used.
+NUMBER_BITS = 96
+
+
+class Names(NamedTuple):
+    """How a new guest is called and painted until they say otherwise."""
+
+    username: str
+    display_name: str
+    avatar_seed: str
+    color: str
+
+
+def coin(number: int) -> Names:
+    """Make names from a number of `NUMBER_BITS` random bits; the same number, the same names."""
+    avatar_seed = f"{number:024x}"
+    number, adjective = divmod(number, len(_ADJECTIVES))
+    number, animal = divmod(number, len(_ANIMALS))
+    number, color = divmod(number, len(_COLORS))
+    words = (_ADJECTIVES[adjective], _ANIMALS[animal])
+    tail = "".join(_TAIL_ALPHABET[(number >> 5 * i) & 31] for i in range(_TAIL_CHARS))
+    return Names("_".join((*words, tail)), " ".join(words).title(), avatar_seed, _COLORS[color])

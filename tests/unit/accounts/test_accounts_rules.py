@@ -1,0 +1,81 @@
+"""The pure parts of accounts: names, the verdict on a refresh token, guests per network."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from server.domains.accounts.guests import NETWORKS_MAX, GuestLimits
+from server.domains.accounts.names import NUMBER_BITS, coin
+from server.domains.accounts.rules import REPEAT_S, Verdict, judge, successor_of, token_hash
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def _ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2**NUMBER_BITS - 1, 0x0123456789ABCDEF01234567])
+def test_every_number_makes_names_that_fit(number: int) -> None:
+    names = coin(number)
+    assert re.fullmatch(r"[a-z]+_[a-z]+_[0-9a-z]{5}", names.username)
+    assert 3 <= len(names.username) <= 24
+    assert names.username.startswith(names.display_name.lower().replace(" ", "_"))
+
+
+def test_the_longest_name_fits() -> None:
+    longest = max(len(coin(n).display_name) for n in range(64 * 66))
+    assert longest + len("_12345") <= 24
+
+
+def test_numbers_spread_over_names() -> None:
+    step = 2**NUMBER_BITS // 10_000
+    assert len({coin(n * step + n).username for n in range(10_000)}) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("used_at", "revoked", "verdict"),
+    [
+        (None, False, Verdict.EXPIRED),
+        (_ago(0), False, Verdict.REPEATED),
+        (_ago(REPEAT_S), False, Verdict.REPEATED),
+        (_ago(REPEAT_S + 0.001), False, Verdict.REUSED),
+        (_ago(-5), False, Verdict.REPEATED),  # another node's clock is ahead
+        (_ago(0), True, Verdict.REVOKED),
+        (None, True, Verdict.REVOKED),
+    ],
+)
+def test_verdict_on_a_token_that_comes_back(
+    used_at: datetime | None, revoked: bool, verdict: Verdict
+) -> None:
+    assert judge(used_at=used_at, revoked=revoked, now=NOW) is verdict
+
+
+def test_successor_needs_both_the_token_and_the_salt() -> None:
+    successor = successor_of("token", "salt")
+    assert re.fullmatch(r"[\w-]{43}", successor)
+    assert successor == successor_of("token", "salt")
+    assert len({successor, successor_of("token", "other"), successor_of("other", "salt")}) == 3
+    assert len(token_hash(successor)) == 32
+
+
+def test_networks_are_counted_apart() -> None:
+    limits = GuestLimits(per_minute=1)
+    assert limits.may("192.0.2.1", 0.0)
+    assert not limits.may("192.0.2.1", 0.0)
+    assert limits.may("192.0.2.2", 0.0)
+    assert limits.may("192.0.2.1", 60.0)
+
+
+def test_one_ipv6_network_is_one_guest_maker() -> None:
+    limits = GuestLimits(per_minute=1)
+    assert limits.may("2001:db8::1", 0.0)
+    assert not limits.may("2001:db8::2", 0.0)
+
+
+def test_remembered_networks_are_bounded() -> None:
+    limits = GuestLimits(per_minute=1)
+    for n in range(NETWORKS_MAX + 100):
+        limits.may(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", 0.0)
+    assert len(limits) == NETWORKS_MAX
