@@ -1,0 +1,100 @@
+"""Who follows a game on this node, and what each of them may see.
+
+An event is encoded once for each distinct view of it: once for everybody where all of it
+is public, once more for each viewer whose picture differs.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import orjson
+
+from protocol.errors import CloseReason
+from protocol.ids import GameId
+from server.domains.games.scribe import Told
+from server.gamekit.contract import Viewer
+from server.gamekit.fold import AnyRuleset
+from server.gateway.framing import text_frame
+
+
+class Follower(Protocol):
+    """A connection, as far as an audience needs it."""
+
+    def deliver(self, frames: bytes) -> None:
+        """Queue frames for the socket."""
+
+    def hang_up(self, why: CloseReason) -> None:
+        """Close the connection; its client resumes from the last index it has."""
+
+
+class Lens:
+    """How one game's events look to a viewer, as frames."""
+
+    __slots__ = ("_prefix", "_redact")
+
+    def __init__(self, game_id: GameId, ruleset: AnyRuleset) -> None:
+        self._prefix = b'{"type":"game.event","game_id":"%b","event_index":' % game_id.encode()
+        self._redact = ruleset.redact
+
+    def frames(self, told: Sequence[Told], viewer: Viewer) -> bytes:
+        """Frame some events for one viewer."""
+        return self.frames_for(told, (viewer,))[viewer]
+
+    def frames_for(self, told: Sequence[Told], viewers: Iterable[Viewer]) -> dict[Viewer, bytes]:
+        """Frame some events for each viewer; equal views share one encoding."""
+        views: dict[Viewer, list[bytes]] = {viewer: [] for viewer in viewers}
+        redact = self._redact
+        for item in told:
+            shared: bytes | None = None
+            payload = item.event.payload
+            for viewer, frames in views.items():
+                seen = redact(item.event, viewer)
+                if seen is not payload:
+                    frames.append(self._frame(item, orjson.dumps(seen)))
+                    continue
+                if shared is None:
+                    shared = self._frame(item, item.payload)
+                frames.append(shared)
+        return {viewer: b"".join(frames) for viewer, frames in views.items()}
+
+    def open_frames(self, told: Sequence[Told]) -> bytes:
+        """Frame some events with nothing hidden, as they may be read once a game is over."""
+        return b"".join(self._frame(item, item.payload) for item in told)
+
+    def _frame(self, item: Told, payload: bytes) -> bytes:
+        return text_frame(
+            b'%b%d,"event":"%b","payload":%b,"at":"%b"}'
+            % (self._prefix, item.event_index, item.event.type.encode(), payload, item.at)
+        )
+
+
+class Audience:
+    """The followers of one game on this node."""
+
+    __slots__ = ("_viewers", "followers", "lens")
+
+    def __init__(self, lens: Lens) -> None:
+        self.lens = lens
+        self.followers: dict[Follower, Viewer] = {}
+        self._viewers: frozenset[Viewer] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.followers)
+
+    def admit(self, follower: Follower, viewer: Viewer) -> None:
+        """Send a follower everything from now on."""
+        self.followers[follower] = viewer
+        self._viewers = frozenset(self.followers.values())
+
+    def dismiss(self, follower: Follower) -> None:
+        """Send a follower nothing more."""
+        self.followers.pop(follower, None)
+        self._viewers = frozenset(self.followers.values())
+
+    def tell(self, told: Sequence[Told]) -> None:
+        """Send committed events to everybody, each as they may see them."""
+        if not self.followers:
+            return
+        frames = self.lens.frames_for(told, self._viewers)
+        for follower, viewer in self.followers.items():
+            follower.deliver(frames[viewer])

@@ -1,0 +1,46 @@
+"""Watching at a constant distance in time, so that nobody can play by what a stream shows."""
+
+import asyncio
+
+from persistence.games import GameStore
+from persistence.log import Row
+from protocol.ids import GameId
+from server.domains.games.audience import Lens
+from server.domains.games.recovery import tell
+from server.domains.games.streams import READ_ROWS, send_chunks
+from server.gamekit.table import GAME_COMPLETED
+from server.gateway.session import Session
+from server.kernel.clock import Clock
+
+LOOK_EVERY_S = 0.5
+
+
+class DelayedStream:
+    """Reads the committed log, and sends each event `delay_s` after it happened."""
+
+    def __init__(
+        self, game_id: GameId, lens: Lens, *, store: GameStore, clock: Clock, delay_s: float
+    ) -> None:
+        self._game_id = game_id
+        self._lens = lens
+        self._store = store
+        self._clock = clock
+        self._delay_s = delay_s
+
+    async def run(self, session: Session, *, after: int) -> None:
+        """Send until the game's last event is out; cancelled when nobody watches any more."""
+        cursor = after
+        while not session.socket.closing:
+            rows = await self._store.read(self._game_id, after=cursor, limit=READ_ROWS)
+            due = self._due(rows)
+            await send_chunks(session, self._lens, [tell(row) for row in due], None)
+            if due:
+                cursor = due[-1].event_index
+                if due[-1].type == GAME_COMPLETED:
+                    return
+            if len(due) < READ_ROWS:
+                await asyncio.sleep(LOOK_EVERY_S)
+
+    def _due(self, rows: list[Row]) -> list[Row]:
+        before = self._clock.now().timestamp() - self._delay_s
+        return [row for row in rows if row.at.timestamp() <= before]

@@ -1,0 +1,262 @@
+"""One game on the node that owns it: decide, fold at once, release on commit."""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from persistence.chain import BadPayload
+from persistence.completion import Completion
+from persistence.log import GameLog, Log, Lost, Refused, Row, not_committed
+from protocol.errors import (
+    CmdNoForgotten,
+    CmdNoGap,
+    GameOver,
+    InvalidField,
+    MoveRefused,
+    Overloaded,
+    PlayhallError,
+    RateLimited,
+    Unavailable,
+)
+from protocol.ids import GameId, LobbyId, PlayerId
+from server.domains.games.audience import Audience, Lens
+from server.domains.games.results import completion_of
+from server.domains.games.scribe import Command, Scribe, Told
+from server.gamekit.contract import Event, IllegalMove, Payload
+from server.gamekit.fold import Fold
+from server.gamekit.table import (
+    MISPLAYS_LOGGED_MAX,
+    Answer,
+    Chair,
+    game_completed,
+    invalid_action,
+    presence,
+)
+from server.kernel.clock import Clock, from_ms
+
+log = logging.getLogger(__name__)
+
+# How many committed events a host keeps at hand for those who come or come back.
+TAIL_EVENTS = 64
+# How many events may wait for the disk before a game takes no more commands.
+AHEAD_EVENTS_MAX = 1000
+
+# Called once, when the command's fate is committed: an event index, or why not.
+Reply = Callable[[int | PlayhallError], None]
+
+
+@dataclass(frozen=True, slots=True)
+class HostEvents:
+    """Whom a host tells what happened to it."""
+
+    settled: Callable[["Host"], None]  # everything decided so far is committed
+    completed: Callable[["Host"], None]
+    lost: Callable[["Host", Lost], None]
+
+
+class Host:
+    """The owner of one game's state on this node."""
+
+    __slots__ = (
+        "_ahead",
+        "_clock",
+        "_events",
+        "_log",
+        "_may_serve",
+        "_owed",
+        "_room",
+        "_scribe",
+        "audience",
+        "busy_at",
+        "closed",
+        "committed",
+        "fold",
+        "game_id",
+        "lobby_id",
+        "owner_epoch",
+        "tail",
+    )
+
+    def __init__(
+        self,
+        game_id: GameId,
+        scribe: Scribe,
+        *,
+        owner_epoch: int,
+        lobby_id: LobbyId | None,
+        log: Log,
+        clock: Clock,
+        may_serve: Callable[[], bool],
+        events: HostEvents,
+    ) -> None:
+        self.game_id = game_id
+        self.lobby_id = lobby_id
+        self.owner_epoch = owner_epoch
+        self.fold: Fold = scribe.fold
+        self.committed = self.fold.next_index
+        self.audience = Audience(Lens(game_id, self.fold.ruleset))
+        self.tail: deque[Told] = deque(maxlen=TAIL_EVENTS)
+        self.closed = False
+        self.busy_at = clock.monotonic()
+        self._scribe = scribe
+        self._clock = clock
+        self._events = events
+        self._may_serve = may_serve
+        self._room = log.has_room
+        self._log: GameLog = log.open(
+            game_id, owner_epoch, committed=self._on_committed, failed=self._on_lost
+        )
+        self._ahead: deque[Told] = deque()
+        self._owed: deque[tuple[int, Reply, int | PlayhallError]] = deque()
+
+    # ------------------------------------------------------------------ what is asked
+
+    @property
+    def head(self) -> int:
+        """The index of the last committed event."""
+        return self.committed - 1
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was decided is committed."""
+        return not self._ahead
+
+    def seat_of(self, player_id: PlayerId) -> int | None:
+        """Find a player's seat."""
+        return self.fold.table.seats.get(player_id)
+
+    def when_committed(self, reply: Reply) -> None:
+        """Call back once everything decided so far is committed."""
+        self._owe(self.fold.next_index - 1, reply, self.fold.next_index - 1)
+
+    # ------------------------------------------------------------------ what is done
+
+    def act(self, seat: int, cmd_no: int, move: Payload, reply: Reply) -> None:
+        """Carry out a player's move; `reply` is called when its fate is committed."""
+        chair = self.fold.table.chairs[seat]
+        if cmd_no <= chair.cmd_no:
+            self._repeat(chair, cmd_no, reply)
+            return
+        if cmd_no != chair.cmd_no + 1:
+            raise CmdNoGap(f"Your next command here is number {chair.cmd_no + 1}, not {cmd_no}.")
+        self._check_open()
+        try:
+            events = self._decide(seat, move)
+        except IllegalMove as illegal:
+            self._misplay(seat, cmd_no, illegal, reply)
+            return
+        index = self._extend(events, Command(seat, cmd_no))
+        self._owe(self.fold.next_index - 1, reply, index)
+
+    def play(self, seat: int, move: Payload) -> None:
+        """Carry out a move that the server itself makes for a seat."""
+        self._check_open()
+        self._extend(self._decide(seat, move))
+
+    def note(self, kind: str, seat: int, reply: Reply | None = None) -> None:
+        """Log that a player came or went."""
+        self._check_open()
+        index = self._extend([presence(kind, self.fold.table, seat)])
+        if reply is not None:
+            self._owe(index, reply, index)
+
+    def close(self) -> None:
+        """Take part in nothing more; the log has what was committed."""
+        self.closed = True
+
+    # ------------------------------------------------------------------ deciding
+
+    def _check_open(self) -> None:
+        if self.fold.table.completed:
+            raise GameOver
+        if not self._may_serve():
+            raise Unavailable
+        if self.closed or len(self._ahead) >= AHEAD_EVENTS_MAX or not self._room():
+            raise Overloaded
+
+    def _decide(self, seat: int, raw: Payload) -> list[Event]:
+        ruleset = self.fold.ruleset
+        return ruleset.decide(self.fold.state, seat, ruleset.parse(raw))
+
+    def _misplay(self, seat: int, cmd_no: int, illegal: IllegalMove, reply: Reply) -> None:
+        """Log a refused move, so that its number is used up and statistics have it."""
+        if self.fold.table.chairs[seat].misplays >= MISPLAYS_LOGGED_MAX:
+            raise RateLimited(f"{illegal.message} (Too many refused moves in this game.)")
+        refused = invalid_action(self.fold.table, seat, illegal.code, illegal.message)
+        index = self._extend([refused], Command(seat, cmd_no))
+        self._owe(index, reply, _refusal(Answer(index, illegal.code, illegal.message)))
+
+    def _repeat(self, chair: Chair, cmd_no: int, reply: Reply) -> None:
+        """Give a command that came again its first reply, not before that is committed."""
+        answer = chair.answers.get(cmd_no)
+        if answer is None:
+            raise CmdNoForgotten
+        what = answer.event_index if answer.code is None else _refusal(answer)
+        self._owe(max(answer.event_index, self.fold.next_index - 1), reply, what)
+
+    def _extend(self, events: list[Event], command: Command | None = None) -> int:
+        """Fold new events, hand them to the log; returns the first one's index."""
+        now_ms = self._clock.now_ms()
+        first = self.fold.next_index
+        try:
+            rows, told = self._scribe.write(events, at_ms=now_ms, command=command)
+            completion = self._complete(rows, told, now_ms)
+        except BadPayload as bad:
+            raise InvalidField(f"move: {bad}.", field="move") from None
+        except Exception as error:
+            # A ruleset that fails half way leaves a state that no log has: read the log again.
+            self._on_lost(Refused(f"{self.fold.ruleset.name} failed: {error!r}"))
+            raise
+        self._ahead.extend(told)
+        self._log.append(rows, completion)
+        return first
+
+    def _complete(self, rows: list[Row], told: list[Told], now_ms: int) -> Completion | None:
+        """Add the game's last event if the rules say that it has ended."""
+        outcome = self.fold.outcome()
+        if outcome is None or self.fold.table.completed:
+            return None
+        last = game_completed(self.fold.table, outcome, self.fold.origin.seed)
+        completion = completion_of(self.fold, outcome, from_ms(now_ms))
+        more_rows, more_told = self._scribe.write([last], at_ms=now_ms)
+        rows += more_rows
+        told += more_told
+        return completion
+
+    # ------------------------------------------------------------------ releasing
+
+    def _owe(self, index: int, reply: Reply, what: int | PlayhallError) -> None:
+        if index < self.committed:
+            reply(what)
+        else:
+            self._owed.append((index, reply, what))
+
+    def _on_committed(self, rows: list[Row]) -> None:
+        told = [self._ahead.popleft() for _ in rows]
+        self.committed += len(told)
+        self.busy_at = self._clock.monotonic()
+        self.tail.extend(told)
+        self.audience.tell(told)
+        while self._owed and self._owed[0][0] < self.committed:
+            _, reply, what = self._owed.popleft()
+            reply(what)
+        if self._ahead:
+            return
+        if self.fold.table.completed:
+            self.closed = True
+            self._events.completed(self)
+        else:
+            self._events.settled(self)
+
+    def _on_lost(self, lost: Lost) -> None:
+        self.closed = True
+        error = not_committed(lost)
+        owed, self._owed = self._owed, deque()
+        for _, reply, _ in owed:
+            reply(error)
+        self._events.lost(self, lost)
+
+
+def _refusal(answer: Answer) -> MoveRefused:
+    return MoveRefused(answer.message, rule=answer.code or "", event_index=answer.event_index)

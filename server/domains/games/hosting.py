@@ -1,0 +1,267 @@
+"""The games of this node: made, found, recovered, let go."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from persistence.games import GameStore
+from persistence.log import Fenced, Log, Lost
+from persistence.newgame import NewGame
+from protocol.errors import (
+    CloseReason,
+    GameNotFound,
+    GameOver,
+    GoingAway,
+    Overloaded,
+    PlayhallError,
+    Quarantined,
+    Unavailable,
+    UnknownRuleset,
+    WrongNode,
+)
+from protocol.ids import GameId, LobbyId, PlayerId
+from server.domains.games.host import Host, HostEvents
+from server.domains.games.making import make_game
+from server.domains.games.recovery import CorruptLog, recover
+from server.domains.games.scribe import Scribe
+from server.domains.games.turns import Turns
+from server.gamekit.fold import AnyRuleset
+from server.kernel.clock import Clock
+from server.kernel.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+GameIsOver = Callable[[LobbyId], Coroutine[Any, Any, None]]
+
+GAMES_MAX = 20_000
+FIRST_EPOCH = 1
+
+
+@dataclass(frozen=True, slots=True)
+class HostingConfig:
+    """How this node hosts games."""
+
+    node: str
+    bot_pause_s: float
+    idle_game_s: float
+
+
+class Hosting:
+    """The hosts of this node, by game."""
+
+    def __init__(
+        self,
+        *,
+        config: HostingConfig,
+        store: GameStore,
+        log: Log,
+        clock: Clock,
+        tasks: Tasks,
+        rulesets: Mapping[str, AnyRuleset],
+        may_serve: Callable[[], bool],
+    ) -> None:
+        self._config = config
+        self._may_serve = may_serve
+        self._store = store
+        self._log = log
+        self._clock = clock
+        self._tasks = tasks
+        self._rulesets = rulesets
+        self.on_game_over: list[GameIsOver] = []
+        self._hosts: dict[GameId, Host] = {}
+        self._turns: dict[GameId, Turns] = {}
+        self._loading: dict[GameId, asyncio.Future[Host]] = {}
+        self._games_of: dict[PlayerId, set[GameId]] = {}
+        self._events = HostEvents(self._settled, self._completed, self._lost)
+        self.draining = False
+        self.completed_total = 0
+
+    def __len__(self) -> int:
+        return len(self._hosts)
+
+    # ------------------------------------------------------------------ finding
+
+    def here(self, game_id: GameId) -> Host | None:
+        """Find a game that is in memory on this node."""
+        return self._hosts.get(game_id)
+
+    def games_of(self, player_id: PlayerId) -> list[Host]:
+        """List the games in memory in which a player has a seat."""
+        return [self._hosts[game] for game in self._games_of.get(player_id, ())]
+
+    async def find(self, game_id: GameId) -> Host:
+        """Find a running game, from the log if it is not in memory.
+
+        Raises `GameNotFound`, `GameOver`, `Quarantined`, or `WrongNode` with the address
+        of the node that has it.
+        """
+        self._check_serving()
+        if (host := self._hosts.get(game_id)) is not None:
+            return host
+        loading = self._loading.get(game_id)
+        if loading is None:
+            loading = self._loading[game_id] = asyncio.get_running_loop().create_future()
+            self._tasks.work(self._load_into(loading, game_id), name="recovery of a game")
+        return await asyncio.shield(loading)
+
+    async def _load_into(self, loading: asyncio.Future[Host], game_id: GameId) -> None:
+        """Load a game once for all who ask for it meanwhile."""
+        try:
+            loading.set_result(await self._load(game_id))
+        except Exception as error:
+            loading.set_exception(error)
+            loading.exception()  # whoever asked may be gone
+        finally:
+            loading.cancel()
+            del self._loading[game_id]
+
+    async def _load(self, game_id: GameId) -> Host:
+        game = await self._store.find(game_id)
+        if game is None:
+            raise GameNotFound
+        if game.quarantined:
+            raise Quarantined
+        if game.status == "completed":
+            raise GameOver
+        return await self._take(game_id)
+
+    async def _take(self, game_id: GameId) -> Host:
+        """Own a game: raise its epoch, read its log, fold it."""
+        claim = await self._store.claim(game_id)
+        if claim is None:
+            raise WrongNode(address=await self._store.owner_address(game_id))
+        game = await self._store.find(game_id)
+        assert game is not None
+        rows = await self._store.read_all(game_id)
+        try:
+            scribe = recover(game, rows, self._rulesets.get(game.ruleset))
+        except CorruptLog as corrupt:
+            log.error("game %s is set aside: %s", game_id, corrupt)  # noqa: TRY400 - no bug of ours
+            await self._store.quarantine(game_id, str(corrupt))
+            raise Quarantined from corrupt
+        return self._admit(game.id, scribe, claim.owner_epoch, lobby_id=game.lobby_id)
+
+    def _check_serving(self) -> None:
+        if self.draining:
+            raise GoingAway
+        if not self._may_serve():
+            raise Unavailable("This server lost touch with its database; try again in a moment.")
+
+    # ------------------------------------------------------------------ making
+
+    async def create(self, new: NewGame) -> GameId:
+        """Make a game and its first events, and start its lobby with it, all or nothing."""
+        self._check_serving()
+        if len(self._hosts) >= GAMES_MAX or not self._log.has_room():
+            raise Overloaded
+        ruleset = self._rulesets.get(new.ruleset)
+        if ruleset is None:
+            raise UnknownRuleset
+        made = make_game(new, ruleset, node=self._config.node, at_ms=self._clock.now_ms())
+        await self._log.create(made.row, made.first_rows)
+        self._admit(made.row.id, made.scribe, FIRST_EPOCH, lobby_id=new.lobby_id)
+        return made.row.id
+
+    # ------------------------------------------------------------------ keeping
+
+    def _admit(
+        self, game_id: GameId, scribe: Scribe, owner_epoch: int, *, lobby_id: LobbyId | None
+    ) -> Host:
+        host = Host(
+            game_id,
+            scribe,
+            owner_epoch=owner_epoch,
+            lobby_id=lobby_id,
+            log=self._log,
+            clock=self._clock,
+            may_serve=self._may_serve,
+            events=self._events,
+        )
+        self._hosts[game_id] = host
+        for player_id in host.fold.table.seats:
+            self._games_of.setdefault(player_id, set()).add(game_id)
+        turns = Turns(host, clock=self._clock, bot_pause_s=self._config.bot_pause_s)
+        self._turns[game_id] = turns
+        turns.rearm()
+        return host
+
+    def _drop(self, host: Host) -> None:
+        host.close()
+        if self._hosts.get(host.game_id) is not host:
+            return
+        del self._hosts[host.game_id]
+        self._turns.pop(host.game_id).stop()
+        for player_id in host.fold.table.seats:
+            games = self._games_of[player_id]
+            games.discard(host.game_id)
+            if not games:
+                del self._games_of[player_id]
+
+    def _settled(self, host: Host) -> None:
+        if (turns := self._turns.get(host.game_id)) is not None:
+            turns.rearm()
+
+    def _completed(self, host: Host) -> None:
+        self.completed_total += 1
+        self._drop(host)
+        if host.lobby_id is not None:
+            for tell in self.on_game_over:
+                self._tasks.work(tell(host.lobby_id), name="lobby after game")
+
+    def _lost(self, host: Host, lost: Lost) -> None:
+        """Forget a state that the log does not have; those who follow come back for it."""
+        log.warning("game %s: %s", host.game_id, lost)
+        why = CloseReason.WRONG_NODE if isinstance(lost, Fenced) else CloseReason.OVERLOADED
+        for follower in list(host.audience.followers):
+            follower.hang_up(why)
+        self._drop(host)
+
+    # ------------------------------------------------------------------ owning
+
+    async def adopt(self) -> int:
+        """Take the running games that no live node owns; returns how many."""
+        adopted = 0
+        for game_id in await self._store.orphaned():
+            if self.draining or game_id in self._hosts:
+                continue
+            try:
+                await self.find(game_id)
+                adopted += 1
+            except PlayhallError as gone:
+                log.info("game %s was not adopted: %s", game_id, gone)
+        return adopted
+
+    async def let_go_of_lost(self) -> None:
+        """Drop the games that another node took while this one had no good lease."""
+        owned = {host.game_id: host.owner_epoch for host in self._hosts.values()}
+        kept = await self._store.still_owned(owned)
+        for host in list(self._hosts.values()):
+            if host.game_id in owned and host.game_id not in kept:
+                self._lost(host, Fenced("another node took it over"))
+
+    async def keep_adopting(self, *, every_s: float) -> None:
+        """Adopt orphaned games, for ever."""
+        while True:
+            if adopted := await self.adopt():
+                log.info("adopted %d games", adopted)
+            await asyncio.sleep(every_s)
+
+    async def keep_tidy(self, *, every_s: float) -> None:
+        """Let idle games leave memory, for ever; they come back when somebody asks."""
+        while True:
+            await asyncio.sleep(every_s)
+            before = self._clock.monotonic() - self._config.idle_game_s
+            for host in list(self._hosts.values()):
+                idle = host.is_settled and not len(host.audience) and host.fold.turn is None
+                if idle and host.busy_at < before:
+                    self._drop(host)
+
+    def suspend(self) -> None:
+        """Take nothing more on: the node is going away."""
+        self.draining = True
+        for turns in self._turns.values():
+            turns.stop()
+        for host in self._hosts.values():
+            host.close()

@@ -1,0 +1,40 @@
+"""Games as replies show them: how far, and the whole picture."""
+
+from typing import Any
+
+from server.gamekit.contract import Viewer
+from server.gamekit.fold import Fold
+
+
+def head_of(head: int, seat: int | None, cmd_no: int, status: str) -> dict[str, object]:
+    """Draw up the reply that says where a stream stands."""
+    return {"head": head, "seat": seat, "cmd_no": cmd_no, "status": status}
+
+
+def picture_of(fold: Fold, viewer: Viewer, status: str) -> dict[str, object]:
+    """Draw the whole picture of a game for a viewer."""
+    return {
+        "head": fold.next_index - 1,
+        "seat": viewer,
+        "status": status,
+        "players": [_chair(fold, seat) for seat in range(len(fold.table.chairs))],
+        "turn": _turn(fold),
+        "view": fold.ruleset.view(fold.state, viewer),
+    }
+
+
+def _chair(fold: Fold, seat: int) -> dict[str, Any]:
+    chair = fold.table.chairs[seat]
+    return {
+        "seat": seat,
+        "player_id": chair.player_id,
+        "bot": chair.bot,
+        "present": chair.present,
+        "connected": chair.connected,
+    }
+
+
+def _turn(fold: Fold) -> dict[str, Any] | None:
+    if fold.turn is None:
+        return None
+    return {"seats": list(fold.turn.seats), "deadline_ms": fold.deadline_ms}

@@ -1,0 +1,78 @@
+"""A game from its log: verified event by event, or refused with the reason."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from persistence.chain import BadPayload, canonical, genesis, link
+from persistence.gamerow import StoredGame
+from persistence.log import Row
+from server.domains.games.scribe import Scribe, Told
+from server.gamekit.contract import Event
+from server.gamekit.fold import AnyRuleset, Fold, Origin
+from server.gamekit.table import GAME_CREATED, Player, seed_hash
+from server.kernel.clock import wire_time
+
+
+class CorruptLog(Exception):
+    """The log is not what was written, or not what the rules could have written."""
+
+
+def tell(row: Row) -> Told:
+    """Read a stored event back."""
+    payload = orjson.loads(row.payload)
+    return Told(
+        row.event_index, Event(row.type, payload), canonical(payload), wire_time(row.at).encode()
+    )
+
+
+def recover(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None) -> Scribe:
+    """Fold a whole log, checking indexes, hash chain and rules; raise `CorruptLog`."""
+    if ruleset is None or ruleset.version != game.ruleset_version:
+        raise CorruptLog(f"there is no ruleset {game.ruleset} of version {game.ruleset_version}")
+    if len(rows) != game.next_event_index:
+        raise CorruptLog(f"{len(rows)} events are there, {game.next_event_index} were written")
+    if not rows:
+        raise CorruptLog("the log is empty")
+    told = _verified(game, rows)
+    fold = Fold(_origin(game, told[0].event, ruleset))
+    for item, row in zip(told, rows, strict=True):
+        try:
+            fold.apply(item.event, int(row.at.timestamp() * 1000 + 0.5))
+        except Exception as error:
+            raise CorruptLog(f"event {item.event_index} does not follow: {error!r}") from error
+    return Scribe(fold, rows[-1].hash)
+
+
+def _verified(game: StoredGame, rows: Sequence[Row]) -> list[Told]:
+    previous = genesis(game.id)
+    told: list[Told] = []
+    for index, row in enumerate(rows):
+        if row.event_index != index:
+            raise CorruptLog(f"event {index} is missing")
+        try:
+            item = tell(row)
+        except (BadPayload, orjson.JSONDecodeError) as error:
+            raise CorruptLog(f"event {index} cannot be read: {error}") from None
+        previous = link(previous, index, row.type, item.payload)
+        if previous != row.hash:
+            raise CorruptLog(f"event {index} breaks the hash chain")
+        told.append(item)
+    return told
+
+
+def _origin(game: StoredGame, first: Event, ruleset: AnyRuleset) -> Origin:
+    if first.type != GAME_CREATED or first.payload.get("seed_hash") != seed_hash(game.seed):
+        raise CorruptLog("the first event does not commit to this game's seed")
+    try:
+        config = ruleset.config.model_validate(game.config)
+    except ValidationError as error:
+        raise CorruptLog(f"the configuration is not valid: {error}") from None
+    return Origin(ruleset, players_of(first.payload), config, game.seed)
+
+
+def players_of(created: dict[str, Any]) -> tuple[Player, ...]:
+    """Read who sits where from a `game_created` payload."""
+    return tuple(Player(seat["player_id"], seat["bot"]) for seat in created["players"])

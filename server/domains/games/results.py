@@ -1,0 +1,63 @@
+"""A finished game's summary and results, from its fold alone."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from persistence.completion import Completion, SeatResult, Summary
+from server.gamekit.contract import Outcome, Standing
+from server.gamekit.fold import Fold
+from server.gamekit.table import Chair, Table
+
+
+def completion_of(fold: Fold, outcome: Outcome, at: datetime) -> Completion:
+    """Draw up what is stored when a game ends."""
+    chairs = fold.table.chairs
+    results = tuple(
+        SeatResult(
+            player_id=chairs[standing.seat].player_id,
+            seat=standing.seat,
+            score=standing.score,
+            tricks_won=standing.tricks_won,
+            is_winner=standing.is_winner,
+        )
+        for standing in outcome.standings
+    )
+    winners = [result.player_id for result in results if result.is_winner]
+    winner_id = winners[0] if len(winners) == 1 else None
+    return Completion(at, summary_of(fold.table, outcome), results, winner_id)
+
+
+def summary_of(table: Table, outcome: Outcome) -> Summary:
+    """Summarise a game; names are added where it is stored."""
+    standings = outcome.standings
+    return Summary(
+        players=[_player(table.chairs[standing.seat], standing) for standing in standings],
+        rounds=outcome.rounds,
+        final_scores={table.chairs[s.seat].player_id: s.score for s in standings},
+        highest_bid=_most(s.highest_bid for s in standings),
+        highest_score=_most(s.score for s in standings),
+        lowest_score=min((s.score for s in standings), default=None),
+        most_consecutive_wins=_most(s.longest_win_streak for s in standings),
+        most_consecutive_losses=_most(s.longest_loss_streak for s in standings),
+        highest_misplay=_most(chair.misplays for chair in table.chairs),
+    )
+
+
+def _player(chair: Chair, standing: Standing) -> dict[str, Any]:
+    return {
+        "player_id": chair.player_id,
+        "seat_index": standing.seat,
+        "score": standing.score,
+        "tricks_won": standing.tricks_won,
+        "highest_bid": standing.highest_bid,
+        "misplays": chair.misplays,
+        "longest_win_streak": standing.longest_win_streak,
+        "longest_loss_streak": standing.longest_loss_streak,
+        "is_winner": standing.is_winner,
+        "is_bot": chair.bot is not None,
+    }
+
+
+def _most(values: Iterable[int | None]) -> int | None:
+    return max((value for value in values if value is not None), default=None)

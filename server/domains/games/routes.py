@@ -1,0 +1,110 @@
+"""Games over HTTP: what a game is, and its log."""
+
+from collections.abc import Mapping
+
+from persistence.games import GameStore
+from protocol.codec import validate
+from protocol.envelope import WireModel
+from protocol.errors import GameNotFound, InvalidField
+from protocol.game import GameEvent
+from protocol.ids import GameId, WireGameId
+from protocol.record import Events, EventsQuery
+from protocol.record import Game as WireGame
+from server.domains.games.access import Access
+from server.domains.games.recovery import tell
+from server.domains.games.scribe import Told
+from server.gamekit.contract import Viewer
+from server.gamekit.fold import AnyRuleset
+from server.gateway.http import Endpoint, HttpRequest
+from server.kernel.clock import wire_time, wire_time_or_none
+
+
+class _Path(WireModel):
+    game_id: WireGameId
+
+
+def game_id_of(request: HttpRequest) -> GameId:
+    """Read the game's id from the address."""
+    return validate(_Path, {"game_id": request.path["game_id"]}).game_id
+
+
+class GameRoutes:
+    """The room's endpoints."""
+
+    def __init__(
+        self, *, access: Access, store: GameStore, rulesets: Mapping[str, AnyRuleset]
+    ) -> None:
+        self._access = access
+        self._store = store
+        self._rulesets = rulesets
+
+    def endpoints(self) -> list[Endpoint]:
+        """List them."""
+        return [
+            Endpoint(
+                "GET",
+                "/v1/games/{game_id}",
+                "One game: what it is and how far it has come",
+                self.game,
+                answer=WireGame,
+                errors=(GameNotFound, InvalidField),
+                tag="games",
+            ),
+            Endpoint(
+                "GET",
+                "/v1/games/{game_id}/events",
+                "A part of a game's log, redacted for you while the game runs",
+                self.events,
+                query=EventsQuery,
+                answer=Events,
+                errors=(GameNotFound, InvalidField),
+                tag="games",
+            ),
+        ]
+
+    async def game(self, request: HttpRequest) -> WireGame:
+        """Describe one game."""
+        who = request.identity.player_id if request.identity is not None else None
+        game = await self._access.readable(game_id_of(request), who)
+        return WireGame(
+            game_id=game.id,
+            ruleset=game.ruleset,
+            ruleset_version=game.ruleset_version,
+            status=game.status,  # type: ignore[arg-type]  # checked by the database
+            config=game.config,
+            head=game.next_event_index - 1,
+            quarantined=game.quarantined,
+            created_at=wire_time(game.created_at),
+            started_at=wire_time_or_none(game.started_at),
+            completed_at=wire_time_or_none(game.completed_at),
+        )
+
+    async def events(self, request: HttpRequest) -> Events:
+        """Give one page of a log."""
+        who = request.identity.player_id if request.identity is not None else None
+        game = await self._access.readable(game_id_of(request), who)
+        query: EventsQuery = request.query
+        rows = await self._store.read(game.id, after=query.after, limit=query.limit)
+        seat = await self._access.seat_in(game.id, who) if who is not None else None
+        is_over = game.status == "completed"
+        ruleset = None if is_over else self._ruleset(game.ruleset)
+        events = [_shown(game.id, tell(row), ruleset, seat) for row in rows]
+        return Events(game_id=game.id, events=events, head=game.next_event_index - 1)
+
+    def _ruleset(self, name: str) -> AnyRuleset:
+        """Find who can redact a running game; without its rules nothing of it is shown."""
+        ruleset = self._rulesets.get(name)
+        if ruleset is None:
+            raise GameNotFound(f"This server has no ruleset {name}.")
+        return ruleset
+
+
+def _shown(game_id: GameId, item: Told, ruleset: AnyRuleset | None, viewer: Viewer) -> GameEvent:
+    payload = item.event.payload if ruleset is None else ruleset.redact(item.event, viewer)
+    return GameEvent(
+        game_id=game_id,
+        event_index=item.event_index,
+        event=item.event.type,
+        payload=payload,
+        at=item.at.decode(),
+    )

@@ -1,0 +1,59 @@
+"""From decided events to rows of the log: canonical, indexed, chained, folded."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from persistence.chain import canonical, link
+from persistence.log import Row
+from server.gamekit.contract import Event
+from server.gamekit.fold import Fold
+from server.gamekit.table import CMD
+from server.kernel.clock import from_ms, wire_time
+
+
+class Told(NamedTuple):
+    """An event as it is told: its index, itself, its payload and time as bytes."""
+
+    event_index: int
+    event: Event
+    payload: bytes
+    at: bytes
+
+
+class Command(NamedTuple):
+    """Which command of which seat caused some events."""
+
+    seat: int
+    cmd_no: int
+
+
+class Scribe:
+    """Writes one game's events, in order, and folds each as it is written."""
+
+    __slots__ = ("fold", "hash")
+
+    def __init__(self, fold: Fold, last_hash: bytes) -> None:
+        self.fold = fold
+        self.hash = last_hash
+
+    def write(
+        self, events: Sequence[Event], *, at_ms: int, command: Command | None = None
+    ) -> tuple[list[Row], list[Told]]:
+        """Write events that were just decided; the first one names the command.
+
+        Raises `BadPayload` before anything is folded.
+        """
+        if command is not None:
+            events[0].payload[CMD] = list(command)
+        payloads = [canonical(event.payload) for event in events]
+        at = from_ms(at_ms)
+        at_wire = wire_time(at).encode()
+        rows: list[Row] = []
+        told: list[Told] = []
+        for event, payload in zip(events, payloads, strict=True):
+            index = self.fold.next_index
+            self.hash = link(self.hash, index, event.type, payload)
+            rows.append(Row(index, event.type, payload, at, self.hash))
+            told.append(Told(index, event, payload, at_wire))
+            self.fold.apply(event, at_ms)
+        return rows, told

@@ -1,0 +1,174 @@
+"""A games room on a real database, without sockets: hosts are driven directly."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pytest
+
+from persistence.database import Database
+from persistence.games import GameStore
+from persistence.log import Log
+from persistence.newgame import NewGame, NewPlayer
+from protocol.errors import CloseReason, PlayhallError
+from protocol.ids import GameId, LobbyId, PlayerId, new_id
+from server.domains.games.host import Host
+from server.domains.games.hosting import Hosting, HostingConfig
+from server.kernel.clock import Clock
+from server.kernel.tasks import Tasks
+from server.rulesets import find_rulesets
+
+
+@dataclass(eq=False)
+class Recorder:
+    """A follower that keeps the frames it was given."""
+
+    frames: bytearray = field(default_factory=bytearray)
+    hung_up: list[CloseReason] = field(default_factory=list)
+
+    def deliver(self, frames: bytes) -> None:
+        self.frames += frames
+
+    def hang_up(self, why: CloseReason) -> None:
+        self.hung_up.append(why)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Decode what was received."""
+        return [orjson.loads(payload) for payload in payloads(bytes(self.frames))]
+
+
+def payloads(data: bytes) -> list[bytes]:
+    """Split unmasked frames (RFC 6455, section 5.2) into their payloads."""
+    out = []
+    while data:
+        size, start = data[1], 2
+        if size == 126:
+            size, start = int.from_bytes(data[2:4], "big"), 4
+        elif size == 127:
+            size, start = int.from_bytes(data[2:10], "big"), 10
+        out.append(data[start : start + size])
+        data = data[start + size :]
+    return out
+
+
+@dataclass
+class Room:
+    """A node's games."""
+
+    database: Database
+    store: GameStore
+    log: Log
+    hosting: Hosting
+    over: list[LobbyId]
+
+    async def players(self, count: int) -> list[PlayerId]:
+        """Make players."""
+        ids = [PlayerId(new_id()) for _ in range(count)]
+        async with self.database.acquire() as connection:
+            for n, player_id in enumerate(ids):
+                await connection.execute(
+                    "INSERT INTO players (id, display_name, avatar_seed, color) "
+                    "VALUES ($1, $2, 'x', '#fff')",
+                    player_id,
+                    f"Player {n}",
+                )
+        return ids
+
+    async def lobby(self, ruleset: str) -> LobbyId:
+        """Make an open lobby at version 1."""
+        lobby_id = LobbyId(new_id())
+        async with self.database.acquire() as connection:
+            await connection.execute(
+                "INSERT INTO lobbies (id, status, config, name, mode, ruleset, seats) "
+                "VALUES ($1, 'OPEN', '{}', 'x', 'server', $2, 10)",
+                lobby_id,
+                ruleset,
+            )
+        return lobby_id
+
+    async def game(
+        self,
+        ruleset: str,
+        bots: Sequence[str | None],
+        players: Sequence[PlayerId] | None = None,
+        **config: object,
+    ) -> Host:
+        """Make a game; `bots` has a bot's name or None for each seat."""
+        players = players or await self.players(len(bots))
+        new = NewGame(
+            ruleset=ruleset,
+            config=config,
+            players=tuple(map(NewPlayer, players, bots)),
+            lobby_id=await self.lobby(ruleset),
+            lobby_version=1,
+            is_public=True,
+            join_code=None,
+            seats=len(bots),
+        )
+        game_id = await self.hosting.create(new)
+        host = self.hosting.here(game_id)
+        assert host is not None
+        return host
+
+    async def completed(self, game_id: GameId) -> None:
+        """Wait until a game is over."""
+        async with asyncio.timeout(60):
+            while (game := await self.store.find(game_id)) and game.status != "completed":
+                await asyncio.sleep(0.01)
+
+    async def fetch(self, sql: str, *arguments: object) -> list[dict[str, Any]]:
+        """Ask the database directly."""
+        async with self.database.acquire() as connection:
+            return [dict(record) for record in await connection.fetch(sql, *arguments)]
+
+
+@dataclass
+class Asked:
+    """A command's reply, when it comes."""
+
+    future: asyncio.Future[int | PlayhallError] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def __call__(self, what: int | PlayhallError) -> None:
+        self.future.set_result(what)
+
+
+async def act(host: Host, seat: int, cmd_no: int, move: dict[str, Any]) -> int | PlayhallError:
+    """Make a move and wait for its reply."""
+    asked = Asked()
+    host.act(seat, cmd_no, move, asked)
+    return await asyncio.wait_for(asked.future, 10)
+
+
+@pytest.fixture
+async def room(database: Database) -> AsyncIterator[Room]:
+    """A node with two writers and quick bots."""
+    over: list[LobbyId] = []
+
+    async def game_over(lobby_id: LobbyId) -> None:
+        over.append(lobby_id)
+
+    log = Log(database, writers=2)
+    store = GameStore(database, node="here")
+    async with Tasks() as tasks:
+        hosting = Hosting(
+            config=HostingConfig(node="here", bot_pause_s=0, idle_game_s=60),
+            store=store,
+            log=log,
+            clock=Clock(),
+            tasks=tasks,
+            rulesets=find_rulesets(),
+            may_serve=lambda: True,
+        )
+        hosting.on_game_over.append(game_over)
+        running = tasks.loop(log.run(), name="log")
+        yield Room(database, store, log, hosting, over)
+        hosting.suspend()
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
