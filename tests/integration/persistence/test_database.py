@@ -62,10 +62,10 @@ async def test_connections_work_as_the_servers_role_and_in_bounds(database: Data
             current_setting('idle_in_transaction_session_timeout')
     """
     async with database.acquire() as connection:
-        assert expected == tuple(await connection.fetchrow(settings))
+        assert tuple(await connection.fetchrow(settings) or ()) == expected
     single = await database.connect()
     try:
-        assert expected == tuple(await single.fetchrow(settings))
+        assert tuple(await single.fetchrow(settings) or ()) == expected
         made = await single.fetchval("SELECT gen_random_uuid()")
         assert str(UUID(made)) == made
     finally:

@@ -1,0 +1,49 @@
+"""The rooms whose addresses the documents describe."""
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from persistence.accounts import AccountStore
+from persistence.database import Database
+from persistence.records import RecordStore
+from server.domains.accounts.accounts import Accounts, Lifetimes
+from server.domains.accounts.guests import GuestLimits
+from server.domains.accounts.keys import Keys
+from server.domains.accounts.routes import AccountRoutes
+from server.domains.records.routes import RecordRoutes
+from server.gateway.http import Endpoint
+from server.kernel.clock import Clock
+from server.rulesets import find_rulesets
+from tests.integration.web.site import Site, open_site
+
+
+@pytest.fixture
+def rooms(database: Database) -> list[Endpoint]:
+    """The addresses of accounts and records."""
+    clock, store = Clock(), AccountStore(database)
+    keys = Keys(store, now=clock.monotonic)
+    accounts = Accounts(
+        store=store,
+        keys=keys,
+        clock=clock,
+        lifetimes=Lifetimes(600, 86_400),
+        end_sockets=lambda _: None,
+    )
+    account_routes = AccountRoutes(
+        accounts=accounts, keys=keys, guests=GuestLimits(600), now=clock.monotonic
+    )
+    record_routes = RecordRoutes(store=RecordStore(database), rulesets=find_rulesets())
+    return [*account_routes.endpoints(), *record_routes.endpoints()]
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+@pytest.fixture
+async def client(site: Site) -> AsyncIterator[aiohttp.ClientSession]:
+    async with open_site(site, []) as client:
+        yield client

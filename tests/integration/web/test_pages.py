@@ -1,0 +1,56 @@
+"""The pages as a browser fetches them."""
+
+import re
+
+import aiohttp
+import pytest
+
+from server.web.pages import load_pages
+
+PAGES = {page.address: page for page in load_pages()}
+
+
+@pytest.mark.parametrize("address", PAGES)
+async def test_every_file_is_served_under_the_policy(
+    client: aiohttp.ClientSession, address: str
+) -> None:
+    async with client.get(address) as reply:
+        assert reply.status == 200
+        assert await reply.read() == PAGES[address].body
+        policy = reply.headers["Content-Security-Policy"]
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+        assert reply.headers["Content-Type"] == PAGES[address].content_type
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("address", PAGES)
+async def test_unchanged_file_is_not_sent_again(
+    client: aiohttp.ClientSession, address: str
+) -> None:
+    async with client.get(address) as first:
+        etag = first.headers["ETag"]
+    async with client.get(address, headers={"If-None-Match": etag}) as second:
+        assert (second.status, await second.read()) == (304, b"")
+    async with client.get(address, headers={"If-None-Match": '"old"'}) as third:
+        assert third.status == 200
+
+
+@pytest.mark.parametrize("address", PAGES)
+async def test_no_file_refers_to_another_host_or_has_inline_code(
+    client: aiohttp.ClientSession, address: str
+) -> None:
+    text = PAGES[address].body.decode()
+    outside = set(re.findall(r"https?://[^\s\"')]+", text)) - {"http://www.w3.org/2000/svg"}
+    assert outside == set()
+    if address in ("/", "/docs"):
+        assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\bstyle=|\bon\w+=", text) == []
+        linked = re.findall(r'(?:src|href)="(/static/[^"]+)"', text)
+        assert linked
+        assert set(linked) <= PAGES.keys()
+
+
+async def test_file_that_is_not_there_is_not_found(client: aiohttp.ClientSession) -> None:
+    for address in ("/static/nothing.js", "/static/../pages.py", "/static/%2e%2e/pages.py"):
+        async with client.get(address) as reply:
+            assert (reply.status, (await reply.json())["code"]) == (404, "not_found")
