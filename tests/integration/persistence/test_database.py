@@ -159,9 +159,36 @@ async def test_a_connection_cut_before_commit_says_to_look_first(
             await _add_node(connection, "n1")
             await _cut(fresh_dsn, connection.get_server_pid())
 
-    with pytest.raises(Unavailable, match="look before sending it again"):
+    with pytest.raises(Unavailable, match="look whether it was done"):
         await finish_after_the_cut()
     assert await _count_nodes(database) == 0
+
+
+async def test_a_statement_cut_by_itself_says_to_look_first(
+    database: Database, fresh_dsn: str
+) -> None:
+    async def go_on_after_the_cut() -> None:
+        async with database.acquire() as connection:
+            await _cut(fresh_dsn, connection.get_server_pid())
+            await _add_node(connection, "n1")
+
+    with pytest.raises(Unavailable, match="look whether it was done"):
+        await go_on_after_the_cut()
+
+
+async def test_an_answer_that_takes_too_long_is_not_called_undone(
+    fresh_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("persistence.database.COMMAND_TIMEOUT_S", 0.2)
+    database = await Database.open(fresh_dsn, embedded=True)
+
+    async def wait_too_long() -> None:
+        async with database.acquire() as connection:
+            await connection.execute("SELECT pg_sleep(60)")
+
+    with pytest.raises(Unavailable, match="look whether it was done"):
+        await wait_too_long()
+    await database.close()
 
 
 async def test_a_server_that_is_not_there_is_unavailable(tmp_path: Path) -> None:

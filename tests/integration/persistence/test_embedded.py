@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -184,13 +185,13 @@ def test_a_path_too_long_for_a_socket_is_refused(data_dir: Path) -> None:
 
 
 @as_root
-def test_a_folder_that_its_user_cannot_reach_is_refused_and_not_opened(data_dir: Path) -> None:
-    private = data_dir / "private"
-    private.mkdir(parents=True)
-    private.chmod(0o700)
-    with pytest.raises(UnusableFolder, match=f"may not enter {private}"):
-        EmbeddedPostgres().start(private / "postgres")
-    assert private.stat().st_mode & 0o777 == 0o700
+def test_a_closed_folder_is_opened_for_passing_through_alone(data_dir: Path) -> None:
+    private = data_dir.parent / "private"
+    private.mkdir(mode=0o700)
+    server = EmbeddedPostgres()
+    server.start(private / "postgres")
+    server.stop()
+    assert stat.S_IMODE(private.stat().st_mode) == 0o701
 
 
 @not_as_root

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from tests.fixtures.postgres import TEMPLATE, Databases
+
 # What the specifications of the data name, table by table: column, type, may be null.
 SPECIFIED: dict[str, set[tuple[str, str, bool]]] = {
     "profiles": {
@@ -124,12 +126,14 @@ RIGHTS = {
 }
 
 
-@pytest.fixture
-async def owner(fresh_dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """A superuser's connection: what is refused here is refused to everybody."""
-    connection = await asyncpg.connect(fresh_dsn)
+@pytest.fixture(scope="module")
+async def owner(databases: Databases) -> AsyncIterator[asyncpg.Connection]:
+    """A superuser's connection to a migrated database that these tests only read."""
+    dsn = databases.create(template=TEMPLATE)
+    connection = await asyncpg.connect(dsn)
     yield connection
     await connection.close()
+    databases.drop(dsn)
 
 
 # ------------------------------------------------------------------ what is there
