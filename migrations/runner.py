@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 CONNECT_TIMEOUT_S: Final = 10
-BASE: Final = "base"
 HEAD: Final = "head"
 
 _FOLDER = Path(__file__).parent

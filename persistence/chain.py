@@ -18,8 +18,9 @@ from protocol.ids import GameId
 PAYLOAD_BYTES_MAX = 32 * 1024
 HASH_BYTES = 16
 
-# A number that jsonb may write otherwise: an exponent, or a negative zero.
-_SUSPECT_NUMBER = re.compile(rb"[0-9]e[-+0-9]|-0\.0")
+# A number that jsonb may write otherwise: an exponent, or a negative zero. What stands
+# before it keeps the many hex ids in payloads from looking like one.
+_SUSPECT_NUMBER = re.compile(rb"[:,\[]-?[0-9]+(?:\.[0-9]+)?e|[:,\[]-0\.0")
 _U64_END = 2**64
 _EXPONENT_FROM = 1e16
 

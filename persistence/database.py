@@ -40,10 +40,9 @@ _BUSY = (
     asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,
     asyncpg.TooManyConnectionsError,
-    TimeoutError,
 )
 _LOST = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, OSError)
-_ANSWER_LOST = "The database went away while saving; look before sending it again."
+_ANSWER_LOST = "The database did not answer; look whether it was done before you send it again."
 _queries = load("database")
 
 
@@ -82,6 +81,12 @@ class Database:
             raise
         return database
 
+    @classmethod
+    def unopened(cls) -> Self:
+        """Make one that reaches nothing, for what only describes its users."""
+        nowhere = "postgresql://nowhere.invalid/"
+        return cls(_pool(nowhere, SERVER_ROLE, size=(0, 1)), dsn=nowhere, role=SERVER_ROLE)
+
     async def close(self) -> None:
         """Close every connection; one still in use is cut, and what it did rolls back."""
         try:
@@ -110,7 +115,7 @@ class Database:
         """
         with _translated():
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                with _translated(connection):
+                with _translated(connection, lost=_ANSWER_LOST):
                     yield connection
 
     @asynccontextmanager
@@ -119,13 +124,13 @@ class Database:
         async with self.acquire() as connection:
             transaction = connection.transaction()
             await transaction.start()
-            try:
-                yield connection
-            except BaseException:
-                await transaction.rollback()
-                raise
-            with _translated(connection, lost=_ANSWER_LOST):
-                await transaction.commit()
+            with _translated(connection):
+                try:
+                    yield connection
+                except BaseException:
+                    await transaction.rollback()
+                    raise
+            await transaction.commit()
 
     async def _require_safety(self, *, embedded: bool, allow_unsafe: bool) -> None:
         async with self.acquire() as connection:
@@ -196,11 +201,16 @@ def _from_jsonb(data: bytes) -> bytes:
 
 @contextmanager
 def _translated(connection: Connection | None = None, *, lost: str | None = None) -> Iterator[None]:
-    """Say in the protocol's words that the database is busy or gone."""
+    """Say in the protocol's words that the database is busy or gone.
+
+    `lost`: what to say where a statement may have been carried out unheard.
+    """
     try:
         yield
     except _BUSY as error:
         raise Overloaded from error
+    except TimeoutError as error:
+        raise (Unavailable(lost) if lost else Overloaded) from error
     except _LOST as error:
         raise Unavailable(lost) from error
     except asyncpg.InterfaceError as error:

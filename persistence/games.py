@@ -52,6 +52,12 @@ class GameStore:
             rows += page
         return rows
 
+    async def event_of(self, game_id: GameId, *, seat: int, cmd_no: int) -> Row | None:
+        """Read the first event that a seat's command caused, if it caused one."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["event_of_command"], game_id, seat, cmd_no)
+        return None if record is None else Row(*record)
+
     async def claim(self, game_id: GameId) -> Claim | None:
         """Take a game, unless another node's lease on it is good."""
         async with self._database.acquire() as connection:

@@ -117,7 +117,7 @@ class GameLog:
         first = not self._rows
         self._rows += rows
         self._completion = completion
-        self.writer.queued += len(rows)
+        self.writer.log.queued += len(rows)
         self.bytes += sum(len(row.payload) for row in rows)
         if first and not self.under_way:
             self.writer.offer(self)
@@ -131,7 +131,7 @@ class GameLog:
         batch = Batch(self, self._rows, self._completion)
         self._rows, self._completion, self.bytes = [], None, 0
         self.under_way = True
-        self.writer.queued -= len(batch.rows)
+        self.writer.log.queued -= len(batch.rows)
         return batch
 
     def settle(self, batch: Batch, lost: Lost | None) -> None:
@@ -139,7 +139,7 @@ class GameLog:
         self.under_way = False
         if lost is not None:
             self.dead = True
-            self.writer.queued -= len(self._rows)
+            self.writer.log.queued -= len(self._rows)
             self._rows = []
             self.failed(lost)
             return
@@ -149,13 +149,17 @@ class GameLog:
 
 
 class Log:
-    """The log of all games of this node. `run` must be running for anything to commit."""
+    """The log of all games of this node. `run` must be running for anything to commit.
+
+    `queued` counts the events that wait for a writer.
+    """
 
     def __init__(self, database: Database, *, writers: int) -> None:
         self._database = database
         self._solo: asyncio.Queue[Batch] = asyncio.Queue(SOLO_QUEUE_MAX)
         self._writers = [_Writer(self, database) for _ in range(writers)]
         self.metrics = LogMetrics()
+        self.queued = 0
 
     async def run(self) -> None:
         """Write what is appended, until cancelled."""
@@ -164,11 +168,6 @@ class Log:
                 group.create_task(writer.run(), name="log writer")
             for _ in range(SOLO_WORKERS):
                 group.create_task(self._settle_alone(), name="log solo lane")
-
-    @property
-    def queued(self) -> int:
-        """Count the events that wait for a writer."""
-        return sum(writer.queued for writer in self._writers)
 
     def has_room(self) -> bool:
         """Say whether more events may be decided now; if not, refuse as overloaded."""
@@ -297,13 +296,12 @@ def _may_pass(error: BaseException) -> bool:
 class _Writer:
     """One connection, one statement at a time."""
 
-    def __init__(self, owner: Log, database: Database) -> None:
-        self._owner = owner
+    def __init__(self, log: Log, database: Database) -> None:
+        self.log = log
         self._database = database
         self._waiting: deque[GameLog] = deque()
         self._wake = asyncio.Event()
         self._connection: asyncpg.Connection | None = None
-        self.queued = 0
         self.busy = False
 
     def offer(self, game: GameLog) -> None:
@@ -332,7 +330,7 @@ class _Writer:
             size += game.bytes
             batch = game.take()
             if batch.completion is not None:
-                await self._owner.settle_alone(batch)
+                await self.log.settle_alone(batch)
                 continue
             events += len(batch.rows)
             taken.append(batch)
@@ -348,7 +346,7 @@ class _Writer:
             await self._recover(batches, error)
         else:
             seconds = asyncio.get_running_loop().time() - started
-            self._owner.metrics.batch(sum(len(batches[n].rows) for n in passed), seconds)
+            self.log.metrics.batch(sum(len(batches[n].rows) for n in passed), seconds)
             for nth, batch in enumerate(batches):
                 if nth in passed:
                     batch.game.settle(batch, None)
@@ -379,7 +377,7 @@ class _Writer:
 
     async def _alone(self, batches: list[Batch]) -> None:
         for batch in batches:
-            await self._owner.settle_alone(batch)
+            await self.log.settle_alone(batch)
 
     def _hang_up(self) -> None:
         if self._connection is not None:

@@ -11,6 +11,13 @@ SELECT event_index, type, payload, created_at, hash
 FROM game_events WHERE game_id = $1 AND event_index > $2
 ORDER BY event_index LIMIT $3;
 
+-- name: event_of_command
+-- Read the first event that a seat's command caused, if it caused one.
+SELECT event_index, type, payload, created_at, hash
+FROM game_events
+WHERE game_id = $1 AND payload -> '_cmd' = jsonb_build_array($2::int, $3::int)
+ORDER BY event_index LIMIT 1;
+
 -- name: claim_game
 -- Take a running game whose owner is this node or whose owner's lease ran out; the owner epoch goes up.
 UPDATE games g SET owner_node = $2, owner_epoch = g.owner_epoch + 1

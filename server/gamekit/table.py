@@ -100,10 +100,7 @@ class Table:
 
     def _remember(self, index: int, event: Event) -> None:
         seat, cmd_no = event.payload[CMD]
-        answer = Answer(index)
-        if event.type == INVALID_ACTION:
-            answer = Answer(index, event.payload["code"], event.payload["message"])
-        self.chairs[seat].remember(cmd_no, answer)
+        self.chairs[seat].remember(cmd_no, answer_of(index, event))
 
     def _left(self, payload: Payload) -> None:
         chair = self.chairs[payload["seat"]]
@@ -124,6 +121,13 @@ class Table:
 
     def _completed(self, _: Payload) -> None:
         self.completed = True
+
+
+def answer_of(index: int, event: Event) -> Answer:
+    """Read from a command's first event what it was answered."""
+    if event.type == INVALID_ACTION:
+        return Answer(index, event.payload["code"], event.payload["message"])
+    return Answer(index)
 
 
 def seed_hash(seed: str) -> str:

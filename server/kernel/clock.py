@@ -2,10 +2,22 @@
 
 import time
 from datetime import UTC, datetime
+from typing import NamedTuple
+
+
+class Moment(NamedTuple):
+    """A point in time, to the millisecond, in each form that is needed of it."""
+
+    ms: int
+    at: datetime
+    wire: bytes
 
 
 class Clock:
     """The machine's clocks: `now` for facts that are stored, `monotonic` for durations."""
+
+    def __init__(self) -> None:
+        self._moment = moment_of(0)
 
     def now(self) -> datetime:
         """Give the present time in UTC."""
@@ -17,14 +29,25 @@ class Clock:
 
     def now_ms(self) -> int:
         """Give milliseconds since 1970, UTC."""
-        return int(self.now().timestamp() * 1000)
+        return time.time_ns() // 1_000_000
+
+    def moment(self) -> Moment:
+        """Give the present time to the millisecond; made once a millisecond."""
+        now_ms = self.now_ms()
+        if now_ms != self._moment.ms:
+            self._moment = moment_of(now_ms)
+        return self._moment
+
+
+def moment_of(milliseconds: int) -> Moment:
+    """Make a moment of milliseconds since 1970."""
+    at = from_ms(milliseconds)
+    return Moment(milliseconds, at, wire_time(at).encode())
 
 
 def wire_time(moment: datetime) -> str:
     """Write a time as the protocol does: UTC, milliseconds, `Z`."""
-    return (
-        moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
-    )
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def wire_time_or_none(moment: datetime | None) -> str | None:

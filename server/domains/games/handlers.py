@@ -12,7 +12,7 @@ from protocol.ids import GameId
 from server.domains.games.access import Access, committed
 from server.domains.games.audience import Lens
 from server.domains.games.delayed import DelayedStream
-from server.domains.games.host import Host, Reply
+from server.domains.games.host import Host, Reply, reply_of
 from server.domains.games.hosting import Hosting
 from server.domains.games.pictures import head_of, picture_of
 from server.domains.games.recovery import recover, tell
@@ -25,6 +25,7 @@ from server.domains.games.streams import (
     send_chunks,
 )
 from server.gamekit.fold import AnyRuleset
+from server.gamekit.table import answer_of
 from server.gateway.dispatch import Route, Routes
 from server.gateway.framing import text_frame
 from server.gateway.session import Session
@@ -88,8 +89,21 @@ class GameCommands:
         try:
             host = await self._hosting.find(command.game_id)
             host.act(_seat(host, session), command.cmd_no, command.move, reply)
+        except GameOver:
+            reply(await self._answered_before(session, command))
         except PlayhallError as error:
             reply(error)
+
+    async def _answered_before(self, session: Session, command: wire.Act) -> int | PlayhallError:
+        """Find the reply of a command that was carried out before its game ended."""
+        try:
+            seat = await self._access.seat_in(command.game_id, session.who.player_id)
+            if seat is None:
+                return GameOver()
+            row = await self._store.event_of(command.game_id, seat=seat, cmd_no=command.cmd_no)
+        except PlayhallError as error:
+            return error
+        return GameOver() if row is None else reply_of(answer_of(row.event_index, tell(row).event))
 
     # ------------------------------------------------------------------ streams
 

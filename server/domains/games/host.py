@@ -33,7 +33,7 @@ from server.gamekit.table import (
     invalid_action,
     presence,
 )
-from server.kernel.clock import Clock, from_ms
+from server.kernel.clock import Clock, Moment
 
 log = logging.getLogger(__name__)
 
@@ -185,23 +185,22 @@ class Host:
             raise RateLimited(f"{illegal.message} (Too many refused moves in this game.)")
         refused = invalid_action(self.fold.table, seat, illegal.code, illegal.message)
         index = self._extend([refused], Command(seat, cmd_no))
-        self._owe(index, reply, _refusal(Answer(index, illegal.code, illegal.message)))
+        self._owe(index, reply, reply_of(Answer(index, illegal.code, illegal.message)))
 
     def _repeat(self, chair: Chair, cmd_no: int, reply: Reply) -> None:
         """Give a command that came again its first reply, not before that is committed."""
         answer = chair.answers.get(cmd_no)
         if answer is None:
             raise CmdNoForgotten
-        what = answer.event_index if answer.code is None else _refusal(answer)
-        self._owe(max(answer.event_index, self.fold.next_index - 1), reply, what)
+        self._owe(max(answer.event_index, self.fold.next_index - 1), reply, reply_of(answer))
 
     def _extend(self, events: list[Event], command: Command | None = None) -> int:
         """Fold new events, hand them to the log; returns the first one's index."""
-        now_ms = self._clock.now_ms()
+        moment = self._clock.moment()
         first = self.fold.next_index
         try:
-            rows, told = self._scribe.write(events, at_ms=now_ms, command=command)
-            completion = self._complete(rows, told, now_ms)
+            rows, told = self._scribe.write(events, moment=moment, command=command)
+            completion = self._complete(rows, told, moment)
         except BadPayload as bad:
             raise InvalidField(f"move: {bad}.", field="move") from None
         except Exception as error:
@@ -212,14 +211,14 @@ class Host:
         self._log.append(rows, completion)
         return first
 
-    def _complete(self, rows: list[Row], told: list[Told], now_ms: int) -> Completion | None:
+    def _complete(self, rows: list[Row], told: list[Told], moment: Moment) -> Completion | None:
         """Add the game's last event if the rules say that it has ended."""
         outcome = self.fold.outcome()
         if outcome is None or self.fold.table.completed:
             return None
         last = game_completed(self.fold.table, outcome, self.fold.origin.seed)
-        completion = completion_of(self.fold, outcome, from_ms(now_ms))
-        more_rows, more_told = self._scribe.write([last], at_ms=now_ms)
+        completion = completion_of(self.fold, outcome, moment.at)
+        more_rows, more_told = self._scribe.write([last], moment=moment)
         rows += more_rows
         told += more_told
         return completion
@@ -258,5 +257,8 @@ class Host:
         self._events.lost(self, lost)
 
 
-def _refusal(answer: Answer) -> MoveRefused:
-    return MoveRefused(answer.message, rule=answer.code or "", event_index=answer.event_index)
+def reply_of(answer: Answer) -> int | MoveRefused:
+    """Turn what the log has for a command into the reply that it got."""
+    if answer.code is None:
+        return answer.event_index
+    return MoveRefused(answer.message, rule=answer.code, event_index=answer.event_index)

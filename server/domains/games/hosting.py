@@ -159,9 +159,10 @@ class Hosting:
         ruleset = self._rulesets.get(new.ruleset)
         if ruleset is None:
             raise UnknownRuleset
-        made = make_game(new, ruleset, node=self._config.node, at_ms=self._clock.now_ms())
+        made = make_game(new, ruleset, node=self._config.node, moment=self._clock.moment())
         await self._log.create(made.row, made.first_rows)
-        self._admit(made.row.id, made.scribe, FIRST_EPOCH, lobby_id=new.lobby_id)
+        host = self._admit(made.row.id, made.scribe, FIRST_EPOCH, lobby_id=new.lobby_id)
+        host.tail.extend(made.first_told)
         return made.row.id
 
     # ------------------------------------------------------------------ keeping

@@ -8,10 +8,10 @@ from persistence.gamerow import GameRow
 from persistence.log import Row
 from persistence.newgame import NewGame
 from protocol.ids import GameId, new_id
-from server.domains.games.scribe import Scribe
+from server.domains.games.scribe import Scribe, Told
 from server.gamekit.fold import AnyRuleset, Fold, Origin
 from server.gamekit.table import Player, game_created
-from server.kernel.clock import from_ms
+from server.kernel.clock import Moment
 
 SEED_BYTES = 16
 
@@ -22,21 +22,22 @@ class Made(NamedTuple):
     row: GameRow
     scribe: Scribe
     first_rows: list[Row]
+    first_told: list[Told]
 
 
-def make_game(new: NewGame, ruleset: AnyRuleset, *, node: str, at_ms: int) -> Made:
+def make_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> Made:
     """Draw a seed, and set the game up by its rules."""
-    row = _row(new, ruleset, node=node, at_ms=at_ms)
+    row = _row(new, ruleset, node=node, moment=moment)
     players = tuple(Player(player.player_id, player.bot) for player in new.players)
     origin = Origin(ruleset, players, ruleset.config.model_validate(new.config), row.seed)
     scribe = Scribe(Fold(origin), genesis(row.id))
     created = game_created(ruleset.name, ruleset.version, players, new.config, row.seed)
-    rows, _ = scribe.write([created], at_ms=at_ms)
-    first_moves, _ = scribe.write(ruleset.setup(scribe.fold.state), at_ms=at_ms)
-    return Made(row, scribe, rows + first_moves)
+    rows, told = scribe.write([created], moment=moment)
+    more_rows, more_told = scribe.write(ruleset.setup(scribe.fold.state), moment=moment)
+    return Made(row, scribe, rows + more_rows, told + more_told)
 
 
-def _row(new: NewGame, ruleset: AnyRuleset, *, node: str, at_ms: int) -> GameRow:
+def _row(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> GameRow:
     return GameRow(
         id=GameId(new_id()),
         ruleset=ruleset.name,
@@ -44,7 +45,7 @@ def _row(new: NewGame, ruleset: AnyRuleset, *, node: str, at_ms: int) -> GameRow
         seed=secrets.token_hex(SEED_BYTES),
         config=new.config,
         node=node,
-        created_at=from_ms(at_ms),
+        created_at=moment.at,
         lobby_id=new.lobby_id,
         lobby_version=new.lobby_version,
         is_public=new.is_public,

@@ -8,7 +8,7 @@ from persistence.log import Row
 from server.gamekit.contract import Event
 from server.gamekit.fold import Fold
 from server.gamekit.table import CMD
-from server.kernel.clock import from_ms, wire_time
+from server.kernel.clock import Moment
 
 
 class Told(NamedTuple):
@@ -37,7 +37,7 @@ class Scribe:
         self.hash = last_hash
 
     def write(
-        self, events: Sequence[Event], *, at_ms: int, command: Command | None = None
+        self, events: Sequence[Event], *, moment: Moment, command: Command | None = None
     ) -> tuple[list[Row], list[Told]]:
         """Write events that were just decided; the first one names the command.
 
@@ -46,14 +46,12 @@ class Scribe:
         if command is not None:
             events[0].payload[CMD] = list(command)
         payloads = [canonical(event.payload) for event in events]
-        at = from_ms(at_ms)
-        at_wire = wire_time(at).encode()
         rows: list[Row] = []
         told: list[Told] = []
         for event, payload in zip(events, payloads, strict=True):
             index = self.fold.next_index
             self.hash = link(self.hash, index, event.type, payload)
-            rows.append(Row(index, event.type, payload, at, self.hash))
-            told.append(Told(index, event, payload, at_wire))
-            self.fold.apply(event, at_ms)
+            rows.append(Row(index, event.type, payload, moment.at, self.hash))
+            told.append(Told(index, event, payload, moment.wire))
+            self.fold.apply(event, moment.ms)
         return rows, told

@@ -1,0 +1,299 @@
+"""Lobbies as they are stored, and the one way in which they change.
+
+A change is a transaction that locks the lobby's row, reads it whole, and writes the
+difference to what it shall be:
+
+    async with store.work() as work:
+        before = await work.lobby(lobby_id)
+        after = await work.save(before, decide(before))
+"""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import asyncpg
+import orjson
+
+from persistence.database import Connection, Database
+from persistence.queries import load
+from protocol.ids import GameId, LobbyId, PlayerId
+from protocol.lobby import ListQuery, Mode, Role, Status
+
+SQL = load("lobbies")
+
+SWEPT_MAX = 100
+
+
+class Member(NamedTuple):
+    """Somebody in a lobby; `seat` is None for a spectator, `bot` for a person."""
+
+    player_id: PlayerId
+    display_name: str
+    role: Role
+    seat: int | None
+    ready: bool
+    bot: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lobby:
+    """A lobby as of one moment; `members` has the longest-standing first.
+
+    `silent_s` is how long it had shown no life, by the database's clock.
+    """
+
+    lobby_id: LobbyId
+    name: str
+    mode: Mode
+    ruleset: str
+    config: dict[str, Any]
+    seats: int
+    spectators_max: int
+    is_public: bool
+    created_at: datetime
+    members: tuple[Member, ...]
+    version: int = 1
+    status: Status = "OPEN"
+    join_code: str | None = None
+    password_hash: str | None = None
+    quick_play: bool = False
+    host_player_id: PlayerId | None = None
+    game_id: GameId | None = None
+    fill_at: datetime | None = None
+    silent_s: float = 0.0
+    bans: frozenset[PlayerId] = frozenset()
+
+    def member(self, player_id: PlayerId | None) -> Member | None:
+        """Find somebody."""
+        return next((m for m in self.members if m.player_id == player_id), None)
+
+    @property
+    def players(self) -> tuple[Member, ...]:
+        """Those who have a seat, the longest-standing first."""
+        return tuple(member for member in self.members if member.role == "player")
+
+    @property
+    def people(self) -> tuple[Member, ...]:
+        """Those players who are no bots."""
+        return tuple(member for member in self.players if member.bot is None)
+
+
+class Joiner(NamedTuple):
+    """Somebody who wants to enter a lobby, and how many open ones they are in."""
+
+    player_id: PlayerId
+    display_name: str
+    open_lobbies: int
+
+
+class Card(NamedTuple):
+    """A lobby in a list."""
+
+    lobby_id: LobbyId
+    version: int
+    name: str
+    mode: Mode
+    status: Status
+    ruleset: str
+    seats: int
+    taken: int
+    has_password: bool
+    game_id: GameId | None
+    created_at: datetime
+
+
+class Place(NamedTuple):
+    """A place in the list: the lobbies that follow it are older, or as old with a higher id."""
+
+    created_at: datetime
+    lobby_id: LobbyId
+
+
+class Fit(NamedTuple):
+    """What makes a quick-play lobby fit a player; any number of seats, if None."""
+
+    ruleset: str
+    config: dict[str, Any]
+    seats: int | None
+
+
+class LobbyStore:
+    """Lobbies in PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def work(self) -> AsyncIterator["LobbyWork"]:
+        """Begin a change; it is kept as a whole when the block ends, or not at all."""
+        async with self._database.transaction() as connection:
+            yield LobbyWork(connection)
+
+    async def read(self, lobby_id: LobbyId) -> Lobby | None:
+        """Read a lobby."""
+        async with self._database.acquire() as connection:
+            return await _read(connection, lobby_id)
+
+    async def of_code(self, code: str) -> LobbyId | None:
+        """Find the lobby, not closed, that a code leads to."""
+        async with self._database.acquire() as connection:
+            found: LobbyId | None = await connection.fetchval(SQL["lobby_of_code"], code)
+        return found
+
+    async def cards(self, query: ListQuery, after: Place | None) -> list[Card]:
+        """List at most `query.limit` public lobbies, newest first."""
+        filters = (query.status, query.ruleset, query.mode, query.free_seats, query.text)
+        place = after or (None, None)
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["list_lobbies"], *filters, *place, query.limit)
+        return [Card(*record) for record in records]
+
+    async def fitting(self, player_id: PlayerId, fit: Fit) -> LobbyId | None:
+        """Find the quick-play lobby for a player: their own, else the fullest."""
+        async with self._database.acquire() as connection:
+            return await _fitting(connection, player_id, fit)
+
+    async def due(self, now: datetime) -> list[LobbyId]:
+        """List some lobbies whose free seats bots are to get by now."""
+        return await self._ids("due_lobbies", now, SWEPT_MAX)
+
+    async def silent(self, than_s: float) -> list[LobbyId]:
+        """List some open lobbies that have shown no life for longer than this."""
+        return await self._ids("silent_lobbies", than_s, SWEPT_MAX)
+
+    async def open_of(self, player_id: PlayerId) -> list[LobbyId]:
+        """List the open lobbies that a player is in."""
+        return await self._ids("open_lobbies_of", player_id)
+
+    async def beat(self, player_ids: Collection[PlayerId]) -> None:
+        """Show life for the open lobbies of these players."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["beat"], list(player_ids))
+
+    async def _ids(self, query: str, *values: object) -> list[LobbyId]:
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL[query], *values)
+        return [record[0] for record in records]
+
+
+class LobbyWork:
+    """One transaction. Lock a player before a lobby, and no two of either."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def player(self, player_id: PlayerId) -> Joiner:
+        """Lock a player who wants to enter a lobby."""
+        name = await self._connection.fetchval(SQL["lock_player"], player_id)
+        count = await self._connection.fetchval(SQL["count_open_lobbies"], player_id)
+        return Joiner(player_id, name, count)
+
+    async def lobby(self, lobby_id: LobbyId) -> Lobby | None:
+        """Lock a lobby and read it."""
+        await self._connection.execute(SQL["lock_lobby"], lobby_id)
+        return await _read(self._connection, lobby_id)
+
+    async def sole_opener(self, ruleset: str) -> None:
+        """Wait until no other node is about to open a quick-play lobby of this ruleset."""
+        await self._connection.execute(SQL["lock_quick_play"], ruleset)
+
+    async def fitting(self, player_id: PlayerId, fit: Fit) -> LobbyId | None:
+        """Find the quick-play lobby for a player: their own, else the fullest."""
+        return await _fitting(self._connection, player_id, fit)
+
+    async def add(self, lobby: Lobby) -> bool:
+        """Add a new lobby with its members; False if its join code is taken."""
+        added = await self._connection.fetchval(SQL["add_lobby"], *_columns(lobby))
+        if added is None:
+            return False
+        await self._add_members(lobby.lobby_id, lobby.members)
+        return True
+
+    async def save(self, before: Lobby, after: Lobby) -> Lobby:
+        """Write the difference and return the lobby with its new version.
+
+        Nothing is written, and the version stays, where there is no difference.
+        """
+        if after == before:
+            return before
+        await self._save_members(before, after)
+        if banned := after.bans - before.bans:
+            await self._connection.execute(SQL["add_bans"], after.lobby_id, list(banned))
+        version = await self._connection.fetchval(
+            SQL["save_lobby"],
+            after.lobby_id,
+            after.name,
+            after.status,
+            orjson.dumps(after.config),
+            after.seats,
+            after.is_public,
+            after.fill_at,
+            after.host_player_id,
+        )
+        return replace(after, version=version)
+
+    async def _save_members(self, before: Lobby, after: Lobby) -> None:
+        old = {member.player_id: member for member in before.members}
+        new = {member.player_id: member for member in after.members}
+        if gone := old.keys() - new.keys():
+            await self._connection.execute(SQL["remove_members"], after.lobby_id, list(gone))
+        if changed := [m for m in after.members if old.get(m.player_id, m) != m]:
+            ids, _, roles, seats, readies, _ = zip(*changed, strict=True)
+            columns = (ids, roles, seats, readies)
+            await self._connection.execute(SQL["change_members"], after.lobby_id, *columns)
+        await self._add_members(
+            after.lobby_id, [m for m in after.members if m.player_id not in old]
+        )
+
+    async def _add_members(self, lobby_id: LobbyId, members: Sequence[Member]) -> None:
+        if not members:
+            return
+        if bots := [(m.player_id, m.display_name) for m in members if m.bot is not None]:
+            await self._connection.execute(SQL["add_bots"], *zip(*bots, strict=True))
+        ids, _, roles, seats, readies, names = zip(*members, strict=True)
+        columns = (ids, roles, seats, readies, names)
+        await self._connection.execute(SQL["add_members"], lobby_id, *columns)
+
+
+def _columns(lobby: Lobby) -> tuple[object, ...]:
+    """Give the parameters of `add_lobby`."""
+    return (
+        lobby.lobby_id,
+        lobby.name,
+        lobby.mode,
+        lobby.ruleset,
+        orjson.dumps(lobby.config),
+        lobby.seats,
+        lobby.spectators_max,
+        lobby.is_public,
+        lobby.join_code,
+        lobby.password_hash,
+        lobby.quick_play,
+        lobby.fill_at,
+        lobby.created_at,
+        lobby.host_player_id,
+    )
+
+
+async def _read(connection: Connection, lobby_id: LobbyId) -> Lobby | None:
+    record = await connection.fetchrow(SQL["read_lobby"], lobby_id)
+    return None if record is None else _lobby(record)
+
+
+async def _fitting(connection: Connection, player_id: PlayerId, fit: Fit) -> LobbyId | None:
+    config = orjson.dumps(fit.config)
+    found: LobbyId | None = await connection.fetchval(
+        SQL["fitting_lobby"], fit.ruleset, player_id, config, fit.seats
+    )
+    return found
+
+
+def _lobby(record: asyncpg.Record) -> Lobby:
+    fields = dict(record)
+    fields["config"] = orjson.loads(fields["config"])
+    fields["members"] = tuple(Member(*values) for values in orjson.loads(fields["members"]))
+    fields["bans"] = frozenset(fields["bans"])
+    return Lobby(**fields)

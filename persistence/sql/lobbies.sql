@@ -1,0 +1,143 @@
+-- name: lock_lobby
+-- Lock a lobby's row. What later statements read holds until the transaction ends; the same
+-- statement would still see the members as they were before a concurrent join.
+SELECT id FROM lobbies WHERE id = $1 FOR NO KEY UPDATE;
+
+-- name: read_lobby
+-- Read a lobby with its members (longest-standing first) and bans, as of one moment.
+SELECT l.id AS lobby_id, l.version, l.name, l.mode, l.status::text, l.ruleset, l.config, l.seats,
+       l.spectators_max, l.is_public, l.join_code, l.password_hash, l.quick_play, l.host_player_id,
+       l.game_id, l.fill_at, l.created_at,
+       extract(epoch FROM clock_timestamp() - l.last_heartbeat)::float8 AS silent_s,
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(m.player_id, p.display_name, m.role, m.seat,
+                                                    m.ready, m.bot)
+                                  ORDER BY m.joined_at, m.seat), '[]')
+        FROM lobby_members m JOIN players p ON p.id = m.player_id
+        WHERE m.lobby_id = l.id) AS members,
+       ARRAY(SELECT b.player_id FROM lobby_bans b WHERE b.lobby_id = l.id) AS bans
+FROM lobbies l WHERE l.id = $1;
+
+-- name: lobby_of_code
+-- Find the lobby that a code leads to.
+SELECT id FROM lobbies WHERE join_code = $1 AND status <> 'CLOSED';
+
+-- name: lock_player
+-- Let a player enter one lobby at a time, so that the limit on open lobbies holds.
+SELECT display_name FROM players WHERE id = $1 FOR NO KEY UPDATE;
+
+-- name: count_open_lobbies
+-- Count the open lobbies that a player is in.
+SELECT count(*) FROM lobby_members m JOIN lobbies l ON l.id = m.lobby_id
+WHERE m.player_id = $1 AND l.status = 'OPEN';
+
+-- name: add_lobby
+-- Insert a lobby; returns nothing if its join code is taken.
+INSERT INTO lobbies (id, name, mode, ruleset, config, seats, spectators_max, is_public, join_code,
+                     password_hash, quick_play, fill_at, created_at, host_player_id, host_user_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+        (SELECT f.id FROM players p JOIN profiles f ON f.id::text = p.user_id WHERE p.id = $14))
+ON CONFLICT (join_code) WHERE status <> 'CLOSED' DO NOTHING
+RETURNING id;
+
+-- name: save_lobby
+-- Write what may change of a lobby, and count the change.
+UPDATE lobbies SET
+    name = $2, status = $3::text::lobby_status, config = $4, seats = $5, is_public = $6,
+    fill_at = $7, host_player_id = $8,
+    host_user_id = (SELECT f.id FROM players p JOIN profiles f ON f.id::text = p.user_id
+                    WHERE p.id = $8),
+    closed_at = CASE WHEN $3::text = 'CLOSED' THEN coalesce(closed_at, clock_timestamp()) END,
+    last_heartbeat = clock_timestamp(), version = version + 1
+WHERE id = $1
+RETURNING version;
+
+-- name: add_bots
+-- Make the players that bots sit as, where they are new; in id order, so that two lobbies that
+-- need the same ones never wait for each other in a ring.
+INSERT INTO players (id, display_name, avatar_seed, color, is_bot)
+SELECT t.id, t.display_name, t.display_name, '#8a8f98', true
+FROM unnest($1::uuid[], $2::text[]) AS t(id, display_name) ORDER BY t.id
+ON CONFLICT (id) DO NOTHING;
+
+-- name: add_members
+-- Let players into a lobby, in this order.
+INSERT INTO lobby_members (lobby_id, player_id, role, seat, ready, bot, joined_at)
+SELECT $1, t.player_id, t.role, t.seat, t.ready, t.bot, clock_timestamp()
+FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::bool[], $6::text[])
+    WITH ORDINALITY AS t(player_id, role, seat, ready, bot, nth)
+ORDER BY t.nth;
+
+-- name: change_members
+-- Write what may change of members.
+UPDATE lobby_members m SET role = t.role, seat = t.seat, ready = t.ready
+FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::bool[]) AS t(player_id, role, seat, ready)
+WHERE m.lobby_id = $1 AND m.player_id = t.player_id;
+
+-- name: remove_members
+-- Take members out of a lobby.
+DELETE FROM lobby_members WHERE lobby_id = $1 AND player_id = ANY($2::uuid[]);
+
+-- name: add_bans
+-- Keep players from coming back.
+INSERT INTO lobby_bans (lobby_id, player_id) SELECT $1, unnest($2::uuid[])
+ON CONFLICT DO NOTHING;
+
+-- name: list_lobbies
+-- List public lobbies, newest first, after the one that a cursor names.
+SELECT l.id AS lobby_id, l.version, l.name, l.mode, l.status::text, l.ruleset, l.seats,
+       seated.taken, l.password_hash IS NOT NULL AS has_password, l.game_id, l.created_at
+FROM lobbies l, LATERAL (
+    SELECT count(*)::int AS taken
+    FROM lobby_members m WHERE m.lobby_id = l.id AND m.role = 'player'
+) AS seated
+WHERE l.is_public AND l.status = $1::text::lobby_status
+  AND ($2::text IS NULL OR l.ruleset = $2)
+  AND ($3::text IS NULL OR l.mode = $3)
+  AND ($4::int = 0 OR l.seats - seated.taken >= $4)
+  AND ($5::text = '' OR strpos(lower(l.name), lower($5)) > 0)
+  AND ($6::timestamptz IS NULL
+       OR l.created_at <= $6 AND (l.created_at < $6 OR l.id > $7::uuid))
+ORDER BY l.created_at DESC, l.id
+LIMIT $8;
+
+-- name: lock_quick_play
+-- Let one node at a time open a quick-play lobby of a ruleset, until the transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended('playhall.quick_play:' || $1::text, 0));
+
+-- name: fitting_lobby
+-- Find the quick-play lobby for a player: the one they are in already, else the fullest.
+SELECT l.id
+FROM lobbies l, LATERAL (
+    SELECT count(*) FILTER (WHERE m.role = 'player') AS taken,
+           coalesce(bool_or(m.player_id = $2 AND m.role = 'player'), false) AS is_mine
+    FROM lobby_members m WHERE m.lobby_id = l.id
+) AS seated
+WHERE l.fill_at IS NOT NULL AND l.status = 'OPEN' AND l.is_public AND l.quick_play
+  AND l.ruleset = $1 AND l.config = $3 AND ($4::int IS NULL OR l.seats = $4)
+  AND (seated.is_mine OR seated.taken < l.seats)
+  AND NOT EXISTS (SELECT FROM lobby_bans b WHERE b.lobby_id = l.id AND b.player_id = $2)
+ORDER BY seated.is_mine DESC, seated.taken DESC, l.created_at, l.id
+LIMIT 1;
+
+-- name: due_lobbies
+-- List open lobbies whose free seats bots are to get by now, longest due first.
+SELECT id FROM lobbies WHERE status = 'OPEN' AND fill_at <= $1 ORDER BY fill_at LIMIT $2;
+
+-- name: silent_lobbies
+-- List open lobbies that have shown no life for so many seconds, longest silent first.
+SELECT id FROM lobbies
+WHERE status = 'OPEN' AND last_heartbeat < clock_timestamp() - make_interval(secs => $1)
+ORDER BY last_heartbeat LIMIT $2;
+
+-- name: beat
+-- Show life for the open lobbies of these players; one that is being changed shows it anyway.
+UPDATE lobbies SET last_heartbeat = clock_timestamp() WHERE id IN (
+    SELECT l.id FROM lobbies l
+    WHERE l.status = 'OPEN'
+      AND l.id IN (SELECT m.lobby_id FROM lobby_members m WHERE m.player_id = ANY($1::uuid[]))
+    FOR NO KEY UPDATE OF l SKIP LOCKED);
+
+-- name: open_lobbies_of
+-- List the open lobbies that a player is in.
+SELECT l.id FROM lobby_members m JOIN lobbies l ON l.id = m.lobby_id
+WHERE m.player_id = $1 AND l.status = 'OPEN';
