@@ -25,6 +25,9 @@ CREATE TABLE lobbies (
     closed_at      timestamptz
 );
 CREATE UNIQUE INDEX lobbies_join_code_live_idx ON lobbies (join_code) WHERE status <> 'CLOSED';
+-- The sweep for silent lobbies must not read the closed ones.
+CREATE INDEX lobbies_last_heartbeat_idx ON lobbies (last_heartbeat) WHERE status = 'OPEN';
+CREATE INDEX lobbies_playing_idx ON lobbies (created_at DESC, id) WHERE status = 'PLAYING' AND is_public;
 CREATE INDEX lobbies_open_public_idx ON lobbies (created_at DESC, id) WHERE status = 'OPEN' AND is_public;
 CREATE INDEX lobbies_fill_at_idx ON lobbies (fill_at) WHERE status = 'OPEN' AND fill_at IS NOT NULL;
 CREATE INDEX lobbies_host_user_id_idx ON lobbies (host_user_id);

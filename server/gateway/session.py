@@ -50,6 +50,8 @@ class Session:
         "_bucket",
         "_closers",
         "_draining",
+        "_gone",
+        "_gone",
         "_queue",
         "greeted_at",
         "identity",
@@ -71,6 +73,7 @@ class Session:
         self._draining = False
         self._closers: dict[object, Callable[[], None]] = {}
         self._bad_frames = 0
+        self._gone = False
 
     # -------------------------------------------------------------- the socket calls these
 
@@ -96,6 +99,8 @@ class Session:
 
     def on_close(self) -> None:
         """Let go of everything this connection followed."""
+        self._gone = True
+        self._gone = True
         closers, self._closers = self._closers, {}
         for close in closers.values():
             close()
@@ -123,9 +128,18 @@ class Session:
             self.sessions.redirect(self, error)
 
     def follow(self, key: object, stop: Callable[[], None]) -> None:
-        """Remember how to stop following something; stops what had the key before."""
+        """Remember how to stop following something; stops what had the key before.
+
+        A connection that is gone follows nothing more.
+        """
         self.unfollow(key)
-        self._closers[key] = stop
+        if self._gone:
+            stop()
+            return
+        if self._gone:  # while the command was being carried out
+            stop()
+        else:
+            self._closers[key] = stop
 
     def unfollow(self, key: object) -> bool:
         """Stop following something; False if it was not followed."""

@@ -1,0 +1,138 @@
+"""Who follows which lobby, and who follows the public list, on this node."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Final, Protocol, TypeVar
+
+from persistence.bus import Bus, TooManyFollowers
+from persistence.lobbies import Lobby
+from protocol.errors import Overloaded, TooManyLobbies
+from protocol.ids import LobbyId, PlayerId
+from protocol.lobby import WATCHED_MAX, LobbyChange
+from server.domains.lobbies import views
+from server.domains.lobbies.access import may_see
+from server.gateway.identity import Identity
+
+LIST: Final = "lobbies"
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Outlet(Protocol):
+    """Where a connection's frames go."""
+
+    @property
+    def closing(self) -> bool:
+        """Whether the connection is going away, or gone."""
+
+    def send(self, frame: bytes, /) -> None:
+        """Send a frame, now or soon."""
+
+
+class Follower(Protocol):
+    """A connection; `server.gateway.session.Session` is one."""
+
+    @property
+    def identity(self) -> Identity | None:
+        """Whose it is, once it was greeted."""
+
+    @property
+    def who(self) -> Identity:
+        """Whose it is, for sure."""
+
+    @property
+    def socket(self) -> Outlet:
+        """Where its frames go."""
+
+    def follow(self, key: object, stop: Callable[[], None]) -> None:
+        """Remember how to stop following something."""
+
+    def unfollow(self, key: object) -> bool:
+        """Stop following something."""
+
+
+class Presence(Protocol):
+    """The connections of this node; `server.gateway.sessions.Sessions` is one."""
+
+    def of(self, player_id: PlayerId) -> Follower | None:
+        """Find a player's connection."""
+
+    def is_here(self, player_id: PlayerId) -> bool:
+        """Say whether a player has one."""
+
+    def __iter__(self) -> Iterator[Follower]:
+        """Go through all connections."""
+
+
+class Audience:
+    """Tells followers of changes; whoever may no longer see a lobby stops following it."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._by_lobby: dict[LobbyId, set[Follower]] = {}
+        self._by_follower: dict[Follower, set[LobbyId]] = {}
+
+    def __len__(self) -> int:
+        """Count the lobbies that are followed."""
+        return len(self._by_lobby)
+
+    def require_room(self, follower: Follower) -> None:
+        """Refuse a connection that watches as many lobbies as it may."""
+        if len(self._by_follower.get(follower, ())) >= WATCHED_MAX:
+            raise TooManyLobbies(f"You follow {WATCHED_MAX} lobbies; lobby.unwatch one first.")
+
+    def follow(self, follower: Follower, lobby_id: LobbyId) -> None:
+        """Follow a lobby; following again is harmless."""
+        if follower.socket.closing or follower in self._by_lobby.get(lobby_id, ()):
+            return  # whoever went away while the command was carried out is not held on to
+        stop = self._join(f"lobby:{lobby_id}", follower)
+        self._by_lobby.setdefault(lobby_id, set()).add(follower)
+        self._by_follower.setdefault(follower, set()).add(lobby_id)
+        follower.follow(_key(lobby_id), partial(self._left, follower, lobby_id, stop))
+
+    def unfollow(self, follower: Follower, lobby_id: LobbyId) -> None:
+        """Stop following a lobby; harmless if it is not followed."""
+        follower.unfollow(_key(lobby_id))
+
+    def follow_list(self, follower: Follower) -> None:
+        """Follow the public list; following again is harmless."""
+        # First out, then in: stopping the old subscription would end the new one.
+        follower.unfollow(LIST)
+        if not follower.socket.closing:
+            follower.follow(LIST, self._join(LIST, follower))
+
+    def unfollow_list(self, follower: Follower) -> None:
+        """Stop following the public list; harmless if it is not followed."""
+        follower.unfollow(LIST)
+
+    def tell(self, lobby: Lobby, change: LobbyChange, *, was_public: bool = False) -> None:
+        """Tell of a change that is committed; `was_public` if the list had the lobby before."""
+        self._bus.publish(f"lobby:{lobby.lobby_id}", views.update(lobby, change))
+        if was_public or lobby.is_public:
+            self._bus.publish(LIST, views.listed(lobby))
+        for follower in list(self._by_lobby.get(lobby.lobby_id, ())):
+            if lobby.status == "CLOSED" or not may_see(lobby, follower.who.player_id):
+                self.unfollow(follower, lobby.lobby_id)
+
+    def _join(self, topic: str, follower: Follower) -> Callable[[], None]:
+        try:
+            return self._bus.follow(topic, follower, follower.socket.send)
+        except TooManyFollowers:
+            raise Overloaded("Too many follow this; send lobby.watch in a while.") from None
+
+    def _left(self, follower: Follower, lobby_id: LobbyId, stop: Callable[[], None]) -> None:
+        stop()
+        _discard(self._by_lobby, lobby_id, follower)
+        _discard(self._by_follower, follower, lobby_id)
+
+
+def _key(lobby_id: LobbyId) -> tuple[str, LobbyId]:
+    return ("lobby", lobby_id)
+
+
+def _discard(sets: dict[K, set[V]], key: K, value: V) -> None:
+    """Take a value out of one of many sets, and the set as well if that was all."""
+    sets[key].discard(value)
+    if not sets[key]:
+        del sets[key]

@@ -1,0 +1,64 @@
+"""What the rulesets allow in a lobby: pure checks of names, configurations and seats."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from pydantic import ValidationError
+
+from protocol.codec import describe
+from protocol.errors import InvalidField, UnknownBot, UnknownRuleset
+from protocol.limits import CONFIG_BYTES_MAX
+from server.rulesets import AnyRuleset
+
+QUICK_PLAY_SEATS: Final = 4
+
+
+class Catalog:
+    """The rulesets that this server runs, by name."""
+
+    def __init__(self, rulesets: Mapping[str, AnyRuleset]) -> None:
+        self._rulesets = rulesets
+
+    def ruleset(self, name: str) -> AnyRuleset:
+        """Find a ruleset, or refuse."""
+        if name not in self._rulesets:
+            raise UnknownRuleset
+        return self._rulesets[name]
+
+    def require_bot(self, ruleset: str, bot: str) -> None:
+        """Refuse a bot that the ruleset does not have."""
+        bots = self.ruleset(ruleset).bots
+        if bot not in bots:
+            raise UnknownBot(f"{ruleset} has no bot {bot}; it has: {', '.join(bots) or 'none'}.")
+
+
+def checked_config(ruleset: AnyRuleset, config: dict[str, Any]) -> dict[str, Any]:
+    """Validate a configuration and complete it with what the ruleset takes by default."""
+    try:
+        complete = ruleset.config.model_validate_json(orjson.dumps(config))
+    except ValidationError as error:
+        problem = describe(error)
+        raise InvalidField(f"config.{problem.message}", field=f"config.{problem.field}") from None
+    canonical = orjson.dumps(complete.model_dump(mode="json"))
+    if len(canonical) > CONFIG_BYTES_MAX:
+        problem_text = f"config: it has {len(canonical)} bytes of {CONFIG_BYTES_MAX} allowed."
+        raise InvalidField(problem_text, field="config")
+    if rb"\u0000" in canonical:
+        raise InvalidField("config: leave out the character U+0000.", field="config")
+    return dict(orjson.loads(canonical))
+
+
+def checked_seats(ruleset: AnyRuleset, seats: int | None) -> int:
+    """Check a number of seats; the ruleset's most, if None."""
+    most, least = ruleset.seats[-1], ruleset.seats[0]
+    if seats is None:
+        return most
+    if seats not in ruleset.seats:
+        raise InvalidField(f"seats: {ruleset.name} takes {least} to {most}.", field="seats")
+    return seats
+
+
+def quick_play_seats(ruleset: AnyRuleset) -> int:
+    """Choose the seats of a quick-play lobby where the player does not mind."""
+    return min(ruleset.seats, key=lambda seats: abs(seats - QUICK_PLAY_SEATS))

@@ -1,0 +1,46 @@
+"""Lobbies as they are about to be opened: nobody sits in them yet."""
+
+from datetime import datetime
+
+from persistence.lobbies import Fit, Lobby
+from protocol.errors import InvalidField
+from protocol.ids import LobbyId, new_id
+from protocol.lobby import SPECTATORS_MAX, NewLobby
+from server.domains.lobbies.catalog import checked_config, checked_seats, quick_play_seats
+from server.rulesets import AnyRuleset
+
+
+def drafted(new: NewLobby, ruleset: AnyRuleset, created_at: datetime) -> Lobby:
+    """Draft what somebody wishes to host, or refuse; its password is not in it."""
+    if new.mode != "server":
+        raise InvalidField("mode: only `server` is offered here.", field="mode")
+    return Lobby(
+        lobby_id=LobbyId(new_id()),
+        name=new.name or ruleset.title,
+        mode=new.mode,
+        ruleset=ruleset.name,
+        config=checked_config(ruleset, new.config),
+        seats=checked_seats(ruleset, new.seats),
+        spectators_max=SPECTATORS_MAX,
+        is_public=new.is_public,
+        created_at=created_at,
+        members=(),
+    )
+
+
+def quick_draft(fit: Fit, ruleset: AnyRuleset, *, created_at: datetime, fill_at: datetime) -> Lobby:
+    """Draft a quick-play lobby that fits; nobody will be its host."""
+    return Lobby(
+        lobby_id=LobbyId(new_id()),
+        name=ruleset.title,
+        mode="server",
+        ruleset=fit.ruleset,
+        config=fit.config,
+        seats=fit.seats or quick_play_seats(ruleset),
+        spectators_max=SPECTATORS_MAX,
+        is_public=True,
+        quick_play=True,
+        created_at=created_at,
+        fill_at=fill_at,
+        members=(),
+    )

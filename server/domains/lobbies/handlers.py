@@ -1,0 +1,107 @@
+"""`lobby.*`: the websocket commands of lobbies."""
+
+from typing import TYPE_CHECKING
+
+from persistence.lobbies import Lobby
+from protocol import lobby as wire
+from protocol.envelope import Command
+from server.domains.lobbies import views
+from server.domains.lobbies.room import Lobbies
+from server.gateway.dispatch import Route, Routes
+
+if TYPE_CHECKING:
+    from server.gateway.session import Session
+
+# What takes a search, or a password to be hashed, takes more from the rate limit.
+SEARCH_COST = 2.0
+ENTRY_COST = 5.0
+
+
+class LobbyCommands:
+    """The commands of lobbies, for whoever is on the connection."""
+
+    def __init__(self, room: Lobbies) -> None:
+        self._members = room.members
+        self._reader = room.reader
+
+    def routes(self) -> Routes:
+        """Say how each command is carried out."""
+        return {
+            wire.List: Route(awaited=self._list, cost=SEARCH_COST),
+            wire.Watch: Route(awaited=self._watch, cost=SEARCH_COST),
+            wire.Unwatch: Route(awaited=self._unwatch),
+            wire.Create: Route(awaited=self._create, cost=ENTRY_COST),
+            wire.Join: Route(awaited=self._join, cost=ENTRY_COST),
+            wire.QuickPlay: Route(awaited=self._quick_play, cost=ENTRY_COST),
+            wire.Leave: Route(awaited=self._leave),
+            wire.Ready: Route(awaited=self._ready),
+            wire.Kick: Route(awaited=self._kick),
+            wire.AddBot: Route(awaited=self._add_bot),
+            wire.RemoveBot: Route(awaited=self._remove_bot),
+            wire.Configure: Route(awaited=self._configure),
+            wire.Start: Route(awaited=self._start),
+            wire.Close: Route(awaited=self._close),
+        }
+
+    async def _list(self, _: "Session", command: wire.List) -> wire.LobbyListReply:
+        page = await self._reader.page(command)
+        return wire.LobbyListReply(re=command.id, lobbies=page.lobbies, next=page.next)
+
+    async def _watch(self, session: "Session", command: wire.Watch) -> wire.WatchReply:
+        if command.lobby_id is None:
+            page = await self._reader.watch_list(session)
+            return wire.WatchReply(re=command.id, lobby=None, lobbies=page.lobbies)
+        lobby = await self._reader.watch(session, command.lobby_id)
+        shown = views.lobby_for(lobby, session.who.player_id)
+        return wire.WatchReply(re=command.id, lobby=shown, lobbies=None)
+
+    async def _unwatch(self, session: "Session", command: wire.Unwatch) -> None:
+        self._reader.unwatch(session, command.lobby_id)
+
+    async def _create(self, session: "Session", command: wire.Create) -> wire.LobbyReply:
+        lobby = await self._members.create(session.who.player_id, command)
+        return _reply(session, command, lobby)
+
+    async def _join(self, session: "Session", command: wire.Join) -> wire.LobbyReply:
+        lobby = await self._members.join(session.who.player_id, command)
+        return _reply(session, command, lobby)
+
+    async def _quick_play(self, session: "Session", command: wire.QuickPlay) -> wire.LobbyReply:
+        lobby = await self._members.quick_play(session.who.player_id, command)
+        return _reply(session, command, lobby)
+
+    async def _leave(self, session: "Session", command: wire.Leave) -> None:
+        await self._members.leave(session.who.player_id, command.lobby_id)
+
+    async def _ready(self, session: "Session", command: wire.Ready) -> wire.LobbyReply:
+        who = session.who.player_id
+        lobby = await self._members.ready(who, command.lobby_id, command.ready)
+        return _reply(session, command, lobby)
+
+    async def _kick(self, session: "Session", command: wire.Kick) -> wire.LobbyReply:
+        lobby = await self._members.kick(session.who.player_id, command)
+        return _reply(session, command, lobby)
+
+    async def _add_bot(self, session: "Session", command: wire.AddBot) -> wire.LobbyReply:
+        lobby = await self._members.add_bot(session.who.player_id, command)
+        return _reply(session, command, lobby)
+
+    async def _remove_bot(self, session: "Session", command: wire.RemoveBot) -> wire.LobbyReply:
+        lobby = await self._members.remove_bot(session.who.player_id, command)
+        return _reply(session, command, lobby)
+
+    async def _configure(self, session: "Session", command: wire.Configure) -> wire.LobbyReply:
+        lobby = await self._members.configure(session.who.player_id, command)
+        return _reply(session, command, lobby)
+
+    async def _start(self, session: "Session", command: wire.Start) -> wire.LobbyReply:
+        lobby = await self._members.start(session.who.player_id, command.lobby_id)
+        return _reply(session, command, lobby)
+
+    async def _close(self, session: "Session", command: wire.Close) -> None:
+        await self._members.close(session.who.player_id, command.lobby_id)
+
+
+def _reply(session: "Session", command: Command, lobby: Lobby) -> wire.LobbyReply:
+    shown = views.lobby_for(lobby, session.who.player_id)
+    return wire.LobbyReply(re=command.id, lobby=shown)

@@ -1,0 +1,137 @@
+"""What people in a lobby, or about to be, ask of it."""
+
+from dataclasses import replace
+from functools import partial
+
+from persistence.lobbies import Lobby, LobbyStore
+from protocol import lobby as wire
+from protocol.errors import InvalidField
+from protocol.ids import LobbyId, PlayerId
+from server.domains.lobbies import rules
+from server.domains.lobbies.access import require_welcome, seen
+from server.domains.lobbies.audience import Audience, Presence
+from server.domains.lobbies.catalog import Catalog, checked_config, checked_seats
+from server.domains.lobbies.changes import Changes, found
+from server.domains.lobbies.drafts import drafted
+from server.domains.lobbies.passwords import Passwords
+from server.domains.lobbies.quickplay import QuickPlay
+from server.domains.lobbies.starting import Starter
+from server.kernel.clock import Clock
+
+
+class Members:
+    """Carries out members' wishes; whoever is let in follows the lobby from then on."""
+
+    def __init__(
+        self,
+        *,
+        store: LobbyStore,
+        changes: Changes,
+        starter: Starter,
+        quick_play: QuickPlay,
+        catalog: Catalog,
+        audience: Audience,
+        presence: Presence,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._changes = changes
+        self._starter = starter
+        self._quick_play = quick_play
+        self._catalog = catalog
+        self._audience = audience
+        self._presence = presence
+        self._clock = clock
+        self._passwords = Passwords()
+
+    async def create(self, host: PlayerId, new: wire.NewLobby) -> Lobby:
+        """Open a lobby."""
+        draft = drafted(new, self._catalog.ruleset(new.ruleset), self._clock.now())
+        if new.password is not None:
+            draft = replace(draft, password_hash=await self._passwords.hash(new.password))
+        return self._followed(await self._changes.open(draft, host), host)
+
+    async def join(self, player_id: PlayerId, joining: wire.Joining) -> Lobby:
+        """Enter a lobby: a public one by id, any by its code."""
+        lobby = await self._meant(joining, player_id)
+        require_welcome(lobby, player_id)
+        if lobby.password_hash is not None and lobby.member(player_id) is None:
+            await self._passwords.require(lobby.password_hash, joining.password)
+        entered = await self._changes.enter(lobby.lobby_id, player_id, joining.role)
+        return self._followed(entered, player_id)
+
+    async def quick_play(self, player_id: PlayerId, wish: wire.QuickPlay) -> Lobby:
+        """Sit down where others wait."""
+        return self._followed(await self._quick_play.sit(player_id, wish), player_id)
+
+    async def leave(self, player_id: PlayerId, lobby_id: LobbyId) -> Lobby:
+        """Leave a lobby, and follow it no longer."""
+        decide = partial(rules.left, player_id=player_id)
+        lobby = await self._changes.apply(lobby_id, decide, "left", player_id)
+        if (follower := self._presence.of(player_id)) is not None:
+            self._audience.unfollow(follower, lobby_id)
+        return lobby
+
+    async def ready(self, player_id: PlayerId, lobby_id: LobbyId, ready: bool) -> Lobby:
+        """Say whether one is ready."""
+        decide = partial(rules.with_ready, player_id=player_id, ready=ready)
+        return await self._changes.apply(lobby_id, decide, "ready", player_id)
+
+    async def kick(self, host: PlayerId, wish: wire.Kick) -> Lobby:
+        """Remove somebody for good."""
+        decide = partial(rules.kicked, host=host, player_id=wish.player_id)
+        return await self._changes.apply(wish.lobby_id, decide, "kicked", wish.player_id)
+
+    async def add_bot(self, host: PlayerId, wish: wire.AddBot) -> Lobby:
+        """Seat a bot that the lobby's ruleset has."""
+
+        def decide(lobby: Lobby) -> Lobby:
+            after = rules.with_bot(lobby, host, wish.bot)
+            self._catalog.require_bot(lobby.ruleset, wish.bot)
+            return after
+
+        return await self._changes.apply(wish.lobby_id, decide, "bot_added")
+
+    async def remove_bot(self, host: PlayerId, wish: wire.RemoveBot) -> Lobby:
+        """Take a bot out."""
+        decide = partial(rules.without_bot, host=host, player_id=wish.player_id)
+        return await self._changes.apply(wish.lobby_id, decide, "bot_removed", wish.player_id)
+
+    async def configure(self, host: PlayerId, wish: wire.Configure) -> Lobby:
+        """Change what is given, as far as the lobby's ruleset allows it."""
+
+        def decide(lobby: Lobby) -> Lobby:
+            ruleset = self._catalog.ruleset(lobby.ruleset)
+            return rules.configured(
+                lobby,
+                host,
+                name=wish.name,
+                config=None if wish.config is None else checked_config(ruleset, wish.config),
+                seats=None if wish.seats is None else checked_seats(ruleset, wish.seats),
+                is_public=wish.is_public,
+            )
+
+        return await self._changes.apply(wish.lobby_id, decide, "configured", host)
+
+    async def start(self, host: PlayerId, lobby_id: LobbyId) -> Lobby:
+        """Start the game."""
+        check = partial(rules.require_all_ready, host=host)
+        return await self._starter.start(lobby_id, check, host)
+
+    async def close(self, host: PlayerId, lobby_id: LobbyId) -> Lobby:
+        """Close an open lobby."""
+        decide = partial(rules.closed, host=host)
+        return await self._changes.apply(lobby_id, decide, "closed", host)
+
+    async def _meant(self, joining: wire.Joining, player_id: PlayerId) -> Lobby:
+        if (joining.lobby_id is None) == (joining.code is None):
+            raise InvalidField("lobby_id: give either `lobby_id` or `code`.", field="lobby_id")
+        if joining.lobby_id is not None:
+            return seen(await self._store.read(joining.lobby_id), player_id)
+        lobby_id = await self._store.of_code(joining.code or "")
+        return found(None if lobby_id is None else await self._store.read(lobby_id))
+
+    def _followed(self, lobby: Lobby, player_id: PlayerId) -> Lobby:
+        if (follower := self._presence.of(player_id)) is not None:
+            self._audience.follow(follower, lobby.lobby_id)
+        return lobby

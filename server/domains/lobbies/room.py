@@ -1,0 +1,106 @@
+"""The room, put together, and what the other rooms ask of it."""
+
+from collections.abc import Mapping
+
+from persistence.bus import Bus
+from persistence.lobbies import LobbyStore
+from protocol.ids import LobbyId, PlayerId
+from server.domains.lobbies.access import may_watch_game
+from server.domains.lobbies.audience import Audience, Presence
+from server.domains.lobbies.catalog import Catalog
+from server.domains.lobbies.changes import Changes
+from server.domains.lobbies.members import Members
+from server.domains.lobbies.quickplay import QuickPlay
+from server.domains.lobbies.reading import Reader
+from server.domains.lobbies.starting import Starter, StartGame
+from server.domains.lobbies.upkeep import Upkeep
+from server.kernel.clock import Clock
+from server.kernel.tasks import Tasks
+from server.rulesets import AnyRuleset
+
+
+class Lobbies:
+    """`members` and `reader` serve people; `upkeep.run()` is for a task of the server's life.
+
+    `quick_play_wait_s` is how long until bots fill a quick-play lobby's free seats,
+    `grace_s` how long until somebody who went away leaves an open lobby.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: LobbyStore,
+        bus: Bus,
+        presence: Presence,
+        rulesets: Mapping[str, AnyRuleset],
+        start_game: StartGame,
+        clock: Clock,
+        tasks: Tasks,
+        quick_play_wait_s: float = 10.0,
+        grace_s: float = 30.0,
+    ) -> None:
+        self._audience = audience = Audience(bus)
+        catalog = Catalog(rulesets)
+        changes = Changes(store, audience)
+        starter = Starter(store=store, changes=changes, catalog=catalog, start_game=start_game)
+        quick_play = QuickPlay(
+            store=store,
+            changes=changes,
+            starter=starter,
+            catalog=catalog,
+            clock=clock,
+            tasks=tasks,
+            wait_s=quick_play_wait_s,
+        )
+        self.members = Members(
+            store=store,
+            changes=changes,
+            starter=starter,
+            quick_play=quick_play,
+            catalog=catalog,
+            audience=audience,
+            presence=presence,
+            clock=clock,
+        )
+        self.reader = Reader(store, audience)
+        self.upkeep = Upkeep(
+            store=store,
+            changes=changes,
+            quick_play=quick_play,
+            presence=presence,
+            clock=clock,
+            grace_s=grace_s,
+        )
+        self._store = store
+        self._changes = changes
+        self._clock = clock
+
+    def count(self) -> int:
+        """Count the lobbies that somebody follows on this node."""
+        return len(self._audience)
+
+    async def game_over(self, lobby_id: LobbyId) -> None:
+        """Tell that a lobby was closed because its game is over; that was stored already."""
+        lobby = await self._store.read(lobby_id)
+        if lobby is not None and lobby.status == "CLOSED":
+            self._changes.tell(lobby, "closed")
+
+    async def may_watch(self, lobby_id: LobbyId, player_id: PlayerId | None) -> bool:
+        """Say whether somebody may watch a lobby's game."""
+        lobby = await self._store.read(lobby_id)
+        return lobby is not None and may_watch_game(lobby, player_id)
+
+    async def may_speak(self, lobby_id: LobbyId, player_id: PlayerId) -> bool:
+        """Say whether somebody may speak in a lobby."""
+        lobby = await self._store.read(lobby_id)
+        return (
+            lobby is not None and lobby.status != "CLOSED" and lobby.member(player_id) is not None
+        )
+
+    def departed(self, player_id: PlayerId) -> None:
+        """Note that a player's last connection went away."""
+        self.upkeep.departures.went(player_id, self._clock.monotonic())
+
+    def arrived(self, player_id: PlayerId) -> None:
+        """Note that a player is back."""
+        self.upkeep.departures.came(player_id)

@@ -1,0 +1,111 @@
+"""What nobody asks for: filling due lobbies, and clearing up after those who went away."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+from persistence.lobbies import LobbyStore
+from protocol.errors import LobbyClosed, LobbyNotFound, NotAMember
+from protocol.ids import LobbyId, PlayerId
+from server.domains.lobbies import rules
+from server.domains.lobbies.audience import Presence
+from server.domains.lobbies.changes import Changes
+from server.domains.lobbies.departures import Departures
+from server.domains.lobbies.quickplay import QuickPlay
+from server.kernel.clock import Clock
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 0.5
+BEAT_EVERY_S: Final = 20.0
+SILENT_S: Final = 120.0
+FILLED_AT_ONCE: Final = 8
+
+
+class Upkeep:
+    """The sweeps over lobbies. Any number of nodes may sweep at once."""
+
+    def __init__(
+        self,
+        *,
+        store: LobbyStore,
+        changes: Changes,
+        quick_play: QuickPlay,
+        presence: Presence,
+        clock: Clock,
+        grace_s: float,
+    ) -> None:
+        self.departures = Departures(grace_s)
+        self._store = store
+        self._changes = changes
+        self._quick_play = quick_play
+        self._presence = presence
+        self._clock = clock
+        self._free = asyncio.Semaphore(FILLED_AT_ONCE)
+
+    async def run(self) -> None:
+        """Sweep for as long as the server lives."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_every(LOOK_EVERY_S, self.fill_due))
+            group.create_task(_every(LOOK_EVERY_S, self.let_go))
+            group.create_task(_every(BEAT_EVERY_S, self.beat))
+            group.create_task(_every(BEAT_EVERY_S, self.close_silent))
+
+    async def fill_due(self) -> None:
+        """Fill and start the lobbies whose wait is over."""
+        async with asyncio.TaskGroup() as group:
+            for lobby_id in await self._store.due(self._clock.now()):
+                group.create_task(self._fill(lobby_id))
+
+    async def let_go(self) -> None:
+        """Let those leave their open lobbies who did not come back in time."""
+        now = self._clock.monotonic()
+        for player_id in self.departures.due(now):
+            if self._presence.is_here(player_id):
+                continue
+            try:
+                await self._leave_all(player_id)
+            except Exception:
+                self.departures.went(player_id, now)  # to be tried again
+                raise
+
+    async def beat(self) -> None:
+        """Show life for the lobbies of everybody who is connected here."""
+        here = [f.identity.player_id for f in self._presence if f.identity is not None]
+        if here:
+            await self._store.beat(here)
+
+    async def close_silent(self) -> None:
+        """Close open lobbies whose node died."""
+        for lobby_id in await self._store.silent(SILENT_S):
+            decide = partial(rules.closed_if_silent, silent_s=SILENT_S)
+            await self._changes.apply(lobby_id, decide, "closed")
+
+    async def _fill(self, lobby_id: LobbyId) -> None:
+        async with self._free:
+            try:
+                await self._quick_play.fill(lobby_id)
+            except Exception:
+                log.exception("lobby %s could not be filled; it is tried again later", lobby_id)
+                await self._quick_play.postpone(lobby_id)
+
+    async def _leave_all(self, player_id: PlayerId) -> None:
+        for lobby_id in await self._store.open_of(player_id):
+            try:
+                await self._changes.apply(
+                    lobby_id, partial(rules.left, player_id=player_id), "left", player_id
+                )
+            except (LobbyClosed, LobbyNotFound, NotAMember) as reason:
+                log.info("%s need not leave lobby %s: %s", player_id, lobby_id, reason.message)
+
+
+async def _every(pause_s: float, sweep: Callable[[], Awaitable[None]]) -> None:
+    """Repeat a sweep; one that fails is logged and repeated all the same."""
+    while True:
+        await asyncio.sleep(pause_s)
+        try:
+            await sweep()
+        except Exception:
+            log.exception("%s failed; it runs again in %s s", sweep, pause_s)

@@ -1,0 +1,103 @@
+"""The public list: pages, filters, and the list live."""
+
+import pytest
+
+from tests.integration.lobbies.hall import Hall, Json, Person, Refused
+
+
+async def names(person: Person, **filters: object) -> list[str]:
+    return [card["name"] for card in (await person.ask("lobby.list", **filters))["lobbies"]]
+
+
+async def test_pages_repeat_nothing_while_lobbies_come_and_go(hall: Hall) -> None:
+    people = await hall.people(12)
+    opened = [await p.lobby("create", ruleset="relay", name=p.name) for p in people[:9]]
+    seen: list[Json] = []
+    cursor: str | None = None
+    for page in range(4):
+        fields: Json = {} if cursor is None else {"cursor": cursor}
+        reply = await people[11].ask("lobby.list", limit=3, **fields)
+        seen += reply["lobbies"]
+        cursor = reply["next"]
+        if page == 0:
+            await people[10].lobby("create", ruleset="relay", name="new")
+            await people[8].ask("lobby.close", lobby_id=opened[8]["lobby_id"])
+            await people[3].ask("lobby.close", lobby_id=opened[3]["lobby_id"])
+        if cursor is None:
+            break
+    assert [card["name"] for card in seen] == [f"Person {n}" for n in (8, 7, 6, 5, 4, 2, 1, 0)]
+
+
+async def test_lobbies_of_one_moment_are_paged_by_id(hall: Hall) -> None:
+    people = await hall.people(6)
+    for person in people:
+        await person.lobby("create", ruleset="relay", name=person.name)
+    await hall.run("UPDATE lobbies SET created_at = '2026-01-02T03:04:05.678901Z'")
+    seen: set[str] = set()
+    cursor: str | None = None
+    for _ in range(3):
+        fields: Json = {} if cursor is None else {"cursor": cursor}
+        reply = await people[0].ask("lobby.list", limit=2, **fields)
+        seen |= {card["name"] for card in reply["lobbies"]}
+        cursor = reply["next"]
+    assert seen == {person.name for person in people}
+
+
+@pytest.mark.parametrize("cursor", ["x", "AAAA", "ü", "f" + "_" * 31, "f" * 31])
+async def test_cursor_that_is_not_ours_is_refused(hall: Hall, cursor: str) -> None:
+    ann = await hall.person()
+    with pytest.raises(Refused) as refused:
+        await ann.ask("lobby.list", cursor=cursor)
+    assert (refused.value.code, refused.value.field) == ("invalid_field", "cursor")
+
+
+async def test_list_is_filtered(hall: Hall) -> None:
+    ann, bob, cem = await hall.people(3)
+    await ann.lobby("create", ruleset="el_dorado", name="100% cards", seats=4)
+    await bob.lobby("create", ruleset="relay", name="Wires", seats=1)
+    await cem.lobby("create", ruleset="el_dorado", name="hidden", is_public=False)
+    started = await cem.lobby("create", ruleset="relay", name="Begun")
+    await cem.lobby("start", lobby_id=started["lobby_id"])
+    assert await names(ann) == ["Wires", "100% cards"]
+    assert await names(ann, ruleset="relay") == ["Wires"]
+    assert await names(ann, mode="peer") == []
+    assert await names(ann, status="PLAYING") == ["Begun"]
+    assert await names(ann, free_seats=1) == ["100% cards"]
+    assert await names(ann, free_seats=4) == []
+    assert await names(ann, text="0% CARDS") == ["100% cards"]
+    assert await names(ann, text="_") == []
+
+
+async def test_card_counts_players_only(hall: Hall) -> None:
+    ann, bob = await hall.people(2)
+    lobby = await ann.lobby("create", ruleset="el_dorado", password="x")
+    at = {"lobby_id": lobby["lobby_id"]}
+    await ann.lobby("add_bot", **at, bot="random")
+    await bob.lobby("join", **at, password="x", role="spectator")
+    (card,) = (await bob.ask("lobby.list"))["lobbies"]
+    assert (card["taken"], card["seats"], card["has_password"]) == (2, 10, True)
+    assert card["version"] == 3
+
+
+async def test_list_is_followed_live(hall: Hall) -> None:
+    ann, bob = await hall.people(2)
+    first = await ann.lobby("create", ruleset="relay", name="First")
+    watched = await bob.ask("lobby.watch")
+    assert [card["name"] for card in watched["lobbies"]] == ["First"]
+    await bob.ask("lobby.watch")
+    second = await ann.lobby("create", ruleset="relay", name="Second")
+    await ann.lobby("create", ruleset="relay", is_public=False)
+    await ann.lobby("configure", lobby_id=second["lobby_id"], is_public=False)
+    await ann.ask("lobby.close", lobby_id=first["lobby_id"])
+    heard = [
+        (update["lobby_id"], update["version"], update["lobby"] and update["lobby"]["name"])
+        for update in bob.heard("lobby.listed")
+    ]
+    assert heard == [
+        (second["lobby_id"], 1, "Second"),
+        (second["lobby_id"], 2, None),
+        (first["lobby_id"], 2, None),
+    ]
+    await bob.ask("lobby.unwatch")
+    await ann.lobby("create", ruleset="relay")
+    assert len(bob.heard("lobby.listed")) == 3
