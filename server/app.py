@@ -1,0 +1,259 @@
+"""Everything wired together: which rooms there are, and what each needs of another."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import orjson
+from aiohttp import web
+
+from persistence.accounts import AccountStore
+from persistence.bus import Bus
+from persistence.database import Database
+from persistence.games import GameStore
+from persistence.lobbies import LobbyStore
+from persistence.log import Log
+from persistence.records import RecordStore
+from protocol.asyncapi import asyncapi_document
+from protocol.limits import SUBPROTOCOL
+from protocol.record import Status
+from server.config import Config
+from server.domains.accounts.accounts import Accounts, Lifetimes
+from server.domains.accounts.guests import GuestLimits
+from server.domains.accounts.handlers import SessionCommands, limits_in_force
+from server.domains.accounts.keys import Keys
+from server.domains.accounts.routes import AccountRoutes
+from server.domains.chat.handlers import ChatCommands
+from server.domains.games.access import Access
+from server.domains.games.handlers import GameCommands
+from server.domains.games.hosting import Hosting, HostingConfig
+from server.domains.games.ownership import Lease
+from server.domains.games.presence import Presence
+from server.domains.games.routes import GameRoutes
+from server.domains.lobbies.handlers import LobbyCommands
+from server.domains.lobbies.room import Lobbies
+from server.domains.lobbies.routes import LobbyRoutes
+from server.domains.operations.routes import OperationRoutes
+from server.domains.records.routes import RecordRoutes
+from server.gateway import dispatch
+from server.gateway.frontdoor import FrontDoor, Route
+from server.gateway.http import Endpoint, build_http
+from server.gateway.limits import TransportLimits
+from server.gateway.metrics import Readings, exposition
+from server.gateway.openapi import openapi_document
+from server.gateway.sessions import CommandRate, Sessions
+from server.kernel.clock import Clock
+from server.kernel.tasks import Tasks
+from server.rulesets import AnyRuleset
+from server.web.pages import add_pages
+
+VERSION = "0.1.0"
+WEBSOCKET_PATH = "/ws"
+ADOPT_EVERY_S = 1.0
+TIDY_EVERY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What the rooms stand on."""
+
+    config: Config
+    database: Database
+    node: str
+    clock: Clock
+    tasks: Tasks
+    rulesets: Mapping[str, AnyRuleset]
+
+
+class App:
+    """The rooms of one node, and the one door to them."""
+
+    def __init__(self, base: Foundation) -> None:
+        config, database, clock, tasks = base.config, base.database, base.clock, base.tasks
+        rate = CommandRate(config.commands_per_s, config.commands_burst)
+        self._base = base
+        self._started_at = clock.monotonic()
+        self._door: FrontDoor | None = None
+        self.bus = Bus()
+        self.sessions = Sessions(clock=clock, tasks=tasks, rate=rate)
+
+        self._make_accounts(AccountStore(database))
+        self._make_games(GameStore(database, node=base.node))
+        self._make_lobbies(LobbyStore(database))
+        self._introduce()
+        self.sessions.routes = self._commands()
+
+    def _make_accounts(self, store: AccountStore) -> None:
+        config, clock = self._base.config, self._base.clock
+        self.keys = Keys(store, now=clock.monotonic)
+        self.accounts = Accounts(
+            store=store,
+            keys=self.keys,
+            clock=clock,
+            lifetimes=Lifetimes(config.access_token_s, config.refresh_token_s),
+            end_sockets=self.sessions.end_session,
+        )
+
+    def _make_games(self, store: GameStore) -> None:
+        base, config = self._base, self._base.config
+        self.games = store
+        self.log = Log(base.database, writers=config.writers)
+        self.lease = Lease(store, clock=base.clock, lease_s=config.lease_s)
+        self.hosting = Hosting(
+            config=HostingConfig(base.node, config.bot_pause_s, config.idle_game_s),
+            store=store,
+            log=self.log,
+            clock=base.clock,
+            tasks=base.tasks,
+            rulesets=base.rulesets,
+            may_serve=self.lease.is_good,
+        )
+
+    def _make_lobbies(self, store: LobbyStore) -> None:
+        base = self._base
+        self.lobbies = Lobbies(
+            store=store,
+            bus=self.bus,
+            presence=self.sessions,
+            rulesets=base.rulesets,
+            start_game=self.hosting.create,
+            clock=base.clock,
+            tasks=base.tasks,
+            quick_play_wait_s=base.config.quick_play_wait_s,
+        )
+
+    def _introduce(self) -> None:
+        """Tell the rooms what they need to hear of each other."""
+        self.access = Access(
+            hosting=self.hosting, store=self.games, may_watch=self.lobbies.may_watch
+        )
+        presence = Presence(self.hosting, is_here=self.sessions.is_here)
+        self.hosting.on_game_over += [self.lobbies.game_over]
+        self.lease.on_return += [self.hosting.let_go_of_lost]
+        self.sessions.on_departure += [presence.departed, self.lobbies.departed]
+        self.sessions.on_arrival += [self.lobbies.arrived]
+
+    async def start(self, address: str) -> None:
+        """Take the lease and the keys, and set everything going that must not stop.
+
+        `address` is where clients reach this node.
+        """
+        tasks = self._base.tasks
+        self.lease.address = address
+        await self.keys.start()
+        await self.lease.renew()
+        tasks.loop(self.log.run(), name="log")
+        tasks.loop(self.lease.keep(), name="lease")
+        tasks.loop(self.hosting.keep_adopting(every_s=ADOPT_EVERY_S), name="adoption")
+        tasks.loop(self.hosting.keep_tidy(every_s=TIDY_EVERY_S), name="idle games")
+        tasks.loop(self.sessions.sweep(), name="silent connections")
+        tasks.loop(self.lobbies.upkeep.run(), name="lobbies")
+        tasks.loop(self.keys.follow(), name="signing keys")
+
+    def http(self) -> web.Application:
+        """Make the application behind every address that is no websocket."""
+        app = build_http(self.endpoints(), self.accounts.authenticate)
+        add_pages(app)
+        return app
+
+    def open_door(self, http: Callable[[], asyncio.BaseProtocol]) -> FrontDoor:
+        """Make the one door for HTTP and websockets."""
+        config = self._base.config
+        limits = TransportLimits(
+            connections_max=config.connections_max,
+            connections_per_address_max=config.connections_per_address_max,
+            outbox_bytes_max=config.outbox_bytes_max,
+        )
+        websockets = {WEBSOCKET_PATH: Route(lambda _: self.sessions.new(), SUBPROTOCOL)}
+        origins = frozenset(filter(None, config.origins.split(",")))
+        self._door = FrontDoor(http=http, websockets=websockets, limits=limits, origins=origins)
+        return self._door
+
+    # ------------------------------------------------------------------ what can be asked
+
+    def _commands(self) -> dict[str, dispatch.Route]:
+        config, clock = self._base.config, self._base.clock
+        limits = limits_in_force(
+            commands_per_s=config.commands_per_s, outbox_bytes_max=config.outbox_bytes_max
+        )
+        session = SessionCommands(
+            accounts=self.accounts, clock=clock, node=self._base.node, limits=limits
+        )
+        games = GameCommands(
+            hosting=self.hosting,
+            store=self.games,
+            rulesets=self._base.rulesets,
+            access=self.access,
+            bus=self.bus,
+            clock=clock,
+        )
+        chat = ChatCommands(
+            bus=self.bus,
+            clock=clock,
+            may_speak_in_lobby=self.lobbies.may_speak,
+            may_speak_in_game=self.access.may_speak,
+        )
+        lobbies = LobbyCommands(self.lobbies)
+        return dispatch.assemble(session.routes(), lobbies.routes(), games.routes(), chat.routes())
+
+    def endpoints(self) -> list[Endpoint]:
+        """List every address of the rooms, with those that describe them all."""
+        base = self._base
+        accounts = AccountRoutes(
+            accounts=self.accounts,
+            keys=self.keys,
+            guests=GuestLimits(base.config.guests_per_minute),
+            now=base.clock.monotonic,
+        )
+        games = GameRoutes(access=self.access, store=self.games, rulesets=base.rulesets)
+        records = RecordRoutes(store=RecordStore(base.database), rulesets=base.rulesets)
+        listed: list[Endpoint] = [
+            *accounts.endpoints(),
+            *LobbyRoutes(self.lobbies).endpoints(),
+            *games.endpoints(),
+            *records.endpoints(),
+        ]
+        listed += self._operations(listed).endpoints()  # which describe themselves as well
+        return listed
+
+    def _operations(self, listed: list[Endpoint]) -> OperationRoutes:
+        return OperationRoutes(
+            probe=self._probe,
+            draining=lambda: self.hosting.draining,
+            status=self._status,
+            metrics=exposition(self._readings()),
+            openapi=lambda: orjson.dumps(openapi_document(listed, version=VERSION)),
+            asyncapi=lambda: orjson.dumps(asyncapi_document(version=VERSION)),
+        )
+
+    # ------------------------------------------------------------------ how it is doing
+
+    async def _probe(self) -> None:
+        async with self._base.database.acquire():
+            pass
+
+    def _status(self) -> Status:
+        return Status(
+            version=VERSION,
+            node=self._base.node,
+            connections=len(self.sessions),
+            games=len(self.hosting),
+            lobbies=self.lobbies.count(),
+            events_total=self.log.metrics.events,
+            games_completed_total=self.hosting.completed_total,
+            uptime_s=round(self._base.clock.monotonic() - self._started_at, 1),
+        )
+
+    def _readings(self) -> Readings:
+        return Readings(
+            connections=lambda: self._door.connections if self._door is not None else 0,
+            sessions=lambda: len(self.sessions),
+            games=lambda: len(self.hosting),
+            lobbies=self.lobbies.count,
+            log_queue=lambda: self.log.queued,
+            tasks=lambda: len(self._base.tasks),
+            task_failures=lambda: self._base.tasks.failures,
+            bytes_out=lambda: self._door.bytes_out if self._door is not None else 0,
+            refusals=lambda: self.sessions.refusals,
+            log=self.log.metrics,
+        )

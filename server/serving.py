@@ -1,0 +1,130 @@
+"""A node's life: open the database, listen, serve, and go away without losing anything."""
+
+import asyncio
+import gc
+import logging
+import random
+import signal
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from persistence.database import Database
+from protocol.errors import CloseReason
+from server.app import App, Foundation
+from server.config import Config
+from server.kernel.clock import Clock
+from server.kernel.node import NodeName
+from server.kernel.tasks import Tasks
+from server.rulesets import AnyRuleset
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 4096
+GARBAGE_OBJECTS = 50_000
+TLS_HANDSHAKE_TIMEOUT_S = 5.0
+DRAIN_TIMEOUT_S = 10.0
+RECONNECT_WITHIN_MS = 3000
+CLOSE_GROUP = 200
+CLOSE_GROUP_PAUSE_S = 0.05
+
+
+async def serve(
+    config: Config,
+    dsn: str,
+    *,
+    embedded: bool,
+    rulesets: dict[str, AnyRuleset],
+    ready: Callable[[str], None],
+) -> None:
+    """Serve until SIGTERM or SIGINT; `ready` is told the address once clients may come."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with _database(config, dsn, embedded=embedded) as database, Tasks() as tasks:
+        with NodeName(config.data_dir) as node:
+            base = Foundation(config, database, node, Clock(), tasks, rulesets)
+            app = App(base)
+            async with _listening(app, config) as url:
+                ready(url)
+                await stop.wait()
+                log.info("going away: no new games, finishing what is under way")
+                await _go_away(app)
+
+
+@asynccontextmanager
+async def _database(config: Config, dsn: str, *, embedded: bool) -> AsyncIterator[Database]:
+    database = await Database.open(
+        dsn,
+        embedded=embedded,
+        pool_max=config.database_pool,
+        allow_unsafe=config.unsafe_database,
+    )
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def _listening(app: App, config: Config) -> AsyncIterator[str]:
+    runner = web.AppRunner(app.http(), access_log=None, handle_signals=False)
+    await runner.setup()
+    assert runner.server is not None
+    door = app.open_door(runner.server)
+    tls = _tls(config)
+    server = await asyncio.get_running_loop().create_server(
+        door.protocol,
+        config.host,
+        config.port,
+        backlog=BACKLOG,
+        ssl=tls,
+        ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT_S if tls else None,
+        start_serving=False,
+    )
+    host, port = server.sockets[0].getsockname()[:2]
+    url = f"{'https' if tls else 'http'}://{host}:{port}"
+    try:
+        await app.start(config.public_url or url)
+        _settle_garbage()
+        await server.start_serving()
+        yield url
+    finally:
+        server.close()
+        await door.close_all(CloseReason.GOING_AWAY)
+        await runner.cleanup()
+
+
+def _settle_garbage() -> None:
+    """Look for garbage in cycles less often: hardly anything here makes any."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_OBJECTS)
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    if config.tls_certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(config.tls_certificate, config.tls_key)
+    return context
+
+
+async def _go_away(app: App) -> None:
+    """Finish what is under way, give the games back, and tell everybody to come again."""
+    app.hosting.suspend()
+    try:
+        async with asyncio.timeout(DRAIN_TIMEOUT_S):
+            await app.log.drain()
+    except TimeoutError:
+        log.warning("some events were not committed; nobody was told that they were")
+    await app.lease.release()
+    for n, session in enumerate(list(app.sessions), 1):
+        pause_ms = random.randint(0, RECONNECT_WITHIN_MS)  # noqa: S311 - to spread them
+        why = CloseReason.GOING_AWAY
+        app.sessions.dismiss(session, why, "This server is stopping.", pause_ms=pause_ms)
+        if n % CLOSE_GROUP == 0:
+            await asyncio.sleep(CLOSE_GROUP_PAUSE_S)

@@ -1,0 +1,12 @@
+"""The documents in `docs/` are what the code writes."""
+
+from pathlib import Path
+
+from server.documents import write_documents
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def test_committed_documents_are_current(tmp_path: Path) -> None:
+    for path in write_documents(tmp_path):
+        assert (DOCS / path.name).read_bytes() == path.read_bytes(), "run: playhall spec"
