@@ -51,7 +51,6 @@ class Session:
         "_closers",
         "_draining",
         "_gone",
-        "_gone",
         "_queue",
         "greeted_at",
         "identity",
@@ -100,7 +99,6 @@ class Session:
     def on_close(self) -> None:
         """Let go of everything this connection followed."""
         self._gone = True
-        self._gone = True
         closers, self._closers = self._closers, {}
         for close in closers.values():
             close()
@@ -133,9 +131,6 @@ class Session:
         A connection that is gone follows nothing more.
         """
         self.unfollow(key)
-        if self._gone:
-            stop()
-            return
         if self._gone:  # while the command was being carried out
             stop()
         else:

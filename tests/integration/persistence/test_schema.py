@@ -215,8 +215,12 @@ async def test_every_table_of_ours_says_what_it_is_for(owner: asyncpg.Connection
             "lobbies_open_public_idx",
         ),
         (
-            "SELECT FROM lobbies WHERE status = 'OPEN' AND fill_at IS NOT NULL AND fill_at < now()",
+            "SELECT FROM lobbies WHERE status = 'OPEN' AND fill_at < now() ORDER BY fill_at",
             "lobbies_fill_at_idx",
+        ),
+        (
+            "SELECT FROM lobbies WHERE status = 'OPEN' ORDER BY last_heartbeat",
+            "lobbies_last_heartbeat_idx",
         ),
         ("SELECT FROM games WHERE owner_node = 'n' AND status = 'in_progress'", "games_owned_idx"),
         (
