@@ -40,6 +40,13 @@ class Turn(NamedTuple):
     timeout_s: float | None
 
 
+class SeatMove(NamedTuple):
+    """A raw move, and whose it was."""
+
+    seat: int
+    move: Payload
+
+
 class IllegalMove(Exception):
     """The rules refuse the move; `code` is stable, the message helps a person."""
 
@@ -109,6 +116,8 @@ class Ruleset(ABC, Generic[State, Move]):
     seats: ClassVar[range]
     config: ClassVar[type[RulesetConfig]] = RulesetConfig
     bots: Mapping[str, Bot] = {}
+    # Who comes back further behind than this gets the whole picture, then what follows.
+    resume_events_max: ClassVar[int] = 5000
 
     @abstractmethod
     def initial(self, setup: Setup) -> State:
@@ -129,6 +138,14 @@ class Ruleset(ABC, Generic[State, Move]):
     @abstractmethod
     def evolve(self, state: State, event: Event) -> None:
         """Fold one event into the state."""
+
+    def move_of(self, state: State, event: Event) -> SeatMove | None:
+        """Tell from the first event of a move what the move was; None for any other event.
+
+        `state` is the one that the move met. With this, a log can be checked by deciding
+        every move again; for rules that do not have it, events are only folded.
+        """
+        return None
 
     def redact(self, event: Event, viewer: Viewer) -> Payload | None:
         """Give what this viewer may see of an event; None hides its payload altogether.

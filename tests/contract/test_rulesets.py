@@ -15,7 +15,7 @@ import pytest
 from pydantic import ValidationError
 
 from server.gamekit.chance import Chance
-from server.gamekit.contract import Event, IllegalMove, Payload
+from server.gamekit.contract import Event, IllegalMove, Payload, Ruleset
 from server.gamekit.fold import AnyRuleset
 from server.rulesets import find_rulesets
 from tests.contract.playout import Picture, Playout, canonical, refold, written
@@ -209,6 +209,23 @@ def test_deciding_changes_nothing(ruleset: AnyRuleset, seats: int) -> None:
         for move in [*(playout.view(seat)["legal_moves"] or [])[:2], *JUNK]:
             playout.refusal(seat, move)
         assert before == playout.picture()
+
+
+def test_deciding_a_recorded_move_again_gives_the_same_events(
+    ruleset: AnyRuleset, seats: int
+) -> None:
+    if type(ruleset).move_of is Ruleset.move_of:
+        pytest.skip(f"{ruleset.name} does not tell its moves from its events")
+    playout = finished(Playout(ruleset, seats, "again"))
+    again, log = refold(playout, playout.log[:1]), playout.log
+    decided = ruleset.setup(again.fold.state)
+    for index, event in enumerate(log[1:], start=1):
+        if not decided and (moved := ruleset.move_of(again.fold.state, event)) is not None:
+            decided = ruleset.decide(again.fold.state, moved.seat, ruleset.parse(moved.move))
+            assert written(decided) == written(log[index : index + len(decided)])
+        if event.type not in ("player_left", "game_completed"):  # the table's own
+            assert event.type == decided.pop(0).type
+        again.fold.apply(event, at_ms=index)
 
 
 def test_every_other_move_is_refused(ruleset: AnyRuleset, seats: int) -> None:

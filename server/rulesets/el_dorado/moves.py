@@ -7,7 +7,7 @@
 from typing import NamedTuple, TypeAlias
 
 from server.gamekit.cards import CARDS, Card
-from server.gamekit.contract import IllegalMove, Payload
+from server.gamekit.contract import Event, IllegalMove, Payload
 
 
 class Bid(NamedTuple):
@@ -47,3 +47,13 @@ def raw_bid(bid: int) -> Payload:
 def raw_play(card: Card) -> Payload:
     """Write the playing of a card as it travels."""
     return {"type": "play_card", "card": card.id}
+
+
+def raw_move(event: Event) -> Payload | None:
+    """Write the move that an event records as it travelled; None where it records none."""
+    match event.type:
+        case "player_bid":
+            return raw_bid(event.payload["bid"])
+        case "card_played":
+            return raw_play(CARDS[event.payload["card"]])
+    return None

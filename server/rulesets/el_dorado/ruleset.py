@@ -2,10 +2,19 @@
 
 from typing import ClassVar
 
-from server.gamekit.contract import Event, Outcome, Payload, Ruleset, Setup, Turn, Viewer
+from server.gamekit.contract import (
+    Event,
+    Outcome,
+    Payload,
+    Ruleset,
+    SeatMove,
+    Setup,
+    Turn,
+    Viewer,
+)
 from server.rulesets.el_dorado import rules, scoring
 from server.rulesets.el_dorado.bots import BOTS
-from server.rulesets.el_dorado.moves import Move, parse
+from server.rulesets.el_dorado.moves import Move, parse, raw_move
 from server.rulesets.el_dorado.state import Config, State, evolve, initial
 from server.rulesets.el_dorado.view import redact, view
 
@@ -38,6 +47,11 @@ class ElDorado(Ruleset[State, Move]):
     def evolve(self, state: State, event: Event) -> None:
         """Fold one event."""
         evolve(state, event)
+
+    def move_of(self, state: State, event: Event) -> SeatMove | None:
+        """Read a bid or a card back."""
+        move = raw_move(event)
+        return None if move is None else SeatMove(state.seats[event.payload["player_id"]], move)
 
     def redact(self, event: Event, viewer: Viewer) -> Payload | None:
         """Hide other players' hands."""

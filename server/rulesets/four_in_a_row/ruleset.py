@@ -18,6 +18,7 @@ from server.gamekit.contract import (
     Payload,
     Ruleset,
     RulesetConfig,
+    SeatMove,
     Setup,
     Standing,
     Turn,
@@ -101,6 +102,13 @@ class FourInARow(Ruleset[State, int]):
                 state.over = True
             case "player_left" if not state.over:
                 state.over, state.winner = True, 1 - payload["seat"]
+
+    def move_of(self, state: State, event: Event) -> SeatMove | None:
+        """Read a drop back."""
+        if event.type != "disc_dropped":
+            return None
+        move = {"type": "drop", "column": event.payload["column"]}
+        return SeatMove(state.players.index(event.payload["player_id"]), move)
 
     def view(self, state: State, viewer: Viewer) -> Payload:
         """Draw the board: columns from the left, each from the bottom up, seats in them."""

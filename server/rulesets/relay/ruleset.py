@@ -19,6 +19,7 @@ from server.gamekit.contract import (
     Outcome,
     Payload,
     Ruleset,
+    SeatMove,
     Setup,
     Standing,
     Viewer,
@@ -82,6 +83,15 @@ class Relay(Ruleset[State, Payload]):
             state.present.add(event.payload["seat"])
         elif kind == "relay_ended":
             state.scores = dict(event.payload["scores"])
+
+    def move_of(self, state: State, event: Event) -> SeatMove | None:
+        """Read what was sent back, or the host's end of the game."""
+        payload = event.payload
+        if event.type == "relayed":
+            return SeatMove(state.players.index(payload["player_id"]), payload["data"])
+        if event.type == "relay_ended" and state.host is not None:
+            return SeatMove(state.host, {"type": "end", "scores": payload["scores"]})
+        return None
 
     def view(self, state: State, viewer: Viewer) -> Payload:
         """Say who is there; what was relayed is in the log."""

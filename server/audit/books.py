@@ -1,0 +1,121 @@
+"""Checks of what the database concluded from a log: status, summary, history, statistics.
+
+Each check gives the sentence that holds, or raises `Broken` or `NotChecked`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from persistence.audit import MatchPlayer, MatchRow
+from persistence.completion import Completion, Summary
+from persistence.gamerow import StoredGame
+from server.audit.evidence import Career, Conclusions, Evidence, first_event
+from server.audit.findings import Broken, NotChecked
+from server.audit.tally import differences
+from server.domains.games.results import completion_of
+from server.domains.games.scribe import Told
+from server.gamekit.fold import Fold
+
+
+def check_game(evidence: Evidence, game: StoredGame, *, log: Sequence[Told]) -> str:
+    """The game's row says what the log says."""
+    created = first_event(log).payload
+    for column, said, logged in (
+        ("ruleset", game.ruleset, created["ruleset"]),
+        ("ruleset_version", game.ruleset_version, created["ruleset_version"]),
+        ("config", game.config, created["config"]),
+        ("status", game.status, "completed" if evidence.is_over else "in_progress"),
+        ("completed_at", game.completed_at, evidence.rows[-1].at if evidence.is_over else None),
+    ):
+        if said != logged:
+            raise Broken(f"the game's {column} is {said}, the log says {logged}")
+    if evidence.conclusions is not None and evidence.conclusions.quarantine_reason is not None:
+        raise Broken(f"the game is set aside: {evidence.conclusions.quarantine_reason}")
+    return game.status
+
+
+def check_summary(stored: Conclusions, completion: Completion | None) -> str:
+    """The summary is that of the log; names, which the log has not, aside."""
+    if completion is None:
+        return _none_yet("summary", stored.summary)
+    if stored.summary is None:
+        raise Broken("the game is over, but has no summary")
+    found, drawn = _comparable(stored.summary), _comparable(completion.summary)
+    for field, value in drawn.items():
+        if found[field] != value:
+            raise Broken(f"the summary's {field} is not what the log gives")
+    return "what the log gives, field by field"
+
+
+def check_match(game: StoredGame, stored: Conclusions, *, completion: Completion | None) -> str:
+    """The history has the game once, with everybody who played."""
+    if completion is None:
+        return _none_yet("history record", stored.match)
+    if stored.match is None:
+        raise Broken("the game is over, but is not in the history")
+    expected = MatchRow(
+        "server", game.ruleset, game.lobby_id, game.started_at, completion.at, completion.winner_id
+    )
+    for column, said, logged in zip(MatchRow._fields, stored.match, expected, strict=True):
+        if said != logged:
+            raise Broken(f"the match's {column} is {said}, not {logged}")
+    return _check_players(stored.match_players, completion)
+
+
+def check_statistics(evidence: Evidence, stored: Conclusions) -> str:
+    """Everybody's lifetime statistics are what their history of games adds up to."""
+    if not evidence.is_over:
+        raise NotChecked("counted when the game ends")
+    for career in stored.careers:
+        _check_career(career)
+    if not stored.careers:
+        return "checked with a later game of each player"
+    return f"of {len(stored.careers)} players, as their games add up"
+
+
+def concluded(evidence: Evidence, fold: Fold) -> Completion | None:
+    """Draw up again what was stored when the game ended; None for a running game."""
+    outcome = fold.outcome()
+    return None if outcome is None else completion_of(fold, outcome, evidence.rows[-1].at)
+
+
+def _none_yet(what: str, found: object) -> str:
+    if found is not None:
+        raise Broken(f"the game is not over, but has a {what}")
+    raise NotChecked("written when the game ends")
+
+
+def _comparable(summary: Summary) -> dict[str, Any]:
+    """Give a summary as JSON would, without names."""
+    fields: dict[str, Any] = orjson.loads(orjson.dumps(asdict(summary)))
+    fields["players"] = [_nameless(player) for player in fields["players"]]
+    return fields
+
+
+def _nameless(player: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in player.items() if key != "display_name"}
+
+
+def _check_players(found: Sequence[MatchPlayer], completion: Completion) -> str:
+    expected = [
+        MatchPlayer(result.player_id, result.seat, result.score, result.is_winner, completion.at)
+        for result in sorted(completion.results, key=lambda result: result.seat)
+    ]
+    for player in expected:
+        if player not in found:
+            raise Broken(f"seat {player.seat} is not in the history as the log has it")
+    if len(found) != len(expected):
+        raise Broken(f"the history has {len(found)} players, the log {len(expected)}")
+    return f"in the history, with {len(expected)} players"
+
+
+def _check_career(career: Career) -> None:
+    if career.stored is None:
+        raise Broken(f"player {career.player_id} has no statistics")
+    for column, stored, counted in differences(career.stored, career.added_up):
+        raise Broken(
+            f"{column} of player {career.player_id} is {stored}, but their games give {counted}"
+        )

@@ -1,0 +1,82 @@
+"""Checking one game from its first event to its statistics."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from persistence.completion import Completion
+from persistence.gamerow import StoredGame
+from server.audit import books, integrity
+from server.audit.evidence import Conclusions, Evidence, origin_of, read_log
+from server.audit.findings import Broken, Finding, NotChecked, Report
+from server.audit.redecide import Redecision
+from server.domains.games.scribe import Told
+from server.gamekit.fold import AnyRuleset, Fold
+
+_WANTED = "the rules could not be followed to the end"
+
+
+def verify(evidence: Evidence, rulesets: Mapping[str, AnyRuleset]) -> Report:
+    """Make every check that the evidence allows."""
+    return _Examination(evidence, rulesets).report()
+
+
+class _Examination:
+    """The checks of one game, in order; later ones stand on what earlier ones found."""
+
+    def __init__(self, evidence: Evidence, rulesets: Mapping[str, AnyRuleset]) -> None:
+        self._evidence = evidence
+        self._rulesets = rulesets
+        self._findings: list[Finding] = []
+        self._log: Sequence[Told] = ()
+        self._fold: Fold | None = None
+
+    def report(self) -> Report:
+        evidence = self._evidence
+        whole = self._check("order", lambda: integrity.check_order(evidence))
+        self._check("chain", self._chain)
+        self._check("seed", lambda: integrity.check_seed(evidence, self._log))
+        self._check("rules", self._rules if whole else _not_whole)
+        if evidence.game is not None and evidence.conclusions is not None:
+            self._against(evidence.game, evidence.conclusions)
+        return Report(evidence.game_id, self._title(), len(evidence.rows), self._findings)
+
+    def _against(self, game: StoredGame, drawn: Conclusions) -> None:
+        self._check("game", lambda: books.check_game(self._evidence, game, log=self._log))
+        self._check("summary", lambda: books.check_summary(drawn, self._concluded()))
+        self._check("match", lambda: books.check_match(game, drawn, completion=self._concluded()))
+        self._check("statistics", lambda: books.check_statistics(self._evidence, drawn))
+
+    def _check(self, name: str, check: Callable[[], str]) -> bool:
+        try:
+            finding = Finding(name, True, check())
+        except Broken as broken:
+            finding = Finding(name, False, str(broken))
+        except NotChecked as why:
+            finding = Finding(name, None, f"not checked: {why}")
+        self._findings.append(finding)
+        return finding.holds is True
+
+    def _chain(self) -> str:
+        self._log = read_log(self._evidence.rows)
+        return integrity.check_chain(self._evidence, self._log)
+
+    def _rules(self) -> str:
+        origin = origin_of(self._evidence, self._log, rulesets=self._rulesets)
+        again = Redecision(origin, self._log)
+        self._fold = again.run()
+        if not again.tells_moves:
+            name = origin.ruleset.name
+            return f"{len(self._log)} events fold; {name} does not tell its moves to decide again"
+        return f"{len(self._log)} events are what {origin.ruleset.title} gives for this seed"
+
+    def _concluded(self) -> Completion | None:
+        if self._fold is None:
+            raise NotChecked(_WANTED)
+        return books.concluded(self._evidence, self._fold)
+
+    def _title(self) -> str:
+        created = self._log[0].event.payload if self._log else {}
+        return f"{created.get('ruleset', 'unknown')} {created.get('ruleset_version', '')}".strip()
+
+
+def _not_whole() -> str:
+    raise NotChecked("the log is not whole")

@@ -1,0 +1,172 @@
+"""`playhall`: serve, migrate, play, load test, export, spec.
+
+Errors are sentences with a remedy; a traceback is a bug.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from migrations import runner
+from persistence.embedded import EmbeddedPostgres
+from persistence.refusals import StartRefused
+from protocol.errors import PlayhallError
+from server.config import Config
+
+app = typer.Typer(
+    help="A realtime game-session server that never loses a move.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 for any free one.")]
+DataDir = Annotated[Path | None, typer.Option(help="Folder of the bundled database.")]
+
+
+@app.command()
+def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) -> None:
+    """Serve: the bundled database is started and migrated first, unless you name another."""
+    config = read_config(port=port, host=host, data_dir=data_dir)
+    logging.basicConfig(level=config.log_level, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("picows").setLevel(logging.WARNING)
+    with said_plainly(), database_url(config) as dsn:
+        runner.upgrade(dsn)
+        _serve(config, dsn)
+
+
+def _serve(config: Config, dsn: str) -> None:
+    import uvloop
+
+    from server.rulesets import find_rulesets
+    from server.serving import serve as serve_until_stopped
+
+    extra = [Path(folder) for folder in config.rulesets_path.split(os.pathsep) if folder]
+    work = serve_until_stopped(
+        config,
+        dsn,
+        embedded=config.database_url is None,
+        rulesets=find_rulesets(*extra),
+        ready=_welcome,
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        loop.run(work)
+
+
+def _welcome(url: str) -> None:
+    out.print(f"[bold]Playhall[/bold] is ready at [bold]{url}[/bold]")
+    out.print("  play in a terminal   playhall play")
+    out.print(f"  read the protocol    {url}/docs")
+    out.print("  simulate players     playhall loadtest matches")
+    out.print("  stop                 Ctrl+C", soft_wrap=True)
+    sys.stdout.flush()
+
+
+@app.command()
+def migrate(
+    to: Annotated[str, typer.Option(help="Revision to go up to.")] = "head",
+    down: Annotated[str | None, typer.Option(help="Revision to go back to, or `base`.")] = None,
+    status: Annotated[bool, typer.Option("--status", help="Only say where it stands.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Bring the database up to date, or back, or say where it stands."""
+    config = read_config(data_dir=data_dir)
+    with said_plainly(), database_url(config) as dsn:
+        if down is not None:
+            runner.downgrade(dsn, down)
+        elif not status:
+            runner.upgrade(dsn, to)
+        stands = runner.status(dsn)
+    out.print(f"The database is at {stands.current or 'base'}.")
+    if stands.pending:
+        out.print(f"Still to come: {', '.join(stands.pending)}. Run: playhall migrate")
+
+
+@app.command()
+def export(game: str, data_dir: DataDir = None) -> None:
+    """Write a game's log to standard output, one event a line, as JSON."""
+    from server.export import export_game
+
+    config = read_config(data_dir=data_dir)
+    with said_plainly(), database_url(config) as dsn:
+        asyncio.run(export_game(dsn, game, sys.stdout.buffer, embedded=config.database_url is None))
+
+
+@app.command()
+def spec(folder: Path = Path("docs")) -> None:
+    """Write the AsyncAPI and OpenAPI documents into a folder."""
+    from server.documents import write_documents
+
+    for path in write_documents(folder):
+        out.print(f"wrote {path}")
+
+
+@contextmanager
+def said_plainly() -> Iterator[None]:
+    """End the program with a sentence where something expected goes wrong."""
+    try:
+        yield
+    except (StartRefused, PlayhallError) as refused:
+        fail(str(refused))
+    except OSError as error:
+        fail(f"{error.strerror or error}. Is the port taken, or the database down?")
+
+
+def fail(sentence: str) -> None:
+    """Say why, and exit with status 1."""
+    err.print(f"[red]playhall:[/red] {sentence}", soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def read_config(**overrides: object) -> Config:
+    """Read the configuration; options given on the command line win."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Config(**given)  # type: ignore[arg-type]  # validated by the model itself
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "PLAYHALL_" + "_".join(map(str, first["loc"])).upper()
+        fail(f"{name}: {first['msg']}.")
+        raise
+
+
+@contextmanager
+def database_url(config: Config) -> Iterator[str]:
+    """Give the database's address, with the bundled one running where none is configured."""
+    config.data_dir.mkdir(parents=True, exist_ok=True)
+    if config.database_url is not None:
+        yield config.database_url.get_secret_value()
+        return
+    bundled = EmbeddedPostgres()
+    dsn = bundled.start(config.data_dir / "postgres")
+    try:
+        yield dsn
+    finally:
+        bundled.stop()
+
+
+def main() -> None:
+    """Run the command line, with the clients' commands beside the server's."""
+    from loadtest.cli import app as loadtest
+    from loadtest.play import play
+    from server.audit.cli import Shell, add_commands
+
+    add_commands(app, Shell(read_config, database_url, said_plainly))
+    app.add_typer(loadtest, name="loadtest")
+    app.command()(play)
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The game that `docs/rulesets.md` teaches with is a game."""
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from loadtest.players.kind import Kind
+from server import rulesets
+from server.gamekit.fold import AnyRuleset
+from server.rulesets import find_rulesets
+from tests.contract import test_rulesets as contract
+from tests.contract.playout import Playout
+
+PAGE = Path(__file__).parents[2] / "docs" / "rulesets.md"
+GAME, PLAYER = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+# What every ruleset promises, as far as it needs nothing but a ruleset and its seats.
+PROMISES = [
+    promise
+    for name, promise in vars(contract).items()
+    if name.startswith("test_")
+    and set(inspect.signature(promise).parameters) <= {"ruleset", "seats"}
+]
+
+
+@pytest.fixture
+def nim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AnyRuleset]:
+    (tmp_path / "nim").mkdir()
+    (tmp_path / "nim" / "__init__.py").write_text(GAME)
+    monkeypatch.setattr(rulesets, "__path__", list(rulesets.__path__))
+    yield find_rulesets(tmp_path)["nim"]
+    sys.modules.pop("server.rulesets.nim", None)
+    find_rulesets.cache_clear()
+
+
+@pytest.fixture
+def kind() -> Kind:
+    scope: dict[str, Kind] = {}
+    exec(compile(PLAYER, str(PAGE), "exec"), scope)
+    return scope["KIND"]
+
+
+def test_documented_game_is_played_to_its_end_by_its_bots(nim: AnyRuleset) -> None:
+    playout = Playout(nim, 2, "documented").start().play()
+    assert playout.completed
+    assert sum(event.payload.get("stones", 0) for event in playout.log) == 21
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
+def test_documented_game_keeps_every_promise(nim: AnyRuleset, promise: Callable[..., None]) -> None:
+    given = {"ruleset": nim, "seats": 2}
+    promise(**{name: given[name] for name in inspect.signature(promise).parameters})
+
+
+def test_documented_simulated_player_plays_by_the_rules_and_keeps_the_score(
+    nim: AnyRuleset, kind: Kind
+) -> None:
+    playout = Playout(nim, 2, "simulated")
+    players = [str(player.player_id) for player in playout.origin.players]
+    seats = [kind.behaviour(me, Random(seat)) for seat, me in enumerate(players)]
+    score = kind.score(players)
+    playout.watch = lambda event: [each.see(event.type, event.payload) for each in (*seats, score)]
+    playout.start()
+    while (seat := playout.to_act()) is not None:
+        moves = [each.choose() for each in seats]
+        assert moves[1 - seat] is None
+        assert moves[seat] in playout.view(seat)["legal_moves"]
+        assert playout.refusal(seat, seats[seat].misplay()) is not None
+        playout.act(seat, moves[seat])
+    assert playout.completed
+    assert score.totals == playout.log[-1].payload["final_scores"]

@@ -1,0 +1,57 @@
+"""Logs as a server would have written them, and as a forger would: hashes always right."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import orjson
+
+from persistence.chain import canonical, genesis, link
+from persistence.log import Row
+from protocol.ids import GameId
+from server.audit.evidence import Evidence
+from server.audit.findings import Finding
+from server.audit.verify import verify
+from server.gamekit.contract import Event
+from server.rulesets import find_rulesets
+from tests.contract.playout import Playout, written
+
+GAME = GameId("0b54d0b8-5d5e-4a8e-9a60-3f1a0f6d6a55")
+AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
+RULESETS = find_rulesets()
+
+
+def el_dorado(*bots: str, rounds: int = 2, seed: str = "seed") -> Playout:
+    """A table of bots, before its first event."""
+    ruleset = RULESETS["el_dorado"]
+    config = ruleset.config.model_validate({"rounds": rounds})
+    return Playout(ruleset, len(bots) or 3, seed, config=config, bots=bots)
+
+
+def copied(log: Sequence[Event]) -> list[Event]:
+    """Give events that can be forged without touching the game that they are of."""
+    return [Event(kind, payload) for kind, payload in orjson.loads(written(log))]
+
+
+def chained(log: Sequence[Event]) -> list[Row]:
+    """Store events with the hashes that they should have."""
+    rows, last = [], genesis(GAME)
+    for index, event in enumerate(log):
+        payload = canonical(event.payload)
+        last = link(last, index, event.type, payload)
+        rows.append(Row(index, event.type, payload, AT, last))
+    return rows
+
+
+def findings(rows: Sequence[Row]) -> dict[str, Finding]:
+    """Verify a log that stands alone."""
+    report = verify(Evidence(GAME, rows), RULESETS)
+    return {finding.check: finding for finding in report.findings}
+
+
+def forged(log: Sequence[Event]) -> str:
+    """Say what the rules have against a log whose hashes are right."""
+    found = findings(chained(log))
+    assert found["order"].holds
+    assert found["chain"].holds
+    assert found["rules"].holds is False
+    return found["rules"].sentence
