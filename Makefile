@@ -15,7 +15,7 @@ run: $(RUN)      ## Start the server, with its own database, on http://127.0.0.1
 	@$(BIN)/playhall serve
 
 test: $(DEV)     ## Run the whole suite on a real database
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadscope
 
 check: $(DEV)    ## The fast loop: format, lint, types, import contracts, tidy and unit tests
 	@$(BIN)/ruff format --check .
@@ -33,9 +33,9 @@ bench: $(DEV)    ## Measure a server of its own, pinned to one core: see docs/be
 
 lock: $(DEV)     ## Renew the lock files from pyproject.toml
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --upgrade -o requirements.lock pyproject.toml
+	  --no-emit-index-url --upgrade --extra build -o requirements.lock pyproject.toml
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	  --no-emit-index-url --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 
 clean:           ## Take away what was made here, the database as well
 	rm -rf $(VENV) .playhall .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
@@ -48,11 +48,14 @@ $(VENV)/bin/uv:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
 
 $(RUN): requirements.lock pyproject.toml | $(VENV)/bin/uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@$(call install,requirements.lock)
 	@touch $@
 
 $(DEV): requirements-dev.lock pyproject.toml | $(VENV)/bin/uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@$(call install,requirements-dev.lock)
 	@touch $@ $(RUN)
+
+# uv is quick; pip knows settings that uv does not read (mirrors, certificates).
+install = { $(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --require-hashes -r $(1) 2>/dev/null \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1); } \
+	&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -17,6 +17,7 @@ BODY_LINES_MAX = 40
 BODY_LINES_MEDIAN = 8
 BODY_LINES_NINE_IN_TEN = 25
 SQL_WORDS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ")
+TASK_GROUPS = ("group", "tasks", "self._group", "self._tasks")
 ROOM_CARD = ("For:", "Promises:", "Must not know:")
 
 
@@ -74,7 +75,7 @@ def test_every_task_has_an_owner() -> None:
             assert node.func.attr != "ensure_future", f"{name(path)}:{node.lineno}"
             if node.func.attr == "create_task":
                 owner = ast.unparse(node.func.value)
-                assert owner in ("group", "self._group"), f"{name(path)}:{node.lineno}: {owner}"
+                assert owner in TASK_GROUPS, f"{name(path)}:{node.lineno}: {owner}"
 
 
 def test_sql_stands_in_sql_files() -> None:
