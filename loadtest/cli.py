@@ -1,0 +1,214 @@
+"""`playhall loadtest`: put a load on a server, and check everything that comes back."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import orjson
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress as Bar
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from loadtest.crowd.player import Habits
+from loadtest.measure.meter import Measured, Progress
+from loadtest.players import KINDS
+from loadtest.processes import ShareFailed, merge, run_shares
+from loadtest.report.page import page
+from loadtest.report.report import Report, as_json, report_of
+from loadtest.report.table import number, show
+from loadtest.scenarios.idle import Idle
+from loadtest.scenarios.lobby import Lobbies
+from loadtest.scenarios.matches import Matches
+from loadtest.scenarios.relay import Relay
+from loadtest.scenarios.share import Place, Share
+
+app = typer.Typer(
+    help="Simulate players, measure the server, and check all that they saw.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Url = Annotated[str, typer.Option(help="The server.")]
+Duration = Annotated[float, typer.Option(min=0.1, help="Seconds of full load.")]
+RampUp = Annotated[float, typer.Option(min=0, help="Seconds until the load is full; not measured.")]
+Processes = Annotated[int, typer.Option(min=1, max=64, help="Processes that share the load.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")]
+Html = Annotated[Path | None, typer.Option("--html", help="Write the report as a page.")]
+SampleSize = Annotated[int, typer.Option(min=0, help="Games to read again over HTTP and compare.")]
+
+HERE = "http://127.0.0.1:8080"
+
+
+@app.command()
+def matches(
+    url: Url = HERE,
+    ruleset: Annotated[str, typer.Option(help="el_dorado or four_in_a_row.")] = "el_dorado",
+    players: Annotated[int | None, typer.Option(min=1, max=64, help="In each game.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Games at the same time.")] = 100,
+    games: Annotated[int | None, typer.Option(min=1, help="Games in all.")] = None,
+    duration: Annotated[float | None, typer.Option(min=0.1, help="Or: for so many s.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, max=10, help="Of El Dorado.")] = None,
+    think: Annotated[float, typer.Option(min=0, help="Most milliseconds for a move.")] = 0,
+    misplays: Annotated[float, typer.Option(min=0, max=1, help="Share of illegal moves.")] = 0,
+    ramp_up: RampUp = 0,
+    processes: Processes = 1,
+    sample: SampleSize = 100,
+    json_file: Json = None,
+    html_file: Html = None,
+) -> None:
+    """Play whole games, by the rules, one after the other."""
+    if ruleset not in KINDS or ruleset == "relay":
+        _fail("ruleset: choose el_dorado or four_in_a_row; `loadtest relay` is for the relay.")
+    if games is None and duration is None:
+        games = concurrency
+    concurrency = min(concurrency, games) if games is not None else concurrency
+    shares = [
+        Matches(
+            place=place,
+            ruleset=ruleset,
+            players=players or KINDS[ruleset].seats,
+            concurrency=concurrency,
+            games=games,
+            duration_s=duration,
+            ramp_up_s=ramp_up,
+            habits=Habits(think_s=think / 1000, misplays=misplays),
+            config={} if rounds is None else {"rounds": rounds},
+            sample=sample,
+        )
+        for place in _places(url, min(processes, concurrency))
+    ]
+    _run("matches", shares, json_file, html_file)
+
+
+@app.command()
+def relay(
+    url: Url = HERE,
+    rooms: Annotated[int, typer.Option(min=1, help="Games at the same time.")] = 50,
+    players: Annotated[int, typer.Option(min=1, max=64, help="In each game.")] = 4,
+    window: Annotated[int, typer.Option(min=1, max=60, help="Messages under way a player.")] = 4,
+    payload_bytes: Annotated[int, typer.Option(min=40, max=16_000, help="Of a message.")] = 250,
+    duration: Duration = 10,
+    ramp_up: RampUp = 1,
+    processes: Processes = 1,
+    sample: SampleSize = 10,
+    json_file: Json = None,
+    html_file: Html = None,
+) -> None:
+    """Send messages through games without rules: ordered, logged, committed, sent to all."""
+    shares = [
+        Relay(
+            place=place,
+            rooms=rooms,
+            players=players,
+            window=window,
+            payload_bytes=payload_bytes,
+            duration_s=duration,
+            ramp_up_s=ramp_up,
+            sample=sample,
+        )
+        for place in _places(url, min(processes, rooms))
+    ]
+    _run("relay", shares, json_file, html_file)
+
+
+@app.command()
+def idle(
+    url: Url = HERE,
+    connections: Annotated[int, typer.Option(min=1, help="To hold.")] = 1000,
+    duration: Duration = 5,
+    pid: Annotated[int | None, typer.Option(help="The server's process, on this machine.")] = None,
+    processes: Processes = 1,
+    json_file: Json = None,
+    html_file: Html = None,
+) -> None:
+    """Hold connections that only show life, and see what each costs the server."""
+    shares = [
+        Idle(place=place, connections=connections, duration_s=duration, pid=pid)
+        for place in _places(url, min(processes, connections))
+    ]
+    _run("idle", shares, json_file, html_file)
+
+
+@app.command()
+def lobby(
+    url: Url = HERE,
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs of a host and a guest.")] = 50,
+    duration: Duration = 10,
+    ruleset: Annotated[str, typer.Option(help="What the lobbies are for.")] = "el_dorado",
+    processes: Processes = 1,
+    json_file: Json = None,
+    html_file: Html = None,
+) -> None:
+    """Open, list, join, leave and close lobbies, as fast as they are answered."""
+    shares = [
+        Lobbies(place=place, pairs=pairs, duration_s=duration, ruleset=ruleset)
+        for place in _places(url, min(processes, pairs))
+    ]
+    _run("lobby", shares, json_file, html_file)
+
+
+def _places(url: str, processes: int) -> list[Place]:
+    return [Place(url, index, processes) for index in range(processes)]
+
+
+def _run(
+    scenario: str, shares: Sequence[Share], json_file: Path | None, html_file: Path | None
+) -> None:
+    """Run a load test and show it; exit with 1 if a check failed."""
+    began_at = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        measured = merge(_with_bar(scenario, shares))
+    except ShareFailed as failed:
+        _fail(str(failed))
+    report = report_of(scenario, measured, began_at=began_at, settings=_settings(shares))
+    show(report, out)
+    _write(report, json_file, html_file)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _with_bar(scenario: str, shares: Sequence[Share]) -> list[Measured]:
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Bar(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(scenario)
+
+        def progress(parts: list[Progress]) -> None:
+            bar.update(task, description=_line(scenario, parts))
+
+        return run_shares(shares, progress=progress)
+
+
+def _line(scenario: str, parts: list[Progress]) -> str:
+    done, moves, deliveries = (
+        number(sum(values)) for values in zip(*(part[1:] for part in parts), strict=True)
+    )
+    return f"{scenario}: {parts[0].stage} {done}; {moves} moves, {deliveries} deliveries"
+
+
+def _settings(shares: Sequence[Share]) -> dict[str, object]:
+    first = shares[0]
+    named = {field.name: getattr(first, field.name) for field in fields(first)}  # type: ignore[arg-type]  # all shares are dataclasses
+    place: Place = named.pop("place")
+    shown = {
+        name: value if isinstance(value, (int, float, str)) else str(value)
+        for name, value in named.items()
+    }
+    return {"url": place.url, "processes": place.of, **shown}
+
+
+def _write(report: Report, json_file: Path | None, html_file: Path | None) -> None:
+    if json_file is not None:
+        json_file.write_bytes(orjson.dumps(as_json(report), option=orjson.OPT_INDENT_2))
+    if html_file is not None:
+        html_file.write_text(page(report), encoding="utf-8")
+
+
+def _fail(sentence: str) -> NoReturn:
+    err.print(f"[red]loadtest:[/red] {escape(sentence)}", soft_wrap=True)
+    raise typer.Exit(1)

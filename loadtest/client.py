@@ -1,0 +1,239 @@
+"""The Python client: what to write bots with. See `docs/clients.md`.
+
+    async with connect("http://localhost:8080", name="Ten Lines") as client:
+        game = await client.quick_play("four_in_a_row")
+        async for event in game:
+            moves = (await game.view())["legal_moves"]
+            if moves:
+                await game.act(random.choice(moves))
+
+A connection that breaks is taken up again; events keep coming in order, without a hole or a
+repeat, and a move that was sent acts once.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from functools import partial
+from types import TracebackType
+from typing import Final, NamedTuple
+
+from loadtest.line.account import Account
+from loadtest.line.errors import ClientError, Lost, OutOfOrder, Refused, Unreachable
+from loadtest.line.following import GAME_COMPLETED, Following
+from loadtest.line.link import Link
+from loadtest.line.moves import event_index_of
+from loadtest.line.web import Web
+from loadtest.line.wires import dial_websockets
+from protocol.game import Json
+
+__all__ = [
+    "Client",
+    "ClientError",
+    "Event",
+    "Game",
+    "Lost",
+    "OutOfOrder",
+    "Refused",
+    "Unreachable",
+    "connect",
+]
+
+# How many events of a game may wait to be read. The rest is asked for again when they were.
+EVENTS_MAX: Final = 1024
+# How many updates may wait to be read; the oldest go first.
+UPDATES_MAX: Final = 256
+
+
+class Event(NamedTuple):
+    """A fact of a game; `payload` is None where this player may not look into it."""
+
+    event_index: int
+    type: str
+    payload: Json | None
+    at: str
+
+
+def connect(url: str, *, name: str | None = None, token: str | None = None) -> "Client":
+    """Make a client for `async with`: it signs in as a guest, or uses an access token."""
+    return Client(url, name=name, token=token)
+
+
+class Client:
+    """One account on one server."""
+
+    def __init__(self, url: str, *, name: str | None, token: str | None) -> None:
+        self.web = Web(url)
+        self._name = name
+        self._token = token
+        self._updates: deque[Json] = deque(maxlen=UPDATES_MAX)
+        self._updated = asyncio.Event()
+        self._tasks = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> "Client":
+        await self.web.__aenter__()
+        try:
+            self._link = Link(
+                self.web.socket_url,
+                await self._account(),
+                dial=dial_websockets,
+                on_update=self._take_update,
+            )
+        except BaseException:
+            await self.web.__aexit__(None, None, None)
+            raise
+        await self._tasks.__aenter__()
+        self._tasks.create_task(self._link.run())
+        return self
+
+    async def __aexit__(
+        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
+    ) -> None:
+        self._link.close()
+        try:
+            # What the block raised goes on as it is, not wrapped in a group.
+            await self._tasks.__aexit__(None, None, None)
+        finally:
+            await self.web.__aexit__(None, None, None)
+
+    @property
+    def link(self) -> Link:
+        """The connection below."""
+        return self._link
+
+    async def player_id(self) -> str:
+        """Say who this is."""
+        await self._link.up()
+        return str(self._link.welcome["player_id"])
+
+    async def call(self, command: str, **fields: object) -> Json:
+        """Send a command (`"lobby.create"`) and give its reply; raise `Refused` or `Lost`."""
+        return await self._link.call(command, **fields)
+
+    async def quick_play(self, ruleset: str, **options: object) -> "Game":
+        """Sit down with whoever comes, or bots; gives the game once it has started."""
+        reply = await self.call("lobby.quick_play", ruleset=ruleset, **options)
+        return await self.started(reply["lobby"])
+
+    async def started(self, lobby: Json) -> "Game":
+        """Wait until a lobby's game has started, and follow it."""
+        if lobby["game_id"] is not None:
+            return await self.game(lobby["game_id"])
+        async for update in self.updates():
+            if update["type"] == "lobby.update" and update["lobby_id"] == lobby["lobby_id"]:
+                if update["lobby"]["game_id"] is not None:
+                    return await self.game(update["lobby"]["game_id"])
+                if update["lobby"]["status"] == "CLOSED":
+                    raise Refused("lobby_closed", "The lobby was closed before the game started.")
+        raise AssertionError("updates end only with an error")
+
+    async def game(self, game_id: str, *, watch: bool = False) -> "Game":
+        """Follow a game from its first event on: as its player, or as a spectator."""
+        game = Game(self._link, game_id, watch=watch)
+        await self._link.follow(game.following)
+        return game
+
+    async def updates(self) -> AsyncIterator[Json]:
+        """Give what the server says outside any game: lobbies, chat, the closing of sockets."""
+        while True:
+            while self._updates:
+                yield self._updates.popleft()
+            if self._link.failure is not None:
+                raise self._link.failure
+            self._updated.clear()
+            await self._updated.wait()
+
+    async def _account(self) -> Account:
+        if self._token is not None:
+            return Account(self.web, self._token)
+        return await Account.guest(self.web, self._name)
+
+    def _take_update(self, update: Json) -> None:
+        self._updates.append(update)
+        self._updated.set()
+
+
+class Game:
+    """One game: iterate it for its events, act in it, look at it."""
+
+    def __init__(self, link: Link, game_id: str, *, watch: bool) -> None:
+        self.game_id = game_id
+        self.following = Following(
+            game_id,
+            link.moves_of(game_id),
+            on_event=self._take,
+            on_failure=lambda _: self._arrived.set(),
+            as_player=not watch,
+        )
+        self._link = link
+        self._events: deque[Event] = deque()
+        self._arrived = asyncio.Event()
+        self._ended = False
+
+    @property
+    def seat(self) -> int | None:
+        """Your seat; None for a spectator."""
+        return self.following.seat
+
+    def __aiter__(self) -> "Game":
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._events:
+            await self._wait_for_events()
+        event = self._events.popleft()
+        if event.type == GAME_COMPLETED:
+            self._ended = True
+            self._link.unfollow(self.game_id)
+        return event
+
+    async def act(self, move: Json) -> int:
+        """Make a move; gives the index of its first event once that is committed."""
+        if self.following.failure is not None:
+            raise self.following.failure
+        index: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.following.moves.make(move, partial(_settle, index))
+        return await index
+
+    async def view(self) -> Json:
+        """Ask for the whole picture as you may see it, with your `legal_moves`."""
+        view = (await self.snapshot())["view"]
+        assert isinstance(view, dict)
+        return view
+
+    async def snapshot(self) -> Json:
+        """Ask for the picture, whose turn it is, and how long it may take."""
+        return await self._link.call("game.snapshot", game_id=self.game_id)
+
+    async def leave(self) -> None:
+        """Give up your seat."""
+        await self._link.call("game.leave", game_id=self.game_id)
+        self._link.unfollow(self.game_id)
+
+    async def _wait_for_events(self) -> None:
+        if self._ended:
+            raise StopAsyncIteration
+        if self.following.failure is not None:
+            raise self.following.failure
+        if self.following.paused:
+            await self._link.take_up_again(self.following)
+            return
+        self._arrived.clear()
+        await self._arrived.wait()
+
+    def _take(self, message: Json) -> None:
+        self._events.append(
+            Event(message["event_index"], message["event"], message["payload"], message["at"])
+        )
+        self._arrived.set()
+        if len(self._events) >= EVENTS_MAX:
+            self.following.paused = True
+
+
+def _settle(index: "asyncio.Future[int]", reply: Json | ClientError, _: float) -> None:
+    if index.done():
+        return  # whoever waited has given up
+    try:
+        index.set_result(event_index_of(reply))
+    except ClientError as error:
+        index.set_exception(error)

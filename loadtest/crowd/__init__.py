@@ -1,0 +1,11 @@
+"""Crowds: many simulated players in one process, and the check of all that they saw.
+
+For: players on picows connections (`player`), four of them at a time in a lobby and a game
+(`room`), what a game's players saw together (`record`), and the same once more over HTTP
+(`audit`).
+
+Promises: every event that any player got is checked for its place and against what the
+others got; memory is bounded by the games under way and a sample of those that are over.
+
+Must not know: how numbers are shown, the command line.
+"""

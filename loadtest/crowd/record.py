@@ -1,0 +1,194 @@
+"""What the players of one game saw, together.
+
+The first player to get an event adds it; the others' must be the same. Equal frames are
+known to be the same without being parsed, which is what makes a crowd cheap.
+"""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from hashlib import blake2b, sha256
+from typing import Any, Final
+
+import orjson
+
+from loadtest.line.errors import ClientError, OutOfOrder
+from loadtest.line.following import GAME_COMPLETED, INVALID_ACTION
+from loadtest.measure.checks import Checks
+from loadtest.players.kind import Kind, Score
+from protocol.game import Json
+
+# Once every player has this many events behind it, they are let go.
+TRIM_EVENTS: Final = 512
+
+ORDER: Final = "every client got every event, in order"
+AGREE: Final = "all clients of a game got the same"
+HIDDEN: Final = "nobody got to see another's hand"
+LEGAL: Final = "legal moves were accepted, others refused"
+SCORE: Final = "the result is the score that clients counted"
+LOG: Final = "the log over HTTP is what clients got"
+SUMMARY: Final = "the summary is the score that clients counted"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An event as it was seen: `public` is its payload without what is hidden from others."""
+
+    event: str
+    payload: Json
+    public: Json
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A game that is over, as its players saw it; what an audit compares with the server's.
+
+    `hidden` has what was seen of hidden parts: index, key, and the entries.
+    """
+
+    game_id: str
+    head: int
+    digest: bytes
+    totals: dict[str, int]
+    misplays: dict[str, int]
+    hidden: tuple[tuple[int, str, Json], ...]
+    hides: dict[str, str]
+    token: str
+
+
+def digest_event(digest: "blake2b", index: int, seen: Seen) -> None:
+    """Add one event's public part to a digest of a log."""
+    digest.update(
+        orjson.dumps([index, seen.event, seen.public, seen.at], option=orjson.OPT_SORT_KEYS)
+    )
+
+
+def seen_of(event: str, payload: Json | None, at: str, hides: dict[str, str]) -> Seen:
+    """Split an event into what everybody sees and the rest."""
+    whole: Json = payload if payload is not None else {}
+    key = hides.get(event)
+    public = whole if key is None else {name: whole[name] for name in whole if name != key}
+    return Seen(event, whole, public, at)
+
+
+class Record:
+    """One game under way. `done` is set once all players saw its end, or it went wrong."""
+
+    def __init__(self, kind: Kind, game_id: str, players: list[str], checks: Checks) -> None:
+        self.game_id = game_id
+        self.checks = checks
+        self.done = asyncio.Event()
+        self.went_wrong = False
+        self.head = -1
+        self.frames: list[bytes] = []
+        self.events: list[Seen] = []
+        self.base = 0  # the index of the first event that is still here
+        self._hides = dict(kind.hidden)
+        self._hidden: list[tuple[int, str, Json]] = []
+        self._score: Score = kind.score(players)
+        self._misplays: Counter[str] = Counter()
+        self._digest = blake2b(digest_size=16)
+        self._next_of = dict.fromkeys(players, 0)
+        self._first: Json = {}
+
+    def known(self, index: int, frame: bytes) -> Seen | None:
+        """Find the event of a frame that another player got already, byte for byte."""
+        place = index - self.base
+        if 0 <= place < len(self.frames) and self.frames[place] == frame:
+            return self.events[place]
+        return None
+
+    def take(self, player: str, message: Json, frame: bytes) -> Seen:
+        """Take an event that a player got: the first time it is added, later compared."""
+        index = message["event_index"]
+        seen = seen_of(message["event"], message["payload"], message["at"], self._hides)
+        self._look_for_hidden(player, index, seen)
+        place = index - self.base
+        if place == len(self.events):
+            self._add(index, seen, frame)
+        else:
+            self._compare(index, seen, self.events[place])
+        return seen
+
+    def reached(self, player: str, index: int) -> None:
+        """Take note how far a player has come."""
+        self._next_of[player] = index + 1
+        if index - self.base >= 2 * TRIM_EVENTS:
+            self._trim()
+        if index == self.head and self.events[-1].event == GAME_COMPLETED:
+            self.checks.note(ORDER, None)
+            if min(self._next_of.values()) > self.head:
+                self.done.set()
+
+    def fail(self, player: str, error: ClientError) -> None:
+        """Take note that a player cannot go on."""
+        name = ORDER if isinstance(error, OutOfOrder) else LEGAL
+        self.wrong(name, f"game {self.game_id}, player {player}: {error}")
+
+    def wrong(self, name: str, fault: str) -> None:
+        """Take note of a broken promise; the game is not waited for any longer."""
+        self.checks.note(name, fault)
+        self.went_wrong = True
+        self.done.set()
+
+    def finish(self, token: str) -> Finished:
+        """Check the result against the count, and give what an audit needs."""
+        last, totals = self.events[-1].payload, self._score.totals
+        self.checks.note(AGREE, None)
+        self.checks.note(SCORE, self._fault_of_result(last, totals))
+        return Finished(
+            game_id=self.game_id,
+            head=self.head,
+            digest=self._digest.digest(),
+            totals=dict(totals),
+            misplays=dict(self._misplays),
+            hidden=tuple(self._hidden),
+            hides=self._hides,
+            token=token,
+        )
+
+    def _add(self, index: int, seen: Seen, frame: bytes) -> None:
+        self.head = index
+        self.frames.append(frame)
+        self.events.append(seen)
+        digest_event(self._digest, index, seen)
+        self._score.see(seen.event, seen.payload)
+        if index == 0:
+            self._first = seen.payload
+        elif seen.event == INVALID_ACTION:
+            self._misplays[seen.payload["player_id"]] += 1
+
+    def _compare(self, index: int, seen: Seen, first: Seen) -> None:
+        if (seen.event, seen.at, seen.public) != (first.event, first.at, first.public):
+            self.wrong(AGREE, f"game {self.game_id}: event {index} is {seen} or {first}")
+
+    def _look_for_hidden(self, player: str, index: int, seen: Seen) -> None:
+        key = self._hides.get(seen.event)
+        if key is None:
+            return
+        entries: Json = seen.payload[key]
+        self._hidden.append((index, key, entries))
+        # Whoever takes up a game that is over gets its log, with nothing hidden any more.
+        if set(entries) - {player} and not self._is_over:
+            self.wrong(HIDDEN, f"game {self.game_id}: {player} saw {sorted(entries)} at {index}")
+        else:
+            self.checks.note(HIDDEN, None)
+
+    @property
+    def _is_over(self) -> bool:
+        return bool(self.events) and self.events[-1].event == GAME_COMPLETED
+
+    def _trim(self) -> None:
+        behind = min(self._next_of.values()) - self.base
+        if behind >= TRIM_EVENTS:
+            del self.frames[:behind], self.events[:behind]
+            self.base += behind
+
+    def _fault_of_result(self, last: dict[str, Any], totals: dict[str, int]) -> str | None:
+        if last["final_scores"] != totals:
+            return f"game {self.game_id}: counted {totals}, the result is {last['final_scores']}"
+        seed_hash = sha256(last["session_seed"].encode()).hexdigest()
+        if seed_hash != self._first.get("seed_hash"):
+            return f"game {self.game_id}: the seed is not the one that was committed to"
+        return None

@@ -1,0 +1,9 @@
+"""Numbers: what a load test counts and how it is put together.
+
+For: latencies (`histogram`), counts of one process (`tally`), what the server says of itself
+(`scrape`), and the whole of a run (`result`).
+
+Promises: memory is bounded however long a run is; numbers of several processes add up.
+
+Must not know: sockets, games, how numbers are shown.
+"""

@@ -1,0 +1,20 @@
+"""Simulated players: one small file a ruleset, found by its name.
+
+For: choosing moves from nothing but the player's own event stream, and keeping the score,
+for crowds (`loadtest.crowd`) and for the terminal player's `--auto`.
+
+Promises: pure; a new ruleset is one file here and one line in `KINDS`.
+
+Must not know: sockets, commands, indexes, other players' hands.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from loadtest.players import el_dorado, four_in_a_row, relay
+from loadtest.players.kind import Kind
+
+KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {kind.ruleset: kind for kind in (el_dorado.KIND, four_in_a_row.KIND, relay.KIND)}
+)

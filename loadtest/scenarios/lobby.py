@@ -1,0 +1,83 @@
+"""Lobbies made, listed, joined, left and closed, as fast as they are answered."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from loadtest.crowd.player import Player
+from loadtest.line.errors import Refused
+from loadtest.line.web import Web
+from loadtest.measure.meter import Measured, Meter, Tell
+from loadtest.scenarios.share import Place, crowd, sampled
+from protocol.game import Json
+
+MEMBERS: Final = "a lobby's members are who joined and did not leave"
+
+
+@dataclass(frozen=True, slots=True)
+class Lobbies:
+    """One share of: `pairs` of players, one of whom hosts while the other comes and goes."""
+
+    place: Place
+    pairs: int
+    duration_s: float
+    ruleset: str
+
+    async def run(self, tell: Tell) -> Measured:
+        """Churn."""
+        async with Web(self.place.url) as web:
+            meter = Meter(web, tell=tell, asks=self.place.index == 0)
+            pairs = self.place.part(self.pairs)
+            async with crowd(web, meter, 2 * pairs, self.place.chance) as players:
+                until = time.monotonic() + self.duration_s
+                async with sampled(meter) as tasks:
+                    for number in range(pairs):
+                        pair = _Pair(players[2 * number], players[2 * number + 1], meter)
+                        tasks.create_task(pair.churn(self.ruleset, until))
+                    await asyncio.sleep(self.duration_s)
+                    await meter.close_window()
+            return meter.result()
+
+
+class _Pair:
+    """A host and a guest."""
+
+    def __init__(self, host: Player, guest: Player, meter: Meter) -> None:
+        self._host = host
+        self._guest = guest
+        self._meter = meter
+
+    async def churn(self, ruleset: str, until: float) -> None:
+        """Open, list, join, leave and close lobbies until a monotonic time."""
+        while time.monotonic() < until:
+            try:
+                await self._one_lobby(ruleset)
+            except Refused as refused:
+                self._meter.tally.refusals[refused.code] += 1
+                if not refused.retry:
+                    raise
+
+    async def _one_lobby(self, ruleset: str) -> None:
+        lobby = (await self._ask(self._host, "lobby.create", ruleset=ruleset))["lobby"]
+        both = {self._host.player_id, self._guest.player_id}
+        await self._ask(self._guest, "lobby.list", ruleset=ruleset)
+        joined = await self._ask(self._guest, "lobby.join", code=lobby["join_code"])
+        self._check(joined["lobby"], both)
+        await self._ask(self._guest, "lobby.leave", lobby_id=lobby["lobby_id"])
+        ready = await self._ask(self._host, "lobby.ready", lobby_id=lobby["lobby_id"])
+        self._check(ready["lobby"], {self._host.player_id})
+        await self._ask(self._host, "lobby.leave", lobby_id=lobby["lobby_id"])
+        self._meter.done += 1
+
+    async def _ask(self, player: Player, command: str, **fields: object) -> Json:
+        began = time.perf_counter()
+        reply = await player.link.call(command, **fields)
+        self._meter.tally.latency.record(time.perf_counter() - began)
+        self._meter.tally.counts["commands"] += 1
+        return reply
+
+    def _check(self, lobby: Json, expected: set[str]) -> None:
+        members = {member["player_id"] for member in lobby["members"]}
+        fault = f"lobby {lobby['lobby_id']}: {members} instead of {expected}"
+        self._meter.checks.note(MEMBERS, None if members == expected else fault)

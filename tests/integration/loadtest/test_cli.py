@@ -1,0 +1,171 @@
+"""The load tester as one starts it, against a real server."""
+
+import asyncio
+import sys
+
+import orjson
+import pytest
+
+from loadtest.crowd.record import AGREE, LEGAL, LOG, ORDER, SCORE, SUMMARY
+from tests.integration.loadtest.proxy import proxied
+
+MAIN = "from loadtest.cli import app; app()"
+
+
+async def loadtest(*arguments):
+    """Run it; gives exit status and all that it printed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        MAIN,
+        *map(str, arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    printed, _ = await process.communicate()
+    return process.returncode, printed.decode()
+
+
+def report_in(file):
+    report = orjson.loads(file.read_bytes())
+    return report, {
+        name: (each["passed"], each["failed"]) for name, each in report["checks"].items()
+    }
+
+
+async def test_five_matches_pass_every_check(server_url, tmp_path):
+    file, html = tmp_path / "report.json", tmp_path / "report.html"
+    status, printed = await loadtest(
+        "matches", "--url", server_url, "--games", 5, "--concurrency", 3, "--processes", 2,
+        "--rounds", 3, "--misplays", 0.1, "--json", file, "--html", html,
+    )  # fmt: skip
+
+    assert status == 0, printed
+    report, checks = report_in(file)
+    assert checks[ORDER] == (20, 0)
+    assert checks[AGREE] == checks[SCORE] == checks[LOG] == checks[SUMMARY] == (5, 0)
+    assert checks[LEGAL][0] > 0
+    assert report["ok"] is True
+    assert report["results"]["games in all"] == 5
+    assert report["results"]["reply p99 ms"] > 0
+    assert report["results"]["server: memory after MiB"] > 0
+    assert sum(count for _, count in report["latency_ms"]) > 0
+    assert "All checks held." in html.read_text()
+
+
+async def test_four_in_a_row_is_played_for_a_time(server_url, tmp_path):
+    file = tmp_path / "report.json"
+    status, printed = await loadtest(
+        "matches", "--url", server_url, "--ruleset", "four_in_a_row", "--concurrency", 2,
+        "--duration", 1, "--ramp-up", 0.2, "--think", 5, "--json", file,
+    )  # fmt: skip
+
+    assert status == 0, printed
+    report, checks = report_in(file)
+    assert checks[ORDER][0] == 2 * report["results"]["games in all"] > 0
+
+
+async def test_relay_reports_what_was_delivered(server_url, tmp_path):
+    file = tmp_path / "report.json"
+    status, printed = await loadtest(
+        "relay", "--url", server_url, "--rooms", 3, "--players", 3, "--duration", 1,
+        "--ramp-up", 0.2, "--sample", 1, "--json", file,
+    )  # fmt: skip
+
+    assert status == 0, printed
+    report, checks = report_in(file)
+    assert report["results"]["deliveries/s"] > report["results"]["moves/s"] > 0
+    assert checks[ORDER] == (9, 0)
+    assert checks[LOG] == (1, 0)
+
+
+async def test_idle_connections_stay(server_url, node, tmp_path):
+    file = tmp_path / "report.json"
+    status, printed = await loadtest(
+        "idle", "--url", server_url, "--connections", 20, "--duration", 1, "--pid", node.pid,
+        "--json", file,
+    )  # fmt: skip
+
+    assert status == 0, printed
+    report, checks = report_in(file)
+    assert checks["every connection stayed open"] == (20, 0)
+    assert "bytes per connection" in report["results"]
+
+
+async def test_lobbies_come_and_go(server_url, tmp_path):
+    file = tmp_path / "report.json"
+    status, printed = await loadtest(
+        "lobby", "--url", server_url, "--pairs", 3, "--duration", 1, "--json", file
+    )
+
+    assert status == 0, printed
+    assert report_in(file)[0]["results"]["commands/s"] > 0
+
+
+def is_event(message, index):
+    return message["type"] == "game.event" and message["event_index"] == index
+
+
+def dropped(client, message):
+    return [] if client == 2 and is_event(message, 9) else [message]
+
+
+def repeated(client, message):
+    return [message, message] if client == 2 and is_event(message, 9) else [message]
+
+
+def altered_for_one(client, message):
+    if client == 2 and is_event(message, 9):
+        message["at"] = "2000-01-01T00:00:00.000Z"
+    return [message]
+
+
+def altered_for_all(_, message):
+    if is_event(message, 9):
+        message["at"] = "2000-01-01T00:00:00.000Z"
+    return [message]
+
+
+def swapped():
+    held = []
+
+    def swap(client, message):
+        if client == 2 and is_event(message, 9):
+            held.append(message)
+            return []
+        if client == 2 and is_event(message, 10):
+            return [message, *held]
+        return [message]
+
+    return swap
+
+
+@pytest.mark.parametrize(
+    ("spoil", "promise"),
+    [
+        (dropped, ORDER),
+        (repeated, ORDER),
+        (swapped(), ORDER),
+        (altered_for_one, AGREE),
+        (altered_for_all, LOG),
+    ],
+    ids=["dropped", "repeated", "swapped", "altered for one", "altered for all"],
+)
+async def test_spoilt_stream_fails_loudly(server_url, tmp_path, spoil, promise):
+    file = tmp_path / "report.json"
+    async with proxied(server_url, spoil) as url:
+        status, printed = await loadtest(
+            "matches", "--url", url, "--games", 1, "--rounds", 2, "--json", file
+        )
+
+    assert status == 1
+    assert "THE CHECKS FAILED" in printed
+    assert report_in(file)[1][promise][1] > 0
+
+
+async def test_nobody_at_the_address_is_said_in_a_sentence():
+    status, printed = await loadtest("matches", "--url", "http://127.0.0.1:9", "--games", 1)
+
+    assert status == 1
+    assert "Nobody answers at http://127.0.0.1:9." in printed
+    assert "Traceback" not in printed

@@ -1,0 +1,93 @@
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from loadtest.players import KINDS
+from loadtest.terminal import SCREENS
+from loadtest.terminal.cards import in_order, read_card, short
+from loadtest.terminal.screen import Unclear
+from tests.unit.loadtest.games import Hall
+
+HAND = ["d0:spades:A", "d0:hearts:10", "d1:hearts:10", "d0:clubs:2"]
+
+
+@pytest.mark.parametrize(
+    ("line", "card"),
+    [
+        ("1", HAND[0]),
+        (" 4 ", HAND[3]),
+        ("as", HAND[0]),
+        ("A♠", HAND[0]),
+        ("10H", HAND[1]),
+        ("10h2", HAND[2]),
+        ("2c", HAND[3]),
+    ],
+)
+def test_card_is_read_by_place_or_name(line, card):
+    assert read_card(line, HAND) == card
+
+
+@pytest.mark.parametrize("line", ["", "0", "5", "KS", "ace", "٣", "1.0"])
+def test_line_that_names_no_card_is_answered_with_what_does(line):
+    with pytest.raises(Unclear, match=r"number|name"):
+        read_card(line, HAND)
+
+
+def test_cards_are_shown_by_suit_high_ones_first():
+    assert [short(card) for card in in_order(HAND[::-1])] == ["A♠", "10♥", "10♥²", "2♣"]
+
+
+@pytest.mark.parametrize("ruleset", sorted(SCREENS))
+def test_whole_game_can_be_told_shown_and_played_by_what_is_typed(ruleset):
+    hall = Hall(ruleset, seed=5)
+    names = {player: f"Player {seat}" for seat, player in enumerate(hall.players)}
+    screen = SCREENS[ruleset](hall.players[0], names)
+    console = Console(width=100, file=StringIO())
+    told = 0
+    while not hall.fold.table.completed:
+        told = tell_new(hall, screen, console, told)
+        seat = hall.fold.turn.seats[0]
+        move = hall.behaviours[seat].choose()
+        if seat == 0:
+            view = hall.ruleset.view(hall.fold.state, 0)
+            console.print(screen.show(view))
+            move = screen.read(typed(view, move), view)
+        hall.move(seat, move)
+    tell_new(hall, screen, console, told)
+
+    text = console.file.getvalue()
+    assert "Final score" in text
+    assert "You" in text
+    assert all(name in text for name in names.values() if name != "Player 0")
+
+
+def tell_new(hall, screen, console, told):
+    for event in hall.events[told:]:
+        line = screen.tell(event.type, hall.ruleset.redact(event, 0) or {})
+        if line is not None:
+            console.print(line)
+    return len(hall.events)
+
+
+def typed(view, move):
+    """Write a move as somebody would type it."""
+    if move["type"] == "play_card":
+        return str(in_order(view["hand"]).index(move["card"]) + 1)
+    return str(move["bid"] if move["type"] == "bid" else move["column"] + 1)
+
+
+def test_bid_out_of_bounds_is_answered_with_the_bounds():
+    hall = Hall("el_dorado", seed=5)
+    screen = SCREENS["el_dorado"](hall.players[0], {})
+    view = hall.ruleset.view(hall.fold.state, 0)
+
+    with pytest.raises(Unclear, match="0 to 10"):
+        screen.read("11", view)
+
+
+def test_every_ruleset_with_bots_has_a_screen():
+    from server.rulesets import find_rulesets
+
+    with_bots = {name for name, ruleset in find_rulesets().items() if ruleset.bots}
+    assert with_bots == set(SCREENS) <= set(KINDS)
