@@ -19,6 +19,7 @@ from protocol.errors import (
     UnknownCommand,
     WrongNode,
 )
+from protocol.ids import UUID_PATTERN
 from protocol.limits import INT_MAX, JSON_DEPTH_MAX
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -96,6 +97,8 @@ def describe(error: ValidationError) -> InvalidField:
         return InvalidField(f"{field}: there is no such field here; leave it out.", field=field)
     if first["type"] == "missing":
         return InvalidField(f"{field}: this field is required.", field=field)
+    if first.get("ctx", {}).get("pattern") == UUID_PATTERN:
+        return InvalidField(f"{field}: send a UUID, 36 lowercase characters.", field=field)
     return InvalidField(f"{field}: {first['msg']}.", field=field)
 
 

@@ -14,7 +14,7 @@ SessionId = NewType("SessionId", str)
 Seat = NewType("Seat", int)
 
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-_Uuid = StringConstraints(pattern=UUID_PATTERN, min_length=36, max_length=36)
+_Uuid = StringConstraints(pattern=UUID_PATTERN)
 
 # The same identifiers as they are validated at the edge.
 WirePlayerId = Annotated[PlayerId, _Uuid]

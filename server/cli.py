@@ -19,7 +19,7 @@ from rich.console import Console
 from migrations import runner
 from persistence.embedded import EmbeddedPostgres
 from persistence.refusals import StartRefused
-from protocol.errors import PlayhallError
+from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
 
 app = typer.Typer(
@@ -39,11 +39,16 @@ DataDir = Annotated[Path | None, typer.Option(help="Folder of the bundled databa
 def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) -> None:
     """Serve: the bundled database is started and migrated first, unless you name another."""
     config = read_config(port=port, host=host, data_dir=data_dir)
-    logging.basicConfig(level=config.log_level, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("picows").setLevel(logging.WARNING)
+    _log_to_stderr(config.log_level)
     with said_plainly(), database_url(config) as dsn:
         runner.upgrade(dsn)
         _serve(config, dsn)
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    for chatty in ("picows", "alembic.runtime.plugins"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _serve(config: Config, dsn: str) -> None:
@@ -53,6 +58,9 @@ def _serve(config: Config, dsn: str) -> None:
     from server.serving import serve as serve_until_stopped
 
     extra = [Path(folder) for folder in config.rulesets_path.split(os.pathsep) if folder]
+    for folder in extra:
+        if not folder.is_dir():
+            fail(f"PLAYHALL_RULESETS_PATH: there is no folder {folder}.")
     work = serve_until_stopped(
         config,
         dsn,
@@ -117,10 +125,12 @@ def said_plainly() -> Iterator[None]:
     """End the program with a sentence where something expected goes wrong."""
     try:
         yield
+    except Unavailable:
+        fail("The database cannot be reached. Does it run, and is PLAYHALL_DATABASE_URL right?")
     except (StartRefused, PlayhallError) as refused:
         fail(str(refused))
     except OSError as error:
-        fail(f"{error.strerror or error}. Is the port taken, or the database down?")
+        fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.")
 
 
 def fail(sentence: str) -> None:

@@ -1,7 +1,7 @@
 """The configuration: one frozen object, read once, from `PLAYHALL_*` variables."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -51,4 +51,4 @@ class Config(BaseSettings):
     access_token_s: Annotated[int, Field(ge=30, le=86_400)] = 600
     refresh_token_s: Annotated[int, Field(ge=600)] = 30 * 86_400
 
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from persistence.database import Database
+from persistence.refusals import StartRefused
 from protocol.errors import CloseReason
 from server.app import App, Foundation
 from server.config import Config
@@ -76,15 +77,7 @@ async def _listening(app: App, config: Config) -> AsyncIterator[str]:
     assert runner.server is not None
     door = app.open_door(runner.server)
     tls = _tls(config)
-    server = await asyncio.get_running_loop().create_server(
-        door.protocol,
-        config.host,
-        config.port,
-        backlog=BACKLOG,
-        ssl=tls,
-        ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT_S if tls else None,
-        start_serving=False,
-    )
+    server = await _bind(door.protocol, config, tls)
     host, port = server.sockets[0].getsockname()[:2]
     url = f"{'https' if tls else 'http'}://{host}:{port}"
     try:
@@ -105,11 +98,37 @@ def _settle_garbage() -> None:
     gc.set_threshold(GARBAGE_OBJECTS)
 
 
+async def _bind(
+    protocol: Callable[[], asyncio.Protocol], config: Config, tls: ssl.SSLContext | None
+) -> asyncio.Server:
+    try:
+        return await asyncio.get_running_loop().create_server(
+            protocol,
+            config.host,
+            config.port,
+            backlog=BACKLOG,
+            ssl=tls,
+            ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT_S if tls else None,
+            start_serving=False,
+        )
+    except OSError as error:
+        raise StartRefused(
+            f"Cannot listen on {config.host}:{config.port} ({error.strerror or error}); "
+            "choose another port with --port, 0 for any free one."
+        ) from error
+
+
 def _tls(config: Config) -> ssl.SSLContext | None:
     if config.tls_certificate is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(config.tls_certificate, config.tls_key)
+    try:
+        context.load_cert_chain(config.tls_certificate, config.tls_key)
+    except OSError as error:  # ssl.SSLError is one
+        raise StartRefused(
+            f"The TLS certificate {config.tls_certificate} or its key cannot be used: {error}; "
+            "PLAYHALL_TLS_CERTIFICATE and PLAYHALL_TLS_KEY name PEM files."
+        ) from error
     return context
 
 
