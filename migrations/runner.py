@@ -5,6 +5,7 @@ those of libpq: `postgresql://user@host/name`, or a unix socket's folder as `?ho
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,8 @@ from persistence.refusals import NotMigrated
 
 if TYPE_CHECKING:
     from alembic.config import Config
+
+log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S: Final = 10
 HEAD: Final = "head"
@@ -58,7 +61,8 @@ def status(dsn: str) -> Status:
 
 def upgrade(dsn: str, to: str = HEAD) -> None:
     """Take the steps up to a revision; a database that is there already costs one query."""
-    if status(dsn).pending:
+    if pending := status(dsn).pending:
+        log.info("bringing the database up to date, %d steps", len(pending))
         _migrate(dsn, up=to)
 
 

@@ -47,7 +47,7 @@ def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) 
 
 def _log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(message)s")
-    for chatty in ("picows", "alembic.runtime.plugins"):
+    for chatty in ("picows", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
