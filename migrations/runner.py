@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S: Final = 10
+INSUFFICIENT_PRIVILEGE: Final = "42501"  # SQLSTATE
 HEAD: Final = "head"
 
 _FOLDER = Path(__file__).parent
@@ -63,12 +64,26 @@ def upgrade(dsn: str, to: str = HEAD) -> None:
     """Take the steps up to a revision; a database that is there already costs one query."""
     if pending := status(dsn).pending:
         log.info("bringing the database up to date, %d steps", len(pending))
-        _migrate(dsn, up=to)
+        _as_owner(dsn, up=to)
 
 
 def downgrade(dsn: str, to: str) -> None:
     """Take the steps back down to a revision, or to "base": their tables and rows go."""
-    _migrate(dsn, down=to)
+    _as_owner(dsn, down=to)
+
+
+def _as_owner(dsn: str, *, up: str | None = None, down: str | None = None) -> None:
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        _migrate(dsn, up=up, down=down)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != INSUFFICIENT_PRIVILEGE:
+            raise
+        raise NotMigrated(
+            "The database must be migrated, and this login may not do that; run `playhall "
+            "migrate` with PLAYHALL_DATABASE_URL naming the database's owner."
+        ) from error
 
 
 async def _current(dsn: str) -> str | None:

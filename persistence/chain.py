@@ -14,8 +14,8 @@ from uuid import UUID
 import orjson
 
 from protocol.ids import GameId
+from protocol.limits import PAYLOAD_BYTES_MAX
 
-PAYLOAD_BYTES_MAX = 32 * 1024
 HASH_BYTES = 16
 
 # A number that jsonb may write otherwise: an exponent, or a negative zero. What stands

@@ -16,6 +16,7 @@ SQL = load("games")
 
 PAGE_ROWS_MAX = 1000
 ORPHANS_MAX = 200
+HELD_MAX = 20_000
 
 
 class Claim(NamedTuple):
@@ -48,7 +49,7 @@ class GameStore:
     async def read_all(self, game_id: GameId) -> list[Row]:
         """Read a whole log."""
         rows: list[Row] = []
-        while page := await self.read(game_id, after=len(rows) - 1):
+        while page := await self.read(game_id, after=rows[-1].event_index if rows else -1):
             rows += page
         return rows
 
@@ -64,10 +65,23 @@ class GameStore:
             record = await connection.fetchrow(SQL["claim_game"], game_id, self.node)
         return None if record is None else Claim(*record)
 
-    async def orphaned(self) -> list[GameId]:
-        """List some running games that no live node owns, oldest first."""
+    async def held(self, rulesets: Mapping[str, int]) -> list[GameId]:
+        """List the running games that this node owns, in this life or an earlier one.
+
+        `rulesets` says which it can play: name to version.
+        """
         async with self._database.acquire() as connection:
-            records = await connection.fetch(SQL["orphaned_games"], ORPHANS_MAX)
+            records = await connection.fetch(
+                SQL["held_games"], self.node, HELD_MAX, *_columns(rulesets)
+            )
+        return [record["id"] for record in records]
+
+    async def orphaned(self, rulesets: Mapping[str, int]) -> list[GameId]:
+        """List some running games of these rulesets that no live node owns, oldest first."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(
+                SQL["orphaned_games"], ORPHANS_MAX, *_columns(rulesets)
+            )
         return [record["id"] for record in records]
 
     async def owner_address(self, game_id: GameId) -> str | None:
@@ -105,3 +119,7 @@ def _stored(record: asyncpg.Record) -> StoredGame:
     fields["seed"] = fields.pop("session_seed")
     fields["config"] = orjson.loads(fields["config"])
     return StoredGame(**fields)
+
+
+def _columns(rulesets: Mapping[str, int]) -> tuple[list[str], list[int]]:
+    return list(rulesets), list(rulesets.values())

@@ -38,7 +38,7 @@ BATCH_EVENTS_MAX = 1000
 BATCH_BYTES_MAX = 1024 * 1024
 QUEUED_EVENTS_MAX = 20_000
 SOLO_WORKERS = 2
-SOLO_QUEUE_MAX = 1000
+SOLO_BATCHES_MAX = 1000
 RETRY_PAUSE_S = 0.25
 CREATE_TRIES = 3
 DRAIN_LOOK_S = 0.01
@@ -64,6 +64,10 @@ class Fenced(Lost):
 
 class Refused(Lost):
     """The database does not accept these events."""
+
+
+class _Locked(Exception):
+    """Somebody else holds the game's row just now; who that is may have written the rows."""
 
 
 class Batch(NamedTuple):
@@ -156,7 +160,8 @@ class Log:
 
     def __init__(self, database: Database, *, writers: int) -> None:
         self._database = database
-        self._solo: asyncio.Queue[Batch] = asyncio.Queue(SOLO_QUEUE_MAX)
+        self._solo: asyncio.Queue[Batch] = asyncio.Queue()  # bounded by its room
+        self._solo_room = asyncio.BoundedSemaphore(SOLO_BATCHES_MAX)
         self._writers = [_Writer(self, database) for _ in range(writers)]
         self.metrics = LogMetrics()
         self.queued = 0
@@ -211,7 +216,7 @@ class Log:
 
     async def _create_once(self, game: GameRow, rows: Sequence[Row]) -> None:
         async with self._database.transaction() as connection:
-            if await connection.fetchrow(SQL["lock_head"], game.id) is not None:
+            if await connection.fetchval(SQL["is_created"], game.id):
                 return  # an earlier try did commit
             await connection.execute(SQL["create_game"], *game.columns())
             started = await connection.fetchval(
@@ -228,35 +233,50 @@ class Log:
 
     async def settle_alone(self, batch: Batch) -> None:
         """Hand one game's rows to the solo lane."""
-        await self._solo.put(batch)
+        await self._solo_room.acquire()
+        self._solo.put_nowait(batch)
 
     async def _settle_alone(self) -> None:
+        """Settle one game after another; one that has to wait goes to the back of the line."""
         while True:
             batch = await self._solo.get()
-            batch.game.settle(batch, await self._fate(batch))
-            self._solo.task_done()
-
-    async def _fate(self, batch: Batch) -> Lost | None:
-        """Write the rows, or find out that they are written; retry while nobody can know."""
-        while True:
             try:
-                await self._write_alone(batch)
-            except Lost as lost:
-                return lost
+                lost = await self._fate(batch)
+            except _Locked:
+                asyncio.get_running_loop().call_later(RETRY_PAUSE_S, self._put_back, batch)
             except _ERRORS as trouble:
-                if not _may_pass(trouble):
-                    return Refused(str(trouble))
                 self.metrics.retries += 1
                 log.warning("game %s: %s; trying again", batch.game.game_id, trouble)
                 await asyncio.sleep(RETRY_PAUSE_S)
+                self._put_back(batch)
             else:
-                return None
+                self._solo_room.release()
+                self._solo.task_done()
+                batch.game.settle(batch, lost)
+
+    def _put_back(self, batch: Batch) -> None:
+        self._solo.put_nowait(batch)
+        self._solo.task_done()  # the try before; in this order, so that `drain` waits on
+
+    async def _fate(self, batch: Batch) -> Lost | None:
+        """Write the rows, or find out that they are written; raise what may pass."""
+        try:
+            await self._write_alone(batch)
+        except Lost as lost:
+            return lost
+        except _ERRORS as trouble:
+            if _may_pass(trouble):
+                raise
+            return Refused(str(trouble))
+        return None
 
     async def _write_alone(self, batch: Batch) -> None:
         game, first, after = batch.game, batch.rows[0].event_index, batch.rows[-1].event_index + 1
         async with self._database.transaction() as connection:
             head = await connection.fetchrow(SQL["lock_head"], game.game_id)
-            if head is None or head["owner_epoch"] != game.owner_epoch:
+            if head is None:  # games are never deleted
+                raise _Locked
+            if head["owner_epoch"] != game.owner_epoch:
                 raise Fenced(f"game {game.game_id} has another owner")
             if head["next_event_index"] == after:
                 return  # the answer was lost, the commit was not

@@ -234,6 +234,12 @@ class CmdNoForgotten(PlayhallError):
     code, status = "cmd_no_forgotten", 409
 
 
+class TooManyMisplays(PlayhallError):
+    """The rules refused too many of your moves in this game; this one was not counted."""
+
+    code, status = "too_many_misplays", 429
+
+
 class NotCommitted(PlayhallError):
     """The events could not be written; nothing was changed, send the command again."""
 

@@ -73,6 +73,7 @@ class Unwatch(Command):
 class Leave(Command):
     """Give up your seat; the game goes on without you."""
 
+    reply: ClassVar[type[WireModel]] = Head
     type: Literal["game.leave"]
     game_id: WireGameId
 

@@ -205,7 +205,9 @@ class App:
             guests=GuestLimits(base.config.guests_per_minute),
             now=base.clock.monotonic,
         )
-        games = GameRoutes(access=self.access, store=self.games, rulesets=base.rulesets)
+        games = GameRoutes(
+            access=self.access, store=self.games, rulesets=base.rulesets, clock=base.clock
+        )
         records = RecordRoutes(store=RecordStore(base.database), rulesets=base.rulesets)
         listed: list[Endpoint] = [
             *accounts.endpoints(),

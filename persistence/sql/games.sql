@@ -26,11 +26,19 @@ WHERE g.id = $1 AND g.status = 'in_progress' AND g.quarantined_at IS NULL
         SELECT FROM nodes n WHERE n.id = g.owner_node AND n.lease_until > clock_timestamp()))
 RETURNING owner_epoch, next_event_index;
 
+-- name: held_games
+-- Find the running games that have this node as their owner.
+SELECT id FROM games
+WHERE owner_node = $1 AND status = 'in_progress' AND quarantined_at IS NULL
+  AND (ruleset, ruleset_version) IN (SELECT * FROM unnest($3::text[], $4::int[]))
+ORDER BY created_at LIMIT $2;
+
 -- name: orphaned_games
--- Find running games that nobody owns: their owner's lease ran out, or they are this node's from before.
+-- Find running games that nobody owns: their owner's lease ran out, or was given back.
 SELECT g.id FROM games g LEFT JOIN nodes n ON n.id = g.owner_node
 WHERE g.status = 'in_progress' AND g.quarantined_at IS NULL
   AND (n.id IS NULL OR n.lease_until <= clock_timestamp())
+  AND (g.ruleset, g.ruleset_version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
 ORDER BY g.created_at LIMIT $1;
 
 -- name: owner_address

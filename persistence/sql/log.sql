@@ -24,8 +24,13 @@ WITH batch AS (
 SELECT nth FROM moved;
 
 -- name: lock_head
--- Lock one game's row, waiting for whoever holds it, and read where its log stands.
-SELECT next_event_index, owner_epoch, status FROM games WHERE id = $1 FOR NO KEY UPDATE;
+-- Lock one game's row and read where its log stands; nothing is returned while somebody else holds it.
+SELECT next_event_index, owner_epoch, status FROM games WHERE id = $1
+FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: is_created
+-- Say whether a game is there.
+SELECT EXISTS (SELECT FROM games WHERE id = $1);
 
 -- name: create_game
 -- Insert a game that this node owns; its events follow in the same transaction.

@@ -6,10 +6,10 @@ from typing import Annotated, Any, BinaryIO, Final
 import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from persistence.chain import HASH_BYTES, PAYLOAD_BYTES_MAX, BadPayload, canonical
+from persistence.chain import HASH_BYTES, BadPayload, canonical
 from persistence.log import Row
 from protocol.ids import GameId, WireGameId
-from protocol.limits import EVENT_INDEX_MAX
+from protocol.limits import EVENT_INDEX_MAX, PAYLOAD_BYTES_MAX
 from server.audit.evidence import Evidence
 
 # A payload can be longer than its canonical form: spaces, escapes.

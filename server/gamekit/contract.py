@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from protocol.ids import PlayerId
 from server.gamekit.chance import Chance
@@ -60,6 +60,10 @@ class RulesetConfig(BaseModel):
     """Base of a ruleset's configuration: unknown fields are refused, bounds are checked."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    spectator_delay_s: float = Field(
+        default=0.0, ge=0, le=3600, description="How long after the players spectators see a game."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ An event is encoded once for each distinct view of it: once for everybody where 
 is public, once more for each viewer whose picture differs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import orjson
@@ -12,8 +12,7 @@ import orjson
 from protocol.errors import CloseReason
 from protocol.ids import GameId
 from server.domains.games.scribe import Told
-from server.gamekit.contract import Viewer
-from server.gamekit.fold import AnyRuleset
+from server.gamekit.contract import Event, Payload, Viewer
 from server.gateway.framing import text_frame
 
 
@@ -27,14 +26,22 @@ class Follower(Protocol):
         """Close the connection; its client resumes from the last index it has."""
 
 
+Redact = Callable[[Event, Viewer], Payload | None]
+
+
+def in_the_open(event: Event, _: Viewer) -> Payload:
+    """Hide nothing: how everybody sees a game that is over."""
+    return event.payload
+
+
 class Lens:
     """How one game's events look to a viewer, as frames."""
 
     __slots__ = ("_prefix", "_redact")
 
-    def __init__(self, game_id: GameId, ruleset: AnyRuleset) -> None:
+    def __init__(self, game_id: GameId, redact: Redact) -> None:
         self._prefix = b'{"type":"game.event","game_id":"%b","event_index":' % game_id.encode()
-        self._redact = ruleset.redact
+        self._redact = redact
 
     def frames(self, told: Sequence[Told], viewer: Viewer) -> bytes:
         """Frame some events for one viewer."""
@@ -56,10 +63,6 @@ class Lens:
                     shared = self._frame(item, item.payload)
                 frames.append(shared)
         return {viewer: b"".join(frames) for viewer, frames in views.items()}
-
-    def open_frames(self, told: Sequence[Told]) -> bytes:
-        """Frame some events with nothing hidden, as they may be read once a game is over."""
-        return b"".join(self._frame(item, item.payload) for item in told)
 
     def _frame(self, item: Told, payload: bytes) -> bytes:
         return text_frame(

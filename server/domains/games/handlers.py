@@ -7,10 +7,10 @@ from functools import partial
 from persistence.bus import Bus
 from persistence.games import GameStore
 from protocol import game as wire
-from protocol.errors import GameNotFound, GameOver, NotSeated, PlayhallError
+from protocol.errors import Forbidden, GameNotFound, GameOver, NotSeated, PlayhallError
 from protocol.ids import GameId
 from server.domains.games.access import Access, committed
-from server.domains.games.audience import Lens
+from server.domains.games.audience import Lens, in_the_open
 from server.domains.games.delayed import DelayedStream
 from server.domains.games.host import Host, Reply, reply_of
 from server.domains.games.hosting import Hosting
@@ -18,6 +18,7 @@ from server.domains.games.pictures import head_of, picture_of
 from server.domains.games.recovery import recover, tell
 from server.domains.games.streams import (
     READ_ROWS,
+    begin_anew,
     catch_up,
     check_after,
     follow,
@@ -115,7 +116,9 @@ class GameCommands:
             return await self._read_finished(session, command.game_id, command.after, seated=True)
         seat = _seat(host, session)
         check_after(command.after, host.head)
-        _come_back(host, seat)
+        begin_anew(session, command.game_id)
+        if not session.socket.closing:  # else nobody is there who could come back
+            _come_back(host, seat)
         after = await catch_up(host, session, seat, after=command.after)
         head = await follow(host, self._store, session, seat, after=after)
         follow_chat(self._bus, session, command.game_id)
@@ -132,24 +135,27 @@ class GameCommands:
         seat = host.seat_of(session.who.player_id)
         if seat is not None:
             _look_on(host, seat)
-        head = await follow(host, self._store, session, None, after=command.after)
+        begin_anew(session, command.game_id)
+        if delay_s := max(command.delay_s, host.spectator_delay_s):
+            return self._watch_later(host, session, command.after, delay_s)
+        after = await catch_up(host, session, None, after=command.after)
+        head = await follow(host, self._store, session, None, after=after)
         follow_chat(self._bus, session, command.game_id)
         return head_of(head, None, 0, "in_progress")
 
-    def _watch_later(self, host: Host, session: Session, command: wire.Watch) -> dict[str, object]:
+    def _watch_later(
+        self, host: Host, session: Session, after: int, delay_s: float
+    ) -> dict[str, object]:
         """Follow at a distance in time, from the same log; its end is told like any event."""
+        lens = host.audience.lens
         stream = DelayedStream(
-            host.game_id,
-            host.audience.lens,
-            store=self._store,
-            clock=self._clock,
-            delay_s=command.delay_s,
+            host.game_id, lens, store=self._store, clock=self._clock, delay_s=delay_s
         )
-        work = stream.run(session, after=command.after)
+        work = stream.run(session, after=after)
         task = session.sessions.tasks.work(work, name="delayed spectator")
         session.follow(("game", host.game_id), partial(_cancel, task))
         follow_chat(self._bus, session, host.game_id)
-        return head_of(command.after, None, 0, "in_progress")
+        return head_of(after, None, 0, "in_progress")
 
     async def unwatch(self, session: Session, command: wire.Unwatch) -> None:
         """Stop following."""
@@ -165,7 +171,8 @@ class GameCommands:
         if chair.present:
             await committed(partial(host.note, "player_left", seat))
         session.unfollow(("game", command.game_id))
-        return head_of(host.head, seat, chair.cmd_no, "in_progress")
+        status = "completed" if host.fold.table.completed else "in_progress"
+        return head_of(host.head, seat, chair.cmd_no, status)
 
     async def snapshot(self, session: Session, command: wire.Snapshot) -> dict[str, object]:
         """Give the whole picture at a committed index."""
@@ -176,6 +183,7 @@ class GameCommands:
         viewer = host.seat_of(session.who.player_id)
         if viewer is None:
             await self._access.check_host(host, session.who.player_id)
+            _check_no_delay(host)
         picture = picture_of(host.fold, viewer, "in_progress")
         await committed(host.when_committed)  # the state runs ahead; what leaves does not
         return picture
@@ -188,11 +196,11 @@ class GameCommands:
         """Send the whole log, with nothing hidden any more."""
         game = await self._access.readable(game_id, session.who.player_id)
         check_after(after, game.next_event_index - 1)
-        lens = Lens(game_id, self._rulesets[game.ruleset])
+        lens = Lens(game_id, in_the_open)
         cursor = after
         while rows := await self._store.read(game_id, after=cursor, limit=READ_ROWS):
             told = [tell(row) for row in rows]
-            await send_chunks(session, lens, told, None, is_open=True)
+            await send_chunks(session, lens, told, None)
             cursor = rows[-1].event_index
         seat = await self._access.seat_in(game_id, session.who.player_id) if seated else None
         return head_of(cursor, seat, 0, "completed")
@@ -224,6 +232,13 @@ def _look_on(host: Host, seat: int) -> None:
     if host.fold.table.chairs[seat].present:
         raise NotSeated("You sit at this table; use game.resume, or game.leave first.")
     host.note("player_became_spectator", seat)
+
+
+def _check_no_delay(host: Host) -> None:
+    if host.spectator_delay_s:
+        raise Forbidden(
+            f"Spectators see this game {host.spectator_delay_s:g} s later; use game.watch."
+        )
 
 
 def _cancel(task: asyncio.Task[None]) -> None:

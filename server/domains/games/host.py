@@ -14,9 +14,10 @@ from protocol.errors import (
     GameOver,
     InvalidField,
     MoveRefused,
+    NotSeated,
     Overloaded,
     PlayhallError,
-    RateLimited,
+    TooManyMisplays,
     Unavailable,
 )
 from protocol.ids import GameId, LobbyId, PlayerId
@@ -95,7 +96,7 @@ class Host:
         self.owner_epoch = owner_epoch
         self.fold: Fold = scribe.fold
         self.committed = self.fold.next_index
-        self.audience = Audience(Lens(game_id, self.fold.ruleset))
+        self.audience = Audience(Lens(game_id, self.fold.ruleset.redact))
         self.tail: deque[Told] = deque(maxlen=TAIL_EVENTS)
         self.closed = False
         self.busy_at = clock.monotonic()
@@ -122,6 +123,16 @@ class Host:
         """Whether all that was decided is committed."""
         return not self._ahead
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether this is not the game's state any more, and nothing will come of it."""
+        return self.closed and not (self.is_settled and self.fold.table.completed)
+
+    @property
+    def spectator_delay_s(self) -> float:
+        """How long after the players spectators see this game."""
+        return self.fold.origin.config.spectator_delay_s
+
     def seat_of(self, player_id: PlayerId) -> int | None:
         """Find a player's seat."""
         return self.fold.table.seats.get(player_id)
@@ -138,9 +149,11 @@ class Host:
         if cmd_no <= chair.cmd_no:
             self._repeat(chair, cmd_no, reply)
             return
+        self._check_open()  # first: who may not serve does not know which number is next
         if cmd_no != chair.cmd_no + 1:
             raise CmdNoGap(f"Your next command here is number {chair.cmd_no + 1}, not {cmd_no}.")
-        self._check_open()
+        if not chair.present:
+            raise NotSeated("You left this game; take your seat again with game.resume.")
         try:
             events = self._decide(seat, move)
         except IllegalMove as illegal:
@@ -182,7 +195,7 @@ class Host:
     def _misplay(self, seat: int, cmd_no: int, illegal: IllegalMove, reply: Reply) -> None:
         """Log a refused move, so that its number is used up and statistics have it."""
         if self.fold.table.chairs[seat].misplays >= MISPLAYS_LOGGED_MAX:
-            raise RateLimited(f"{illegal.message} (Too many refused moves in this game.)")
+            raise TooManyMisplays(f"{illegal.message} (Too many refused moves in this game.)")
         refused = invalid_action(self.fold.table, seat, illegal.code, illegal.message)
         index = self._extend([refused], Command(seat, cmd_no))
         self._owe(index, reply, reply_of(Answer(index, illegal.code, illegal.message)))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from persistence.gamerow import StoredGame
 from persistence.games import GameStore
 from persistence.log import Fenced, Log, Lost
 from persistence.newgame import NewGame
@@ -125,6 +126,8 @@ class Hosting:
             raise Quarantined
         if game.status == "completed":
             raise GameOver
+        if self._ruleset_of(game) is None:
+            raise Unavailable(f"This server does not have {game.ruleset} {game.ruleset_version}.")
         return await self._take(game_id)
 
     async def _take(self, game_id: GameId) -> Host:
@@ -136,12 +139,17 @@ class Hosting:
         assert game is not None
         rows = await self._store.read_all(game_id)
         try:
-            scribe = recover(game, rows, self._rulesets.get(game.ruleset))
+            scribe = recover(game, rows, self._ruleset_of(game))
         except CorruptLog as corrupt:
             log.error("game %s is set aside: %s", game_id, corrupt)  # noqa: TRY400 - no bug of ours
             await self._store.quarantine(game_id, str(corrupt))
             raise Quarantined from corrupt
         return self._admit(game.id, scribe, claim.owner_epoch, lobby_id=game.lobby_id)
+
+    def _ruleset_of(self, game: StoredGame) -> AnyRuleset | None:
+        """Find a game's rules; those of another version are not its own."""
+        ruleset = self._rulesets.get(game.ruleset)
+        return ruleset if ruleset and ruleset.version == game.ruleset_version else None
 
     def _check_serving(self) -> None:
         if self.draining:
@@ -223,16 +231,29 @@ class Hosting:
 
     async def adopt(self) -> int:
         """Take the running games that no live node owns; returns how many."""
-        adopted = 0
-        for game_id in await self._store.orphaned():
+        return await self._take_all(await self._store.orphaned(self._played_here()))
+
+    async def take_back(self) -> int:
+        """Take the running games that this node had when it was killed; returns how many."""
+        return await self._take_all(await self._store.held(self._played_here()))
+
+    def _played_here(self) -> dict[str, int]:
+        """Say which rulesets, in which version, this node can play."""
+        return {ruleset.name: ruleset.version for ruleset in self._rulesets.values()}
+
+    async def _take_all(self, games: list[GameId]) -> int:
+        taken = 0
+        for game_id in games:
             if self.draining or game_id in self._hosts:
                 continue
             try:
                 await self.find(game_id)
-                adopted += 1
+                taken += 1
             except PlayhallError as gone:
                 log.info("game %s was not adopted: %s", game_id, gone)
-        return adopted
+            except Exception:  # one game's trouble touches no other
+                log.exception("game %s could not be adopted", game_id)
+        return taken
 
     async def let_go_of_lost(self) -> None:
         """Drop the games that another node took while this one had no good lease."""
@@ -243,10 +264,15 @@ class Hosting:
                 self._lost(host, Fenced("another node took it over"))
 
     async def keep_adopting(self, *, every_s: float) -> None:
-        """Adopt orphaned games, for ever."""
+        """Take back what was this node's, then adopt orphaned games, for ever."""
+        take = self.take_back
         while True:
-            if adopted := await self.adopt():
-                log.info("adopted %d games", adopted)
+            try:
+                if adopted := await take():
+                    log.info("adopted %d games", adopted)
+                take = self.adopt
+            except PlayhallError as error:
+                log.warning("games could not be adopted: %s", error)
             await asyncio.sleep(every_s)
 
     async def keep_tidy(self, *, every_s: float) -> None:

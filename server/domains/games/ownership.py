@@ -29,6 +29,7 @@ class Lease:
         self._clock = clock
         self.address = ""  # where other nodes send clients; known once the port is
         self._good_until = 0.0
+        self._given_back = False
         self.lease_s = lease_s
         self.on_return: list[Callable[[], Awaitable[None]]] = []
 
@@ -42,16 +43,15 @@ class Lease:
         Whoever comes back after a pause first lets go of what was taken meanwhile.
         """
         asked_at = self._clock.monotonic()
-        was_good = self.is_good()
         await self._store.renew_lease(self.address, self.lease_s)
-        if not was_good:
+        if not self.is_good():  # looked at now: it may have run out while the database was asked
             for let_go in self.on_return:
                 await let_go()
         self._good_until = asked_at + self.lease_s * SERVE_SHARE
 
     async def keep(self) -> None:
-        """Renew for ever; a database that cannot be reached is asked again."""
-        while True:
+        """Renew until it is given back; a database that cannot be reached is asked again."""
+        while not self._given_back:
             try:
                 await self.renew()
             except PlayhallError as error:
@@ -60,7 +60,7 @@ class Lease:
 
     async def release(self) -> None:
         """Give the lease back, so that others need not wait for it to run out."""
-        self._good_until = 0.0
+        self._given_back, self._good_until = True, 0.0
         try:
             await self._store.release_lease()
         except PlayhallError as error:

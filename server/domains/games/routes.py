@@ -1,8 +1,11 @@
 """Games over HTTP: what a game is, and its log."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
+from persistence.gamerow import StoredGame
 from persistence.games import GameStore
+from persistence.log import Row
 from protocol.codec import validate
 from protocol.envelope import WireModel
 from protocol.errors import GameNotFound, InvalidField
@@ -16,7 +19,7 @@ from server.domains.games.scribe import Told
 from server.gamekit.contract import Viewer
 from server.gamekit.fold import AnyRuleset
 from server.gateway.http import Endpoint, HttpRequest
-from server.kernel.clock import wire_time, wire_time_or_none
+from server.kernel.clock import Clock, wire_time, wire_time_or_none
 
 
 class _Path(WireModel):
@@ -32,9 +35,15 @@ class GameRoutes:
     """The room's endpoints."""
 
     def __init__(
-        self, *, access: Access, store: GameStore, rulesets: Mapping[str, AnyRuleset]
+        self,
+        *,
+        access: Access,
+        store: GameStore,
+        rulesets: Mapping[str, AnyRuleset],
+        clock: Clock,
     ) -> None:
         self._access = access
+        self._clock = clock
         self._store = store
         self._rulesets = rulesets
 
@@ -86,10 +95,16 @@ class GameRoutes:
         query: EventsQuery = request.query
         rows = await self._store.read(game.id, after=query.after, limit=query.limit)
         seat = await self._access.seat_in(game.id, who) if who is not None else None
-        is_over = game.status == "completed"
-        ruleset = None if is_over else self._ruleset(game.ruleset)
+        ruleset = None if game.status == "completed" else self._ruleset(game.ruleset)
+        if ruleset is not None and seat is None:
+            rows = self._late_enough(game, rows)
         events = [_shown(game.id, tell(row), ruleset, seat) for row in rows]
         return Events(game_id=game.id, events=events, head=game.next_event_index - 1)
+
+    def _late_enough(self, game: StoredGame, rows: list[Row]) -> list[Row]:
+        """Leave out what spectators are not to see yet."""
+        delay = timedelta(seconds=game.config.get("spectator_delay_s", 0.0))
+        return [row for row in rows if row.at <= self._clock.now() - delay]
 
     def _ruleset(self, name: str) -> AnyRuleset:
         """Find who can redact a running game; without its rules nothing of it is shown."""

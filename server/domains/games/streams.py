@@ -12,7 +12,7 @@ import orjson
 
 from persistence.bus import Bus, TooManyFollowers
 from persistence.games import GameStore
-from protocol.errors import BadIndex, CloseReason
+from protocol.errors import BadIndex, CloseReason, Overloaded
 from protocol.ids import GameId
 from protocol.limits import CHUNK_BYTES_MAX, EVENT_INDEX_MAX
 from server.domains.games.access import committed
@@ -52,7 +52,15 @@ class SessionFollower:
 def check_after(after: int, head: int) -> None:
     """Refuse an index that the game does not have."""
     if not -1 <= after <= min(head, EVENT_INDEX_MAX):
-        raise BadIndex(f"after: send an index from -1 to {head}, the game's last event.")
+        raise BadIndex(
+            f"after: send an index from -1 to {head}, the game's last event.", field="after"
+        )
+
+
+def begin_anew(session: Session, game_id: GameId) -> None:
+    """Stop what a connection is sent of a game, or it would run into what it is sent now."""
+    session.unfollow(("game", game_id))
+    session.unfollow(("game-chat", game_id))
 
 
 async def follow(
@@ -70,6 +78,8 @@ async def follow(
         cursor = told[-1].event_index if told else cursor
         if session.socket.closing:
             return cursor
+    if host.is_lost:
+        raise Overloaded("The game had to be read again; take its stream up once more.")
     host.audience.admit(follower, viewer)
     session.follow(("game", host.game_id), lambda: host.audience.dismiss(follower))
     return host.head
@@ -105,14 +115,12 @@ def _at_hand(host: Host, cursor: int) -> list[Told] | None:
     return [item for item in host.tail if item.event_index > cursor]
 
 
-async def send_chunks(
-    session: Session, lens: Lens, told: Sequence[Told], viewer: Viewer, *, is_open: bool = False
-) -> None:
+async def send_chunks(session: Session, lens: Lens, told: Sequence[Told], viewer: Viewer) -> None:
     """Send part of a log in chunks, no faster than the connection takes them."""
     chunk: list[bytes] = []
     size = 0
     for item in told:
-        frame = lens.open_frames((item,)) if is_open else lens.frames((item,), viewer)
+        frame = lens.frames((item,), viewer)
         if size + len(frame) > CHUNK_BYTES_MAX:
             session.socket.send(b"".join(chunk))
             chunk, size = [], 0

@@ -89,7 +89,8 @@ class Turns:
             self._host.play(seat, self._choose(seat))
         except PlayhallError as error:
             log.info("game %s: seat %d waits: %s", self._host.game_id, seat, error)
-            self._timer = self._loop.call_later(RETRY_S, self._fire)
+            if self._timer is None:  # one for all the seats whose turn it is
+                self._timer = self._loop.call_later(RETRY_S, self._fire)
         except IllegalMove:
             log.exception("game %s: no move could be made for seat %d", self._host.game_id, seat)
 

@@ -43,7 +43,7 @@ async def test_seats_are_closed_up_in_the_game(hall: Hall) -> None:
     (game,) = hall.games
     assert [p.bot for p in game.players] == [None, None, "random"]
     assert [p.player_id for p in game.players[:2]] == [ann.player_id, cem.player_id]
-    assert game.config == {"rounds": 2, "turn_timeout_s": 60.0}
+    assert game.config == {"rounds": 2, "turn_timeout_s": 60.0, "spectator_delay_s": 0.0}
     assert (game.seats, game.join_code) == (4, lobby["join_code"])
 
 

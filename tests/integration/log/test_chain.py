@@ -5,9 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from persistence.chain import PAYLOAD_BYTES_MAX, BadPayload, canonical, genesis, link
+from persistence.chain import BadPayload, canonical, genesis, link
 from persistence.database import Database
 from protocol.ids import GameId
+from protocol.limits import PAYLOAD_BYTES_MAX
 
 text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 numbers = st.one_of(

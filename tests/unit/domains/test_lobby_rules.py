@@ -213,7 +213,8 @@ def test_only_a_silent_open_lobby_is_closed() -> None:
 
 def test_configuration_is_completed_and_checked() -> None:
     el_dorado = RULESETS["el_dorado"]
-    assert checked_config(el_dorado, {"rounds": 3}) == {"rounds": 3, "turn_timeout_s": 60.0}
+    complete = {"rounds": 3, "turn_timeout_s": 60.0, "spectator_delay_s": 0.0}
+    assert checked_config(el_dorado, {"rounds": 3}) == complete
     with pytest.raises(InvalidField) as refused:
         checked_config(el_dorado, {"rounds": 0})
     assert refused.value.field == "config.rounds"
