@@ -28,6 +28,7 @@ from persistence.gamerow import GameRow
 from persistence.metrics import LogMetrics
 from persistence.newgame import LobbyChanged
 from persistence.queries import load
+from persistence.trouble import TROUBLES, may_pass
 from protocol.errors import NotCommitted, Overloaded, Unavailable
 from protocol.ids import GameId
 
@@ -244,7 +245,7 @@ class Log:
                 lost = await self._fate(batch)
             except _Locked:
                 asyncio.get_running_loop().call_later(RETRY_PAUSE_S, self._put_back, batch)
-            except _ERRORS as trouble:
+            except TROUBLES as trouble:
                 self.metrics.retries += 1
                 log.warning("game %s: %s; trying again", batch.game.game_id, trouble)
                 await asyncio.sleep(RETRY_PAUSE_S)
@@ -264,8 +265,8 @@ class Log:
             await self._write_alone(batch)
         except Lost as lost:
             return lost
-        except _ERRORS as trouble:
-            if _may_pass(trouble):
+        except TROUBLES as trouble:
+            if may_pass(trouble):
                 raise
             return Refused(str(trouble))
         return None
@@ -288,29 +289,6 @@ class Log:
                 await write_completion(connection, game.game_id, batch.completion)
         self.metrics.events += len(batch.rows)
         self.metrics.completions += batch.completion is not None
-
-
-_ERRORS = (
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-    TimeoutError,
-    ValueError,
-    Overloaded,
-    Unavailable,
-)
-
-# SQLSTATE classes of troubles that may pass: connection, rollback, resources, object not
-# available, operator intervention, system error.
-_PASSING = frozenset({"08", "40", "53", "55", "57", "58"})
-
-
-def _may_pass(error: BaseException) -> bool:
-    """Tell a trouble that may pass from a refusal of the events themselves."""
-    if isinstance(error, asyncpg.PostgresError):
-        return str(error.sqlstate)[:2] in _PASSING
-    return not isinstance(error, ValueError)  # what asyncpg cannot encode
 
 
 class _Writer:
@@ -362,7 +340,7 @@ class _Writer:
         started = asyncio.get_running_loop().time()
         try:
             passed = await self._append(batches)
-        except _ERRORS as error:
+        except TROUBLES as error:
             await self._recover(batches, error)
         else:
             seconds = asyncio.get_running_loop().time() - started
@@ -379,7 +357,7 @@ class _Writer:
         return {record[0] - 1 for record in await self._connection.fetch(SQL["append"], *columns)}
 
     async def _recover(self, batches: list[Batch], error: Exception) -> None:
-        if not _may_pass(error):
+        if not may_pass(error):
             await self._halve(batches, error)
             return
         log.warning("a batch of %d games: %s; settling one by one", len(batches), error)

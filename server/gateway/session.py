@@ -151,7 +151,7 @@ class Session:
     # -------------------------------------------------------------- details
 
     def _may(self, command: Command, route: Route) -> PlayhallError | None:
-        is_hello = isinstance(command, Hello)
+        is_hello = type(command) is Hello  # an isinstance of a model asks its metaclass
         if self.identity is None and not is_hello and route.greeted:
             return HelloRequired()
         if is_hello and (self.identity is not None or self._draining):

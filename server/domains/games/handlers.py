@@ -122,7 +122,7 @@ class GameCommands:
         after = await catch_up(host, session, seat, after=command.after)
         head = await follow(host, self._store, session, seat, after=after)
         follow_chat(self._bus, session, command.game_id)
-        return head_of(head, seat, host.fold.table.chairs[seat].cmd_no, "in_progress")
+        return head_of(head, seat, host.fold.table.chairs[seat].cmd_no, host.status)
 
     async def watch(self, session: Session, command: wire.Watch) -> dict[str, object]:
         """Follow as a spectator; a player who had left becomes one."""
@@ -141,7 +141,7 @@ class GameCommands:
         after = await catch_up(host, session, None, after=command.after)
         head = await follow(host, self._store, session, None, after=after)
         follow_chat(self._bus, session, command.game_id)
-        return head_of(head, None, 0, "in_progress")
+        return head_of(head, None, 0, host.status)
 
     def _watch_later(
         self, host: Host, session: Session, after: int, delay_s: float
@@ -171,8 +171,7 @@ class GameCommands:
         if chair.present:
             await committed(partial(host.note, "player_left", seat))
         session.unfollow(("game", command.game_id))
-        status = "completed" if host.fold.table.completed else "in_progress"
-        return head_of(host.head, seat, chair.cmd_no, status)
+        return head_of(host.head, seat, chair.cmd_no, host.status)
 
     async def snapshot(self, session: Session, command: wire.Snapshot) -> dict[str, object]:
         """Give the whole picture at a committed index."""
@@ -184,7 +183,7 @@ class GameCommands:
         if viewer is None:
             await self._access.check_host(host, session.who.player_id)
             _check_no_delay(host)
-        picture = picture_of(host.fold, viewer, "in_progress")
+        picture = picture_of(host.fold, viewer)
         await committed(host.when_committed)  # the state runs ahead; what leaves does not
         return picture
 
@@ -210,7 +209,7 @@ class GameCommands:
         rows = await self._store.read_all(game_id)
         scribe = recover(game, rows, self._rulesets.get(game.ruleset))
         viewer = scribe.fold.table.seats.get(session.who.player_id)
-        return picture_of(scribe.fold, viewer, "completed")
+        return picture_of(scribe.fold, viewer)
 
 
 def _seat(host: Host, session: Session) -> int:

@@ -124,9 +124,15 @@ class Host:
         return not self._ahead
 
     @property
+    def status(self) -> str:
+        """The game's status as of its head."""
+        over = self.is_settled and self.fold.table.completed
+        return "completed" if over else "in_progress"
+
+    @property
     def is_lost(self) -> bool:
         """Whether this is not the game's state any more, and nothing will come of it."""
-        return self.closed and not (self.is_settled and self.fold.table.completed)
+        return self.closed and self.status == "in_progress"
 
     @property
     def spectator_delay_s(self) -> float:

@@ -11,12 +11,12 @@ def head_of(head: int, seat: int | None, cmd_no: int, status: str) -> dict[str, 
     return {"head": head, "seat": seat, "cmd_no": cmd_no, "status": status}
 
 
-def picture_of(fold: Fold, viewer: Viewer, status: str) -> dict[str, object]:
+def picture_of(fold: Fold, viewer: Viewer) -> dict[str, object]:
     """Draw the whole picture of a game for a viewer."""
     return {
         "head": fold.next_index - 1,
         "seat": viewer,
-        "status": status,
+        "status": "completed" if fold.table.completed else "in_progress",
         "players": [_chair(fold, seat) for seat in range(len(fold.table.chairs))],
         "turn": _turn(fold),
         "view": fold.ruleset.view(fold.state, viewer),

@@ -92,7 +92,7 @@ async def catch_up(host: Host, session: Session, viewer: Viewer, *, after: int) 
     """
     if host.head - after <= host.fold.ruleset.resume_events_max:
         return after
-    picture = picture_of(host.fold, viewer, "in_progress")
+    picture = picture_of(host.fold, viewer)
     head = await committed(host.when_committed)
     update = {"type": "game.picture", "game_id": host.game_id, **picture}
     session.socket.send(text_frame(orjson.dumps(update)))

@@ -1,0 +1,30 @@
+"""Which troubles of a database may pass, and which are its last word on some rows."""
+
+from typing import Final
+
+import asyncpg
+
+from protocol.errors import Overloaded, Unavailable
+
+# Everything that a statement may end with, but for bugs of ours.
+TROUBLES: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+    ValueError,
+    Overloaded,
+    Unavailable,
+)
+
+# SQLSTATE classes of troubles that may pass: connection, rollback, resources, object not
+# available, operator intervention, system error.
+_PASSING: Final = frozenset({"08", "40", "53", "55", "57", "58"})
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell a trouble that may pass from a refusal of the rows themselves."""
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error.sqlstate)[:2] in _PASSING
+    return not isinstance(error, ValueError)  # what asyncpg cannot encode

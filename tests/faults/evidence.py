@@ -1,0 +1,71 @@
+"""Reads what the database has, for the checker."""
+
+from collections import Counter
+
+import orjson
+
+from persistence.database import Connection, Database
+from persistence.games import GameStore
+from protocol.ids import GameId
+from server.kernel.clock import wire_time
+from tests.faults.checker import Evidence, StoredEvent, findings
+from tests.faults.recording import Player
+
+
+async def read_evidence(dsn: str) -> Evidence:
+    """Read every game of a database, as its superuser."""
+    database = await Database.open(dsn, embedded=True, allow_unsafe=True)
+    try:
+        return await _read(database)
+    finally:
+        await database.close()
+
+
+async def _read(database: Database) -> Evidence:
+    store = GameStore(database, node="checker")
+    async with database.acquire() as connection:
+        ids = [record["id"] for record in await connection.fetch("SELECT id FROM games")]
+        summaries = await connection.fetch("SELECT game_id, final_scores FROM game_summaries")
+        matches = await connection.fetch("SELECT game_id FROM matches")
+        statistics = await connection.fetch(
+            "SELECT player_id, games_played, games_won, total_points, total_tricks_won "
+            "FROM player_lifetime_stats"
+        )
+        logs = {game_id: await _log(connection, game_id) for game_id in ids}
+    games = {game_id: await store.find(game_id) for game_id in ids}
+    return Evidence(
+        games={game_id: game for game_id, game in games.items() if game is not None},
+        logs=logs,
+        summaries={row["game_id"]: orjson.loads(row["final_scores"]) for row in summaries},
+        matches=Counter(row["game_id"] for row in matches),
+        statistics={
+            row["player_id"]: {key: value for key, value in row.items() if key != "player_id"}
+            for row in statistics
+        },
+    )
+
+
+async def _log(connection: Connection, game_id: GameId) -> list[StoredEvent]:
+    records = await connection.fetch(
+        "SELECT event_index, type, payload, created_at, hash "
+        "FROM game_events WHERE game_id = $1 ORDER BY event_index",
+        game_id,
+    )
+    return [
+        StoredEvent(
+            row["event_index"],
+            row["type"],
+            orjson.loads(row["payload"]),
+            int(row["created_at"].timestamp() * 1000 + 0.5),
+            wire_time(row["created_at"]),
+            row["hash"],
+        )
+        for row in records
+    ]
+
+
+async def assert_kept(dsn: str, players: list[Player]) -> Evidence:
+    """Check every promise against what these players wrote down."""
+    evidence = await read_evidence(dsn)
+    assert findings(evidence, [player.witness for player in players]) == []
+    return evidence

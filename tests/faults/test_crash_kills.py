@@ -1,0 +1,52 @@
+"""A server that is killed at any point: nothing acknowledged is missing, every game goes on."""
+
+import asyncio
+from random import Random
+from time import monotonic
+
+import pytest
+
+from tests.faults.conftest import Nodes, Rounds
+from tests.faults.evidence import assert_kept
+from tests.faults.playing import Hall, hall
+from tests.faults.table import Figures
+from tests.fixtures.node import Node
+
+pytestmark = pytest.mark.slow
+
+KILLS_A_SEED = 10
+# How long a server lives before it is killed, at most.
+LIFE_S = 0.5
+
+
+async def test_killed_server_loses_nothing_that_it_acknowledged(
+    nodes: Nodes, serving_dsn: str, fresh_dsn: str, rounds: Rounds, figures: Figures
+) -> None:
+    node = nodes("a", serving_dsn)
+    players = []
+    for seed in range(rounds(1, 20)):
+        async with hall(lambda: node.url, Random(seed), relays=6, turns=4) as games:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(games.play())
+                for _ in range(rounds(3, KILLS_A_SEED)):
+                    await kill_and_restart(node, games, Random(seed), figures)
+                games.enough.set()
+            players += games.players
+    await assert_kept(fresh_dsn, players)
+    figures.count("commands acknowledged", sum(p.witness.acknowledged for p in players))
+    figures.count("events seen live", sum(len(p.witness.events) for p in players))
+    figures.count("connections taken up again", sum(p.returns - 1 for p in players))
+
+
+async def kill_and_restart(node: Node, games: Hall, chance: Random, figures: Figures) -> None:
+    """Kill a server in full flow, and wait until every game has moved again."""
+    await asyncio.sleep(chance.uniform(0, LIFE_S))
+    node.kill()
+    killed_at = monotonic()
+    await asyncio.to_thread(node.start)
+    serving_at = monotonic()
+    moved_at = await games.move_on()
+    figures.count("kills of a server survived")
+    figures.measure("from a kill to serving again", serving_at - killed_at)
+    figures.measure("from serving again to the first game's move", moved_at[0] - serving_at)
+    figures.measure("from serving again to the last game's move", moved_at[-1] - serving_at)
