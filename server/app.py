@@ -127,8 +127,9 @@ class App:
         self.access = Access(
             hosting=self.hosting, store=self.games, may_watch=self.lobbies.may_watch
         )
-        presence = Presence(self.hosting, is_here=self.sessions.is_here)
+        presence = Presence(self.hosting, self.sessions)
         self.hosting.on_game_over += [self.lobbies.game_over]
+        self.lobbies.members.on_kick += [presence.show_out]
         self.lease.on_return += [self.hosting.let_go_of_lost]
         self.sessions.on_departure += [presence.departed, self.lobbies.departed]
         self.sessions.on_arrival += [self.lobbies.arrived]

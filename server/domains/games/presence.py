@@ -1,12 +1,13 @@
 """Players who lose and regain their connection, as their games note it."""
 
 import logging
-from collections.abc import Callable
 
 from protocol.errors import PlayhallError
-from protocol.ids import PlayerId
+from protocol.ids import GameId, PlayerId
 from server.domains.games.host import Host
 from server.domains.games.hosting import Hosting
+from server.domains.games.streams import begin_anew
+from server.gateway.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
@@ -14,16 +15,21 @@ log = logging.getLogger(__name__)
 class Presence:
     """Notes departures in every running game of a player; resuming notes the return."""
 
-    def __init__(self, hosting: Hosting, *, is_here: Callable[[PlayerId], bool]) -> None:
+    def __init__(self, hosting: Hosting, sessions: Sessions) -> None:
         self._hosting = hosting
-        self._is_here = is_here
+        self._sessions = sessions
 
     def departed(self, player_id: PlayerId) -> None:
         """Take note that a player's last connection is gone; the seats are kept."""
-        if self._hosting.draining or self._is_here(player_id):
+        if self._hosting.draining or self._sessions.is_here(player_id):
             return
         for host in self._hosting.games_of(player_id):
             self._note(host, player_id)
+
+    def show_out(self, game_id: GameId, player_id: PlayerId) -> None:
+        """Tell somebody nothing more of a game: they were kicked out of its lobby."""
+        if (session := self._sessions.of(player_id)) is not None:
+            begin_anew(session, game_id)
 
     def _note(self, host: Host, player_id: PlayerId) -> None:
         chair = host.fold.table.chairs[host.fold.table.seats[player_id]]

@@ -1,12 +1,13 @@
 """What people in a lobby, or about to be, ask of it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 from persistence.lobbies import Lobby, LobbyStore
 from protocol import lobby as wire
 from protocol.errors import InvalidField
-from protocol.ids import LobbyId, PlayerId
+from protocol.ids import GameId, LobbyId, PlayerId
 from server.domains.lobbies import rules
 from server.domains.lobbies.access import require_welcome, seen
 from server.domains.lobbies.audience import Audience, Presence
@@ -20,7 +21,10 @@ from server.kernel.clock import Clock
 
 
 class Members:
-    """Carries out members' wishes; whoever is let in follows the lobby from then on."""
+    """Carries out members' wishes; whoever is let in follows the lobby from then on.
+
+    `on_kick` is told who was kicked out of a lobby that plays, and which game that is.
+    """
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class Members:
         self._presence = presence
         self._clock = clock
         self._passwords = Passwords()
+        self.on_kick: list[Callable[[GameId, PlayerId], None]] = []
 
     async def create(self, host: PlayerId, new: wire.NewLobby) -> Lobby:
         """Open a lobby."""
@@ -80,7 +85,11 @@ class Members:
     async def kick(self, host: PlayerId, wish: wire.Kick) -> Lobby:
         """Remove somebody for good."""
         decide = partial(rules.kicked, host=host, player_id=wish.player_id)
-        return await self._changes.apply(wish.lobby_id, decide, "kicked", wish.player_id)
+        lobby = await self._changes.apply(wish.lobby_id, decide, "kicked", wish.player_id)
+        if lobby.game_id is not None:
+            for show_out in self.on_kick:
+                show_out(lobby.game_id, wish.player_id)
+        return lobby
 
     async def add_bot(self, host: PlayerId, wish: wire.AddBot) -> Lobby:
         """Seat a bot that the lobby's ruleset has."""
