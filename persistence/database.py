@@ -213,6 +213,9 @@ def _translated(connection: Connection | None = None, *, lost: str | None = None
         raise (Unavailable(lost) if lost else Overloaded) from error
     except _LOST as error:
         raise Unavailable(lost) from error
+    except asyncpg.InternalClientError as error:
+        # What the driver says of a connection that was cut while it was being used.
+        raise Unavailable(lost) from error
     except asyncpg.InterfaceError as error:
         if connection is None or not _is_gone(connection):
             raise

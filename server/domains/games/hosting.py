@@ -273,6 +273,8 @@ class Hosting:
                 take = self.adopt
             except PlayhallError as error:
                 log.warning("games could not be adopted: %s", error)
+            except Exception:
+                log.exception("games could not be adopted; it is tried again")
             await asyncio.sleep(every_s)
 
     async def keep_tidy(self, *, every_s: float) -> None:

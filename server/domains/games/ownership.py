@@ -56,6 +56,8 @@ class Lease:
                 await self.renew()
             except PlayhallError as error:
                 log.warning("the lease could not be renewed: %s", error)
+            except Exception:  # it runs out then, and with it what this node serves
+                log.exception("the lease could not be renewed")
             await asyncio.sleep(self.lease_s / RENEWALS_PER_LEASE)
 
     async def release(self) -> None:
