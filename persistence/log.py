@@ -79,6 +79,10 @@ class Batch(NamedTuple):
     completion: Completion | None
 
 
+def _nobody(_: object) -> None:
+    """Stand in for an owner that wants to hear nothing more."""
+
+
 class GameLog:
     """One game's place in the log, for as long as this node owns it at this epoch."""
 
@@ -126,6 +130,11 @@ class GameLog:
         self.bytes += sum(len(row.payload) for row in rows)
         if first and not self.under_way:
             self.writer.offer(self)
+
+    def forget(self) -> None:
+        """Call nobody back any more: the game is over, or its owner is gone."""
+        self.dead = True
+        self.committed = self.failed = _nobody
 
     def waits(self) -> int:
         """Count the rows that no batch has taken yet."""

@@ -14,10 +14,10 @@ ruleset's own events:
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from protocol.ids import PlayerId
 from server.gamekit.contract import Event, Outcome, Payload
@@ -75,28 +75,20 @@ class Chair:
 class Table:
     """The seats of one game, folded from its events."""
 
-    __slots__ = ("_evolvers", "chairs", "completed", "seats")
+    __slots__ = ("chairs", "completed", "seats")
 
     def __init__(self, players: Sequence[Player]) -> None:
         self.chairs = [Chair(player.player_id, player.bot) for player in players]
         self.seats: dict[PlayerId, int] = {p.player_id: i for i, p in enumerate(players)}
         self.completed = False
-        self._evolvers: Mapping[str, Any] = {
-            "player_left": self._left,
-            "player_joined": self._joined,
-            "player_disconnected": self._disconnected,
-            "player_reconnected": self._reconnected,
-            INVALID_ACTION: self._misplayed,
-            GAME_COMPLETED: self._completed,
-        }
 
     def evolve(self, index: int, event: Event) -> None:
         """Fold one event; types that are not the table's change nothing but `cmd_no`s."""
         payload = event.payload
         if CMD in payload:
             self._remember(index, event)
-        if (evolver := self._evolvers.get(event.type)) is not None:
-            evolver(payload)
+        if (evolver := _EVOLVERS.get(event.type)) is not None:
+            evolver(self, payload)
 
     def _remember(self, index: int, event: Event) -> None:
         seat, cmd_no = event.payload[CMD]
@@ -121,6 +113,16 @@ class Table:
 
     def _completed(self, _: Payload) -> None:
         self.completed = True
+
+
+_EVOLVERS: Final[Mapping[str, Callable[[Table, Payload], None]]] = {
+    "player_left": Table._left,
+    "player_joined": Table._joined,
+    "player_disconnected": Table._disconnected,
+    "player_reconnected": Table._reconnected,
+    INVALID_ACTION: Table._misplayed,
+    GAME_COMPLETED: Table._completed,
+}
 
 
 def answer_of(index: int, event: Event) -> Answer:

@@ -22,6 +22,9 @@ class Follower(Protocol):
     def deliver(self, frames: bytes) -> None:
         """Queue frames for the socket."""
 
+    def end(self) -> None:
+        """Take note that there will be nothing more to deliver."""
+
     def hang_up(self, why: CloseReason) -> None:
         """Close the connection; its client resumes from the last index it has."""
 

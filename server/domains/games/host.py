@@ -180,6 +180,14 @@ class Host:
         if reply is not None:
             self._owe(index, reply, index)
 
+    def let_go(self) -> None:
+        """Close, and hold on to nothing: what is over shall not wait for the garbage collector."""
+        self.closed = True
+        self._log.forget()
+        self.tail.clear()
+        for follower in list(self.audience.followers):
+            follower.end()
+
     def close(self) -> None:
         """Take part in nothing more; the log has what was committed."""
         self.closed = True

@@ -197,7 +197,7 @@ class Hosting:
         return host
 
     def _drop(self, host: Host) -> None:
-        host.close()
+        host.let_go()
         if self._hosts.get(host.game_id) is not host:
             return
         del self._hosts[host.game_id]

@@ -44,6 +44,10 @@ class SessionFollower:
         """Queue frames for the socket."""
         self.session.socket.send(frames)
 
+    def end(self) -> None:
+        """Have the connection forget the game; what was queued still goes out."""
+        begin_anew(self.session, self.game_id)
+
     def hang_up(self, why: CloseReason) -> None:
         """Close the connection; its client resumes from the last index it has."""
         self.session.sessions.dismiss(self.session, why, "Connect again and resume the game.")

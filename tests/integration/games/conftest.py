@@ -32,6 +32,9 @@ class Recorder:
     def deliver(self, frames: bytes) -> None:
         self.frames += frames
 
+    def end(self) -> None:
+        """Take note of nothing."""
+
     def hang_up(self, why: CloseReason) -> None:
         self.hung_up.append(why)
 
