@@ -1,0 +1,262 @@
+"""`make bench`: measure a server of its own, pinned to one core, and compare with the budgets.
+
+    python -m loadtest.bench [--quick] [--only matches …] [--peer colyseus]
+                             [--json FILE] [--update-docs]
+
+Linux only. See docs/benchmarks.md for what each figure means.
+"""
+
+import os
+import resource
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Final
+
+import orjson
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from loadtest.benching import loads, reviving, shown
+from loadtest.benching.figures import Figures, Run
+from loadtest.benching.machine import Cores, cores
+from loadtest.benching.node import DidNotStart, Node
+from loadtest.benching.peer import Colyseus, NoPeer
+from loadtest.line.errors import ClientError
+from loadtest.processes import ShareFailed
+
+DOCS: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+FILES_MAX: Final = 20_000
+RESUME_EVENTS: Final = 400
+RECOVERY_EVENTS: Final = 200
+HALF_LOAD_ROUNDS: Final = 4
+STARTS: Final = 5
+
+out = Console(highlight=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class Peer(StrEnum):
+    """Another server to do the same work."""
+
+    COLYSEUS = "colyseus"
+
+
+class Part(StrEnum):
+    """What can be measured by itself."""
+
+    MATCHES = "matches"
+    LATENCY = "latency"
+    RELAY = "relay"
+    RESUME = "resume"
+    IDLE = "idle"
+    RECOVERY = "recovery"
+    START = "start"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is done: enough to count, or just enough to see that it works."""
+
+    seconds: float = 10.0
+    times: int = 3
+    starts: int = STARTS
+    rooms: tuple[int, ...] = (50, 500)
+    connections: int = 5000
+    resumes: int = 50
+    games: int = 1000
+
+
+QUICK: Final = Scale(seconds=2.0, times=1, starts=2, connections=500, resumes=10, games=200)
+
+
+class Bench:
+    """All measurements, on nodes in one temporary folder."""
+
+    def __init__(self, folder: Path, *, on: Cores, scale: Scale, peer: Peer | None) -> None:
+        self.figures = Figures(games=scale.games)
+        self._folder = folder
+        self._on = on
+        self._scale = scale
+        self._peer = peer
+
+    def run(self, parts: list[Part]) -> None:
+        """Measure; what cannot be measured is said, and the rest goes on."""
+        for part in parts:
+            try:
+                self._measure(part)
+            except (ClientError, ShareFailed, DidNotStart, NoPeer) as error:
+                out.print(f"[red]{part}: not measured:[/red] {escape(str(error))}", soft_wrap=True)
+
+    def _measure(self, part: Part) -> None:
+        measures: dict[Part, Callable[[Node], None]] = {
+            Part.MATCHES: self._matches,
+            Part.LATENCY: self._latency,
+            Part.RELAY: self._relay,
+            Part.RESUME: self._resume,
+            Part.IDLE: self._idle,
+            Part.RECOVERY: self._recovery,
+            Part.START: self._start,
+        }
+        with self._node(part) as node:
+            measures[part](node)
+
+    @contextmanager
+    def _node(self, name: str) -> Iterator[Node]:
+        """Start a node with an empty database for a block: nothing is left of an earlier part."""
+        node = Node(self._folder / name, on=self._on)
+        try:
+            node.start()
+            yield node
+        finally:
+            node.clear()
+
+    def _record(self, run: Run, **values: float) -> None:
+        shown.show_run(run, out)
+        self.figures.record(run, {_KEYS.get(name, name): value for name, value in values.items()})
+
+    # ------------------------------------------------------------------ the parts
+
+    def _matches(self, node: Node) -> None:
+        for _ in range(self._scale.times):
+            run = loads.play(node, self._on, seconds=self._scale.seconds)
+            moves, games = run.numbers["moves/s"], run.numbers.get("games/s", 0.0)
+            self._record(run, moves=moves, games=games, move_us=_us_per(run, "moves/s"))
+
+    def _latency(self, node: Node) -> None:
+        """Let everybody think for so long that about half of the moves are made."""
+        full = self.figures.by_key["moves/s"].values or [
+            loads.play(node, self._on, seconds=self._scale.seconds).numbers["moves/s"]
+        ]
+        think_s = 2 * loads.ROOMS * 2 / median(full)
+        for _ in range(self._scale.times):
+            run = loads.play(
+                node,
+                self._on,
+                seconds=self._scale.seconds,
+                think_s=think_s,
+                rounds=HALF_LOAD_ROUNDS,
+            )
+            self._record(run, p50=run.numbers["reply p50 ms"], p99=run.numbers["reply p99 ms"])
+
+    def _relay(self, node: Node) -> None:
+        with self._colyseus() as peer:
+            for rooms in self._scale.rooms:
+                self._relay_in(rooms, node, peer)
+
+    def _relay_in(self, rooms: int, node: Node, peer: Colyseus | None) -> None:
+        """Relay in turns with the peer, so that both have the same machine."""
+        pairs: list[tuple[Run, Run]] = []
+        for _ in range(self._scale.times):
+            ours = loads.relay(node, self._on, rooms=rooms, seconds=self._scale.seconds)
+            self._record_relay(f"relay {rooms}", ours)
+            if peer is not None:
+                theirs = peer.relay(rooms=rooms, seconds=self._scale.seconds)
+                self._record_relay(f"colyseus {rooms}", theirs)
+                pairs.append((ours, theirs))
+        if pairs:
+            self.figures.compare(rooms, pairs)
+
+    def _record_relay(self, key: str, run: Run) -> None:
+        cost_us = _us_per(run, "deliveries/s")
+        self._record(run, **{key: run.numbers["deliveries/s"], f"µs/{key}": cost_us})
+
+    @contextmanager
+    def _colyseus(self) -> Iterator[Colyseus | None]:
+        if self._peer is None:
+            yield None
+            return
+        peer = Colyseus(self._folder / "colyseus", on=self._on)
+        try:
+            yield peer
+        finally:
+            peer.clear()
+
+    def _resume(self, node: Node) -> None:
+        times = self._scale.resumes
+        run = reviving.in_a_loop(reviving.resume(node.url, events=RESUME_EVENTS, times=times))
+        self._record(run, resume=run.numbers["resume ms"])
+
+    def _idle(self, node: Node) -> None:
+        run = loads.hold(node, self._on, connections=self._scale.connections)
+        self._record(run, idle=run.numbers["bytes per connection"] / 1000)
+
+    def _recovery(self, node: Node) -> None:
+        games = self._scale.games
+        run = reviving.in_a_loop(reviving.recover(node, games=games, events=RECOVERY_EVENTS))
+        self._record(run, recovery=run.numbers["recovery s"])
+
+    def _start(self, node: Node) -> None:
+        for _ in range(self._scale.starts):
+            run = reviving.start_again(node)
+            self._record(run, ready=run.numbers["ready s"], first=run.numbers["first game s"])
+
+
+_KEYS: Final = {
+    "moves": "moves/s",
+    "games": "games/s",
+    "move_us": "µs/move",
+    "first": "first game",
+}
+
+
+def _us_per(run: Run, rate: str) -> float:
+    """Give the server's processor time for one of what it did, in microseconds."""
+    assert run.usage is not None
+    return run.usage.server / run.numbers[rate] * 1e6
+
+
+# ---------------------------------------------------------------------- the command
+
+
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="Only see that it works.")] = False,
+    only: Annotated[list[Part] | None, typer.Option(help="Measure no more than this.")] = None,
+    peer: Annotated[Peer | None, typer.Option(help="Compare the relay (Node.js, npm).")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all as JSON.")] = None,
+    update_docs: Annotated[
+        bool, typer.Option("--update-docs", help=f"Write the table into {DOCS.name}.")
+    ] = False,
+) -> None:
+    """Measure a server of its own, and compare with the budgets; exit with 1 if checks failed.
+
+    Ctrl+C ends it early: what was not measured by then is shown as that.
+    """
+    began_at = datetime.now(UTC).isoformat(timespec="seconds")
+    on = cores()
+    os.sched_setaffinity(0, on.rest)
+    _allow_files()
+    # Not `TemporaryDirectory`'s own folder: PostgreSQL, which is not root, must pass through it.
+    with tempfile.TemporaryDirectory(prefix="playhall-bench-") as folder:
+        Path(folder).chmod(0o755)
+        measured = Bench(Path(folder), on=on, scale=QUICK if quick else Scale(), peer=peer)
+        with suppress(KeyboardInterrupt):  # what was measured until then is shown
+            measured.run(only or list(Part))
+    figures = measured.figures
+    shown.show(figures, out)
+    if json_file is not None:
+        found = shown.as_json(figures, began_at=began_at)
+        json_file.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    if update_docs:
+        table = shown.markdown(figures, began_at=began_at)
+        DOCS.write_text(shown.between_markers(DOCS.read_text("utf-8"), table), "utf-8")
+    if not all(run.ok for run in figures.runs):
+        raise typer.Exit(1)
+
+
+def _allow_files() -> None:
+    """Allow as many open files as connections need, here and in what is started."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if most == resource.RLIM_INFINITY else min(FILES_MAX, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,143 @@
+"""What is promised against what was measured."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from statistics import median
+from typing import Final
+
+from loadtest.benching.machine import Usage
+from loadtest.measure.checks import Checks
+
+
+class Verdict(StrEnum):
+    """Whether a budget was reached."""
+
+    REACHED = "yes"
+    MISSED = "**no**"
+    FAILED = "**failed its checks**"
+    NOT_MEASURED = "not measured"
+    NO_BUDGET = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A bound on a figure: at least so much, or less than so much."""
+
+    limit: float
+    at_least: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Say whether a value is within it."""
+        return value >= self.limit if self.at_least else value < self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: its numbers, what was checked, and what it used."""
+
+    what: str
+    numbers: dict[str, float]
+    checks: Checks
+    usage: Usage | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether something was checked, and all of it held."""
+        return bool(self.checks.by_name) and self.checks.failed == 0
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether others were seen to take part of a core; not every run is watched."""
+        return self.usage is not None and self.usage.disturbed
+
+
+@dataclass(slots=True)
+class Figure:
+    """One row of the table; `values` are those of repeated runs."""
+
+    key: str
+    what: str
+    unit: str
+    budget: Budget | None = None
+    values: list[float] = field(default_factory=list)
+    ok: bool = True
+    disturbed: bool = False
+
+    def add(self, run: Run, value: float) -> None:
+        """Add one run's value."""
+        self.values.append(value)
+        self.ok = self.ok and run.ok
+        self.disturbed = self.disturbed or run.disturbed
+
+    @property
+    def verdict(self) -> Verdict:
+        """Compare the median with the budget."""
+        if not self.values:
+            return Verdict.NOT_MEASURED
+        if not self.ok:
+            return Verdict.FAILED
+        if self.budget is None:
+            return Verdict.NO_BUDGET
+        return Verdict.REACHED if self.budget.holds(median(self.values)) else Verdict.MISSED
+
+
+def _at_least(limit: float) -> Budget:
+    return Budget(limit, at_least=True)
+
+
+# What, its unit, its budget; in the order of the table.
+_ROWS: Final = (
+    ("moves/s", "El Dorado, 100 games of 4 at once: moves", "/s", _at_least(8000)),
+    ("games/s", "… games", "/s", _at_least(30)),
+    ("µs/move", "… server CPU for a move", "µs", None),
+    ("relay 50", "relay, 50 rooms of 4: deliveries", "/s", None),
+    ("µs/relay 50", "… server CPU for a delivery", "µs", None),
+    ("colyseus 50", "… Colyseus 0.17, bare relay: deliveries", "/s", None),
+    ("µs/colyseus 50", "… its server CPU for a delivery", "µs", None),
+    ("ratio 50", "… we to Colyseus", "times", _at_least(1.5)),
+    ("relay 500", "relay, 500 rooms of 4: deliveries", "/s", None),
+    ("µs/relay 500", "… server CPU for a delivery", "µs", None),
+    ("colyseus 500", "… Colyseus 0.17, bare relay: deliveries", "/s", None),
+    ("µs/colyseus 500", "… its server CPU for a delivery", "µs", None),
+    ("ratio 500", "… we to Colyseus", "times", _at_least(1.5)),
+    ("p50", "reply after commit at half load: p50", "ms", Budget(3)),
+    ("p99", "… p99", "ms", Budget(15)),
+    ("idle", "an idle connection's memory", "KB", Budget(12)),
+    ("resume", "resume of 400 events", "ms", Budget(20)),
+    ("recovery", "cold recovery of {games} games of 200 events", "s", Budget(10)),
+    ("ready", "second start, until ready", "s", None),
+    ("first game", "… until the first game", "s", Budget(2)),
+    ("signaling", "signaling relays, to the PeerJS server", "times", _at_least(2)),
+    ("epoch", "epoch change to 10,000 watchers: p99", "ms", Budget(500)),
+)
+
+
+class Figures:
+    """All rows, by key, and the runs behind them."""
+
+    def __init__(self, *, games: int) -> None:
+        self.by_key = {
+            key: Figure(key, what.format(games=f"{games:,}"), unit, budget)
+            for key, what, unit, budget in _ROWS
+        }
+        self.runs: list[Run] = []
+
+    def record(self, run: Run, values: dict[str, float]) -> None:
+        """Keep a run, and its values of some rows."""
+        self.runs.append(run)
+        for key, value in values.items():
+            self.by_key[key].add(run, value)
+
+    def compare(self, rooms: int, pairs: Sequence[tuple[Run, Run]]) -> None:
+        """Take the ratio of the medians of runs that took turns."""
+        ours = [run for run, _ in pairs]
+        theirs = [run for _, run in pairs]
+        ratio = self.by_key[f"ratio {rooms}"]
+        ratio.values = [_median(ours) / _median(theirs)]
+        ratio.ok = all(run.ok for pair in pairs for run in pair)
+        ratio.disturbed = any(run.disturbed for pair in pairs for run in pair)
+
+
+def _median(runs: Sequence[Run]) -> float:
+    return median(run.numbers["deliveries/s"] for run in runs)

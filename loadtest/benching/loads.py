@@ -1,0 +1,69 @@
+"""Load tests as runs: put on a node by one process, with what everybody used meanwhile."""
+
+from loadtest.benching.figures import Run
+from loadtest.benching.machine import Cores, watching
+from loadtest.benching.node import Node
+from loadtest.crowd.player import Habits
+from loadtest.measure.meter import Measured
+from loadtest.processes import merge, run_shares
+from loadtest.report.report import report_of
+from loadtest.scenarios.idle import Idle
+from loadtest.scenarios.matches import Matches
+from loadtest.scenarios.relay import Relay
+from loadtest.scenarios.share import Place, Share
+
+ROOMS = 100
+PLAYERS = 4
+WINDOW = 4
+PAYLOAD_BYTES = 250
+
+
+def play(node: Node, on: Cores, *, seconds: float, think_s: float = 0, rounds: int = 10) -> Run:
+    """Play El Dorado in a hundred rooms."""
+    share = Matches(
+        place=Place(node.url),
+        ruleset="el_dorado",
+        players=PLAYERS,
+        concurrency=ROOMS,
+        games=None,
+        duration_s=seconds,
+        ramp_up_s=seconds / 2,  # so that games do not end all at once
+        habits=Habits(think_s=think_s),
+        config={"rounds": rounds},
+        sample=20,
+    )
+    what = "El Dorado" if not think_s else f"El Dorado, up to {think_s * 1000:.0f} ms for a move"
+    return _run(what, share, node=node, on=on)
+
+
+def relay(node: Node, on: Cores, *, rooms: int, seconds: float) -> Run:
+    """Relay messages."""
+    share = Relay(
+        place=Place(node.url),
+        rooms=rooms,
+        players=PLAYERS,
+        window=WINDOW,
+        payload_bytes=PAYLOAD_BYTES,
+        duration_s=seconds,
+        ramp_up_s=1,
+        sample=10,
+    )
+    return _run(f"relay, {rooms} rooms", share, node=node, on=on)
+
+
+def hold(node: Node, on: Cores, *, connections: int) -> Run:
+    """Hold idle connections."""
+    share = Idle(place=Place(node.url), connections=connections, duration_s=5, pid=node.pid)
+    return _run(f"{connections:,} idle connections", share, node=node, on=on)
+
+
+def _run(what: str, share: Share, *, node: Node, on: Cores) -> Run:
+    with watching(on=on, server=node.pid, database=node.database_pid) as watch:
+        measured = merge(run_shares([share], progress=lambda _: None))
+    assert measured.server is not None
+    opened, closed = measured.server
+    return Run(what, _numbers(measured), measured.checks, watch.between(opened.at_s, closed.at_s))
+
+
+def _numbers(measured: Measured) -> dict[str, float]:
+    return report_of("", measured, began_at="", settings={}).rows

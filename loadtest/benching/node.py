@@ -1,0 +1,112 @@
+"""A server of the benchmark's own: started on its core, stopped, killed, started again."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO, Final
+
+from loadtest.benching.machine import Cores, family, pin
+
+START_TIMEOUT_S: Final = 60.0
+STOP_TIMEOUT_S: Final = 40.0
+SETTINGS: Final = {
+    "PLAYHALL_COMMANDS_PER_S": "1000000",
+    "PLAYHALL_COMMANDS_BURST": "1000000",
+    "PLAYHALL_GUESTS_PER_MINUTE": "1000000",
+    "PLAYHALL_BOT_PAUSE_S": "0",
+}
+_READY: Final = re.compile(r"ready at (http\S+)")
+
+
+class DidNotStart(Exception):
+    """A server of the benchmark did not start; the message has what it said."""
+
+
+class Server:
+    """A program that says where it is once it is ready; pinned to the server's core.
+
+    Its output goes to a file, so that it never waits for a reader.
+    """
+
+    def __init__(self, command: list[str], *, log: Path, on: Cores, env: dict[str, str]) -> None:
+        self.url = ""
+        self._command = command
+        self._log = log
+        self._env = {**os.environ, **env}
+        self._on = on
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process, which must have been started."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> float:
+        """Start it; gives the seconds until it was ready."""
+        began = time.monotonic()
+        with self._log.open("wb") as out:
+            self._process = self._launch(out)
+        pin(self.pid, self._on.server)
+        while not (found := _READY.search(self._log.read_text(errors="replace"))):
+            if self._process.poll() is not None or time.monotonic() - began > START_TIMEOUT_S:
+                self.end(signal.SIGKILL)
+                raise DidNotStart(self._log.read_text(errors="replace"))
+            time.sleep(0.005)
+        self.url = found[1]
+        return time.monotonic() - began
+
+    def end(self, number: signal.Signals) -> None:
+        """Send it a signal that ends it, and wait until it has."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(STOP_TIMEOUT_S)
+
+    def _launch(self, out: IO[bytes]) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(  # noqa: S603 - a program of ours, or one that the user asked for
+            self._command, stdout=out, stderr=subprocess.STDOUT, env=self._env
+        )
+
+
+class Node(Server):
+    """`playhall serve` with a bundled database, which goes to the other core."""
+
+    def __init__(self, folder: Path, *, on: Cores) -> None:
+        folder.mkdir(mode=0o755)
+        self._postmaster = folder / "data" / "postgres" / "cluster" / "postmaster.pid"
+        super().__init__(
+            [sys.executable, "-m", "server.cli", "serve", "--port", "0"],
+            log=folder / "server.log",
+            on=on,
+            env={**SETTINGS, "PLAYHALL_DATA_DIR": str(folder / "data")},
+        )
+
+    @property
+    def database_pid(self) -> int:
+        """PostgreSQL's first process; whatever it starts later runs where it does."""
+        return int(self._postmaster.read_text().partition("\n")[0])
+
+    def start(self) -> float:
+        """Start it, and move its database to the other core."""
+        seconds = super().start()
+        for pid in family(self.database_pid):
+            pin(pid, self._on.rest)
+        return seconds
+
+    def stop(self) -> None:
+        """Ask it to go away, and its database with it."""
+        self.end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it as a power failure would; the database goes on."""
+        self.end(signal.SIGKILL)
+
+    def clear(self) -> None:
+        """End it and its database, whatever state they are in; nothing is worth keeping."""
+        self.kill()
+        if self._postmaster.exists():
+            os.kill(self.database_pid, signal.SIGQUIT)
