@@ -97,7 +97,7 @@ async def test_value_is_refused_aloud_or_kept_as_it_is(
     node = nodes("node", serving_dsn)
     guests = await new_guests(node, 2)
     chance = random.Random(SEED)
-    drawn = [json.dumps(_draw(chance, 4)) for _ in range(rounds(300, 10_000))]
+    drawn = [json.dumps(_draw(chance, 4)) for _ in range(rounds(300, 4_000))]
     async with lines(node, guests[:1]) as [line]:
         game_id = await sit_down([line], "relay")
         await line.ok("game.resume", game_id=game_id)
@@ -201,6 +201,7 @@ async def _verify(dsn: str, game_id: str) -> None:
         store = GameStore(database, node="checker")
         game = await store.find(GameId(game_id))
         assert game is not None
-        recover(game, await store.read_all(game.id), find_rulesets()["relay"])
+        rows = await store.read_all(game.id)  # departures may still be coming in
+        recover(game, rows[: game.next_event_index], find_rulesets()["relay"])
     finally:
         await database.close()

@@ -73,7 +73,8 @@ class Wire:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.writer.transport.abort()
+        if not self.writer.transport.is_closing():  # early 3.11s fail on a closed TLS transport
+            self.writer.transport.abort()
 
     def send(self, data: bytes) -> None:
         self.writer.write(data)
