@@ -113,6 +113,7 @@ async def test_value_is_refused_aloud_or_kept_as_it_is(
     async with lines(node, guests[:1]) as [line]:
         await line.ok("game.resume", game_id=game_id)
         assert [frame for frame in line.frames if '"game.event"' in frame][: len(live)] == live
+    node.kill()  # so that the log stands still
     await _verify(fresh_dsn, game_id)
     figures.count("odd values kept exactly", len(live))
 
