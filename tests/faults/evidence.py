@@ -10,6 +10,8 @@ from protocol.ids import GameId
 from server.kernel.clock import wire_time
 from tests.faults.checker import Evidence, StoredEvent, findings
 from tests.faults.recording import Player
+from tests.faults.table import Figures
+from tests.faults.toll import toll
 
 
 async def read_evidence(dsn: str) -> Evidence:
@@ -64,8 +66,16 @@ async def _log(connection: Connection, game_id: GameId) -> list[StoredEvent]:
     ]
 
 
-async def assert_kept(dsn: str, players: list[Player]) -> Evidence:
-    """Check every promise against what these players wrote down."""
+async def assert_kept(dsn: str, players: list[Player], figures: Figures | None = None) -> Evidence:
+    """Check every promise against what these players wrote down, and count it for the table."""
     evidence = await read_evidence(dsn)
-    assert findings(evidence, [player.witness for player in players]) == []
+    witnesses = [player.witness for player in players]
+    if figures is not None:
+        cost = toll(evidence, witnesses)
+        figures.count("commands acknowledged", cost.acknowledged)
+        figures.count("events seen live", cost.seen)
+        figures.count("events or acknowledged commands lost", cost.lost)
+        figures.count("events or commands duplicated", cost.repeated)
+        figures.count("events reordered", cost.reordered)
+    assert findings(evidence, witnesses) == []
     return evidence

@@ -13,6 +13,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Final, Self
 
 import aiohttp
@@ -59,11 +60,6 @@ class Witness:
         """Whether the game's last event was seen."""
         return bool(self.events) and self.events[-1]["event"] == "game_completed"
 
-    @property
-    def acknowledged(self) -> int:
-        """How many commands were answered for good."""
-        return sum(not replies[-1].get("retry") for replies in self.replies.values())
-
 
 class Player:
     """One guest. `witness` is set once it sits at a game."""
@@ -73,6 +69,7 @@ class Player:
         self.tokens = tokens
         self.player_id: str = tokens["player_id"]
         self.returns = 0
+        self.resumed_in_s: list[float] = []
         self._address: str | None = None  # where the server said to go
         self._socket: ClientConnection | None = None
         self._next_id = 0
@@ -221,7 +218,9 @@ class Player:
         """Take the game up after the last event seen."""
         witness = self.witness
         after = len(witness.events) - 1
+        asked_at = monotonic()
         reply = await self.ask("game.resume", game_id=witness.game_id, after=after)
+        self.resumed_in_s.append(monotonic() - asked_at)
         witness.seat = reply["seat"]
 
     async def ask(self, command: str, **fields: object) -> Json:

@@ -15,6 +15,7 @@ from tests.faults.conftest import Nodes
 from tests.faults.evidence import read_evidence
 from tests.faults.playing import hall
 from tests.faults.recording import Witness
+from tests.faults.toll import toll
 
 pytestmark = pytest.mark.slow
 
@@ -104,6 +105,11 @@ def see_an_event_twice(case: Case) -> None:
     case.witnesses[1].events.insert(2, case.witnesses[1].events[2])
 
 
+def see_two_events_the_other_way_round(case: Case) -> None:
+    events = case.witnesses[1].events
+    events[1], events[2] = events[2], events[1]
+
+
 def miss_an_event(case: Case) -> None:
     del case.witnesses[1].events[2]
 
@@ -149,6 +155,7 @@ FORGERIES: list[Callable[[Case], None]] = [
     acknowledge_another_index,
     send_something_else,
     see_an_event_twice,
+    see_two_events_the_other_way_round,
     miss_an_event,
     see_another_payload,
     see_another_time,
@@ -170,3 +177,34 @@ async def test_checker_passes_what_was_played_and_finds_every_forgery(case: Case
         if not findings(forged.evidence, forged.witnesses):
             unseen.append(forge.__name__)
     assert unseen == []
+
+
+def lose_the_end(case: Case) -> None:
+    del case.log[2:]
+
+
+COSTS = [
+    (delete_a_row, "lost"),
+    (lose_the_end, "lost"),
+    (forget_an_acknowledged_command, "lost"),
+    (acknowledge_another_index, "lost"),
+    (see_what_is_not_there, "lost"),
+    (repeat_a_command, "repeated"),
+    (see_an_event_twice, "repeated"),
+    (swap_two_rows, "reordered"),
+    (see_two_events_the_other_way_round, "reordered"),
+]
+
+
+async def test_toll_is_nothing_for_what_was_played_and_counts_what_was_forged(case: Case) -> None:
+    clean = toll(case.evidence, case.witnesses)
+    assert (clean.lost, clean.repeated, clean.reordered) == (0, 0, 0)
+    assert clean.acknowledged > 0
+    assert clean.seen > clean.acknowledged
+    uncounted = []
+    for forge, what in COSTS:
+        forged = deepcopy(case)
+        forge(forged)
+        if not getattr(toll(forged.evidence, forged.witnesses), what):
+            uncounted.append((forge.__name__, what))
+    assert uncounted == []

@@ -44,7 +44,7 @@ async def test_completion_is_whole_wherever_its_connection_breaks(
                 await assert_kept(fresh_dsn, list(seats))
             figures.count("completions broken off survived")
         assert [player.returns for player in games.players] == [1] * len(games.players)
-        evidence = await assert_kept(fresh_dsn, games.players)
+        evidence = await assert_kept(fresh_dsn, games.players, figures)
     assert {game.status for game in evidence.games.values()} == {"completed"}
 
 
@@ -70,5 +70,5 @@ async def test_server_killed_in_a_completion_completes_all_of_it_after_its_resta
             is_over = evidence.games[seats[0].game_id].status == "completed"
             assert is_over == (statement == COMMIT)
             figures.count("kills in a completion survived")
-        evidence = await assert_kept(fresh_dsn, games.players)
+        evidence = await assert_kept(fresh_dsn, games.players, figures)
     assert {game.status for game in evidence.games.values()} == {"completed"}

@@ -32,10 +32,11 @@ async def test_killed_server_loses_nothing_that_it_acknowledged(
                     await kill_and_restart(node, games, Random(seed), figures)
                 games.enough.set()
             players += games.players
-    await assert_kept(fresh_dsn, players)
-    figures.count("commands acknowledged", sum(p.witness.acknowledged for p in players))
-    figures.count("events seen live", sum(len(p.witness.events) for p in players))
+    await assert_kept(fresh_dsn, players, figures)
     figures.count("connections taken up again", sum(p.returns - 1 for p in players))
+    for player in players:
+        for seconds in player.resumed_in_s:
+            figures.measure("resuming a game, after a kill", seconds)
 
 
 async def kill_and_restart(node: Node, games: Hall, chance: Random, figures: Figures) -> None:

@@ -43,4 +43,4 @@ async def test_killed_between_commit_and_reply_the_repeat_gets_the_first_reply(
             assert await host.repeat(1) == {**reply, "re": host.asked}
             await guest.see(reply["event_index"])
             figures.count("kills between a commit and its reply survived")
-    await assert_kept(fresh_dsn, games.players)
+    await assert_kept(fresh_dsn, games.players, figures)

@@ -47,7 +47,7 @@ async def test_backends_terminated_in_mid_batch_leave_no_hole_and_no_repeat(
                 )
                 figures.count("connections to the database terminated", ended)
                 await games.move_on()
-        await assert_kept(fresh_dsn, games.players)
+        await assert_kept(fresh_dsn, games.players, figures)
     await killer.close()
 
 
@@ -63,7 +63,7 @@ async def test_commit_whose_answer_is_dropped_acts_exactly_once(
                 trap = proxy.trap(f"{APPEND}|{COMMIT}", loss, passes=chance.randrange(5))
                 await trap.springs()
                 figures.count(f"commits whose {loss.name.lower().replace('_', ' was ')}")
-        await assert_kept(fresh_dsn, games.players)
+        await assert_kept(fresh_dsn, games.players, figures)
         assert_nobody_noticed(games)
 
 
@@ -86,7 +86,7 @@ async def test_games_whose_rows_are_locked_hold_up_no_other(
             assert not any("settling one by one" in line for line in node.output)
         await asyncio.gather(*(end_relay(seats) for seats in stuck))
         await holder.close()
-        await assert_kept(fresh_dsn, games.players)
+        await assert_kept(fresh_dsn, games.players, figures)
     figures.count("games that others' locked rows did not hold up", len(free))
 
 
@@ -107,7 +107,7 @@ async def test_event_that_the_database_refuses_fails_its_game_alone_with_a_clear
                 await host.repeat(1)
         assert_nobody_noticed(others)
         await asyncio.gather(*(end_relay(seats) for seats in games.relays[:2]))
-        await assert_kept(fresh_dsn, games.players)
+        await assert_kept(fresh_dsn, games.players, figures)
     figures.count("events that the database refused, each in its game alone", 2)
 
 

@@ -73,7 +73,7 @@ async def test_postgres_that_is_killed_and_started_again_loses_nothing(
                         "from PostgreSQL's return to the last game's move", moved_at[-1] - back_at
                     )
                 games.enough.set()
-            await assert_kept(dsn, games.players)
+            await assert_kept(dsn, games.players, figures)
 
 
 async def test_unreachable_database_has_commands_refused_and_is_taken_up_again(
@@ -105,7 +105,7 @@ async def test_unreachable_database_has_commands_refused_and_is_taken_up_again(
                 "from the database's return to the last game's move", moved_at[-1] - mended_at
             )
         games.enough.set()
-    evidence = await assert_kept(fresh_dsn, [*games.players, flooder])
+    evidence = await assert_kept(fresh_dsn, [*games.players, flooder], figures)
     accepted = [event for event in evidence.logs[flooder.game_id] if "_cmd" in event.payload]
     assert len(accepted) <= OUTAGES * AHEAD_EVENTS_MAX  # the rest was refused
 
@@ -164,7 +164,7 @@ async def test_full_disk_leads_to_no_false_acknowledgement_and_passes(
                 await start_again(small_disk / "postgres")  # if it gave up altogether
                 await games.move_on()
                 games.enough.set()
-            await assert_kept(dsn, games.players)
+            await assert_kept(dsn, games.players, figures)
     figures.count("full disks survived")
 
 

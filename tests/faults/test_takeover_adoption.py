@@ -40,7 +40,7 @@ async def test_stopped_node_hands_every_live_game_over_and_exits_with_0(
             games.enough.set()
         figures.measure("from SIGTERM to the last game's move elsewhere", moved_at[-1] - stopped_at)
         figures.count("live games handed over on SIGTERM", count)
-        await assert_kept(fresh_dsn, games.players)
+        await assert_kept(fresh_dsn, games.players, figures)
 
 
 async def test_lease_that_was_given_back_is_not_renewed(database: Database) -> None:

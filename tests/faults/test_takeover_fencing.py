@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from random import Random
+from time import monotonic
 
 import asyncpg
 import pytest
@@ -12,27 +13,41 @@ from persistence.games import GameStore
 from tests.faults.conftest import Nodes, Rounds
 from tests.faults.evidence import assert_kept
 from tests.faults.playing import end_relay, hall
-from tests.faults.recording import Json, Player, Refused
+from tests.faults.recording import PATIENCE_S, Json, Player, Refused
 from tests.faults.table import Figures
+from tests.fixtures.node import Node
 from tests.fixtures.rows import add_game
 
 pytestmark = pytest.mark.slow
 
 WRONG_NODE = 4006
 SENT_BEFORE = 3
+POLL_S = 0.01
 
 
 async def test_frozen_node_says_nothing_stale_after_another_took_over(
-    nodes: Nodes, serving_dsn: str, fresh_dsn: str, figures: Figures
+    nodes: Nodes, serving_dsn: str, fresh_dsn: str, rounds: Rounds, figures: Figures
 ) -> None:
-    first = nodes("first", serving_dsn, lease_s=2)
-    second = nodes("second", serving_dsn, lease_s=2)
-    async with hall(lambda: first.url, Random(3), relays=6) as games:
+    owner = nodes("first", serving_dsn, lease_s=2)
+    other = nodes("second", serving_dsn, lease_s=2)
+    for seed in range(rounds(1, 10)):
+        await freeze_and_take_over(owner, other, fresh_dsn, Random(seed), figures)
+        owner, other = other, owner
+
+
+async def freeze_and_take_over(
+    first: Node, second: Node, dsn: str, chance: Random, figures: Figures
+) -> None:
+    """Freeze a node with games in flow, go on at the other one, and wake the first one up."""
+    async with hall(lambda: first.url, chance, relays=6) as games:
         for n, player in enumerate(games.players):
             await send_some(player, and_wait=n % 4 < 2)  # every other table
+        frozen_at = monotonic()
         first.freeze()
         stale = {player: await say_something_stale(player) for player in games.players}
         moved = {player: player.again(lambda: second.url) for player in games.players}
+        await taken_over(dsn)
+        taken_over_at = monotonic()
         await asyncio.gather(*(go_on(player) for player in moved.values()))
         first.thaw()
         for player, other in moved.items():
@@ -41,9 +56,13 @@ async def test_frozen_node_says_nothing_stale_after_another_took_over(
             assert list(stale_frames(frames, other, stale[player])) == []
         for seats in games.relays:
             await end_relay([moved[player] for player in seats])
-        await assert_kept(fresh_dsn, list(moved.values()))
+        await assert_kept(dsn, list(moved.values()), figures)
         await asyncio.gather(*(player.leave() for player in moved.values()))
     figures.count("take-overs from a frozen node survived", len(games.relays))
+    figures.measure(
+        "from an owner's standstill, lease 2 s, to the last game's new owner",
+        taken_over_at - frozen_at,
+    )
 
 
 async def send_some(player: Player, *, and_wait: bool) -> None:
@@ -64,6 +83,19 @@ async def say_something_stale(player: Player) -> set[int]:
         await player.say("game.snapshot", **game),
         await player.say("game.act", **game, cmd_no=SENT_BEFORE + 1, move={"stale": True}),
     }
+
+
+async def taken_over(dsn: str) -> None:
+    """Wait until no game is with its first owner any more."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while await connection.fetchval(
+                "SELECT count(*) FROM games WHERE status = 'in_progress' AND owner_epoch = 1"
+            ):
+                await asyncio.sleep(POLL_S)
+    finally:
+        await connection.close()
 
 
 async def go_on(player: Player) -> None:
@@ -104,7 +136,7 @@ async def test_node_that_was_taken_from_is_fenced_though_its_lease_seems_good(
             assert code == WRONG_NODE
             host.where = lambda: second.url
             await host.repeat(1)
-        await assert_kept(fresh_dsn, games.players)
+        await assert_kept(fresh_dsn, games.players, figures)
     figures.count("writes of a former owner fenced", len(games.relays))
 
 
