@@ -132,5 +132,5 @@ class Meter:
     async def _ask(self) -> list[Scrape]:
         if not self._asks:
             return []
-        answer = await scrape(self._web)
+        answer = await scrape(self._web.url)
         return [] if answer is None else [answer]

@@ -56,7 +56,7 @@ class Idle:
     async def _memory_bytes(self, web: Web) -> float:
         if self.pid is not None:
             return resident_bytes(self.pid)
-        told = await scrape(web)
+        told = await scrape(web.url)
         return 0.0 if told is None else told.memory_bytes
 
 
