@@ -3,6 +3,7 @@
 import asyncio
 from random import Random
 from time import monotonic
+from typing import NamedTuple
 
 import pytest
 
@@ -39,15 +40,47 @@ async def test_killed_server_loses_nothing_that_it_acknowledged(
             figures.measure("resuming a game, after a kill", seconds)
 
 
+async def test_server_killed_amid_many_games_goes_on_with_all_of_them(
+    nodes: Nodes, serving_dsn: str, fresh_dsn: str, rounds: Rounds, figures: Figures
+) -> None:
+    node = nodes("a", serving_dsn)
+    relays = rounds(12, 100)  # which are live until it is enough; the others may end earlier
+    async with hall(lambda: node.url, Random(5), relays=relays, turns=relays // 2) as games:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(games.play())
+            await asyncio.sleep(LIFE_S)
+            times = await kill(node, games)
+            games.enough.set()
+        await assert_kept(fresh_dsn, games.players, figures)
+    assert all(player.witness.is_over for player in games.players)
+    what = f"from a kill amid {relays} live games and more to the"
+    figures.measure(f"{what} first one's move", times.first_moved_s)
+    figures.measure(f"{what} last one's move", times.last_moved_s)
+
+
 async def kill_and_restart(node: Node, games: Hall, chance: Random, figures: Figures) -> None:
     """Kill a server in full flow, and wait until every game has moved again."""
     await asyncio.sleep(chance.uniform(0, LIFE_S))
+    times = await kill(node, games)
+    figures.count("kills of a server survived")
+    figures.measure("from a kill to serving again", times.serving_s)
+    figures.measure("from a kill to the first game's move", times.first_moved_s)
+    figures.measure("from a kill to the last game's move", times.last_moved_s)
+
+
+class Times(NamedTuple):
+    """Seconds since the kill."""
+
+    serving_s: float
+    first_moved_s: float
+    last_moved_s: float
+
+
+async def kill(node: Node, games: Hall) -> Times:
+    """Kill a server, start it again, and wait until every game has moved."""
     node.kill()
     killed_at = monotonic()
     await asyncio.to_thread(node.start)
     serving_at = monotonic()
     moved_at = await games.move_on()
-    figures.count("kills of a server survived")
-    figures.measure("from a kill to serving again", serving_at - killed_at)
-    figures.measure("from serving again to the first game's move", moved_at[0] - serving_at)
-    figures.measure("from serving again to the last game's move", moved_at[-1] - serving_at)
+    return Times(serving_at - killed_at, moved_at[0] - killed_at, moved_at[-1] - killed_at)
