@@ -146,10 +146,17 @@ class Database:
                 f"The database has {' and '.join(found['switched_off'])} switched off, so a power "
                 "failure can lose moves that players saw; switch it on, or allow it explicitly."
             )
-        if (found["is_unbound"] or found["is_owner"]) and not embedded:
+        if found["unsecured"]:
             raise UnsafeDatabase(
-                f"The login {found['login']} is a superuser, bypasses row level security, or owns "
-                f"the tables; serve with one that is only granted {self._role}."
+                f"The table {found['unsecured'][0]} is not under row level security, so anybody "
+                "could be shown anybody's rows; run `playhall migrate`, or secure it."
+            )
+        unsafe = found["is_unbound"] or found["is_owner"] or found["is_service"]
+        if unsafe and not embedded:
+            raise UnsafeDatabase(
+                f"The login {found['login']} is a superuser, bypasses row level security, owns "
+                "tables, or is granted service_role; serve with one that is only granted "
+                f"{SERVER_ROLE}."
             )
 
 
@@ -176,6 +183,7 @@ def _pool(dsn: str, role: str, *, size: tuple[int, int]) -> Pool:
         min_size=size[0],
         max_size=size[1],
         init=_shape_values,
+        reset=_forget_the_loan,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
         server_settings={**SESSION, "role": role},
@@ -189,6 +197,11 @@ async def _shape_values(connection: Connection) -> None:
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_to_jsonb, decoder=_from_jsonb, format="binary"
     )
+
+
+async def _forget_the_loan(connection: Connection) -> None:
+    # The driver's own way leaves the role as it was set last; RESET ALL leaves it out.
+    await connection.execute(_queries["reset"])
 
 
 def _to_jsonb(json: bytes) -> bytes:

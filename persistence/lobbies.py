@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import asyncpg
 import orjson
 
+from persistence.behalf import Behalf, Requester
 from persistence.database import Connection, Database
 from persistence.queries import load
-from protocol.ids import GameId, LobbyId, PlayerId
+from protocol.ids import GameId, LobbyId, MatchId, PlayerId
 from protocol.lobby import ListQuery, Mode, Role, Status
 
 SQL = load("lobbies")
@@ -42,7 +43,9 @@ class Member(NamedTuple):
 class Lobby:
     """A lobby as of one moment; `members` has the longest-standing first.
 
-    `silent_s` is how long it had shown no life, by the database's clock.
+    `silent_s` is how long it had shown no life, by the database's clock, and
+    `host_silent_s` how long the host of a peer lobby had not. `lineup` is who played when
+    the session `match_id` between peers started.
     """
 
     lobby_id: LobbyId
@@ -64,6 +67,12 @@ class Lobby:
     game_id: GameId | None = None
     fill_at: datetime | None = None
     silent_s: float = 0.0
+    region: str | None = None
+    host_peer_id: str | None = None
+    host_silent_s: float = 0.0
+    match_id: MatchId | None = None
+    started_at: datetime | None = None
+    lineup: tuple[PlayerId, ...] = ()
     bans: frozenset[PlayerId] = frozenset()
 
     def member(self, player_id: PlayerId | None) -> Member | None:
@@ -79,6 +88,11 @@ class Lobby:
     def people(self) -> tuple[Member, ...]:
         """Those players who are no bots."""
         return tuple(member for member in self.players if member.bot is None)
+
+    @property
+    def is_between_peers(self) -> bool:
+        """Whether a game is played here that runs on the host's machine."""
+        return self.mode == "peer" and self.status == "PLAYING"
 
 
 class Joiner(NamedTuple):
@@ -103,6 +117,18 @@ class Card(NamedTuple):
     has_password: bool
     game_id: GameId | None
     created_at: datetime
+    region: str | None
+
+
+class PeerMatch(NamedTuple):
+    """A session between peers as its host reported it; `scores` has all who played."""
+
+    match_id: MatchId
+    lobby: Lobby
+    reported_by: PlayerId
+    ended_at: datetime
+    winner_id: PlayerId | None
+    scores: dict[PlayerId, int | None]
 
 
 class Place(NamedTuple):
@@ -123,8 +149,9 @@ class Fit(NamedTuple):
 class LobbyStore:
     """Lobbies in PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, behalf: Behalf) -> None:
         self._database = database
+        self._behalf = behalf
 
     @asynccontextmanager
     async def work(self) -> AsyncIterator["LobbyWork"]:
@@ -137,6 +164,12 @@ class LobbyStore:
         async with self._database.acquire() as connection:
             return await _read(connection, lobby_id)
 
+    async def close_as(self, requester: Requester, lobby_id: LobbyId) -> bool:
+        """Close an open lobby in the name of whoever asks; the database lets only its host."""
+        async with self._behalf.of(requester) as connection:
+            closed = await connection.fetchval(SQL["close_lobby"], lobby_id)
+        return closed is not None
+
     async def of_code(self, code: str) -> LobbyId | None:
         """Find the lobby, not closed, that a code leads to."""
         async with self._database.acquire() as connection:
@@ -146,9 +179,12 @@ class LobbyStore:
     async def cards(self, query: ListQuery, after: Place | None) -> list[Card]:
         """List at most `query.limit` public lobbies, newest first."""
         filters = (query.status, query.ruleset, query.mode, query.free_seats, query.text)
+        region_and_limit = (query.region, query.limit)
         place = after or (None, None)
         async with self._database.acquire() as connection:
-            records = await connection.fetch(SQL["list_lobbies"], *filters, *place, query.limit)
+            records = await connection.fetch(
+                SQL["list_lobbies"], *filters, *place, *region_and_limit
+            )
         return [Card(*record) for record in records]
 
     async def fitting(self, player_id: PlayerId, fit: Fit) -> LobbyId | None:
@@ -164,8 +200,34 @@ class LobbyStore:
         """List some open lobbies that have shown no life for longer than this."""
         return await self._ids("silent_lobbies", than_s, SWEPT_MAX)
 
+    async def silent_hosts(self, than_s: float) -> list[tuple[LobbyId, PlayerId]]:
+        """List some peer lobbies whose host has shown no life for longer than this."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["silent_hosts"], than_s, SWEPT_MAX)
+        return [(record["id"], record["host_player_id"]) for record in records]
+
+    async def host_beat(self, lobby_id: LobbyId, host: PlayerId) -> bool:
+        """Show life for the host of a peer lobby; False if they are not that."""
+        async with self._database.acquire() as connection:
+            return bool(await connection.fetchval(SQL["host_beat"], lobby_id, host))
+
+    async def versions(self, lobby_ids: Collection[LobbyId]) -> dict[LobbyId, int]:
+        """Read the versions of lobbies."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["lobby_versions"], list(lobby_ids))
+        return {record["id"]: record["version"] for record in records}
+
+    async def clear_closed(self, than_s: float) -> int:
+        """Delete some lobbies closed for longer than this that nothing refers to."""
+        return len(await self._ids("clear_closed", than_s, SWEPT_MAX))
+
+    async def is_reporter(self, match_id: MatchId, player_id: PlayerId) -> bool:
+        """Say whether this player reported this match between peers."""
+        async with self._database.acquire() as connection:
+            return bool(await connection.fetchval(SQL["is_reporter"], match_id, player_id))
+
     async def open_of(self, player_id: PlayerId) -> list[LobbyId]:
-        """List the open lobbies that a player is in."""
+        """List the lobbies of a player that can be left: open, or between peers."""
         return await self._ids("open_lobbies_of", player_id)
 
     async def beat(self, player_ids: Collection[PlayerId]) -> None:
@@ -232,8 +294,28 @@ class LobbyWork:
             after.is_public,
             after.fill_at,
             after.host_player_id,
+            after.mode,
+            after.ruleset,
+            after.host_peer_id,
+            after.match_id,
+            after.started_at,
+            list(after.lineup),
         )
         return replace(after, version=version)
+
+    async def has_match(self, lobby_id: LobbyId, match_id: MatchId) -> bool:
+        """Say whether a lobby's session was reported."""
+        return bool(await self._connection.fetchval(SQL["has_match"], match_id, lobby_id))
+
+    async def add_match(self, match: PeerMatch) -> None:
+        """Write the history record of a session between peers; the statistics stay."""
+        lobby = match.lobby
+        about = (lobby.lobby_id, lobby.ruleset, lobby.started_at, match.ended_at)
+        result = (match.winner_id, match.reported_by)
+        await self._connection.execute(SQL["add_match"], match.match_id, *about, *result)
+        seats = (list(match.scores), list(match.scores.values()))
+        how = (match.winner_id, match.ended_at)
+        await self._connection.execute(SQL["add_match_players"], match.match_id, *seats, *how)
 
     async def _save_members(self, before: Lobby, after: Lobby) -> None:
         old = {member.player_id: member for member in before.members}
@@ -275,6 +357,7 @@ def _columns(lobby: Lobby) -> tuple[object, ...]:
         lobby.fill_at,
         lobby.created_at,
         lobby.host_player_id,
+        lobby.region,
     )
 
 
@@ -295,5 +378,6 @@ def _lobby(record: asyncpg.Record) -> Lobby:
     fields = dict(record)
     fields["config"] = orjson.loads(fields["config"])
     fields["members"] = tuple(Member(*values) for values in orjson.loads(fields["members"]))
+    fields["lineup"] = tuple(fields["lineup"])
     fields["bans"] = frozenset(fields["bans"])
     return Lobby(**fields)

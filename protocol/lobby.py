@@ -2,38 +2,31 @@
 
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from protocol.envelope import Command, Ok, Update, WireModel
 from protocol.ids import WireGameId, WireLobbyId, WirePlayerId
-from protocol.limits import (
-    CURSOR_CHARS_MAX,
-    NAME_CHARS_MAX,
-    PAGE_ITEMS_MAX,
-    PASSWORD_CHARS_MAX,
-    SEATS_MAX,
+from protocol.limits import PAGE_ITEMS_MAX, SEATS_MAX
+from protocol.lobbyfields import (
+    BotName,
+    Cursor,
+    JoinCode,
+    LobbyName,
+    Password,
+    Region,
+    RulesetName,
+    SearchText,
+    Seats,
 )
-from protocol.text import ONE_LINE
+from protocol.record import WireMatchId
 
-JOIN_CODE_PATTERN = r"^[2-9A-HJ-NP-Z]{6}$"
+HEARTBEAT_S: Final = 15  # how often the host of a peer lobby shows life
 
 OPEN_LOBBIES_MAX: Final = 3  # that one player may be in
 SPECTATORS_MAX: Final = 50  # in one lobby
 BANS_MAX: Final = 200  # in one lobby
 WATCHED_MAX: Final = 32  # lobbies that one connection may watch without being in them
 
-LobbyName = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX),
-    ONE_LINE,
-]
-SearchText = Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX), ONE_LINE]
-RulesetName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-BotName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_CHARS_MAX)]
-JoinCode = Annotated[str, Field(pattern=JOIN_CODE_PATTERN)]
-Seats = Annotated[int, Field(ge=1, le=SEATS_MAX)]
-Cursor = Annotated[str, Field(max_length=CURSOR_CHARS_MAX)]
 Mode = Literal["server", "peer"]
 Role = Literal["player", "spectator"]
 Status = Literal["OPEN", "PLAYING", "CLOSED"]
@@ -50,8 +43,13 @@ ChangeKind = Literal[
     "filled",
     "postponed",
     "started",
+    "peer_registered",
+    "reported",
+    "fell_back",
+    "caught_up",
     "closed",
 ]
+Reason = Literal["connection_lost", "host_silent", "nobody_there", "game_over"]
 
 
 class Member(WireModel):
@@ -70,6 +68,10 @@ class Lobby(WireModel):
 
     `join_code` is there only in a reply to one of its members; it never changes. A lobby
     made by quick play has no host. `fill_at` is when bots get its free seats.
+
+    Of a peer lobby, `host_peer_id` is shown to its members alone, and null while it
+    `needs_peer`. Its host sends `lobby.heartbeat` every `heartbeat_s`. `match_id` is the
+    session that is played, or was played last, since `started_at`.
     """
 
     lobby_id: WireLobbyId
@@ -89,6 +91,12 @@ class Lobby(WireModel):
     fill_at: str | None
     members: list[Member]
     created_at: str
+    region: str | None = None
+    host_peer_id: str | None = None
+    needs_peer: bool = False
+    heartbeat_s: int | None = None
+    match_id: WireMatchId | None = None
+    started_at: str | None = None
 
 
 class LobbyCard(WireModel):
@@ -105,6 +113,7 @@ class LobbyCard(WireModel):
     has_password: bool
     game_id: WireGameId | None
     created_at: str
+    region: str | None = None
 
 
 class LobbyReply(Ok):
@@ -124,14 +133,20 @@ class LobbyListReply(LobbyPage, Ok):
     """One page of lobbies, newest first; `next` asks for the following page."""
 
 
-class ListQuery(WireModel):
-    """Which public lobbies to list; `text` is looked for in their names."""
+class ListFilter(WireModel):
+    """Which public lobbies somebody looks for; `text` is looked for in their names."""
 
     ruleset: RulesetName | None = None
     mode: Mode | None = None
-    status: ListedStatus = "OPEN"
+    region: Region | None = None
     free_seats: Annotated[int, Field(ge=0, le=SEATS_MAX)] = 0
     text: SearchText = ""
+
+
+class ListQuery(ListFilter):
+    """Which public lobbies to list, and how many at once."""
+
+    status: ListedStatus = "OPEN"
     cursor: Cursor | None = None
     limit: Annotated[int, Field(ge=1, le=PAGE_ITEMS_MAX)] = 20
 
@@ -156,8 +171,10 @@ class WatchReply(Ok):
     lobbies: list[LobbyCard] | None
 
 
-class Watch(Command):
+class Watch(ListFilter, Command):
     """Follow one lobby, or without an id the public list, whose newest the reply has.
+
+    The filters are for the list: its updates are of lobbies that pass them, or just did.
 
     You may see a public lobby unless you were removed from it, and a private one that you
     are in. Updates with a `version` up to the reply's are old: drop them.
@@ -176,10 +193,15 @@ class Unwatch(Command):
 
 
 class NewLobby(WireModel):
-    """A lobby to open. It is named after its ruleset and has the most seats, if left out."""
+    """A lobby to open. It is named after its ruleset and has the most seats, if left out.
+
+    A `peer` lobby's game runs on its host's machine: any name will do for its ruleset, and
+    any configuration of up to 4 KiB and 8 levels.
+    """
 
     ruleset: RulesetName
     mode: Mode = "server"
+    region: Region | None = None
     name: LobbyName | None = None
     config: dict[str, Any] = Field(default_factory=dict)
     seats: Seats | None = None
@@ -206,7 +228,8 @@ class Joining(WireModel):
 class Join(Joining, Command):
     """Join by code, or a public lobby by id; from then on you follow it.
 
-    Joining again is harmless; a spectator who joins as a player gets a free seat.
+    Joining again is harmless. While the lobby is open, a spectator who joins as a player
+    gets a free seat, and a player who joins as a spectator gives it up.
     """
 
     reply: ClassVar[type[WireModel]] = LobbyReply
@@ -214,7 +237,7 @@ class Join(Joining, Command):
 
 
 class Leave(Command):
-    """Leave a lobby that has not started; spectators may leave at any time.
+    """Leave a lobby that has not started; spectators, and peers, may leave at any time.
 
     The longest-standing player becomes host after the host; the last person who leaves
     closes the lobby.
@@ -306,10 +329,15 @@ class QuickPlay(Command):
 
 
 class LobbyChange(WireModel):
-    """What happened, and to or through whom; `postponed` means that bots come later."""
+    """What happened, to or through whom, and why, where nobody asked for it.
+
+    `postponed` means that bots come later, `caught_up` that one or more changes were made
+    on another node.
+    """
 
     kind: ChangeKind
     player_id: WirePlayerId | None = None
+    reason: Reason | None = None
 
 
 class LobbyUpdate(Update):

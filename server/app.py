@@ -8,6 +8,7 @@ import orjson
 from aiohttp import web
 
 from persistence.accounts import AccountStore
+from persistence.behalf import Behalf
 from persistence.bus import Bus
 from persistence.database import Database
 from persistence.games import GameStore
@@ -59,6 +60,7 @@ class Foundation:
 
     config: Config
     database: Database
+    behalf: Behalf
     node: str
     clock: Clock
     tasks: Tasks
@@ -79,7 +81,7 @@ class App:
 
         self._make_accounts(AccountStore(database))
         self._make_games(GameStore(database, node=base.node))
-        self._make_lobbies(LobbyStore(database))
+        self._make_lobbies(LobbyStore(database, self._base.behalf))
         self._introduce()
         self.sessions.routes = self._commands()
 
@@ -120,6 +122,7 @@ class App:
             clock=base.clock,
             tasks=base.tasks,
             quick_play_wait_s=base.config.quick_play_wait_s,
+            closed_kept_s=base.config.closed_lobbies_kept_s,
         )
 
     def _introduce(self) -> None:

@@ -38,6 +38,9 @@ class Config(BaseSettings):
     rulesets_path: str = Field(default="", description="More folders with rulesets, `:` separated.")
     bot_pause_s: Seconds = Field(default=0.7, description="How long a bot thinks before it moves.")
     quick_play_wait_s: Seconds = Field(default=10.0, description="Until bots fill the free seats.")
+    closed_lobbies_kept_s: Annotated[float, Field(ge=60, le=31_536_000)] = Field(
+        default=604_800.0, description="Until a closed lobby that nothing came of is deleted."
+    )
     idle_game_s: Seconds = Field(default=300.0, description="Until an idle game leaves memory.")
     lease_s: Annotated[float, Field(ge=1, le=600)] = 10.0
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import orjson
 
+from persistence.behalf import Behalf
 from persistence.database import Database
 from protocol.asyncapi import asyncapi_document
 from server.app import VERSION, App, Foundation
@@ -29,5 +30,7 @@ def write_documents(folder: Path) -> list[Path]:
 async def _openapi() -> dict[str, object]:
     """Wire a server that is never opened, and ask it for its addresses."""
     async with Tasks() as tasks:
-        base = Foundation(Config(), Database.unopened(), "node", Clock(), tasks, {})
+        base = Foundation(
+            Config(), Database.unopened(), Behalf(Database.unopened()), "node", Clock(), tasks, {}
+        )
         return dict(openapi_document(App(base).endpoints(), version=VERSION))

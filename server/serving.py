@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from persistence.database import Database
+from persistence.behalf import ANONYMOUS_ROLE, Behalf
+from persistence.database import SERVER_ROLE, Database
 from persistence.refusals import StartRefused
 from protocol.errors import CloseReason
 from server.app import App, Foundation
@@ -45,9 +46,13 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with _database(config, dsn, embedded=embedded) as database, Tasks() as tasks:
+    async with (
+        _database(config, dsn, embedded=embedded, role=SERVER_ROLE) as database,
+        _database(config, dsn, embedded=embedded, role=ANONYMOUS_ROLE) as anonymous,
+        Tasks() as tasks,
+    ):
         with NodeName(config.data_dir) as node:
-            base = Foundation(config, database, node, Clock(), tasks, rulesets)
+            base = Foundation(config, database, Behalf(anonymous), node, Clock(), tasks, rulesets)
             app = App(base)
             async with _listening(app, config) as url:
                 ready(url)
@@ -57,10 +62,13 @@ async def serve(
 
 
 @asynccontextmanager
-async def _database(config: Config, dsn: str, *, embedded: bool) -> AsyncIterator[Database]:
+async def _database(
+    config: Config, dsn: str, *, embedded: bool, role: str
+) -> AsyncIterator[Database]:
     database = await Database.open(
         dsn,
         embedded=embedded,
+        role=role,
         pool_max=config.database_pool,
         allow_unsafe=config.unsafe_database,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from persistence.behalf import ANONYMOUS_ROLE, Behalf
 from persistence.cluster import Cluster
 from persistence.database import Database
 from persistence.embedded import EmbeddedPostgres
@@ -87,4 +88,12 @@ async def database(fresh_dsn: str) -> AsyncIterator[Database]:
     """An open `Database` on a fresh database, working as the server's role."""
     database = await Database.open(fresh_dsn, embedded=True)
     yield database
+    await database.close()
+
+
+@pytest.fixture
+async def behalf(fresh_dsn: str) -> AsyncIterator[Behalf]:
+    """The same fresh database as whoever asks, under row level security."""
+    database = await Database.open(fresh_dsn, embedded=True, role=ANONYMOUS_ROLE)
+    yield Behalf(database)
     await database.close()

@@ -10,8 +10,25 @@ SELECT
     session_user::text AS login,
     (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = session_user) AS is_unbound,
     EXISTS (
+        SELECT FROM pg_roles
+        WHERE rolname = 'service_role' AND pg_has_role(session_user, oid, 'MEMBER')
+    ) AS is_service,
+    EXISTS (
         SELECT FROM pg_class
-        WHERE relnamespace = 'public'::regnamespace
-            AND relname = 'game_events'
+        WHERE relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('public', 'playhall_auth'))
+            AND relkind IN ('r', 'p')
             AND pg_has_role(session_user, relowner, 'MEMBER')
-    ) AS is_owner;
+    ) AS is_owner,
+    ARRAY(
+        SELECT pg_class.oid::regclass::text
+        FROM pg_class JOIN pg_roles ON rolname = 'playhall_server'
+        WHERE relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('public', 'playhall_auth'))
+            AND relkind IN ('r', 'p')
+            AND has_table_privilege(pg_roles.oid, pg_class.oid, 'SELECT, INSERT, UPDATE, DELETE')
+            AND NOT (relrowsecurity AND relforcerowsecurity)
+        ORDER BY 1
+    ) AS unsecured;
+
+-- name: reset
+-- Make a connection as it was when it was opened, its role included.
+SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL; RESET ROLE;

@@ -7,11 +7,13 @@ SELECT id FROM lobbies WHERE id = $1 FOR NO KEY UPDATE;
 -- Read a lobby with its members (longest-standing first) and bans, as of one moment.
 SELECT l.id AS lobby_id, l.version, l.name, l.mode, l.status::text, l.ruleset, l.config, l.seats,
        l.spectators_max, l.is_public, l.join_code, l.password_hash, l.quick_play, l.host_player_id,
-       l.game_id, l.fill_at, l.created_at,
+       l.game_id, l.fill_at, l.created_at, l.region, l.host_peer_id, l.match_id, l.started_at,
+       l.lineup,
+       extract(epoch FROM clock_timestamp() - l.host_seen_at)::float8 AS host_silent_s,
        extract(epoch FROM clock_timestamp() - l.last_heartbeat)::float8 AS silent_s,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(m.player_id, p.display_name, m.role, m.seat,
                                                     m.ready, m.bot)
-                                  ORDER BY m.joined_at, m.seat), '[]')
+                                  ORDER BY m.joined_at, m.seat, m.player_id), '[]')
         FROM lobby_members m JOIN players p ON p.id = m.player_id
         WHERE m.lobby_id = l.id) AS members,
        ARRAY(SELECT b.player_id FROM lobby_bans b WHERE b.lobby_id = l.id) AS bans
@@ -33,8 +35,8 @@ WHERE m.player_id = $1 AND l.status = 'OPEN';
 -- name: add_lobby
 -- Insert a lobby; returns nothing if its join code is taken.
 INSERT INTO lobbies (id, name, mode, ruleset, config, seats, spectators_max, is_public, join_code,
-                     password_hash, quick_play, fill_at, created_at, host_player_id, host_user_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+                     password_hash, quick_play, fill_at, created_at, host_player_id, region, host_user_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
         (SELECT f.id FROM players p JOIN profiles f ON f.id::text = p.user_id WHERE p.id = $14))
 ON CONFLICT (join_code) WHERE status <> 'CLOSED' DO NOTHING
 RETURNING id;
@@ -43,12 +45,22 @@ RETURNING id;
 -- Write what may change of a lobby, and count the change.
 UPDATE lobbies SET
     name = $2, status = $3::text::lobby_status, config = $4, seats = $5, is_public = $6,
-    fill_at = $7, host_player_id = $8,
+    fill_at = $7, host_player_id = $8, mode = $9, ruleset = $10, host_peer_id = $11,
+    match_id = $12, started_at = $13, lineup = $14::uuid[],
+    host_seen_at = CASE WHEN host_player_id IS DISTINCT FROM $8 THEN clock_timestamp()
+                        ELSE host_seen_at END,
     host_user_id = (SELECT f.id FROM players p JOIN profiles f ON f.id::text = p.user_id
                     WHERE p.id = $8),
     closed_at = CASE WHEN $3::text = 'CLOSED' THEN coalesce(closed_at, clock_timestamp()) END,
     last_heartbeat = clock_timestamp(), version = version + 1
 WHERE id = $1
+RETURNING version;
+
+-- name: close_lobby
+-- Close an open lobby as whoever asks; row level security lets its host alone.
+UPDATE lobbies SET
+    status = 'CLOSED', closed_at = clock_timestamp(), fill_at = NULL, version = version + 1
+WHERE id = $1 AND status = 'OPEN'
 RETURNING version;
 
 -- name: add_bots
@@ -85,7 +97,7 @@ ON CONFLICT DO NOTHING;
 -- name: list_lobbies
 -- List public lobbies, newest first, after the one that a cursor names.
 SELECT l.id AS lobby_id, l.version, l.name, l.mode, l.status::text, l.ruleset, l.seats,
-       seated.taken, l.password_hash IS NOT NULL AS has_password, l.game_id, l.created_at
+       seated.taken, l.password_hash IS NOT NULL AS has_password, l.game_id, l.created_at, l.region
 FROM lobbies l, LATERAL (
     SELECT count(*)::int AS taken
     FROM lobby_members m WHERE m.lobby_id = l.id AND m.role = 'player'
@@ -95,10 +107,11 @@ WHERE l.is_public AND l.status = $1::text::lobby_status
   AND ($3::text IS NULL OR l.mode = $3)
   AND ($4::int = 0 OR l.seats - seated.taken >= $4)
   AND ($5::text = '' OR strpos(lower(l.name), lower($5)) > 0)
+  AND ($8::text IS NULL OR l.region = $8)
   AND ($6::timestamptz IS NULL
        OR l.created_at <= $6 AND (l.created_at < $6 OR l.id > $7::uuid))
 ORDER BY l.created_at DESC, l.id
-LIMIT $8;
+LIMIT $9;
 
 -- name: lock_quick_play
 -- Let one node at a time open a quick-play lobby of a ruleset, until the transaction ends.
@@ -124,20 +137,70 @@ LIMIT 1;
 SELECT id FROM lobbies WHERE status = 'OPEN' AND fill_at <= $1 ORDER BY fill_at LIMIT $2;
 
 -- name: silent_lobbies
--- List open lobbies that have shown no life for so many seconds, longest silent first.
+-- List lobbies, open or between peers, that have shown no life for so many seconds, longest
+-- silent first.
 SELECT id FROM lobbies
-WHERE status = 'OPEN' AND last_heartbeat < clock_timestamp() - make_interval(secs => $1)
+WHERE (status = 'OPEN' OR status = 'PLAYING' AND mode = 'peer')
+  AND last_heartbeat < clock_timestamp() - make_interval(secs => $1)
 ORDER BY last_heartbeat LIMIT $2;
 
 -- name: beat
--- Show life for the open lobbies of these players; one that is being changed shows it anyway.
+-- Show life for the lobbies of these players, open or between peers; one that is being changed shows it anyway.
 UPDATE lobbies SET last_heartbeat = clock_timestamp() WHERE id IN (
     SELECT l.id FROM lobbies l
-    WHERE l.status = 'OPEN'
+    WHERE (l.status = 'OPEN' OR l.status = 'PLAYING' AND l.mode = 'peer')
       AND l.id IN (SELECT m.lobby_id FROM lobby_members m WHERE m.player_id = ANY($1::uuid[]))
     FOR NO KEY UPDATE OF l SKIP LOCKED);
 
 -- name: open_lobbies_of
--- List the open lobbies that a player is in.
+-- List the lobbies that a player is in and can leave: open, or between peers.
 SELECT l.id FROM lobby_members m JOIN lobbies l ON l.id = m.lobby_id
-WHERE m.player_id = $1 AND l.status = 'OPEN';
+WHERE m.player_id = $1 AND (l.status = 'OPEN' OR l.status = 'PLAYING' AND l.mode = 'peer');
+
+-- name: silent_hosts
+-- List peer lobbies whose host has shown no life for so many seconds, longest silent first.
+SELECT id, host_player_id FROM lobbies
+WHERE mode = 'peer' AND status <> 'CLOSED' AND host_player_id IS NOT NULL
+  AND host_seen_at < clock_timestamp() - make_interval(secs => $1)
+ORDER BY host_seen_at LIMIT $2;
+
+-- name: host_beat
+-- Show life for a peer lobby and its host; nothing for anybody else.
+UPDATE lobbies SET host_seen_at = clock_timestamp(), last_heartbeat = clock_timestamp()
+WHERE id = $1 AND host_player_id = $2 AND mode = 'peer' AND status <> 'CLOSED'
+RETURNING true;
+
+-- name: lobby_versions
+-- Read how far lobbies have changed.
+SELECT id, version FROM lobbies WHERE id = ANY($1::uuid[]);
+
+-- name: has_match
+-- Say whether a lobby's session between peers was reported.
+SELECT EXISTS (SELECT FROM matches WHERE id = $1 AND lobby_id = $2);
+
+-- name: add_match
+-- Write the history record of a session between peers.
+INSERT INTO matches (id, lobby_id, mode, ruleset, started_at, ended_at, winner_id, reported_by)
+VALUES ($1, $2, 'peer', $3, $4, $5, $6, $7);
+
+-- name: add_match_players
+-- Write who played in a session between peers, on which seat, and how it went for them.
+INSERT INTO match_players (match_id, player_id, seat, score, is_winner, ended_at)
+SELECT $1, t.player_id, t.nth - 1, t.score, t.player_id IS NOT DISTINCT FROM $4::uuid, $5
+FROM unnest($2::uuid[], $3::int[]) WITH ORDINALITY AS t(player_id, score, nth)
+JOIN players p ON p.id = t.player_id;
+
+-- name: is_reporter
+-- Say whether somebody reported a match between peers.
+SELECT EXISTS (SELECT FROM matches WHERE id = $1 AND mode = 'peer' AND reported_by = $2);
+
+-- name: clear_closed
+-- Delete lobbies closed for so many seconds that no game and no match came from; oldest first.
+DELETE FROM lobbies WHERE id IN (
+    SELECT l.id FROM lobbies l
+    WHERE l.status = 'CLOSED' AND l.closed_at < clock_timestamp() - make_interval(secs => $1)
+      AND NOT EXISTS (SELECT FROM games g WHERE g.lobby_id = l.id)
+      AND NOT EXISTS (SELECT FROM matches m WHERE m.lobby_id = l.id)
+    ORDER BY l.closed_at LIMIT $2
+    FOR UPDATE OF l SKIP LOCKED)
+RETURNING id;

@@ -35,6 +35,7 @@ SELECT m.id AS match_id, m.game_id, m.mode, m.ruleset, m.started_at, theirs.ende
 FROM match_players theirs
 JOIN matches m ON m.id = theirs.match_id
 LEFT JOIN games g ON g.id = m.game_id
+LEFT JOIN lobbies l ON l.id = m.lobby_id
 CROSS JOIN LATERAL (
   SELECT jsonb_agg(jsonb_build_object(
            'player_id', mp.player_id, 'display_name', p.display_name, 'is_bot', p.is_bot,
@@ -43,7 +44,7 @@ CROSS JOIN LATERAL (
   FROM match_players mp JOIN players p ON p.id = mp.player_id WHERE mp.match_id = m.id) seats
 WHERE theirs.player_id = $1
   AND theirs.ended_at <= $3 AND (theirs.ended_at < $3 OR theirs.match_id > $4)
-  AND (g.is_public IS NOT FALSE OR EXISTS (
+  AND (coalesce(g.is_public, l.is_public) IS NOT FALSE OR EXISTS (
     SELECT FROM match_players mine WHERE mine.match_id = m.id AND mine.player_id = $2))
 ORDER BY theirs.ended_at DESC, theirs.match_id LIMIT $5;
 
@@ -53,6 +54,7 @@ SELECT m.id AS match_id, m.game_id, m.mode, m.ruleset, m.started_at, m.ended_at,
        m.replay_url, seats.players
 FROM matches m
 LEFT JOIN games g ON g.id = m.game_id
+LEFT JOIN lobbies l ON l.id = m.lobby_id
 CROSS JOIN LATERAL (
   SELECT jsonb_agg(jsonb_build_object(
            'player_id', mp.player_id, 'display_name', p.display_name, 'is_bot', p.is_bot,
@@ -60,7 +62,7 @@ CROSS JOIN LATERAL (
          ORDER BY mp.seat, mp.player_id) AS players
   FROM match_players mp JOIN players p ON p.id = mp.player_id WHERE mp.match_id = m.id) seats
 WHERE m.id = $1
-  AND (g.is_public IS NOT FALSE OR EXISTS (
+  AND (coalesce(g.is_public, l.is_public) IS NOT FALSE OR EXISTS (
     SELECT FROM match_players mine WHERE mine.match_id = m.id AND mine.player_id = $2));
 
 -- name: leaderboard_wins

@@ -2,15 +2,25 @@
 
 from dataclasses import dataclass
 
+from persistence.behalf import Requester
 from protocol.ids import PlayerId, SessionId, UserId
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A verified access token's holder; `expires_at` is seconds since 1970, UTC."""
+    """A verified access token's holder; `expires_at` is seconds since 1970, UTC.
+
+    `roles` is what the account was made: `moderator`, `admin`.
+    """
 
     user_id: UserId
     player_id: PlayerId
     session_id: SessionId
     display_name: str
     expires_at: float
+    roles: tuple[str, ...] = ()
+
+    @property
+    def requester(self) -> Requester:
+        """Whom the database shall take a request for."""
+        return Requester(self.user_id, self.session_id, self.roles)

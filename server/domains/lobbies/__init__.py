@@ -1,13 +1,15 @@
 """Lobbies: where players meet before a game.
 
 For: opening, finding, joining and leaving lobbies, bots, kicks and settings, quick play,
-starting the game, and clearing up after people and nodes that went away. A lobby is
-`rules` (pure: from one lobby to the next) carried out by `changes` (locked, stored, told).
+peer lobbies, whose game runs on their host's machine, starting the game, and clearing up
+after people and nodes that went away. A lobby is `rules` and `peerrules` (pure: from one
+lobby to the next) carried out by `changes` (locked, stored, told).
 
 Promises: a seat is given once, whatever the races. Every change adds one to the lobby's
 version and is told after it is committed, whole, in one frame for everybody; that frame
-has no join code, which only replies to members do. Whoever may no longer see a lobby is
-told nothing more of it.
+has no join code, which only replies to members do. Where the host of a peer lobby is
+reached, its members are told in a frame of their own. A session between peers is on record
+once. Whoever may no longer see a lobby is told nothing more of it.
 
 Must not know: how a game is played or stored (`start_game` is handed in), sockets' bytes,
 chat, SQL.

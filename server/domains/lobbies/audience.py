@@ -1,6 +1,6 @@
 """Who follows which lobby, and who follows the public list, on this node."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
@@ -8,9 +8,10 @@ from persistence.bus import Bus, TooManyFollowers
 from persistence.lobbies import Lobby
 from protocol.errors import Overloaded, TooManyLobbies
 from protocol.ids import LobbyId, PlayerId
-from protocol.lobby import WATCHED_MAX, LobbyChange
+from protocol.lobby import WATCHED_MAX, ListFilter, LobbyChange
 from server.domains.lobbies import views
 from server.domains.lobbies.access import may_see
+from server.domains.lobbies.listing import is_listed
 from server.gateway.identity import Identity
 
 LIST: Final = "lobbies"
@@ -72,6 +73,8 @@ class Audience:
         self._bus = bus
         self._by_lobby: dict[LobbyId, set[Follower]] = {}
         self._by_follower: dict[Follower, set[LobbyId]] = {}
+        self._versions: dict[LobbyId, int] = {}  # of those followed: what was told or read
+        self._filters: dict[str, ListFilter] = {}  # by the topic of those who look with it
 
     def __len__(self) -> int:
         """Count the lobbies that are followed."""
@@ -91,29 +94,70 @@ class Audience:
         self._by_follower.setdefault(follower, set()).add(lobby_id)
         follower.follow(_key(lobby_id), partial(self._left, follower, lobby_id, stop))
 
+    def read(self, lobby: Lobby) -> None:
+        """Note what a follower has read; the oldest counts until the next change is told."""
+        if lobby.lobby_id in self._by_lobby:
+            known = self._versions.get(lobby.lobby_id, lobby.version)
+            self._versions[lobby.lobby_id] = min(known, lobby.version)
+
+    def behind(self, versions: Mapping[LobbyId, int]) -> list[LobbyId]:
+        """List the followed lobbies of which less was told than these versions have."""
+        return [i for i, version in versions.items() if self._versions.get(i, version) < version]
+
+    def followed(self) -> list[LobbyId]:
+        """List the lobbies that somebody follows."""
+        return list(self._by_lobby)
+
     def unfollow(self, follower: Follower, lobby_id: LobbyId) -> None:
         """Stop following a lobby; harmless if it is not followed."""
         follower.unfollow(_key(lobby_id))
 
-    def follow_list(self, follower: Follower) -> None:
-        """Follow the public list; following again is harmless."""
+    def follow_list(self, follower: Follower, look_for: ListFilter) -> None:
+        """Follow the public list, or what passes a filter; it takes the place of the last."""
         # First out, then in: stopping the old subscription would end the new one.
         follower.unfollow(LIST)
-        if not follower.socket.closing:
-            follower.follow(LIST, self._join(LIST, follower))
+        if follower.socket.closing:
+            return
+        topic = f"{LIST}:{look_for.model_dump_json()}"
+        stop = self._join(topic, follower)
+        self._filters[topic] = look_for
+        follower.follow(LIST, partial(self._left_list, topic, stop))
 
     def unfollow_list(self, follower: Follower) -> None:
         """Stop following the public list; harmless if it is not followed."""
         follower.unfollow(LIST)
 
-    def tell(self, lobby: Lobby, change: LobbyChange, *, was_public: bool = False) -> None:
-        """Tell of a change that is committed; `was_public` if the list had the lobby before."""
-        self._bus.publish(f"lobby:{lobby.lobby_id}", views.update(lobby, change))
-        if was_public or lobby.is_public:
-            self._bus.publish(LIST, views.listed(lobby))
-        for follower in list(self._by_lobby.get(lobby.lobby_id, ())):
+    def tell(self, lobby: Lobby, change: LobbyChange, *, before: Lobby | None = None) -> None:
+        """Tell of a change that is committed; `before` is what the list knew of the lobby."""
+        self.tell_followers(lobby, change)
+        self._tell_list(before, lobby)
+
+    def tell_followers(self, lobby: Lobby, change: LobbyChange) -> None:
+        """Tell those who follow the lobby; who may see it no longer hears this last."""
+        followers = list(self._by_lobby.get(lobby.lobby_id, ()))
+        if followers:
+            self._versions[lobby.lobby_id] = lobby.version
+        if lobby.host_peer_id is None:
+            self._bus.publish(f"lobby:{lobby.lobby_id}", views.update(lobby, change))
+        else:
+            _tell_each(followers, lobby, change)
+        for follower in followers:
             if lobby.status == "CLOSED" or not may_see(lobby, follower.who.player_id):
                 self.unfollow(follower, lobby.lobby_id)
+
+    def _tell_list(self, before: Lobby | None, after: Lobby) -> None:
+        """Tell those for whom the lobby is in the list, or was until now."""
+        shown, gone = views.listed(after), views.unlisted(after)
+        for topic, look_for in self._filters.items():
+            if is_listed(after, look_for):
+                self._bus.publish(topic, shown)
+            elif before is not None and is_listed(before, look_for):
+                self._bus.publish(topic, gone)
+
+    def _left_list(self, topic: str, stop: Callable[[], None]) -> None:
+        stop()
+        if not self._bus.count(topic):
+            self._filters.pop(topic, None)
 
     def _join(self, topic: str, follower: Follower) -> Callable[[], None]:
         try:
@@ -125,6 +169,17 @@ class Audience:
         stop()
         _discard(self._by_lobby, lobby_id, follower)
         _discard(self._by_follower, follower, lobby_id)
+        if lobby_id not in self._by_lobby:
+            self._versions.pop(lobby_id, None)
+
+
+def _tell_each(followers: Iterable[Follower], lobby: Lobby, change: LobbyChange) -> None:
+    """Tell members where their host is, and everybody else all but that."""
+    to_others = views.update(lobby, change)
+    to_members = views.update(lobby, change, to_members=True)
+    for follower in followers:
+        is_member = lobby.member(follower.who.player_id) is not None
+        follower.socket.send(to_members if is_member else to_others)
 
 
 def _key(lobby_id: LobbyId) -> tuple[str, LobbyId]:

@@ -9,9 +9,12 @@ from pydantic import ValidationError
 from protocol.codec import describe
 from protocol.errors import InvalidField, UnknownBot, UnknownRuleset
 from protocol.limits import CONFIG_BYTES_MAX
+from server.domains.lobbies.rules import how_many
 from server.rulesets import AnyRuleset
 
 QUICK_PLAY_SEATS: Final = 4
+FREE_CONFIG_DEPTH_MAX: Final = 8
+PEER_SEATS: Final = 4  # of a peer lobby, where its host does not say
 
 
 class Catalog:
@@ -40,7 +43,10 @@ def checked_config(ruleset: AnyRuleset, config: dict[str, Any]) -> dict[str, Any
     except ValidationError as error:
         problem = describe(error)
         raise InvalidField(f"config.{problem.message}", field=f"config.{problem.field}") from None
-    canonical = orjson.dumps(complete.model_dump(mode="json"))
+    return _bounded(orjson.dumps(complete.model_dump(mode="json")))
+
+
+def _bounded(canonical: bytes) -> dict[str, Any]:
     if len(canonical) > CONFIG_BYTES_MAX:
         problem_text = f"config: it has {len(canonical)} bytes of {CONFIG_BYTES_MAX} allowed."
         raise InvalidField(problem_text, field="config")
@@ -49,16 +55,34 @@ def checked_config(ruleset: AnyRuleset, config: dict[str, Any]) -> dict[str, Any
     return dict(orjson.loads(canonical))
 
 
+def checked_free_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Check a configuration that means nothing to this server: its size and depth only."""
+    if _depth(config) > FREE_CONFIG_DEPTH_MAX:
+        problem = f"config: it is nested deeper than the {FREE_CONFIG_DEPTH_MAX} levels allowed."
+        raise InvalidField(problem, field="config")
+    return _bounded(orjson.dumps(config))
+
+
 def checked_seats(ruleset: AnyRuleset, seats: int | None) -> int:
     """Check a number of seats; the ruleset's most, if None."""
-    most, least = ruleset.seats[-1], ruleset.seats[0]
     if seats is None:
-        return most
+        return ruleset.seats[-1]
     if seats not in ruleset.seats:
-        raise InvalidField(f"seats: {ruleset.name} takes {least} to {most}.", field="seats")
+        raise InvalidField(
+            f"seats: {ruleset.name} takes {how_many(ruleset.seats)} players.", field="seats"
+        )
     return seats
 
 
 def quick_play_seats(ruleset: AnyRuleset) -> int:
     """Choose the seats of a quick-play lobby where the player does not mind."""
     return min(ruleset.seats, key=lambda seats: abs(seats - QUICK_PLAY_SEATS))
+
+
+def _depth(value: object) -> int:
+    """Count the levels of a JSON value; the codec has bounded them for the recursion."""
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(_depth, value), default=0)
+    return 0

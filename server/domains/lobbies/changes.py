@@ -6,7 +6,7 @@ from dataclasses import replace
 from persistence.lobbies import Lobby, LobbyStore
 from protocol.errors import LobbyNotFound
 from protocol.ids import LobbyId, PlayerId
-from protocol.lobby import ChangeKind, LobbyChange, Role
+from protocol.lobby import ChangeKind, LobbyChange, Reason, Role
 from server.domains.lobbies import rules
 from server.domains.lobbies.audience import Audience
 from server.domains.lobbies.codes import add_with_code
@@ -46,30 +46,58 @@ class Changes:
                 joiner = await work.player(player_id)
                 before = found(await work.lobby(lobby_id))
                 after = await work.save(before, rules.joined(before, joiner, role))
-            self._tell_if_changed(before, after, "joined", player_id)
+            self.tell_if_changed(before, after, "joined", player_id)
         return after
 
     async def apply(
-        self, lobby_id: LobbyId, decide: Decide, kind: ChangeKind, player_id: PlayerId | None = None
+        self,
+        lobby_id: LobbyId,
+        decide: Decide,
+        kind: ChangeKind,
+        player_id: PlayerId | None = None,
+        *,
+        reason: Reason | None = None,
     ) -> Lobby:
         """Carry out what a rule decides; a lobby that comes to be closed is told as `closed`."""
         async with self.turns.of(lobby_id):
             async with self._store.work() as work:
                 before = found(await work.lobby(lobby_id))
                 after = await work.save(before, decide(before))
-            self._tell_if_changed(before, after, kind, player_id)
+            self.tell_if_changed(before, after, kind, player_id, reason=reason)
         return after
 
-    def tell(self, lobby: Lobby, kind: ChangeKind, player_id: PlayerId | None = None) -> None:
-        """Tell of a change that was stored."""
-        self._audience.tell(lobby, LobbyChange(kind=kind, player_id=player_id))
-
-    def _tell_if_changed(
-        self, before: Lobby, after: Lobby, kind: ChangeKind, player_id: PlayerId | None
+    def tell(
+        self,
+        lobby: Lobby,
+        kind: ChangeKind,
+        player_id: PlayerId | None = None,
+        *,
+        before: Lobby | None = None,
+        reason: Reason | None = None,
     ) -> None:
+        """Tell of a change that was stored; `before` is None for a lobby that is new."""
+        change = LobbyChange(kind=kind, player_id=player_id, reason=reason)
+        self._audience.tell(lobby, change, before=before)
+
+    def tell_elsewhere(self, lobby: Lobby) -> None:
+        """Tell followers of one lobby, though not of the list, what another node did to it."""
+        self._audience.tell_followers(lobby, LobbyChange(kind=_seen_from_afar(lobby)))
+
+    def tell_if_changed(
+        self,
+        before: Lobby,
+        after: Lobby,
+        kind: ChangeKind,
+        player_id: PlayerId | None = None,
+        *,
+        reason: Reason | None = None,
+    ) -> None:
+        """Tell of a change, if it was one; that a lobby comes to be closed is told as that."""
         if after.version == before.version:
             return
-        change = LobbyChange(
-            kind="closed" if after.status == "CLOSED" else kind, player_id=player_id
-        )
-        self._audience.tell(after, change, was_public=before.is_public)
+        told: ChangeKind = "closed" if after.status == "CLOSED" else kind
+        self.tell(after, told, player_id, before=before, reason=reason)
+
+
+def _seen_from_afar(lobby: Lobby) -> ChangeKind:
+    return "closed" if lobby.status == "CLOSED" else "caught_up"

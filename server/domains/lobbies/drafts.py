@@ -3,24 +3,45 @@
 from datetime import datetime
 
 from persistence.lobbies import Fit, Lobby
-from protocol.errors import InvalidField
 from protocol.ids import LobbyId, new_id
 from protocol.lobby import SPECTATORS_MAX, NewLobby
-from server.domains.lobbies.catalog import checked_config, checked_seats, quick_play_seats
+from server.domains.lobbies.catalog import (
+    PEER_SEATS,
+    checked_config,
+    checked_free_config,
+    checked_seats,
+    quick_play_seats,
+)
 from server.rulesets import AnyRuleset
 
 
 def drafted(new: NewLobby, ruleset: AnyRuleset, created_at: datetime) -> Lobby:
     """Draft what somebody wishes to host, or refuse; its password is not in it."""
-    if new.mode != "server":
-        raise InvalidField("mode: only `server` is offered here.", field="mode")
     return Lobby(
         lobby_id=LobbyId(new_id()),
         name=new.name or ruleset.title,
-        mode=new.mode,
+        mode="server",
         ruleset=ruleset.name,
+        region=new.region,
         config=checked_config(ruleset, new.config),
         seats=checked_seats(ruleset, new.seats),
+        spectators_max=SPECTATORS_MAX,
+        is_public=new.is_public,
+        created_at=created_at,
+        members=(),
+    )
+
+
+def peer_draft(new: NewLobby, created_at: datetime) -> Lobby:
+    """Draft a lobby whose game runs on its host's machine, whatever that game is."""
+    return Lobby(
+        lobby_id=LobbyId(new_id()),
+        name=new.name or new.ruleset,
+        mode="peer",
+        ruleset=new.ruleset,
+        region=new.region,
+        config=checked_free_config(new.config),
+        seats=PEER_SEATS if new.seats is None else new.seats,
         spectators_max=SPECTATORS_MAX,
         is_public=new.is_public,
         created_at=created_at,

@@ -6,6 +6,7 @@ from persistence.lobbies import Lobby
 from protocol import lobby as wire
 from protocol.envelope import Command
 from server.domains.lobbies import views
+from server.domains.lobbies.peerhandlers import PeerCommands
 from server.domains.lobbies.room import Lobbies
 from server.gateway.dispatch import Route, Routes
 
@@ -23,6 +24,7 @@ class LobbyCommands:
     def __init__(self, room: Lobbies) -> None:
         self._members = room.members
         self._reader = room.reader
+        self._peers = PeerCommands(room.peers)
 
     def routes(self) -> Routes:
         """Say how each command is carried out."""
@@ -41,6 +43,7 @@ class LobbyCommands:
             wire.Configure: Route(awaited=self._configure),
             wire.Start: Route(awaited=self._start),
             wire.Close: Route(awaited=self._close),
+            **self._peers.routes(),
         }
 
     async def _list(self, _: "Session", command: wire.List) -> wire.LobbyListReply:
@@ -49,7 +52,7 @@ class LobbyCommands:
 
     async def _watch(self, session: "Session", command: wire.Watch) -> wire.WatchReply:
         if command.lobby_id is None:
-            page = await self._reader.watch_list(session)
+            page = await self._reader.watch_list(session, _filter(command))
             return wire.WatchReply(re=command.id, lobby=None, lobbies=page.lobbies)
         lobby = await self._reader.watch(session, command.lobby_id)
         shown = views.lobby_for(lobby, session.who.player_id)
@@ -99,7 +102,12 @@ class LobbyCommands:
         return _reply(session, command, lobby)
 
     async def _close(self, session: "Session", command: wire.Close) -> None:
-        await self._members.close(session.who.player_id, command.lobby_id)
+        await self._members.close(session.who, command.lobby_id)
+
+
+def _filter(command: wire.Watch) -> wire.ListFilter:
+    """Take the filter alone from a command."""
+    return wire.ListFilter(**command.model_dump(include=set(wire.ListFilter.model_fields)))
 
 
 def _reply(session: "Session", command: Command, lobby: Lobby) -> wire.LobbyReply:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from persistence.lobbies import Card, Place
+from persistence.lobbies import Card, Lobby, Place
 from protocol.errors import InvalidField
 from protocol.ids import LobbyId
-from protocol.lobby import LobbyPage
+from protocol.lobby import ListFilter, LobbyPage
 from server.domains.lobbies import views
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,6 +20,22 @@ def page(cards: list[Card], limit: int) -> LobbyPage:
     """Make a page; where it is full, another may follow."""
     more = cursor_at(cards[-1]) if len(cards) == limit else None
     return LobbyPage(lobbies=[views.card(card) for card in cards], next=more)
+
+
+def is_listed(lobby: Lobby, look_for: ListFilter) -> bool:
+    """Say whether a lobby is in the public list, as somebody looks at it."""
+    wanted = (
+        (look_for.ruleset, lobby.ruleset),
+        (look_for.mode, lobby.mode),
+        (look_for.region, lobby.region),
+    )
+    return (
+        lobby.is_public
+        and lobby.status != "CLOSED"
+        and all(wish is None or wish == is_so for wish, is_so in wanted)
+        and lobby.seats - len(lobby.players) >= look_for.free_seats
+        and look_for.text.lower() in lobby.name.lower()
+    )
 
 
 def cursor_at(card: Card) -> str:

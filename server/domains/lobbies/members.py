@@ -3,20 +3,28 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from persistence.lobbies import Lobby, LobbyStore
 from protocol import lobby as wire
-from protocol.errors import InvalidField
+from protocol.errors import InvalidField, NotTheHost
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.domains.lobbies import rules
 from server.domains.lobbies.access import require_welcome, seen
 from server.domains.lobbies.audience import Audience, Presence
-from server.domains.lobbies.catalog import Catalog, checked_config, checked_seats
+from server.domains.lobbies.catalog import (
+    Catalog,
+    checked_config,
+    checked_free_config,
+    checked_seats,
+)
 from server.domains.lobbies.changes import Changes, found
-from server.domains.lobbies.drafts import drafted
+from server.domains.lobbies.drafts import drafted, peer_draft
 from server.domains.lobbies.passwords import Passwords
+from server.domains.lobbies.peers import Peers
 from server.domains.lobbies.quickplay import QuickPlay
 from server.domains.lobbies.starting import Starter
+from server.gateway.identity import Identity
 from server.kernel.clock import Clock
 
 
@@ -33,6 +41,7 @@ class Members:
         changes: Changes,
         starter: Starter,
         quick_play: QuickPlay,
+        peers: Peers,
         catalog: Catalog,
         audience: Audience,
         presence: Presence,
@@ -42,6 +51,7 @@ class Members:
         self._changes = changes
         self._starter = starter
         self._quick_play = quick_play
+        self._peers = peers
         self._catalog = catalog
         self._audience = audience
         self._presence = presence
@@ -51,7 +61,7 @@ class Members:
 
     async def create(self, host: PlayerId, new: wire.NewLobby) -> Lobby:
         """Open a lobby."""
-        draft = drafted(new, self._catalog.ruleset(new.ruleset), self._clock.now())
+        draft = self._drafted(new)
         if new.password is not None:
             draft = replace(draft, password_hash=await self._passwords.hash(new.password))
         return self._followed(await self._changes.open(draft, host), host)
@@ -110,27 +120,50 @@ class Members:
         """Change what is given, as far as the lobby's ruleset allows it."""
 
         def decide(lobby: Lobby) -> Lobby:
-            ruleset = self._catalog.ruleset(lobby.ruleset)
+            config, seats = self._checked(lobby, wish)
             return rules.configured(
                 lobby,
                 host,
                 name=wish.name,
-                config=None if wish.config is None else checked_config(ruleset, wish.config),
-                seats=None if wish.seats is None else checked_seats(ruleset, wish.seats),
+                config=config,
+                seats=seats,
                 is_public=wish.is_public,
             )
 
         return await self._changes.apply(wish.lobby_id, decide, "configured", host)
 
     async def start(self, host: PlayerId, lobby_id: LobbyId) -> Lobby:
-        """Start the game."""
+        """Start the game: on the server, or of a peer lobby on the host's machine."""
+        lobby = found(await self._store.read(lobby_id))
+        if lobby.mode == "peer":
+            return await self._peers.start(host, lobby_id)
         check = partial(rules.require_all_ready, host=host)
         return await self._starter.start(lobby_id, check, host)
 
-    async def close(self, host: PlayerId, lobby_id: LobbyId) -> Lobby:
-        """Close an open lobby."""
-        decide = partial(rules.closed, host=host)
-        return await self._changes.apply(lobby_id, decide, "closed", host)
+    async def close(self, who: Identity, lobby_id: LobbyId) -> None:
+        """Close an open lobby: the rules say why not, the database decides."""
+        async with self._changes.turns.of(lobby_id):
+            before = found(await self._store.read(lobby_id))
+            rules.closed(before, who.player_id)
+            if not await self._store.close_as(who.requester, lobby_id):
+                raise NotTheHost
+            after = found(await self._store.read(lobby_id))
+            self._changes.tell_if_changed(before, after, "closed", who.player_id)
+
+    def _drafted(self, new: wire.NewLobby) -> Lobby:
+        if new.mode == "peer":
+            return peer_draft(new, self._clock.now())
+        return drafted(new, self._catalog.ruleset(new.ruleset), self._clock.now())
+
+    def _checked(
+        self, lobby: Lobby, wish: wire.Configure
+    ) -> tuple[dict[str, Any] | None, int | None]:
+        """Check the configuration and the seats, where they are given."""
+        if lobby.mode == "peer":
+            return None if wish.config is None else checked_free_config(wish.config), wish.seats
+        ruleset = self._catalog.ruleset(lobby.ruleset)
+        config = None if wish.config is None else checked_config(ruleset, wish.config)
+        return config, None if wish.seats is None else checked_seats(ruleset, wish.seats)
 
     async def _meant(self, joining: wire.Joining, player_id: PlayerId) -> Lobby:
         if (joining.lobby_id is None) == (joining.code is None):
@@ -143,4 +176,5 @@ class Members:
     def _followed(self, lobby: Lobby, player_id: PlayerId) -> Lobby:
         if (follower := self._presence.of(player_id)) is not None:
             self._audience.follow(follower, lobby.lobby_id)
+            self._audience.read(lobby)
         return lobby

@@ -2,7 +2,7 @@
 
 from persistence.lobbies import Lobby, LobbyStore
 from protocol.ids import LobbyId, PlayerId
-from protocol.lobby import ListQuery, LobbyPage
+from protocol.lobby import ListFilter, ListQuery, LobbyPage
 from server.domains.lobbies.access import seen
 from server.domains.lobbies.audience import Audience, Follower
 from server.domains.lobbies.listing import page, place_of
@@ -33,14 +33,15 @@ class Reader:
         except BaseException:
             self._audience.unfollow(follower, lobby_id)
             raise
+        self._audience.read(lobby)
         if lobby.status == "CLOSED":  # there is nothing more to come
             self._audience.unfollow(follower, lobby_id)
         return lobby
 
-    async def watch_list(self, follower: Follower) -> LobbyPage:
-        """Follow the public list, and read its newest."""
-        self._audience.follow_list(follower)
-        return await self.page(ListQuery())
+    async def watch_list(self, follower: Follower, look_for: ListFilter) -> LobbyPage:
+        """Follow the public list, and read the newest of what is looked for."""
+        self._audience.follow_list(follower, look_for)
+        return await self.page(ListQuery(**look_for.model_dump()))
 
     def unwatch(self, follower: Follower, lobby_id: LobbyId | None) -> None:
         """Stop following a lobby, or the list."""

@@ -1,6 +1,7 @@
 """The room, put together, and what the other rooms ask of it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from persistence.bus import Bus
 from persistence.lobbies import LobbyStore
@@ -10,6 +11,7 @@ from server.domains.lobbies.audience import Audience, Presence
 from server.domains.lobbies.catalog import Catalog
 from server.domains.lobbies.changes import Changes
 from server.domains.lobbies.members import Members
+from server.domains.lobbies.peers import Peers
 from server.domains.lobbies.quickplay import QuickPlay
 from server.domains.lobbies.reading import Reader
 from server.domains.lobbies.starting import Starter, StartGame
@@ -23,7 +25,9 @@ class Lobbies:
     """`members` and `reader` serve people; `upkeep.run()` is for a task of the server's life.
 
     `quick_play_wait_s` is how long until bots fill a quick-play lobby's free seats,
-    `grace_s` how long until somebody who went away leaves an open lobby.
+    `grace_s` how long until somebody who went away leaves an open lobby, `closed_kept_s`
+    how long a closed lobby is kept that no game and no match came from. `peers` serves the
+    hosts of peer lobbies.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class Lobbies:
         tasks: Tasks,
         quick_play_wait_s: float = 10.0,
         grace_s: float = 30.0,
+        closed_kept_s: float = 604_800.0,
     ) -> None:
         self._audience = audience = Audience(bus)
         catalog = Catalog(rulesets)
@@ -52,11 +57,13 @@ class Lobbies:
             tasks=tasks,
             wait_s=quick_play_wait_s,
         )
+        self.peers = Peers(store, changes, starter=starter, catalog=catalog, clock=clock)
         self.members = Members(
             store=store,
             changes=changes,
             starter=starter,
             quick_play=quick_play,
+            peers=self.peers,
             catalog=catalog,
             audience=audience,
             presence=presence,
@@ -67,9 +74,11 @@ class Lobbies:
             store=store,
             changes=changes,
             quick_play=quick_play,
+            audience=audience,
             presence=presence,
             clock=clock,
             grace_s=grace_s,
+            closed_kept_s=closed_kept_s,
         )
         self._store = store
         self._changes = changes
@@ -83,7 +92,8 @@ class Lobbies:
         """Tell that a lobby was closed because its game is over; that was stored already."""
         lobby = await self._store.read(lobby_id)
         if lobby is not None and lobby.status == "CLOSED":
-            self._changes.tell(lobby, "closed")
+            before = replace(lobby, status="PLAYING")
+            self._changes.tell(lobby, "closed", before=before, reason="game_over")
 
     async def may_watch(self, lobby_id: LobbyId, player_id: PlayerId | None) -> bool:
         """Say whether somebody may watch a lobby's game."""

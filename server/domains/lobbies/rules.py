@@ -30,11 +30,13 @@ from server.domains.lobbies.access import require_welcome
 
 
 def joined(lobby: Lobby, joiner: Joiner, role: Role) -> Lobby:
-    """Let somebody in; who is in already stays, or gets up from watching to take a seat."""
+    """Let somebody in; who is in already stays, sits down, or gets up to watch."""
     require_welcome(lobby, joiner.player_id)
     member = lobby.member(joiner.player_id)
-    if member is not None and member.role in (role, "player"):
+    if member is not None and member.role == role:
         return lobby
+    if member is not None and role == "spectator":
+        _require_may_get_up(lobby, member)
     if member is None and lobby.status == "OPEN" and joiner.open_lobbies >= OPEN_LOBBIES_MAX:
         raise TooManyLobbies
     seat = _seat_for_player(lobby) if role == "player" else None
@@ -46,15 +48,15 @@ def joined(lobby: Lobby, joiner: Joiner, role: Role) -> Lobby:
 
 def left(lobby: Lobby, player_id: PlayerId) -> Lobby:
     """Let somebody go; the last person closes the lobby."""
-    member = _member(lobby, player_id)
-    if lobby.status == "PLAYING" and member.role == "player":
+    member = member_of(lobby, player_id)
+    if lobby.status == "PLAYING" and lobby.mode == "server" and member.role == "player":
         raise LobbyClosed("The game has started; leave it with game.leave.")
-    return lobby if lobby.status == "CLOSED" else _without(lobby, member)
+    return lobby if lobby.status == "CLOSED" else without(lobby, member)
 
 
 def kicked(lobby: Lobby, host: PlayerId, player_id: PlayerId) -> Lobby:
     """Remove somebody for good."""
-    _require_host(lobby, host)
+    require_host(lobby, host)
     member = lobby.member(player_id)
     if member is None:
         raise NotAMember("That player is not in this lobby, so there is nobody to remove.")
@@ -62,25 +64,24 @@ def kicked(lobby: Lobby, host: PlayerId, player_id: PlayerId) -> Lobby:
         raise InvalidField("player_id: this is you; use lobby.leave.", field="player_id")
     if member.bot is not None:
         raise InvalidField("player_id: this is a bot; use lobby.remove_bot.", field="player_id")
-    if lobby.status != "OPEN" and member.role == "player":
+    if lobby.status != "OPEN" and lobby.mode == "server" and member.role == "player":
         raise LobbyClosed("The game has started; its players stay. Spectators can be removed.")
     if len(lobby.bans) >= BANS_MAX:
         raise Forbidden(f"{BANS_MAX} people were removed already; open a private lobby instead.")
-    return replace(_without(lobby, member), bans=lobby.bans | {player_id})
+    return replace(without(lobby, member), bans=lobby.bans | {player_id})
 
 
 def closed(lobby: Lobby, host: PlayerId) -> Lobby:
     """Close an open lobby."""
-    _require_host(lobby, host)
-    _require_open(lobby)
+    require_host(lobby, host)
+    require_open(lobby)
     return _closed(lobby)
 
 
 def closed_if_silent(lobby: Lobby, silent_s: float) -> Lobby:
-    """Close an open lobby that has shown no life for so long; leave any other as it is."""
-    if lobby.status != "OPEN" or lobby.silent_s < silent_s:
-        return lobby
-    return _closed(lobby)
+    """Close a lobby, open or between peers, without life for so long; leave any other be."""
+    is_alive = lobby.status == "OPEN" or lobby.is_between_peers
+    return _closed(lobby) if is_alive and lobby.silent_s >= silent_s else lobby
 
 
 # ------------------------------------------------------------------ getting ready
@@ -88,8 +89,8 @@ def closed_if_silent(lobby: Lobby, silent_s: float) -> Lobby:
 
 def with_ready(lobby: Lobby, player_id: PlayerId, ready: bool) -> Lobby:
     """Note that a player is ready, or not any more."""
-    member = _member(lobby, player_id)
-    _require_open(lobby)
+    member = member_of(lobby, player_id)
+    require_open(lobby)
     if member.role != "player":
         raise NotSeated("You watch; join as a player to take a free seat first.")
     return _with_member(lobby, member._replace(ready=ready))
@@ -97,19 +98,21 @@ def with_ready(lobby: Lobby, player_id: PlayerId, ready: bool) -> Lobby:
 
 def with_bot(lobby: Lobby, host: PlayerId, bot: str) -> Lobby:
     """Seat a bot."""
-    _require_host(lobby, host)
-    _require_open(lobby)
+    require_host(lobby, host)
+    require_open(lobby)
+    if lobby.mode == "peer":
+        raise UnknownBot("Bots play on the server only; this lobby's game runs on its host's.")
     return _with_member(lobby, _next_bot(lobby, bot))
 
 
 def without_bot(lobby: Lobby, host: PlayerId, player_id: PlayerId) -> Lobby:
     """Take a bot's seat from it."""
-    _require_host(lobby, host)
-    _require_open(lobby)
+    require_host(lobby, host)
+    require_open(lobby)
     member = lobby.member(player_id)
     if member is None or member.bot is None:
         raise UnknownBot("There is no such bot in this lobby; lobby.watch shows who is.")
-    return _without(lobby, member)
+    return without(lobby, member)
 
 
 def configured(
@@ -122,8 +125,8 @@ def configured(
     is_public: bool | None,
 ) -> Lobby:
     """Change what is given; people have to say again that they are ready."""
-    _require_host(lobby, host)
-    _require_open(lobby)
+    require_host(lobby, host)
+    require_open(lobby)
     if seats is not None and seats < len(lobby.players):
         problem = f"seats: {len(lobby.players)} are taken; remove players or bots first."
         raise InvalidField(problem, field="seats")
@@ -134,12 +137,12 @@ def configured(
         seats=lobby.seats if seats is None else seats,
         is_public=lobby.is_public if is_public is None else is_public,
     )
-    return after if after == lobby else _moved_up(_unready(after))
+    return after if after == lobby else _moved_up(unready(after))
 
 
 def filled(lobby: Lobby, bots: Sequence[str]) -> Lobby:
     """Give the free seats to bots, to each of these in turn; none if there are none."""
-    _require_open(lobby)
+    require_open(lobby)
     for bot in islice(cycle(bots), lobby.seats - len(lobby.players)):
         lobby = _with_member(lobby, _next_bot(lobby, bot))
     return lobby
@@ -160,15 +163,15 @@ def is_full(lobby: Lobby) -> bool:
 
 def require_full(lobby: Lobby) -> None:
     """Refuse to start while a seat is free."""
-    _require_open(lobby)
+    require_open(lobby)
     if not is_full(lobby):
         raise NotReady("The game starts when the last seat is taken.")
 
 
 def require_all_ready(lobby: Lobby, host: PlayerId) -> None:
     """Refuse to start while somebody else is not ready."""
-    _require_host(lobby, host)
-    _require_open(lobby)
+    require_host(lobby, host)
+    require_open(lobby)
     others = [p for p in lobby.people if not p.ready and p.player_id != host]
     if others:
         names = ", ".join(player.display_name for player in others)
@@ -177,11 +180,11 @@ def require_all_ready(lobby: Lobby, host: PlayerId) -> None:
 
 def new_game(lobby: Lobby, seats: range) -> NewGame:
     """Make a game of an open lobby, for a ruleset that takes so many players."""
-    _require_open(lobby)
+    require_open(lobby)
     players = sorted(lobby.players, key=lambda player: player.seat or 0)
     if len(players) not in seats:
         raise NotReady(
-            f"The game needs {seats[0]} to {seats[-1]} players and {len(players)} are here; "
+            f"The game needs {how_many(seats)} players and {len(players)} are here; "
             "wait for more, or add bots."
         )
     return NewGame(
@@ -196,10 +199,16 @@ def new_game(lobby: Lobby, seats: range) -> NewGame:
     )
 
 
+def how_many(seats: range) -> str:
+    """Say how many players there may be: `2`, or `2 to 10`."""
+    return f"{seats[0]} to {seats[-1]}" if len(seats) > 1 else str(seats[0])
+
+
 # ------------------------------------------------------------------ details
 
 
-def _member(lobby: Lobby, player_id: PlayerId) -> Member:
+def member_of(lobby: Lobby, player_id: PlayerId) -> Member:
+    """Find a member, or refuse."""
     member = lobby.member(player_id)
     if member is not None:
         return member
@@ -208,15 +217,17 @@ def _member(lobby: Lobby, player_id: PlayerId) -> Member:
     raise LobbyNotFound
 
 
-def _require_host(lobby: Lobby, player_id: PlayerId) -> None:
-    _member(lobby, player_id)
+def require_host(lobby: Lobby, player_id: PlayerId) -> None:
+    """Refuse everybody but the host."""
+    member_of(lobby, player_id)
     if lobby.host_player_id is None:
         raise NotTheHost("Nobody is host in quick play: it starts by itself.")
     if lobby.host_player_id != player_id:
         raise NotTheHost
 
 
-def _require_open(lobby: Lobby) -> None:
+def require_open(lobby: Lobby) -> None:
+    """Refuse where the game has started, or all is over."""
     if lobby.status == "PLAYING":
         raise LobbyClosed("The game has started; nothing can be changed any more.")
     if lobby.status == "CLOSED":
@@ -227,6 +238,15 @@ def _seat_for_player(lobby: Lobby) -> int:
     if lobby.status != "OPEN":
         raise LobbyClosed("The game has started; join as a spectator, or find another lobby.")
     return _free_seat(lobby)
+
+
+def _require_may_get_up(lobby: Lobby, player: Member) -> None:
+    """Refuse to let somebody give up a seat that cannot be given up."""
+    if lobby.status != "OPEN":
+        raise LobbyClosed("The game has started; its players keep their seats.")
+    if lobby.host_player_id == player.player_id or len(lobby.people) == 1:
+        problem = "role: the host, and the last player, keep their seat; use lobby.leave."
+        raise InvalidField(problem, field="role")
 
 
 def _require_place_for_spectator(lobby: Lobby) -> None:
@@ -263,22 +283,23 @@ def _with_member(lobby: Lobby, member: Member) -> Lobby:
     return replace(lobby, members=tuple(members.values()))
 
 
-def _without(lobby: Lobby, gone: Member) -> Lobby:
+def without(lobby: Lobby, gone: Member) -> Lobby:
     """Take a member out; the longest-standing person becomes host after the host."""
     members = tuple(m for m in lobby.members if m.player_id != gone.player_id)
     rest = replace(lobby, members=members)
     if not rest.people:
         return _closed(rest)
     if lobby.host_player_id == gone.player_id:
-        return replace(rest, host_player_id=rest.people[0].player_id)
+        return replace(rest, host_player_id=rest.people[0].player_id, host_peer_id=None)
     return rest
 
 
 def _closed(lobby: Lobby) -> Lobby:
-    return replace(lobby, status="CLOSED", fill_at=None)
+    return replace(lobby, status="CLOSED", fill_at=None, host_peer_id=None)
 
 
-def _unready(lobby: Lobby) -> Lobby:
+def unready(lobby: Lobby) -> Lobby:
+    """Take back every person's `ready`."""
     members = tuple(m._replace(ready=m.bot is not None) for m in lobby.members)
     return replace(lobby, members=members)
 

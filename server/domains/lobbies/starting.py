@@ -39,7 +39,7 @@ class Starter:
                     check(lobby)
                 if await self._made(lobby):
                     started = found(await self._store.read(lobby_id))
-                    self._changes.tell(started, "started", host)
+                    self._changes.tell(started, "started", host, before=lobby)
                     return started
         raise Overloaded("The lobby keeps changing; nothing was started, send it again.")
 

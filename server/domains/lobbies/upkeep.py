@@ -9,8 +9,8 @@ from typing import Final
 from persistence.lobbies import LobbyStore
 from protocol.errors import LobbyClosed, LobbyNotFound, NotAMember
 from protocol.ids import LobbyId, PlayerId
-from server.domains.lobbies import rules
-from server.domains.lobbies.audience import Presence
+from server.domains.lobbies import peerrules, rules
+from server.domains.lobbies.audience import Audience, Presence
 from server.domains.lobbies.changes import Changes
 from server.domains.lobbies.departures import Departures
 from server.domains.lobbies.quickplay import QuickPlay
@@ -21,6 +21,10 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 0.5
 BEAT_EVERY_S: Final = 20.0
 SILENT_S: Final = 120.0
+HOST_SILENT_S: Final = 60.0
+CATCH_UP_EVERY_S: Final = 5.0
+CAUGHT_UP_AT_ONCE: Final = 1000
+CLEAR_EVERY_S: Final = 60.0
 FILLED_AT_ONCE: Final = 8
 
 
@@ -33,16 +37,20 @@ class Upkeep:
         store: LobbyStore,
         changes: Changes,
         quick_play: QuickPlay,
+        audience: Audience,
         presence: Presence,
         clock: Clock,
         grace_s: float,
+        closed_kept_s: float,
     ) -> None:
         self.departures = Departures(grace_s)
         self._store = store
         self._changes = changes
         self._quick_play = quick_play
+        self._audience = audience
         self._presence = presence
         self._clock = clock
+        self._closed_kept_s = closed_kept_s
         self._free = asyncio.Semaphore(FILLED_AT_ONCE)
 
     async def run(self) -> None:
@@ -52,6 +60,9 @@ class Upkeep:
             group.create_task(_every(LOOK_EVERY_S, self.let_go))
             group.create_task(_every(BEAT_EVERY_S, self.beat))
             group.create_task(_every(BEAT_EVERY_S, self.close_silent))
+            group.create_task(_every(BEAT_EVERY_S, self.replace_silent_hosts))
+            group.create_task(_every(CATCH_UP_EVERY_S, self.catch_up))
+            group.create_task(_every(CLEAR_EVERY_S, self.clear_closed))
 
     async def fill_due(self) -> None:
         """Fill and start the lobbies whose wait is over."""
@@ -81,7 +92,31 @@ class Upkeep:
         """Close open lobbies whose node died."""
         for lobby_id in await self._store.silent(SILENT_S):
             decide = partial(rules.closed_if_silent, silent_s=SILENT_S)
-            await self._changes.apply(lobby_id, decide, "closed")
+            await self._changes.apply(lobby_id, decide, "closed", reason="nobody_there")
+
+    async def replace_silent_hosts(self) -> None:
+        """Let hosts of peer lobbies go who show no life; who stands longest takes over."""
+        for lobby_id, host in await self._store.silent_hosts(HOST_SILENT_S):
+            decide = partial(peerrules.without_silent_host, host=host, silent_s=HOST_SILENT_S)
+            await self._changes.apply(lobby_id, decide, "left", host, reason="host_silent")
+
+    async def catch_up(self) -> None:
+        """Tell the followers here of lobbies that changed on another node."""
+        followed = self._audience.followed()
+        for first in range(0, len(followed), CAUGHT_UP_AT_ONCE):
+            some = followed[first : first + CAUGHT_UP_AT_ONCE]
+            for lobby_id in self._audience.behind(await self._store.versions(some)):
+                await self._tell_of(lobby_id)
+
+    async def clear_closed(self) -> None:
+        """Delete old closed lobbies that nothing came of."""
+        if cleared := await self._store.clear_closed(self._closed_kept_s):
+            log.info("%d closed lobbies were cleared", cleared)
+
+    async def _tell_of(self, lobby_id: LobbyId) -> None:
+        lobby = await self._store.read(lobby_id)
+        if lobby is not None and self._audience.behind({lobby_id: lobby.version}):
+            self._changes.tell_elsewhere(lobby)
 
     async def _fill(self, lobby_id: LobbyId) -> None:
         async with self._free:
@@ -95,7 +130,11 @@ class Upkeep:
         for lobby_id in await self._store.open_of(player_id):
             try:
                 await self._changes.apply(
-                    lobby_id, partial(rules.left, player_id=player_id), "left", player_id
+                    lobby_id,
+                    partial(rules.left, player_id=player_id),
+                    "left",
+                    player_id,
+                    reason="connection_lost",
                 )
             except (LobbyClosed, LobbyNotFound, NotAMember) as reason:
                 log.info("%s need not leave lobby %s: %s", player_id, lobby_id, reason.message)

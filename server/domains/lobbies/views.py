@@ -8,9 +8,10 @@ from server.kernel.clock import wire_time, wire_time_or_none
 
 
 def lobby_for(lobby: Lobby, player_id: PlayerId | None) -> wire.Lobby:
-    """Write a lobby for one reader: only a member sees the join code."""
+    """Write a lobby for one reader: only a member sees its join code and its host's peer id."""
     is_member = lobby.member(player_id) is not None
-    return _lobby(lobby, lobby.join_code if is_member else None)
+    code, peer_id = (lobby.join_code, lobby.host_peer_id) if is_member else (None, None)
+    return _lobby(lobby, join_code=code, host_peer_id=peer_id)
 
 
 def card(card: Card) -> wire.LobbyCard:
@@ -18,28 +19,36 @@ def card(card: Card) -> wire.LobbyCard:
     return wire.LobbyCard(**card._asdict() | {"created_at": wire_time(card.created_at)})
 
 
-def update(lobby: Lobby, change: wire.LobbyChange) -> bytes:
-    """Write the frame that tells everybody of a change."""
+def update(lobby: Lobby, change: wire.LobbyChange, *, to_members: bool = False) -> bytes:
+    """Write the frame that tells everybody, or members alone, of a change."""
+    peer_id = lobby.host_peer_id if to_members else None
     return update_frame(
         wire.LobbyUpdate(
             lobby_id=lobby.lobby_id,
             version=lobby.version,
             change=change,
-            lobby=_lobby(lobby, None),
+            lobby=_lobby(lobby, join_code=None, host_peer_id=peer_id),
         )
     )
 
 
 def listed(lobby: Lobby) -> bytes:
     """Write the frame that tells those who watch the public list."""
-    is_there = lobby.is_public and lobby.status != "CLOSED"
-    shown = card(_card(lobby)) if is_there else None
+    return _list_frame(lobby, card(_card(lobby)))
+
+
+def unlisted(lobby: Lobby) -> bytes:
+    """Write the frame that tells them that it is there no longer."""
+    return _list_frame(lobby, None)
+
+
+def _list_frame(lobby: Lobby, shown: wire.LobbyCard | None) -> bytes:
     return update_frame(
         wire.ListUpdate(lobby_id=lobby.lobby_id, version=lobby.version, lobby=shown)
     )
 
 
-def _lobby(lobby: Lobby, join_code: str | None) -> wire.Lobby:
+def _lobby(lobby: Lobby, *, join_code: str | None, host_peer_id: str | None) -> wire.Lobby:
     return wire.Lobby(
         lobby_id=lobby.lobby_id,
         version=lobby.version,
@@ -58,7 +67,18 @@ def _lobby(lobby: Lobby, join_code: str | None) -> wire.Lobby:
         fill_at=wire_time_or_none(lobby.fill_at),
         members=[wire.Member(**member._asdict()) for member in lobby.members],
         created_at=wire_time(lobby.created_at),
+        region=lobby.region,
+        host_peer_id=host_peer_id,
+        needs_peer=_needs_peer(lobby),
+        heartbeat_s=wire.HEARTBEAT_S if lobby.mode == "peer" else None,
+        match_id=lobby.match_id,
+        started_at=wire_time_or_none(lobby.started_at),
     )
+
+
+def _needs_peer(lobby: Lobby) -> bool:
+    is_there = lobby.mode == "peer" and lobby.status != "CLOSED"
+    return is_there and lobby.host_peer_id is None
 
 
 def _card(lobby: Lobby) -> Card:
@@ -74,4 +94,5 @@ def _card(lobby: Lobby) -> Card:
         has_password=lobby.password_hash is not None,
         game_id=lobby.game_id,
         created_at=lobby.created_at,
+        region=lobby.region,
     )

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
+from persistence.behalf import Behalf
 from persistence.bus import Bus
 from persistence.chain import canonical, genesis, link
 from persistence.database import Database
@@ -162,11 +163,16 @@ class Hall:
     """One node; several may work on one database."""
 
     def __init__(
-        self, database: Database, tasks: Tasks, rulesets: Mapping[str, AnyRuleset]
+        self,
+        database: Database,
+        behalf: Behalf,
+        tasks: Tasks,
+        rulesets: Mapping[str, AnyRuleset],
     ) -> None:
         self.database = database
+        self.behalf = behalf
         self.clock = MovableClock()
-        self.store = LobbyStore(database)
+        self.store = LobbyStore(database, behalf)
         self.bus = Bus()
         self.log = Log(database, writers=1)
         self.sessions = Sessions(clock=self.clock, tasks=tasks, rate=CommandRate())
@@ -195,7 +201,12 @@ class Hall:
     async def person(self, name: str = "Ann") -> Person:
         player_id = PlayerId(new_id())
         await self.run(
-            "INSERT INTO players (id, display_name, avatar_seed, color) VALUES ($1, $2, '', '')",
+            """
+            WITH account AS (INSERT INTO auth.users (id) VALUES ($1)),
+            profile AS (INSERT INTO profiles (id) VALUES ($1))
+            INSERT INTO players (id, user_id, display_name, avatar_seed, color)
+            VALUES ($1, $1::uuid::text, $2, '', '')
+            """,
             player_id,
             name,
         )
@@ -240,10 +251,10 @@ class Hall:
 
 @asynccontextmanager
 async def open_hall(
-    database: Database, rulesets: Mapping[str, AnyRuleset] | None = None
+    database: Database, behalf: Behalf, rulesets: Mapping[str, AnyRuleset] | None = None
 ) -> AsyncIterator[Hall]:
     async with Tasks() as tasks:
-        yield Hall(database, tasks, find_rulesets() if rulesets is None else rulesets)
+        yield Hall(database, behalf, tasks, find_rulesets() if rulesets is None else rulesets)
 
 
 def without_code(lobby: Json) -> Json:

@@ -52,3 +52,20 @@ async def test_http_refuses_as_the_socket_does(hall: Hall, http: aiohttp.ClientS
             assert (answer.status, (await answer.json())["code"]) == (status, code)
     async with http.post("/v1/lobbies", json={"ruleset": "el_dorado"}) as answer:
         assert answer.status == 401
+
+
+async def test_http_shows_members_alone_where_the_host_is(
+    hall: Hall, http: aiohttp.ClientSession
+) -> None:
+    ann, bob = await hall.people(2)
+    body = {"ruleset": "sky_duel", "mode": "peer"}
+    async with http.post("/v1/lobbies", json=body, headers=bearer(ann.player_id)) as answer:
+        at = {"lobby_id": (await answer.json())["lobby_id"]}
+    await ann.lobby("register_peer", **at, peer_id="ann-1")
+    seen = []
+    for headers in (bearer(ann.player_id), bearer(bob.player_id), {}):
+        async with http.get(f"/v1/lobbies/{at['lobby_id']}", headers=headers) as answer:
+            seen.append((await answer.json())["host_peer_id"])
+    async with http.get("/v1/lobbies?mode=peer") as answer:
+        assert "ann-1" not in await answer.text()
+    assert seen == ["ann-1", None, None]

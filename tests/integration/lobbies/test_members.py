@@ -251,9 +251,11 @@ async def test_player_is_in_few_open_lobbies_at_a_time(hall: Hall) -> None:
     [
         ({"ruleset": "no_such_game"}, "unknown_ruleset", None),
         ({"ruleset": "el_dorado", "seats": 11}, "invalid_field", "seats"),
-        ({"ruleset": "el_dorado", "mode": "peer"}, "invalid_field", "mode"),
+        ({"ruleset": "el_dorado", "mode": "cloud"}, "invalid_field", "mode"),
         ({"ruleset": "el_dorado", "config": {"x": 1}}, "invalid_field", "config.x"),
         ({"ruleset": "el_dorado", "name": "a\u0000b"}, "invalid_field", "name"),
+        ({"ruleset": "el_dorado", "name": "a\u202eb"}, "invalid_field", "name"),
+        ({"ruleset": "el_dorado", "name": "a\u200fb"}, "invalid_field", "name"),
         ({"ruleset": "el_dorado", "password": ""}, "invalid_field", "password"),
     ],
 )
@@ -288,3 +290,57 @@ async def test_closed_lobby_refuses_everything(hall: Hall) -> None:
     assert await bob.refusal("lobby.join", code=lobby["join_code"]) == "lobby_not_found"
     await bob.ask("lobby.leave", **at)
     assert (await bob.lobby("watch", **at))["status"] == "CLOSED"
+
+
+async def test_join_code_is_taken_as_people_type_it(hall: Hall) -> None:
+    ann, bob = await hall.people(2)
+    lobby = await ann.lobby("create", **PUBLIC)
+    code = lobby["join_code"]
+    typed = f" {code[:3].lower()}-{code[3:].lower()} "
+    assert (await bob.lobby("join", code=typed))["lobby_id"] == lobby["lobby_id"]
+    for wrong in ("ABC10O", "ABC23", "", "ABC2345"):
+        with pytest.raises(Refused) as refused:
+            await bob.ask("lobby.join", code=wrong)
+        assert refused.value.field == "code"
+        assert "6 letters and digits" in refused.value.message
+
+
+async def test_spectator_takes_a_seat_and_gives_it_up_again(hall: Hall) -> None:
+    ann, bob, cem = await hall.people(3)
+    lobby = await ann.lobby("create", ruleset="el_dorado", seats=2)
+    at = {"lobby_id": lobby["lobby_id"]}
+    await bob.lobby("join", **at, role="spectator")
+    assert (await bob.lobby("join", **at))["members"][1]["seat"] == 1
+    await bob.lobby("ready", **at)
+    member = (await bob.lobby("join", **at, role="spectator"))["members"][1]
+    assert (member["role"], member["seat"], member["ready"]) == ("spectator", None, False)
+    await cem.lobby("join", **at)
+    assert await bob.refusal("lobby.join", **at) == "lobby_full"
+    with pytest.raises(Refused) as refused:
+        await ann.ask("lobby.join", **at, role="spectator")
+    assert refused.value.field == "role"
+
+
+async def test_game_for_two_says_that_it_takes_two(hall: Hall) -> None:
+    ann = await hall.person()
+    with pytest.raises(Refused) as refused:
+        await ann.ask("lobby.create", ruleset="four_in_a_row", seats=3)
+    assert "takes 2 players" in refused.value.message
+    lobby = await ann.lobby("create", ruleset="four_in_a_row")
+    with pytest.raises(Refused) as refused:
+        await ann.ask("lobby.start", lobby_id=lobby["lobby_id"])
+    assert "needs 2 players" in refused.value.message
+
+
+async def test_database_refuses_to_close_anothers_lobby_whatever_the_rules_say(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob = await hall.people(2)
+    lobby = await ann.lobby("create", ruleset="relay", seats=2)
+    at = {"lobby_id": lobby["lobby_id"]}
+    await bob.lobby("join", **at)
+    monkeypatch.setattr("server.domains.lobbies.rules.closed", lambda lobby, host: lobby)
+    assert await bob.refusal("lobby.close", **at) == "not_the_host"
+    assert await hall.run("SELECT FROM lobbies WHERE status = 'OPEN'")
+    await ann.ask("lobby.close", **at)
+    assert bob.changes()[-1] == "closed"

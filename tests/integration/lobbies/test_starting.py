@@ -2,6 +2,7 @@
 
 import asyncio
 
+from persistence.behalf import Behalf
 from persistence.database import Database
 from persistence.newgame import NewGame
 from server.rulesets.el_dorado.ruleset import ElDorado
@@ -154,7 +155,7 @@ async def test_two_nodes_that_sweep_at_once_start_each_game_once(
     people = await hall.people(5)
     for n, person in enumerate(people):
         await person.lobby("quick_play", ruleset="el_dorado", config={"rounds": n + 1})
-    async with open_hall(database) as other:
+    async with open_hall(database, hall.behalf) as other:
         hall.clock.ahead_s = other.clock.ahead_s = 11
         sweeps = [node.room.upkeep.fill_due() for node in (hall, other, hall, other)]
         await asyncio.gather(*sweeps)
@@ -183,8 +184,10 @@ async def test_start_that_fails_is_tried_again_later(hall: Hall) -> None:
     assert ann.changes() == ["joined", "filled", "postponed", "started"]
 
 
-async def test_quick_play_without_bots_waits_for_enough_players(database: Database) -> None:
-    async with open_hall(database, {"el_dorado": Botless()}) as hall:
+async def test_quick_play_without_bots_waits_for_enough_players(
+    database: Database, behalf: Behalf
+) -> None:
+    async with open_hall(database, behalf, {"el_dorado": Botless()}) as hall:
         ann, bob = await hall.people(2)
         await ann.lobby("quick_play", ruleset="el_dorado")
         hall.clock.ahead_s = 11

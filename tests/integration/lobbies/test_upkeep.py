@@ -72,7 +72,7 @@ async def test_lobby_of_a_dead_node_is_closed(hall: Hall, database: Database) ->
     await hall.room.upkeep.close_silent()
     assert bob.changes() == []
     await hall.run("UPDATE lobbies SET last_heartbeat = now() - interval '121 s'")
-    async with open_hall(database) as other:
+    async with open_hall(database, hall.behalf) as other:
         await other.room.upkeep.beat()  # nobody is connected there
     await hall.room.upkeep.close_silent()
     assert bob.changes() == ["closed"]

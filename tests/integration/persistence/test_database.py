@@ -247,6 +247,21 @@ async def test_the_tables_owner_is_refused(fresh_dsn: str, login: str) -> None:
         await Database.open(_as_login(fresh_dsn, login), embedded=False)
 
 
+@pytest.mark.parametrize("grant", ["service_role", "postgres"])
+async def test_a_login_that_may_be_more_than_the_server_is_refused(
+    fresh_dsn: str, login: str, grant: str
+) -> None:
+    await _execute(fresh_dsn, f"GRANT playhall_server, {grant} TO {login}")
+    with pytest.raises(UnsafeDatabase, match="only granted playhall_server"):
+        await Database.open(_as_login(fresh_dsn, login), embedded=False)
+
+
+async def test_a_table_without_row_level_security_is_refused(fresh_dsn: str) -> None:
+    await _execute(fresh_dsn, "ALTER TABLE matches NO FORCE ROW LEVEL SECURITY")
+    with pytest.raises(UnsafeDatabase, match="table matches is not under row level security"):
+        await Database.open(fresh_dsn, embedded=True)
+
+
 async def test_a_login_with_the_servers_role_alone_is_welcome(fresh_dsn: str, login: str) -> None:
     await _execute(fresh_dsn, f"GRANT playhall_server TO {login}")
     database = await Database.open(_as_login(fresh_dsn, login), embedded=False)

@@ -2,17 +2,13 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg.sql import SQL, Identifier
 
 from migrations import runner
 from persistence.refusals import NotMigrated
-from tests.fixtures.postgres import Databases
 
 REVISIONS = runner.revisions()
 ROOT = Path(__file__).parents[3]
@@ -108,34 +104,6 @@ def test_supabases_own_things_are_used_and_outlive_us(supabase_dsn: str) -> None
         assert connection.execute("SELECT count(*) FROM auth.users").fetchone() == (1,)
     runner.downgrade(supabase_dsn, "base")
     assert theirs <= _snapshot(supabase_dsn)
-
-
-def test_what_supabase_would_open_to_everybody_stays_closed(supabase_dsn: str) -> None:
-    runner.upgrade(supabase_dsn)
-    with psycopg.connect(supabase_dsn) as connection:
-        open_to = connection.execute(
-            """
-            SELECT relname, role, right_ FROM pg_class,
-                unnest(ARRAY['anon', 'authenticated', 'service_role']) AS role,
-                unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS right_
-            WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
-                AND has_table_privilege(role, pg_class.oid, right_)
-            """
-        ).fetchall()
-    assert open_to == []
-
-
-@pytest.fixture
-def supabase_dsn(databases: Databases) -> Iterator[str]:
-    """A database as Supabase hands it out: its roles, its auth, and no superuser for us."""
-    dsn, login = databases.create(), f"supabase_{uuid4().hex}"
-    layout = SQL(DATA.joinpath("supabase.sql").read_text())
-    with psycopg.connect(dsn) as connection:
-        connection.execute(layout.format(owner=Identifier(login)))
-    yield dsn.replace("//postgres@", f"//{login}@")
-    databases.drop(dsn)
-    with psycopg.connect(databases.dsn) as connection:
-        connection.execute(SQL("DROP ROLE {}").format(Identifier(login)))
 
 
 def _start_upgrade(dsn: str) -> subprocess.Popen[str]:

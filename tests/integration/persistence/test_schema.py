@@ -107,7 +107,7 @@ RIGHTS = {
     "alembic_version": "SELECT",
     "profiles": "SELECT INSERT UPDATE",
     "players": "SELECT INSERT UPDATE",
-    "lobbies": "SELECT INSERT UPDATE",
+    "lobbies": "SELECT INSERT UPDATE DELETE",
     "lobby_members": "SELECT INSERT UPDATE DELETE",
     "lobby_bans": "SELECT INSERT UPDATE DELETE",
     "nodes": "SELECT INSERT UPDATE DELETE",
@@ -123,6 +123,27 @@ RIGHTS = {
     "playhall_auth.refresh_tokens": "SELECT INSERT UPDATE",
     "playhall_auth.signing_keys": "SELECT INSERT UPDATE",
     **{f"game_events_{part}": "" for part in range(8)},
+    "bot_identities": "SELECT INSERT UPDATE",
+    "bot_identity_owners": "SELECT INSERT UPDATE DELETE",
+    "bot_avatars": "SELECT INSERT UPDATE",
+    "bot_avatar_loadouts": "SELECT INSERT",
+    "bot_tokens": "SELECT INSERT UPDATE",
+    "bot_stats_snapshots": "SELECT INSERT",
+    "wallets": "SELECT INSERT DELETE",
+    "wallet_nonces": "SELECT INSERT UPDATE DELETE",
+    "epoch_profiles": "SELECT INSERT UPDATE",
+    "epochs": "SELECT INSERT UPDATE",
+    "epoch_slot_states": "SELECT INSERT UPDATE",
+    "epoch_events": "SELECT INSERT",
+    "epoch_votes": "SELECT INSERT UPDATE",
+    "epoch_contributions": "SELECT INSERT UPDATE DELETE",
+    "epoch_payouts": "SELECT INSERT UPDATE DELETE",
+    "epoch_settlements": "SELECT INSERT",
+    "epoch_editions": "SELECT INSERT UPDATE",
+    "epoch_leader": "SELECT INSERT UPDATE",
+    "chain_cursors": "SELECT INSERT UPDATE",
+    "chain_blocks": "SELECT INSERT UPDATE DELETE",
+    "chain_transfers": "SELECT INSERT UPDATE DELETE",
 }
 
 
@@ -258,17 +279,3 @@ async def test_the_servers_role_may_do_exactly_what_it_needs(owner: asyncpg.Conn
         """
     )
     assert dict(map(tuple, rights)) == RIGHTS
-
-
-@pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])
-async def test_nobody_else_may_do_anything_yet(owner: asyncpg.Connection, role: str) -> None:
-    readable = await owner.fetch(
-        """
-        SELECT oid::regclass::text FROM pg_class
-        WHERE relnamespace::regnamespace::text IN ('public', 'auth', 'playhall_auth')
-            AND relkind IN ('r', 'p')
-            AND has_table_privilege($1, oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES')
-        """,
-        role,
-    )
-    assert readable == []

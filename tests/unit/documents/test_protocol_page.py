@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from persistence.behalf import Behalf
 from persistence.database import Database
 from protocol.catalog import COMMANDS, UPDATES
 from protocol.codec import decode
@@ -70,7 +71,9 @@ def test_every_close_reason_says_what_to_do_next(why: CloseReason) -> None:
 
 async def test_every_address_is_on_the_page() -> None:
     async with Tasks() as tasks:
-        base = Foundation(Config(), Database.unopened(), "node", Clock(), tasks, {})
+        base = Foundation(
+            Config(), Database.unopened(), Behalf(Database.unopened()), "node", Clock(), tasks, {}
+        )
         endpoints = App(base).endpoints()
     missing = [f"{e.method} {e.path}" for e in endpoints if f"`{e.method} {e.path}" not in PAGE]
     assert missing == []

@@ -93,9 +93,20 @@ def test_limit_of_open_lobbies_is_for_newcomers_of_open_lobbies() -> None:
     assert seats(watched) == {ANN: 0, BOB: None}
 
 
-def test_player_who_joins_as_spectator_keeps_the_seat() -> None:
-    before = lobby(player(ANN, 0))
-    assert rules.joined(before, joiner(ANN), "spectator") is before
+def test_player_who_joins_as_spectator_gives_up_the_seat_while_the_lobby_is_open() -> None:
+    before = lobby(player(ANN, 0), player(BOB, 1, ready=True))
+    after = rules.joined(before, joiner(BOB), "spectator")
+    assert (seats(after), after.members[1].ready) == ({ANN: 0, BOB: None}, False)
+    with pytest.raises(LobbyClosed, match="keep their seats"):
+        rules.joined(replace(before, status="PLAYING"), joiner(BOB), "spectator")
+
+
+def test_host_and_last_player_keep_their_seat() -> None:
+    with pytest.raises(InvalidField, match=r"use lobby\.leave"):
+        rules.joined(lobby(player(ANN, 0), player(BOB, 1)), joiner(ANN), "spectator")
+    quick = lobby(player(ANN, 0), host_player_id=None)
+    with pytest.raises(InvalidField, match=r"use lobby\.leave"):
+        rules.joined(quick, joiner(ANN), "spectator")
 
 
 def test_host_role_skips_bots_and_spectators() -> None:

@@ -1,0 +1,40 @@
+"""Who may do what with rows: the whole table, to be read and changed by people.
+
+`S` is SELECT; `U:` names the columns that may be updated; `I` and `D` are INSERT and DELETE.
+A table that is not listed is closed. A row is somebody's own if it belongs to their account.
+"""
+
+from typing import Final
+
+# What a stranger, signed in or not, may do with public rows.
+EVERYBODY: Final = {
+    "profiles": "S",
+    "players": "S",
+    "lobbies": "S",
+    "lobby_members": "S",
+    "games": "S",
+    "game_events": "S",
+    "game_summaries": "S",
+    "room_directory": "S",
+    "matches": "S",
+    "match_players": "S",
+    "player_lifetime_stats": "S",
+    "bot_identities": "S",
+    "bot_avatars": "S",
+    "bot_avatar_loadouts": "S",
+    "bot_stats_snapshots": "S",
+    "epoch_profiles": "S",
+    "epochs": "S",
+    "epoch_slot_states": "S",
+    "epoch_events": "S",
+    "epoch_editions": "S",
+}
+
+# What somebody may do with rows of their own, beyond that.
+OWN: Final = {
+    "profiles": "S U:display_name",
+    "players": "S U:avatar_seed,color,display_name",
+    "lobbies": "S U:closed_at,fill_at,status,version",
+    "wallets": "S",
+    "epoch_votes": "S U:score,voter_session_id",
+}

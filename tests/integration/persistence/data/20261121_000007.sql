@@ -1,0 +1,1 @@
+-- Nothing but rights changes in this step.
