@@ -1,5 +1,6 @@
 """`playhall loadtest`: put a load on a server, and check everything that comes back."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -14,8 +15,12 @@ from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from loadtest.crowd.player import Habits
+from loadtest.line.errors import ClientError
+from loadtest.line.web import Web
 from loadtest.measure.meter import Measured, Progress
 from loadtest.players import KINDS
+from loadtest.players.anything import kind_of
+from loadtest.players.kind import Kind
 from loadtest.processes import ShareFailed, merge, run_shares
 from loadtest.report.page import page
 from loadtest.report.report import Report, as_json, report_of
@@ -48,7 +53,7 @@ HERE = "http://127.0.0.1:8080"
 @app.command()
 def matches(
     url: Url = HERE,
-    ruleset: Annotated[str, typer.Option(help="el_dorado or four_in_a_row.")] = "el_dorado",
+    ruleset: Annotated[str, typer.Option(help="Any that the server has.")] = "el_dorado",
     players: Annotated[int | None, typer.Option(min=1, max=64, help="In each game.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Games at the same time.")] = 100,
     games: Annotated[int | None, typer.Option(min=1, help="Games in all.")] = None,
@@ -63,16 +68,15 @@ def matches(
     html_file: Html = None,
 ) -> None:
     """Play whole games, by the rules, one after the other."""
-    if ruleset not in KINDS or ruleset == "relay":
-        _fail("ruleset: choose el_dorado or four_in_a_row; `loadtest relay` is for the relay.")
+    kind = _kind(url, ruleset)
     if games is None and duration is None:
         games = concurrency
     concurrency = min(concurrency, games) if games is not None else concurrency
     shares = [
         Matches(
             place=place,
-            ruleset=ruleset,
-            players=players or KINDS[ruleset].seats,
+            kind=kind,
+            players=players or kind.seats,
             concurrency=concurrency,
             games=games,
             duration_s=duration,
@@ -151,6 +155,28 @@ def lobby(
         for place in _places(url, min(processes, pairs))
     ]
     _run("lobby", shares, json_file, html_file)
+
+
+def _kind(url: str, ruleset: str) -> Kind:
+    """Find who plays a ruleset; one that is not known here is looked up on the server."""
+    if ruleset == "relay":
+        _fail("--ruleset: a relay has no end of its own; use `loadtest relay`.")
+    if ruleset in KINDS:
+        return KINDS[ruleset]
+    try:
+        listed = asyncio.run(_rulesets(url))
+    except ClientError as error:
+        _fail(str(error))
+    if ruleset not in listed:
+        _fail(f"--ruleset: {url} has no {ruleset}; it has {', '.join(sorted(listed))}.")
+    return kind_of(ruleset, seats=listed[ruleset])
+
+
+async def _rulesets(url: str) -> dict[str, int]:
+    """Ask a server for its rulesets, and how many players each needs."""
+    async with Web(url) as web:
+        listed = await web.get("/v1/rulesets")
+    return {ruleset["name"]: ruleset["seats_min"] for ruleset in listed["rulesets"]}
 
 
 def _places(url: str, processes: int) -> list[Place]:

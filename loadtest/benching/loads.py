@@ -5,6 +5,7 @@ from loadtest.benching.machine import Cores, watching
 from loadtest.benching.node import Node
 from loadtest.crowd.player import Habits
 from loadtest.measure.meter import Measured
+from loadtest.players import KINDS
 from loadtest.processes import merge, run_shares
 from loadtest.report.report import report_of
 from loadtest.scenarios.idle import Idle
@@ -22,7 +23,7 @@ def play(node: Node, on: Cores, *, seconds: float, think_s: float = 0, rounds: i
     """Play El Dorado in a hundred rooms."""
     share = Matches(
         place=Place(node.url),
-        ruleset="el_dorado",
+        kind=KINDS["el_dorado"],
         players=PLAYERS,
         concurrency=ROOMS,
         games=None,

@@ -14,11 +14,17 @@ from loadtest.line.following import GAME_COMPLETED, Following
 from loadtest.line.link import Link
 from loadtest.line.wires import dial_picows
 from loadtest.measure.tally import Tally
+from loadtest.players.anything import AnyBehaviour
 from loadtest.players.kind import Behaviour, Kind
 from protocol.game import Json
 
 # Fewer than the server writes into a game's log for one player.
 MISPLAYS_MAX: Final = 50
+
+ASK_AGAIN_S: Final = 0.2
+UNLISTED: Final = (
+    "The ruleset does not list legal moves, so it needs a player of its own in loadtest/players."
+)
 
 # The game ended before the move arrived: nobody's fault.
 _TOO_LATE: Final = "game_over"
@@ -60,7 +66,9 @@ class Player:
 
     async def sit(self, record: Record, kind: Kind, habits: Habits) -> "Sitting":
         """Follow a game from its first event on, and play in it."""
-        self.sitting = Sitting(self, record, kind.behaviour(self.player_id, self.chance), habits)
+        behaviour = kind.behaviour(self.player_id, self.chance)
+        sitting = AskingSitting if kind.asks else Sitting
+        self.sitting = sitting(self, record, behaviour, habits)
         await self.link.follow(self.sitting.following)
         return self.sitting
 
@@ -204,6 +212,54 @@ class Sitting:
         self._tally.refusals[reply["code"]] += 1
         self._record.checks.note(LEGAL, None)
         self.make(move, self._answered)
+
+
+class AskingSitting(Sitting):
+    """One player in one game whose rules it does not know: it asks for its legal moves."""
+
+    __slots__ = ("_asking",)
+
+    _behaviour: AnyBehaviour
+
+    def __init__(
+        self, player: Player, record: Record, behaviour: Behaviour, habits: Habits
+    ) -> None:
+        super().__init__(player, record, behaviour, habits)
+        self._asking = False
+
+    def go_on(self) -> None:
+        """Ask once nothing else is under way, then play."""
+        if self._behaviour.moves is not None:
+            super().go_on()
+        elif not (self._asking or self.resting or self.following.completed):
+            self._asking = True
+            self._player.link.look(self.following.game_id, self._shown)
+
+    def _shown(self, reply: Json | ClientError) -> None:
+        self._asking = False
+        if isinstance(reply, ClientError):  # asked again once the connection is back
+            asyncio.get_running_loop().call_later(ASK_AGAIN_S, self.go_on)
+        elif reply["type"] == "error":
+            self._record.wrong(LEGAL, f"game {self._record.game_id}: {reply['message']}")
+        elif reply["view"]["legal_moves"] is None and reply["status"] != "completed":
+            self._record.wrong(LEGAL, UNLISTED)
+        elif reply["head"] < self.following.next_index:
+            self._take_moves(reply)
+        # Else events are on their way, and asking again is up to the next of them.
+
+    def _take_moves(self, reply: Json) -> None:
+        if reply["head"] == self.following.next_index - 1:
+            self._behaviour.moves = reply["view"]["legal_moves"] or []
+        self.go_on()
+
+    def _answered(self, reply: Json | ClientError, waited_s: float) -> None:
+        # What was legal when it was asked for may not be when it arrives, if others move too.
+        was_overtaken = self._behaviour.turn != self._played_turn
+        if was_overtaken and not isinstance(reply, ClientError) and reply["type"] != "ok":
+            self._tally.refusals[reply["code"]] += 1
+            self.go_on()
+        else:
+            super()._answered(reply, waited_s)
 
 
 def _ignore(_: Json) -> None:

@@ -53,7 +53,7 @@ class Finished:
     totals: dict[str, int]
     misplays: dict[str, int]
     hidden: tuple[tuple[int, str, Json], ...]
-    hides: dict[str, str]
+    hides: dict[str, str] | None
     token: str
 
 
@@ -64,9 +64,11 @@ def digest_event(digest: "blake2b", index: int, seen: Seen) -> None:
     )
 
 
-def seen_of(event: str, payload: Json | None, at: str, hides: dict[str, str]) -> Seen:
-    """Split an event into what everybody sees and the rest."""
+def seen_of(event: str, payload: Json | None, at: str, hides: dict[str, str] | None) -> Seen:
+    """Split an event into what everybody sees and the rest; all is the rest, if it is not known."""
     whole: Json = payload if payload is not None else {}
+    if hides is None:
+        return Seen(event, whole, {}, at)
     key = hides.get(event)
     public = whole if key is None else {name: whole[name] for name in whole if name != key}
     return Seen(event, whole, public, at)
@@ -84,7 +86,7 @@ class Record:
         self.frames: list[bytes] = []
         self.events: list[Seen] = []
         self.base = 0  # the index of the first event that is still here
-        self._hides = dict(kind.hidden)
+        self._hides = None if kind.hidden is None else dict(kind.hidden)
         self._hidden: list[tuple[int, str, Json]] = []
         self._score: Score = kind.score(players)
         self._misplays: Counter[str] = Counter()
@@ -164,7 +166,7 @@ class Record:
             self.wrong(AGREE, f"game {self.game_id}: event {index} is {seen} or {first}")
 
     def _look_for_hidden(self, player: str, index: int, seen: Seen) -> None:
-        key = self._hides.get(seen.event)
+        key = None if self._hides is None else self._hides.get(seen.event)
         if key is None:
             return
         entries: Json = seen.payload[key]

@@ -122,6 +122,10 @@ class Link:
 
         return Moves(send, later)
 
+    def look(self, game_id: str, on_reply: OnReply) -> None:
+        """Ask for a game's picture."""
+        self._send("game.snapshot", {"game_id": game_id}, on_reply)
+
     def close(self) -> None:
         """Close for good."""
         self._closing.set()

@@ -3,7 +3,8 @@
 For: choosing moves from nothing but the player's own event stream, and keeping the score,
 for crowds (`loadtest.crowd`) and for the terminal player's `--auto`.
 
-Promises: pure; a new ruleset is one file here and one line in `KINDS`.
+Promises: pure; a ruleset that has no file here is played by `anything`, which asks for legal
+moves; one that has is one line in `KINDS`, plays faster, and has its result counted.
 
 Must not know: sockets, commands, indexes, other players' hands.
 """

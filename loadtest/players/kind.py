@@ -39,11 +39,16 @@ class Kind:
 
     `behaviour` is made for a seat from its player id and a source of chance, `score` for a
     game's player ids. `hidden` names, by event type, the payload's key under which a player
-    finds only the entry with its own player id.
+    finds only the entry with its own player id; None if that is not known.
     """
 
     ruleset: str
     behaviour: Callable[[str, Random], Behaviour]
     score: Callable[[list[str]], Score]
     seats: int
-    hidden: Mapping[str, str] = field(default_factory=dict)
+    hidden: Mapping[str, str] | None = field(default_factory=dict)
+
+    @property
+    def asks(self) -> bool:
+        """Whether its behaviour chooses from the moves that the server lists."""
+        return self.hidden is None

@@ -9,7 +9,7 @@ from loadtest.crowd.player import Habits
 from loadtest.crowd.room import Room, Table
 from loadtest.line.web import Web
 from loadtest.measure.meter import Measured, Meter, Tell
-from loadtest.players import KINDS
+from loadtest.players.kind import Kind
 from loadtest.scenarios.share import Place, crowd, sampled
 from protocol.game import Json
 
@@ -22,7 +22,7 @@ class Matches:
     """
 
     place: Place
-    ruleset: str
+    kind: Kind
     players: int
     concurrency: int
     games: int | None
@@ -39,7 +39,7 @@ class Matches:
             finished = Reservoir(self.place.part(self.sample), self.place.chance)
             rooms = self.place.part(self.concurrency)
             async with crowd(web, meter, rooms * self.players, self.place.chance) as players:
-                table = Table(KINDS[self.ruleset], self.habits, self.config)
+                table = Table(self.kind, self.habits, self.config)
                 seats = range(0, len(players), self.players)
                 parties = [players[first : first + self.players] for first in seats]
                 evening = _Evening(self, meter, finished)
