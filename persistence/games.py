@@ -1,6 +1,7 @@
 """Reading games and their logs, and owning them. Events are written by `log` alone."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 import asyncpg
@@ -45,6 +46,12 @@ class GameStore:
             page = min(limit, PAGE_ROWS_MAX)
             records = await connection.fetch(SQL["read_events"], game_id, after, page)
         return [Row(*record) for record in records]
+
+    async def head_at(self, game_id: GameId, moment: datetime) -> int:
+        """Give the index of the newest event that was there at a moment; -1 for none."""
+        async with self._database.acquire() as connection:
+            index: int | None = await connection.fetchval(SQL["head_at"], game_id, moment)
+        return -1 if index is None else index
 
     async def read_all(self, game_id: GameId) -> list[Row]:
         """Read a whole log."""

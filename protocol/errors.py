@@ -13,7 +13,7 @@ from typing import ClassVar
 
 
 class PlayhallError(Exception):
-    """The server could not do this."""
+    """Something went wrong here; it was logged."""
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500

@@ -128,7 +128,10 @@ class App:
     def _introduce(self) -> None:
         """Tell the rooms what they need to hear of each other."""
         self.access = Access(
-            hosting=self.hosting, store=self.games, may_watch=self.lobbies.may_watch
+            hosting=self.hosting,
+            store=self.games,
+            may_watch=self.lobbies.may_watch,
+            clock=self._base.clock,
         )
         presence = Presence(self.hosting, self.sessions)
         self.hosting.on_game_over += [self.lobbies.game_over]
@@ -209,9 +212,7 @@ class App:
             guests=GuestLimits(base.config.guests_per_minute),
             now=base.clock.monotonic,
         )
-        games = GameRoutes(
-            access=self.access, store=self.games, rulesets=base.rulesets, clock=base.clock
-        )
+        games = GameRoutes(access=self.access, store=self.games, rulesets=base.rulesets)
         records = RecordRoutes(store=RecordStore(base.database), rulesets=base.rulesets)
         listed: list[Endpoint] = [
             *accounts.endpoints(),

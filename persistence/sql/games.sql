@@ -11,6 +11,11 @@ SELECT event_index, type, payload, created_at, hash
 FROM game_events WHERE game_id = $1 AND event_index > $2
 ORDER BY event_index LIMIT $3;
 
+-- name: head_at
+-- Find a game's newest event that is not younger than a time.
+SELECT event_index FROM game_events WHERE game_id = $1 AND created_at <= $2
+ORDER BY event_index DESC LIMIT 1;
+
 -- name: event_of_command
 -- Read the first event that a seat's command caused, if it caused one.
 SELECT event_index, type, payload, created_at, hash

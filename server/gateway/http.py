@@ -5,7 +5,7 @@ on the websocket, and `/openapi.json` is written from the same table.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -51,9 +51,9 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """An answer that is not JSON of ours."""
+    """An answer that is not JSON of ours; what comes in pieces is sent as it comes."""
 
-    body: bytes
+    body: bytes | AsyncIterable[bytes]
     content_type: str
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -185,4 +185,4 @@ async def _errors_as_json(
         raise
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
-        return error_response(PlayhallError("Something went wrong here; it was logged."))
+        return error_response(PlayhallError())

@@ -174,7 +174,7 @@ class Session:
             self.refuse(command.id, error)
         except Exception:
             log.exception("%s failed", command.type)
-            self.refuse(command.id, PlayhallError("Something went wrong here; it was logged."))
+            self.refuse(command.id, PlayhallError())
 
     def _enqueue(self, queued: Queued) -> None:
         if len(self._queue) >= QUEUED_COMMANDS_MAX:
@@ -204,7 +204,7 @@ class Session:
             self.refuse(command.id, error)
         except Exception:
             log.exception("%s failed", command.type)
-            self.refuse(command.id, PlayhallError("Something went wrong here; it was logged."))
+            self.refuse(command.id, PlayhallError())
         else:
             if isinstance(answer, WireModel):
                 self.socket.send(text_frame(encode(answer)))

@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 
 from persistence.gamerow import StoredGame
 from persistence.games import GameStore
-from protocol.errors import GameNotFound, PlayhallError
+from protocol.errors import GameNotFound, NotSeated, PlayhallError
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.domains.games.host import Host, Reply
 from server.domains.games.hosting import Hosting
 from server.domains.games.recovery import players_of, tell
+from server.kernel.clock import Clock
 
 # Whether somebody (None: anybody at all) may watch the game of a lobby.
 MayWatch = Callable[[LobbyId, PlayerId | None], Awaitable[bool]]
@@ -19,10 +21,13 @@ MayWatch = Callable[[LobbyId, PlayerId | None], Awaitable[bool]]
 class Access:
     """Answers who may see which game, in memory or not."""
 
-    def __init__(self, *, hosting: Hosting, store: GameStore, may_watch: MayWatch) -> None:
+    def __init__(
+        self, *, hosting: Hosting, store: GameStore, may_watch: MayWatch, clock: Clock
+    ) -> None:
         self._hosting = hosting
         self._store = store
         self._may_watch = may_watch
+        self._clock = clock
 
     async def readable(self, game_id: GameId, player_id: PlayerId | None) -> StoredGame:
         """Find a game's row; raise `GameNotFound` if there is none that this player may see."""
@@ -32,6 +37,33 @@ class Access:
         if player_id is None or await self.seat_in(game_id, player_id) is None:
             await self.check_may_watch(game.lobby_id, player_id)
         return game
+
+    async def horizon(
+        self, game_id: GameId, player_id: PlayerId | None, *, head: int, delay_s: float
+    ) -> int:
+        """Say up to which event somebody may see a running game now; -1 for none.
+
+        Who sits at the table sees it to its `head`. All others, also who has left, see as much
+        as was there `delay_s` ago, through every door.
+        """
+        if not delay_s or self.is_at_the_table(game_id, player_id):
+            return head
+        before = self._clock.now() - timedelta(seconds=delay_s)
+        return await self._store.head_at(game_id, before)
+
+    def is_at_the_table(self, game_id: GameId, player_id: PlayerId | None) -> bool:
+        """Say whether somebody sits in a game on this node, and has not left."""
+        host = self._hosting.here(game_id)
+        seat = host.seat_of(player_id) if host is not None and player_id is not None else None
+        return host is not None and seat is not None and host.fold.table.chairs[seat].present
+
+    async def seat_at(self, host: Host, player_id: PlayerId) -> int:
+        """Find a player's seat; who may not even watch is not told that there is a game."""
+        seat = host.seat_of(player_id)
+        if seat is None:
+            await self.check_host(host, player_id)
+            raise NotSeated("You have no seat in this game; follow it with game.watch.")
+        return seat
 
     async def may_speak(self, game_id: GameId, player_id: PlayerId) -> bool:
         """Say whether a player may talk at a running game."""

@@ -1,13 +1,20 @@
 """Commands of games, from the wire to the host."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from functools import partial
 
 from persistence.bus import Bus
 from persistence.games import GameStore
 from protocol import game as wire
-from protocol.errors import Forbidden, GameNotFound, GameOver, NotSeated, PlayhallError
+from protocol.errors import (
+    Forbidden,
+    GameNotFound,
+    GameOver,
+    NotSeated,
+    PlayhallError,
+)
 from protocol.ids import GameId
 from server.domains.games.access import Access, committed
 from server.domains.games.audience import Lens, in_the_open
@@ -31,6 +38,8 @@ from server.gateway.dispatch import Route, Routes
 from server.gateway.framing import text_frame
 from server.gateway.session import Session
 from server.kernel.clock import Clock
+
+log = logging.getLogger(__name__)
 
 
 def reply_when_committed(session: Session, command_id: int, what: int | PlayhallError) -> None:
@@ -78,22 +87,27 @@ class GameCommands:
     def act(self, session: Session, command: wire.Act) -> None:
         """Make a move; the answer comes when it is committed."""
         host = self._hosting.here(command.game_id)
-        if host is None:
+        seat = host.seat_of(session.who.player_id) if host is not None else None
+        if host is None or seat is None:
             work = self._act_later(session, command)
             session.sessions.tasks.work(work, name="a move in a game not in memory")
             return
         reply: Reply = partial(reply_when_committed, session, command.id)
-        host.act(_seat(host, session), command.cmd_no, command.move, reply)
+        host.act(seat, command.cmd_no, command.move, reply)
 
     async def _act_later(self, session: Session, command: wire.Act) -> None:
         reply: Reply = partial(reply_when_committed, session, command.id)
         try:
             host = await self._hosting.find(command.game_id)
-            host.act(_seat(host, session), command.cmd_no, command.move, reply)
+            seat = await self._access.seat_at(host, session.who.player_id)
+            host.act(seat, command.cmd_no, command.move, reply)
         except GameOver:
             reply(await self._answered_before(session, command))
         except PlayhallError as error:
             reply(error)
+        except Exception:
+            log.exception("a move in game %s failed", command.game_id)
+            reply(PlayhallError())
 
     async def _answered_before(self, session: Session, command: wire.Act) -> int | PlayhallError:
         """Find the reply of a command that was carried out before its game ended."""
@@ -114,7 +128,7 @@ class GameCommands:
             host = await self._hosting.find(command.game_id)
         except GameOver:
             return await self._read_finished(session, command.game_id, command.after, seated=True)
-        seat = _seat(host, session)
+        seat = await self._access.seat_at(host, session.who.player_id)
         check_after(command.after, host.head)
         begin_anew(session, command.game_id)
         if not session.socket.closing:  # else nobody is there who could come back
@@ -131,7 +145,10 @@ class GameCommands:
         except GameOver:
             return await self._read_finished(session, command.game_id, command.after, seated=False)
         await self._access.check_host(host, session.who.player_id)
-        check_after(command.after, host.head)
+        seen = await self._access.horizon(
+            host.game_id, None, head=host.head, delay_s=host.spectator_delay_s
+        )
+        check_after(command.after, seen)
         seat = host.seat_of(session.who.player_id)
         if seat is not None:
             _look_on(host, seat)
@@ -166,7 +183,7 @@ class GameCommands:
     async def leave(self, session: Session, command: wire.Leave) -> dict[str, object]:
         """Give up one's seat; answered when that is committed."""
         host = await self._hosting.find(command.game_id)
-        seat = _seat(host, session)
+        seat = await self._access.seat_at(host, session.who.player_id)
         chair = host.fold.table.chairs[seat]
         if chair.present:
             await committed(partial(host.note, "player_left", seat))
@@ -182,6 +199,7 @@ class GameCommands:
         viewer = host.seat_of(session.who.player_id)
         if viewer is None:
             await self._access.check_host(host, session.who.player_id)
+        if not self._access.is_at_the_table(host.game_id, session.who.player_id):
             _check_no_delay(host)
         picture = picture_of(host.fold, viewer)
         await committed(host.when_committed)  # the state runs ahead; what leaves does not
@@ -210,13 +228,6 @@ class GameCommands:
         scribe = recover(game, rows, self._rulesets.get(game.ruleset))
         viewer = scribe.fold.table.seats.get(session.who.player_id)
         return picture_of(scribe.fold, viewer)
-
-
-def _seat(host: Host, session: Session) -> int:
-    seat = host.seat_of(session.who.player_id)
-    if seat is None:
-        raise NotSeated("You have no seat in this game; follow it with game.watch.")
-    return seat
 
 
 def _come_back(host: Host, seat: int) -> None:

@@ -1,16 +1,14 @@
 """Games over HTTP: what a game is, and its log."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 
 from persistence.gamerow import StoredGame
 from persistence.games import GameStore
-from persistence.log import Row
 from protocol.codec import validate
 from protocol.envelope import WireModel
 from protocol.errors import GameNotFound, InvalidField
 from protocol.game import GameEvent
-from protocol.ids import GameId, WireGameId
+from protocol.ids import GameId, PlayerId, WireGameId
 from protocol.record import Events, EventsQuery
 from protocol.record import Game as WireGame
 from server.domains.games.access import Access
@@ -19,7 +17,7 @@ from server.domains.games.scribe import Told
 from server.gamekit.contract import Viewer
 from server.gamekit.fold import AnyRuleset
 from server.gateway.http import Endpoint, HttpRequest
-from server.kernel.clock import Clock, wire_time, wire_time_or_none
+from server.kernel.clock import wire_time, wire_time_or_none
 
 
 class _Path(WireModel):
@@ -40,10 +38,8 @@ class GameRoutes:
         access: Access,
         store: GameStore,
         rulesets: Mapping[str, AnyRuleset],
-        clock: Clock,
     ) -> None:
         self._access = access
-        self._clock = clock
         self._store = store
         self._rulesets = rulesets
 
@@ -81,7 +77,7 @@ class GameRoutes:
             ruleset_version=game.ruleset_version,
             status=game.status,  # type: ignore[arg-type]  # checked by the database
             config=game.config,
-            head=game.next_event_index - 1,
+            head=await self._horizon(game, who),
             quarantined=game.quarantined,
             created_at=wire_time(game.created_at),
             started_at=wire_time_or_none(game.started_at),
@@ -96,15 +92,18 @@ class GameRoutes:
         rows = await self._store.read(game.id, after=query.after, limit=query.limit)
         seat = await self._access.seat_in(game.id, who) if who is not None else None
         ruleset = None if game.status == "completed" else self._ruleset(game.ruleset)
-        if ruleset is not None and seat is None:
-            rows = self._late_enough(game, rows)
-        events = [_shown(game.id, tell(row), ruleset, seat) for row in rows]
-        return Events(game_id=game.id, events=events, head=game.next_event_index - 1)
+        head = await self._horizon(game, who)
+        seen = [tell(row) for row in rows if row.event_index <= head]
+        events = [_shown(game.id, item, ruleset, seat) for item in seen]
+        return Events(game_id=game.id, events=events, head=head)
 
-    def _late_enough(self, game: StoredGame, rows: list[Row]) -> list[Row]:
-        """Leave out what spectators are not to see yet."""
-        delay = timedelta(seconds=game.config.get("spectator_delay_s", 0.0))
-        return [row for row in rows if row.at <= self._clock.now() - delay]
+    async def _horizon(self, game: StoredGame, who: PlayerId | None) -> int:
+        """Say up to which event this viewer may see the game now."""
+        head = game.next_event_index - 1
+        if game.status == "completed":
+            return head
+        delay_s = game.config.get("spectator_delay_s", 0.0)
+        return await self._access.horizon(game.id, who, head=head, delay_s=delay_s)
 
     def _ruleset(self, name: str) -> AnyRuleset:
         """Find who can redact a running game; without its rules nothing of it is shown."""
