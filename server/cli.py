@@ -6,6 +6,7 @@ Errors are sentences with a remedy; a traceback is a bug.
 import asyncio
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from migrations import runner
+from persistence.dsn import EXAMPLE_URL, problem_of
 from persistence.embedded import EmbeddedPostgres
 from persistence.refusals import StartRefused
 from protocol.errors import PlayhallError, Unavailable
@@ -30,6 +32,9 @@ app = typer.Typer(
 )
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+
+# Where clients look if they are not told otherwise.
+HERE = "http://127.0.0.1:8080"
 
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 for any free one.")]
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the bundled database.")]
@@ -73,12 +78,24 @@ def _serve(config: Config, dsn: str) -> None:
 
 
 def _welcome(url: str) -> None:
-    out.print(f"[bold]Playhall[/bold] is ready at [bold]{url}[/bold]")
-    out.print("  play in a terminal   playhall play")
-    out.print(f"  read the protocol    {url}/docs")
-    out.print("  simulate players     playhall loadtest matches")
-    out.print("  stop                 Ctrl+C", soft_wrap=True)
+    me, there = _how_we_are_called(), "" if url == HERE else f" --url {url}"
+    for line in (
+        f"[bold]Playhall[/bold] is ready at [bold]{url}[/bold]",
+        f"  play in a terminal   {me} play{there}",
+        f"  read the protocol    {url}/docs",
+        f"  simulate players     {me} loadtest matches{there}",
+        "  stop                 Ctrl+C",
+    ):
+        out.print(line, soft_wrap=True)
     sys.stdout.flush()
+
+
+def _how_we_are_called() -> str:
+    """Give the command that runs this program from the folder it was started in."""
+    called = Path(sys.argv[0])
+    if called.name != "playhall":
+        return f"{sys.executable} -m server.cli"
+    return "playhall" if shutil.which("playhall") else os.path.relpath(called)
 
 
 @app.command()
@@ -154,10 +171,14 @@ def read_config(**overrides: object) -> Config:
 @contextmanager
 def database_url(config: Config) -> Iterator[str]:
     """Give the database's address, with the bundled one running where none is configured."""
-    config.data_dir.mkdir(parents=True, exist_ok=True)
     if config.database_url is not None:
-        yield config.database_url.get_secret_value()
+        dsn = config.database_url.get_secret_value()
+        if problem := problem_of(dsn):
+            fail(f"PLAYHALL_DATABASE_URL: {problem}; write it as {EXAMPLE_URL}")
+        config.data_dir.mkdir(parents=True, exist_ok=True)
+        yield dsn
         return
+    config.data_dir.mkdir(parents=True, exist_ok=True)
     bundled = EmbeddedPostgres()
     dsn = bundled.start(config.data_dir / "postgres")
     try:

@@ -82,7 +82,10 @@ def build_http(endpoints: Sequence[Endpoint], authenticate: Authenticate) -> web
     """Make the aiohttp application that serves the endpoints."""
     app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[_errors_as_json])
     for endpoint in endpoints:
-        app.router.add_route(endpoint.method, endpoint.path, _serve(endpoint, authenticate))
+        handler = _serve(endpoint, authenticate)
+        app.router.add_route(endpoint.method, endpoint.path, handler)
+        if endpoint.method == "GET":
+            app.router.add_route("HEAD", endpoint.path, handler)
     return app
 
 
@@ -179,8 +182,10 @@ async def _errors_as_json(
         return error_response(error)
     except web.HTTPNotFound:
         return error_response(NotFound(f"There is nothing at {request.path}; see /docs."))
-    except web.HTTPMethodNotAllowed:
-        return error_response(MethodNotAllowed())
+    except web.HTTPMethodNotAllowed as refused:
+        response = error_response(MethodNotAllowed())
+        response.headers["Allow"] = ", ".join(sorted(refused.allowed_methods))
+        return response
     except web.HTTPException:
         raise
     except Exception:

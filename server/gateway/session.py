@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 QUEUED_COMMANDS_MAX = 64
-BAD_FRAMES_MAX = 20
+# A typing error now and then ends no connection; nothing but errors does.
+BAD_FRAMES_PER_S = 0.5
+BAD_FRAMES_BURST = 20
 
 
 @dataclass(slots=True)
@@ -71,7 +73,7 @@ class Session:
         self._queue: deque[Queued] = deque()
         self._draining = False
         self._closers: dict[object, Callable[[], None]] = {}
-        self._bad_frames = 0
+        self._bad_frames: TokenBucket | None = None  # most connections never need it
         self._gone = False
 
     # -------------------------------------------------------------- the socket calls these
@@ -162,8 +164,9 @@ class Session:
 
     def _bad_frame(self, refused: CommandRefused) -> None:
         self.refuse(refused.command_id, refused.reason)
-        self._bad_frames += 1
-        if self._bad_frames >= BAD_FRAMES_MAX:
+        if self._bad_frames is None:
+            self._bad_frames = TokenBucket(BAD_FRAMES_PER_S, BAD_FRAMES_BURST - 1)
+        if not self._bad_frames.take(self.sessions.now()):
             self.socket.close(CloseReason.PROTOCOL_ERROR)
 
     def _run_now(self, command: Command, route: Route) -> None:
