@@ -16,7 +16,9 @@ def problem_of(dsn: str) -> str | None:
     except ValueError:
         return "the host or the port cannot be read"
     if parts.scheme not in SCHEMES:
-        return f"it begins with {parts.scheme}:, not with postgresql:" if parts.scheme else NO_SCHEME
+        return (
+            f"it begins with {parts.scheme}:, not with postgresql:" if parts.scheme else NO_SCHEME
+        )
     if any(char.isspace() for char in dsn):
         return "there is a space in it"
     if port == 0:

@@ -36,6 +36,7 @@ from server.domains.lobbies.room import Lobbies
 from server.domains.lobbies.routes import LobbyRoutes
 from server.domains.operations.routes import OperationRoutes
 from server.domains.records.routes import RecordRoutes
+from server.domains.signaling.room import SOCKET_PATH, Signaling
 from server.gateway import dispatch
 from server.gateway.frontdoor import FrontDoor, Route
 from server.gateway.http import Endpoint, build_http
@@ -82,6 +83,11 @@ class App:
         self._make_accounts(AccountStore(database))
         self._make_games(GameStore(database, node=base.node))
         self._make_lobbies(LobbyStore(database, self._base.behalf))
+        self.signaling = Signaling(
+            keys=frozenset(filter(None, config.peer_keys.split(","))),
+            now=clock.monotonic,
+            discovery=config.peer_discovery,
+        )
         self._introduce()
         self.sessions.routes = self._commands()
 
@@ -123,6 +129,7 @@ class App:
             tasks=base.tasks,
             quick_play_wait_s=base.config.quick_play_wait_s,
             closed_kept_s=base.config.closed_lobbies_kept_s,
+            grace_s=base.config.lobby_grace_s,
         )
 
     def _introduce(self) -> None:
@@ -156,11 +163,13 @@ class App:
         tasks.loop(self.sessions.sweep(), name="silent connections")
         tasks.loop(self.lobbies.upkeep.run(), name="lobbies")
         tasks.loop(self.keys.follow(), name="signing keys")
+        tasks.loop(self.signaling.sweep(), name="signaling")
 
     def http(self) -> web.Application:
         """Make the application behind every address that is no websocket."""
         app = build_http(self.endpoints(), self.accounts.authenticate)
         add_pages(app)
+        self.signaling.add_routes(app)
         return app
 
     def open_door(self, http: Callable[[], asyncio.BaseProtocol]) -> FrontDoor:
@@ -171,7 +180,11 @@ class App:
             connections_per_address_max=config.connections_per_address_max,
             outbox_bytes_max=config.outbox_bytes_max,
         )
-        websockets = {WEBSOCKET_PATH: Route(lambda _: self.sessions.new(), SUBPROTOCOL)}
+        peer_origins = frozenset(filter(None, config.peer_origins.split(",")))
+        websockets = {
+            WEBSOCKET_PATH: Route(lambda _: self.sessions.new(), SUBPROTOCOL),
+            SOCKET_PATH: Route(self.signaling.accept, origins=peer_origins),
+        }
         origins = frozenset(filter(None, config.origins.split(",")))
         self._door = FrontDoor(http=http, websockets=websockets, limits=limits, origins=origins)
         return self._door

@@ -25,6 +25,17 @@ class Config(BaseSettings):
         default="", description="Allowed browser origins, comma separated; * for any."
     )
 
+    lobby_grace_s: Seconds = Field(
+        default=30.0, description="How long a member may be gone before the lobby lets them go."
+    )
+    peer_keys: str = Field(
+        default="peerjs", description="Keys that PeerJS clients may use, comma separated."
+    )
+    peer_origins: str = Field(
+        default="*", description="Origins whose pages may signal; * for any, for no cookie counts."
+    )
+    peer_discovery: bool = Field(default=False, description="Let /peerjs/KEY/peers list ids.")
+
     data_dir: Path = Path(".playhall")
     database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL 15 or newer; the bundled one where unset."

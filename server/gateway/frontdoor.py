@@ -37,11 +37,12 @@ BROKEN: Final = HttpRefusal(500, "Something went wrong here; it was logged.")
 class Route:
     """A websocket's path: who gets it, and the subprotocol to answer with, if it is offered.
 
-    Where `subprotocol` is None, offers are ignored.
+    Where `subprotocol` is None, offers are ignored; where `origins` is, the door's hold.
     """
 
     accept: Accept
     subprotocol: str | None = None
+    origins: frozenset[str] | None = None
 
 
 class FrontDoor:
@@ -126,7 +127,8 @@ class FrontDoor:
     def receive(self, request: UpgradeRequest) -> tuple[Peer, Agreement] | HttpRefusal:
         """Find who takes a websocket, and on what terms."""
         route = self.websockets[request.path]
-        agreed = negotiate(request, subprotocol=route.subprotocol, origins=self.origins)
+        origins = self.origins if route.origins is None else route.origins
+        agreed = negotiate(request, subprotocol=route.subprotocol, origins=origins)
         if isinstance(agreed, HttpRefusal):
             return agreed
         try:

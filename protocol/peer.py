@@ -1,0 +1,54 @@
+"""Signaling as PeerJS clients speak it: JSON objects `{type, src, dst, payload}`.
+
+The server's side of the wire protocol of the PeerJS server 1.0, so that an unmodified `peerjs`
+client works. Nothing of it is a command or an update of ours.
+"""
+
+from typing import Final
+
+import orjson
+
+DEFAULT_KEY: Final = "peerjs"
+
+ID_CHARS_MAX: Final = 128
+TOKEN_CHARS_MAX: Final = 1024
+PEERS_MAX: Final = 20_000
+# For one peer that is not there (yet): PeerJS sends an offer and some dozens of candidates.
+QUEUED_MESSAGES_MAX: Final = 64
+QUEUED_BYTES_MAX: Final = 256 * 1024
+# For all peers that are not there: whoever sends to nobody fills this and no more.
+QUEUES_MAX: Final = 10_000
+QUEUED_BYTES_IN_ALL_MAX: Final = 16 * 1024 * 1024
+# Whom a peer talked with, and who is told when it goes.
+PARTNERS_MAX: Final = 256
+
+EXPIRES_AFTER_S: Final = 5.0
+ALIVE_S: Final = 90.0
+
+HEARTBEAT: Final = "HEARTBEAT"
+LEAVE: Final = "LEAVE"
+EXPIRE: Final = "EXPIRE"
+# What is passed on; of these, what nobody waits for is not kept for who is not there.
+RELAYED: Final = frozenset({"OFFER", "ANSWER", "CANDIDATE", LEAVE, EXPIRE})
+NOT_KEPT: Final = frozenset({LEAVE, EXPIRE})
+
+CARD: Final = {
+    "name": "PeerJS Server",
+    "description": "A server side element to broker connections between PeerJS clients.",
+    "website": "https://peerjs.com/",
+}
+
+
+def frame(kind: str, **fields: object) -> bytes:
+    """Write a message."""
+    return orjson.dumps({"type": kind, **fields})
+
+
+OPEN: Final = frame("OPEN")
+ID_TAKEN: Final = frame("ID-TAKEN", payload={"msg": "ID is taken"})
+MISSING: Final = frame(
+    "ERROR", payload={"msg": "No id, token, or key supplied to websocket server"}
+)
+WRONG_KEY: Final = frame("ERROR", payload={"msg": "Invalid key provided"})
+FULL: Final = frame("ERROR", payload={"msg": "Server has reached its concurrent user limit"})
+TOO_LONG: Final = frame("ERROR", payload={"msg": "The id or the token is too long"})

@@ -1,0 +1,176 @@
+"""Who is there under which id, and what waits for whom. Pure: time is told."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from protocol import peer as wire
+
+
+class Link(Protocol):
+    """The way to a peer."""
+
+    def send(self, message: bytes) -> None:
+        """Give it a message."""
+
+    def drop(self) -> None:
+        """End it."""
+
+
+@dataclass(slots=True, eq=False)
+class Peer:
+    """Somebody who is there. `partners` are those it exchanged messages with."""
+
+    peer_id: str
+    token: str
+    link: Link
+    alive_at: float
+    partners: set[str] = field(default_factory=set)
+
+    def meet(self, peer_id: str) -> None:
+        """Remember whom to tell when it goes."""
+        if len(self.partners) < wire.PARTNERS_MAX:
+            self.partners.add(peer_id)
+
+
+@dataclass(slots=True)
+class _Queue:
+    """What waits for an id that nobody has; `senders` are told if nobody comes."""
+
+    since: float
+    messages: list[bytes] = field(default_factory=list)
+    senders: dict[str, None] = field(default_factory=dict)
+    size: int = 0
+
+
+class Registry:
+    """The peers of one key. Ids are unique among those who are there."""
+
+    def __init__(self, *, peers_max: int = wire.PEERS_MAX) -> None:
+        self._peers_max = peers_max
+        self._peers: dict[str, Peer] = {}
+        self._queues: OrderedDict[str, _Queue] = OrderedDict()  # the oldest first
+        self._queued_bytes = 0
+        self.relayed = 0
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def __contains__(self, peer_id: str) -> bool:
+        return peer_id in self._peers
+
+    def ids(self) -> list[str]:
+        """List who is there."""
+        return list(self._peers)
+
+    # ------------------------------------------------------------------ coming and going
+
+    def enter(self, peer_id: str, token: str, link: Link, now: float) -> Peer | bytes:
+        """Let a peer in and give it what waited for it; or say why not, in a message."""
+        present = self._peers.get(peer_id)
+        if present is not None and present.token != token:
+            return wire.ID_TAKEN
+        if present is None and len(self._peers) >= self._peers_max:
+            return wire.FULL
+        peer = Peer(peer_id, token, link, now)
+        if present is not None:
+            peer.partners = present.partners
+            present.link.drop()
+        self._peers[peer_id] = peer
+        link.send(wire.OPEN)
+        for message in self._take_queue(peer_id):
+            link.send(message)
+        return peer
+
+    def leave(self, peer: Peer) -> None:
+        """Take a peer out and tell its partners; nothing if another link took its place."""
+        if self._peers.get(peer.peer_id) is not peer:
+            return
+        del self._peers[peer.peer_id]
+        for partner_id in peer.partners:
+            partner = self._peers.get(partner_id)
+            if partner is not None:
+                partner.link.send(wire.frame(wire.LEAVE, src=peer.peer_id, dst=partner_id))
+
+    # ------------------------------------------------------------------ messages
+
+    def take(self, peer: Peer, kind: object, dst: object, payload: object, now: float) -> None:
+        """Carry out what a peer says; what is not understood is let go."""
+        if kind == wire.HEARTBEAT:
+            peer.alive_at = now
+        elif kind == wire.LEAVE and not dst:
+            self.leave(peer)
+            peer.link.drop()
+        elif isinstance(kind, str) and kind in wire.RELAYED and isinstance(dst, str) and dst:
+            message = wire.frame(kind, src=peer.peer_id, dst=dst, payload=payload)
+            self._relay(peer, kind, dst, message, now)
+
+    def _relay(self, peer: Peer, kind: str, dst: str, message: bytes, now: float) -> None:
+        other = self._peers.get(dst)
+        if other is not None:
+            peer.meet(dst)
+            other.meet(peer.peer_id)
+            self.relayed += 1
+            other.link.send(message)
+        elif kind not in wire.NOT_KEPT:
+            self._keep(peer.peer_id, dst, message, now)
+
+    def _keep(self, src: str, dst: str, message: bytes, now: float) -> None:
+        """Keep a message for who may come; what does not fit is told to have expired."""
+        queue = self._queues.get(dst)
+        if queue is None and len(self._queues) < wire.QUEUES_MAX and len(dst) <= wire.ID_CHARS_MAX:
+            queue = self._queues[dst] = _Queue(now)
+        if queue is None or not self._fits(queue, message):
+            self._tell_expired(src, dst)
+            return
+        queue.messages.append(message)
+        queue.senders[src] = None
+        queue.size += len(message)
+        self._queued_bytes += len(message)
+
+    def _fits(self, queue: _Queue, message: bytes) -> bool:
+        return (
+            len(queue.messages) < wire.QUEUED_MESSAGES_MAX
+            and queue.size + len(message) <= wire.QUEUED_BYTES_MAX
+            and self._queued_bytes + len(message) <= wire.QUEUED_BYTES_IN_ALL_MAX
+        )
+
+    def _take_queue(self, peer_id: str) -> list[bytes]:
+        queue = self._queues.pop(peer_id, None)
+        if queue is None:
+            return []
+        self._queued_bytes -= queue.size
+        for sender_id in queue.senders:
+            self._introduce(sender_id, peer_id)
+        return queue.messages
+
+    def _introduce(self, one_id: str, other_id: str) -> None:
+        one, other = self._peers.get(one_id), self._peers.get(other_id)
+        if one is not None and other is not None:
+            one.meet(other_id)
+            other.meet(one_id)
+
+    # ------------------------------------------------------------------ time
+
+    def expire(self, now: float) -> None:
+        """Give up what waited too long, and peers that show no life."""
+        while self._queues:
+            dst, queue = next(iter(self._queues.items()))
+            if now - queue.since < wire.EXPIRES_AFTER_S:
+                break
+            del self._queues[dst]
+            self._queued_bytes -= queue.size
+            for src in queue.senders:
+                self._tell_expired(src, dst)
+        for peer in list(self._silent(now)):
+            self.leave(peer)
+            peer.link.drop()
+
+    def _silent(self, now: float) -> Iterator[Peer]:
+        return (peer for peer in self._peers.values() if now - peer.alive_at >= wire.ALIVE_S)
+
+    def _tell_expired(self, src: str, dst: str) -> None:
+        sender = self._peers.get(src)
+        if sender is not None:
+            sender.link.send(wire.frame(wire.EXPIRE, src=dst, dst=src))

@@ -1,0 +1,160 @@
+"""The registry of peers: who is there, what waits, and what is told when."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from protocol import peer as wire
+from server.domains.signaling.registry import Peer, Registry
+
+
+class Wire:
+    """The way to a peer that keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.got: list[dict[str, Any]] = []
+        self.dropped = False
+
+    def send(self, message: bytes) -> None:
+        self.got.append(orjson.loads(message))
+
+    def drop(self) -> None:
+        self.dropped = True
+
+    @property
+    def kinds(self) -> list[str]:
+        return [message["type"] for message in self.got]
+
+
+def enter(
+    registry: Registry, peer_id: str, *, token: str = "t", now: float = 0
+) -> tuple[Any, Wire]:
+    link = Wire()
+    return registry.enter(peer_id, token, link, now), link
+
+
+def say(registry: Registry, peer: Peer, kind: object, dst: object = None, now: float = 0) -> None:
+    registry.take(peer, kind, dst, {"n": 1}, now)
+
+
+def test_message_is_passed_on_with_the_real_sender() -> None:
+    registry = Registry()
+    ann, _ = enter(registry, "ann")
+    _, bob = enter(registry, "bob")
+    say(registry, ann, "OFFER", "bob")
+    assert bob.got[1:] == [{"type": "OFFER", "src": "ann", "dst": "bob", "payload": {"n": 1}}]
+    assert registry.relayed == 1
+
+
+def test_id_is_one_peers_and_the_same_token_takes_it_up_again() -> None:
+    registry = Registry()
+    _, first = enter(registry, "ann")
+    taken, _ = enter(registry, "ann", token="other")
+    assert taken == wire.ID_TAKEN
+    again, second = enter(registry, "ann")
+    assert isinstance(again, Peer)
+    assert (first.dropped, second.kinds, len(registry)) == (True, ["OPEN"], 1)
+
+
+def test_link_that_was_replaced_takes_nobody_away() -> None:
+    registry = Registry()
+    old, _ = enter(registry, "ann")
+    enter(registry, "ann")
+    registry.leave(old)
+    assert "ann" in registry
+
+
+def test_full_registry_lets_in_only_who_is_there() -> None:
+    registry = Registry(peers_max=1)
+    enter(registry, "ann")
+    assert enter(registry, "bob")[0] == wire.FULL
+    assert isinstance(enter(registry, "ann")[0], Peer)
+
+
+def test_message_waits_for_a_peer_that_comes_in_time() -> None:
+    registry = Registry()
+    ann, ann_link = enter(registry, "ann")
+    say(registry, ann, "OFFER", "bob", now=1)
+    say(registry, ann, "CANDIDATE", "bob", now=2)
+    registry.expire(5.9)
+    _, bob = enter(registry, "bob", now=5.9)
+    assert bob.kinds == ["OPEN", "OFFER", "CANDIDATE"]
+    registry.expire(60)
+    assert ann_link.kinds == ["OPEN"]
+
+
+def test_sender_is_told_once_that_nobody_came() -> None:
+    registry = Registry()
+    ann, link = enter(registry, "ann")
+    for _ in range(3):
+        say(registry, ann, "CANDIDATE", "bob", now=1)
+    registry.expire(5.9)
+    assert link.kinds == ["OPEN"]
+    registry.expire(6)
+    registry.expire(60)
+    assert link.got[1:] == [{"type": "EXPIRE", "src": "bob", "dst": "ann"}]
+    assert enter(registry, "bob", now=60)[1].kinds == ["OPEN"]
+
+
+@pytest.mark.parametrize("kind", ["LEAVE", "EXPIRE"])
+def test_goodbye_waits_for_nobody(kind: str) -> None:
+    registry = Registry()
+    ann, link = enter(registry, "ann")
+    say(registry, ann, kind, "bob")
+    registry.expire(60)
+    assert link.kinds == ["OPEN"]
+
+
+@pytest.mark.parametrize("kind", ["HELLO", 7, None, ["OFFER"], {}])
+def test_unknown_message_is_let_go(kind: object) -> None:
+    registry = Registry()
+    ann, _ = enter(registry, "ann")
+    _, bob = enter(registry, "bob")
+    say(registry, ann, kind, "bob")
+    assert bob.kinds == ["OPEN"]
+
+
+def test_only_a_heartbeat_shows_life() -> None:
+    registry = Registry()
+    ann, ann_link = enter(registry, "ann")
+    bob, bob_link = enter(registry, "bob")
+    for now in (30, 60, 89):
+        say(registry, ann, "HEARTBEAT", now=now)
+        say(registry, bob, "OFFER", "ann", now=now)
+    registry.expire(90)
+    assert (ann_link.dropped, bob_link.dropped) == (False, True)
+    assert ann_link.got[-1] == {"type": "LEAVE", "src": "bob", "dst": "ann"}
+
+
+def test_who_talked_with_a_peer_is_told_that_it_went() -> None:
+    registry = Registry()
+    ann, _ = enter(registry, "ann")
+    _, bob = enter(registry, "bob")
+    _, cem = enter(registry, "cem")
+    say(registry, ann, "OFFER", "bob")
+    registry.leave(ann)
+    assert bob.got[-1] == {"type": "LEAVE", "src": "ann", "dst": "bob"}
+    assert cem.kinds == ["OPEN"]
+
+
+def test_leaving_without_a_partner_is_leaving() -> None:
+    registry = Registry()
+    ann, link = enter(registry, "ann")
+    say(registry, ann, "LEAVE")
+    assert (link.dropped, "ann" in registry) == (True, False)
+
+
+def test_what_waits_is_bounded_for_one_and_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry()
+    ann, link = enter(registry, "ann")
+    for _ in range(wire.QUEUED_MESSAGES_MAX + 1):
+        say(registry, ann, "CANDIDATE", "bob")
+    assert link.kinds == ["OPEN", "EXPIRE"]
+    monkeypatch.setattr(wire, "QUEUES_MAX", 2)
+    say(registry, ann, "OFFER", "cem")
+    say(registry, ann, "OFFER", "dan")
+    assert link.got[-1] == {"type": "EXPIRE", "src": "dan", "dst": "ann"}
+    monkeypatch.setattr(wire, "QUEUED_BYTES_IN_ALL_MAX", 1)
+    say(registry, ann, "OFFER", "cem")
+    assert link.got[-1] == {"type": "EXPIRE", "src": "cem", "dst": "ann"}
