@@ -1,6 +1,6 @@
 """`make bench`: measure a server of its own, pinned to one core, and compare with the budgets.
 
-    python -m loadtest.bench [--quick] [--only matches …] [--peer colyseus]
+    python -m loadtest.bench [--quick] [--only matches …] [--peer colyseus|peerjs]
                              [--json FILE] [--update-docs]
 
 Linux only. See docs/benchmarks.md for what each figure means.
@@ -8,6 +8,7 @@ Linux only. See docs/benchmarks.md for what each figure means.
 
 import os
 import resource
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,8 +27,8 @@ from rich.markup import escape
 from loadtest.benching import loads, reviving, shown
 from loadtest.benching.figures import Figures, Run
 from loadtest.benching.machine import Cores, cores
-from loadtest.benching.node import DidNotStart, Node
-from loadtest.benching.peer import Colyseus, NoPeer
+from loadtest.benching.node import DidNotStart, Node, Server
+from loadtest.benching.peer import Colyseus, NoPeer, peer_server
 from loadtest.line.errors import ClientError
 from loadtest.processes import ShareFailed
 
@@ -37,6 +38,7 @@ RESUME_EVENTS: Final = 400
 RECOVERY_EVENTS: Final = 200
 HALF_LOAD_ROUNDS: Final = 4
 STARTS: Final = 5
+PAIRS: Final = 100
 
 out = Console(highlight=False)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -46,6 +48,7 @@ class Peer(StrEnum):
     """Another server to do the same work."""
 
     COLYSEUS = "colyseus"
+    PEERJS = "peerjs"
 
 
 class Part(StrEnum):
@@ -58,6 +61,7 @@ class Part(StrEnum):
     IDLE = "idle"
     RECOVERY = "recovery"
     START = "start"
+    SIGNALING = "signaling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ class Bench:
             Part.IDLE: self._idle,
             Part.RECOVERY: self._recovery,
             Part.START: self._start,
+            Part.SIGNALING: self._signaling,
         }
         with self._node(part) as node:
             measures[part](node)
@@ -161,7 +166,7 @@ class Bench:
                 self._record_relay(f"colyseus {rooms}", theirs)
                 pairs.append((ours, theirs))
         if pairs:
-            self.figures.compare(rooms, pairs)
+            self.figures.compare(f"ratio {rooms}", pairs)
 
     def _record_relay(self, key: str, run: Run) -> None:
         cost_us = _us_per(run, "deliveries/s")
@@ -169,7 +174,7 @@ class Bench:
 
     @contextmanager
     def _colyseus(self) -> Iterator[Colyseus | None]:
-        if self._peer is None:
+        if self._peer is not Peer.COLYSEUS:
             yield None
             return
         peer = Colyseus(self._folder / "colyseus", on=self._on)
@@ -177,6 +182,34 @@ class Bench:
             yield peer
         finally:
             peer.clear()
+
+    def _signaling(self, node: Node) -> None:
+        """Pass messages on in turns with the PeerJS server, under the same load."""
+        pairs: list[tuple[Run, Run]] = []
+        with self._peerjs() as peer:
+            for _ in range(self._scale.times):
+                ours = self._signal("signaling", node, "signaling")
+                if peer is not None:
+                    pairs.append((ours, self._signal("peerjs", peer, "PeerJS server")))
+        if pairs:
+            self.figures.compare("signaling", pairs)
+
+    def _signal(self, key: str, server: Server, name: str) -> Run:
+        run = loads.signal(server, self._on, pairs=PAIRS, seconds=self._scale.seconds, name=name)
+        self._record_relay(f"{key} {PAIRS}", run)
+        return run
+
+    @contextmanager
+    def _peerjs(self) -> Iterator[Server | None]:
+        if self._peer is not Peer.PEERJS:
+            yield None
+            return
+        server = peer_server("peerjs", self._folder / "peerjs", on=self._on)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.end(signal.SIGKILL)
 
     def _resume(self, node: Node) -> None:
         times = self._scale.resumes
@@ -219,7 +252,7 @@ def _us_per(run: Run, rate: str) -> float:
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Only see that it works.")] = False,
     only: Annotated[list[Part] | None, typer.Option(help="Measure no more than this.")] = None,
-    peer: Annotated[Peer | None, typer.Option(help="Compare the relay (Node.js, npm).")] = None,
+    peer: Annotated[Peer | None, typer.Option(help="Compare with it (Node.js, npm).")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all as JSON.")] = None,
     update_docs: Annotated[
         bool, typer.Option("--update-docs", help=f"Write the table into {DOCS.name}.")

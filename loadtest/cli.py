@@ -30,6 +30,7 @@ from loadtest.scenarios.lobby import Lobbies
 from loadtest.scenarios.matches import Matches
 from loadtest.scenarios.relay import Relay
 from loadtest.scenarios.share import Place, Share
+from loadtest.scenarios.signaling import Signaling
 
 app = typer.Typer(
     help="Simulate players, measure the server, and check all that they saw.",
@@ -119,6 +120,37 @@ def relay(
         for place in _places(url, min(processes, rooms))
     ]
     _run("relay", shares, json_file, html_file)
+
+
+@app.command()
+def signaling(
+    url: Url = HERE,
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs of peers.")] = 100,
+    window: Annotated[int, typer.Option(min=1, max=60, help="Messages under way a peer.")] = 4,
+    payload_bytes: Annotated[int, typer.Option(min=0, max=16_000, help="Of a message.")] = 250,
+    duration: Duration = 10,
+    ramp_up: RampUp = 1,
+    processes: Processes = 1,
+    path: Annotated[str, typer.Option(help="Where the server signals.")] = "/peerjs",
+    key: Annotated[str, typer.Option(help="The key of the peers.")] = "peerjs",
+    json_file: Json = None,
+    html_file: Html = None,
+) -> None:
+    """Pass messages on between PeerJS peers; works on a PeerJS server as well."""
+    shares = [
+        Signaling(
+            place=place,
+            pairs=pairs,
+            window=window,
+            payload_bytes=payload_bytes,
+            duration_s=duration,
+            ramp_up_s=ramp_up,
+            path=path,
+            key=key,
+        )
+        for place in _places(url, min(processes, pairs))
+    ]
+    _run("signaling", shares, json_file, html_file)
 
 
 @app.command()

@@ -86,6 +86,7 @@ class App:
         self.signaling = Signaling(
             keys=frozenset(filter(None, config.peer_keys.split(","))),
             now=clock.monotonic,
+            messages_per_s=config.peer_messages_per_s,
             discovery=config.peer_discovery,
         )
         self._introduce()

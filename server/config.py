@@ -34,6 +34,9 @@ class Config(BaseSettings):
     peer_origins: str = Field(
         default="*", description="Origins whose pages may signal; * for any, for no cookie counts."
     )
+    peer_messages_per_s: Annotated[float, Field(gt=0)] = Field(
+        default=100.0, description="Messages that a peer may send; five times as many at once."
+    )
     peer_discovery: bool = Field(default=False, description="Let /peerjs/KEY/peers list ids.")
 
     data_dir: Path = Path(".playhall")

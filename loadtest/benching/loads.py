@@ -2,7 +2,7 @@
 
 from loadtest.benching.figures import Run
 from loadtest.benching.machine import Cores, watching
-from loadtest.benching.node import Node
+from loadtest.benching.node import Node, Server
 from loadtest.crowd.player import Habits
 from loadtest.measure.meter import Measured
 from loadtest.players import KINDS
@@ -12,6 +12,7 @@ from loadtest.scenarios.idle import Idle
 from loadtest.scenarios.matches import Matches
 from loadtest.scenarios.relay import Relay
 from loadtest.scenarios.share import Place, Share
+from loadtest.scenarios.signaling import Signaling
 
 ROOMS = 100
 PLAYERS = 4
@@ -50,6 +51,24 @@ def relay(node: Node, on: Cores, *, rooms: int, seconds: float) -> Run:
         sample=10,
     )
     return _run(f"relay, {rooms} rooms", share, node=node, on=on)
+
+
+def signal(server: Server, on: Cores, *, pairs: int, seconds: float, name: str) -> Run:
+    """Pass messages on between peers, on our server or on another one."""
+    share = Signaling(
+        place=Place(server.url),
+        pairs=pairs,
+        window=WINDOW,
+        payload_bytes=PAYLOAD_BYTES,
+        duration_s=seconds,
+        ramp_up_s=1,
+        asks=False,
+    )
+    with watching(on=on, server=server.pid) as watch:
+        measured = merge(run_shares([share], progress=lambda _: None))
+    began, ended = measured.numbers["from s"], measured.numbers["to s"]
+    numbers = _numbers(measured)
+    return Run(f"{name}, {pairs} pairs", numbers, measured.checks, watch.between(began, ended))
 
 
 def hold(node: Node, on: Cores, *, connections: int) -> Run:

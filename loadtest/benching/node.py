@@ -18,6 +18,7 @@ SETTINGS: Final = {
     "PLAYHALL_COMMANDS_BURST": "1000000",
     "PLAYHALL_GUESTS_PER_MINUTE": "1000000",
     "PLAYHALL_BOT_PAUSE_S": "0",
+    "PLAYHALL_PEER_MESSAGES_PER_S": "1000000",
 }
 _READY: Final = re.compile(r"ready at (http\S+)")
 

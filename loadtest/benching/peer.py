@@ -17,7 +17,7 @@ from loadtest.benching.machine import Cores, watching
 from loadtest.benching.node import Server
 from loadtest.measure.checks import Checked, Checks
 
-SOURCE: Final = Path(__file__).parents[1] / "peers" / "colyseus"
+SOURCES: Final = Path(__file__).parents[1] / "peers"
 INSTALL_TIMEOUT_S: Final = 180.0
 LOAD_TIMEOUT_S: Final = 180.0
 IN_ORDER: Final = "every client got everybody's messages, in order"
@@ -27,17 +27,10 @@ class Colyseus:
     """Colyseus on the server's core; installed in a folder and ready once it is made."""
 
     def __init__(self, folder: Path, *, on: Cores) -> None:
-        shutil.copytree(SOURCE, folder)
         self._folder = folder
         self._on = on
         self._node = _found("node")
-        _run([_found("npm"), "install", "--no-audit", "--no-fund"], folder, INSTALL_TIMEOUT_S)
-        self._server = Server(
-            [self._node, str(folder / "server.js")],
-            log=folder / "server.log",
-            on=on,
-            env={"NODE_ENV": "production"},
-        )
+        self._server = peer_server("colyseus", folder, on=on)
         self._server.start()
 
     def relay(self, *, rooms: int, seconds: float) -> Run:
@@ -63,6 +56,18 @@ class Colyseus:
     def clear(self) -> None:
         """End it."""
         self._server.end(signal.SIGKILL)
+
+
+def peer_server(name: str, folder: Path, *, on: Cores) -> Server:
+    """Install one of `loadtest/peers` into a folder; it is not started yet."""
+    shutil.copytree(SOURCES / name, folder)
+    _run([_found("npm"), "install", "--no-audit", "--no-fund"], folder, INSTALL_TIMEOUT_S)
+    return Server(
+        [_found("node"), str(folder / "server.js")],
+        log=folder / "server.log",
+        on=on,
+        env={"NODE_ENV": "production"},
+    )
 
 
 class NoPeer(Exception):

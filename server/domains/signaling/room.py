@@ -20,7 +20,7 @@ SOCKET_PATH: Final = f"{PATH}/peerjs"
 SWEEP_EVERY_S: Final = 1.0
 # PeerJS gathers some dozens of candidates within a second of each offer.
 MESSAGES_PER_S: Final = 100.0
-MESSAGES_BURST: Final = 500.0
+BURST_S: Final = 5.0
 NORMAL: Final = (1000, "")
 # No cookie and no password is ever read here, so a page of any origin may ask; the PeerJS
 # server answers alike.
@@ -31,10 +31,16 @@ class Signaling:
     """Everything under `/peerjs`. `keys` may be used; `discovery` lets `/peers` list ids."""
 
     def __init__(
-        self, *, keys: frozenset[str], now: Callable[[], float], discovery: bool = False
+        self,
+        *,
+        keys: frozenset[str],
+        now: Callable[[], float],
+        messages_per_s: float = MESSAGES_PER_S,
+        discovery: bool = False,
     ) -> None:
         self.registries: Mapping[str, Registry] = {key: Registry() for key in keys}
         self.now = now
+        self.messages_per_s = messages_per_s
         self._discovery = discovery
 
     def accept(self, request: UpgradeRequest) -> "Caller":
@@ -97,7 +103,7 @@ class Caller:
         self._id = peer_id
         self._token = token
         self._peer: Peer | None = None
-        self._bucket = TokenBucket(MESSAGES_PER_S, MESSAGES_BURST)
+        self._bucket = TokenBucket(room.messages_per_s, room.messages_per_s * BURST_S)
         self._socket: Socket
 
     # ------------------------------------------------------------------ the socket calls these

@@ -10,6 +10,10 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from loadtest.line.web import Web
+from loadtest.measure.meter import Meter
+from loadtest.scenarios.share import Place
+from loadtest.scenarios.signaling import IN_ORDER, Caller, Signaling
 from tests.faults.client_line import served
 from tests.fixtures.node import Node
 from tests.fixtures.postgres import Databases
@@ -144,3 +148,33 @@ async def test_ids_are_not_listed_unless_that_was_asked_for(
             web.get("/peerjs/peerjs/peers") as answer,
         ):
             assert answer.status == 401
+
+
+async def test_load_test_finds_every_message_in_its_place(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("node")
+    with served(databases, folder, peer_messages_per_s=1_000_000) as node:
+        measured = await load(node).run(lambda _: None)
+    assert measured.checks.by_name[IN_ORDER].passed == 6
+    assert measured.checks.by_name[IN_ORDER].failed == 0
+    assert measured.total.counts["deliveries"] > 0
+
+
+async def test_load_test_says_so_when_peers_are_shown_out(node: Node) -> None:
+    measured = await load(node).run(lambda _: None)
+    assert measured.checks.by_name[IN_ORDER].failed == 6
+
+
+def load(node: Node) -> Signaling:
+    place = Place(node.url)
+    return Signaling(place, pairs=3, window=2, payload_bytes=50, duration_s=0.5, ramp_up_s=0.1)
+
+
+@pytest.mark.parametrize(("src", "number"), [("other", 0), ("me-b", 1)])
+async def test_load_test_finds_a_message_that_is_not_in_its_place(src: str, number: int) -> None:
+    async with Web("http://nowhere.invalid") as web:
+        caller = Caller("me-a", "me-b", Meter(web, tell=lambda _: None, asks=False), "")
+        caller._check({"type": "OFFER", "src": src, "payload": {"n": number}})
+        assert caller.fault is not None
+        assert "where 0 of me-b was due" in caller.fault

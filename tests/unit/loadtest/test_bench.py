@@ -61,7 +61,8 @@ def test_the_ratio_is_that_of_the_medians():
     ours, theirs = (300.0, 100.0, 500.0), (100.0, 200.0, 900.0)
 
     figures.compare(
-        50, [(run(deliveries=a), run(deliveries=b)) for a, b in zip(ours, theirs, strict=True)]
+        "ratio 50",
+        [(run(deliveries=a), run(deliveries=b)) for a, b in zip(ours, theirs, strict=True)],
     )
 
     assert figures.by_key["ratio 50"].values == [1.5]
@@ -71,7 +72,9 @@ def test_the_ratio_is_that_of_the_medians():
 def test_a_ratio_with_one_bad_run_does_not_count():
     figures = Figures(games=1000)
 
-    figures.compare(50, [(run(deliveries=300), run(deliveries=100, fault="one is missing"))])
+    figures.compare(
+        "ratio 50", [(run(deliveries=300), run(deliveries=100, fault="one is missing"))]
+    )
 
     assert figures.by_key["ratio 50"].verdict is Verdict.FAILED
 

@@ -1,0 +1,155 @@
+"""Signaling: pairs of PeerJS peers who answer each other's messages without a pause.
+
+It works on any server that speaks the PeerJS server's protocol; Playhall's is one.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from loadtest.line.errors import ClientError, Unreachable
+from loadtest.line.web import Web
+from loadtest.line.wires import Wire, dial_picows
+from loadtest.measure.meter import Measured, Meter, Tell
+from loadtest.scenarios.share import Place, sampled
+
+AT_ONCE: Final = 16
+OPEN_TIMEOUT_S: Final = 30.0
+IN_ORDER: Final = "every message came once, in order, from whom it said"
+
+
+@dataclass(frozen=True, slots=True)
+class Signaling:
+    """One share of: `pairs` of peers who keep `window` messages each under way.
+
+    `path` and `key` are where the server signals; `asks` lets it read Playhall's own numbers.
+    """
+
+    place: Place
+    pairs: int
+    window: int
+    payload_bytes: int
+    duration_s: float
+    ramp_up_s: float
+    path: str = "/peerjs"
+    key: str = "peerjs"
+    asks: bool = True
+
+    async def run(self, tell: Tell) -> Measured:
+        """Send."""
+        async with Web(self.place.url) as web:
+            meter = Meter(web, tell=tell, asks=self.asks and self.place.index == 0)
+            meter.stage = "connecting"
+            async with self._connected(meter) as peers, sampled(meter):
+                await self._measure(meter, peers)
+            return meter.result()
+
+    async def _measure(self, meter: Meter, peers: list["Caller"]) -> None:
+        meter.stage = "sending"
+        await meter.begin()
+        for peer in peers:
+            peer.begin(self.window)
+        await asyncio.sleep(self.ramp_up_s)
+        await meter.open_window()
+        meter.numbers["from s"] = time.monotonic()
+        await asyncio.sleep(self.duration_s)
+        meter.numbers["to s"] = time.monotonic()
+        await meter.close_window()
+        for peer in peers:
+            meter.checks.note(IN_ORDER, peer.fault)
+
+    @asynccontextmanager
+    async def _connected(self, meter: Meter) -> AsyncIterator[list["Caller"]]:
+        pad = "x" * self.payload_bytes
+        names = [
+            (f"{self.place.index}-{n}-a", f"{self.place.index}-{n}-b")
+            for n in range(self.place.part(self.pairs))
+        ]
+        peers = [Caller(me, other, meter, pad) for a, b in names for me, other in ((a, b), (b, a))]
+        url = self.place.url.replace("http", "ws", 1).rstrip("/")
+        async with asyncio.TaskGroup() as tasks:
+            for start in range(0, len(peers), AT_ONCE):
+                group = peers[start : start + AT_ONCE]
+                for peer in group:
+                    query = f"key={self.key}&id={peer.me}&token=t&version=1.5.5"
+                    tasks.create_task(peer.run(f"{url}{self.path}/peerjs?{query}"))
+                for peer in group:
+                    await peer.up()
+            try:
+                yield peers
+            finally:
+                for peer in peers:
+                    peer.close()
+
+
+class Caller:
+    """One peer; it numbers what it sends and expects its partner to do so."""
+
+    def __init__(self, me: str, other: str, meter: Meter, pad: str) -> None:
+        self.me = me
+        self.fault: str | None = None
+        self._other = other
+        self._meter = meter
+        self._pad = pad
+        self._next = 0
+        self._expected = 0
+        self._open = asyncio.Event()
+        self._closing = False
+        self._wire: Wire | None = None
+
+    async def run(self, url: str) -> None:
+        """Carry messages until it is closed here."""
+        self._wire = await dial_picows(url, self._take)
+        closed = await self._wire.run()
+        if not self._closing:
+            self.fault = f"peer {self.me} was closed: {closed.code} {closed.reason}"
+            self._open.set()
+
+    async def up(self) -> None:
+        """Wait until the server let it in."""
+        try:
+            await asyncio.wait_for(self._open.wait(), OPEN_TIMEOUT_S)
+        except TimeoutError:
+            raise Unreachable(f"Peer {self.me} was not let in.") from None
+        if self.fault is not None:
+            raise ClientError(self.fault)
+
+    def begin(self, window: int) -> None:
+        """Send the first messages; each that comes is answered by the next one."""
+        for _ in range(window):
+            self._send("OFFER")
+
+    def close(self) -> None:
+        """Hang up."""
+        self._closing = True
+        if self._wire is not None:
+            self._wire.close()
+
+    def _send(self, kind: str) -> None:
+        assert self._wire is not None
+        payload = {"n": self._next, "pad": self._pad}
+        self._next += 1
+        self._wire.send(orjson.dumps({"type": kind, "dst": self._other, "payload": payload}))
+
+    def _take(self, frame: bytes) -> None:
+        message = orjson.loads(frame)
+        if message["type"] == "OPEN":
+            self._open.set()
+            return
+        self._meter.tally.counts["deliveries"] += 1
+        self._check(message)
+        if not self._closing and self.fault is None:
+            self._send("CANDIDATE")
+
+    def _check(self, message: dict[str, object]) -> None:
+        payload = message.get("payload")
+        number = payload.get("n") if isinstance(payload, dict) else None
+        if (message.get("src"), number) != (self._other, self._expected) and self.fault is None:
+            self.fault = f"peer {self.me}: {message['type']} {number} of {message.get('src')} came "
+            self.fault += f"where {self._expected} of {self._other} was due"
+        self._expected += 1
