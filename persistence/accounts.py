@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import asyncpg
 
-from persistence.database import Database
+from persistence.database import Connection, Database
+from persistence.moderation import Ban
 from persistence.queries import load
 from protocol.ids import PlayerId, SessionId, UserId
 
@@ -13,10 +14,19 @@ SQL = load("accounts")
 
 
 class StoredKey(NamedTuple):
-    """A signing key: its id and its private half (PKCS#8 PEM), which contains the public one."""
+    """A signing key: its id and its private half, PKCS#8 PEM or that sealed (`sealed:…`)."""
 
     kid: str
     private_pem: str
+
+
+class ListedKey(NamedTuple):
+    """What may be told of a signing key."""
+
+    kid: str
+    created_at: datetime
+    retired_at: datetime | None
+    is_sealed: bool
 
 
 class Guest(NamedTuple):
@@ -39,17 +49,26 @@ class Holder(NamedTuple):
     display_name: str
 
 
+class Standing(NamedTuple):
+    """What is to be known about a session before it is believed."""
+
+    holder: Holder
+    roles: tuple[str, ...]
+    is_ended: bool
+    ban: Ban | None
+
+
 class SpentToken(NamedTuple):
     """A refresh token that could not be spent (again)."""
 
     holder: Holder
     used_at: datetime | None
     salt: str | None
-    revoked: bool
+    is_ended: bool
 
 
 class Account(NamedTuple):
-    """A user, with the profile and the player."""
+    """A user, with the profile and the player; `preferences` are JSON."""
 
     user_id: UserId
     player_id: PlayerId
@@ -57,6 +76,8 @@ class Account(NamedTuple):
     display_name: str
     is_anonymous: bool
     created_at: datetime
+    xp_total: int
+    preferences: bytes
 
 
 class IssuedToken(NamedTuple):
@@ -65,6 +86,14 @@ class IssuedToken(NamedTuple):
     token_hash: bytes
     issued_at: datetime
     expires_at: datetime
+
+
+class NewSession(NamedTuple):
+    """A session that is opened: what was signed in with, and its first refresh token."""
+
+    session_id: SessionId
+    token: IssuedToken
+    method: str
 
 
 class UsernameTaken(Exception):
@@ -97,16 +126,45 @@ class AccountStore:
             await connection.execute(SQL["add_signing_key"], *key, public_pem)
             await connection.execute(SQL["retire_signing_keys"])
 
-    async def add_guest(self, guest: Guest, session_id: SessionId, token: IssuedToken) -> None:
-        """Make a guest with a session, or nothing; raise `UsernameTaken`."""
-        values = (*guest, session_id, *token)
+    async def rotate_old_keys(self, key: StoredKey, public_pem: str, *, age_s: float) -> bool:
+        """Rotate if the newest key is older than that; of nodes that try at once, one does."""
+        async with self._database.transaction() as connection:
+            await connection.execute(SQL["lock_signing_keys"])
+            if not await connection.fetchval(SQL["is_newest_key_older"], age_s):
+                return False
+            await connection.execute(SQL["add_signing_key"], *key, public_pem)
+            return True
+
+    async def retire_outlived_keys(self, outlived_s: float) -> None:
+        """Retire keys that were replaced longer ago than what they signed was good for."""
         async with self._database.acquire() as connection:
-            try:
-                await connection.execute(SQL["add_guest"], *values)
-            except asyncpg.UniqueViolationError as error:
-                if error.table_name != "profiles":
-                    raise
-                raise UsernameTaken(guest.username) from None
+            await connection.execute(SQL["retire_outlived_keys"], outlived_s)
+
+    async def list_keys(self) -> list[ListedKey]:
+        """List every key there ever was, newest first."""
+        async with self._database.acquire() as connection:
+            return [ListedKey(*row) for row in await connection.fetch(SQL["list_keys"])]
+
+    async def replace_private_half(self, old: StoredKey, private_pem: str) -> None:
+        """Store a key's private half anew; nothing happens if it has changed meanwhile."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["replace_private_half"], *old, private_pem)
+
+    async def add_guest(self, guest: Guest, session: NewSession) -> None:
+        """Make a guest with a session, or nothing; raise `UsernameTaken`."""
+        async with self._database.acquire() as connection:
+            await add_person(connection, guest, session)
+
+    async def open_session(self, user_id: UserId, session: NewSession) -> Holder | None:
+        """Open a session; None if the account is banned or gone."""
+        async with self._database.acquire() as connection:
+            return await open_session(connection, user_id, session)
+
+    async def active_ban(self, user_id: UserId) -> Ban | None:
+        """Read why an account may not sign in now."""
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow(SQL["active_ban"], user_id)
+        return None if row is None else Ban(*row)
 
     async def spend_refresh_token(
         self, token_hash: bytes, *, salt: str, successor: IssuedToken
@@ -132,19 +190,23 @@ class AccountStore:
             record = await connection.fetchrow(SQL["find_refresh_token"], token_hash)
         if record is None:
             return None
-        *holder, used_at, salt, revoked = record
-        return SpentToken(Holder(*holder), used_at, salt, revoked)
+        *holder, used_at, salt, is_ended = record
+        return SpentToken(Holder(*holder), used_at, salt, is_ended)
 
-    async def session_holder(self, session_id: SessionId) -> Holder | None:
-        """Say whose session this is; None if it was revoked or never was."""
+    async def session_standing(self, session_id: SessionId) -> Standing | None:
+        """Say whose session this is and whether it is good; None if it is not known."""
         async with self._database.acquire() as connection:
-            record = await connection.fetchrow(SQL["session_holder"], session_id)
-        return None if record is None else Holder(*record)
+            record = await connection.fetchrow(SQL["session_standing"], session_id)
+        if record is None:
+            return None
+        *holder, roles, is_ended, reason, ends_at = record
+        ban = None if reason is None else Ban(reason, ends_at)
+        return Standing(Holder(*holder), tuple(roles), is_ended, ban)
 
-    async def revoke_session(self, session_id: SessionId, at: datetime) -> None:
+    async def end_session(self, session_id: SessionId) -> None:
         """End a session for good; harmless if it has ended."""
         async with self._database.acquire() as connection:
-            await connection.execute(SQL["revoke_session"], session_id, at)
+            await connection.execute(SQL["end_session"], session_id)
 
     async def find_account(self, user_id: UserId) -> Account | None:
         """Read a user's account."""
@@ -152,7 +214,23 @@ class AccountStore:
             record = await connection.fetchrow(SQL["find_account"], user_id)
         return None if record is None else Account(*record)
 
-    async def rename(self, user_id: UserId, display_name: str) -> None:
-        """Change how a user is called."""
-        async with self._database.acquire() as connection:
-            await connection.execute(SQL["rename_account"], user_id, display_name)
+
+async def add_person(connection: Connection, guest: Guest, session: NewSession) -> None:
+    """Make a user, profile, player and session; raise `UsernameTaken`."""
+    values = (*guest, session.session_id, *session.token, session.method)
+    try:
+        await connection.execute(SQL["add_guest"], *values)
+    except asyncpg.UniqueViolationError as error:
+        if error.table_name != "profiles":
+            raise
+        raise UsernameTaken(guest.username) from None
+
+
+async def open_session(
+    connection: Connection, user_id: UserId, session: NewSession
+) -> Holder | None:
+    """Open a session for an account; None if it is banned or gone."""
+    record = await connection.fetchrow(
+        SQL["open_session"], user_id, session.session_id, *session.token, session.method
+    )
+    return None if record is None else Holder(*record)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from persistence.completion import Completion
+from persistence.completion import Completion, XpRule
 from persistence.database import Connection
 from persistence.queries import load
 from protocol.ids import GameId
@@ -31,8 +31,10 @@ def append_columns(games: Sequence[tuple[GameId, int, Sequence["Row"]]]) -> tupl
     return ids, epochs, expected, counts, nths, indexes, kinds, payloads, times, hashes
 
 
-async def write_completion(connection: Connection, game_id: GameId, completion: Completion) -> None:
-    """Write the summary, everybody's statistics and the match, and close the lobby."""
+async def write_completion(
+    connection: Connection, game_id: GameId, completion: Completion, xp: XpRule
+) -> None:
+    """Write the summary, everybody's statistics, XP and the match, and close the lobby."""
     players = [result.player_id for result in completion.results]
     scores = [result.score for result in completion.results]
     tricks = [result.tricks_won for result in completion.results]
@@ -45,7 +47,8 @@ async def write_completion(connection: Connection, game_id: GameId, completion: 
     await connection.execute(SQL["insert_summary"], game_id, *_summary_columns(completion))
     await connection.execute(SQL["complete_game"], game_id, at)
     match = await connection.fetchval(SQL["insert_match"], game_id, at, completion.winner_id)
-    await connection.execute(SQL["insert_match_players"], match, players, seats, scores, won, at)
+    shares = (match, players, seats, scores, won, at, xp.per_game, xp.per_win)
+    await connection.execute(SQL["insert_match_players"], *shares)
     await connection.execute(SQL["close_lobby"], game_id, at)
     await connection.execute(SQL["unlist_room"], game_id)
 

@@ -76,6 +76,13 @@ class Lifetime(NamedTuple):
     last_game_at: datetime | None = None
 
 
+class Xp(NamedTuple):
+    """A player's XP, as it is stored and as their matches add up."""
+
+    stored: int
+    earned: int
+
+
 class Books:
     """What is stored about games and players, as one transaction sees it."""
 
@@ -132,6 +139,15 @@ class Books:
     async def write_lifetime(self, player_id: PlayerId, lifetime: Lifetime) -> None:
         """Put a player's lifetime statistics right; they must be locked."""
         await self._connection.execute(SQL["write_lifetime"], player_id, *lifetime)
+
+    async def xp(self, player_id: PlayerId) -> Xp | None:
+        """Read a player's XP; None for one without an account."""
+        record = await self._connection.fetchrow(SQL["xp"], player_id)
+        return None if record is None else Xp(*record)
+
+    async def write_xp(self, player_id: PlayerId, xp: int) -> None:
+        """Put a player's XP right; their statistics must be locked."""
+        await self._connection.execute(SQL["write_xp"], player_id, xp)
 
 
 class AuditStore:

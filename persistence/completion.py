@@ -8,6 +8,17 @@ from protocol.ids import PlayerId
 
 
 @dataclass(frozen=True, slots=True)
+class XpRule:
+    """What a completed game adds to `xp_total` of everybody who has an account, bots aside."""
+
+    per_game: int = 0
+    per_win: int = 0
+
+
+NO_XP = XpRule()
+
+
+@dataclass(frozen=True, slots=True)
 class SeatResult:
     """How a game went for one player, as it enters their lifetime statistics."""
 

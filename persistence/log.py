@@ -22,7 +22,7 @@ from typing import NamedTuple
 import asyncpg
 
 from persistence.append import append_columns, write_completion
-from persistence.completion import Completion
+from persistence.completion import NO_XP, Completion, XpRule
 from persistence.database import Database
 from persistence.gamerow import GameRow
 from persistence.metrics import LogMetrics
@@ -165,11 +165,12 @@ class GameLog:
 class Log:
     """The log of all games of this node. `run` must be running for anything to commit.
 
-    `queued` counts the events that wait for a writer.
+    `queued` counts the events that wait for a writer, `xp` is what a game brings its players.
     """
 
-    def __init__(self, database: Database, *, writers: int) -> None:
+    def __init__(self, database: Database, *, writers: int, xp: XpRule = NO_XP) -> None:
         self._database = database
+        self._xp = xp
         self._solo: asyncio.Queue[Batch] = asyncio.Queue()  # bounded by its room
         self._solo_room = asyncio.BoundedSemaphore(SOLO_BATCHES_MAX)
         self._writers = [_Writer(self, database) for _ in range(writers)]
@@ -295,7 +296,7 @@ class Log:
             if head["next_event_index"] != first or not passed:
                 raise Fenced(f"game {game.game_id} stands at {head['next_event_index']}")
             if batch.completion is not None:
-                await write_completion(connection, game.game_id, batch.completion)
+                await write_completion(connection, game.game_id, batch.completion, self._xp)
         self.metrics.events += len(batch.rows)
         self.metrics.completions += batch.completion is not None
 

@@ -1,12 +1,13 @@
-"""HTTP bodies of `/v1/auth`, `/v1/me` and `/.well-known/jwks.json`."""
+"""HTTP bodies of `/v1/auth`, `/v1/me`, its sessions, and `/.well-known/jwks.json`."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from protocol.envelope import WireModel
-from protocol.ids import WirePlayerId
+from protocol.ids import UUID_PATTERN, SessionId, WirePlayerId
 from protocol.limits import NAME_CHARS_MAX, TOKEN_CHARS_MAX
+from protocol.schemas import JsonObject
 
 # No control characters, line breaks or invisible marks (they hide or reorder what is read);
 # the zero-width joiner stays, since emoji are built with it.
@@ -18,6 +19,9 @@ DisplayName = Annotated[
         strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX, pattern=VISIBLE_PATTERN
     ),
 ]
+
+
+WireSessionId = Annotated[SessionId, StringConstraints(pattern=UUID_PATTERN)]
 
 
 class GuestRequest(WireModel):
@@ -53,18 +57,42 @@ class Me(WireModel):
     display_name: str
     is_anonymous: bool
     created_at: str
-
-
-class MeChange(WireModel):
-    """What you change about yourself."""
-
-    display_name: DisplayName
+    xp_total: int = Field(description="Grows with every game that you complete.")
+    preferences: JsonObject = Field(description="What your client keeps for you.")
 
 
 class LoggedOut(WireModel):
     """The session is over: its refresh tokens are revoked and its sockets closed."""
 
     session_id: str
+
+
+class SessionsEnded(WireModel):
+    """How many sessions are over."""
+
+    ended: int
+
+
+class SessionPath(WireModel):
+    """The session in an address."""
+
+    session_id: WireSessionId
+
+
+class OwnSession(WireModel):
+    """A session of yours: one place where you are signed in."""
+
+    session_id: str
+    method: str = Field(description="What was signed in with: guest, email or discord.")
+    created_at: str
+    used_at: str = Field(description="When its tokens were refreshed last.")
+    is_this: bool = Field(description="It is the one that asks.")
+
+
+class OwnSessions(WireModel):
+    """Where you are signed in, the latest used first."""
+
+    sessions: list[OwnSession]
 
 
 class Jwk(WireModel):

@@ -4,8 +4,7 @@
     ├── one flat child a code; its docstring is the default message
     └── MoveRefused        the code is the ruleset's own (`must_follow_suit`, …)
 
-`CloseReason` lists the websocket close codes: 4000-4099 mean "try again",
-4100-4199 mean "don't".
+`CloseReason` lists the websocket close codes: 40xx mean "try again", 41xx mean "don't".
 """
 
 from enum import Enum
@@ -84,6 +83,48 @@ class TokenExpired(PlayhallError):
     code, status = "token_expired", 401
 
 
+class Banned(PlayhallError):
+    """This account is banned."""
+
+    code, status = "banned", 403
+
+
+class WrongCredentials(PlayhallError):
+    """The email or the password is wrong; /v1/auth/email mails a link to choose a new one."""
+
+    code, status = "wrong_credentials", 401
+
+
+class BadCode(PlayhallError):
+    """The link or code is not valid (any more): each works once, for a while; get a new one."""
+
+    code, status = "bad_code", 403
+
+
+class MethodTaken(PlayhallError):
+    """This belongs to another account; sign in with it, or unlink it there first."""
+
+    code, status = "method_taken", 409
+
+
+class LastMethod(PlayhallError):
+    """You could not sign in again without it; link another way to sign in first."""
+
+    code, status = "last_method", 409
+
+
+class NotSetUp(PlayhallError):
+    """This way to sign in is not set up on this server; /v1/auth/methods lists what is."""
+
+    code, status = "not_set_up", 404
+
+
+class SignInElsewhere(PlayhallError):
+    """This server keeps no accounts of its own; sign in at the address in /v1/auth/methods."""
+
+    code, status = "sign_in_elsewhere", 409
+
+
 class Forbidden(PlayhallError):
     """You may not do this."""
 
@@ -124,6 +165,44 @@ class MethodNotAllowed(PlayhallError):
     """This address does not take that HTTP method; /openapi.json lists what it takes."""
 
     code, status = "method_not_allowed", 405
+
+
+# ------------------------------------------------------------------ profiles
+
+
+class ProfileNotFound(PlayhallError):
+    """Nobody has this username or id."""
+
+    code, status = "profile_not_found", 404
+
+
+class UsernameTaken(PlayhallError):
+    """Somebody else has this username; choose another."""
+
+    code, status = "username_taken", 409
+
+
+class UsernameTooSoon(PlayhallError):
+    """Usernames change at most once in 30 days."""
+
+    code, status = "username_too_soon", 409
+
+    def __init__(self, free_at: str | None = None) -> None:
+        when = "later" if free_at is None else f"from {free_at} on"
+        message = f"Usernames change at most once in 30 days; choose another {when}."
+        super().__init__(message, field="username")
+
+
+class NotConfirmed(PlayhallError):
+    """Write your own username into `confirm`; nothing was erased."""
+
+    code, status = "not_confirmed", 403
+
+
+class SignInAgain(PlayhallError):
+    """For this you must have signed in within the last 15 minutes; sign in and repeat it."""
+
+    code, status = "sign_in_again", 403
 
 
 # ------------------------------------------------------------------ lobbies
@@ -316,4 +395,6 @@ class CloseReason(Enum):
 
 def all_errors() -> list[type[PlayhallError]]:
     """Every error class that has a code of its own, by code."""
+    from protocol import contenterrors  # noqa: F401 - so that its classes are there
+
     return sorted(PlayhallError.__subclasses__(), key=lambda error: error.code)

@@ -11,6 +11,8 @@ LobbyId = NewType("LobbyId", str)
 GameId = NewType("GameId", str)
 MatchId = NewType("MatchId", str)
 SessionId = NewType("SessionId", str)
+BlueprintId = NewType("BlueprintId", str)
+FileId = NewType("FileId", str)
 Seat = NewType("Seat", int)
 
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"

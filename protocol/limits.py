@@ -13,6 +13,7 @@ HEARTBEAT_MS: Final = 15_000
 NAME_CHARS_MAX: Final = 64
 TEXT_CHARS_MAX: Final = 500
 PASSWORD_CHARS_MAX: Final = 128
+PASSWORD_CHARS_MIN: Final = 8  # of an account; a lobby may have any
 TOKEN_CHARS_MAX: Final = 4096
 CURSOR_CHARS_MAX: Final = 200
 CONFIG_BYTES_MAX: Final = 4 * 1024

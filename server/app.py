@@ -9,12 +9,18 @@ from aiohttp import web
 
 from persistence.accounts import AccountStore
 from persistence.behalf import Behalf
+from persistence.blueprints import BlueprintStore
 from persistence.bus import Bus
+from persistence.completion import XpRule
 from persistence.database import Database
 from persistence.games import GameStore
 from persistence.lobbies import LobbyStore
 from persistence.log import Log
+from persistence.mydata import MyDataStore
+from persistence.objects import Objects
+from persistence.profiles import ProfileStore
 from persistence.records import RecordStore
+from persistence.sealing import seal_of
 from protocol.asyncapi import asyncapi_document
 from protocol.limits import SUBPROTOCOL
 from protocol.record import Status
@@ -23,8 +29,12 @@ from server.domains.accounts.accounts import Accounts, Lifetimes
 from server.domains.accounts.guests import GuestLimits
 from server.domains.accounts.handlers import SessionCommands, limits_in_force
 from server.domains.accounts.keys import Keys
+from server.domains.accounts.room import AccountRoom
 from server.domains.accounts.routes import AccountRoutes
+from server.domains.blueprints.routes import BlueprintRoutes
 from server.domains.chat.handlers import ChatCommands
+from server.domains.files.room import Files
+from server.domains.files.uploads import Terms
 from server.domains.games.access import Access
 from server.domains.games.handlers import GameCommands
 from server.domains.games.hosting import Hosting, HostingConfig
@@ -35,6 +45,10 @@ from server.domains.lobbies.handlers import LobbyCommands
 from server.domains.lobbies.room import Lobbies
 from server.domains.lobbies.routes import LobbyRoutes
 from server.domains.operations.routes import OperationRoutes
+from server.domains.profiles.erasure import Erasure
+from server.domains.profiles.export import Exports, Tell
+from server.domains.profiles.mydataroutes import MyDataRoutes
+from server.domains.profiles.routes import ProfileRoutes, ReadMe
 from server.domains.records.routes import RecordRoutes
 from server.domains.signaling.room import SOCKET_PATH, Signaling
 from server.gateway import dispatch
@@ -53,6 +67,7 @@ VERSION = "0.1.0"
 WEBSOCKET_PATH = "/ws"
 ADOPT_EVERY_S = 1.0
 TIDY_EVERY_S = 30.0
+SECRET_KEY_FILE = "secret.key"  # noqa: S105 - a file's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,8 @@ class App:
         self._make_accounts(AccountStore(database))
         self._make_games(GameStore(database, node=base.node))
         self._make_lobbies(LobbyStore(database, self._base.behalf))
+        self._make_files()
+        self._make_erasure(MyDataStore(database))
         self.signaling = Signaling(
             keys=frozenset(filter(None, config.peer_keys.split(","))),
             now=clock.monotonic,
@@ -94,7 +111,13 @@ class App:
 
     def _make_accounts(self, store: AccountStore) -> None:
         config, clock = self._base.config, self._base.clock
-        self.keys = Keys(store, now=clock.monotonic)
+        secret_keys = config.secret_keys.get_secret_value() if config.secret_keys else ""
+        self.seal = seal_of(
+            secret_keys,
+            key_file=config.data_dir / SECRET_KEY_FILE,
+            may_make=config.database_url is None,
+        )
+        self.keys = Keys(store, now=clock.monotonic, seal=self.seal if secret_keys else None)
         self.accounts = Accounts(
             store=store,
             keys=self.keys,
@@ -102,11 +125,22 @@ class App:
             lifetimes=Lifetimes(config.access_token_s, config.refresh_token_s),
             end_sockets=self.sessions.end_session,
         )
+        self.account_room = AccountRoom(
+            config,
+            database=self._base.database,
+            accounts=self.accounts,
+            keys=self.keys,
+            seal=self.seal,
+            sockets=self.sessions,
+            clock=clock,
+            server=lambda: self.lease.address,
+        )
 
     def _make_games(self, store: GameStore) -> None:
         base, config = self._base, self._base.config
         self.games = store
-        self.log = Log(base.database, writers=config.writers)
+        xp = XpRule(config.xp_per_game, config.xp_per_win)
+        self.log = Log(base.database, writers=config.writers, xp=xp)
         self.lease = Lease(store, clock=base.clock, lease_s=config.lease_s)
         self.hosting = Hosting(
             config=HostingConfig(base.node, config.bot_pause_s, config.idle_game_s),
@@ -133,6 +167,27 @@ class App:
             grace_s=base.config.lobby_grace_s,
         )
 
+    def _make_files(self) -> None:
+        base, config = self._base, self._base.config
+        self.files = Files(
+            database=base.database,
+            behalf=base.behalf,
+            objects=Objects(config.files_url, folder=config.data_dir / "files"),
+            keys=self.keys,
+            clock=base.clock,
+            folder=config.data_dir / "uploads",
+            terms=Terms(config.upload_url_s, config.files_bytes_per_user),
+        )
+
+    def _make_erasure(self, store: MyDataStore) -> None:
+        self.my_data = store
+        self.erasure = Erasure(
+            store=store,
+            clock=self._base.clock,
+            leave_lobbies=self.lobbies.upkeep.leave_all,
+            sockets=self.sessions,
+        )
+
     def _introduce(self) -> None:
         """Tell the rooms what they need to hear of each other."""
         self.access = Access(
@@ -155,6 +210,8 @@ class App:
         """
         tasks = self._base.tasks
         self.lease.address = address
+        self.seal.require_keys()
+        self.files.objects.open()
         await self.keys.start()
         await self.lease.renew()
         tasks.loop(self.log.run(), name="log")
@@ -164,12 +221,17 @@ class App:
         tasks.loop(self.sessions.sweep(), name="silent connections")
         tasks.loop(self.lobbies.upkeep.run(), name="lobbies")
         tasks.loop(self.keys.follow(), name="signing keys")
+        tasks.loop(self.files.upkeep.run(), name="files")
+        self.account_room.start(tasks)
+        tasks.loop(self.erasure.follow(), name="erased people")
         tasks.loop(self.signaling.sweep(), name="signaling")
 
     def http(self) -> web.Application:
         """Make the application behind every address that is no websocket."""
         app = build_http(self.endpoints(), self.accounts.authenticate)
         add_pages(app)
+        self.files.serve_from(app, self.accounts.authenticate)
+        self.account_room.serve_from(app)
         self.signaling.add_routes(app)
         return app
 
@@ -230,12 +292,26 @@ class App:
         records = RecordRoutes(store=RecordStore(base.database), rulesets=base.rulesets)
         listed: list[Endpoint] = [
             *accounts.endpoints(),
+            *self.account_room.endpoints(),
+            *self._of_profiles(accounts.read_me),
             *LobbyRoutes(self.lobbies).endpoints(),
             *games.endpoints(),
             *records.endpoints(),
+            *self.files.endpoints(self.lobbies.peers.may_upload_replay),
+            *BlueprintRoutes(
+                store=BlueprintStore(base.behalf), missing=self.files.missing
+            ).endpoints(),
         ]
         listed += self._operations(listed).endpoints()  # which describe themselves as well
         return listed
+
+    def _of_profiles(self, read_me: ReadMe) -> list[Endpoint]:
+        base, now = self._base, self._base.clock.monotonic
+        profiles = ProfileRoutes(store=ProfileStore(base.behalf), read_me=read_me, now=now)
+        told: dict[str, Tell] = {"account": read_me, "sign-in": self.account_room.read_methods}
+        exports = Exports(store=self.my_data, told=told, server=lambda: self.lease.address)
+        my_data = MyDataRoutes(exports=exports, erasure=self.erasure, now=now)
+        return [*profiles.endpoints(), *my_data.endpoints()]
 
     def _operations(self, listed: list[Endpoint]) -> OperationRoutes:
         return OperationRoutes(

@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
+Xp = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class Config(BaseSettings):
@@ -49,6 +50,12 @@ class Config(BaseSettings):
     )
     writers: Annotated[int, Field(ge=1, le=16)] = 2
 
+    files_url: str = Field(
+        default="", description="Where files are kept: s3://…, gs://…, az://…; else in data_dir."
+    )
+    files_bytes_per_user: Annotated[int, Field(ge=0)] = 268_435_456
+    upload_url_s: Annotated[float, Field(ge=10, le=3600)] = 600.0
+
     rulesets_path: str = Field(default="", description="More folders with rulesets, `:` separated.")
     bot_pause_s: Seconds = Field(default=0.7, description="How long a bot thinks before it moves.")
     quick_play_wait_s: Seconds = Field(default=10.0, description="Until bots fill the free seats.")
@@ -57,6 +64,9 @@ class Config(BaseSettings):
     )
     idle_game_s: Seconds = Field(default=300.0, description="Until an idle game leaves memory.")
     lease_s: Annotated[float, Field(ge=1, le=600)] = 10.0
+
+    xp_per_game: Xp = Field(default=10, description="What a completed game adds to xp_total.")
+    xp_per_win: Xp = Field(default=25, description="What winning it adds to that.")
 
     commands_per_s: Annotated[float, Field(gt=0)] = 50.0
     commands_burst: Annotated[float, Field(ge=1)] = 200.0
@@ -67,5 +77,20 @@ class Config(BaseSettings):
 
     access_token_s: Annotated[int, Field(ge=30, le=86_400)] = 600
     refresh_token_s: Annotated[int, Field(ge=600)] = 30 * 86_400
+    key_rotate_days: Annotated[float, Field(ge=1, le=3650)] = 30.0
+    secret_keys: SecretStr | None = Field(
+        default=None, description="`id:base64,…`, newest first, that seal what is personal."
+    )
+
+    smtp_url: SecretStr | None = Field(
+        default=None, description="smtp://, smtps:// or smtp+plain://; else mail is in a folder."
+    )
+    mail_from: str = "Playhall <playhall@localhost>"
+    discord_client_id: str = Field(default="", description="Of the application at Discord.")
+    discord_client_secret: SecretStr | None = None
+    discord_url: str = "https://discord.com"
+    sign_in_redirects: str = Field(
+        default="http://127.0.0.1/", description="Where a code may be sent, comma separated."
+    )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

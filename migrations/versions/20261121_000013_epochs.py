@@ -3,7 +3,7 @@
 from migrations.script import run_beside
 
 revision = "20261121_000013"
-down_revision = "20261121_000009"
+down_revision = "20261121_000012"
 
 
 def upgrade() -> None:

@@ -20,6 +20,28 @@ WHERE retired_at IS NULL AND kid NOT IN (
   SELECT kid FROM playhall_auth.signing_keys WHERE retired_at IS NULL
   ORDER BY created_at DESC, kid LIMIT 2);
 
+-- name: is_newest_key_older
+-- Say whether the key that signs has done so for some seconds.
+SELECT coalesce(max(created_at) < clock_timestamp() - make_interval(secs => $1), true)
+FROM playhall_auth.signing_keys WHERE retired_at IS NULL;
+
+-- name: retire_outlived_keys
+-- Retire keys that another has replaced for some seconds: what they signed has expired.
+UPDATE playhall_auth.signing_keys old SET retired_at = clock_timestamp()
+WHERE retired_at IS NULL AND EXISTS (
+  SELECT FROM playhall_auth.signing_keys new
+  WHERE new.created_at > old.created_at
+    AND new.created_at < clock_timestamp() - make_interval(secs => $1));
+
+-- name: list_keys
+-- Read every key there ever was, newest first, without its private half.
+SELECT kid, created_at, retired_at, starts_with(private_pem, 'sealed:') AS is_sealed
+FROM playhall_auth.signing_keys ORDER BY created_at DESC, kid;
+
+-- name: replace_private_half
+-- Store a key's private half under another seal, unless somebody has done so meanwhile.
+UPDATE playhall_auth.signing_keys SET private_pem = $3 WHERE kid = $1 AND private_pem = $2;
+
 -- name: add_guest
 -- Make a guest's user, profile, player, session and first refresh token, or none of them.
 WITH account AS (
@@ -30,9 +52,29 @@ player AS (
   INSERT INTO players (id, user_id, display_name, avatar_seed, color)
   VALUES ($2, $1::uuid::text, $4, $5, $6)),
 session AS (
-  INSERT INTO playhall_auth.sessions (id, user_id, created_at) VALUES ($7, $1, $9))
+  INSERT INTO playhall_auth.sessions (id, user_id, created_at, method) VALUES ($7, $1, $9, $11))
 INSERT INTO playhall_auth.refresh_tokens (token_hash, session_id, issued_at, expires_at)
 VALUES ($8, $7, $9, $10);
+
+-- name: open_session
+-- Open a session with its first refresh token; returns whose it is, nothing for the banned.
+WITH holder AS (
+  SELECT p.user_id::uuid, p.id AS player_id, p.display_name FROM players p
+  WHERE p.user_id = $1::uuid::text AND NOT EXISTS (
+    SELECT FROM account_bans b
+    WHERE b.user_id = $1 AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp()))),
+session AS (
+  INSERT INTO playhall_auth.sessions (id, user_id, created_at, method)
+  SELECT $2, user_id, $4, $6 FROM holder),
+token AS (
+  INSERT INTO playhall_auth.refresh_tokens (token_hash, session_id, issued_at, expires_at)
+  SELECT $3, $2, $4, $5 FROM holder)
+SELECT $2 AS session_id, user_id, player_id, display_name FROM holder;
+
+-- name: active_ban
+-- Read why an account may not sign in now.
+SELECT reason, ends_at FROM account_bans
+WHERE user_id = $1 AND (ends_at IS NULL OR ends_at > clock_timestamp());
 
 -- name: spend_refresh_token
 -- Trade an unused refresh token for its successor; returns whose it is, or nothing.
@@ -40,7 +82,9 @@ WITH spent AS (
   UPDATE playhall_auth.refresh_tokens t SET used_at = $2, successor = $3
   FROM playhall_auth.sessions s
   WHERE t.token_hash = $1 AND t.used_at IS NULL AND t.expires_at > $2
-    AND s.id = t.session_id AND s.revoked_at IS NULL
+    AND s.id = t.session_id AND s.revoked_at IS NULL AND NOT EXISTS (
+      SELECT FROM account_bans b
+      WHERE b.user_id = s.user_id AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp()))
   RETURNING s.id AS session_id, s.user_id),
 issued AS (
   INSERT INTO playhall_auth.refresh_tokens (token_hash, session_id, issued_at, expires_at)
@@ -51,32 +95,33 @@ FROM spent JOIN players p ON p.user_id = spent.user_id::text;
 -- name: find_refresh_token
 -- Read a refresh token that could not be spent, to see why.
 SELECT s.id AS session_id, s.user_id, p.id AS player_id, p.display_name,
-       t.used_at, t.successor AS salt, s.revoked_at IS NOT NULL AS revoked
+       t.used_at, t.successor AS salt, s.revoked_at IS NOT NULL AS is_ended
 FROM playhall_auth.refresh_tokens t
 JOIN playhall_auth.sessions s ON s.id = t.session_id
 JOIN players p ON p.user_id = s.user_id::text
 WHERE t.token_hash = $1;
 
--- name: session_holder
--- Read who a session belongs to, unless it was revoked.
-SELECT s.id AS session_id, s.user_id, p.id AS player_id, p.display_name
-FROM playhall_auth.sessions s JOIN players p ON p.user_id = s.user_id::text
-WHERE s.id = $1 AND s.revoked_at IS NULL;
+-- name: session_standing
+-- Read who a session belongs to, what they were made, and whether they may still use it.
+SELECT s.id AS session_id, s.user_id, p.id AS player_id, p.display_name,
+       ARRAY(SELECT role FROM account_roles r WHERE r.user_id = s.user_id ORDER BY role) AS roles,
+       s.revoked_at IS NOT NULL AS is_ended, b.reason, b.ends_at
+FROM playhall_auth.sessions s
+JOIN players p ON p.user_id = s.user_id::text
+LEFT JOIN account_bans b
+  ON b.user_id = s.user_id AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp())
+WHERE s.id = $1;
 
--- name: revoke_session
+-- name: end_session
 -- End a session for good.
-UPDATE playhall_auth.sessions SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL;
+UPDATE playhall_auth.sessions SET revoked_at = clock_timestamp()
+WHERE id = $1 AND revoked_at IS NULL;
 
 -- name: find_account
 -- Read a user's account.
-SELECT u.id AS user_id, p.id AS player_id, f.username, p.display_name, u.is_anonymous, f.created_at
+SELECT u.id AS user_id, p.id AS player_id, f.username, p.display_name, u.is_anonymous, f.created_at,
+       f.xp_total, f.preferences
 FROM auth.users u
 JOIN profiles f ON f.id = u.id
 JOIN players p ON p.user_id = u.id::text
 WHERE u.id = $1;
-
--- name: rename_account
--- Change how a user is called, as a profile and as a player.
-WITH profile AS (
-  UPDATE profiles SET display_name = $2, updated_at = now() WHERE id = $1)
-UPDATE players SET display_name = $2, updated_at = now() WHERE user_id = $1::uuid::text;

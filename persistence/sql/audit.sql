@@ -27,8 +27,9 @@ FROM matches m JOIN match_players mp ON mp.match_id = m.id
 WHERE m.game_id = $1 ORDER BY mp.seat, mp.player_id;
 
 -- name: newest_here
--- List the players of a game who have finished no other since.
+-- List the players of a game who have finished no other since; who was erased has no statistics.
 SELECT mp.player_id FROM matches m JOIN match_players mp ON mp.match_id = m.id
+JOIN players p ON p.id = mp.player_id AND p.erased_at IS NULL
 WHERE m.game_id = $1 AND NOT EXISTS (
     SELECT FROM match_players other JOIN matches later ON later.id = other.match_id
     WHERE other.player_id = mp.player_id AND later.game_id IS NOT NULL AND later.seq > m.seq)
@@ -63,10 +64,21 @@ UPDATE player_lifetime_stats SET
     current_win_streak = $10, current_loss_streak = $11, last_game_at = $12
 WHERE player_id = $1;
 
+-- name: xp
+-- Read a player's XP as it is stored, and as the matches that brought it add up.
+SELECT f.xp_total AS stored,
+       (SELECT coalesce(sum(mp.xp), 0)::int8 FROM match_players mp WHERE mp.player_id = p.id) AS earned
+FROM players p JOIN profiles f ON f.id = p.user_id::uuid
+WHERE p.id = $1;
+
+-- name: write_xp
+-- Put a player's XP right.
+UPDATE profiles f SET xp_total = $2 FROM players p WHERE p.id = $1 AND f.id = p.user_id::uuid;
+
 -- name: players_with_records
--- List a page of the players who have statistics or finished a game, in id order, after one of them.
+-- List a page of the players who have statistics or finished a game, in id order, after one of them; who was erased has none.
 SELECT p.id FROM players p
-WHERE p.id > $1 AND (
+WHERE p.id > $1 AND p.erased_at IS NULL AND (
     EXISTS (SELECT FROM player_lifetime_stats s WHERE s.player_id = p.id)
     OR EXISTS (SELECT FROM match_players mp WHERE mp.player_id = p.id))
 ORDER BY p.id LIMIT $2;

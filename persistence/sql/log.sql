@@ -50,9 +50,9 @@ INSERT INTO room_directory (game_id, lobby_id, join_code, is_public, max_players
 VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: ensure_stats
--- Make the statistics rows that players do not have yet, in id order.
+-- Make the statistics rows that players do not have yet, in id order; who was erased gets none.
 INSERT INTO player_lifetime_stats (player_id)
-SELECT p FROM unnest($1::uuid[]) AS p ORDER BY p
+SELECT id FROM players WHERE id = ANY($1::uuid[]) AND erased_at IS NULL ORDER BY id
 ON CONFLICT (player_id) DO NOTHING;
 
 -- name: lock_stats
@@ -101,10 +101,19 @@ SELECT g.id, g.lobby_id, 'server', g.ruleset, g.started_at, $2, $3 FROM games g 
 RETURNING id;
 
 -- name: insert_match_players
--- Write who took part in a match, and how it went for them.
-INSERT INTO match_players (match_id, player_id, seat, score, is_winner, ended_at)
-SELECT $1, t.player_id, t.seat, t.score, t.won, $6
-FROM unnest($2::uuid[], $3::int[], $4::int[], $5::bool[]) AS t(player_id, seat, score, won);
+-- Write who took part in a match, how it went for them, and the XP that it brought those with an account.
+WITH played AS (
+    INSERT INTO match_players (match_id, player_id, seat, score, is_winner, ended_at, xp)
+    SELECT $1, t.player_id, t.seat, t.score, t.won, $6,
+           CASE WHEN f.id IS NULL THEN 0 ELSE $7::int + $8::int * t.won::int END
+    FROM unnest($2::uuid[], $3::int[], $4::int[], $5::bool[]) AS t(player_id, seat, score, won)
+    LEFT JOIN players p ON p.id = t.player_id
+    LEFT JOIN profiles f ON f.id = p.user_id::uuid
+    RETURNING player_id, xp
+)
+UPDATE profiles f SET xp_total = f.xp_total + played.xp
+FROM played JOIN players p ON p.id = played.player_id
+WHERE f.id = p.user_id::uuid AND played.xp > 0;
 
 -- name: close_lobby
 -- Close the lobby whose game has ended.

@@ -12,7 +12,7 @@ import orjson
 from persistence.audit import MatchPlayer, MatchRow
 from persistence.completion import Completion, Summary
 from persistence.gamerow import StoredGame
-from server.audit.evidence import Career, Conclusions, Evidence, first_event
+from server.audit.evidence import Career, Conclusions, Evidence, Stated, first_event
 from server.audit.findings import Broken, NotChecked
 from server.audit.tally import differences
 from server.domains.games.results import completion_of
@@ -35,6 +35,16 @@ def check_game(evidence: Evidence, game: StoredGame, *, log: Sequence[Told]) -> 
     if evidence.conclusions is not None and evidence.conclusions.quarantine_reason is not None:
         raise Broken(f"the game is set aside: {evidence.conclusions.quarantine_reason}")
     return game.status
+
+
+def check_stated(stated: Stated, log: Sequence[Told]) -> str:
+    """A replay file says of its game what its log says, the seed included."""
+    created, last = first_event(log).payload, log[-1].event.payload
+    logged = {**created, "seed": last.get("session_seed")}
+    for field in ("ruleset", "ruleset_version", "config", "players", "seed"):
+        if stated.game[field] != logged.get(field):
+            raise Broken(f"the file gives another {field} than its log")
+    return "as the log has it"
 
 
 def check_summary(stored: Conclusions, completion: Completion | None) -> str:

@@ -21,11 +21,12 @@ from protocol.ids import GameId
 from protocol.record import GamePath, PlayerPath
 from server.audit.desk import Desk, open_desk
 from server.audit.evidence import Evidence
-from server.audit.exported import Unreadable, read_export
+from server.audit.exported import Unreadable
 from server.audit.findings import Broken, NotChecked, Report
 from server.audit.rebuild import Account
 from server.audit.render import account_text, moment, report_line, report_text
 from server.audit.replay import Gaze, Replay
+from server.audit.replayfile import read_file
 from server.audit.verify import verify
 from server.config import Config
 from server.gamekit.fold import AnyRuleset
@@ -33,8 +34,8 @@ from server.rulesets import find_rulesets
 
 T = TypeVar("T")
 
-Game = Annotated[str | None, typer.Argument(help="The game's id.")]
-File = Annotated[Path | None, typer.Option(help="A log that `playhall export` wrote.")]
+Game = Annotated[str | None, typer.Argument(help="The game's id, or a file.")]
+File = Annotated[Path | None, typer.Option(help="A replay, or what `playhall export` wrote.")]
 Since = Annotated[
     datetime | None,
     typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="All games made since, UTC."),
@@ -78,10 +79,11 @@ class _Commands:
     ) -> None:
         """Check that games are what was played: order, hashes, seed, rules, results."""
         config = self._shell.read_config(data_dir=data_dir)
+        game, file = _sorted(game, file)
         with self._plainly():
             _one_of(game=game, file=file, since=since)
             if file is not None:
-                holds = self._tell(verify(read_export(file), _rulesets(config)), as_json=as_json)
+                holds = self._tell(verify(read_file(file), _rulesets(config)), as_json=as_json)
             elif game is not None:
                 report = self._at_desk(config, lambda desk: desk.verify(_game_id(game)))
                 holds = self._tell(report, as_json=as_json)
@@ -105,6 +107,7 @@ class _Commands:
     ) -> None:
         """Show the table as it was at any event."""
         config = self._shell.read_config(data_dir=data_dir)
+        game, file = _sorted(game, file)
         with self._plainly():
             _one_of(game=game, file=file)
             evidence = self._evidence(config, game=game, file=file)
@@ -165,7 +168,7 @@ class _Commands:
 
     def _evidence(self, config: Config, *, game: str | None, file: Path | None) -> Evidence:
         if file is not None:
-            return read_export(file)
+            return read_file(file)
         assert game is not None
         return self._at_desk(config, lambda desk: desk.log(_game_id(game)))
 
@@ -215,6 +218,13 @@ def _rulesets(config: Config) -> dict[str, AnyRuleset]:
 
 def _game_id(game: str) -> GameId:
     return validate(GamePath, {"game_id": game}).game_id
+
+
+def _sorted(game: str | None, file: Path | None) -> tuple[str | None, Path | None]:
+    """Tell a file, which has a dot or a slash in its name, from a game's id."""
+    if game is not None and file is None and ("." in game or os.sep in game):
+        return None, Path(game)
+    return game, file
 
 
 def _one_of(**sources: object) -> None:

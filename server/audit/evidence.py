@@ -1,6 +1,7 @@
 """What an audit has before it: a log, and what the database says about the game, if there is one.
 
-An exported file is a log and nothing else: it must stand alone.
+An exported file is a log and nothing else: it must stand alone. A replay file says beside its
+log what the game was and how it ended.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,6 +46,13 @@ class Conclusions:
     careers: Sequence[Career]
 
 
+class Stated(NamedTuple):
+    """What a replay file says of its game, beside the log: `game` is as the file has it."""
+
+    game: Mapping[str, object]
+    summary: Summary
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """A log in the order in which it was found, and the rest where it comes from a database."""
@@ -53,6 +61,7 @@ class Evidence:
     rows: Sequence[Row]
     game: StoredGame | None = None
     conclusions: Conclusions | None = None
+    stated: Stated | None = None
 
     @property
     def is_over(self) -> bool:

@@ -21,15 +21,20 @@ class Unreadable(Exception):
     """The file is not the log of one game; the sentence says where it stops being one."""
 
 
-class _Line(BaseModel):
+class Line(BaseModel):
+    """An event as it is written to files."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    game_id: WireGameId
     event_index: Annotated[int, Field(ge=0, le=EVENT_INDEX_MAX)]
     event: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     payload: dict[str, Any]
     at: AwareDatetime
     hash: Annotated[str, StringConstraints(pattern=rf"^[0-9a-f]{{{2 * HASH_BYTES}}}$")]
+
+
+class _LineOfGame(Line):
+    game_id: WireGameId
 
 
 def read_export(path: Path) -> Evidence:
@@ -50,24 +55,25 @@ def _read(file: BinaryIO, name: str) -> Evidence:
         if game_id not in (None, line.game_id):
             raise Unreadable(f"{where} is of game {line.game_id}, the lines before of {game_id}.")
         game_id = line.game_id
-        rows.append(_row(line, where))
+        rows.append(row_of(line, where))
     if game_id is None:
         raise Unreadable(f"{name} is empty; write it with: playhall export GAME > {name}")
     return Evidence(game_id, rows)
 
 
-def _parsed(data: bytes, where: str) -> _Line:
+def _parsed(data: bytes, where: str) -> _LineOfGame:
     if len(data) > LINE_BYTES_MAX:
         raise Unreadable(f"{where} is longer than {LINE_BYTES_MAX} bytes.")
     try:
-        return _Line.model_validate_json(data)
+        return _LineOfGame.model_validate_json(data)
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, wrong["loc"])) or "it"
         raise Unreadable(f"{where} is no exported event: {field}: {wrong['msg']}.") from None
 
 
-def _row(line: _Line, where: str) -> Row:
+def row_of(line: Line, where: str) -> Row:
+    """Turn a written event into one of a log; raise `Unreadable`."""
     try:
         canonical(line.payload)
     except BadPayload as error:

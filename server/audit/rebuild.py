@@ -13,7 +13,7 @@ from persistence.audit import AuditStore, Books, Lifetime
 from persistence.completion import SeatResult
 from persistence.games import GameStore
 from protocol.ids import GameId, PlayerId
-from server.audit.tally import Difference, differences, with_game
+from server.audit.tally import Difference, differences, with_game, xp_differences
 from server.domains.games.recovery import CorruptLog, recover
 from server.domains.games.results import completion_of
 from server.gamekit.fold import AnyRuleset
@@ -82,14 +82,16 @@ class Rebuild:
     async def _recount(self, player_id: PlayerId) -> Account:
         async with self._store.snapshot() as books:
             count = await self._counted(books, player_id, since=Count(Lifetime()))
-            differing = differences(await books.lifetime(player_id), count.lifetime)
+            differing = await _differing(books, player_id, count)
         if not differing or not self._repair:
             return Account(player_id, tuple(differing))
         async with self._store.locked(player_id) as books:
             # Most was counted above; only games that ended since are folded under the lock.
             count = await self._counted(books, player_id, since=count)
-            differing = differences(await books.lifetime(player_id), count.lifetime)
+            differing = await _differing(books, player_id, count)
             await books.write_lifetime(player_id, count.lifetime)
+            if (xp := await books.xp(player_id)) is not None:
+                await books.write_xp(player_id, xp.earned)
         return Account(player_id, tuple(differing), repaired=True)
 
     async def _counted(self, books: Books, player_id: PlayerId, *, since: Count) -> Count:
@@ -132,3 +134,9 @@ class Rebuild:
             raise Uncountable(f"game {game_id} is in the history, but its log has no end")
         completion = completion_of(fold, outcome, rows[-1].at)
         return Result(completion.at, {seat.player_id: seat for seat in completion.results})
+
+
+async def _differing(books: Books, player_id: PlayerId, count: Count) -> list[Difference]:
+    """Compare what is stored of a player with their games: statistics counted again, XP summed."""
+    statistics = differences(await books.lifetime(player_id), count.lifetime)
+    return statistics + xp_differences(await books.xp(player_id))

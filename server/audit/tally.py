@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from persistence.audit import Lifetime
+from persistence.audit import Lifetime, Xp
 
 
 class Difference(NamedTuple):
@@ -39,3 +39,8 @@ def differences(stored: Lifetime | None, counted: Lifetime) -> list[Difference]:
     """List the columns that differ; a row that is missing differs in all that is not zero."""
     pairs = zip(Lifetime._fields, stored or Lifetime(), counted, strict=True)
     return [Difference(*pair) for pair in pairs if pair[1] != pair[2]]
+
+
+def xp_differences(xp: Xp | None) -> list[Difference]:
+    """Say where XP is not the sum of what matches brought."""
+    return [Difference("xp_total", *xp)] if xp is not None and xp.stored != xp.earned else []

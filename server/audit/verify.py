@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from persistence.completion import Completion
 from persistence.gamerow import StoredGame
 from server.audit import books, integrity
-from server.audit.evidence import Conclusions, Evidence, origin_of, read_log
+from server.audit.evidence import Conclusions, Evidence, Stated, origin_of, read_log
 from server.audit.findings import Broken, Finding, NotChecked, Report
 from server.audit.redecide import Redecision
 from server.domains.games.scribe import Told
@@ -37,6 +37,8 @@ class _Examination:
         self._check("rules", self._rules if whole else _not_whole)
         if evidence.game is not None and evidence.conclusions is not None:
             self._against(evidence.game, evidence.conclusions)
+        if evidence.stated is not None:
+            self._against_stated(evidence.stated)
         return Report(evidence.game_id, self._title(), len(evidence.rows), self._findings)
 
     def _against(self, game: StoredGame, drawn: Conclusions) -> None:
@@ -44,6 +46,11 @@ class _Examination:
         self._check("summary", lambda: books.check_summary(drawn, self._concluded()))
         self._check("match", lambda: books.check_match(game, drawn, completion=self._concluded()))
         self._check("statistics", lambda: books.check_statistics(self._evidence, drawn))
+
+    def _against_stated(self, stated: Stated) -> None:
+        self._check("game", lambda: books.check_stated(stated, self._log))
+        drawn = Conclusions(None, stated.summary, None, (), ())
+        self._check("summary", lambda: books.check_summary(drawn, self._concluded()))
 
     def _check(self, name: str, check: Callable[[], str]) -> bool:
         try:

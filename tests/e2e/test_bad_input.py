@@ -16,11 +16,12 @@ import pytest
 
 from persistence.accounts import AccountStore
 from persistence.database import Database
+from persistence.sealing import Seal, parse_keys
 from protocol.ids import new_id
 from server.domains.accounts.keys import Keys
 from server.domains.accounts.tokens import ALGORITHM, TYPE
 from tests.faults.client_line import Guest, Json, Line, lines, new_guests, sit_down
-from tests.fixtures.node import Node
+from tests.fixtures.node import SECRET_KEYS, Node
 from tests.fixtures.postgres import TEMPLATE, Databases
 
 pytestmark = pytest.mark.xdist_group("bad input")
@@ -633,7 +634,8 @@ async def _expired(world: World, guest: Guest) -> str:
     """Sign what somebody's token says once more, but for a time that is over."""
     database = await Database.open(world.dsn, embedded=True, allow_unsafe=True)
     try:
-        keys = Keys(AccountStore(database), now=lambda: 0.0)
+        seal = Seal(lambda: parse_keys(SECRET_KEYS))
+        keys = Keys(AccountStore(database), now=lambda: 0.0, seal=seal)
         await keys.start()
     finally:
         await database.close()

@@ -78,4 +78,22 @@ async def assert_kept(dsn: str, players: list[Player], figures: Figures | None =
         figures.count("events or commands duplicated", cost.repeated)
         figures.count("events reordered", cost.reordered)
     assert findings(evidence, witnesses) == []
+    assert await _xp_that_no_match_brought(dsn) == []
     return evidence
+
+
+async def _xp_that_no_match_brought(dsn: str) -> list[str]:
+    """List the accounts whose XP is not what their matches brought, each once by the rule."""
+    database = await Database.open(dsn, embedded=True, allow_unsafe=True)
+    try:
+        async with database.acquire() as connection:
+            rows = await connection.fetch(
+                """
+                SELECT f.username FROM profiles f JOIN players p ON p.user_id = f.id::text
+                LEFT JOIN match_players mp ON mp.player_id = p.id
+                GROUP BY f.id HAVING f.xp_total <> coalesce(sum(10 + 25 * mp.is_winner::int), 0)
+                """
+            )
+    finally:
+        await database.close()
+    return [username for (username,) in rows]

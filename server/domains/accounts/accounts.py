@@ -3,37 +3,19 @@
 import asyncio
 import secrets
 from collections.abc import Callable
-from datetime import timedelta
-from typing import NamedTuple
 
-from persistence.accounts import (
-    Account,
-    AccountStore,
-    Guest,
-    Holder,
-    IssuedToken,
-    SpentToken,
-    UsernameTaken,
-)
+from persistence.accounts import Account, AccountStore, SpentToken
 from protocol.account import Tokens
-from protocol.errors import BadToken, Overloaded, PlayhallError, TokenExpired
-from protocol.ids import PlayerId, SessionId, UserId, new_id
+from protocol.errors import BadToken, PlayhallError, TokenExpired
+from protocol.ids import SessionId, UserId
 from server.domains.accounts.keys import Keys
-from server.domains.accounts.names import NUMBER_BITS, Names, coin
+from server.domains.accounts.minting import Lifetimes, Mint, refuse_banned
 from server.domains.accounts.rules import Verdict, judge, successor_of, token_hash
-from server.domains.accounts.tokens import kid_of, sign, verify
+from server.domains.accounts.tokens import kid_of, verify
 from server.gateway.identity import Identity
 from server.kernel.clock import Clock
 
-# Names are drawn from billions, so a second draw is rare and a third one hardly ever.
-NAME_DRAWS_MAX = 5
-
-
-class Lifetimes(NamedTuple):
-    """How long tokens are good for, in seconds."""
-
-    access_s: int
-    refresh_s: int
+__all__ = ["Accounts", "Lifetimes"]
 
 
 class Accounts:
@@ -51,59 +33,65 @@ class Accounts:
         self._store = store
         self._keys = keys
         self._clock = clock
-        self._lifetimes = lifetimes
         self._end_sockets = end_sockets
+        self.mint = Mint(keys=keys, clock=clock, lifetimes=lifetimes)
 
     async def authenticate(self, token: str) -> Identity:
-        """Say who a token speaks for; raise `BadToken` or `TokenExpired`.
+        """Say who a token speaks for; raise `BadToken`, `TokenExpired` or `Banned`.
 
         The signature costs no I/O. One indexed query then finds the session: it has not
-        been revoked anywhere, at this moment, and the name is the present one.
+        been ended anywhere, at this moment, and the name and the roles are the present ones.
         """
         claims = verify(token, await self._keys.find(kid_of(token)))
-        holder = await self._store.session_holder(claims.holder.session_id)
-        if holder is None or holder.user_id != claims.holder.user_id:
+        standing = await self._store.session_standing(claims.holder.session_id)
+        if standing is None or standing.holder.user_id != claims.holder.user_id:
+            raise BadToken("The session has ended; sign in again.")
+        refuse_banned(standing.ban)
+        if standing.is_ended:
             raise BadToken("The session has ended; sign in again.")
         return Identity(
-            user_id=holder.user_id,
-            player_id=holder.player_id,
-            session_id=holder.session_id,
-            display_name=holder.display_name,
+            user_id=standing.holder.user_id,
+            player_id=standing.holder.player_id,
+            session_id=standing.holder.session_id,
+            display_name=standing.holder.display_name,
             expires_at=claims.expires_at,
+            roles=standing.roles,
         )
 
     async def new_guest(self, display_name: str | None) -> Tokens:
         """Make an account without a password, with its first session."""
-        refresh_token = secrets.token_urlsafe(32)
-        session_id = SessionId(new_id())
-        for _ in range(NAME_DRAWS_MAX):
-            guest = _guest(coin(secrets.randbits(NUMBER_BITS)), display_name)
-            try:
-                await self._store.add_guest(guest, session_id, self._issued(refresh_token))
-            except UsernameTaken:
-                continue
-            holder = Holder(session_id, guest.user_id, guest.player_id, guest.display_name)
-            return self._tokens(holder, refresh_token)
-        raise Overloaded
+        return await self.mint.person(
+            self._store.add_guest, method="guest", display_name=display_name
+        )
+
+    async def open(self, user_id: UserId, *, method: str) -> Tokens:
+        """Open a session for somebody who has proved who they are; raise `Banned`."""
+        session, refresh_token = self.mint.session(method)
+        holder = await self._store.open_session(user_id, session)
+        if holder is None:
+            refuse_banned(await self._store.active_ban(user_id))
+            raise BadToken("This account is gone.")
+        return self.mint.tokens(holder, refresh_token)
 
     async def refresh(self, token: str) -> Tokens:
-        """Trade a refresh token for new tokens; raise `BadToken` or `TokenExpired`."""
+        """Trade a refresh token for new tokens; raise `BadToken`, `TokenExpired` or `Banned`."""
         salt = secrets.token_urlsafe(16)
         successor = successor_of(token, salt)
         spent = token_hash(token)
         holder = await self._store.spend_refresh_token(
-            spent, salt=salt, successor=self._issued(successor)
+            spent, salt=salt, successor=self.mint.issued(successor)
         )
         if holder is not None:
-            return self._tokens(holder, successor)
+            return self.mint.tokens(holder, successor)
         found = await self._store.find_refresh_token(spent)
         if found is None:
             raise BadToken("This refresh token is not valid here; sign in again.")
+        refuse_banned(await self._store.active_ban(found.holder.user_id))
         return await self._come_back(token, found)
 
     async def end(self, session_id: SessionId) -> None:
-        """Revoke a session; its connections here are closed after what is being answered now."""
-        await self._store.revoke_session(session_id, self._clock.now())
+        """End a session; its connections here are closed after what is being answered now."""
+        await self._store.end_session(session_id)
         # The reply to the command that ends its own session goes out before its socket closes.
         asyncio.get_running_loop().call_soon(self._end_sockets, session_id)
 
@@ -114,47 +102,23 @@ class Accounts:
             raise BadToken("This account is gone; sign in again.")
         return account
 
-    async def rename(self, user_id: UserId, display_name: str) -> Account:
-        """Change how somebody is called, from their next connection on."""
-        await self._store.rename(user_id, display_name)
-        return await self.account(user_id)
-
     async def _come_back(self, token: str, found: SpentToken) -> Tokens:
-        now = self._clock.now()
-        verdict = judge(used_at=found.used_at, revoked=found.revoked, now=now)
-        if verdict is Verdict.REPEATED and found.salt is not None:
-            return self._tokens(found.holder, successor_of(token, found.salt))
+        successor = None if found.salt is None else successor_of(token, found.salt)
+        verdict = judge(
+            used_at=found.used_at,
+            is_ended=found.is_ended,
+            is_successor_used=successor is not None and await self._is_used(successor),
+            now=self._clock.now(),
+        )
+        if verdict is Verdict.REPEATED and successor is not None:
+            return self.mint.tokens(found.holder, successor)
         if verdict is Verdict.REUSED:
             await self.end(found.holder.session_id)
         raise _refusal(verdict)
 
-    def _issued(self, token: str) -> IssuedToken:
-        now = self._clock.now()
-        expires_at = now + timedelta(seconds=self._lifetimes.refresh_s)
-        return IssuedToken(token_hash(token), now, expires_at)
-
-    def _tokens(self, holder: Holder, refresh_token: str) -> Tokens:
-        lifetime_s = self._lifetimes.access_s
-        access_token = sign(holder, self._keys.newest, now=self._clock.now(), lifetime_s=lifetime_s)
-        return Tokens(
-            access_token=access_token,
-            expires_in=lifetime_s,
-            refresh_token=refresh_token,
-            user_id=holder.user_id,
-            player_id=holder.player_id,
-            display_name=holder.display_name,
-        )
-
-
-def _guest(names: Names, display_name: str | None) -> Guest:
-    return Guest(
-        user_id=UserId(new_id()),
-        player_id=PlayerId(new_id()),
-        username=names.username,
-        display_name=display_name or names.display_name,
-        avatar_seed=names.avatar_seed,
-        color=names.color,
-    )
+    async def _is_used(self, token: str) -> bool:
+        found = await self._store.find_refresh_token(token_hash(token))
+        return found is not None and found.used_at is not None
 
 
 def _refusal(verdict: Verdict) -> PlayhallError:

@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from protocol import session as wire
-from protocol.errors import BadToken, CloseReason, Forbidden
+from protocol.errors import BadToken, Banned, CloseReason, Forbidden
 from protocol.limits import FRAME_BYTES_MAX, HEARTBEAT_MS
 from server.domains.accounts.accounts import Accounts
 from server.gateway.dispatch import Route, Routes
@@ -35,9 +35,10 @@ class SessionCommands:
     async def _hello(self, session: "Session", command: wire.Hello) -> wire.Welcome:
         try:
             identity = await self._accounts.authenticate(command.token)
-        except BadToken:
+        except (BadToken, Banned) as error:
             # After the refusal, which goes out first: with this token there is no point in staying.
-            asyncio.get_running_loop().call_soon(session.socket.close, CloseReason.BAD_TOKEN)
+            why = CloseReason.BANNED if isinstance(error, Banned) else CloseReason.BAD_TOKEN
+            asyncio.get_running_loop().call_soon(session.socket.close, why)
             raise
         session.sessions.greet(session, identity)
         return wire.Welcome(

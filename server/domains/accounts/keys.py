@@ -1,17 +1,23 @@
-"""The keys that sign access tokens: Ed25519, shared by all nodes through the database."""
+"""The keys that sign access tokens: Ed25519, shared by all nodes through the database.
+
+With keys in the configuration their private halves are sealed there; without, they lie in
+the clear beside everything else that the database's owner could read.
+"""
 
 import logging
 from asyncio import sleep
-from base64 import urlsafe_b64encode
+from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Protocol
+from typing import Final, Protocol
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from persistence.accounts import StoredKey
+from persistence.refusals import StartRefused
+from persistence.sealing import Seal, Unsealable
 from protocol.account import Jwk, Jwks
 from protocol.errors import BadToken, Overloaded, Unavailable
 
@@ -21,6 +27,10 @@ log = logging.getLogger(__name__)
 # key that it does not know when a token names one.
 RELOAD_EVERY_S = 60.0
 LOOK_AGAIN_S = 10.0
+# How long after a key was replaced a node may still sign with it.
+REPLACED_S: Final = 2 * RELOAD_EVERY_S
+
+SEALED: Final = "sealed:"
 
 
 class KeyStore(Protocol):
@@ -35,6 +45,15 @@ class KeyStore(Protocol):
     async def rotate_keys(self, key: StoredKey, public_pem: str) -> None:
         """Add a key that signs from now on; all but it and the one before are retired."""
 
+    async def rotate_old_keys(self, key: StoredKey, public_pem: str, *, age_s: float) -> bool:
+        """Rotate if the newest key is older than that; of nodes that try at once, one does."""
+
+    async def retire_outlived_keys(self, outlived_s: float) -> None:
+        """Retire keys that were replaced longer ago than what they signed was good for."""
+
+    async def replace_private_half(self, old: StoredKey, private_pem: str) -> None:
+        """Store a key's private half anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -48,9 +67,12 @@ class Key:
 class Keys:
     """The keys in use, held in memory: the newest signs, every one of them verifies."""
 
-    def __init__(self, store: KeyStore, *, now: Callable[[], float]) -> None:
+    def __init__(
+        self, store: KeyStore, *, now: Callable[[], float], seal: Seal | None = None
+    ) -> None:
         self._store = store
         self._now = now
+        self._seal = seal
         self._keys: dict[str, Key] = {}
         self._looked_at = 0.0
 
@@ -58,7 +80,7 @@ class Keys:
         """Read the keys; the first node that ever starts makes the first one."""
         await self._reload()
         if not self._keys:
-            await self._store.add_first_key(*_make())
+            await self._store.add_first_key(*self._make())
             await self._reload()
 
     async def rotate(self) -> None:
@@ -66,8 +88,25 @@ class Keys:
 
         To shut out what a stolen key signed, rotate twice.
         """
-        await self._store.rotate_keys(*_make())
+        await self._store.rotate_keys(*self._make())
         await self._reload()
+
+    async def tend(self, *, rotate_after_s: float, token_s: float) -> None:
+        """Rotate a key that is old, and retire those whose last token has expired."""
+        if await self._store.rotate_old_keys(*self._make(), age_s=rotate_after_s):
+            log.info("signing with a new key from now on")
+        await self._store.retire_outlived_keys(token_s + REPLACED_S)
+        await self._reload()
+
+    async def reencrypt(self) -> int:
+        """Seal with the newest key what is not; returns how many private halves that were."""
+        if (seal := self._seal) is None:
+            return 0
+        old = [key for key in await self._store.signing_keys() if not _is_sealed_by(seal, key)]
+        for key in old:
+            plain = self._parse(key).private
+            await self._store.replace_private_half(key, self._stored(key.kid, plain).private_pem)
+        return len(old)
 
     async def follow(self) -> None:
         """Take up, for ever, the keys that other nodes make and retire."""
@@ -97,28 +136,58 @@ class Keys:
 
     async def _reload(self) -> None:
         self._looked_at = self._now()
-        self._keys = {stored.kid: _parse(stored) for stored in await self._store.signing_keys()}
+        self._keys = {
+            stored.kid: self._parse(stored) for stored in await self._store.signing_keys()
+        }
+
+    def _make(self) -> tuple[StoredKey, str]:
+        private = Ed25519PrivateKey.generate()
+        public = private.public_key()
+        public_pem = public.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        return self._stored(_thumbprint(public), private), public_pem.decode()
+
+    def _stored(self, kid: str, private: Ed25519PrivateKey) -> StoredKey:
+        pem = private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        if self._seal is None:
+            return StoredKey(kid, pem.decode())
+        sealed = self._seal.seal(pem, about=_about(kid))
+        return StoredKey(kid, SEALED + b64encode(sealed).decode())
+
+    def _parse(self, stored: StoredKey) -> Key:
+        private = serialization.load_pem_private_key(self._opened(stored), password=None)
+        if not isinstance(private, Ed25519PrivateKey):
+            raise TypeError(f"signing key {stored.kid} is not an Ed25519 key")
+        return Key(stored.kid, private, private.public_key())
+
+    def _opened(self, stored: StoredKey) -> bytes:
+        if not stored.private_pem.startswith(SEALED):
+            return stored.private_pem.encode()
+        if self._seal is None:
+            raise StartRefused(
+                "The signing keys are sealed; set PLAYHALL_SECRET_KEYS to what sealed them."
+            )
+        try:
+            return self._seal.open(_sealed_bytes(stored), about=_about(stored.kid))
+        except Unsealable as error:
+            raise StartRefused(f"The signing key {stored.kid} cannot be read: {error}") from error
 
 
-def _make() -> tuple[StoredKey, str]:
-    private = Ed25519PrivateKey.generate()
-    public = private.public_key()
-    private_pem = private.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    public_pem = public.public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return StoredKey(_thumbprint(public), private_pem.decode()), public_pem.decode()
+def _about(kid: str) -> str:
+    return f"signing key {kid}"
 
 
-def _parse(stored: StoredKey) -> Key:
-    private = serialization.load_pem_private_key(stored.private_pem.encode(), password=None)
-    if not isinstance(private, Ed25519PrivateKey):
-        raise TypeError(f"signing key {stored.kid} is not an Ed25519 key")
-    return Key(stored.kid, private, private.public_key())
+def _sealed_bytes(stored: StoredKey) -> bytes:
+    return b64decode(stored.private_pem.removeprefix(SEALED))
+
+
+def _is_sealed_by(seal: Seal, stored: StoredKey) -> bool:
+    return stored.private_pem.startswith(SEALED) and seal.is_newest(_sealed_bytes(stored))
 
 
 def _thumbprint(public: Ed25519PublicKey) -> str:

@@ -3,17 +3,19 @@
 from collections.abc import Callable
 from functools import partial
 
+import orjson
+
 from persistence.accounts import Account
 from protocol.account import (
     GuestRequest,
     Jwks,
     LoggedOut,
     Me,
-    MeChange,
     RefreshRequest,
     Tokens,
 )
 from protocol.errors import BadToken, Overloaded, RateLimited, TokenExpired
+from protocol.ids import UserId
 from server.domains.accounts.accounts import Accounts
 from server.domains.accounts.guests import GuestLimits
 from server.domains.accounts.keys import Keys
@@ -64,7 +66,6 @@ class AccountRoutes:
                 answer=LoggedOut,
             ),
             own("GET", "/v1/me", "Read your account.", self._me),
-            own("PATCH", "/v1/me", "Change how you are called.", self._change, body=MeChange),
             public("GET", JWKS, "Read the keys that verify tokens.", self._jwks, answer=Jwks),
         ]
 
@@ -81,14 +82,19 @@ class AccountRoutes:
         return LoggedOut(session_id=request.who.session_id)
 
     async def _me(self, request: HttpRequest) -> Me:
-        return _me(await self._accounts.account(request.who.user_id))
+        return await self.read_me(request.who.user_id)
 
-    async def _change(self, request: HttpRequest) -> Me:
-        return _me(await self._accounts.rename(request.who.user_id, request.body.display_name))
+    async def read_me(self, user_id: UserId) -> Me:
+        """Read an account as its owner sees it."""
+        return _me(await self._accounts.account(user_id))
 
     async def _jwks(self, _: HttpRequest) -> Jwks:
         return self._keys.published()
 
 
 def _me(account: Account) -> Me:
-    return Me(**{**account._asdict(), "created_at": wire_time(account.created_at)})
+    parsed = {
+        "created_at": wire_time(account.created_at),
+        "preferences": orjson.loads(account.preferences),
+    }
+    return Me(**{**account._asdict(), **parsed})

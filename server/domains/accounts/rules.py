@@ -1,7 +1,8 @@
 """What becomes of a refresh token. Pure.
 
 A refresh token works once. Clients do retry, so within `REPEAT_S` of its use it is answered
-with the same successor; after that its return means that two hold it, and the session ends.
+with the same successor, as long as that one is unused. After that its return means that two
+hold it, and the session ends.
 
 The successor need not be stored to be the same: it is HMAC-SHA256 of a random salt, with
 the old token as the key. The database holds the salt and the hashes of both tokens, which
@@ -26,13 +27,17 @@ class Verdict(Enum):
     REVOKED = auto()
 
 
-def judge(*, used_at: datetime | None, revoked: bool, now: datetime) -> Verdict:
+def judge(
+    *, used_at: datetime | None, is_ended: bool, is_successor_used: bool, now: datetime
+) -> Verdict:
     """Say why a refresh token could not be spent at `now`."""
-    if revoked:
+    if is_ended:
         return Verdict.REVOKED
     if used_at is None:
         return Verdict.EXPIRED
-    return Verdict.REPEATED if now - used_at <= timedelta(seconds=REPEAT_S) else Verdict.REUSED
+    if is_successor_used or now - used_at > timedelta(seconds=REPEAT_S):
+        return Verdict.REUSED
+    return Verdict.REPEATED
 
 
 def successor_of(token: str, salt: str) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from persistence.lobbies import LobbyStore
 from protocol.errors import LobbyClosed, LobbyNotFound, NotAMember
 from protocol.ids import LobbyId, PlayerId
+from protocol.lobby import Reason
 from server.domains.lobbies import peerrules, rules
 from server.domains.lobbies.audience import Audience, Presence
 from server.domains.lobbies.changes import Changes
@@ -77,7 +78,7 @@ class Upkeep:
             if self._presence.is_here(player_id):
                 continue
             try:
-                await self._leave_all(player_id)
+                await self.leave_all(player_id, reason="connection_lost")
             except Exception:
                 self.departures.went(player_id, now)  # to be tried again
                 raise
@@ -126,7 +127,8 @@ class Upkeep:
                 log.exception("lobby %s could not be filled; it is tried again later", lobby_id)
                 await self._quick_play.postpone(lobby_id)
 
-    async def _leave_all(self, player_id: PlayerId) -> None:
+    async def leave_all(self, player_id: PlayerId, *, reason: Reason | None = None) -> None:
+        """Take a player out of every lobby that can be left."""
         for lobby_id in await self._store.open_of(player_id):
             try:
                 await self._changes.apply(
@@ -134,10 +136,10 @@ class Upkeep:
                     partial(rules.left, player_id=player_id),
                     "left",
                     player_id,
-                    reason="connection_lost",
+                    reason=reason,
                 )
-            except (LobbyClosed, LobbyNotFound, NotAMember) as reason:
-                log.info("%s need not leave lobby %s: %s", player_id, lobby_id, reason.message)
+            except (LobbyClosed, LobbyNotFound, NotAMember) as why:
+                log.info("%s need not leave lobby %s: %s", player_id, lobby_id, why.message)
 
 
 async def _every(pause_s: float, sweep: Callable[[], Awaitable[None]]) -> None:

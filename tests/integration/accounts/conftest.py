@@ -1,7 +1,7 @@
 """The room of accounts on a real database, with a clock that can be moved."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -10,15 +10,28 @@ import pytest
 
 from persistence.accounts import AccountStore
 from persistence.database import Database
+from persistence.moderation import ModerationStore
+from persistence.sealing import Seal, SecretKey
+from persistence.sessions import SessionStore
+from protocol.account import Tokens
+from protocol.errors import CloseReason
+from protocol.ids import UserId
 from server.domains.accounts.accounts import Accounts, Lifetimes
+from server.domains.accounts.adminroutes import AdminRoutes
+from server.domains.accounts.endings import Endings
 from server.domains.accounts.guests import GuestLimits
 from server.domains.accounts.keys import Keys
+from server.domains.accounts.moderation import Moderation
 from server.domains.accounts.routes import AccountRoutes
+from server.domains.accounts.sessionroutes import SessionRoutes
+from server.gateway.http import Endpoint
+from server.gateway.session import Session
 from server.kernel.clock import Clock
 from tests.fixtures.http import served
 from tests.fixtures.postgres import TEMPLATE, Databases
 
 LIFETIMES = Lifetimes(access_s=600, refresh_s=86_400)
+SEAL = Seal(lambda: [SecretKey("test", bytes(range(32)))])
 
 
 class MovableClock(Clock):
@@ -33,6 +46,16 @@ class MovableClock(Clock):
         self.ahead += timedelta(**by)
 
 
+class NoSockets:
+    """A node that nobody is connected to."""
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(())
+
+    def dismiss(self, session: Session, why: CloseReason, message: str) -> None:
+        raise AssertionError((session, why, message))
+
+
 @dataclass
 class Room:
     """Everything that a test of accounts needs."""
@@ -43,6 +66,16 @@ class Room:
     clock: MovableClock
     accounts: Accounts
     ended: list[str] = field(default_factory=list)
+
+    @property
+    def moderators(self) -> ModerationStore:
+        return ModerationStore(self.database)
+
+    async def admin(self) -> Tokens:
+        """Somebody who was made an admin."""
+        tokens = await self.accounts.new_guest("Ada")
+        await self.moderators.set_roles(UserId(tokens.user_id), ["admin"], actor="console")
+        return tokens
 
 
 @pytest.fixture(scope="module")
@@ -72,5 +105,15 @@ async def client(room: Room) -> AsyncIterator[aiohttp.ClientSession]:
     routes = AccountRoutes(
         accounts=room.accounts, keys=room.keys, guests=GuestLimits(600), now=room.clock.monotonic
     )
-    async with served(routes.endpoints(), room.accounts.authenticate) as client:
+    addresses = [*routes.endpoints(), *more_addresses(room)]
+    async with served(addresses, room.accounts.authenticate) as client:
         yield client
+
+
+def more_addresses(room: Room) -> list[Endpoint]:
+    """The addresses of sessions and of moderation."""
+    store, clock = SessionStore(room.database), room.clock
+    endings = Endings(store=store, sockets=NoSockets(), now=clock.monotonic)
+    moderation = Moderation(store=room.moderators, seal=SEAL, told=endings.look)
+    admin = AdminRoutes(moderation=moderation, database=room.database, clock=clock)
+    return [*SessionRoutes(store=store, endings=endings).endpoints(), *admin.endpoints()]

@@ -81,13 +81,6 @@ async def test_many_guests_from_one_network_are_slowed(room: Room) -> None:
     assert {"type": "error", "code": "rate_limited", "retry": True}.items() <= answers[2][1].items()
 
 
-async def test_renaming_shows_at_once(client: aiohttp.ClientSession, room: Room) -> None:
-    token = (await _guest(client, display_name="Ann"))["access_token"]
-    async with client.patch("/v1/me", json={"display_name": "Bo"}, headers=bearer(token)) as reply:
-        assert (await reply.json())["display_name"] == "Bo"
-    assert (await room.accounts.authenticate(token)).display_name == "Bo"
-
-
 async def test_logout_ends_the_session_and_no_other(
     client: aiohttp.ClientSession, room: Room
 ) -> None:

@@ -13,6 +13,7 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
+from persistence.completion import NO_XP, XpRule
 from persistence.database import Database
 from persistence.games import GameStore
 from persistence.log import Log
@@ -32,10 +33,10 @@ from tests.integration.games.conftest import Room, act
 
 @asynccontextmanager
 async def open_room(
-    database: Database, *, node: str = "here", clock: Clock | None = None
+    database: Database, *, node: str = "here", clock: Clock | None = None, xp: XpRule = NO_XP
 ) -> AsyncIterator[Room]:
     """A node with two writers and quick bots."""
-    log, store = Log(database, writers=2), GameStore(database, node=node)
+    log, store = Log(database, writers=2, xp=xp), GameStore(database, node=node)
     async with Tasks() as tasks:
         hosting = Hosting(
             config=HostingConfig(node=node, bot_pause_s=0, idle_game_s=60),

@@ -19,6 +19,8 @@ EVERYBODY: Final = {
     "matches": "S",
     "match_players": "S",
     "player_lifetime_stats": "S",
+    "blueprints": "S",
+    "files": "S",
     "bot_identities": "S",
     "bot_avatars": "S",
     "bot_avatar_loadouts": "S",
@@ -32,9 +34,12 @@ EVERYBODY: Final = {
 
 # What somebody may do with rows of their own, beyond that.
 OWN: Final = {
-    "profiles": "S U:display_name",
+    "profiles": "S U:display_name,preferences,username",
     "players": "S U:avatar_seed,color,display_name",
     "lobbies": "S U:closed_at,fill_at,status,version",
+    "blueprints": "S U:is_public D",
+    "files": "S D",
+    "file_uploads": "S D",
     "wallets": "S",
     "epoch_votes": "S U:score,voter_session_id",
 }

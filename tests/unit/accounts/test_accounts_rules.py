@@ -35,21 +35,23 @@ def test_numbers_spread_over_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("used_at", "revoked", "verdict"),
+    ("used_at", "is_ended", "is_successor_used", "verdict"),
     [
-        (None, False, Verdict.EXPIRED),
-        (_ago(0), False, Verdict.REPEATED),
-        (_ago(REPEAT_S), False, Verdict.REPEATED),
-        (_ago(REPEAT_S + 0.001), False, Verdict.REUSED),
-        (_ago(-5), False, Verdict.REPEATED),  # another node's clock is ahead
-        (_ago(0), True, Verdict.REVOKED),
-        (None, True, Verdict.REVOKED),
+        (None, False, False, Verdict.EXPIRED),
+        (_ago(0), False, False, Verdict.REPEATED),
+        (_ago(0), False, True, Verdict.REUSED),
+        (_ago(REPEAT_S), False, False, Verdict.REPEATED),
+        (_ago(REPEAT_S + 0.001), False, False, Verdict.REUSED),
+        (_ago(-5), False, False, Verdict.REPEATED),  # another node's clock is ahead
+        (_ago(0), True, True, Verdict.REVOKED),
+        (None, True, False, Verdict.REVOKED),
     ],
 )
 def test_verdict_on_a_token_that_comes_back(
-    used_at: datetime | None, revoked: bool, verdict: Verdict
+    used_at: datetime | None, is_ended: bool, is_successor_used: bool, verdict: Verdict
 ) -> None:
-    assert judge(used_at=used_at, revoked=revoked, now=NOW) is verdict
+    found = judge(used_at=used_at, is_ended=is_ended, is_successor_used=is_successor_used, now=NOW)
+    assert found is verdict
 
 
 def test_successor_needs_both_the_token_and_the_salt() -> None:

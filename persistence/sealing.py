@@ -1,0 +1,172 @@
+"""Encryption at rest: what is personal is sealed, and found by a keyed hash.
+
+A sealed value names the key that opens it, so that keys can be changed one value at a time::
+
+    0x01 | length of the key's id | id | nonce (12 bytes) | AES-256-GCM ciphertext and tag
+
+What it is `about` (`email of 3f…`) is authenticated with it: a value that was moved to another
+row does not open. Each key is the root of two, by HKDF: one encrypts, one indexes.
+"""
+
+import binascii
+import hmac
+import secrets
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from persistence.refusals import StartRefused
+
+KEY_BYTES: Final = 32
+KEYS_MAX: Final = 16
+_VERSION: Final = 1
+_NONCE_BYTES: Final = 12
+_ID_BYTES_MAX: Final = 64
+
+
+class Unsealable(Exception):
+    """A sealed value was damaged or moved, or its key is not among those configured."""
+
+
+class SecretKey(NamedTuple):
+    """A key with the id that sealed values name it by."""
+
+    id: str
+    secret: bytes
+
+    @classmethod
+    def make(cls) -> Self:
+        """Make a random one."""
+        return cls(secrets.token_hex(4), secrets.token_bytes(KEY_BYTES))
+
+    @property
+    def text(self) -> str:
+        """Write it as the configuration has it."""
+        return f"{self.id}:{b64encode(self.secret).decode()}"
+
+
+class Seal:
+    """Seals with the newest key and opens with any; `load` is asked once, when first needed."""
+
+    def __init__(self, load: Callable[[], Sequence[SecretKey]]) -> None:
+        self._load = load
+
+    @cached_property
+    def _keys(self) -> list[SecretKey]:
+        return list(self._load())
+
+    @cached_property
+    def _ciphers(self) -> dict[bytes, AESGCM]:
+        return {key.id.encode(): AESGCM(_derive(key, "seal")) for key in self._keys}
+
+    @cached_property
+    def _index_keys(self) -> list[bytes]:
+        return [_derive(key, "index") for key in self._keys]
+
+    def require_keys(self) -> None:
+        """Read the keys now; raise `StartRefused` if that fails."""
+        assert self._ciphers
+        assert self._index_keys
+
+    def seal(self, plain: bytes, *, about: str) -> bytes:
+        """Encrypt with the newest key."""
+        key_id = self._keys[0].id.encode()
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        ciphertext = self._ciphers[key_id].encrypt(nonce, plain, about.encode())
+        return bytes([_VERSION, len(key_id)]) + key_id + nonce + ciphertext
+
+    def open(self, sealed: bytes, *, about: str) -> bytes:
+        """Decrypt; raise `Unsealable`."""
+        key_id, nonce, ciphertext = _parts(sealed)
+        if (cipher := self._ciphers.get(key_id)) is None:
+            name = key_id.decode("utf-8", "replace")
+            raise Unsealable(f"There is no key {name!r} in PLAYHALL_SECRET_KEYS; add it again.")
+        try:
+            return cipher.decrypt(nonce, ciphertext, about.encode())
+        except InvalidTag:
+            raise Unsealable(f"The sealed {about} was damaged or moved.") from None
+
+    def is_newest(self, sealed: bytes) -> bool:
+        """Say whether a value is sealed with the newest key."""
+        return _parts(sealed)[0] == self._keys[0].id.encode()
+
+    def indexes(self, text: str, *, about: str) -> list[bytes]:
+        """Hash a text under every key, the newest first: the first is stored, any may be found."""
+        said = f"{about}\0{text}".encode()
+        return [hmac.digest(key, said, sha256) for key in self._index_keys]
+
+
+def seal_of(keys_text: str, *, key_file: Path, may_make: bool) -> Seal:
+    """Seal with the keys `id:base64,…` of the configuration, newest first.
+
+    Without any, with the one in `key_file`, which is made if that is allowed. What is wrong
+    with them is said, as `StartRefused`, when they are first needed.
+    """
+    return Seal(lambda: parse_keys(keys_text) if keys_text else [_key_in(key_file, make=may_make)])
+
+
+def parse_keys(text: str) -> list[SecretKey]:
+    """Read `id:base64,…`; raise `StartRefused` with what is wrong."""
+    keys = [_parse_key(part.strip()) for part in text.split(",") if part.strip()]
+    if not 1 <= len(keys) <= KEYS_MAX or len({key.id for key in keys}) < len(keys):
+        raise StartRefused(f"PLAYHALL_SECRET_KEYS must name 1 to {KEYS_MAX} keys, each id once.")
+    return keys
+
+
+def _parse_key(text: str) -> SecretKey:
+    key_id, _, encoded = text.partition(":")
+    try:
+        secret = b64decode(encoded, validate=True)
+    except binascii.Error:
+        secret = b""
+    if not 1 <= len(key_id.encode()) <= _ID_BYTES_MAX or len(secret) != KEY_BYTES:
+        raise StartRefused(
+            f"PLAYHALL_SECRET_KEYS must be id:base64,… with {KEY_BYTES} bytes a key; "
+            "`playhall keys new` makes one."
+        )
+    return SecretKey(key_id, secret)
+
+
+def _key_in(file: Path, *, make: bool) -> SecretKey:
+    if not make and not file.exists():
+        raise StartRefused(
+            "PLAYHALL_SECRET_KEYS is not set, and emails must not be stored in the clear; "
+            "set it to what `playhall keys new` prints, the same on every node."
+        )
+    if not file.exists():
+        _write_new(file)
+    return parse_keys(file.read_text("ascii"))[0]
+
+
+def _write_new(file: Path) -> None:
+    """Make the file with its contents at once, so that of two processes one's key counts."""
+    draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    draft.write_text(SecretKey.make().text, "ascii")
+    try:
+        file.hardlink_to(draft)
+    except FileExistsError:
+        pass  # another process was first: its key counts
+    finally:
+        draft.unlink()
+
+
+def _parts(sealed: bytes) -> tuple[bytes, bytes, bytes]:
+    if len(sealed) < 2 or sealed[0] != _VERSION:
+        raise Unsealable("This is not a sealed value.")
+    nonce_at = 2 + sealed[1]
+    text_at = nonce_at + _NONCE_BYTES
+    return sealed[2:nonce_at], sealed[nonce_at:text_at], sealed[text_at:]
+
+
+def _derive(key: SecretKey, purpose: str) -> bytes:
+    info = f"playhall {purpose}".encode()
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(key.secret)

@@ -1,0 +1,10 @@
+-- name: record
+-- Put on record who did what to whom, and what was before and after.
+INSERT INTO audit_log (actor, action, target, before, after) VALUES ($1, $2, $3, $4, $5);
+
+-- name: read
+-- Read what was done, newest first, from below an id.
+SELECT id, actor, action, target, before, after, at
+FROM audit_log
+WHERE id < $1 AND ($3::text IS NULL OR target = $3)
+ORDER BY id DESC LIMIT $2;

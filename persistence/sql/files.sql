@@ -1,0 +1,104 @@
+-- name: lock_quota
+-- Let an account announce one upload at a time; the lock goes with the transaction.
+SELECT pg_advisory_xact_lock(hashtextextended('files of ' || $1::uuid, 0));
+
+-- name: bytes_used
+-- Count what an account's files take, with those that are announced.
+SELECT (SELECT coalesce(sum(size), 0) FROM files WHERE owner_id = $1)::bigint
+     + (SELECT coalesce(sum(size), 0) FROM file_uploads WHERE owner_id = $1)::bigint;
+
+-- name: withdraw_upload
+-- Take back an announced upload to a path, if it expired or has not begun.
+DELETE FROM file_uploads
+WHERE bucket = $1 AND path = $2 AND (claimed_at IS NULL OR expires_at < clock_timestamp());
+
+-- name: is_stored
+-- Say whether there is a file at a path.
+SELECT EXISTS (SELECT FROM files WHERE bucket = $1 AND path = $2);
+
+-- name: announce_upload
+-- Announce somebody's upload.
+INSERT INTO file_uploads (id, owner_id, bucket, path, size, content_type, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7);
+
+-- name: announce_replay
+-- Announce the replay of a match, unless it has one.
+INSERT INTO file_uploads (id, match_id, bucket, path, size, content_type, expires_at)
+SELECT $1, m.id, $3, $4, $5, $6, $7 FROM matches m WHERE m.id = $2 AND m.replay_url IS NULL
+RETURNING id;
+
+-- name: claim_upload
+-- Use an upload's URL up, for so many seconds; nothing if it is not good (any more).
+UPDATE file_uploads
+SET claimed_at = clock_timestamp(), expires_at = clock_timestamp() + make_interval(secs => $2)
+WHERE id = $1 AND claimed_at IS NULL AND expires_at > clock_timestamp()
+RETURNING id AS upload_id, owner_id, match_id, bucket, path, size, content_type;
+
+-- name: give_up_upload
+-- Forget an upload; what it left behind is thrown away.
+DELETE FROM file_uploads WHERE id = $1;
+
+-- name: finish_upload
+-- Turn an upload into a file, in the place of the one before; nothing if it is gone.
+WITH done AS (
+  DELETE FROM file_uploads WHERE id = $1 RETURNING *),
+stored AS (
+  INSERT INTO files (owner_id, match_id, bucket, path, key, size, content_type, sha256, is_public)
+  SELECT d.owner_id, d.match_id, d.bucket, d.path, $2, d.size, d.content_type, $3,
+         $4 AND (d.match_id IS NULL OR coalesce(g.is_public, l.is_public, false))
+  FROM done d
+  LEFT JOIN matches m ON m.id = d.match_id
+  LEFT JOIN games g ON g.id = m.game_id
+  LEFT JOIN lobbies l ON l.id = m.lobby_id
+  ON CONFLICT (bucket, path) DO UPDATE
+  SET key = excluded.key, size = excluded.size, content_type = excluded.content_type,
+      sha256 = excluded.sha256, created_at = excluded.created_at,
+      checked_at = excluded.checked_at, lost_at = NULL
+  RETURNING *),
+linked AS (
+  UPDATE matches m SET replay_url = '/files/' || s.bucket || '/' || s.path
+  FROM stored s WHERE m.id = s.match_id)
+SELECT id AS file_id, owner_id, bucket, path, key, size, content_type, sha256, is_public, created_at
+FROM stored;
+
+-- name: find_file
+-- Read the file at a path, as far as it may be seen.
+SELECT id AS file_id, owner_id, bucket, path, key, size, content_type, sha256, is_public, created_at
+FROM files WHERE bucket = $1 AND path = $2;
+
+-- name: delete_file
+-- Delete the file at a path; whose it may be is said by the policies.
+DELETE FROM files WHERE bucket = $1 AND path = $2 RETURNING id;
+
+-- name: missing_files
+-- Say which of these (bucket/path) are not stored.
+SELECT link FROM unnest($1::text[]) AS link
+WHERE NOT EXISTS (
+  SELECT FROM files
+  WHERE bucket = split_part(link, '/', 1) AND path = substr(link, strpos(link, '/') + 1));
+
+-- name: expire_uploads
+-- Forget some uploads whose time is over.
+DELETE FROM file_uploads WHERE id IN (
+  SELECT id FROM file_uploads WHERE expires_at < clock_timestamp()
+  ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING id;
+
+-- name: take_trash
+-- Take some of the trash, oldest first, that no other node has in hand.
+DELETE FROM file_trash WHERE key IN (
+  SELECT key FROM file_trash ORDER BY thrown_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING key;
+
+-- name: unchecked_files
+-- Take some files that were not looked at for so many seconds, as looked at.
+UPDATE files SET checked_at = clock_timestamp() WHERE id IN (
+  SELECT id FROM files WHERE checked_at < clock_timestamp() - make_interval(secs => $1)
+  ORDER BY checked_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+RETURNING key;
+
+-- name: mark_lost
+-- Say of the files with these keys which are lost, and which are there; returns the newly lost.
+UPDATE files SET lost_at = CASE WHEN key = ANY($2) THEN clock_timestamp() END
+WHERE key = ANY($1) AND (lost_at IS NOT NULL) <> (key = ANY($2))
+RETURNING bucket || '/' || path AS link, lost_at IS NOT NULL AS is_lost;

@@ -1,0 +1,46 @@
+-- name: person_tables
+-- List the tables that name a person, as the foreign keys tell.
+SELECT name FROM playhall_auth.person_tables() ORDER BY 1;
+
+-- name: person_rows
+-- Read the rows of a table that name a person, without secrets.
+SELECT playhall_auth.person_rows($1, $2);
+
+-- name: own_games
+-- Read the finished games that a person played, without the names of others.
+SELECT jsonb_build_object('game_id', m.game_id, 'ruleset', m.ruleset, 'started_at', m.started_at,
+         'ended_at', m.ended_at, 'seat', mp.seat, 'score', mp.score, 'is_winner', mp.is_winner, 'xp', mp.xp,
+         'final_scores', s.final_scores, 'summary', s.players -> mp.seat::int)
+FROM players p
+JOIN match_players mp ON mp.player_id = p.id
+JOIN matches m ON m.id = mp.match_id
+LEFT JOIN game_summaries s ON s.game_id = m.game_id
+WHERE p.user_id = $1::uuid::text
+ORDER BY m.seq;
+
+-- name: own_moves
+-- Read the events that a person's own commands began, game by game.
+SELECT jsonb_build_object('game_id', e.game_id, 'event_index', e.event_index, 'type', e.type,
+         'payload', e.payload, 'at', e.created_at)
+FROM players p
+JOIN match_players mp ON mp.player_id = p.id
+JOIN matches m ON m.id = mp.match_id
+JOIN game_events e ON e.game_id = m.game_id
+WHERE p.user_id = $1::uuid::text AND (e.payload -> '_cmd' ->> 0)::int = mp.seat
+ORDER BY m.seq, e.event_index;
+
+-- name: read_proof
+-- Read what an erasure is checked against: the username, whether there is a way to sign in, and when that was done in this session.
+SELECT f.username, EXISTS (SELECT FROM playhall_auth.methods m WHERE m.user_id = f.id) AS can_sign_in,
+       (SELECT s.created_at FROM playhall_auth.sessions s
+        WHERE s.id = $2 AND s.user_id = f.id AND s.method <> 'guest') AS signed_in_at
+FROM profiles f WHERE f.id = $1;
+
+-- name: erase_person
+-- Erase whoever has this account; returns the player that is left, nameless.
+SELECT playhall_auth.erase_person($1);
+
+-- name: erased_lately
+-- Read the players that were erased within some seconds.
+SELECT id FROM players WHERE erased_at > clock_timestamp() - make_interval(secs => $1)
+ORDER BY erased_at DESC LIMIT $2;

@@ -1,0 +1,61 @@
+-- name: add_code
+-- Write down a one-time code.
+INSERT INTO playhall_auth.codes (code_hash, purpose, user_id, sealed, expires_at)
+VALUES ($1, $2, $3, $4, $5);
+
+-- name: read_code
+-- Read what a code is good for, while it is.
+SELECT user_id, sealed FROM playhall_auth.codes
+WHERE code_hash = $1 AND purpose = $2 AND expires_at > $3;
+
+-- name: spend_code
+-- Use a code up: of two at once, one finds it.
+DELETE FROM playhall_auth.codes WHERE code_hash = $1 RETURNING code_hash;
+
+-- name: find_method
+-- Find whose method this is, by any of its indexes.
+SELECT user_id, kind, sealed, password_hash, linked_at FROM playhall_auth.methods
+WHERE kind = $1 AND lookup = ANY ($2);
+
+-- name: methods_of
+-- Read what somebody signs in with.
+SELECT user_id, kind, sealed, password_hash, linked_at FROM playhall_auth.methods
+WHERE user_id = $1 ORDER BY linked_at, kind;
+
+-- name: link_method
+-- Link a method to an account, in place of one of the same kind.
+INSERT INTO playhall_auth.methods (user_id, kind, lookup, sealed, password_hash)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (user_id, kind) DO UPDATE SET lookup = $3, sealed = $4, linked_at = now(),
+  password_hash = coalesce($5, methods.password_hash);
+
+-- name: mark_known
+-- Somebody who can sign in again is a guest no more.
+UPDATE auth.users SET is_anonymous = false, updated_at = now() WHERE id = $1 AND is_anonymous;
+
+-- name: set_password
+-- Change a password.
+UPDATE playhall_auth.methods SET password_hash = $2 WHERE user_id = $1 AND kind = 'email';
+
+-- name: end_sessions
+-- End every session of somebody.
+UPDATE playhall_auth.sessions SET revoked_at = clock_timestamp()
+WHERE user_id = $1 AND revoked_at IS NULL;
+
+-- name: lock_person
+-- Let somebody's methods change one at a time.
+SELECT id FROM profiles WHERE id = $1 FOR NO KEY UPDATE;
+
+-- name: unlink_method
+-- Take a method from an account.
+DELETE FROM playhall_auth.methods WHERE user_id = $1 AND kind = $2;
+
+-- name: methods_after
+-- Read some methods of every account, in order, from after one.
+SELECT user_id, kind, lookup, sealed FROM playhall_auth.methods
+WHERE (user_id, kind) > ($1, $2) ORDER BY user_id, kind LIMIT $3;
+
+-- name: reseal_method
+-- Store a method under another key, unless it has changed meanwhile.
+UPDATE playhall_auth.methods SET lookup = $4, sealed = $5
+WHERE user_id = $1 AND kind = $2 AND sealed = $3;

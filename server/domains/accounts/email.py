@@ -1,0 +1,152 @@
+"""Email and password.
+
+One mail serves to register and to choose a new password: whoever asks hears the same, and
+causes the same work, whether or not there is an account. The password is chosen with the
+mailed code, so nobody can set one for an address that is not theirs.
+"""
+
+from collections.abc import Callable
+from typing import Final, Literal, NamedTuple
+
+from persistence.signin import Method, SignInStore
+from protocol.account import Tokens
+from protocol.errors import InvalidField, WrongCredentials
+from protocol.ids import UserId
+from server.domains.accounts import letters
+from server.domains.accounts.accounts import Accounts
+from server.domains.accounts.codes import LIFETIMES_S, Codes, Proof
+from server.domains.accounts.methods import Methods, Proved
+from server.domains.accounts.passwords import Passwords
+from server.domains.accounts.rates import Attempts
+from server.domains.accounts.sealed import normal_email
+from server.gateway.identity import Identity
+from server.mail.post import Letter
+
+EMAIL: Final = "email"
+_MINUTES: Final = LIFETIMES_S["email"] // 60
+
+
+class Confirmed(NamedTuple):
+    """What came of a mailed code; `tokens` where somebody is signed in now."""
+
+    done: Literal["registered", "password_changed", "linked"]
+    tokens: Tokens | None
+    user_id: UserId
+
+
+class EmailSignIn:
+    """Everything with an address; `send` takes letters, `server` says where this one is."""
+
+    def __init__(
+        self,
+        *,
+        store: SignInStore,
+        methods: Methods,
+        codes: Codes,
+        accounts: Accounts,
+        send: Callable[[Letter], None],
+        server: Callable[[], str],
+        mails: Attempts,
+        guesses: Attempts,
+    ) -> None:
+        self._store = store
+        self._methods = methods
+        self._codes = codes
+        self._accounts = accounts
+        self._send = send
+        self._server = server
+        self._mails = mails
+        self._guesses = guesses
+        self._passwords = Passwords()
+
+    async def ask(self, email: str, *, display_name: str | None, remote: str) -> None:
+        """Mail a code that makes an account, or chooses a new password for the one there is."""
+        self._mails.count(remote=remote, account=normal_email(email))
+        found = await self._methods.find(EMAIL, email)
+        code = await self._codes.make(EMAIL, {"email": email, "display_name": display_name})
+        write = letters.welcome if found is None else letters.forgotten
+        self._send(write(email, server=self._server(), code=code, minutes=_MINUTES))
+
+    async def ask_to_link(
+        self, who: Identity, email: str, *, password: str | None, remote: str
+    ) -> None:
+        """Mail a code that links an address to an account; to change it takes the password."""
+        self._mails.count(remote=remote, account=normal_email(email))
+        if (present := await self._present(who.user_id)) is not None:
+            await self._require(present, password, remote=remote)
+        code = await self._codes.make(EMAIL, {"email": email}, user_id=who.user_id)
+        name = who.display_name
+        self._send(
+            letters.linking(email, server=self._server(), code=code, minutes=_MINUTES, name=name)
+        )
+
+    async def confirm(self, code: str, password: str | None) -> Confirmed:
+        """Do what a mailed code allows; raise `BadCode`, `MethodTaken` or `InvalidField`."""
+        proof = await self._codes.read(EMAIL, code)
+        email = proof.contents["email"]
+        assert email is not None
+        if proof.user_id is not None:
+            return await self._link(proof, proof.user_id, email, password)
+        password_hash = await self._hashed(password)
+        found = await self._methods.find(EMAIL, email)
+        if found is not None:
+            tokens = await self._methods.reset(proof.code_hash, found, password_hash)
+            return Confirmed("password_changed", tokens, found.user_id)
+        return await self._join(proof, email, password_hash)
+
+    async def sign_in(self, email: str, password: str, *, remote: str) -> Tokens:
+        """Sign in; raise `WrongCredentials`, alike for a wrong password and a wrong address."""
+        self._guesses.count(remote=remote, account=normal_email(email))
+        found = await self._methods.find(EMAIL, email)
+        stored = None if found is None else found.password_hash
+        if not await self._passwords.fits(stored, password) or found is None:
+            raise WrongCredentials
+        return await self._accounts.open(found.user_id, method=EMAIL)
+
+    async def change_password(
+        self, user_id: UserId, password: str, new_password: str, *, remote: str
+    ) -> None:
+        """Change a password; raise `WrongCredentials` if the present one is another."""
+        present = await self._present(user_id)
+        if present is None:
+            raise WrongCredentials("Your account has no password; link an email address first.")
+        await self._require(present, password, remote=remote)
+        await self._store.set_password(user_id, await self._passwords.hash(new_password))
+
+    async def _join(self, proof: Proof, email: str, password_hash: str) -> Confirmed:
+        tokens = await self._methods.join(
+            proof.code_hash,
+            Proved(EMAIL, email),
+            password_hash=password_hash,
+            display_name=proof.contents.get("display_name"),
+        )
+        return Confirmed("registered", tokens, UserId(tokens.user_id))
+
+    async def _link(
+        self, proof: Proof, user_id: UserId, email: str, password: str | None
+    ) -> Confirmed:
+        present = await self._present(user_id)
+        password_hash = None
+        if present is None or password is not None:
+            password_hash = await self._hashed(password)
+        old = None if present is None else self._methods.shown(present)
+        await self._methods.link(
+            proof.code_hash, user_id, Proved(EMAIL, email), password_hash=password_hash
+        )
+        if old is not None and normal_email(old) != normal_email(email):
+            self._send(letters.moved(old))
+        return Confirmed("linked", None, user_id)
+
+    async def _present(self, user_id: UserId) -> Method | None:
+        found = await self._methods.of(user_id)
+        return next((method for method in found if method.kind == EMAIL), None)
+
+    async def _require(self, present: Method, password: str | None, *, remote: str) -> None:
+        self._guesses.count(remote=remote, account=present.user_id)
+        if not await self._passwords.fits(present.password_hash, password or ""):
+            raise WrongCredentials("Send your present password as `password`.", field="password")
+
+    async def _hashed(self, password: str | None) -> str:
+        if password is None:
+            raise InvalidField("password: choose one, of 8 characters or more.", field="password")
+        return await self._passwords.hash(password)

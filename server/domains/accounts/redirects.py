@@ -1,0 +1,35 @@
+"""Where a browser may be sent with a code. Pure."""
+
+from typing import Final
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+_LOOPBACK: Final = ("127.0.0.1", "[::1]", "localhost")
+
+
+def is_allowed(redirect: str, allowed: str) -> bool:
+    """Say whether a target is one of the comma separated allowed ones, to the letter.
+
+    A program on the same machine listens where it finds a free port, so an allowed loopback
+    address without a port stands for all of them (RFC 8252, section 7.3).
+    """
+    targets = {target.strip() for target in allowed.split(",") if target.strip()}
+    return redirect in targets or _without_loopback_port(redirect) in targets
+
+
+def with_query(redirect: str, **added: str) -> str:
+    """Add to a target's query."""
+    parts = urlsplit(redirect)
+    query = urlencode([*parse_qsl(parts.query), *added.items()])
+    return parts._replace(query=query).geturl()
+
+
+def _without_loopback_port(redirect: str) -> str | None:
+    try:
+        parts = urlsplit(redirect)
+        port = parts.port
+    except ValueError:
+        return None
+    host = parts.netloc.removesuffix(f":{port}")
+    if parts.scheme != "http" or host not in _LOOPBACK:
+        return None
+    return parts._replace(netloc=host).geturl()

@@ -1,0 +1,148 @@
+"""The room of accounts put together, from the configuration."""
+
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+
+from persistence.database import Database
+from persistence.moderation import ModerationStore
+from persistence.refusals import StartRefused
+from persistence.sealing import Seal
+from persistence.sessions import SessionStore
+from persistence.signin import SignInStore
+from protocol import signin as wire
+from protocol.ids import UserId
+from server.config import Config
+from server.domains.accounts.accounts import Accounts
+from server.domains.accounts.adminroutes import AdminRoutes
+from server.domains.accounts.codes import Codes
+from server.domains.accounts.discord import Application, Discord
+from server.domains.accounts.email import EmailSignIn
+from server.domains.accounts.endings import Endings, Housekeeping, Sockets
+from server.domains.accounts.exchange import DiscordSignIn
+from server.domains.accounts.keys import Keys
+from server.domains.accounts.methods import Methods
+from server.domains.accounts.moderation import Moderation
+from server.domains.accounts.rates import Attempts, Rate
+from server.domains.accounts.sessionroutes import SessionRoutes
+from server.domains.accounts.signinroutes import SignInRoutes, methods_of
+from server.gateway.http import Endpoint
+from server.kernel.clock import Clock
+from server.kernel.tasks import Tasks
+from server.mail.carriers import BadMailUrl, Carrier, file_carrier, smtp_carrier
+from server.mail.post import Post
+
+# From one network there may be a school; an account has one owner.
+MAILS: Final = (Rate(per_minute=10, burst=30), Rate(per_minute=0.2, burst=3))
+GUESSES: Final = (Rate(per_minute=30, burst=60), Rate(per_minute=2, burst=10))
+
+
+class AccountRoom:
+    """Everything of accounts beyond tokens; `server` says where clients reach this node."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        database: Database,
+        accounts: Accounts,
+        keys: Keys,
+        seal: Seal,
+        sockets: Sockets,
+        clock: Clock,
+        server: Callable[[], str],
+    ) -> None:
+        self._config = config
+        self._database = database
+        self._accounts = accounts
+        self._seal = seal
+        self._clock = clock
+        self._server = server
+        self._sessions = SessionStore(database)
+        self._store = SignInStore(database)
+        self._codes = Codes(store=self._store, seal=seal, clock=clock)
+        self._methods = Methods(store=self._store, seal=seal, accounts=accounts)
+        self._discord = DiscordSignIn(codes=self._codes, methods=self._methods)
+        self._post = _post(config)
+        self.endings = Endings(store=self._sessions, sockets=sockets, now=clock.monotonic)
+        self._housekeeping = Housekeeping(
+            store=self._sessions,
+            keys=keys,
+            token_s=config.access_token_s,
+            rotate_after_s=config.key_rotate_days * 86_400,
+        )
+
+    def start(self, tasks: Tasks) -> None:
+        """Set going what must not stop."""
+        tasks.loop(self.endings.follow(), name="ended sessions")
+        tasks.loop(self._housekeeping.run(), name="expired sessions")
+        if self._post is not None:
+            tasks.loop(self._post.run(), name="mail")
+
+    def endpoints(self) -> list[Endpoint]:
+        """List the addresses of sessions, of signing in, and of moderation."""
+        moderation = Moderation(
+            store=ModerationStore(self._database), seal=self._seal, told=self.endings.look
+        )
+        admin = AdminRoutes(moderation=moderation, database=self._database, clock=self._clock)
+        sessions = SessionRoutes(store=self._sessions, endings=self.endings)
+        sign_in = SignInRoutes(
+            methods=self._methods,
+            endings=self.endings,
+            email=None if self._post is None else self._email(self._post),
+            discord=self._discord if self._config.discord_client_id else None,
+        )
+        return [*sign_in.endpoints(), *sessions.endpoints(), *admin.endpoints()]
+
+    async def read_methods(self, user_id: UserId) -> wire.Methods:
+        """Read how somebody can sign in."""
+        return await methods_of(user_id, self._methods)
+
+    def serve_from(self, app: web.Application) -> None:
+        """Add the addresses that only a browser visits."""
+        config = self._config
+        if not config.discord_client_id or config.discord_client_secret is None:
+            return
+        application = Application(
+            config.discord_client_id,
+            config.discord_client_secret.get_secret_value(),
+            config.discord_url.rstrip("/"),
+            config.sign_in_redirects,
+        )
+        discord = Discord(
+            application,
+            sign_in=self._discord,
+            seal=self._seal,
+            clock=self._clock,
+            server=self._server,
+        )
+        discord.serve_from(app)
+
+    def _email(self, post: Post) -> EmailSignIn:
+        now = self._clock.monotonic
+        return EmailSignIn(
+            store=self._store,
+            methods=self._methods,
+            codes=self._codes,
+            accounts=self._accounts,
+            send=post.send,
+            server=self._server,
+            mails=Attempts(network=MAILS[0], account=MAILS[1], now=now),
+            guesses=Attempts(network=GUESSES[0], account=GUESSES[1], now=now),
+        )
+
+
+def _post(config: Config) -> Post | None:
+    """Mail by SMTP; without a server, into a folder where the database is our own bundled one."""
+    carrier: Carrier
+    if config.smtp_url is not None:
+        try:
+            carrier = smtp_carrier(config.smtp_url.get_secret_value())
+        except BadMailUrl as error:
+            raise StartRefused(f"PLAYHALL_SMTP_URL {error}.") from error
+    elif config.database_url is None:
+        carrier = file_carrier(config.data_dir / "mail")
+    else:
+        return None
+    return Post(carrier, sender=config.mail_from)

@@ -1,0 +1,63 @@
+"""The room of files put together: one object for `app` to hold."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from aiohttp import web
+
+from persistence.behalf import Behalf
+from persistence.database import Database
+from persistence.files import FileStore
+from persistence.objects import Objects
+from persistence.replays import ReplayStore
+from server.domains.files.replays import Replays
+from server.domains.files.routes import FileRoutes, MayReport
+from server.domains.files.serving import FileServing
+from server.domains.files.signing import Keys
+from server.domains.files.upkeep import Upkeep
+from server.domains.files.uploads import Terms, Uploads
+from server.gateway.http import Authenticate, Endpoint
+from server.kernel.clock import Clock
+
+
+class Files:
+    """Uploads, reads, replays and upkeep of one node; `folder` is for uploads under way."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        behalf: Behalf,
+        objects: Objects,
+        keys: Keys,
+        clock: Clock,
+        folder: Path,
+        terms: Terms,
+    ) -> None:
+        self.objects = objects
+        self.store = FileStore(database, behalf)
+        self.uploads = Uploads(
+            store=self.store, objects=objects, keys=keys, clock=clock, folder=folder, terms=terms
+        )
+        self.replays = Replays(
+            store=ReplayStore(database), files=self.store, uploads=self.uploads, clock=clock
+        )
+        self.upkeep = Upkeep(store=self.store, objects=objects, replays=self.replays)
+
+    def endpoints(self, may_report: MayReport) -> list[Endpoint]:
+        """List the addresses that are described."""
+        routes = FileRoutes(store=self.store, uploads=self.uploads, may_report=may_report)
+        return routes.endpoints()
+
+    def serve_from(self, app: web.Application, authenticate: Authenticate) -> None:
+        """Serve the bytes themselves."""
+        FileServing(
+            store=self.store,
+            objects=self.objects,
+            uploads=self.uploads,
+            authenticate=authenticate,
+        ).add_to(app)
+
+    async def missing(self, links: Collection[str]) -> list[str]:
+        """Say which of these (bucket/path) are not stored."""
+        return await self.store.missing(links)

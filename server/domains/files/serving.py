@@ -1,0 +1,160 @@
+"""`/files/…`: bytes out, with caching and ranges, and bytes in, by signed URLs."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from aiohttp import web
+
+from persistence.files import FileStore, StoredFile
+from persistence.objects import ObjectMissing, Objects
+from protocol.contenterrors import BadRange, BadUpload, FileMissing
+from protocol.errors import BadToken, TooLarge
+from protocol.files import BUCKETS
+from server.domains.files import answers, rules
+from server.domains.files.uploads import Uploads
+from server.gateway.http import Authenticate, error_response
+from server.gateway.identity import Identity
+
+ADDRESS: Final = "/files/{bucket}/{path:.+}"
+CHUNK_BYTES: Final = 256 * 1024
+FOR_EVER_S: Final = 31_536_000
+A_WHILE_S: Final = 60
+
+SAFE: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Accept-Ranges": "bytes",
+}
+
+
+class FileServing:
+    """The two handlers of one address: GET and PUT."""
+
+    def __init__(
+        self,
+        *,
+        store: FileStore,
+        objects: Objects,
+        uploads: Uploads,
+        authenticate: Authenticate,
+    ) -> None:
+        self._store = store
+        self._objects = objects
+        self._uploads = uploads
+        self._authenticate = authenticate
+
+    def add_to(self, app: web.Application) -> None:
+        """Serve files from an application."""
+        app.router.add_get(ADDRESS, self.get)  # and HEAD
+        app.router.add_put(ADDRESS, self.put)
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        """Send a file, a part of it, or that it has not changed."""
+        file = await self._find(request)
+        headers = _headers(file)
+        known = {etag.value for etag in request.if_none_match or ()}
+        if file.sha256.hex() in known or "*" in known:
+            return web.Response(status=304, headers=headers)
+        try:
+            part = _part(request, file)
+        except BadRange as error:
+            response = error_response(error)
+            response.headers["Content-Range"] = f"bytes */{file.size}"
+            return response
+        return await self._send(request, file, part, headers)
+
+    async def put(self, request: web.Request) -> web.Response:
+        """Take in a file that was announced."""
+        bucket, path = request.match_info["bucket"], request.match_info["path"]
+        if not rules.is_path(bucket, path):
+            raise BadUpload
+        if (request.content_length or 0) > BUCKETS[bucket].bytes_max:
+            raise TooLarge(f"A file in {bucket} may have {BUCKETS[bucket].bytes_max} bytes.")
+        file = await self._uploads.receive(
+            request.query.get("token", ""),
+            link=f"{bucket}/{path}",
+            content_type=request.headers.get("Content-Type", ""),
+            chunks=request.content.iter_chunked(CHUNK_BYTES),
+        )
+        body = answers.file(file).model_dump_json()
+        return web.Response(text=body, content_type="application/json")
+
+    async def _find(self, request: web.Request) -> StoredFile:
+        bucket, path = request.match_info["bucket"], request.match_info["path"]
+        if not rules.is_path(bucket, path):
+            raise FileMissing
+        identity = await self._identify(request)
+        requester = None if identity is None else identity.requester
+        file = await self._store.find(requester, bucket, path)
+        if file is None:
+            raise FileMissing
+        return file
+
+    async def _identify(self, request: web.Request) -> Identity | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if not scheme:
+            return None
+        if scheme.lower() != "bearer":
+            raise BadToken("The Authorization header must be: Bearer <access token>.")
+        return await self._authenticate(token)
+
+    async def _send(
+        self,
+        request: web.Request,
+        file: StoredFile,
+        part: tuple[int, int] | None,
+        headers: dict[str, str],
+    ) -> web.StreamResponse:
+        start, end = part or (0, file.size)
+        response = web.StreamResponse(status=206 if part else 200, headers=headers)
+        response.content_length = end - start
+        if part:
+            response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
+        chunks = None if request.method == "HEAD" else await self._open(file, start, end)
+        await response.prepare(request)
+        if chunks is not None:
+            async for chunk in chunks:
+                await response.write(chunk)
+            await response.write_eof()
+        return response
+
+    async def _open(self, file: StoredFile, start: int, end: int) -> AsyncIterator[bytes]:
+        try:
+            return await self._objects.read(file.key, start, end)
+        except ObjectMissing:
+            raise FileMissing(
+                "This file was lost; whoever has it should upload it again."
+            ) from None
+
+
+def _part(request: web.Request, file: StoredFile) -> tuple[int, int] | None:
+    condition = request.headers.get("If-Range")
+    if condition is not None and condition != _etag(file):
+        return None
+    return rules.range_in(request.headers.get("Range"), file.size)
+
+
+def _headers(file: StoredFile) -> dict[str, str]:
+    name = file.path.rpartition("/")[2]
+    shown = "inline" if file.content_type.startswith("image/") else f'attachment; filename="{name}"'
+    return {
+        **SAFE,
+        "Content-Type": file.content_type,
+        "Content-Disposition": shown,
+        "ETag": _etag(file),
+        "Cache-Control": _caching(file),
+        **({"Access-Control-Allow-Origin": "*"} if file.is_public else {"Vary": "Authorization"}),
+    }
+
+
+def _caching(file: StoredFile) -> str:
+    if not file.is_public:
+        return "private, no-cache"
+    if BUCKETS[file.bucket].is_settled:
+        return f"public, max-age={FOR_EVER_S}, immutable"
+    return f"public, max-age={A_WHILE_S}"
+
+
+def _etag(file: StoredFile) -> str:
+    return f'"{file.sha256.hex()}"'

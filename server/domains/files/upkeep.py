@@ -1,0 +1,62 @@
+"""What is done over and over: replays are built, objects deleted, losses found."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from persistence.files import FileStore
+from persistence.objects import Objects
+from protocol.errors import Overloaded, Unavailable
+from server.domains.files.replays import Replays
+
+log = logging.getLogger(__name__)
+
+BUILD_EVERY_S: Final = 2.0
+CLEAR_EVERY_S: Final = 30.0
+CHECK_EVERY_S: Final = 60.0
+EXPIRED_AT_ONCE: Final = 500
+CLEARED_AT_ONCE: Final = 50
+CHECKED_AT_ONCE: Final = 100
+CHECKED_AGAIN_S: Final = 7 * 86_400.0
+
+
+class Upkeep:
+    """The sweeps over files. Any number of nodes may sweep at once."""
+
+    def __init__(self, *, store: FileStore, objects: Objects, replays: Replays) -> None:
+        self._store = store
+        self._objects = objects
+        self._replays = replays
+
+    async def run(self) -> None:
+        """Sweep for as long as the server lives."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_every(BUILD_EVERY_S, self._replays.build_due))
+            group.create_task(_every(CLEAR_EVERY_S, self.clear))
+            group.create_task(_every(CHECK_EVERY_S, self.find_lost))
+
+    async def clear(self) -> int:
+        """Forget uploads that did not come, and delete objects whose row is gone."""
+        await self._store.expire(EXPIRED_AT_ONCE)
+        async with self._store.trash(CLEARED_AT_ONCE) as keys:
+            await asyncio.gather(*map(self._objects.delete, keys))
+        return len(keys)
+
+    async def find_lost(self) -> list[str]:
+        """Look whether some objects are still there; rows of lost ones are marked, and kept."""
+        keys = await self._store.unchecked(CHECKED_AGAIN_S, CHECKED_AT_ONCE)
+        lost = await self._objects.missing(keys)
+        newly = await self._store.mark(keys, lost=lost)
+        for link in newly:
+            log.error("the object of the file %s is gone from the store", link)
+        return newly
+
+
+async def _every(pause_s: float, sweep: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        await asyncio.sleep(pause_s)
+        try:
+            await sweep()
+        except (Unavailable, Overloaded) as error:
+            log.warning("files are not swept now: %s", error)

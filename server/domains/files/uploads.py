@@ -1,0 +1,146 @@
+"""Taking in files: announced, streamed to disk, checked, stored, recorded."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Final, NamedTuple
+
+from persistence.behalf import Requester
+from persistence.files import Announced, FileStore, StoredFile
+from persistence.objects import Objects
+from protocol.contenterrors import BadUpload, FileRefused
+from protocol.errors import Overloaded
+from protocol.files import NewReplay, NewUpload, Upload
+from protocol.ids import MatchId, new_id
+from server.domains.files import replayfile, rules, signing
+from server.domains.files.rules import HEAD_BYTES
+from server.kernel.clock import Clock, wire_time
+
+RECEIVE_S: Final = 300.0
+SETTLE_S: Final = 60.0  # after which what is still under way is forgotten
+RECEIVED_AT_ONCE: Final = 64
+CHECKED_AT_ONCE: Final = 1
+
+
+class Terms(NamedTuple):
+    """How long an upload's URL is good for, and how much an account may keep."""
+
+    url_s: float
+    account_bytes_max: int
+
+
+class Uploads:
+    """The way in. `folder` is for what is under way; nothing in it has a name."""
+
+    def __init__(
+        self,
+        *,
+        store: FileStore,
+        objects: Objects,
+        keys: signing.Keys,
+        clock: Clock,
+        folder: Path,
+        terms: Terms,
+    ) -> None:
+        self._store = store
+        self._objects = objects
+        self._keys = keys
+        self._clock = clock
+        self._folder = folder
+        self._terms = terms
+        self._receiving = 0
+        self._checks = asyncio.Semaphore(CHECKED_AT_ONCE)
+
+    async def announce(self, who: Requester, new: NewUpload) -> Upload:
+        """Allow somebody to upload a file of theirs."""
+        rules.check_upload(new, who.user_id)
+        upload = Announced(new_id(), who.user_id, None, **new.model_dump())
+        expires_at, bytes_max = self._expiry(), self._terms.account_bytes_max
+        await self._store.announce(who, upload, expires_at=expires_at, bytes_max=bytes_max)
+        return self._signed(upload, expires_at)
+
+    async def announce_replay(self, match_id: MatchId, new: NewReplay) -> Upload:
+        """Allow the upload of a match's replay."""
+        upload = Announced(new_id(), None, match_id, **rules.replay_of(match_id, new).model_dump())
+        expires_at = self._expiry()
+        await self._store.announce_replay(upload, expires_at=expires_at)
+        return self._signed(upload, expires_at)
+
+    async def receive(
+        self, token: str, *, link: str, content_type: str, chunks: AsyncIterator[bytes]
+    ) -> StoredFile:
+        """Take in what was announced; the URL is used up, whatever comes.
+
+        `link` is the bucket and path that it was sent to. Raises `BadUpload`, `FileRefused`.
+        """
+        if self._receiving >= RECEIVED_AT_ONCE:
+            raise Overloaded
+        upload_id = await signing.upload_in(token, self._keys)
+        upload = await self._store.claim(upload_id, for_s=RECEIVE_S + SETTLE_S)
+        async with self._under_way(upload), asyncio.timeout(RECEIVE_S):
+            if link != f"{upload.bucket}/{upload.path}":
+                raise BadUpload("This upload URL is for another path.")
+            if content_type != upload.content_type:
+                raise FileRefused(f"Send it with the Content-Type {upload.content_type}.")
+            return await self._take(upload, chunks)
+
+    async def store(self, upload: Announced, content: bytes) -> StoredFile:
+        """Store what was made here, under an upload that is claimed."""
+        async with self._under_way(upload):
+            await self._objects.put(upload.key, content)
+            return await self._store.finish(upload, sha256=sha256(content).digest())
+
+    async def _take(self, upload: Announced, chunks: AsyncIterator[bytes]) -> StoredFile:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=self._folder) as file:
+            digest = await _write(upload, chunks, file)
+            await self._check(upload, file)
+            file.seek(0)
+            await self._objects.put(upload.key, file)
+            return await self._store.finish(upload, sha256=digest)
+
+    async def _check(self, upload: Announced, file: IO[bytes]) -> None:
+        file.seek(0)
+        rules.check_head(file.read(HEAD_BYTES), upload.bucket, upload.content_type)
+        if upload.match_id is not None:
+            async with self._checks:
+                file.seek(0)
+                await asyncio.to_thread(replayfile.check_peers, file)
+
+    @asynccontextmanager
+    async def _under_way(self, upload: Announced) -> AsyncIterator[None]:
+        self._receiving += 1
+        try:
+            yield
+        except BaseException:
+            # If this fails as well, the upload expires, and is thrown away then.
+            await self._store.give_up(upload.upload_id)
+            raise
+        finally:
+            self._receiving -= 1
+
+    def _expiry(self) -> datetime:
+        return self._clock.now() + timedelta(seconds=self._terms.url_s)
+
+    def _signed(self, upload: Announced, expires_at: datetime) -> Upload:
+        token = signing.sign(upload.upload_id, self._keys.newest, expires_at=expires_at)
+        url = f"/files/{upload.bucket}/{upload.path}"
+        return Upload(upload_url=f"{url}?token={token}", expires_at=wire_time(expires_at), url=url)
+
+
+async def _write(upload: Announced, chunks: AsyncIterator[bytes], file: IO[bytes]) -> bytes:
+    """Write to disk what comes, never more than was announced; give its SHA-256."""
+    digest, size = sha256(), 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > upload.size:
+            raise FileRefused(f"The file is longer than the {upload.size} bytes announced.")
+        digest.update(chunk)
+        await asyncio.to_thread(file.write, chunk)
+    if size < upload.size:
+        raise FileRefused(f"The file has {size} bytes, not the {upload.size} announced.")
+    return digest.digest()

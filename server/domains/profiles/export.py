@@ -1,0 +1,82 @@
+"""Taking one's data along: everything that names a person, in one archive."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Final
+
+from pydantic import BaseModel
+
+from persistence.mydata import MyDataStore
+from protocol.errors import Overloaded
+from protocol.ids import UserId
+from server.domains.profiles.archive import Archive
+
+EXPORTS_AT_ONCE: Final = 2  # on this node; each holds a connection while it is put together
+
+README: Final = """\
+This is everything that {server} stores about you.
+
+*.json     what the server tells you of your account
+games/     your finished games, and your own moves in them, in order
+tables/    every row of the database that names you, a file a table
+
+The files that end in .jsonl have one JSON object a line; times are UTC. Other people are in
+here as ids only. What is left out: secrets, such as hashes of passwords and tokens, and what
+only the server can read, since it is sealed. Files that you uploaded are listed in
+tables/files.jsonl, if there are any; each can be fetched from {server}/files/ followed by
+its bucket, a slash and its path.
+
+Rows in each file:
+
+{counts}
+"""
+
+Tell = Callable[[UserId], Awaitable[BaseModel]]
+
+
+class Exports:
+    """Puts archives together; `server` says where people reach it.
+
+    `told` has what other rooms tell somebody of themselves, by the name of its file.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: MyDataStore,
+        told: Mapping[str, Tell],
+        server: Callable[[], str],
+    ) -> None:
+        self._store = store
+        self._told = told
+        self._server = server
+        self._under_way = asyncio.Semaphore(EXPORTS_AT_ONCE)
+
+    async def export(self, user_id: UserId) -> AsyncIterator[bytes]:
+        """Put together all that is stored about somebody, then give it piece by piece.
+
+        The connection is free again before the first piece is given, however slowly those
+        are read. Raises `Overloaded` while others are being served.
+        """
+        if self._under_way.locked():
+            raise Overloaded("Others are taking their data along just now; try again in a minute.")
+        async with self._under_way:
+            archive = Archive()
+            try:
+                await self._fill(archive, user_id)
+            except BaseException:
+                archive.discard()
+                raise
+        return archive.read()
+
+    async def _fill(self, archive: Archive, user_id: UserId) -> None:
+        for name, tell in self._told.items():
+            told = await tell(user_id)
+            await archive.add_text(f"{name}.json", told.model_dump_json(indent=2))
+        counts: list[str] = []
+        async with self._store.reading(user_id) as personal:
+            for name, rows in (await personal.parts()).items():
+                count = await archive.add_rows(f"{name}.jsonl", rows)
+                counts.append(f"{count:8}  {name}.jsonl" if count else f"    none  {name}")
+        readme = README.format(server=self._server(), counts="\n".join(counts))
+        await archive.add_text("README.txt", readme)

@@ -1,0 +1,65 @@
+"""`GET /v1/me/export` and `DELETE /v1/me`."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from protocol.errors import NotConfirmed, Overloaded, RateLimited, SignInAgain, TooLarge
+from protocol.profile import Erased, ErasureRequest
+from server.domains.profiles.erasure import Erasure
+from server.domains.profiles.export import Exports
+from server.domains.profiles.pace import Pace
+from server.gateway.http import Endpoint, HttpRequest, Raw
+
+TAG: Final = "profiles"
+EXPORTS_PER_S: Final = 1 / 3600  # of one account
+EXPORTS_BURST: Final = 3.0
+TRIES_PER_S: Final = 1 / 60  # to erase one account
+TRIES_BURST: Final = 5.0
+
+ZIP_HEADERS: Final = {
+    "Content-Disposition": 'attachment; filename="playhall-my-data.zip"',
+    "Cache-Control": "no-store",
+}
+
+
+class MyDataRoutes:
+    """The addresses of one's own data; `now` gives monotonic seconds."""
+
+    def __init__(self, *, exports: Exports, erasure: Erasure, now: Callable[[], float]) -> None:
+        self._exports = exports
+        self._erasure = erasure
+        self._now = now
+        self._export_pace = Pace(rate_per_s=EXPORTS_PER_S, burst=EXPORTS_BURST)
+        self._erasure_pace = Pace(rate_per_s=TRIES_PER_S, burst=TRIES_BURST)
+
+    def endpoints(self) -> list[Endpoint]:
+        """List them."""
+        own = partial(Endpoint, auth="required", tag=TAG)
+        return [
+            own(
+                "GET",
+                "/v1/me/export",
+                "Take along everything that is stored about you, as a ZIP file.",
+                self._export,
+                errors=(RateLimited, Overloaded, TooLarge),
+            ),
+            own(
+                "DELETE",
+                "/v1/me",
+                "Erase your account, and your name wherever it stands.",
+                self._erase,
+                body=ErasureRequest,
+                answer=Erased,
+                errors=(NotConfirmed, SignInAgain, RateLimited),
+            ),
+        ]
+
+    async def _export(self, request: HttpRequest) -> Raw:
+        self._export_pace.require(request.who.user_id, self._now())
+        pieces = await self._exports.export(request.who.user_id)
+        return Raw(pieces, "application/zip", headers=ZIP_HEADERS)
+
+    async def _erase(self, request: HttpRequest) -> Erased:
+        self._erasure_pace.require(request.who.user_id, self._now())
+        return Erased(player_id=await self._erasure.erase(request.who, request.body.confirm))

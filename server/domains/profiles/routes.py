@@ -1,0 +1,93 @@
+"""`PATCH /v1/me` and `/v1/profiles`."""
+
+import re
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+from persistence.profiles import ProfileStore
+from protocol.account import Me
+from protocol.codec import validate
+from protocol.errors import ProfileNotFound, RateLimited, UsernameTaken, UsernameTooSoon
+from protocol.ids import UUID_PATTERN, UserId
+from protocol.profile import (
+    USERNAME_PATTERN,
+    MeChange,
+    Profile,
+    ProfilePath,
+    UsernameQuery,
+    UsernameState,
+)
+from server.domains.profiles.pace import Pace
+from server.gateway.http import Endpoint, HttpRequest
+from server.gateway.limits import network_of
+from server.kernel.clock import wire_time
+
+TAG: Final = "profiles"
+LOOKUPS_PER_S: Final = 1.0  # of one network: enough to type a name, too few to collect them
+LOOKUPS_BURST: Final = 30.0
+PROFILE_NAME: Final = re.compile(f"{UUID_PATTERN}|{USERNAME_PATTERN}")
+
+ReadMe = Callable[[UserId], Awaitable[Me]]
+
+
+class ProfileRoutes:
+    """The addresses of profiles; `read_me` reads an account, `now` gives monotonic seconds."""
+
+    def __init__(self, *, store: ProfileStore, read_me: ReadMe, now: Callable[[], float]) -> None:
+        self._store = store
+        self._read_me = read_me
+        self._now = now
+        self._lookups = Pace(rate_per_s=LOOKUPS_PER_S, burst=LOOKUPS_BURST)
+
+    def endpoints(self) -> list[Endpoint]:
+        """List them."""
+        own = partial(Endpoint, auth="required", tag=TAG)
+        public = partial(Endpoint, auth="optional", tag=TAG)
+        return [
+            own(
+                "PATCH",
+                "/v1/me",
+                "Change your names and preferences.",
+                self._change,
+                body=MeChange,
+                answer=Me,
+                errors=(UsernameTaken, UsernameTooSoon),
+            ),
+            public(
+                "GET",
+                "/v1/profiles",
+                "Ask whether a username can still be taken.",
+                self._is_free,
+                query=UsernameQuery,
+                answer=UsernameState,
+                errors=(RateLimited,),
+            ),
+            public(
+                "GET",
+                "/v1/profiles/{name}",
+                "Read a profile by its username or its account's id.",
+                self._profile,
+                answer=Profile,
+                errors=(ProfileNotFound,),
+            ),
+        ]
+
+    async def _change(self, request: HttpRequest) -> Me:
+        change: MeChange = request.body
+        await self._store.change(request.who.requester, **change.model_dump())
+        return await self._read_me(request.who.user_id)
+
+    async def _is_free(self, request: HttpRequest) -> UsernameState:
+        self._lookups.require(network_of(request.remote), self._now())
+        username: str = request.query.username
+        is_taken = await self._store.is_taken(username)
+        return UsernameState(username=username, is_free=not is_taken)
+
+    async def _profile(self, request: HttpRequest) -> Profile:
+        name = validate(ProfilePath, dict(request.path)).name.lower()
+        asker = request.identity.requester if request.identity else None
+        profile = await self._store.find(name, asker) if PROFILE_NAME.fullmatch(name) else None
+        if profile is None:
+            raise ProfileNotFound
+        return Profile(**{**profile._asdict(), "created_at": wire_time(profile.created_at)})

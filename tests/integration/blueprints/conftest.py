@@ -1,0 +1,106 @@
+"""People with accounts, and the room of blueprints on a port."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import aiohttp
+import pytest
+
+from persistence.behalf import Behalf, Requester
+from persistence.blueprints import BlueprintStore
+from persistence.database import Database
+from persistence.files import FileStore
+from protocol.ids import PlayerId, SessionId, UserId, new_id
+from server.domains.blueprints.routes import BlueprintRoutes
+from server.gateway.identity import Identity
+from tests.fixtures.http import bearer, served
+
+Json: TypeAlias = dict[str, Any]
+
+
+@dataclass
+class Market:
+    """The addresses of blueprints, as different people use them."""
+
+    http: aiohttp.ClientSession
+    database: Database
+
+    async def store(self, link: str) -> None:
+        """Put a file (bucket/path) on record."""
+        bucket, _, path = link.partition("/")
+        async with self.database.acquire() as connection:
+            await connection.execute(
+                "INSERT INTO files (owner_id, bucket, path, key, size, content_type, sha256,"
+                " is_public) VALUES ($1, $2, $3, $4, 1, 'x', $5, true)",
+                path.partition("/")[0],
+                bucket,
+                path,
+                link,
+                bytes(32),
+            )
+
+    async def lose(self, link: str) -> None:
+        """Take a file off the record."""
+        async with self.database.acquire() as connection:
+            await connection.execute("DELETE FROM files WHERE key = $1", link)
+
+    async def person(self, name: str) -> UserId:
+        user_id = UserId(new_id())
+        async with self.database.acquire() as connection:
+            await connection.execute(
+                "INSERT INTO auth.users (id, is_anonymous) VALUES ($1, true)", user_id
+            )
+            await connection.execute(
+                "INSERT INTO profiles (id, username, display_name) VALUES ($1, $2, $3)",
+                user_id,
+                f"{name.lower()}-{user_id[:8]}",
+                name,
+            )
+        return user_id
+
+    async def ask(
+        self, who: UserId | None, method: str, path: str, body: Json | None = None, **query: object
+    ) -> tuple[int, Json]:
+        headers = bearer(who) if who else {}
+        params = {name: str(value) for name, value in query.items()}
+        asked = self.http.request(method, path, json=body, params=params, headers=headers)
+        async with asked as answer:
+            return answer.status, await answer.json()
+
+    async def make(
+        self, who: UserId, name: str, *, publish: bool = False, **fields: object
+    ) -> Json:
+        body = {"name": name, "data": {"capacity": int(name[6:]) * 10}, **fields}
+        status, made = await self.ask(who, "POST", "/v1/blueprints", body)
+        assert status == 200, made
+        if publish:
+            path = f"/v1/blueprints/{made['blueprint_id']}/publish"
+            status, made = await self.ask(who, "POST", path)
+            assert status == 200, made
+        return made
+
+    async def refusal(
+        self, who: UserId | None, method: str, path: str, body: Json | None = None
+    ) -> tuple[str, str]:
+        """Ask for something that must be refused; give the code and the sentence."""
+        status, answer = await self.ask(who, method, path, body)
+        assert status >= 400, answer
+        return answer["code"], answer["message"]
+
+
+def requester(who: UserId) -> Requester:
+    return Requester(who, SessionId(new_id()))
+
+
+async def by_user_id(token: str) -> Identity:
+    """Take the token for an account's id."""
+    return Identity(UserId(token), PlayerId(token), SessionId(token), "", 0.0)
+
+
+@pytest.fixture
+async def market(database: Database, behalf: Behalf) -> AsyncIterator[Market]:
+    files = FileStore(database, behalf)
+    routes = BlueprintRoutes(store=BlueprintStore(behalf), missing=files.missing)
+    async with served(routes.endpoints(), by_user_id) as http:
+        yield Market(http, database)

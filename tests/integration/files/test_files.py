@@ -1,0 +1,332 @@
+"""Files over a real port, in a folder and in S3."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from persistence.files import Announced
+from protocol.ids import new_id
+from server.domains.files import signing, uploads
+from tests.integration.files.conftest import GLB, PNG, QUOTA, TYPES, Store
+
+
+def _path(who: str) -> str:
+    return f"{who}/{new_id()}/model.glb"
+
+
+# ------------------------------------------------------------------ in
+
+
+async def test_file_is_served_as_it_was_uploaded(store: Store) -> None:
+    ann = await store.person()
+    url = await store.upload(ann, path := _path(ann), GLB)
+    answer, body = await store.get(url)
+    assert (answer.status, body, url) == (200, GLB, f"/files/user-assets/{path}")
+    assert answer.headers["Content-Type"] == "model/gltf-binary"
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="model.glb"'
+
+
+async def test_large_file_arrives_in_parts_and_whole(store: Store) -> None:
+    ann = await store.person()
+    content = b"glTF" + bytes(12_000_000)
+    url = await store.upload(ann, _path(ann), content)
+    assert (await store.get(url))[1] == content
+
+
+async def test_url_for_an_upload_is_good_once(store: Store) -> None:
+    ann = await store.person()
+    _, announced = await store.announce(ann, _path(ann), GLB)
+    assert (await store.put(announced["upload_url"], GLB))[0] == 200
+    status, refused = await store.put(announced["upload_url"], GLB)
+    assert (status, refused["code"]) == (403, "bad_upload")
+
+
+async def test_url_for_an_upload_expires(store: Store) -> None:
+    ann = await store.person()
+    _, announced = await store.announce(ann, _path(ann), GLB)
+    await store.run("UPDATE file_uploads SET expires_at = now() - interval '1 second'")
+    status, refused = await store.put(announced["upload_url"], GLB)
+    assert (status, refused["code"]) == (403, "bad_upload")
+    assert (await store.get(announced["url"]))[0].status == 404
+
+
+async def test_made_up_and_outdated_signatures_are_refused(store: Store) -> None:
+    ann = await store.person()
+    _, announced = await store.announce(ann, _path(ann), GLB)
+    url, _, token = announced["upload_url"].partition("?token=")
+    keys = store.files.uploads._keys
+    past = store.files.uploads._clock.now() - timedelta(seconds=1)
+    outdated = signing.sign(new_id(), keys.newest, expires_at=past)
+    for wrong in ("", "a.b.c", token[:-8] + "A" * 8, outdated, token.partition(".")[0] + ".e30."):
+        status, refused = await store.put(f"{url}?token={wrong}", GLB)
+        assert (status, refused["code"]) == (403, "bad_upload")
+    assert (await store.put(announced["upload_url"], GLB))[0] == 200
+
+
+async def test_url_for_one_path_does_not_open_another(store: Store) -> None:
+    ann = await store.person()
+    _, announced = await store.announce(ann, _path(ann), GLB)
+    token = announced["upload_url"].partition("?")[2]
+    status, refused = await store.put(f"/files/user-assets/{_path(ann)}?{token}", GLB)
+    assert (status, refused["code"]) == (403, "bad_upload")
+    assert await store.keys() == set()
+
+
+@pytest.mark.parametrize(
+    ("sent", "content_type", "said"),
+    [
+        (GLB + b"x", TYPES["glb"], "longer than"),
+        (GLB[:-1], TYPES["glb"], "not the"),
+        (b"", TYPES["glb"], "has 0 bytes"),
+        (GLB, "image/png", "Content-Type model/gltf-binary"),
+        (b"<svg" + GLB[4:], TYPES["glb"], "does not begin as"),
+    ],
+)
+async def test_other_than_what_was_announced_is_refused_and_leaves_nothing(
+    store: Store, sent: bytes, content_type: str, said: str
+) -> None:
+    ann = await store.person()
+    _, announced = await store.announce(ann, _path(ann), GLB)
+    status, refused = await store.put(announced["upload_url"], sent, content_type)
+    assert (status, refused["code"], said in refused["message"]) == (422, "file_refused", True)
+    assert await store.keys() == set()
+    assert await store.run("SELECT FROM file_uploads") == []
+
+
+async def test_stream_that_does_not_end_is_cut_at_what_was_announced(store: Store) -> None:
+    ann = await store.person()
+    _, announced = await store.announce(ann, _path(ann), GLB)
+    base = store.http._base_url
+    assert base is not None
+    reader, writer = await asyncio.open_connection(base.host, base.port)
+    head = (
+        f"PUT {announced['upload_url']} HTTP/1.1\r\nHost: hall\r\nContent-Type: {TYPES['glb']}\r\n"
+    )
+    writer.write(head.encode() + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n")
+    answer, sent = asyncio.create_task(reader.readline()), 0
+    while not answer.done():
+        writer.write(b"186a0\r\n" + bytes(100_000) + b"\r\n")
+        await writer.drain()
+        await asyncio.sleep(0)
+        sent += 100_000
+    assert b" 422 " in await answer
+    writer.write(b"0\r\n\r\n")
+    await reader.read()
+    writer.close()
+    assert sent < 100_000_000
+    assert await store.keys() == set()
+
+
+async def test_only_so_many_are_taken_in_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "RECEIVED_AT_ONCE", 0)
+    ann = await store.person()
+    _, announced = await store.announce(ann, _path(ann), GLB)
+    status, refused = await store.put(announced["upload_url"], GLB)
+    assert (status, refused["code"]) == (503, "overloaded")
+    monkeypatch.setattr(uploads, "RECEIVED_AT_ONCE", 1)
+    assert (await store.put(announced["upload_url"], GLB))[0] == 200
+
+
+# ------------------------------------------------------------------ who, where, how much
+
+
+async def test_nobody_writes_into_anothers_folder(store: Store) -> None:
+    ann, eve = await store.person(), await store.person()
+    status, refused = await store.announce(eve, _path(ann), GLB)
+    assert (status, refused["field"]) == (422, "path")
+    assert f"{eve}/" in refused["message"]
+    async with store.http.post("/v1/files/uploads", json={}) as answer:
+        assert answer.status == 401
+
+
+async def test_settled_path_is_written_once_and_again_after_it_was_deleted(store: Store) -> None:
+    ann = await store.person()
+    url = await store.upload(ann, path := _path(ann), GLB)
+    status, refused = await store.announce(ann, path, GLB)
+    assert (status, refused["code"]) == (409, "file_taken")
+    async with store.http.delete(f"/v1{url}", headers={"Authorization": f"Bearer {ann}"}) as gone:
+        assert gone.status == 200
+    await store.upload(ann, path, GLB)
+
+
+async def test_announcing_again_outdates_the_url_before(store: Store) -> None:
+    ann = await store.person()
+    path = _path(ann)
+    _, first = await store.announce(ann, path, GLB)
+    _, second = await store.announce(ann, path, GLB + b"more")
+    assert (await store.put(first["upload_url"], GLB))[1]["code"] == "bad_upload"
+    assert (await store.put(second["upload_url"], GLB + b"more"))[0] == 200
+
+
+async def test_upload_under_way_is_not_pushed_aside(store: Store) -> None:
+    ann = await store.person()
+    path = _path(ann)
+    await store.announce(ann, path, GLB)
+    await store.run("UPDATE file_uploads SET claimed_at = now()")
+    status, refused = await store.announce(ann, path, GLB)
+    assert (status, refused["code"]) == (409, "file_taken")
+
+
+async def test_avatar_is_replaced_in_place(store: Store) -> None:
+    ann = await store.person()
+    path = f"{ann}/avatar.png"
+    url = await store.upload(ann, path, PNG, bucket="avatars")
+    before = (await store.get(url))[0].headers["ETag"]
+    await store.upload(ann, path, PNG + b"new", bucket="avatars")
+    answer, body = await store.get(url, If_None_Match=before)
+    assert (answer.status, body) == (200, PNG + b"new")
+    assert answer.headers["Cache-Control"] == "public, max-age=60"
+    assert answer.headers["Content-Disposition"] == "inline"
+    assert len(await store.keys()) == 2
+    await store.files.upkeep.clear()
+    assert len(await store.keys()) == 1
+    assert (await store.get(url))[1] == PNG + b"new"
+
+
+async def test_account_has_only_so_much_room(store: Store) -> None:
+    ann, bob = await store.person(), await store.person()
+    half = QUOTA // 2
+    for _ in range(2):
+        status, _ = await store.announce(ann, _path(ann), GLB, size=half)
+        assert status == 200
+    status, refused = await store.announce(ann, _path(ann), GLB, size=1)
+    assert (status, refused["code"]) == (409, "quota_exceeded")
+    assert f"{QUOTA} of {QUOTA} bytes" in refused["message"]
+    assert (await store.announce(bob, _path(bob), GLB, size=half))[0] == 200
+
+
+async def test_private_file_is_its_owners_alone(store: Store) -> None:
+    ann, eve = await store.person(), await store.person()
+    path = f"{ann}/image/{new_id()}.png"
+    url = await store.upload(ann, path, PNG, bucket="creations")
+    answer, body = await store.get(url, who=ann)
+    assert (answer.status, body) == (200, PNG)
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+    assert [(await store.get(url, who=who))[0].status for who in (eve, None)] == [404, 404]
+    async with store.http.delete(f"/v1{url}", headers={"Authorization": f"Bearer {eve}"}) as gone:
+        assert (gone.status, (await gone.json())["code"]) == (404, "file_not_found")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "..",
+        "%2e%2e/secret",
+        "a/../../node",
+        "%2Fetc%2Fpasswd",
+        "a%00b",
+        "..%5c..%5cnode",
+        "x" * 5000,
+        "é",
+        "a//b",
+    ],
+)
+async def test_odd_paths_are_not_found(store: Store, path: str) -> None:
+    for bucket in ("user-assets", "..", "%2e%2e"):
+        answer, _ = await store.get(f"/files/{bucket}/{path}")
+        assert answer.status == 404
+
+
+# ------------------------------------------------------------------ out
+
+
+async def test_unchanged_file_is_not_sent_again(store: Store) -> None:
+    ann = await store.person()
+    url = await store.upload(ann, _path(ann), GLB)
+    etag = (await store.get(url))[0].headers["ETag"]
+    answer, body = await store.get(url, If_None_Match=etag)
+    assert (answer.status, body, answer.headers["ETag"]) == (304, b"", etag)
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "end"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=5-9", 5, 10),
+        ("bytes=10-", 10, len(GLB)),
+        ("bytes=-7", len(GLB) - 7, len(GLB)),
+        ("bytes=5-999999999", 5, len(GLB)),
+    ],
+)
+async def test_part_of_a_file_is_sent(store: Store, asked: str, start: int, end: int) -> None:
+    ann = await store.person()
+    url = await store.upload(ann, _path(ann), GLB)
+    answer, body = await store.get(url, Range=asked)
+    assert (answer.status, body) == (206, GLB[start:end])
+    assert answer.headers["Content-Range"] == f"bytes {start}-{end - 1}/{len(GLB)}"
+    answer, body = await store.get(url, Range=asked, If_Range='"another"')
+    assert (answer.status, body) == (200, GLB)
+
+
+async def test_part_beyond_the_end_is_refused(store: Store) -> None:
+    ann = await store.person()
+    url = await store.upload(ann, _path(ann), GLB)
+    answer, _ = await store.get(url, Range=f"bytes={len(GLB)}-")
+    assert answer.status == 416
+    assert answer.headers["Content-Range"] == f"bytes */{len(GLB)}"
+
+
+async def test_head_tells_the_size_and_sends_nothing(store: Store) -> None:
+    ann = await store.person()
+    url = await store.upload(ann, _path(ann), GLB)
+    async with store.http.head(url) as answer:
+        assert (answer.status, answer.headers["Content-Length"]) == (200, str(len(GLB)))
+        assert await answer.read() == b""
+
+
+# ------------------------------------------------------------------ upkeep
+
+
+async def test_object_goes_when_its_row_goes_whoever_deletes_it(store: Store) -> None:
+    ann, bob = await store.person(), await store.person()
+    for who in (ann, bob):
+        await store.upload(who, _path(who), GLB)
+    await store.run("DELETE FROM files WHERE owner_id = $1", bob)
+    assert len(await store.keys()) == 2
+    assert await store.files.upkeep.clear() == 1
+    assert {key.split("/")[1] for key in await store.keys()} == {ann}
+    assert await store.files.upkeep.clear() == 0
+
+
+async def test_upload_that_was_cut_off_by_a_crash_leaves_nothing(store: Store) -> None:
+    ann = await store.person()
+    _, announced = await store.announce(ann, path := _path(ann), GLB)
+    (row,) = await store.run("SELECT id, size FROM file_uploads")
+    upload = Announced(row["id"], ann, None, "user-assets", path, row["size"], TYPES["glb"])
+    await store.files.store.claim(upload.upload_id, for_s=60)
+    await store.files.objects.put(upload.key, GLB)  # and here the node dies
+    await store.files.upkeep.clear()
+    assert await store.keys() == {upload.key}
+    await store.run("UPDATE file_uploads SET expires_at = now() - interval '1 second'")
+    await store.files.upkeep.clear()
+    assert await store.keys() == set()
+    assert (await store.get(announced["url"]))[0].status == 404
+
+
+async def test_lost_object_is_found_out_and_its_row_is_kept(store: Store) -> None:
+    ann = await store.person()
+    url = await store.upload(ann, path := _path(ann), GLB)
+    await store.upload(ann, _path(ann), GLB)
+    (row,) = await store.run("SELECT key FROM files WHERE path = $1", path)
+    await store.files.objects.delete(row["key"])
+    assert await store.files.upkeep.find_lost() == []  # both were seen just now
+    await store.run("UPDATE files SET checked_at = now() - interval '8 days'")
+    assert await store.files.upkeep.find_lost() == [f"user-assets/{path}"]
+    (row,) = await store.run("SELECT count(*) FROM files WHERE lost_at IS NOT NULL")
+    assert row["count"] == 1
+    answer, _ = await store.get(url)
+    assert answer.status == 404
+
+
+async def test_missing_files_are_named(store: Store) -> None:
+    ann = await store.person()
+    path, absent = _path(ann), _path(ann)
+    await store.upload(ann, path, GLB)
+    links = [f"user-assets/{path}", f"user-assets/{absent}", f"avatars/{path}"]
+    assert set(await store.files.missing(links)) == set(links[1:])

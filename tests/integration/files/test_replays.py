@@ -1,0 +1,213 @@
+"""Replays: built from the log of finished games, and taken from the hosts of peers."""
+
+import asyncio
+import gzip
+import zlib
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from protocol.files import REPLAY_JSON_BYTES_MAX
+from protocol.ids import new_id
+from server.audit.replayfile import read_file
+from server.audit.verify import verify
+from server.rulesets import find_rulesets
+from tests.integration.audit.conftest import open_room
+from tests.integration.files.conftest import Json, Store
+
+PEERS = {"initial_state": {"board": [0] * 9}, "commands": [{"move": 4}, {"move": 0}]}
+
+
+async def _finish_game(store: Store, *, is_public: bool = True) -> str:
+    """Let bots play a game to its end; give its match."""
+    async with open_room(store.database) as room:
+        host = await room.game("el_dorado", ["random"] * 3, rounds=1)
+        await room.completed(host.game_id)
+        update = "UPDATE games SET is_public = $2 WHERE id = $1"
+        await store.run(update, host.game_id, is_public)
+    (row,) = await store.run("SELECT id FROM matches WHERE game_id = $1", host.game_id)
+    return str(row["id"])
+
+
+async def _url(store: Store, match_id: str) -> str | None:
+    (row,) = await store.run("SELECT replay_url FROM matches WHERE id = $1", match_id)
+    url: str | None = row["replay_url"]
+    return url
+
+
+def _held(path: Path) -> dict[str, bool | None]:
+    report = verify(read_file(path), find_rulesets())
+    return {finding.check: finding.holds for finding in report.findings}
+
+
+async def test_downloaded_replay_of_a_finished_game_is_verified(
+    store: Store, tmp_path: Path
+) -> None:
+    match_id = await _finish_game(store)
+    assert await store.files.replays.build_due() == 1
+    url = await _url(store, match_id)
+    assert url == f"/files/replays/{match_id}/full_session.json.gz"
+    answer, body = await store.get(url)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/gzip")
+    path = tmp_path / "full_session.json.gz"
+    path.write_bytes(body)
+    checks = ["order", "chain", "seed", "rules", "game", "summary"]
+    assert _held(path) == dict.fromkeys(checks, True)
+    assert b"display_name" not in gzip.decompress(body)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "check"),
+    [
+        (lambda file: file["events"].pop(7), "order"),
+        (lambda file: file["events"][5].update(hash="0" * 32), "chain"),
+        (lambda file: file["game"].update(seed="another"), "game"),
+        (lambda file: file["game"]["config"].update(rounds=2), "game"),
+        (lambda file: _worsen(file["summary"]["final_scores"]), "summary"),
+    ],
+)
+async def test_changed_replay_does_not_hold(
+    store: Store, tmp_path: Path, spoil: Any, check: str
+) -> None:
+    match_id = await _finish_game(store)
+    await store.files.replays.build_due()
+    _, body = await store.get(str(await _url(store, match_id)))
+    file = orjson.loads(gzip.decompress(body))
+    spoil(file)
+    path = tmp_path / "changed.json.gz"
+    path.write_bytes(gzip.compress(orjson.dumps(file)))
+    assert _held(path)[check] is False
+
+
+def _worsen(scores: dict[str, int]) -> None:
+    scores[next(iter(scores))] += 1
+
+
+async def test_replay_is_built_once_by_however_many_look(store: Store) -> None:
+    matches = [await _finish_game(store) for _ in range(2)]
+    built = await asyncio.gather(*(store.files.replays.build_due() for _ in range(3)))
+    assert sum(built) == len(await store.keys()) == len(matches)
+    assert await store.files.replays.build_due() == 0
+
+
+async def test_replay_that_a_crash_interrupted_is_built_later(store: Store) -> None:
+    match_id = await _finish_game(store)
+    due = await store.files.replays._store.take(again_after_s=600)
+    assert due is not None  # and here the node dies
+    assert await store.files.replays.build_due() == 0
+    await store.run("UPDATE matches SET replay_due_at = now()")
+    assert await store.files.replays.build_due() == 1
+    assert (await store.get(str(await _url(store, match_id))))[0].status == 200
+
+
+async def test_one_broken_game_keeps_no_other_from_its_replay(store: Store) -> None:
+    broken = new_id()
+    await store.run(
+        "INSERT INTO games (id, session_seed, config, status, ruleset, ruleset_version)"
+        " VALUES ($1, 's', '{}', 'in_progress', 'relay', 1)",
+        broken,
+    )
+    await store.run("INSERT INTO matches (game_id, ended_at) VALUES ($1, now())", broken)
+    match_id = await _finish_game(store)
+    assert await store.files.replays.build_due() == 1
+    assert await _url(store, match_id) is not None
+
+
+async def test_replay_of_a_private_game_is_for_who_played_it(store: Store) -> None:
+    match_id = await _finish_game(store, is_public=False)
+    await store.files.replays.build_due()
+    url = str(await _url(store, match_id))
+    ann, eve = await store.person(), await store.person()
+    await store.run(
+        "UPDATE players SET user_id = $1 WHERE id ="
+        " (SELECT player_id FROM match_players WHERE match_id = $2 LIMIT 1)",
+        str(ann),
+        match_id,
+    )
+    answers = [(await store.get(url, who=who))[0].status for who in (ann, eve, None)]
+    assert answers == [200, 404, 404]
+
+
+# ------------------------------------------------------------------ peers
+
+
+async def _peer_match(store: Store, host: str) -> str:
+    """Put a reported match between peers of a public lobby on record."""
+    lobby, match_id = new_id(), new_id()
+    await store.run("INSERT INTO lobbies (id, mode, seats) VALUES ($1, 'peer', 2)", lobby)
+    await store.run(
+        "INSERT INTO matches (id, lobby_id, mode, ended_at) VALUES ($1, $2, 'peer', now())",
+        match_id,
+        lobby,
+    )
+    store.hosts.add((match_id, host))
+    return match_id
+
+
+async def _send(store: Store, who: Any, match_id: str, content: bytes) -> tuple[int, Json]:
+    path = f"/v1/matches/{match_id}/replay"
+    status, announced = await store.post(who, path, {"size": len(content)})
+    assert status == 200, announced
+    return await store.put(announced["upload_url"], content, "application/gzip")
+
+
+async def test_host_sends_the_replay_of_a_match_between_peers(store: Store) -> None:
+    ann = await store.person()
+    match_id = await _peer_match(store, ann)
+    content = gzip.compress(orjson.dumps(PEERS))
+    assert (await _send(store, ann, match_id, content))[0] == 200
+    assert (await store.get(str(await _url(store, match_id))))[1] == content
+    path = f"/v1/matches/{match_id}/replay"
+    status, refused = await store.post(ann, path, {"size": 100})
+    assert (status, refused["code"]) == (409, "file_taken")
+    assert await store.files.replays.build_due() == 0
+
+
+async def test_replay_is_sent_by_the_reporting_host_alone(store: Store) -> None:
+    ann, eve = await store.person(), await store.person()
+    match_id = await _peer_match(store, ann)
+    path = f"/v1/matches/{match_id}/replay"
+    assert (await store.post(eve, path, {"size": 100}))[1]["code"] == "forbidden"
+    status, refused = await store.post(ann, path, {"size": 5_000_000})
+    assert (status, refused["field"]) == (422, "size")
+
+
+def _deep(levels: int) -> Any:
+    value: Any = 0
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x1f\x8b\x08" + b"nonsense" * 5, "no gzip"),
+        (gzip.compress(b"{}")[:-3], "one whole gzip"),
+        (gzip.compress(orjson.dumps(PEERS)) * 2, "nothing after it"),
+        (gzip.compress(b"{nonsense"), "no JSON"),
+        (gzip.compress(b"[]"), "initial_state"),
+        (gzip.compress(b'{"commands": []}'), "initial_state"),
+        (gzip.compress(b'{"initial_state": 1, "commands": {}}'), "commands"),
+        (gzip.compress(orjson.dumps(PEERS | {"more": _deep(40)})), "nested"),
+        (zlib.compress(orjson.dumps(PEERS)), "does not begin"),
+    ],
+)
+async def test_what_is_no_replay_is_refused(store: Store, content: bytes, said: str) -> None:
+    ann = await store.person()
+    match_id = await _peer_match(store, ann)
+    status, refused = await _send(store, ann, match_id, content)
+    assert (status, refused["code"], said in refused["message"]) == (422, "file_refused", True)
+    assert await store.keys() == set()
+    assert await _url(store, match_id) is None
+
+
+async def test_bomb_is_not_unpacked(store: Store) -> None:
+    ann = await store.person()
+    match_id = await _peer_match(store, ann)
+    bomb = gzip.compress(b" " * (5 * REPLAY_JSON_BYTES_MAX))
+    assert len(bomb) < 1_000_000
+    status, refused = await _send(store, ann, match_id, bomb)
+    assert (status, str(REPLAY_JSON_BYTES_MAX) in refused["message"]) == (422, True)

@@ -1,0 +1,123 @@
+"""The room of profiles on a real database, over a real port, with the real room of accounts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+
+from persistence.accounts import AccountStore
+from persistence.behalf import Behalf
+from persistence.database import Database
+from persistence.mydata import MyDataStore
+from persistence.profiles import ProfileStore
+from protocol.account import Tokens
+from protocol.errors import CloseReason
+from protocol.ids import PlayerId
+from server.domains.accounts.accounts import Accounts, Lifetimes
+from server.domains.accounts.guests import GuestLimits
+from server.domains.accounts.keys import Keys
+from server.domains.accounts.routes import AccountRoutes
+from server.domains.profiles.erasure import Erasure
+from server.domains.profiles.export import Exports
+from server.domains.profiles.mydataroutes import MyDataRoutes
+from server.domains.profiles.routes import ProfileRoutes
+from server.gateway.session import Session
+from server.kernel.clock import Clock
+from tests.fixtures.http import bearer, served
+
+Json = dict[str, Any]
+
+
+class MovableClock(Clock):
+    """The real time, and as much as a test adds to it."""
+
+    ahead = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead.total_seconds()
+
+
+class NoSockets:
+    """A node that nobody is connected to."""
+
+    def of(self, player_id: PlayerId) -> Session | None:
+        return None
+
+    def dismiss(self, session: Session, why: CloseReason, message: str) -> None:
+        raise AssertionError((session, why, message))
+
+
+@dataclass
+class Room:
+    """The rooms and a client of theirs; `left` are the players who were taken out of lobbies."""
+
+    database: Database
+    accounts: Accounts
+    clock: MovableClock
+    client: aiohttp.ClientSession
+    left: list[PlayerId]
+
+    async def guest(self, display_name: str = "Ann") -> Tokens:
+        return await self.accounts.new_guest(display_name)
+
+    async def ask(
+        self, method: str, path: str, who: Tokens | None = None, **body: object
+    ) -> tuple[int, Json]:
+        headers = bearer(who.access_token) if who else {}
+        async with self.client.request(method, path, json=body, headers=headers) as reply:
+            return reply.status, await reply.json()
+
+    async def me(self, who: Tokens) -> Json:
+        return (await self.ask("GET", "/v1/me", who))[1]
+
+    async def change(self, who: Tokens, **changes: object) -> tuple[int, Json]:
+        return await self.ask("PATCH", "/v1/me", who, **changes)
+
+    async def run(self, statement: str, *arguments: object) -> None:
+        async with self.database.acquire() as connection:
+            await connection.execute(statement, *arguments)
+
+    async def value(self, query: str, *arguments: object) -> Any:
+        async with self.database.acquire() as connection:
+            return await connection.fetchval(query, *arguments)
+
+
+@pytest.fixture
+async def room(database: Database, behalf: Behalf) -> AsyncIterator[Room]:
+    clock, left = MovableClock(), list[PlayerId]()
+    keys = Keys(AccountStore(database), now=asyncio.get_running_loop().time)
+    await keys.start()
+    accounts = Accounts(
+        store=AccountStore(database),
+        keys=keys,
+        clock=clock,
+        lifetimes=Lifetimes(access_s=600, refresh_s=86_400),
+        end_sockets=lambda _: None,
+    )
+    signed_in = AccountRoutes(
+        accounts=accounts, keys=keys, guests=GuestLimits(600), now=clock.monotonic
+    )
+
+    async def leave_lobbies(player_id: PlayerId) -> None:
+        left.append(player_id)
+
+    store, read_me = MyDataStore(database), signed_in.read_me
+    erasure = Erasure(store=store, clock=clock, leave_lobbies=leave_lobbies, sockets=NoSockets())
+    told = {"account": read_me}
+    exports = Exports(store=store, told=told, server=lambda: "https://play.example.org")
+    endpoints = [
+        *signed_in.endpoints(),
+        *ProfileRoutes(
+            store=ProfileStore(behalf), read_me=read_me, now=clock.monotonic
+        ).endpoints(),
+        *MyDataRoutes(exports=exports, erasure=erasure, now=clock.monotonic).endpoints(),
+    ]
+    async with served(endpoints, accounts.authenticate) as client:
+        yield Room(database, accounts, clock, client, left)

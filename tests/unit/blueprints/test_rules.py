@@ -1,0 +1,73 @@
+"""What a blueprint must be."""
+
+from typing import Any
+
+import pytest
+
+from protocol.blueprint import DATA_BYTES_MAX, NewBlueprint
+from protocol.codec import validate
+from protocol.errors import InvalidField
+from protocol.ids import UserId, new_id
+from protocol.limits import JSON_DEPTH_MAX
+from server.domains.blueprints.rules import drawn, words_in
+
+OWNER = UserId(new_id())
+
+
+def _nested(levels: int) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        data = {"in": data}
+    return data
+
+
+def _refusal(**fields: Any) -> InvalidField:
+    with pytest.raises(InvalidField) as refused:
+        drawn(validate(NewBlueprint, {"name": "MORDIG10", "data": {}, **fields}), OWNER)
+    return refused.value
+
+
+@pytest.mark.parametrize("capacity", [100, 109, 100.5])
+def test_capacity_over_ten_is_the_version(capacity: float) -> None:
+    new = validate(NewBlueprint, {"name": "MORDIG10", "data": {"capacity": capacity}})
+    assert drawn(new, OWNER).version == 10
+
+
+@pytest.mark.parametrize("capacity", [99, 110, -100, "100", True, [100]])
+def test_capacity_of_another_version_is_refused(capacity: object) -> None:
+    refused = _refusal(data={"capacity": capacity})
+    assert refused.field == "data.capacity"
+    assert "must be 10" in refused.message
+
+
+def test_version_other_than_in_the_name_is_refused() -> None:
+    refused = _refusal(version=11)
+    assert (refused.field, "says 10" in refused.message) == ("version", True)
+
+
+def test_data_may_be_as_deep_and_as_large_as_is_said_and_no_more() -> None:
+    deepest, most = _nested(JSON_DEPTH_MAX), {"d": "x" * (DATA_BYTES_MAX - 8)}
+    for data in (deepest, most):
+        assert drawn(validate(NewBlueprint, {"name": "MORDIG10", "data": data}), OWNER)
+    assert str(JSON_DEPTH_MAX) in _refusal(data=_nested(JSON_DEPTH_MAX + 1)).message
+    assert str(DATA_BYTES_MAX) in _refusal(data={"d": most["d"] + "x"}).message
+
+
+@pytest.mark.parametrize("data", [{"a": "\0"}, {"\0": 1}, {"a": [{"b": ["x\0y"]}]}])
+def test_data_that_no_database_can_hold_is_refused(data: dict[str, Any]) -> None:
+    assert "NUL" in _refusal(data=data).message
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("", None),
+        ("  ", None),
+        ("!?", []),
+        ("Mor-Dig10 deep_blue", ["mordig10", "deep", "blue"]),
+        ("low-cost", ["low", "cost"]),
+        ("Straße", ["straße"]),
+    ],
+)
+def test_words_are_taken_apart(typed: str, words: list[str] | None) -> None:
+    assert words_in(typed) == words

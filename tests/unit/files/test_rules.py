@@ -1,0 +1,108 @@
+"""What buckets take, what bytes are, which part is asked for."""
+
+from typing import Any
+
+import pytest
+
+from protocol.codec import validate
+from protocol.contenterrors import BadRange, FileRefused
+from protocol.errors import InvalidField
+from protocol.files import BUCKETS, NewUpload
+from protocol.ids import UserId, new_id
+from server.domains.files.rules import check_head, check_upload, is_path, range_in
+
+OTHER = "00000000-0000-4000-8000-00000000000c"
+ME = UserId("00000000-0000-4000-8000-000000000001")
+GOOD: dict[str, Any] = {
+    "bucket": "user-assets",
+    "path": f"{ME}/00000000-0000-4000-8000-00000000000b/model.glb",
+    "size": 1000,
+    "content_type": "model/gltf-binary",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "said"),
+    [
+        ({"bucket": "nonsense"}, "bucket", "user-assets"),
+        ({"bucket": "replays"}, "bucket", "/v1/matches/"),
+        (
+            {"path": f"{OTHER}/00000000-0000-4000-8000-00000000000b/model.glb"},
+            "path",
+            ME,
+        ),
+        ({"path": f"{ME}/model.glb"}, "path", "<user id>/<blueprint id>"),
+        (
+            {"path": f"{ME}/00000000-0000-4000-8000-00000000000b/../model.glb"},
+            "path",
+            "<user id>/<blueprint id>",
+        ),
+        ({"path": f"{ME}/00000000-0000-4000-8000-00000000000b/model.png"}, "path", ".glb"),
+        (
+            {"path": f"{ME}/00000000-0000-4000-8000-00000000000b/model.glb\0"},
+            "path",
+            "<user id>/<blueprint id>",
+        ),
+        ({"content_type": "text/html"}, "content_type", "model/gltf-binary, image/png"),
+        ({"size": 33 * 1024 * 1024}, "size", str(32 * 1024 * 1024)),
+        ({"size": 0}, "size", "1"),
+        ({"path": "x" * 1000}, "path", "200"),
+    ],
+)
+def test_what_a_bucket_does_not_take_is_refused(
+    change: dict[str, Any], field: str, said: str
+) -> None:
+    check_upload(validate(NewUpload, GOOD), ME)
+    with pytest.raises(InvalidField) as refused:
+        check_upload(validate(NewUpload, GOOD | change), ME)
+    assert refused.value.field == field
+    assert said in refused.value.message
+
+
+def test_every_bucket_takes_what_its_example_shows() -> None:
+    for name, bucket in BUCKETS.items():
+        path = bucket.path.replace("<type>", "image")
+        for part in ("user id", "blueprint id", "match id", "creation id"):
+            path = path.replace(f"<{part}>", new_id())
+        assert is_path(name, path), path
+
+
+@pytest.mark.parametrize(
+    ("bucket", "content_type", "head"),
+    [
+        ("user-assets", "model/gltf-binary", b"glTF\x02"),
+        ("avatars", "image/webp", b"RIFF\x01\x02\x03\x04WEBPVP8 "),
+        ("creations", "video/mp4", b"\0\0\0\x20ftypisom"),
+        ("replays", "application/gzip", b"\x1f\x8b\x08\x00"),
+    ],
+)
+def test_type_is_told_by_the_first_bytes(bucket: str, content_type: str, head: bytes) -> None:
+    check_head(head, bucket, content_type)
+    for wrong in (b"", b"<script>", head[:1] + b"x" + head[2:4] + bytes(12)):
+        with pytest.raises(FileRefused, match=content_type):
+            check_head(wrong, bucket, content_type)
+
+
+@pytest.mark.parametrize(
+    ("header", "part"),
+    [
+        (None, None),
+        ("bytes=-", None),
+        ("bytes=0-1,3-4", None),
+        ("items=0-1", None),
+        ("bytes=5-2", None),
+        ("bytes=0-9", (0, 10)),
+        ("bytes=0-99", (0, 10)),
+        ("bytes=9-", (9, 10)),
+        ("bytes=-3", (7, 10)),
+        ("bytes=-99", (0, 10)),
+    ],
+)
+def test_range_is_read_or_ignored(header: str | None, part: tuple[int, int] | None) -> None:
+    assert range_in(header, 10) == part
+
+
+@pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-12", "bytes=-0"])
+def test_range_beyond_the_end_is_refused(header: str) -> None:
+    with pytest.raises(BadRange):
+        range_in(header, 10)
