@@ -58,6 +58,15 @@ class Standing(NamedTuple):
     ban: Ban | None
 
 
+class PersonStanding(NamedTuple):
+    """What is to be known about somebody whose sessions another service keeps."""
+
+    player_id: PlayerId
+    display_name: str
+    roles: tuple[str, ...]
+    ban: Ban | None
+
+
 class SpentToken(NamedTuple):
     """A refresh token that could not be spent (again)."""
 
@@ -94,6 +103,10 @@ class NewSession(NamedTuple):
     session_id: SessionId
     token: IssuedToken
     method: str
+
+
+class NoSuchUser(Exception):
+    """There is no such row in auth.users."""
 
 
 class UsernameTaken(Exception):
@@ -202,6 +215,26 @@ class AccountStore:
         *holder, roles, is_ended, reason, ends_at = record
         ban = None if reason is None else Ban(reason, ends_at)
         return Standing(Holder(*holder), tuple(roles), is_ended, ban)
+
+    async def person_standing(self, user_id: UserId) -> PersonStanding | None:
+        """Say who an account is; None if it has no profile and player yet."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["person_standing"], user_id)
+        if record is None:
+            return None
+        player_id, display_name, roles, reason, ends_at = tuple(record)
+        ban = None if reason is None else Ban(reason, ends_at)
+        return PersonStanding(player_id, display_name, tuple(roles), ban)
+
+    async def welcome_person(self, guest: Guest) -> None:
+        """Make profile and player where missing; raise `UsernameTaken` or `NoSuchUser`."""
+        async with self._database.acquire() as connection:
+            try:
+                await connection.execute(SQL["welcome_person"], *guest)
+            except asyncpg.UniqueViolationError:
+                raise UsernameTaken(guest.username) from None
+            except asyncpg.ForeignKeyViolationError:
+                raise NoSuchUser(guest.user_id) from None
 
     async def end_session(self, session_id: SessionId) -> None:
         """End a session for good; harmless if it has ended."""

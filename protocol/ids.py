@@ -13,6 +13,8 @@ MatchId = NewType("MatchId", str)
 SessionId = NewType("SessionId", str)
 BlueprintId = NewType("BlueprintId", str)
 FileId = NewType("FileId", str)
+BotId = NewType("BotId", str)
+EpochId = NewType("EpochId", str)
 Seat = NewType("Seat", int)
 
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"

@@ -20,7 +20,6 @@ from persistence.mydata import MyDataStore
 from persistence.objects import Objects
 from persistence.profiles import ProfileStore
 from persistence.records import RecordStore
-from persistence.sealing import seal_of
 from protocol.asyncapi import asyncapi_document
 from protocol.limits import SUBPROTOCOL
 from protocol.record import Status
@@ -29,8 +28,9 @@ from server.domains.accounts.accounts import Accounts, Lifetimes
 from server.domains.accounts.guests import GuestLimits
 from server.domains.accounts.handlers import SessionCommands, limits_in_force
 from server.domains.accounts.keys import Keys
-from server.domains.accounts.room import AccountRoom
+from server.domains.accounts.room import AccountRoom, authority_by, is_elsewhere, seal_by
 from server.domains.accounts.routes import AccountRoutes
+from server.domains.accounts.supabase import switched_off
 from server.domains.blueprints.routes import BlueprintRoutes
 from server.domains.chat.handlers import ChatCommands
 from server.domains.files.room import Files
@@ -67,7 +67,6 @@ VERSION = "0.1.0"
 WEBSOCKET_PATH = "/ws"
 ADOPT_EVERY_S = 1.0
 TIDY_EVERY_S = 30.0
-SECRET_KEY_FILE = "secret.key"  # noqa: S105 - a file's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +110,21 @@ class App:
 
     def _make_accounts(self, store: AccountStore) -> None:
         config, clock = self._base.config, self._base.clock
-        secret_keys = config.secret_keys.get_secret_value() if config.secret_keys else ""
-        self.seal = seal_of(
-            secret_keys,
-            key_file=config.data_dir / SECRET_KEY_FILE,
-            may_make=config.database_url is None,
-        )
-        self.keys = Keys(store, now=clock.monotonic, seal=self.seal if secret_keys else None)
+        self.seal = seal_by(config)
+        self.keys = Keys(store, now=clock.monotonic, seal=self.seal if config.secret_keys else None)
         self.accounts = Accounts(
             store=store,
             keys=self.keys,
             clock=clock,
             lifetimes=Lifetimes(config.access_token_s, config.refresh_token_s),
             end_sockets=self.sessions.end_session,
+        )
+        self.authority = authority_by(
+            config,
+            accounts=self.accounts,
+            store=store,
+            end_sockets=self.sessions.end_session,
+            clock=clock,
         )
         self.account_room = AccountRoom(
             config,
@@ -228,9 +229,9 @@ class App:
 
     def http(self) -> web.Application:
         """Make the application behind every address that is no websocket."""
-        app = build_http(self.endpoints(), self.accounts.authenticate)
+        app = build_http(self.endpoints(), self.authority.authenticate)
         add_pages(app)
-        self.files.serve_from(app, self.accounts.authenticate)
+        self.files.serve_from(app, self.authority.authenticate)
         self.account_room.serve_from(app)
         self.signaling.add_routes(app)
         return app
@@ -260,7 +261,7 @@ class App:
             commands_per_s=config.commands_per_s, outbox_bytes_max=config.outbox_bytes_max
         )
         session = SessionCommands(
-            accounts=self.accounts, clock=clock, node=self._base.node, limits=limits
+            accounts=self.authority, clock=clock, node=self._base.node, limits=limits
         )
         games = GameCommands(
             hosting=self.hosting,
@@ -302,6 +303,8 @@ class App:
                 store=BlueprintStore(base.behalf), missing=self.files.missing
             ).endpoints(),
         ]
+        if is_elsewhere(base.config):
+            listed = switched_off(listed)
         listed += self._operations(listed).endpoints()  # which describe themselves as well
         return listed
 

@@ -192,8 +192,10 @@ def main() -> None:
     from loadtest.cli import app as loadtest
     from loadtest.play import play
     from server.audit.cli import Shell, add_commands
+    from server.console.commands import add_commands as add_console
 
     add_commands(app, Shell(read_config, database_url, said_plainly))
+    add_console(app, Shell(read_config, database_url, said_plainly))
     app.add_typer(loadtest, name="loadtest")
     app.command()(play)
     app()

@@ -86,6 +86,8 @@ class Config(BaseSettings):
         default=None, description="smtp://, smtps:// or smtp+plain://; else mail is in a folder."
     )
     mail_from: str = "Playhall <playhall@localhost>"
+    supabase_url: str = Field(default="", description="Of a project that keeps the accounts.")
+    supabase_jwt_secret: SecretStr | None = None
     discord_client_id: str = Field(default="", description="Of the application at Discord.")
     discord_client_secret: SecretStr | None = None
     discord_url: str = "https://discord.com"

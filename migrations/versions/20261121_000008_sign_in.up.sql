@@ -89,6 +89,16 @@ GRANT SELECT, INSERT, DELETE ON playhall_auth.codes, account_roles TO playhall_s
 GRANT SELECT, INSERT ON audit_log TO playhall_server;
 GRANT DELETE ON playhall_auth.sessions, playhall_auth.refresh_tokens TO playhall_server;
 
+-- Supabase lets its users be read by the owner of our tables, and by nobody else of ours.
+CREATE FUNCTION playhall_auth.is_guest(account uuid) RETURNS boolean LANGUAGE sql STABLE
+SECURITY DEFINER SET search_path = ''
+BEGIN ATOMIC
+    SELECT u.is_anonymous FROM auth.users u WHERE u.id = account;
+END;
+COMMENT ON FUNCTION playhall_auth.is_guest(uuid) IS 'whether an account has nothing to sign in with';
+REVOKE ALL ON FUNCTION playhall_auth.is_guest(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION playhall_auth.is_guest(uuid) TO playhall_server;
+
 -- A guest who links something to sign in with is a guest no more. On Supabase that is its own.
 DO $$
 BEGIN

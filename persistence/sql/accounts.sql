@@ -112,6 +112,26 @@ LEFT JOIN account_bans b
   ON b.user_id = s.user_id AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp())
 WHERE s.id = $1;
 
+-- name: person_standing
+-- Read who an account is, what they were made, and whether they are banned.
+SELECT p.id AS player_id, p.display_name,
+       ARRAY(SELECT role FROM account_roles r WHERE r.user_id = f.id ORDER BY role) AS roles,
+       b.reason, b.ends_at
+FROM profiles f
+JOIN players p ON p.user_id = f.id::text
+LEFT JOIN account_bans b
+  ON b.user_id = f.id AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp())
+WHERE f.id = $1;
+
+-- name: welcome_person
+-- Make the profile and the player of an account that another service keeps, where missing.
+WITH profile AS (
+  INSERT INTO profiles (id, username, display_name) VALUES ($1, $3, $4)
+  ON CONFLICT (id) DO NOTHING)
+INSERT INTO players (id, user_id, display_name, avatar_seed, color)
+VALUES ($2, $1::uuid::text, $4, $5, $6)
+ON CONFLICT (user_id) DO NOTHING;
+
 -- name: end_session
 -- End a session for good.
 UPDATE playhall_auth.sessions SET revoked_at = clock_timestamp()
@@ -119,9 +139,8 @@ WHERE id = $1 AND revoked_at IS NULL;
 
 -- name: find_account
 -- Read a user's account.
-SELECT u.id AS user_id, p.id AS player_id, f.username, p.display_name, u.is_anonymous, f.created_at,
+SELECT f.id AS user_id, p.id AS player_id, f.username, p.display_name, playhall_auth.is_guest(f.id) AS is_anonymous, f.created_at,
        f.xp_total, f.preferences
-FROM auth.users u
-JOIN profiles f ON f.id = u.id
-JOIN players p ON p.user_id = u.id::text
-WHERE u.id = $1;
+FROM profiles f
+JOIN players p ON p.user_id = f.id::text
+WHERE f.id = $1;

@@ -23,11 +23,12 @@ SELECT user_id, kind, sealed, password_hash, linked_at FROM playhall_auth.method
 WHERE user_id = $1 ORDER BY linked_at, kind;
 
 -- name: link_method
--- Link a method to an account, in place of one of the same kind.
+-- Link a method to an account, in place of one of the same kind, whose password stays.
 INSERT INTO playhall_auth.methods (user_id, kind, lookup, sealed, password_hash)
-VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (user_id, kind) DO UPDATE SET lookup = $3, sealed = $4, linked_at = now(),
-  password_hash = coalesce($5, methods.password_hash);
+SELECT $1, $2, $3, $4, coalesce($5, (
+  SELECT password_hash FROM playhall_auth.methods WHERE user_id = $1 AND kind = $2))
+ON CONFLICT (user_id, kind) DO UPDATE
+SET lookup = $3, sealed = $4, linked_at = now(), password_hash = EXCLUDED.password_hash;
 
 -- name: mark_known
 -- Somebody who can sign in again is a guest no more.

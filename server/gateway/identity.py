@@ -3,14 +3,23 @@
 from dataclasses import dataclass
 
 from persistence.behalf import Requester
-from protocol.ids import PlayerId, SessionId, UserId
+from protocol.ids import BotId, PlayerId, SessionId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class BotPass:
+    """A bot that signed in with a token of its own; `scopes` are `claim`, `vote`, `read`."""
+
+    bot_id: BotId
+    scopes: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """A verified access token's holder; `expires_at` is seconds since 1970, UTC.
 
-    `roles` is what the account was made: `moderator`, `admin`.
+    `roles` is what the account was made: `moderator`, `admin`. `bot` is set for a competing bot,
+    which has no account: its `user_id` is its own id, which no row of a person's has.
     """
 
     user_id: UserId
@@ -19,6 +28,7 @@ class Identity:
     display_name: str
     expires_at: float
     roles: tuple[str, ...] = ()
+    bot: BotPass | None = None
 
     @property
     def requester(self) -> Requester:

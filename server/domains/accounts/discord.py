@@ -13,7 +13,6 @@ from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
 import aiohttp
-import orjson
 from aiohttp import web
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
@@ -23,6 +22,7 @@ from protocol.codec import validate
 from protocol.errors import BadCode, InvalidField, RateLimited
 from protocol.signin import DiscordStart
 from server.domains.accounts.exchange import DiscordSignIn, challenge_of
+from server.domains.accounts.fetching import NotJson, json_of
 from server.domains.accounts.rates import Rate, Rates
 from server.domains.accounts.redirects import is_allowed, with_query
 from server.gateway.limits import network_of
@@ -35,7 +35,6 @@ CALLBACK: Final = "/v1/auth/discord/callback"
 COOKIE: Final = "playhall_discord"
 COOKIE_S: Final = 600
 DISCORD_TIMEOUT_S: Final = 10.0
-ANSWER_BYTES_MAX: Final = 64 * 1024
 TRIPS: Final = Rate(per_minute=30, burst=30)  # from one network
 
 _ABOUT: Final = "trip to Discord"
@@ -166,13 +165,19 @@ class Discord:
         api = f"{self._application.url}/api"
         try:
             async with aiohttp.ClientSession(timeout=timeout) as web_client:
-                async with web_client.post(f"{api}/oauth2/token", data=form) as answer:
-                    token = _Token.model_validate(await _json(answer)).access_token
+                async with web_client.post(
+                    f"{api}/oauth2/token", data=form, allow_redirects=False
+                ) as answer:
+                    token = _Token.model_validate(await json_of(answer)).access_token
                 headers = {"Authorization": f"Bearer {token}"}
-                async with web_client.get(f"{api}/users/@me", headers=headers) as answer:
-                    return _Person.model_validate(await _json(answer))
+                async with web_client.get(
+                    f"{api}/users/@me", headers=headers, allow_redirects=False
+                ) as answer:
+                    return _Person.model_validate(await json_of(answer))
         except ValidationError:
             raise Refused("an answer of another shape") from None
+        except NotJson as error:
+            raise Refused(str(error)) from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Refused(type(error).__name__) from error
 
@@ -202,16 +207,6 @@ class Discord:
             samesite="Lax",
             secure=self._server().startswith("https:"),
         )
-
-
-async def _json(answer: aiohttp.ClientResponse) -> object:
-    if answer.status != web.HTTPOk.status_code:
-        raise Refused(f"status {answer.status}")
-    body = await answer.content.read(ANSWER_BYTES_MAX)
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise Refused("an answer that is no JSON") from None
 
 
 def _display_name(person: _Person) -> str:

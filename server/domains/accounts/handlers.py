@@ -1,23 +1,36 @@
 """`session.*`: who is on this connection."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from protocol import session as wire
 from protocol.errors import BadToken, Banned, CloseReason, Forbidden
+from protocol.ids import SessionId
 from protocol.limits import FRAME_BYTES_MAX, HEARTBEAT_MS
-from server.domains.accounts.accounts import Accounts
 from server.gateway.dispatch import Route, Routes
+from server.gateway.identity import Identity
 from server.kernel.clock import Clock, wire_time
 
 if TYPE_CHECKING:
     from server.gateway.session import Session
 
 
+class Authority(Protocol):
+    """Who says whose a token is: our own accounts, or Supabase's."""
+
+    async def authenticate(self, token: str) -> Identity:
+        """Say who a token speaks for."""
+
+    async def end(self, session_id: SessionId) -> None:
+        """End a session."""
+
+
 class SessionCommands:
     """The commands of a connection itself; `limits` and `node` are told in the welcome."""
 
-    def __init__(self, *, accounts: Accounts, clock: Clock, node: str, limits: wire.Limits) -> None:
+    def __init__(
+        self, *, accounts: Authority, clock: Clock, node: str, limits: wire.Limits
+    ) -> None:
         self._accounts = accounts
         self._clock = clock
         self._node = node

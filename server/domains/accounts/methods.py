@@ -46,7 +46,8 @@ class Methods:
 
     def shown(self, method: Method) -> str:
         """Read the address, or what somebody is called at Discord."""
-        name, _, label = self._opened(method.user_id, method.kind, method.sealed).partition(" ")
+        about = about_method(method.kind, method.user_id)
+        name, _, label = self._seal.open(method.sealed, about=about).decode().partition(" ")
         return label or name
 
     async def join(
@@ -98,26 +99,25 @@ class Methods:
         if len(kinds) == 1:
             raise LastMethod
 
-    async def reencrypt(self) -> int:
-        """Seal and index with the newest key what is not; says how many methods that were."""
-        resealed = 0
-        async for old in self._store.every_method():
-            if self._seal.is_newest(old.sealed):
-                continue
-            text = self._opened(old.user_id, old.kind, old.sealed)
-            lookup = method_indexes(self._seal, old.kind, text.partition(" ")[0])[0]
-            sealed = self._seal.seal(text.encode(), about=about_method(old.kind, old.user_id))
-            await self._store.reseal(old, lookup=lookup, sealed=sealed)
-            resealed += 1
-        return resealed
-
     def _new(self, user_id: UserId, proved: Proved, password_hash: str | None) -> NewMethod:
         sealed = self._seal.seal(proved.text.encode(), about=about_method(proved.kind, user_id))
         lookup = method_indexes(self._seal, proved.kind, proved.name)[0]
         return NewMethod(proved.kind, lookup, sealed, password_hash)
 
-    def _opened(self, user_id: UserId, kind: str, sealed: bytes) -> str:
-        return self._seal.open(sealed, about=about_method(kind, user_id)).decode()
+
+async def reencrypt_methods(store: SignInStore, seal: Seal) -> int:
+    """Seal and index with the newest key what is not; says how many methods that were."""
+    resealed = 0
+    async for old in store.every_method():
+        if seal.is_newest(old.sealed):
+            continue
+        about = about_method(old.kind, old.user_id)
+        plain = seal.open(old.sealed, about=about)
+        name = plain.decode().partition(" ")[0]
+        lookup = method_indexes(seal, old.kind, name)[0]
+        await store.reseal(old, lookup=lookup, sealed=seal.seal(plain, about=about))
+        resealed += 1
+    return resealed
 
 
 @asynccontextmanager

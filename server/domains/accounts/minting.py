@@ -76,7 +76,7 @@ class Mint:
         """Draw a name for somebody new until `add` finds that nobody has it."""
         session, refresh_token = self.session(method)
         for _ in range(NAME_DRAWS_MAX):
-            guest = _guest(coin(secrets.randbits(NUMBER_BITS)), display_name)
+            guest = new_person(coin(secrets.randbits(NUMBER_BITS)), display_name)
             try:
                 await add(guest, session)
             except UsernameTaken:
@@ -94,9 +94,10 @@ def refuse_banned(ban: Ban | None) -> None:
     raise Banned(f"This account is banned {until}: {ban.reason}")
 
 
-def _guest(names: Names, display_name: str | None) -> Guest:
+def new_person(names: Names, display_name: str | None, *, user_id: UserId | None = None) -> Guest:
+    """Write down somebody new."""
     return Guest(
-        user_id=UserId(new_id()),
+        user_id=user_id or UserId(new_id()),
         player_id=PlayerId(new_id()),
         username=names.username,
         display_name=display_name or names.display_name,

@@ -1,5 +1,7 @@
 """Friendly names for guests: "Amber Otter", also known as `amber_otter_k3f9q`."""
 
+import re
+import unicodedata
 from typing import NamedTuple
 
 
@@ -26,6 +28,9 @@ _TAIL_ALPHABET = "023456789abcdefghjkmnpqrstuvwxyz"
 _TAIL_CHARS = 5
 _COLORS = _words("#e4572e #f3a712 #a8c686 #669bbc #29335c #d1495b #00798c #8f5cb2 #3a7d44 #c06e52")
 
+USERNAME_CHARS_MIN = 3
+SLUG_CHARS_MAX = 18  # with an underscore and a tail, 24
+
 # How many bits `coin` takes; what is left over is not used.
 NUMBER_BITS = 96
 
@@ -39,6 +44,18 @@ class Names(NamedTuple):
     color: str
 
 
+def slug_of(text: str) -> str | None:
+    """Derive the beginning of a username from what somebody is called elsewhere; or nothing."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    slug = re.sub("[^a-z0-9]+", "_", plain).strip("_")[:SLUG_CHARS_MAX].strip("_")
+    return slug if len(slug) >= USERNAME_CHARS_MIN else None
+
+
+def tail_of(number: int) -> str:
+    """Give the characters of a number that tell people of one name apart."""
+    return "".join(_TAIL_ALPHABET[(number >> 5 * i) & 31] for i in range(_TAIL_CHARS))
+
+
 def coin(number: int) -> Names:
     """Make names from a number of `NUMBER_BITS` random bits; the same number, the same names."""
     avatar_seed = f"{number:024x}"
@@ -46,5 +63,6 @@ def coin(number: int) -> Names:
     number, animal = divmod(number, len(_ANIMALS))
     number, color = divmod(number, len(_COLORS))
     words = (_ADJECTIVES[adjective], _ANIMALS[animal])
-    tail = "".join(_TAIL_ALPHABET[(number >> 5 * i) & 31] for i in range(_TAIL_CHARS))
-    return Names("_".join((*words, tail)), " ".join(words).title(), avatar_seed, _COLORS[color])
+    return Names(
+        "_".join((*words, tail_of(number))), " ".join(words).title(), avatar_seed, _COLORS[color]
+    )

@@ -5,10 +5,11 @@ from typing import Final
 
 from aiohttp import web
 
+from persistence.accounts import AccountStore
 from persistence.database import Database
 from persistence.moderation import ModerationStore
 from persistence.refusals import StartRefused
-from persistence.sealing import Seal
+from persistence.sealing import Seal, seal_of
 from persistence.sessions import SessionStore
 from persistence.signin import SignInStore
 from protocol import signin as wire
@@ -21,18 +22,21 @@ from server.domains.accounts.discord import Application, Discord
 from server.domains.accounts.email import EmailSignIn
 from server.domains.accounts.endings import Endings, Housekeeping, Sockets
 from server.domains.accounts.exchange import DiscordSignIn
+from server.domains.accounts.handlers import Authority
 from server.domains.accounts.keys import Keys
 from server.domains.accounts.methods import Methods
 from server.domains.accounts.moderation import Moderation
 from server.domains.accounts.rates import Attempts, Rate
 from server.domains.accounts.sessionroutes import SessionRoutes
 from server.domains.accounts.signinroutes import SignInRoutes, methods_of
+from server.domains.accounts.supabase import SupabaseAccounts
 from server.gateway.http import Endpoint
 from server.kernel.clock import Clock
 from server.kernel.tasks import Tasks
 from server.mail.carriers import BadMailUrl, Carrier, file_carrier, smtp_carrier
 from server.mail.post import Post
 
+KEY_FILE: Final = "secret.key"
 # From one network there may be a school; an account has one owner.
 MAILS: Final = (Rate(per_minute=10, burst=30), Rate(per_minute=0.2, burst=3))
 GUESSES: Final = (Rate(per_minute=30, burst=60), Rate(per_minute=2, burst=10))
@@ -92,6 +96,7 @@ class AccountRoom:
             endings=self.endings,
             email=None if self._post is None else self._email(self._post),
             discord=self._discord if self._config.discord_client_id else None,
+            elsewhere=self._config.supabase_url if is_elsewhere(self._config) else None,
         )
         return [*sign_in.endpoints(), *sessions.endpoints(), *admin.endpoints()]
 
@@ -102,7 +107,7 @@ class AccountRoom:
     def serve_from(self, app: web.Application) -> None:
         """Add the addresses that only a browser visits."""
         config = self._config
-        if not config.discord_client_id or config.discord_client_secret is None:
+        if is_elsewhere(config) or config.discord_client_secret is None:
             return
         application = Application(
             config.discord_client_id,
@@ -131,6 +136,41 @@ class AccountRoom:
             mails=Attempts(network=MAILS[0], account=MAILS[1], now=now),
             guesses=Attempts(network=GUESSES[0], account=GUESSES[1], now=now),
         )
+
+
+def is_elsewhere(config: Config) -> bool:
+    """Say whether Supabase keeps the accounts."""
+    return bool(config.supabase_url or config.supabase_jwt_secret)
+
+
+def authority_by(
+    config: Config,
+    *,
+    accounts: Accounts,
+    store: AccountStore,
+    end_sockets: Callable[[str], None],
+    clock: Clock,
+) -> Authority:
+    """Choose who says whose a token is."""
+    if not is_elsewhere(config):
+        return accounts
+    secret = config.supabase_jwt_secret
+    return SupabaseAccounts(
+        url=config.supabase_url.rstrip("/"),
+        secret=secret.get_secret_value() if secret else None,
+        store=store,
+        end_sockets=end_sockets,
+        now=clock.monotonic,
+    )
+
+
+def seal_by(config: Config) -> Seal:
+    """Seal with the configuration's keys; for development, with one in the data folder."""
+    return seal_of(
+        config.secret_keys.get_secret_value() if config.secret_keys else "",
+        key_file=config.data_dir / KEY_FILE,
+        may_make=config.database_url is None,
+    )
 
 
 def _post(config: Config) -> Post | None:

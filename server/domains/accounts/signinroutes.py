@@ -29,7 +29,10 @@ TAG = "accounts"
 
 
 class SignInRoutes:
-    """The addresses of signing in; without `email` or `discord` they say that it is not set up."""
+    """The addresses of signing in; without `email` or `discord` they say that it is not set up.
+
+    `elsewhere` is the service that keeps the accounts, if it is not this server.
+    """
 
     def __init__(
         self,
@@ -38,11 +41,13 @@ class SignInRoutes:
         endings: Endings,
         email: EmailSignIn | None,
         discord: DiscordSignIn | None,
+        elsewhere: str | None = None,
     ) -> None:
         self._methods = methods
         self._endings = endings
         self._with_email = email
         self._with_discord = discord
+        self._elsewhere = elsewhere
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -144,6 +149,8 @@ class SignInRoutes:
         ]
 
     async def _offer(self, _: HttpRequest) -> wire.Offer:
+        if self._elsewhere is not None:
+            return wire.Offer(methods=["supabase"], url=self._elsewhere)
         offered = wire.Offer(methods=["guest"])
         offered.methods += ["email"] if self._with_email else []
         offered.methods += ["discord"] if self._with_discord else []

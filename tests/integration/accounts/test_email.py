@@ -1,0 +1,191 @@
+"""Email and password: registering, signing in, forgetting, linking."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from server.domains.accounts.rates import Rate
+from tests.integration.accounts.conftest import Room
+from tests.integration.accounts.ways import PASSWORD, Client, Ways
+
+
+@pytest.fixture
+def ways(room: Room) -> Ways:
+    return Ways(room)
+
+
+@pytest.fixture
+async def client(ways: Ways) -> AsyncIterator[Client]:
+    async with ways.served() as client:
+        yield client
+
+
+@pytest.fixture
+def email() -> str:
+    return f"Ann.{uuid4().hex}@Example.org"
+
+
+async def test_whoever_has_the_mailbox_registers_and_signs_in(client: Client, email: str) -> None:
+    tokens = await client.registered(email)
+    status, again = await client.sign_in(email.swapcase())
+    assert (status, again["user_id"]) == (200, tokens["user_id"])
+    account = await client.ways.room.accounts.account(tokens["user_id"])
+    assert not account.is_anonymous
+    assert await client.methods(again["access_token"]) == [("email", email)]
+
+
+async def test_answer_is_the_same_whether_or_not_there_is_an_account(
+    client: Client, email: str
+) -> None:
+    unknown = await client.post("/v1/auth/email", email=f"no.{email}")
+    await client.registered(email)
+    known = await client.post("/v1/auth/email", email=email)
+    assert unknown == known == (200, {"expires_in": 3600})
+    nobody = await client.sign_in(f"no.{email}")
+    wrong = await client.sign_in(email, "wrong password")
+    assert nobody == wrong
+    assert (nobody[0], nobody[1]["code"]) == (401, "wrong_credentials")
+
+
+async def test_forgotten_password_is_replaced_and_every_session_ends(
+    client: Client, email: str
+) -> None:
+    before = await client.registered(email)
+    await client.post("/v1/auth/email", email=email)
+    status, confirmed = await client.post(
+        "/v1/auth/email/confirm", code=client.ways.code(), password="another one"
+    )
+    assert (status, confirmed["done"]) == (200, "password_changed")
+    assert confirmed["tokens"]["user_id"] == before["user_id"]
+    assert (await client.get("/v1/me/methods", token=before["access_token"]))[0] == 401
+    refreshed = confirmed["tokens"]["access_token"]
+    assert (await client.get("/v1/me/methods", token=refreshed))[0] == 200
+    assert (await client.sign_in(email))[0] == 401
+    assert (await client.sign_in(email, "another one"))[0] == 200
+
+
+async def test_code_works_once_even_at_once(client: Client, email: str) -> None:
+    await client.post("/v1/auth/email", email=email)
+    code = client.ways.code()
+    ask = {"code": code, "password": PASSWORD}
+    answers = await asyncio.gather(
+        *(client.post("/v1/auth/email/confirm", **ask) for _ in range(5))
+    )
+    assert sorted(status for status, _ in answers) == [200, 403, 403, 403, 403]
+    assert {answer["code"] for status, answer in answers if status == 403} == {"bad_code"}
+
+
+async def test_code_expires(client: Client, email: str) -> None:
+    await client.post("/v1/auth/email", email=email)
+    client.ways.room.clock.move(seconds=3601)
+    status, answer = await client.post(
+        "/v1/auth/email/confirm", code=client.ways.code(), password=PASSWORD
+    )
+    assert (status, answer["code"]) == (403, "bad_code")
+
+
+async def test_short_password_is_refused_by_field_and_the_code_stays_good(
+    client: Client, email: str
+) -> None:
+    await client.post("/v1/auth/email", email=email)
+    code = client.ways.code()
+    for body in ({"password": "short"}, {}):
+        status, answer = await client.post("/v1/auth/email/confirm", code=code, **body)
+        assert (status, answer["field"]) == (422, "password")
+    assert (await client.post("/v1/auth/email/confirm", code=code, password=PASSWORD))[0] == 200
+
+
+@pytest.mark.parametrize("email", ["ann", "ann@", "@example.org", "a b@example.org", "a@b", ""])
+async def test_what_is_no_address_is_refused_in_words(client: Client, email: str) -> None:
+    status, answer = await client.post("/v1/auth/email", email=email)
+    assert (status, answer["field"]) == (422, "email")
+    assert "name@example.org" in answer["message"]
+
+
+async def test_guest_who_links_an_address_stays_who_they_are(client: Client, email: str) -> None:
+    room = client.ways.room
+    guest = await room.accounts.new_guest("Ann")
+    token = guest.access_token
+    assert (await client.post("/v1/me/methods/email", token=token, email=email))[0] == 200
+    assert '"Ann"' in client.ways.letters[-1].text
+    status, confirmed = await client.post(
+        "/v1/auth/email/confirm", code=client.ways.code(), password=PASSWORD
+    )
+    assert (status, confirmed) == (200, {"done": "linked", "tokens": None})
+    _, signed_in = await client.sign_in(email)
+    assert (guest.user_id, guest.player_id) == (signed_in["user_id"], signed_in["player_id"])
+    assert not (await room.accounts.account(signed_in["user_id"])).is_anonymous
+    await room.accounts.authenticate(token)
+
+
+async def test_address_of_another_account_cannot_be_linked(client: Client, email: str) -> None:
+    await client.registered(email)
+    guest = await client.ways.room.accounts.new_guest("Eve")
+    await client.post("/v1/me/methods/email", token=guest.access_token, email=email)
+    status, answer = await client.post(
+        "/v1/auth/email/confirm", code=client.ways.code(), password="of eve's own"
+    )
+    assert (status, answer["code"]) == (409, "method_taken")
+    assert (await client.sign_in(email))[0] == 200
+
+
+async def test_address_changes_with_the_password_and_the_old_one_is_told(
+    client: Client, email: str
+) -> None:
+    token = (await client.registered(email))["access_token"]
+    new = f"new.{email}"
+    refused = await client.post("/v1/me/methods/email", token=token, email=new, password="wrong")
+    assert (refused[0], refused[1]["code"]) == (401, "wrong_credentials")
+    await client.post("/v1/me/methods/email", token=token, email=new, password=PASSWORD)
+    assert (await client.post("/v1/auth/email/confirm", code=client.ways.code()))[0] == 200
+    assert (await client.sign_in(new))[0] == 200
+    assert (await client.sign_in(email))[0] == 401
+    assert client.ways.letters[-1].to == email
+    assert "another address" in client.ways.letters[-1].text
+
+
+async def test_changed_password_ends_the_other_sessions_only(client: Client, email: str) -> None:
+    here = (await client.registered(email))["access_token"]
+    there = (await client.sign_in(email))[1]["access_token"]
+    change = {"password": PASSWORD, "new_password": "another one"}
+    assert await client.post("/v1/me/password", token=here, **change) == (200, {"ended": 1})
+    assert (await client.get("/v1/me/methods", token=here))[0] == 200
+    assert (await client.get("/v1/me/methods", token=there))[0] == 401
+    assert (await client.sign_in(email, "another one"))[0] == 200
+
+
+async def test_last_method_cannot_be_unlinked(client: Client, email: str) -> None:
+    token = (await client.registered(email))["access_token"]
+    status, answer = await client.delete("/v1/me/methods/email", token=token)
+    assert (status, answer["code"]) == (409, "last_method")
+    assert (await client.delete("/v1/me/methods/discord", token=token))[0] == 404
+    assert (await client.sign_in(email))[0] == 200
+
+
+async def test_guessing_is_slowed_by_account_and_mailing_by_address(room: Room, email: str) -> None:
+    ways = Ways(room, mail_rate=Rate(0.001, burst=2), guess_rate=Rate(0.001, burst=3))
+    async with ways.served() as client:
+        mails = [(await client.post("/v1/auth/email", email=email))[0] for _ in range(3)]
+        guesses = [(await client.sign_in(email, f"guess {n}"))[1]["code"] for n in range(4)]
+    assert mails == [200, 200, 429]
+    assert guesses == [*["wrong_credentials"] * 3, "rate_limited"]
+
+
+async def test_database_has_no_address_and_no_password_in_the_clear(
+    client: Client, email: str
+) -> None:
+    tokens = await client.registered(email)
+    async with client.ways.room.database.acquire() as connection:
+        rows = await connection.fetch(
+            "SELECT m::text, u::text FROM playhall_auth.methods m"
+            " JOIN auth.users u ON u.id = m.user_id WHERE u.id = $1",
+            tokens["user_id"],
+        )
+    stored = str(rows)
+    assert len(rows) == 1
+    for said in (email, email.lower(), PASSWORD):
+        assert said not in stored
+        assert said.encode().hex() not in stored
+    assert "$argon2id$" in stored

@@ -1,0 +1,115 @@
+"""The ways to sign in, put together on the room's database; letters land in a list."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from persistence.sessions import SessionStore
+from persistence.signin import SignInStore
+from server.domains.accounts.codes import Codes
+from server.domains.accounts.email import EmailSignIn
+from server.domains.accounts.endings import Endings
+from server.domains.accounts.exchange import DiscordSignIn
+from server.domains.accounts.methods import Methods
+from server.domains.accounts.rates import Attempts, Rate
+from server.domains.accounts.signinroutes import SignInRoutes
+from server.gateway.http import Endpoint
+from server.mail.post import Letter
+from tests.fixtures.http import bearer, served
+from tests.integration.accounts.conftest import SEAL, NoSockets, Room, more_addresses
+
+PLENTY = Rate(per_minute=6000, burst=6000)
+SERVER = "http://hall.example.org"
+PASSWORD = "correct horse"
+
+
+@dataclass
+class Ways:
+    """Clients, and what was mailed to them."""
+
+    room: Room
+    letters: list[Letter] = field(default_factory=list)
+    mail_rate: Rate = PLENTY
+    guess_rate: Rate = PLENTY
+
+    def __post_init__(self) -> None:
+        room = self.room
+        store = SignInStore(room.database)
+        self.codes = Codes(store=store, seal=SEAL, clock=room.clock)
+        self.methods = Methods(store=store, seal=SEAL, accounts=room.accounts)
+        self.discord = DiscordSignIn(codes=self.codes, methods=self.methods)
+        now = room.clock.monotonic
+        self.email = EmailSignIn(
+            store=store,
+            methods=self.methods,
+            codes=self.codes,
+            accounts=room.accounts,
+            send=self.letters.append,
+            server=lambda: SERVER,
+            mails=Attempts(network=PLENTY, account=self.mail_rate, now=now),
+            guesses=Attempts(network=PLENTY, account=self.guess_rate, now=now),
+        )
+
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator["Client"]:
+        """Serve the addresses on a port of their own."""
+        accounts = self.room.accounts
+        addresses = [*more_addresses(self.room), *self._addresses()]
+        async with served(addresses, accounts.authenticate) as client:
+            yield Client(client, self)
+
+    def _addresses(self) -> list[Endpoint]:
+        store, now = SessionStore(self.room.database), self.room.clock.monotonic
+        endings = Endings(store=store, sockets=NoSockets(), now=now)
+        routes = SignInRoutes(
+            methods=self.methods, endings=endings, email=self.email, discord=self.discord
+        )
+        return routes.endpoints()
+
+    def code(self) -> str:
+        """Read the code in the latest letter."""
+        found = re.search(rf"{SERVER}/account/confirm#([\w-]{{43}})\n", self.letters[-1].text)
+        assert found is not None, self.letters[-1].text
+        return found[1]
+
+
+@dataclass
+class Client:
+    """Asks over HTTP."""
+
+    http: aiohttp.ClientSession
+    ways: Ways
+
+    async def post(self, path: str, *, token: str = "", **body: object) -> tuple[int, Any]:
+        return await self._ask("POST", path, token, body)
+
+    async def get(self, path: str, *, token: str = "") -> tuple[int, Any]:
+        return await self._ask("GET", path, token, None)
+
+    async def delete(self, path: str, *, token: str = "") -> tuple[int, Any]:
+        return await self._ask("DELETE", path, token, None)
+
+    async def registered(self, email: str, password: str = PASSWORD) -> Any:
+        """Register, and give the tokens."""
+        assert (await self.post("/v1/auth/email", email=email))[0] == 200
+        status, confirmed = await self.post(
+            "/v1/auth/email/confirm", code=self.ways.code(), password=password
+        )
+        assert status == 200, confirmed
+        return confirmed["tokens"]
+
+    async def sign_in(self, email: str, password: str = PASSWORD) -> tuple[int, Any]:
+        return await self.post("/v1/auth/email/sign-in", email=email, password=password)
+
+    async def methods(self, token: str) -> list[tuple[str, str]]:
+        _, listed = await self.get("/v1/me/methods", token=token)
+        return [(method["kind"], method["name"]) for method in listed["methods"]]
+
+    async def _ask(self, verb: str, path: str, token: str, body: object) -> tuple[int, Any]:
+        headers = bearer(token) if token else {}
+        async with self.http.request(verb, path, json=body, headers=headers) as reply:
+            return reply.status, await reply.json()
