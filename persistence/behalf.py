@@ -37,6 +37,11 @@ class Behalf:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def anybody(self) -> Database:
+        """The pool as it is: it reads what everybody may read, and writes nothing."""
+        return self._database
+
     @asynccontextmanager
     async def of(self, requester: Requester | None) -> AsyncIterator[Connection]:
         """Borrow a connection in a transaction as this person; None is nobody in particular.

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from protocol.catalog import COMMANDS
 from protocol.envelope import Command
+from protocol.epocherrors import Cooldown
 from protocol.errors import (
     BadFrame,
     InvalidField,
@@ -122,6 +123,8 @@ def refusal(command_id: int | None, error: PlayhallError) -> bytes:
         reply["event_index"] = error.event_index
     if isinstance(error, WrongNode):
         reply["address"] = error.address
+    if isinstance(error, Cooldown):
+        reply["wait_s"] = round(error.wait_s, 3)
     return orjson.dumps(reply)
 
 

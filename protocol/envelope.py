@@ -37,6 +37,9 @@ class Refusal(WireModel):
     address: str | None = Field(
         default=None, description="With `wrong_node`: the server that has the game."
     )
+    wait_s: float | None = Field(
+        default=None, description="With `cooldown`: how long to wait, in seconds of epochs."
+    )
 
 
 class Command(WireModel):

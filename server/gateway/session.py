@@ -150,6 +150,10 @@ class Session:
         """Say whether this connection follows something."""
         return key in self._closers
 
+    def following(self, kind: str) -> int:
+        """Count what this connection follows under keys that begin with `kind`."""
+        return sum(isinstance(key, tuple) and key[0] == kind for key in self._closers)
+
     # -------------------------------------------------------------- details
 
     def _may(self, command: Command, route: Route) -> PlayhallError | None:

@@ -1,0 +1,81 @@
+"""What a settlement publishes, and whether one computed again is the same. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from persistence.epochs import Day, StoredEvent
+from persistence.epochsteps import Share
+from protocol.ids import BotId
+from server.domains.epochs.digest import as_settled, exact_time
+from server.domains.epochs.settlement import Contribution, settle
+
+
+def contributions(day: Day, events: Sequence[StoredEvent]) -> list[Contribution]:
+    """Settle a day by its profile; until it is frozen, as if it ended with its last event."""
+    frozen_at = day.frozen_at or (events[-1].at if events else day.starts_at)
+    rules = day.profile.settlement
+    counted = map(as_settled, events)
+    return settle(counted, frozen_at=frozen_at, rules=rules, pool_wei=day.pool_wei)
+
+
+def shares(settled: Sequence[Contribution], owners: Mapping[BotId, str]) -> list[Share]:
+    """Join what bots did with who owned them at the freeze."""
+    return [
+        Share(
+            bot_id=BotId(one.bot_id),
+            occupied_seconds=one.occupied_seconds,
+            successful_claims=one.successful_claims,
+            defense_seconds=one.defense_seconds,
+            vote_quality=one.vote_quality,
+            raw_score=one.raw_score,
+            share=one.share,
+            bps=one.bps,
+            amount_wei=one.amount_wei,
+            recipient=owners.get(BotId(one.bot_id)),
+        )
+        for one in settled
+    ]
+
+
+def result_of(day: Day, digest: bytes, published: Sequence[Share]) -> dict[str, Any]:
+    """Write a result as it is kept: plain data, numbers that are not whole as text."""
+    return {
+        "day": day.day.isoformat(),
+        "profile": day.profile_key,
+        "frozen_at": exact_time(day.frozen_at) if day.frozen_at else None,
+        "events_digest": digest.hex(),
+        "pool_wei": str(day.pool_wei),
+        "bots": [_bot(share) for share in published],
+    }
+
+
+def differences(kept: Mapping[str, Any], computed: Mapping[str, Any]) -> list[str]:
+    """Say where two results differ; nothing, where they are the same."""
+    found = [
+        f"{name}: kept {kept.get(name)}, computed {computed.get(name)}"
+        for name in ("day", "profile", "frozen_at", "events_digest", "pool_wei")
+        if kept.get(name) != computed.get(name)
+    ]
+    before = {bot["bot_id"]: bot for bot in kept.get("bots", [])}
+    after = {bot["bot_id"]: bot for bot in computed["bots"]}
+    found += [
+        f"{bot_id}: kept {before.get(bot_id)}, computed {after.get(bot_id)}"
+        for bot_id in sorted(before.keys() | after.keys())
+        if before.get(bot_id) != after.get(bot_id)
+    ]
+    return found
+
+
+def _bot(share: Share) -> dict[str, Any]:
+    return {
+        "bot_id": share.bot_id,
+        "occupied_seconds": share.occupied_seconds,
+        "successful_claims": share.successful_claims,
+        "defense_seconds": share.defense_seconds,
+        "vote_quality": str(share.vote_quality),
+        "raw_score": str(share.raw_score),
+        "share": str(share.share),
+        "bps": share.bps,
+        "amount_wei": str(share.amount_wei),
+        "recipient": share.recipient,
+    }

@@ -1,0 +1,177 @@
+"""`/v1/epochs`: any day there ever was, for everybody."""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import date
+from functools import partial
+from typing import Final
+
+from persistence.epochs import Day, DayKey, EpochStore
+from persistence.epochsteps import StepStore
+from protocol import epochpage as wire
+from protocol.codec import validate
+from protocol.epocherrors import EpochNotFound, EpochNotSettled
+from protocol.errors import InvalidField
+from protocol.ids import UUID_PATTERN, EpochId
+from server.domains.epochs import answers
+from server.domains.epochs.results import contributions
+from server.domains.epochs.summary import summary_key
+from server.gateway.http import Endpoint, HttpRequest, Raw
+
+TAG: Final = "epochs"
+ONE: Final = "/v1/epochs/{epoch}"
+BOARDS_KEPT: Final = 16
+CURRENT: Final = "current"
+READING: Final = (EpochNotFound, EpochNotSettled, InvalidField)
+
+Get = Callable[[str], Awaitable[AsyncIterator[bytes]]]
+
+
+class EpochRoutes:
+    """The addresses of days. `days` reads as nobody in particular; `get` reads an object."""
+
+    def __init__(self, *, days: EpochStore, steps: StepStore, get: Get) -> None:
+        self._days = days
+        self._steps = steps
+        self._get = get
+        self._boards: dict[tuple[EpochId, int], wire.Scoreboard] = {}
+
+    def endpoints(self) -> list[Endpoint]:
+        """List them."""
+        get = partial(Endpoint, "GET", auth="none", tag=TAG, errors=READING)
+        return [
+            Endpoint(
+                "GET",
+                "/v1/epochs",
+                "List days, newest first.",
+                self._list,
+                auth="none",
+                query=wire.DaysQuery,
+                answer=wire.Epochs,
+                tag=TAG,
+            ),
+            get(
+                ONE, "Read a day, by its id, its date, or `current`.", self._one, answer=wire.Epoch
+            ),
+            get(
+                f"{ONE}/profile",
+                "Read the rules of a day.",
+                self._rules,
+                answer=wire.EpochRules,
+            ),
+            get(f"{ONE}/slots", "Read what the slots hold.", self._slots, answer=wire.Slots),
+            get(
+                f"{ONE}/events",
+                "Read what happened in a day, from any version on.",
+                self._events,
+                query=wire.EventsQuery,
+                answer=wire.Events,
+            ),
+            get(
+                f"{ONE}/scoreboard",
+                "Read how a day stands; final once it is settled.",
+                self._scoreboard,
+                answer=wire.Scoreboard,
+            ),
+            get(
+                f"{ONE}/payouts",
+                "Read who is paid what, and every result ever computed.",
+                self._payouts,
+                answer=wire.Payouts,
+            ),
+            get(
+                f"{ONE}/edition",
+                "Read about the edition of a day.",
+                self._edition,
+                answer=wire.Edition,
+            ),
+            get(
+                f"{ONE}/summary",
+                "Download the summary of a day that is archived.",
+                self._summary,
+            ),
+        ]
+
+    async def _list(self, request: HttpRequest) -> wire.Epochs:
+        query: wire.DaysQuery = request.query
+        before = query.before or date.max
+        days = await self._days.list_days(before=before, limit=query.limit)
+        more = days[-1].day.isoformat() if len(days) == query.limit else None
+        return wire.Epochs(epochs=[answers.epoch(day) for day in days], next=more)
+
+    async def _one(self, request: HttpRequest) -> wire.Epoch:
+        return answers.epoch(await self._day(request))
+
+    async def _rules(self, request: HttpRequest) -> wire.EpochRules:
+        day = await self._day(request)
+        config = day.profile.model_dump(mode="json")
+        return wire.EpochRules(profile=day.profile_key, config=config)
+
+    async def _slots(self, request: HttpRequest) -> wire.Slots:
+        day = await self._day(request)
+        return answers.slots(day, *await self._days.read_slots(day.epoch_id))
+
+    async def _events(self, request: HttpRequest) -> wire.Events:
+        query: wire.EventsQuery = request.query
+        day = await self._day(request)
+        events = await self._days.read_events(day.epoch_id, after=query.after, limit=query.limit)
+        shown = [answers.event(day.epoch_id, event) for event in events]
+        return wire.Events(epoch_id=day.epoch_id, head=day.version, events=shown)
+
+    async def _scoreboard(self, request: HttpRequest) -> wire.Scoreboard:
+        day = await self._day(request)
+        key = (day.epoch_id, day.version)
+        if key not in self._boards:
+            while len(self._boards) >= BOARDS_KEPT:
+                del self._boards[next(iter(self._boards))]
+            self._boards[key] = await self._count(day)
+        return self._boards[key]
+
+    async def _count(self, day: Day) -> wire.Scoreboard:
+        """Settle what has happened so far; after the freeze that is what was, or will be, paid."""
+        events = await self._steps.frozen_events(day.epoch_id)
+        settled = contributions(day, events)
+        names = await self._steps.slugs([one.bot_id for one in settled])
+        return wire.Scoreboard(
+            epoch_id=day.epoch_id,
+            version=day.version,
+            is_final=day.phase in ("settle", "archive"),
+            bots=answers.standings(settled, names),
+        )
+
+    async def _payouts(self, request: HttpRequest) -> wire.Payouts:
+        day = await self._day(request)
+        paid = await self._steps.payouts(day.epoch_id)
+        return answers.payouts(day.epoch_id, paid, await self._steps.settlements(day.epoch_id))
+
+    async def _edition(self, request: HttpRequest) -> wire.Edition:
+        day = await self._day(request)
+        row = await self._days.read_edition(day.epoch_id)
+        if row is None:
+            raise EpochNotSettled("The epoch has no edition yet; it gets one when it is archived.")
+        return answers.edition(row)
+
+    async def _summary(self, request: HttpRequest) -> Raw:
+        day = await self._day(request)
+        if day.summary_uri is None:
+            raise EpochNotSettled("The epoch has no summary yet; it gets one when it is archived.")
+        newest = (await self._steps.settlements(day.epoch_id))[0].number
+        content = await self._get(summary_key(day, newest))
+        return Raw(content, "application/json")
+
+    async def _day(self, request: HttpRequest) -> Day:
+        return await self._days.read_day(day_key(request))
+
+
+def day_key(request: HttpRequest) -> DayKey:
+    """Read which day an address means; raise `InvalidField`."""
+    named = validate(wire.EpochPath, {"epoch": request.path["epoch"]}).epoch
+    if named == CURRENT:
+        return None
+    if re.fullmatch(UUID_PATTERN, named):
+        return EpochId(named)
+    try:
+        return date.fromisoformat(named)
+    except ValueError:
+        problem = "epoch: send an epoch's id, a date such as 2026-02-12, or current."
+        raise InvalidField(problem, field="epoch") from None

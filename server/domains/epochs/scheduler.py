@@ -1,0 +1,101 @@
+"""Who advances the days: one node at a time, in order, also after an outage.
+
+The lead only saves work. Each step looks again, under the day's lock, whether it is due, so
+two leaders would do no harm.
+"""
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import Final
+
+from persistence.epochs import EpochStore, NewDay
+from persistence.epochsteps import StepStore
+from protocol.epocherrors import EpochsOverlap
+from protocol.errors import PlayhallError
+from protocol.ids import EpochId
+from server.domains.epochs.phases import ORDER, day_of, times_of
+from server.domains.epochs.steps import Steps
+
+log = logging.getLogger(__name__)
+
+TICK_S: Final = 1.0
+LEASE_S: Final = 5.0
+
+
+class Scheduler:
+    """Makes the days that are announced, and takes every step that is due."""
+
+    def __init__(self, days: EpochStore, store: StepStore, steps: Steps, *, node: str) -> None:
+        self._days = days
+        self._store = store
+        self._steps = steps
+        self._node = node
+        self._trouble: dict[EpochId, str] = {}  # of days that do not advance: what was logged
+        self.leads = False
+
+    async def run(self) -> None:
+        """Tick for as long as the server lives."""
+        try:
+            while True:
+                await self._tick_if_leading()
+                await asyncio.sleep(TICK_S)
+        finally:
+            self.leads = False
+
+    async def tick(self) -> int:
+        """Make today's day and take every step that is due; says how many were taken."""
+        await self._make_days()
+        taken = 0
+        for epoch_id in await self._store.unfinished():
+            taken += await self._advance(epoch_id)
+        return taken
+
+    async def _tick_if_leading(self) -> None:
+        try:
+            self.leads = await self._store.lead(self._node, lease_s=LEASE_S)
+            if self.leads:
+                await self.tick()
+        except PlayhallError as error:
+            log.warning("epochs wait: %s", error.message)
+
+    async def _make_days(self) -> None:
+        """Make today's day, and tomorrow's once it is announced."""
+        kept = await self._days.active_profile()
+        if kept is None:
+            return
+        now, profile = await self._days.now(), kept.profile
+        today = day_of(now, profile.cadence)
+        for day in (today, today + timedelta(days=1)):
+            times = times_of(day, profile.cadence)
+            if times.prep_at <= now < times.ends_at:
+                new = NewDay(
+                    day, kept.profile_id, times.starts_at, times.freeze_at, times.ends_at, profile
+                )
+                await self._make(new)
+
+    async def _make(self, new: NewDay) -> None:
+        try:
+            if await self._days.make_day(new) is not None:
+                log.info("epoch %s: made", new.day)
+        except EpochsOverlap:
+            log.warning("epoch %s: not made, for it would overlap with another", new.day)
+
+    async def _advance(self, epoch_id: EpochId) -> int:
+        """Take every due step of one day; its trouble keeps no other day waiting."""
+        taken = 0
+        try:
+            for _ in ORDER:
+                phase = await self._steps.advance(epoch_id)
+                if phase is None:
+                    break
+                taken += 1
+                log.info("epoch %s: %s", epoch_id, phase)
+            self._trouble.pop(epoch_id, None)
+        except PlayhallError:
+            raise
+        except Exception as error:
+            if self._trouble.get(epoch_id) != repr(error):
+                log.exception("epoch %s does not advance", epoch_id)
+            self._trouble[epoch_id] = repr(error)
+        return taken
