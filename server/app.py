@@ -32,6 +32,7 @@ from server.domains.accounts.room import AccountRoom, authority_by, is_elsewhere
 from server.domains.accounts.routes import AccountRoutes
 from server.domains.accounts.supabase import switched_off
 from server.domains.blueprints.routes import BlueprintRoutes
+from server.domains.bots.room import BotRoom
 from server.domains.chat.handlers import ChatCommands
 from server.domains.files.room import Files
 from server.domains.files.uploads import Terms
@@ -136,6 +137,13 @@ class App:
             clock=clock,
             server=lambda: self.lease.address,
         )
+        self.bots = BotRoom(
+            database=self._base.database,
+            behalf=self._base.behalf,
+            people=self.authority,
+            sockets=self.sessions,
+            clock=clock,
+        )
 
     def _make_games(self, store: GameStore) -> None:
         base, config = self._base, self._base.config
@@ -224,12 +232,13 @@ class App:
         tasks.loop(self.keys.follow(), name="signing keys")
         tasks.loop(self.files.upkeep.run(), name="files")
         self.account_room.start(tasks)
+        self.bots.start(tasks)
         tasks.loop(self.erasure.follow(), name="erased people")
         tasks.loop(self.signaling.sweep(), name="signaling")
 
     def http(self) -> web.Application:
         """Make the application behind every address that is no websocket."""
-        app = build_http(self.endpoints(), self.authority.authenticate)
+        app = build_http(self.endpoints(), self.bots.passes.authenticate)
         add_pages(app)
         self.files.serve_from(app, self.authority.authenticate)
         self.account_room.serve_from(app)
@@ -261,7 +270,7 @@ class App:
             commands_per_s=config.commands_per_s, outbox_bytes_max=config.outbox_bytes_max
         )
         session = SessionCommands(
-            accounts=self.authority, clock=clock, node=self._base.node, limits=limits
+            accounts=self.bots.passes, clock=clock, node=self._base.node, limits=limits
         )
         games = GameCommands(
             hosting=self.hosting,
@@ -294,6 +303,7 @@ class App:
         listed: list[Endpoint] = [
             *accounts.endpoints(),
             *self.account_room.endpoints(),
+            *self.bots.endpoints(),
             *self._of_profiles(accounts.read_me),
             *LobbyRoutes(self.lobbies).endpoints(),
             *games.endpoints(),

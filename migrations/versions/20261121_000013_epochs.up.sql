@@ -5,6 +5,7 @@ CREATE TABLE bot_identities (
     slug               text NOT NULL UNIQUE CHECK (slug ~ '^[a-z0-9][a-z0-9_-]{2,47}$'),
     created_at         timestamptz NOT NULL DEFAULT now(),
     created_by_user_id uuid REFERENCES profiles (id) ON DELETE SET NULL,
+    player_id          uuid NOT NULL UNIQUE REFERENCES players (id),
     chain_id           int NOT NULL CHECK (chain_id > 0),
     contract_address   text NOT NULL CHECK (contract_address ~ '^0x[0-9a-f]{40}$'),
     token_id           numeric(78, 0) NOT NULL CHECK (token_id >= 0),
@@ -15,6 +16,7 @@ CREATE TABLE bot_identities (
 );
 CREATE INDEX bot_identities_created_by_idx ON bot_identities (created_by_user_id);
 COMMENT ON TABLE bot_identities IS 'bots that compete; each is a token of an ERC-721 contract';
+COMMENT ON COLUMN bot_identities.player_id IS 'who it is among players; made with it';
 COMMENT ON COLUMN bot_identities.contract_address IS 'lowercase hexadecimal, as every address here';
 COMMENT ON COLUMN bot_identities.active_avatar_id IS 'the avatar it shows: an approved one of its own';
 
@@ -350,8 +352,8 @@ CREATE POLICY readable ON epochs FOR SELECT TO anon, authenticated USING (true);
 CREATE POLICY readable ON epoch_slot_states FOR SELECT TO anon, authenticated USING (true);
 CREATE POLICY readable ON epoch_editions FOR SELECT TO anon, authenticated USING (true);
 
-GRANT SELECT (id, slug, created_at, chain_id, contract_address, token_id, metadata_uri, active_avatar_id, status)
-    ON bot_identities TO anon, authenticated;
+GRANT SELECT (id, slug, created_at, player_id, chain_id, contract_address, token_id, metadata_uri,
+    active_avatar_id, status) ON bot_identities TO anon, authenticated;
 GRANT SELECT (id, bot_identity_id, generation_index, source_provider, glb_uri, preview_image_uri,
     manifest_uri, moderation_status, created_at) ON bot_avatars TO anon, authenticated;
 GRANT SELECT (id, bot_identity_id, avatar_id, selected_at) ON bot_avatar_loadouts TO anon, authenticated;

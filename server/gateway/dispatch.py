@@ -22,12 +22,16 @@ Awaited = Callable[["Session", Any], Awaitable[Mapping[str, object] | WireModel 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How one command is carried out. `cost` is what it takes from the rate limit."""
+    """How one command is carried out. `cost` is what it takes from the rate limit.
+
+    Commands are people's unless `bots` says that a bot with a token of its own may send it too.
+    """
 
     immediate: Immediate | None = None
     awaited: Awaited | None = None
     cost: float = 1.0
     greeted: bool = True
+    bots: bool = False
 
 
 Routes = dict[type[Command], Route]

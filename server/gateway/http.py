@@ -17,12 +17,13 @@ from protocol.codec import validate
 from protocol.errors import (
     BadFrame,
     BadToken,
+    Forbidden,
     MethodNotAllowed,
     NotFound,
     PlayhallError,
     TooLarge,
 )
-from server.gateway.identity import Identity
+from server.gateway.identity import NOT_FOR_BOTS, Identity
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,10 @@ Answer = BaseModel | Raw
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One address. `auth` is none, optional (a bad token is still refused) or required."""
+    """One address. `auth` is none, optional (a bad token is still refused) or required.
+
+    Addresses are people's unless `bots` says that a bot with a token of its own may ask too.
+    """
 
     method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
     path: str
@@ -76,6 +80,7 @@ class Endpoint:
     answer: type[BaseModel] | None = None
     errors: tuple[type[PlayhallError], ...] = ()
     tag: str = ""
+    bots: bool = False
 
 
 def build_http(endpoints: Sequence[Endpoint], authenticate: Authenticate) -> web.Application:
@@ -118,7 +123,10 @@ async def _identify(
         return None
     if scheme.lower() != "bearer":
         raise BadToken("The Authorization header must be: Bearer <access token>.")
-    return await authenticate(token)
+    identity = await authenticate(token)
+    if identity.bot is not None and not endpoint.bots:
+        raise Forbidden(NOT_FOR_BOTS)
+    return identity
 
 
 def _query(endpoint: Endpoint, request: web.Request) -> BaseModel | None:

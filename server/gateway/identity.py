@@ -1,9 +1,12 @@
 """Who a connection or a request speaks for."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from persistence.behalf import Requester
 from protocol.ids import BotId, PlayerId, SessionId, UserId
+
+NOT_FOR_BOTS: Final = "Bots may not do this; use the token of a person's account."
 
 
 @dataclass(frozen=True, slots=True)

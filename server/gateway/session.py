@@ -11,6 +11,7 @@ from protocol.envelope import Command, WireModel
 from protocol.errors import (
     AlreadyGreeted,
     CloseReason,
+    Forbidden,
     HelloRequired,
     Overloaded,
     PlayhallError,
@@ -21,7 +22,7 @@ from protocol.ids import new_id
 from protocol.session import Hello
 from server.gateway.dispatch import Route
 from server.gateway.framing import text_frame
-from server.gateway.identity import Identity
+from server.gateway.identity import NOT_FOR_BOTS, Identity
 from server.gateway.limits import TokenBucket
 from server.gateway.websocket import Socket
 
@@ -164,6 +165,8 @@ class Session:
             return AlreadyGreeted()
         if not self._bucket.take(self.sessions.now(), route.cost):
             return RateLimited()
+        if self.identity is not None and self.identity.bot is not None and not route.bots:
+            return Forbidden(NOT_FOR_BOTS)
         return None
 
     def _bad_frame(self, refused: CommandRefused) -> None:

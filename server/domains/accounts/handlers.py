@@ -40,9 +40,9 @@ class SessionCommands:
         """Say how each command is carried out."""
         return {
             wire.Hello: Route(awaited=self._hello, greeted=False),
-            wire.Ping: Route(immediate=self._ping),
-            wire.Refresh: Route(awaited=self._refresh),
-            wire.Logout: Route(awaited=self._logout),
+            wire.Ping: Route(immediate=self._ping, bots=True),
+            wire.Refresh: Route(awaited=self._refresh, bots=True),
+            wire.Logout: Route(awaited=self._logout, bots=True),
         }
 
     async def _hello(self, session: "Session", command: wire.Hello) -> wire.Welcome:

@@ -18,6 +18,7 @@ OURS = (
     "operations",
     "architecture",
     "signaling",
+    "bots",
     "durability",
     "benchmarks",
 )

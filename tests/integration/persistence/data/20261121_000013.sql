@@ -1,6 +1,8 @@
-INSERT INTO bot_identities (id, slug, created_by_user_id, chain_id, contract_address, token_id)
-VALUES ('00000000-0000-4000-8000-000000000020', 'bot_ada', '00000000-0000-4000-8000-000000000001',
-        1, '0x' || repeat('a', 40), 7);
+INSERT INTO bot_identities
+  (id, slug, created_by_user_id, player_id, chain_id, contract_address, token_id)
+SELECT '00000000-0000-4000-8000-000000000020', 'bot_ada', '00000000-0000-4000-8000-000000000001',
+       id, 1, '0x' || repeat('a', 40), 7
+FROM players WHERE user_id IS NULL;
 INSERT INTO bot_identity_owners (bot_identity_id, owner_address)
 VALUES ('00000000-0000-4000-8000-000000000020', '0x' || repeat('b', 40));
 INSERT INTO bot_avatars (id, bot_identity_id, generation_index, source_provider, glb_uri, moderation_status)

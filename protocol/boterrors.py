@@ -1,0 +1,56 @@
+"""The errors about bots and wallets. Flat children, as in `errors`."""
+
+from protocol.errors import PlayhallError
+
+# ------------------------------------------------------------------ bots
+
+
+class BotNotFound(PlayhallError):
+    """There is no bot with this slug or id; /v1/bots lists them."""
+
+    code, status = "bot_not_found", 404
+
+
+class BotTaken(PlayhallError):
+    """There is a bot with this slug already; choose another."""
+
+    code, status = "bot_taken", 409
+
+
+class BotNotActive(PlayhallError):
+    """The bot is suspended or retired; a moderator can make it active again."""
+
+    code, status = "bot_not_active", 409
+
+
+class TooManyBots(PlayhallError):
+    """You have registered as many bots as one account may."""
+
+    code, status = "too_many_bots", 409
+
+
+class NotTheOwner(PlayhallError):
+    """Only who owns the bot now may do this; link the wallet that owns it first."""
+
+    code, status = "not_the_owner", 403
+
+
+class BotTokenNotFound(PlayhallError):
+    """There is no such token of this bot, or it is not yours to see."""
+
+    code, status = "bot_token_not_found", 404
+
+
+class TooManyBotTokens(PlayhallError):
+    """The bot has as many tokens as it may have; revoke one first."""
+
+    code, status = "too_many_bot_tokens", 409
+
+
+# ------------------------------------------------------------------ wallets
+
+
+class WalletRequired(PlayhallError):
+    """Link a wallet first: sign a message with it and send both to /v1/me/wallets."""
+
+    code, status = "wallet_required", 403

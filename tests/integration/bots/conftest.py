@@ -1,0 +1,178 @@
+"""A whole node in this process: people, their wallets and their bots on its real addresses."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import aiohttp
+import orjson
+import pytest
+from aiohttp import web
+from websockets.asyncio.client import ClientConnection, connect
+
+from persistence.behalf import ANONYMOUS_ROLE, Behalf
+from persistence.database import Database
+from persistence.moderation import ModerationStore
+from protocol.ids import UserId, new_id
+from server.app import App, Foundation
+from server.config import Config
+from server.kernel.clock import Clock
+from server.kernel.tasks import Tasks
+from tests.fixtures.http import bearer
+from tests.fixtures.postgres import TEMPLATE, Databases
+
+Json: TypeAlias = dict[str, Any]
+
+CONTRACT = "0x" + "ab" * 20
+
+
+@dataclass
+class Person:
+    """Somebody with an account, and the addresses that it is linked to."""
+
+    token: str
+    user_id: UserId
+    wallets: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Node:
+    """A served application, as different people use it."""
+
+    app: App
+    http: aiohttp.ClientSession
+    database: Database
+    url: str
+
+    async def ask(
+        self, who: Person | str | None, method: str, path: str, body: object = None, **query: object
+    ) -> tuple[int, Json]:
+        """Ask as a person, with a bot's token, or as nobody."""
+        token = who.token if isinstance(who, Person) else who
+        headers = bearer(token) if token else {}
+        params = {name: str(value) for name, value in query.items()}
+        asked = self.http.request(method, path, json=body, params=params, headers=headers)
+        async with asked as answer:
+            return answer.status, await answer.json()
+
+    async def ok(
+        self, who: Person | str | None, method: str, path: str, body: object = None, **query: object
+    ) -> Json:
+        status, answer = await self.ask(who, method, path, body, **query)
+        assert status == 200, answer
+        return answer
+
+    async def refusal(
+        self, who: Person | str | None, method: str, path: str, body: object = None, **query: object
+    ) -> str:
+        """Ask for something that must be refused, in words; give the code."""
+        status, answer = await self.ask(who, method, path, body, **query)
+        assert status >= 400, answer
+        assert len(answer["message"].split()) > 3
+        return str(answer["code"])
+
+    async def person(self, *, wallets: int = 0, role: str | None = None) -> Person:
+        """Make an account with so many linked addresses."""
+        made = await self.ok(None, "POST", "/v1/auth/guest", {})
+        person = Person(made["access_token"], UserId(made["user_id"]))
+        for _ in range(wallets):
+            await self.link(person, address())
+        if role is not None:
+            await ModerationStore(self.database).set_roles(person.user_id, [role], actor="console")
+        return person
+
+    async def link(self, person: Person, wallet: str) -> None:
+        """Link an address as a proof of it would."""
+        async with self.database.acquire() as connection:
+            await connection.execute(
+                "INSERT INTO wallets (address, user_id) VALUES ($1, $2)", wallet, person.user_id
+            )
+        person.wallets.append(wallet)
+
+    async def bot(self, owner: Person, **fields: object) -> Json:
+        """Register a bot; its maker owns it."""
+        number = int(new_id()[:8], 16)
+        body = {
+            "slug": f"bot-{new_id()[:8]}",
+            "chain_id": 1,
+            "contract_address": CONTRACT,
+            "token_id": str(number),
+            **fields,
+        }
+        made = await self.ok(owner, "POST", "/v1/bots", body)
+        await self.give(made, owner.wallets[0])
+        return made
+
+    async def give(self, bot: Json, wallet: str) -> None:
+        """Make an address the bot's owner."""
+        await self.app.bots.store.set_owner(bot["bot_id"], wallet, actor="console", reason="It is.")
+
+    async def pass_of(self, owner: Person, bot: Json, *scopes: str) -> str:
+        """Make a token that the bot signs in with."""
+        body = {"scopes": scopes or ["claim", "read"]}
+        made = await self.ok(owner, "POST", f"/v1/bots/{bot['slug']}/tokens", body)
+        return str(made["token"])
+
+    @asynccontextmanager
+    async def socket(self, token: str) -> AsyncIterator[ClientConnection]:
+        """Open a websocket that has said hello."""
+        async with connect(self.url, subprotocols=["playhall.v1"]) as socket:  # type: ignore[list-item]  # a NewType of str
+            welcome = await command(socket, "session.hello", token=token)
+            assert welcome["type"] == "session.welcome", welcome
+            yield socket
+
+
+async def command(socket: ClientConnection, command_type: str, /, **fields: object) -> Json:
+    """Send a command and give the answer to it."""
+    await socket.send(orjson.dumps({"id": 1, "type": command_type, **fields}).decode())
+    answer: Json = orjson.loads(await socket.recv())
+    return answer
+
+
+def address() -> str:
+    """Make an address that nobody has."""
+    return "0x" + (new_id() + new_id()).replace("-", "")[:40]
+
+
+@pytest.fixture(scope="module")
+async def node(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Node]:
+    """One node for a file: what different tests make does not meet."""
+    dsn = databases.create(template=TEMPLATE)
+    database = await Database.open(dsn, embedded=True)
+    anonymous = await Database.open(dsn, embedded=True, role=ANONYMOUS_ROLE)
+    async with Tasks() as tasks:
+        config = _config(tmp_path_factory.mktemp("node"))
+        app = App(Foundation(config, database, Behalf(anonymous), "n1", Clock(), tasks, {}))
+        async with (
+            _listening(app) as port,
+            aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
+        ):
+            yield Node(app, http, database, f"ws://127.0.0.1:{port}/ws")
+    await anonymous.close()
+    await database.close()
+    databases.drop(dsn)
+
+
+def _config(folder: Path) -> Config:
+    return Config(data_dir=folder, guests_per_minute=100_000)
+
+
+@asynccontextmanager
+async def _listening(app: App) -> AsyncIterator[int]:
+    runner = web.AppRunner(app.http(), access_log=None)
+    await runner.setup()
+    assert runner.server is not None
+    door = app.open_door(runner.server)
+    server = await asyncio.get_running_loop().create_server(door.protocol, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        await app.start(f"http://127.0.0.1:{port}")
+        yield port
+    finally:
+        server.close()
+        await runner.cleanup()
