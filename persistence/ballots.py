@@ -14,8 +14,9 @@ import asyncpg
 from persistence.behalf import Behalf, Requester
 from persistence.database import Connection, Database
 from persistence.queries import load
+from protocol.boterrors import WalletRequired
 from protocol.epoch import TargetType
-from protocol.epocherrors import BotRequired, EpochNotLive, VotingClosed, WalletRequired
+from protocol.epocherrors import BotRequired, EpochNotLive, VotingClosed
 from protocol.errors import InvalidField
 from protocol.ids import BotId, EpochId, SessionId
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import NamedTuple
 
 import orjson
@@ -113,6 +114,11 @@ class Step:
         mint = self.day.profile.settlement.mint
         values = (self.day.epoch_id, mint.chain_id, mint.contract_address, uri)
         await self._connection.execute(SQL["add_edition"], *values)
+
+    async def keep_stats(self, bot_id: BotId, uri: str, content: bytes) -> None:
+        """Note where a bot's figures of the day are kept, with their SHA-256."""
+        values = (bot_id, self.day.epoch_id, uri, sha256(content).hexdigest())
+        await self._connection.execute(SQL["add_bot_stats"], *values)
 
     async def link_summary(self, uri: str) -> None:
         """Write where the day's summary is."""

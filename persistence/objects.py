@@ -59,6 +59,12 @@ class Objects:
             found = await self._store.get_async(key, options={"range": (start, end)})
         return _chunks(found.stream(min_chunk_size=CHUNK_BYTES))
 
+    async def read_whole(self, key: str) -> bytes:
+        """Read an object that is known to be small; raise `ObjectMissing`."""
+        with _translated():
+            found = await self._store.get_async(key)
+            return bytes(await found.bytes_async())
+
     async def missing(self, keys: Sequence[str]) -> list[str]:
         """Say which of these objects are not there."""
         there = await asyncio.gather(*map(self._has, keys))

@@ -8,6 +8,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     StringConstraints,
     field_validator,
     model_validator,
@@ -23,7 +24,8 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 # Weights and scores have few decimals, so that whatever is made of them is exact.
 Weight = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=13, decimal_places=6)]
 Score = Annotated[Decimal, Field(ge=-1_000, le=1_000, decimal_places=4)]
-Wei = Annotated[int, Field(ge=0, lt=10**WEI_DIGITS_MAX)]
+# As text in JSON, where numbers end at 64 bits.
+Wei = Annotated[int, Field(ge=0, lt=10**WEI_DIGITS_MAX), PlainSerializer(str, when_used="json")]
 Phase = Literal["prep", "live", "freeze", "snapshot", "settle", "archive"]
 TargetType = Literal["bot", "tempo", "key", "world_theme"]
 

@@ -72,12 +72,6 @@ class Cooldown(PlayhallError):
         self.wait_s = wait_s
 
 
-class WalletRequired(PlayhallError):
-    """Votes are cast with a wallet; link one first: POST /v1/me/wallets."""
-
-    code, status = "wallet_required", 403
-
-
 class VotingClosed(PlayhallError):
     """The epoch's profile does not let you vote."""
 

@@ -27,10 +27,16 @@ class EpochPath(WireModel):
     epoch: Annotated[str, StringConstraints(max_length=36)]
 
 
-class PayoutPath(EpochPath):
-    """A bot's payout in an address."""
+class BotPath(EpochPath):
+    """A bot and an epoch in an address."""
 
     bot_id: WireBotId
+
+
+class ResultQuery(WireModel):
+    """Which of the results of a day; the one in force, where it is left out."""
+
+    result: Annotated[int, Field(ge=1)] | None = None
 
 
 class Epoch(WireModel):

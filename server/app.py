@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import orjson
 from aiohttp import web
@@ -34,6 +35,7 @@ from server.domains.accounts.supabase import switched_off
 from server.domains.blueprints.routes import BlueprintRoutes
 from server.domains.bots.room import BotRoom
 from server.domains.chat.handlers import ChatCommands
+from server.domains.epochs.room import Epochs
 from server.domains.files.room import Files
 from server.domains.files.uploads import Terms
 from server.domains.games.access import Access
@@ -99,6 +101,7 @@ class App:
         self._make_games(GameStore(database, node=base.node))
         self._make_lobbies(LobbyStore(database, self._base.behalf))
         self._make_files()
+        self._make_epochs()
         self._make_erasure(MyDataStore(database))
         self.signaling = Signaling(
             keys=frozenset(filter(None, config.peer_keys.split(","))),
@@ -188,6 +191,24 @@ class App:
             terms=Terms(config.upload_url_s, config.files_bytes_per_user),
         )
 
+    def _make_epochs(self) -> None:
+        base = self._base
+        self.epochs = Epochs(
+            base.database,
+            base.behalf,
+            bus=self.bus,
+            clock=base.clock,
+            tasks=base.tasks,
+            node=base.node,
+            owners_at=self.bots.store.owner_at,
+            owners_known=self._owners_known,
+            put=self.files.objects.put,
+            get=self.files.objects.read_whole,
+        )
+
+    async def _owners_known(self, _: datetime) -> bool:
+        return True
+
     def _make_erasure(self, store: MyDataStore) -> None:
         self.my_data = store
         self.erasure = Erasure(
@@ -232,6 +253,8 @@ class App:
         tasks.loop(self.keys.follow(), name="signing keys")
         tasks.loop(self.files.upkeep.run(), name="files")
         self.account_room.start(tasks)
+        if self._base.config.epochs:
+            tasks.loop(self.epochs.scheduler.run(), name="epochs")
         self.bots.start(tasks)
         tasks.loop(self.erasure.follow(), name="erased people")
         tasks.loop(self.signaling.sweep(), name="signaling")
@@ -287,7 +310,9 @@ class App:
             may_speak_in_game=self.access.may_speak,
         )
         lobbies = LobbyCommands(self.lobbies)
-        return dispatch.assemble(session.routes(), lobbies.routes(), games.routes(), chat.routes())
+        return dispatch.assemble(
+            session.routes(), lobbies.routes(), games.routes(), chat.routes(), self.epochs.routes()
+        )
 
     def endpoints(self) -> list[Endpoint]:
         """List every address of the rooms, with those that describe them all."""
@@ -308,6 +333,7 @@ class App:
             *LobbyRoutes(self.lobbies).endpoints(),
             *games.endpoints(),
             *records.endpoints(),
+            *self.epochs.endpoints(),
             *self.files.endpoints(self.lobbies.peers.may_upload_replay),
             *BlueprintRoutes(
                 store=BlueprintStore(base.behalf), missing=self.files.missing

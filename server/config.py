@@ -65,6 +65,8 @@ class Config(BaseSettings):
     idle_game_s: Seconds = Field(default=300.0, description="Until an idle game leaves memory.")
     lease_s: Annotated[float, Field(ge=1, le=600)] = 10.0
 
+    epochs: bool = Field(default=True, description="Make and advance the days of competition.")
+
     xp_per_game: Xp = Field(default=10, description="What a completed game adds to xp_total.")
     xp_per_win: Xp = Field(default=25, description="What winning it adds to that.")
 

@@ -279,7 +279,7 @@ CREATE TABLE bot_stats_snapshots (
     created_at      timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX idx_bot_stats_snapshots_identity ON bot_stats_snapshots (bot_identity_id, created_at DESC);
-CREATE UNIQUE INDEX bot_stats_snapshots_once_an_epoch_idx ON bot_stats_snapshots (bot_identity_id, epoch_id);
+CREATE UNIQUE INDEX bot_stats_snapshots_once_idx ON bot_stats_snapshots (bot_identity_id, epoch_id, snapshot_uri);
 CREATE INDEX bot_stats_snapshots_epoch_idx ON bot_stats_snapshots (epoch_id);
 COMMENT ON TABLE bot_stats_snapshots IS 'what a bot had come to after a day';
 COMMENT ON COLUMN bot_stats_snapshots.snapshot_hash IS 'SHA-256 of the snapshot, hexadecimal';
@@ -289,11 +289,9 @@ COMMENT ON COLUMN bot_stats_snapshots.snapshot_hash IS 'SHA-256 of the snapshot,
 CREATE TABLE epoch_leader (
     singleton   boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     node        text NOT NULL,
-    term        bigint NOT NULL,
     lease_until timestamptz NOT NULL
 );
-COMMENT ON TABLE epoch_leader IS 'the one node that advances the days';
-COMMENT ON COLUMN epoch_leader.term IS 'grows with every change; a step of an older term is fenced';
+COMMENT ON TABLE epoch_leader IS 'the one node that advances the days; each step looks again under the day''s lock';
 
 CREATE TABLE chain_cursors (
     chain_id         int NOT NULL,

@@ -5,7 +5,5 @@ DROP TRIGGER epoch_votes_told ON epoch_votes;
 DROP TRIGGER epoch_votes_taken ON epoch_votes;
 DROP FUNCTION playhall_auth.tell_vote(), playhall_auth.take_vote();
 DROP INDEX epoch_votes_voter_idx;
-ALTER TABLE epoch_leader ADD COLUMN term bigint NOT NULL DEFAULT 1;
-ALTER TABLE epoch_leader ALTER COLUMN term DROP DEFAULT;
 DROP FUNCTION epoch_now();
 DROP TABLE epoch_clock;

@@ -96,6 +96,11 @@ WHERE p.epoch_id = $1 ORDER BY p.bps DESC, p.bot_identity_id;
 UPDATE epoch_payouts SET status = $3, payout_tx_hash = $4
 WHERE epoch_id = $1 AND bot_identity_id = $2 RETURNING id;
 
+-- name: add_bot_stats
+-- Note where a bot's figures of a day are kept, once.
+INSERT INTO bot_stats_snapshots (bot_identity_id, epoch_id, snapshot_uri, snapshot_hash)
+VALUES ($1, $2, $3, $4) ON CONFLICT (bot_identity_id, epoch_id, snapshot_uri) DO NOTHING;
+
 -- name: add_edition
 -- Announce a day's edition, once.
 INSERT INTO epoch_editions (epoch_id, chain_id, contract_address, metadata_uri)

@@ -89,7 +89,7 @@ class EpochAdminRoutes:
     async def _set_payout(self, request: HttpRequest) -> wire.Noted:
         actor = _require_admin(request.who)
         body: wire.PayoutChange = request.body
-        bot_id = validate(wire.PayoutPath, dict(request.path)).bot_id
+        bot_id = validate(wire.BotPath, dict(request.path)).bot_id
         epoch_id = await self._epoch_id(request)
         if not await self._store.set_payout(
             epoch_id, bot_id, status=body.status, tx_hash=body.tx_hash, actor=actor

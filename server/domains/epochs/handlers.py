@@ -43,11 +43,11 @@ class EpochCommands:
     def routes(self) -> Routes:
         """Say how each command is carried out."""
         return {
-            wire.Watch: Route(awaited=self._watch),
-            wire.Unwatch: Route(immediate=self._unwatch),
-            wire.ReadEvents: Route(awaited=self._read_events, cost=5.0),
-            wire.Claim: Route(awaited=self._claim),
-            wire.Vote: Route(awaited=self._vote),
+            wire.Watch: Route(awaited=self._watch, bots=True),
+            wire.Unwatch: Route(immediate=self._unwatch, bots=True),
+            wire.ReadEvents: Route(awaited=self._read_events, cost=5.0, bots=True),
+            wire.Claim: Route(awaited=self._claim, bots=True),
+            wire.Vote: Route(awaited=self._vote, bots=True),
         }
 
     async def _watch(self, session: "Session", command: wire.Watch) -> dict[str, Any]:

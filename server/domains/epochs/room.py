@@ -12,7 +12,7 @@ from server.domains.epochs.following import Following
 from server.domains.epochs.handlers import EpochCommands
 from server.domains.epochs.routes import EpochRoutes, Get
 from server.domains.epochs.scheduler import Scheduler
-from server.domains.epochs.steps import KeepStats, OwnersAt, OwnersKnown, Put, Steps
+from server.domains.epochs.steps import OwnersAt, OwnersKnown, Put, Steps
 from server.gateway.dispatch import Routes
 from server.gateway.http import Endpoint
 from server.kernel.clock import Clock
@@ -35,7 +35,6 @@ class Epochs:
         owners_known: OwnersKnown,
         put: Put,
         get: Get,
-        keep_stats: KeepStats,
     ) -> None:
         self._steps_stored = StepStore(database)
         self.days = EpochStore(database)
@@ -46,7 +45,6 @@ class Epochs:
             owners_at=owners_at,
             owners_known=owners_known,
             put=put,
-            keep_stats=keep_stats,
             node=node,
         )
         self.scheduler = Scheduler(self.days, self._steps_stored, self.steps, node=node)

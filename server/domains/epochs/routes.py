@@ -1,7 +1,7 @@
 """`/v1/epochs`: any day there ever was, for everybody."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import date
 from functools import partial
 from typing import Final
@@ -15,7 +15,7 @@ from protocol.errors import InvalidField
 from protocol.ids import UUID_PATTERN, EpochId
 from server.domains.epochs import answers
 from server.domains.epochs.results import contributions
-from server.domains.epochs.summary import summary_key
+from server.domains.epochs.summary import bot_key, summary_key
 from server.gateway.http import Endpoint, HttpRequest, Raw
 
 TAG: Final = "epochs"
@@ -24,7 +24,8 @@ BOARDS_KEPT: Final = 16
 CURRENT: Final = "current"
 READING: Final = (EpochNotFound, EpochNotSettled, InvalidField)
 
-Get = Callable[[str], Awaitable[AsyncIterator[bytes]]]
+# Read an object whole; raises `NotFound` where there is none.
+Get = Callable[[str], Awaitable[bytes]]
 
 
 class EpochRoutes:
@@ -90,6 +91,12 @@ class EpochRoutes:
                 "Download the summary of a day that is archived.",
                 self._summary,
             ),
+            get(
+                f"{ONE}/bots/{{bot_id}}",
+                "Download what a bot did in a day that is archived.",
+                self._bot,
+                query=wire.ResultQuery,
+            ),
         ]
 
     async def _list(self, request: HttpRequest) -> wire.Epochs:
@@ -153,11 +160,22 @@ class EpochRoutes:
 
     async def _summary(self, request: HttpRequest) -> Raw:
         day = await self._day(request)
+        key = summary_key(day, await self._newest(day))
+        return Raw(await self._get(key), "application/json")
+
+    async def _bot(self, request: HttpRequest) -> Raw:
+        query: wire.ResultQuery = request.query
+        day = await self._day(request)
+        newest = await self._newest(day)
+        bot_id = validate(wire.BotPath, dict(request.path)).bot_id
+        key = bot_key(day, bot_id, min(query.result or newest, newest))
+        return Raw(await self._get(key), "application/json")
+
+    async def _newest(self, day: Day) -> int:
+        """Give the number of the result in force; raise `EpochNotSettled`."""
         if day.summary_uri is None:
             raise EpochNotSettled("The epoch has no summary yet; it gets one when it is archived.")
-        newest = (await self._steps.settlements(day.epoch_id))[0].number
-        content = await self._get(summary_key(day, newest))
-        return Raw(content, "application/json")
+        return (await self._steps.settlements(day.epoch_id))[0].number
 
     async def _day(self, request: HttpRequest) -> Day:
         return await self._days.read_day(day_key(request))

@@ -21,7 +21,14 @@ from protocol.ids import BotId, EpochId
 from server.domains.epochs.digest import digest_of
 from server.domains.epochs.phases import DayTimes, due
 from server.domains.epochs.results import contributions, differences, result_of, shares
-from server.domains.epochs.summary import bot_key, bot_stats, summary_key, summary_of
+from server.domains.epochs.summary import (
+    bot_key,
+    bot_stats,
+    bot_uri,
+    summary_key,
+    summary_of,
+    summary_uri,
+)
 
 # Which address owned each bot at a moment; those of which that is not known are left out.
 OwnersAt = Callable[[Collection[BotId], datetime], Awaitable[Mapping[BotId, str]]]
@@ -29,8 +36,6 @@ OwnersAt = Callable[[Collection[BotId], datetime], Awaitable[Mapping[BotId, str]
 OwnersKnown = Callable[[datetime], Awaitable[bool]]
 Result = Mapping[str, Any]
 Put = Callable[[str, bytes], Awaitable[None]]
-# Keep that a bot's figures of a day are at a place.
-KeepStats = Callable[[BotId, EpochId, str, bytes], Awaitable[None]]
 
 
 class Steps:
@@ -44,7 +49,6 @@ class Steps:
         owners_at: OwnersAt,
         owners_known: OwnersKnown,
         put: Put,
-        keep_stats: KeepStats,
         node: str,
     ) -> None:
         self._store = store
@@ -52,7 +56,6 @@ class Steps:
         self._owners_at = owners_at
         self._owners_known = owners_known
         self._put = put
-        self._keep_stats = keep_stats
         self._node = node
 
     async def advance(self, epoch_id: EpochId) -> Phase | None:
@@ -138,8 +141,8 @@ class Steps:
         for bot in bots:
             stats, key = bot_stats(day, bot), bot_key(day, bot["bot_id"], number)
             await self._put(key, stats)
-            await self._keep_stats(BotId(bot["bot_id"]), day.epoch_id, key, stats)
-        uri = f"/v1/epochs/{day.epoch_id}/summary"
+            await step.keep_stats(BotId(bot["bot_id"]), bot_uri(day, bot["bot_id"], number), stats)
+        uri = summary_uri(day)
         await step.link_summary(uri)
         await step.announce_edition(uri)
 

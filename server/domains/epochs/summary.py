@@ -19,6 +19,16 @@ def bot_key(day: Day, bot_id: str, number: int) -> str:
     return f"epochs/{day.epoch_id}/bots/{bot_id}-{number}.json"
 
 
+def summary_uri(day: Day) -> str:
+    """Say at which address the summary of a day is read."""
+    return f"/v1/epochs/{day.epoch_id}/summary"
+
+
+def bot_uri(day: Day, bot_id: str, number: int) -> str:
+    """Say at which address a bot's figures of a day's result are read."""
+    return f"/v1/epochs/{day.epoch_id}/bots/{bot_id}?result={number}"
+
+
 def summary_of(
     day: Day,
     *,

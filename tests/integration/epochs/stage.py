@@ -83,7 +83,6 @@ class Stage:
             owners_at=self.owners_at,
             owners_known=self.are_owners_known,
             put=self.put,
-            keep_stats=self.keep_stats,
             node=self.node,
         )
         self.scheduler = Scheduler(self.days, self.store, self.steps, node=self.node)
@@ -96,9 +95,6 @@ class Stage:
 
     async def put(self, key: str, content: bytes) -> None:
         self.objects[key] = content
-
-    async def keep_stats(self, bot: BotId, epoch: EpochId, uri: str, content: bytes) -> None:
-        await self.bots.snapshot(bot, epoch, uri, content)
 
     # ------------------------------------------------------------------ time
 

@@ -23,7 +23,7 @@ async def test_claim_is_event_state_and_version_at_once(stage: Stage) -> None:
     taken, overwritten = (await stage.days.read_events(epoch_id, after=first - 1, limit=10))[:2]
     assert (taken.type, overwritten.type) == ("slot_claimed", "slot_overwritten")
     assert orjson.loads(overwritten.payload) == {"code": "c", "previous_bot_id": ada.bot_id}
-    assert overwritten.at == MIDNIGHT + timedelta(seconds=20) or overwritten.at > taken.at
+    assert MIDNIGHT < taken.at < overwritten.at
 
 
 async def test_a_race_for_one_slot_within_its_cooldown_has_one_winner(stage: Stage) -> None:
@@ -51,7 +51,7 @@ async def test_cooldown_says_how_long_to_wait(stage: Stage) -> None:
     await stage.claim(bot, 0, "x", at_s=100)
     with pytest.raises(Cooldown) as refused:
         await stage.claim(bot, 1, "x", at_s=110)
-    assert 19 < refused.value.wait_s <= 20
+    assert 15 < refused.value.wait_s < 21
     assert "wait" in refused.value.message
     assert await stage.claim(bot, 1, "x", at_s=131)
 

@@ -160,6 +160,7 @@ RIGHTS = {
     "epoch_settlements": "SELECT INSERT",
     "epoch_editions": "SELECT INSERT UPDATE",
     "epoch_leader": "SELECT INSERT UPDATE",
+    "epoch_clock": "SELECT INSERT UPDATE DELETE",
     "chain_cursors": "SELECT INSERT UPDATE",
     "chain_blocks": "SELECT INSERT UPDATE DELETE",
     "chain_transfers": "SELECT INSERT UPDATE DELETE",

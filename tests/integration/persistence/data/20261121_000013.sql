@@ -18,10 +18,12 @@ INSERT INTO wallets (address, user_id)
 VALUES ('0x' || repeat('b', 40), '00000000-0000-4000-8000-000000000001');
 INSERT INTO wallet_nonces (nonce, expires_at) VALUES ('n', now());
 INSERT INTO epoch_profiles (id, profile_key, version, config)
-VALUES ('00000000-0000-4000-8000-000000000022', 'short-v1', 1, '{}');
+VALUES ('00000000-0000-4000-8000-000000000022', 'short-v1', 1,
+        '{"governance": {"human_voting": true, "targets": [{"type": "tempo", "score_min": "0", "score_max": "1"}],
+          "anti_abuse": {"newcomer_weight": "1", "known_after": 0}}}');
 INSERT INTO epochs (id, day_date, profile_id, phase, starts_at, freeze_at, ends_at, version)
-VALUES ('00000000-0000-4000-8000-000000000023', '2026-02-12', '00000000-0000-4000-8000-000000000022',
-        'live', '2026-02-12', '2026-02-12 23:50Z', '2026-02-13', 1);
+VALUES ('00000000-0000-4000-8000-000000000023', '2100-02-12', '00000000-0000-4000-8000-000000000022',
+        'live', '2100-02-12', '2100-02-12 23:50Z', '2100-02-13', 1);
 INSERT INTO epoch_slot_states (epoch_id, slot_index, slot_type, slot_label)
 VALUES ('00000000-0000-4000-8000-000000000023', 0, 'drums', 'Drums');
 INSERT INTO epoch_events (epoch_id, event_type, actor_bot_identity_id, slot_index, version)
@@ -39,7 +41,7 @@ VALUES ('00000000-0000-4000-8000-000000000023', 1, 'n1', '\x01', '{}');
 INSERT INTO epoch_editions (epoch_id) VALUES ('00000000-0000-4000-8000-000000000023');
 INSERT INTO bot_stats_snapshots (bot_identity_id, epoch_id, snapshot_uri)
 VALUES ('00000000-0000-4000-8000-000000000020', '00000000-0000-4000-8000-000000000023', 'ipfs://s');
-INSERT INTO epoch_leader (node, term, lease_until) VALUES ('n1', 1, now());
+INSERT INTO epoch_leader (node, lease_until) VALUES ('n1', now());
 INSERT INTO chain_cursors (chain_id, contract_address, block_number, block_hash)
 VALUES (1, '0x' || repeat('a', 40), 1, '0x1');
 INSERT INTO chain_blocks VALUES (1, '0x' || repeat('a', 40), 1, '0x1');
