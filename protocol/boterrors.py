@@ -54,3 +54,33 @@ class WalletRequired(PlayhallError):
     """Link a wallet first: sign a message with it and send both to /v1/me/wallets."""
 
     code, status = "wallet_required", 403
+
+
+class BadWalletProof(PlayhallError):
+    """The message and its signature do not prove that the wallet is yours; sign a new message."""
+
+    code, status = "bad_wallet_proof", 403
+
+
+class BadNonce(PlayhallError):
+    """This nonce is not yours, expired, or used already; get one from /v1/wallets/nonce."""
+
+    code, status = "bad_nonce", 403
+
+
+class WalletTaken(PlayhallError):
+    """This address is linked to another account; unlink it there first."""
+
+    code, status = "wallet_taken", 409
+
+
+class WalletNotFound(PlayhallError):
+    """This address is not linked to your account; GET /v1/me/wallets lists those that are."""
+
+    code, status = "wallet_not_found", 404
+
+
+class TooManyWallets(PlayhallError):
+    """As many wallets are linked to your account as may be; unlink one first."""
+
+    code, status = "too_many_wallets", 409

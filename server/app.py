@@ -146,6 +146,8 @@ class App:
             people=self.authority,
             sockets=self.sessions,
             clock=clock,
+            server=lambda: self.lease.address,
+            origins=config.origins,
         )
 
     def _make_games(self, store: GameStore) -> None:

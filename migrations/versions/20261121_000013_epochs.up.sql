@@ -98,10 +98,12 @@ COMMENT ON TABLE wallets IS 'Ethereum addresses that an account has proved to ho
 
 CREATE TABLE wallet_nonces (
     nonce      text PRIMARY KEY,
+    user_id    uuid NOT NULL REFERENCES profiles (id) ON DELETE CASCADE,
     expires_at timestamptz NOT NULL,
     used_at    timestamptz
 );
 CREATE INDEX wallet_nonces_expires_idx ON wallet_nonces (expires_at);
+CREATE INDEX wallet_nonces_user_id_idx ON wallet_nonces (user_id);
 COMMENT ON TABLE wallet_nonces IS 'what a wallet signs, each once, so that a signature cannot be used again';
 
 -- ------------------------------------------------------------------ epochs

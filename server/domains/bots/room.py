@@ -1,19 +1,29 @@
 """The room of bots put together."""
 
+from collections.abc import Callable, Sequence
+
 from persistence.behalf import Behalf
 from persistence.bots import BotStore
 from persistence.bottokens import BotTokenStore
 from persistence.database import Database
+from persistence.wallets import WalletStore
 from server.domains.bots.adminroutes import BotAdminRoutes
 from server.domains.bots.passes import Passes, People, Sockets
 from server.domains.bots.routes import BotRoutes
+from server.domains.bots.siwe import Origin
+from server.domains.bots.walletroutes import WalletRoutes
 from server.gateway.http import Endpoint
 from server.kernel.clock import Clock
 from server.kernel.tasks import Tasks
 
+ANY_ORIGIN = "*"
+
 
 class BotRoom:
-    """Everything of bots; `passes` says whose a token is, a bot's or a person's."""
+    """Everything of bots; `passes` says whose a token is, a bot's or a person's.
+
+    `server` says where clients reach this node, `origins` are allowed pages, comma separated.
+    """
 
     def __init__(
         self,
@@ -23,10 +33,15 @@ class BotRoom:
         people: People,
         sockets: Sockets,
         clock: Clock,
+        server: Callable[[], str],
+        origins: str,
     ) -> None:
         self.store = BotStore(database, behalf)
         self._tokens = BotTokenStore(database)
+        self._wallets = WalletStore(database, behalf)
         self._clock = clock
+        self._server = server
+        self._pages = [page for page in origins.split(",") if page not in ("", ANY_ORIGIN)]
         self.passes = Passes(store=self._tokens, people=people, sockets=sockets)
 
     def start(self, tasks: Tasks) -> None:
@@ -39,4 +54,11 @@ class BotRoom:
             bots=self.store, tokens=self._tokens, passes=self.passes, clock=self._clock
         )
         admin = BotAdminRoutes(bots=self.store, passes=self.passes)
-        return [*routes.endpoints(), *admin.endpoints()]
+        wallets = WalletRoutes(
+            store=self._wallets, passes=self.passes, origins=self._origins, clock=self._clock
+        )
+        return [*routes.endpoints(), *admin.endpoints(), *wallets.endpoints()]
+
+    def _origins(self) -> Sequence[Origin]:
+        """List whose messages are taken: this server's own pages', and those of allowed origins."""
+        return [Origin.of(url) for url in (self._server(), *self._pages)]

@@ -16,7 +16,8 @@ INSERT INTO bot_tokens (bot_identity_id, token_hash, scopes, created_by_address)
 VALUES ('00000000-0000-4000-8000-000000000020', '\x01', '{claim}', '0x' || repeat('b', 40));
 INSERT INTO wallets (address, user_id)
 VALUES ('0x' || repeat('b', 40), '00000000-0000-4000-8000-000000000001');
-INSERT INTO wallet_nonces (nonce, expires_at) VALUES ('n', now());
+INSERT INTO wallet_nonces (nonce, user_id, expires_at)
+VALUES ('n', '00000000-0000-4000-8000-000000000001', now());
 INSERT INTO epoch_profiles (id, profile_key, version, config)
 VALUES ('00000000-0000-4000-8000-000000000022', 'short-v1', 1,
         '{"governance": {"human_voting": true, "targets": [{"type": "tempo", "score_min": "0", "score_max": "1"}],
