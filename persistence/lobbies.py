@@ -211,6 +211,16 @@ class LobbyStore:
         async with self._database.acquire() as connection:
             return bool(await connection.fetchval(SQL["host_beat"], lobby_id, host))
 
+    async def peer_members(
+        self, claimed: Collection[tuple[str, str, str]]
+    ) -> list[tuple[str, str, str]]:
+        """Say which of these (lobby, player, session) are members of an open peer lobby."""
+        if not claimed:
+            return []
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["peer_members"], *zip(*claimed, strict=True))
+        return [(lobby, player, session) for lobby, player, session in records]
+
     async def versions(self, lobby_ids: Collection[LobbyId]) -> dict[LobbyId, int]:
         """Read the versions of lobbies."""
         async with self._database.acquire() as connection:

@@ -395,6 +395,6 @@ class CloseReason(Enum):
 
 def all_errors() -> list[type[PlayhallError]]:
     """Every error class that has a code of its own, by code."""
-    from protocol import boterrors, contenterrors, epocherrors  # noqa: F401 - for their classes
+    from protocol import boterrors, contenterrors, epocherrors, peererrors  # noqa: F401 - all
 
     return sorted(PlayhallError.__subclasses__(), key=lambda error: error.code)

@@ -19,6 +19,10 @@ QUEUED_BYTES_MAX: Final = 256 * 1024
 # For all peers that are not there: whoever sends to nobody fills this and no more.
 QUEUES_MAX: Final = 10_000
 QUEUED_BYTES_IN_ALL_MAX: Final = 16 * 1024 * 1024
+# Of one person, among the people of one lobby: some tabs, and those that are about to go.
+PEERS_PER_PERSON_MAX: Final = 4
+# What a peer may say while it is asked who it is.
+EARLY_MESSAGES_MAX: Final = 64
 # Whom a peer talked with, and who is told when it goes.
 PARTNERS_MAX: Final = 256
 
@@ -52,3 +56,14 @@ MISSING: Final = frame(
 WRONG_KEY: Final = frame("ERROR", payload={"msg": "Invalid key provided"})
 FULL: Final = frame("ERROR", payload={"msg": "Server has reached its concurrent user limit"})
 TOO_LONG: Final = frame("ERROR", payload={"msg": "The id or the token is too long"})
+BAD_TOKEN: Final = frame(
+    "ERROR",
+    payload={"msg": "The token is not good; GET /v1/lobbies/{id}/peer-access gives a new one"},
+)
+SHOWN_OUT: Final = frame("ERROR", payload={"msg": "You are not in this lobby any more"})
+TOO_MANY_OF_YOURS: Final = frame(
+    "ERROR", payload={"msg": "You have as many peers in this lobby as one may have"}
+)
+NO_ANSWER: Final = frame(
+    "ERROR", payload={"msg": "Nobody can say now whether you are in the lobby; try again"}
+)

@@ -24,11 +24,12 @@ from persistence.records import RecordStore
 from protocol.asyncapi import asyncapi_document
 from protocol.limits import SUBPROTOCOL
 from protocol.record import Status
-from server.config import Config
+from server.config import Config, names_in
 from server.domains.accounts.accounts import Accounts, Lifetimes
 from server.domains.accounts.guests import GuestLimits
 from server.domains.accounts.handlers import SessionCommands, limits_in_force
 from server.domains.accounts.keys import Keys
+from server.domains.accounts.passes import Passes
 from server.domains.accounts.room import AccountRoom, authority_by, is_elsewhere, seal_by
 from server.domains.accounts.routes import AccountRoutes
 from server.domains.accounts.supabase import switched_off
@@ -45,6 +46,9 @@ from server.domains.games.ownership import Lease
 from server.domains.games.presence import Presence
 from server.domains.games.routes import GameRoutes
 from server.domains.lobbies.handlers import LobbyCommands
+from server.domains.lobbies.ice import ice_by
+from server.domains.lobbies.peeraccess import PeerDoor
+from server.domains.lobbies.peerroutes import PeerRoutes
 from server.domains.lobbies.room import Lobbies
 from server.domains.lobbies.routes import LobbyRoutes
 from server.domains.operations.routes import OperationRoutes
@@ -70,6 +74,7 @@ VERSION = "0.1.0"
 WEBSOCKET_PATH = "/ws"
 ADOPT_EVERY_S = 1.0
 TIDY_EVERY_S = 30.0
+PEER_TOKEN_S = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +108,7 @@ class App:
         self._make_files()
         self._make_epochs()
         self._make_erasure(MyDataStore(database))
-        self.signaling = Signaling(
-            keys=frozenset(filter(None, config.peer_keys.split(","))),
-            now=clock.monotonic,
-            messages_per_s=config.peer_messages_per_s,
-            discovery=config.peer_discovery,
-        )
+        self._make_signaling(LobbyStore(database, self._base.behalf))
         self._introduce()
         self.sessions.routes = self._commands()
 
@@ -211,6 +211,28 @@ class App:
     async def _owners_known(self, _: datetime) -> bool:
         return True
 
+    def _make_signaling(self, store: LobbyStore) -> None:
+        config, clock = self._base.config, self._base.clock
+        keys, member_keys = names_in(config.peer_keys), names_in(config.peer_member_keys)
+        passes = Passes("peer", keys=self.keys, clock=clock, lifetime_s=PEER_TOKEN_S)
+        self.peer_door = PeerDoor(
+            store,
+            key=next(iter((*member_keys, *keys)), ""),
+            ice=ice_by(config),
+            write=passes.write,
+            read=passes.read,
+            clock=clock,
+        )
+        self.signaling = Signaling(
+            keys=frozenset(keys),
+            member_keys=frozenset(member_keys),
+            door=self.peer_door,
+            tasks=self._base.tasks,
+            now=clock.monotonic,
+            messages_per_s=config.peer_messages_per_s,
+            discovery=config.peer_discovery,
+        )
+
     def _make_erasure(self, store: MyDataStore) -> None:
         self.my_data = store
         self.erasure = Erasure(
@@ -260,6 +282,7 @@ class App:
         self.bots.start(tasks)
         tasks.loop(self.erasure.follow(), name="erased people")
         tasks.loop(self.signaling.sweep(), name="signaling")
+        tasks.loop(self.signaling.show_out_strangers(), name="members' peers")
 
     def http(self) -> web.Application:
         """Make the application behind every address that is no websocket."""
@@ -333,6 +356,7 @@ class App:
             *self.bots.endpoints(),
             *self._of_profiles(accounts.read_me),
             *LobbyRoutes(self.lobbies).endpoints(),
+            *PeerRoutes(self.peer_door).endpoints(),
             *games.endpoints(),
             *records.endpoints(),
             *self.epochs.endpoints(),
@@ -393,5 +417,9 @@ class App:
             task_failures=lambda: self._base.tasks.failures,
             bytes_out=lambda: self._door.bytes_out if self._door is not None else 0,
             refusals=lambda: self.sessions.refusals,
+            peers=self.signaling.peers,
+            peer_messages=self.signaling.relayed,
+            peer_refusals=lambda: self.signaling.refused,
+            peer_queued_bytes=self.signaling.queued_bytes,
             log=self.log.metrics,
         )

@@ -38,7 +38,19 @@ class Config(BaseSettings):
     peer_messages_per_s: Annotated[float, Field(gt=0)] = Field(
         default=100.0, description="Messages that a peer may send; five times as many at once."
     )
+    peer_member_keys: str = Field(
+        default="", description="Keys that only members of peer lobbies may use, comma separated."
+    )
     peer_discovery: bool = Field(default=False, description="Let /peerjs/KEY/peers list ids.")
+
+    stun_urls: str = Field(default="", description="stun:…, comma separated, for lobby members.")
+    turn_urls: str = Field(default="", description="turn:…, turns:…, comma separated, likewise.")
+    turn_secret: SecretStr | None = Field(
+        default=None, description="What the TURN servers have as static-auth-secret."
+    )
+    turn_ttl_s: Annotated[int, Field(ge=60, le=86_400)] = Field(
+        default=3600, description="How long a member may use the TURN servers."
+    )
 
     data_dir: Path = Path(".playhall")
     database_url: SecretStr | None = Field(
@@ -98,3 +110,8 @@ class Config(BaseSettings):
     )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+def names_in(listed: str) -> tuple[str, ...]:
+    """Read names that are comma separated."""
+    return tuple(filter(None, (name.strip() for name in listed.split(","))))

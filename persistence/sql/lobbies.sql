@@ -170,6 +170,19 @@ UPDATE lobbies SET host_seen_at = clock_timestamp(), last_heartbeat = clock_time
 WHERE id = $1 AND host_player_id = $2 AND mode = 'peer' AND status <> 'CLOSED'
 RETURNING true;
 
+-- name: peer_members
+-- Say who of these are members of a peer lobby that is not closed, by a session that has not
+-- ended, and not banned. A session that another service keeps is not in our table.
+SELECT t.lobby_id, t.player_id, t.session_id
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS t(lobby_id, player_id, session_id)
+JOIN lobby_members m ON m.lobby_id = t.lobby_id AND m.player_id = t.player_id
+JOIN lobbies l ON l.id = t.lobby_id AND l.mode = 'peer' AND l.status <> 'CLOSED'
+JOIN players p ON p.id = t.player_id
+LEFT JOIN playhall_auth.sessions s ON s.id = t.session_id
+WHERE s.revoked_at IS NULL AND NOT EXISTS (
+    SELECT FROM account_bans b
+    WHERE b.user_id::text = p.user_id AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp()));
+
 -- name: lobby_versions
 -- Read how far lobbies have changed.
 SELECT id, version FROM lobbies WHERE id = ANY($1::uuid[]);

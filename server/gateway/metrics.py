@@ -40,6 +40,10 @@ class Readings:
     tasks: Count
     task_failures: Count
     bytes_out: Count
+    peers: Count
+    peer_messages: Count
+    peer_refusals: Count
+    peer_queued_bytes: Count
     refusals: Callable[[], Mapping[str, int]]
     log: LogMetrics
 
@@ -66,6 +70,8 @@ class ServerCollector(Collector):
             ("lobbies", "Lobbies in memory.", now.lobbies),
             ("log_queue_events", "Events that wait to be committed.", now.log_queue),
             ("tasks", "Running tasks.", now.tasks),
+            ("peers", "Peers that signal.", now.peers),
+            ("peer_queued_bytes", "Bytes for absent peers.", now.peer_queued_bytes),
         ):
             yield GaugeMetricFamily(f"playhall_{name}", meaning, value=read())
 
@@ -78,6 +84,8 @@ class ServerCollector(Collector):
             ("games_completed", "Games completed.", now.log.completions),
             ("task_failures", "Tasks that failed.", now.task_failures()),
             ("bytes_out", "Bytes written to websockets.", now.bytes_out()),
+            ("peer_messages", "Signaling messages passed on.", now.peer_messages()),
+            ("peer_refusals", "Peers refused or shown out.", now.peer_refusals()),
         ):
             yield CounterMetricFamily(f"playhall_{name}", meaning, value=total)
 

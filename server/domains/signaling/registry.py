@@ -20,10 +20,13 @@ class Link(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Peer:
-    """Somebody who is there. `partners` are those it exchanged messages with."""
+    """Somebody who is there, and whose: who may take its place.
+
+    `partners` are those it exchanged messages with.
+    """
 
     peer_id: str
-    token: str
+    owner: str
     link: Link
     alive_at: float
     partners: set[str] = field(default_factory=set)
@@ -44,15 +47,24 @@ class _Queue:
     size: int = 0
 
 
-class Registry:
-    """The peers of one key. Ids are unique among those who are there."""
+@dataclass(slots=True)
+class Load:
+    """What the registries of one key hold, all together; `relayed` is counted for ever."""
 
-    def __init__(self, *, peers_max: int = wire.PEERS_MAX) -> None:
-        self._peers_max = peers_max
+    peers_max: int = wire.PEERS_MAX
+    peers: int = 0
+    queues: int = 0
+    queued_bytes: int = 0
+    relayed: int = 0
+
+
+class Registry:
+    """Peers that can reach each other. Ids are unique among those who are there."""
+
+    def __init__(self, *, load: Load | None = None) -> None:
+        self.load = load or Load()
         self._peers: dict[str, Peer] = {}
         self._queues: OrderedDict[str, _Queue] = OrderedDict()  # the oldest first
-        self._queued_bytes = 0
-        self.relayed = 0
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -60,23 +72,34 @@ class Registry:
     def __contains__(self, peer_id: str) -> bool:
         return peer_id in self._peers
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody is there and nothing waits."""
+        return not self._peers and not self._queues
+
+    def count_of(self, owner: str) -> int:
+        """Count somebody's peers; there are few in a circle."""
+        return sum(peer.owner == owner for peer in self._peers.values())
+
     def ids(self) -> list[str]:
         """List who is there."""
         return list(self._peers)
 
     # ------------------------------------------------------------------ coming and going
 
-    def enter(self, peer_id: str, token: str, link: Link, now: float) -> Peer | bytes:
+    def enter(self, peer_id: str, owner: str, link: Link, now: float) -> Peer | bytes:
         """Let a peer in and give it what waited for it; or say why not, in a message."""
         present = self._peers.get(peer_id)
-        if present is not None and present.token != token:
+        if present is not None and present.owner != owner:
             return wire.ID_TAKEN
-        if present is None and len(self._peers) >= self._peers_max:
+        if present is None and self.load.peers >= self.load.peers_max:
             return wire.FULL
-        peer = Peer(peer_id, token, link, now)
+        peer = Peer(peer_id, owner, link, now)
         if present is not None:
             peer.partners = present.partners
             present.link.drop()
+        else:
+            self.load.peers += 1
         self._peers[peer_id] = peer
         link.send(wire.OPEN)
         for message in self._take_queue(peer_id):
@@ -88,6 +111,7 @@ class Registry:
         if self._peers.get(peer.peer_id) is not peer:
             return
         del self._peers[peer.peer_id]
+        self.load.peers -= 1
         for partner_id in peer.partners:
             partner = self._peers.get(partner_id)
             if partner is not None:
@@ -111,7 +135,7 @@ class Registry:
         if other is not None:
             peer.meet(dst)
             other.meet(peer.peer_id)
-            self.relayed += 1
+            self.load.relayed += 1
             other.link.send(message)
         elif kind not in wire.NOT_KEPT:
             self._keep(peer.peer_id, dst, message, now)
@@ -119,31 +143,36 @@ class Registry:
     def _keep(self, src: str, dst: str, message: bytes, now: float) -> None:
         """Keep a message for who may come; what does not fit is told to have expired."""
         queue = self._queues.get(dst)
-        if queue is None and len(self._queues) < wire.QUEUES_MAX and len(dst) <= wire.ID_CHARS_MAX:
+        if queue is None and self.load.queues < wire.QUEUES_MAX and len(dst) <= wire.ID_CHARS_MAX:
             queue = self._queues[dst] = _Queue(now)
+            self.load.queues += 1
         if queue is None or not self._fits(queue, message):
             self._tell_expired(src, dst)
             return
         queue.messages.append(message)
         queue.senders[src] = None
         queue.size += len(message)
-        self._queued_bytes += len(message)
+        self.load.queued_bytes += len(message)
 
     def _fits(self, queue: _Queue, message: bytes) -> bool:
         return (
             len(queue.messages) < wire.QUEUED_MESSAGES_MAX
             and queue.size + len(message) <= wire.QUEUED_BYTES_MAX
-            and self._queued_bytes + len(message) <= wire.QUEUED_BYTES_IN_ALL_MAX
+            and self.load.queued_bytes + len(message) <= wire.QUEUED_BYTES_IN_ALL_MAX
         )
 
     def _take_queue(self, peer_id: str) -> list[bytes]:
         queue = self._queues.pop(peer_id, None)
         if queue is None:
             return []
-        self._queued_bytes -= queue.size
+        self._forget(queue)
         for sender_id in queue.senders:
             self._introduce(sender_id, peer_id)
         return queue.messages
+
+    def _forget(self, queue: _Queue) -> None:
+        self.load.queues -= 1
+        self.load.queued_bytes -= queue.size
 
     def _introduce(self, one_id: str, other_id: str) -> None:
         one, other = self._peers.get(one_id), self._peers.get(other_id)
@@ -160,7 +189,7 @@ class Registry:
             if now - queue.since < wire.EXPIRES_AFTER_S:
                 break
             del self._queues[dst]
-            self._queued_bytes -= queue.size
+            self._forget(queue)
             for src in queue.senders:
                 self._tell_expired(src, dst)
         for peer in list(self._silent(now)):

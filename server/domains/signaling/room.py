@@ -1,49 +1,76 @@
-"""The room of signaling: one registry a key, on sockets, and its HTTP side."""
+"""The room of signaling: its keys, who may use them, and its HTTP side."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Final
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Final, Protocol
 
 import orjson
 from aiohttp import web
 
 from protocol import peer as wire
+from protocol.errors import Overloaded, Unavailable
 from protocol.ids import new_id
-from server.domains.signaling.registry import Peer, Registry
-from server.gateway.framing import text_frame
+from protocol.peeraccess import Admission
+from server.domains.signaling.caller import Caller
+from server.domains.signaling.circles import Circles
+from server.domains.signaling.registry import Load, Registry
 from server.gateway.handshake import UpgradeRequest
-from server.gateway.limits import TokenBucket
-from server.gateway.peer import Socket
+from server.kernel.tasks import Tasks
+
+log = logging.getLogger(__name__)
 
 PATH: Final = "/peerjs"
 SOCKET_PATH: Final = f"{PATH}/peerjs"
 SWEEP_EVERY_S: Final = 1.0
+# How soon a peer goes whose person left the lobby, on whichever node that was.
+ASK_EVERY_S: Final = 2.0
 # PeerJS gathers some dozens of candidates within a second of each offer.
 MESSAGES_PER_S: Final = 100.0
-BURST_S: Final = 5.0
-NORMAL: Final = (1000, "")
 # No cookie and no password is ever read here, so a page of any origin may ask; the PeerJS
 # server answers alike.
 ANYBODY: Final = {"Access-Control-Allow-Origin": "*"}
 
 
+class Door(Protocol):
+    """Who may use the keys for members."""
+
+    async def admission(self, token: str, /) -> Admission | None:
+        """Say whom a token lets in; None if nobody."""
+
+    async def still(self, admissions: Collection[Admission], /) -> Collection[Admission]:
+        """Say which of these would still be let in."""
+
+
 class Signaling:
-    """Everything under `/peerjs`. `keys` may be used; `discovery` lets `/peers` list ids."""
+    """Everything under `/peerjs`.
+
+    `keys` may be used by anybody, `member_keys` by those whom `door` lets in; `discovery` lets
+    `/peers` list the ids of the former.
+    """
 
     def __init__(
         self,
         *,
         keys: frozenset[str],
+        member_keys: frozenset[str],
+        door: Door,
+        tasks: Tasks,
         now: Callable[[], float],
         messages_per_s: float = MESSAGES_PER_S,
         discovery: bool = False,
     ) -> None:
-        self.registries: Mapping[str, Registry] = {key: Registry() for key in keys}
+        self.registries: Mapping[str, Registry] = {key: Registry() for key in keys - member_keys}
+        self.circles: Mapping[str, Circles] = {key: Circles() for key in member_keys}
+        self.members: set[Caller] = set()
+        self.door = door
+        self.tasks = tasks
         self.now = now
         self.messages_per_s = messages_per_s
+        self.refused = 0
         self._discovery = discovery
 
-    def accept(self, request: UpgradeRequest) -> "Caller":
+    def accept(self, request: UpgradeRequest) -> Caller:
         """Make the peer of a new websocket; what is wrong with it is told on the socket."""
         query = request.query
         return Caller(self, query.get("key", ""), query.get("id", ""), query.get("token", ""))
@@ -54,16 +81,43 @@ class Signaling:
             await asyncio.sleep(SWEEP_EVERY_S)
             for registry in self.registries.values():
                 registry.expire(self.now())
+            for circles in self.circles.values():
+                circles.expire(self.now())
 
-    @property
+    async def show_out_strangers(self) -> None:
+        """End, for ever, the peers of those who are not let in any more."""
+        while True:
+            await asyncio.sleep(ASK_EVERY_S)
+            try:
+                await self._ask_about_members()
+            except (Unavailable, Overloaded):
+                log.warning("peers' lobbies could not be read; that is tried again")
+
+    async def _ask_about_members(self) -> None:
+        asked = {caller.admission for caller in self.members if caller.admission is not None}
+        if not asked:
+            return
+        gone = asked.difference(await self.door.still(asked))
+        for caller in [caller for caller in self.members if caller.admission in gone]:
+            caller.show_out()
+
+    # ------------------------------------------------------------------ how it is doing
+
     def peers(self) -> int:
-        """How many are there."""
-        return sum(map(len, self.registries.values()))
+        """Count who is there."""
+        return sum(load.peers for load in self._loads())
 
-    @property
     def relayed(self) -> int:
-        """How many messages were passed on, ever."""
-        return sum(registry.relayed for registry in self.registries.values())
+        """Count what was passed on, ever."""
+        return sum(load.relayed for load in self._loads())
+
+    def queued_bytes(self) -> int:
+        """Measure what waits for peers that are not there."""
+        return sum(load.queued_bytes for load in self._loads())
+
+    def _loads(self) -> Iterator[Load]:
+        yield from (registry.load for registry in self.registries.values())
+        yield from (circles.load for circles in self.circles.values())
 
     # ------------------------------------------------------------------ HTTP
 
@@ -78,86 +132,20 @@ class Signaling:
         return _json(wire.CARD)
 
     async def _id(self, request: web.Request) -> web.Response:
-        self._registry(request)
+        self._require_key(request)
         return web.Response(text=new_id(), content_type="text/html", headers=ANYBODY)
 
     async def _peers(self, request: web.Request) -> web.Response:
-        registry = self._registry(request)
-        if not self._discovery:
+        registry = self.registries.get(self._require_key(request))
+        if registry is None or not self._discovery:
             return web.Response(text="Unauthorized", status=401, headers=ANYBODY)
         return _json(registry.ids())
 
-    def _registry(self, request: web.Request) -> Registry:
-        registry = self.registries.get(request.match_info["key"])
-        if registry is None:
+    def _require_key(self, request: web.Request) -> str:
+        key: str = request.match_info["key"]
+        if key not in self.registries and key not in self.circles:
             raise web.HTTPNotFound
-        return registry
-
-
-class Caller:
-    """A websocket at `/peerjs/peerjs`: who it wants to be, and who it became."""
-
-    def __init__(self, room: Signaling, key: str, peer_id: str, token: str) -> None:
-        self._room = room
-        self._key = key
-        self._id = peer_id
-        self._token = token
-        self._peer: Peer | None = None
-        self._bucket = TokenBucket(room.messages_per_s, room.messages_per_s * BURST_S)
-        self._socket: Socket
-
-    # ------------------------------------------------------------------ the socket calls these
-
-    def on_open(self, socket: Socket) -> None:
-        """Enter, or be told why not."""
-        self._socket = socket
-        entered = self._enter()
-        if isinstance(entered, Peer):
-            self._peer = entered
-        else:
-            self.send(entered)
-            socket.close(NORMAL)
-
-    def on_message(self, message: bytes) -> None:
-        """Pass a message on; one that is no JSON object is let go."""
-        if self._peer is None:
-            return
-        if not self._bucket.take(self._room.now()):
-            self._socket.close((1008, "too many messages"))
-            return
-        try:
-            said = orjson.loads(message)
-        except orjson.JSONDecodeError:
-            return
-        if isinstance(said, dict):
-            registry = self._room.registries[self._key]
-            kind, dst, payload = said.get("type"), said.get("dst"), said.get("payload")
-            registry.take(self._peer, kind, dst, payload, self._room.now())
-
-    def on_close(self) -> None:
-        """Leave."""
-        if self._peer is not None:
-            self._room.registries[self._key].leave(self._peer)
-
-    # ------------------------------------------------------------------ the registry calls these
-
-    def send(self, message: bytes) -> None:
-        """Write a message to the socket."""
-        self._socket.send(text_frame(message))
-
-    def drop(self) -> None:
-        """Close the socket."""
-        self._socket.close(NORMAL)
-
-    def _enter(self) -> Peer | bytes:
-        if not (self._id and self._token and self._key):
-            return wire.MISSING
-        registry = self._room.registries.get(self._key)
-        if registry is None:
-            return wire.WRONG_KEY
-        if len(self._id) > wire.ID_CHARS_MAX or len(self._token) > wire.TOKEN_CHARS_MAX:
-            return wire.TOO_LONG
-        return registry.enter(self._id, self._token, self, self._room.now())
+        return key
 
 
 def _json(data: object) -> web.Response:

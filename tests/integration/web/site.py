@@ -60,6 +60,10 @@ class Site:
             tasks=lambda: 6,
             task_failures=lambda: 7,
             bytes_out=lambda: 8,
+            peers=lambda: 2,
+            peer_messages=lambda: 5,
+            peer_refusals=lambda: 1,
+            peer_queued_bytes=lambda: 7,
             refusals=lambda: self.refusals,
             log=self.log,
         )

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from protocol import peer as wire
-from server.domains.signaling.registry import Peer, Registry
+from server.domains.signaling.registry import Load, Peer, Registry
 
 
 class Wire:
@@ -44,7 +44,7 @@ def test_message_is_passed_on_with_the_real_sender() -> None:
     _, bob = enter(registry, "bob")
     say(registry, ann, "OFFER", "bob")
     assert bob.got[1:] == [{"type": "OFFER", "src": "ann", "dst": "bob", "payload": {"n": 1}}]
-    assert registry.relayed == 1
+    assert registry.load.relayed == 1
 
 
 def test_id_is_one_peers_and_the_same_token_takes_it_up_again() -> None:
@@ -66,7 +66,7 @@ def test_link_that_was_replaced_takes_nobody_away() -> None:
 
 
 def test_full_registry_lets_in_only_who_is_there() -> None:
-    registry = Registry(peers_max=1)
+    registry = Registry(load=Load(peers_max=1))
     enter(registry, "ann")
     assert enter(registry, "bob")[0] == wire.FULL
     assert isinstance(enter(registry, "ann")[0], Peer)
