@@ -9,6 +9,7 @@ from protocol.ids import WireLobbyId, WirePlayerId
 from protocol.limits import SEATS_MAX
 from protocol.lobby import Lobby, LobbyReply
 from protocol.lobbyfields import shaped
+from protocol.peeraccess import PeerAccess
 from protocol.record import WireMatchId
 
 PEER_ID_CHARS_MAX: Final = 64
@@ -77,5 +78,17 @@ class Fallback(Command):
     lobby_id: WireLobbyId
 
 
-COMMANDS: tuple[type[Command], ...] = (RegisterPeer, Heartbeat, Report, Fallback)
+class AccessReply(Ok, PeerAccess):
+    """What goes into the options of a `Peer`."""
+
+
+class Access(Command):
+    """Get a token and ICE servers to reach the peers of your lobby (its members only)."""
+
+    reply: ClassVar[type[WireModel]] = AccessReply
+    type: Literal["lobby.peer_access"]
+    lobby_id: WireLobbyId
+
+
+COMMANDS: tuple[type[Command], ...] = (RegisterPeer, Heartbeat, Report, Fallback, Access)
 UPDATES: tuple[type[Update], ...] = ()

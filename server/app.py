@@ -335,9 +335,9 @@ class App:
             may_speak_in_game=self.access.may_speak,
         )
         lobbies = LobbyCommands(self.lobbies)
-        return dispatch.assemble(
-            session.routes(), lobbies.routes(), games.routes(), chat.routes(), self.epochs.routes()
-        )
+        peers = PeerRoutes(self.peer_door)
+        rooms = (session, lobbies, peers, games, chat, self.epochs)
+        return dispatch.assemble(*(room.routes() for room in rooms))
 
     def endpoints(self) -> list[Endpoint]:
         """List every address of the rooms, with those that describe them all."""

@@ -30,10 +30,11 @@ async def site() -> AsyncIterator[str]:
     await runner.cleanup()
 
 
+@pytest.mark.parametrize("keys", [{}, {"peer_member_keys": "members"}], ids=["open", "members"])
 async def test_pages_meet_through_a_lobby_and_again_after_their_host_was_killed(
-    tmp_path: Path, serving_dsn: str, site: str
+    tmp_path: Path, serving_dsn: str, site: str, keys: dict[str, str]
 ) -> None:
-    settings = {"origins": site, "lobby_grace_s": GRACE_S}
+    settings = {"origins": site, "lobby_grace_s": GRACE_S, **keys}
     async with AsyncExitStack() as stack:
         node = stack.enter_context(Node(tmp_path / "node", serving_dsn, **settings))
         chromium = stack.enter_context(browser(tmp_path / "profile"))

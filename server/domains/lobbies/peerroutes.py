@@ -1,16 +1,23 @@
-"""`/v1/lobbies/{lobby_id}/peer-access`: what a member needs to signal."""
+"""`peer-access`, as an address and as a command: what a member needs to signal."""
+
+from typing import TYPE_CHECKING
 
 from protocol.codec import validate
 from protocol.errors import InvalidField, Kicked, LobbyClosed, LobbyNotFound, NotAMember
 from protocol.lobby import LobbyPath
 from protocol.peeraccess import PeerAccess
 from protocol.peererrors import NoSignaling
+from protocol.peerlobby import Access
 from server.domains.lobbies.peeraccess import PeerDoor
+from server.gateway.dispatch import Route, Routes
 from server.gateway.http import Endpoint, HttpRequest
+
+if TYPE_CHECKING:
+    from server.gateway.session import Session
 
 
 class PeerRoutes:
-    """The address that members of peer lobbies ask."""
+    """The ways in which members of peer lobbies ask; pages of other origins have the second."""
 
     def __init__(self, door: PeerDoor) -> None:
         self._door = door
@@ -29,6 +36,13 @@ class PeerRoutes:
                 tag="lobbies",
             )
         ]
+
+    def routes(self) -> Routes:
+        """Say how the command is carried out."""
+        return {Access: Route(awaited=self._tell)}
+
+    async def _tell(self, session: "Session", command: Access) -> dict[str, object]:
+        return (await self._door.give(session.who, command.lobby_id)).model_dump()
 
     async def _give(self, request: HttpRequest) -> PeerAccess:
         path = validate(LobbyPath, dict(request.path))
