@@ -1,6 +1,5 @@
 """Epochs over HTTP: days, slots, events, scores, payouts."""
 
-from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
@@ -60,7 +59,7 @@ class Epoch(WireModel):
 class DaysQuery(WireModel):
     """A page of days, newest first."""
 
-    before: Annotated[date, Field(strict=False)] | None = Field(
+    before: Annotated[str, StringConstraints(pattern=DAY_PATTERN)] | None = Field(
         default=None, description="Days before this one: the `next` of the page before."
     )
     limit: Limit = 30

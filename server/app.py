@@ -1,19 +1,15 @@
 """Everything wired together: which rooms there are, and what each needs of another."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable
 
 import orjson
 from aiohttp import web
 
 from persistence.accounts import AccountStore
-from persistence.behalf import Behalf
 from persistence.blueprints import BlueprintStore
 from persistence.bus import Bus
 from persistence.completion import XpRule
-from persistence.database import Database
 from persistence.games import GameStore
 from persistence.lobbies import LobbyStore
 from persistence.log import Log
@@ -24,7 +20,8 @@ from persistence.records import RecordStore
 from protocol.asyncapi import asyncapi_document
 from protocol.limits import SUBPROTOCOL
 from protocol.record import Status
-from server.config import Config, names_in
+from server.competition import Competition
+from server.config import names_in
 from server.domains.accounts.accounts import Accounts, Lifetimes
 from server.domains.accounts.guests import GuestLimits
 from server.domains.accounts.handlers import SessionCommands, limits_in_force
@@ -34,9 +31,7 @@ from server.domains.accounts.room import AccountRoom, authority_by, is_elsewhere
 from server.domains.accounts.routes import AccountRoutes
 from server.domains.accounts.supabase import switched_off
 from server.domains.blueprints.routes import BlueprintRoutes
-from server.domains.bots.room import BotRoom
 from server.domains.chat.handlers import ChatCommands
-from server.domains.epochs.room import Epochs
 from server.domains.files.room import Files
 from server.domains.files.uploads import Terms
 from server.domains.games.access import Access
@@ -58,6 +53,7 @@ from server.domains.profiles.mydataroutes import MyDataRoutes
 from server.domains.profiles.routes import ProfileRoutes, ReadMe
 from server.domains.records.routes import RecordRoutes
 from server.domains.signaling.room import SOCKET_PATH, Signaling
+from server.foundation import Foundation
 from server.gateway import dispatch
 from server.gateway.frontdoor import FrontDoor, Route
 from server.gateway.http import Endpoint, build_http
@@ -65,9 +61,6 @@ from server.gateway.limits import TransportLimits
 from server.gateway.metrics import Readings, exposition
 from server.gateway.openapi import openapi_document
 from server.gateway.sessions import CommandRate, Sessions
-from server.kernel.clock import Clock
-from server.kernel.tasks import Tasks
-from server.rulesets import AnyRuleset
 from server.web.pages import add_pages
 
 VERSION = "0.1.0"
@@ -75,19 +68,6 @@ WEBSOCKET_PATH = "/ws"
 ADOPT_EVERY_S = 1.0
 TIDY_EVERY_S = 30.0
 PEER_TOKEN_S = 600
-
-
-@dataclass(frozen=True, slots=True)
-class Foundation:
-    """What the rooms stand on."""
-
-    config: Config
-    database: Database
-    behalf: Behalf
-    node: str
-    clock: Clock
-    tasks: Tasks
-    rulesets: Mapping[str, AnyRuleset]
 
 
 class App:
@@ -106,7 +86,13 @@ class App:
         self._make_games(GameStore(database, node=base.node))
         self._make_lobbies(LobbyStore(database, self._base.behalf))
         self._make_files()
-        self._make_epochs()
+        self.competition = Competition(
+            base,
+            people=self.authority,
+            sockets=self.sessions,
+            bus=self.bus,
+            objects=self.files.objects,
+        )
         self._make_erasure(MyDataStore(database))
         self._make_signaling(LobbyStore(database, self._base.behalf))
         self._introduce()
@@ -139,15 +125,6 @@ class App:
             sockets=self.sessions,
             clock=clock,
             server=lambda: self.lease.address,
-        )
-        self.bots = BotRoom(
-            database=self._base.database,
-            behalf=self._base.behalf,
-            people=self.authority,
-            sockets=self.sessions,
-            clock=clock,
-            server=lambda: self.lease.address,
-            origins=config.origins,
         )
 
     def _make_games(self, store: GameStore) -> None:
@@ -192,24 +169,6 @@ class App:
             folder=config.data_dir / "uploads",
             terms=Terms(config.upload_url_s, config.files_bytes_per_user),
         )
-
-    def _make_epochs(self) -> None:
-        base = self._base
-        self.epochs = Epochs(
-            base.database,
-            base.behalf,
-            bus=self.bus,
-            clock=base.clock,
-            tasks=base.tasks,
-            node=base.node,
-            owners_at=self.bots.store.owner_at,
-            owners_known=self._owners_known,
-            put=self.files.objects.put,
-            get=self.files.objects.read_whole,
-        )
-
-    async def _owners_known(self, _: datetime) -> bool:
-        return True
 
     def _make_signaling(self, store: LobbyStore) -> None:
         config, clock = self._base.config, self._base.clock
@@ -277,16 +236,14 @@ class App:
         tasks.loop(self.keys.follow(), name="signing keys")
         tasks.loop(self.files.upkeep.run(), name="files")
         self.account_room.start(tasks)
-        if self._base.config.epochs:
-            tasks.loop(self.epochs.scheduler.run(), name="epochs")
-        self.bots.start(tasks)
+        self.competition.start()
         tasks.loop(self.erasure.follow(), name="erased people")
         tasks.loop(self.signaling.sweep(), name="signaling")
         tasks.loop(self.signaling.show_out_strangers(), name="members' peers")
 
     def http(self) -> web.Application:
         """Make the application behind every address that is no websocket."""
-        app = build_http(self.endpoints(), self.bots.passes.authenticate)
+        app = build_http(self.endpoints(), self.competition.bots.passes.authenticate)
         add_pages(app)
         self.files.serve_from(app, self.authority.authenticate)
         self.account_room.serve_from(app)
@@ -318,7 +275,7 @@ class App:
             commands_per_s=config.commands_per_s, outbox_bytes_max=config.outbox_bytes_max
         )
         session = SessionCommands(
-            accounts=self.bots.passes, clock=clock, node=self._base.node, limits=limits
+            accounts=self.competition.bots.passes, clock=clock, node=self._base.node, limits=limits
         )
         games = GameCommands(
             hosting=self.hosting,
@@ -336,7 +293,7 @@ class App:
         )
         lobbies = LobbyCommands(self.lobbies)
         peers = PeerRoutes(self.peer_door)
-        rooms = (session, lobbies, peers, games, chat, self.epochs)
+        rooms = (session, lobbies, peers, games, chat, self.competition.epochs)
         return dispatch.assemble(*(room.routes() for room in rooms))
 
     def endpoints(self) -> list[Endpoint]:
@@ -353,13 +310,12 @@ class App:
         listed: list[Endpoint] = [
             *accounts.endpoints(),
             *self.account_room.endpoints(),
-            *self.bots.endpoints(),
             *self._of_profiles(accounts.read_me),
             *LobbyRoutes(self.lobbies).endpoints(),
             *PeerRoutes(self.peer_door).endpoints(),
             *games.endpoints(),
             *records.endpoints(),
-            *self.epochs.endpoints(),
+            *self.competition.endpoints(),
             *self.files.endpoints(self.lobbies.peers.may_upload_replay),
             *BlueprintRoutes(
                 store=BlueprintStore(base.behalf), missing=self.files.missing

@@ -8,8 +8,9 @@ import orjson
 from persistence.behalf import Behalf
 from persistence.database import Database
 from protocol.asyncapi import asyncapi_document
-from server.app import VERSION, App, Foundation
+from server.app import VERSION, App
 from server.config import Config
+from server.foundation import Foundation
 from server.gateway.openapi import openapi_document
 from server.kernel.clock import Clock
 from server.kernel.tasks import Tasks

@@ -15,8 +15,9 @@ from persistence.behalf import ANONYMOUS_ROLE, Behalf
 from persistence.database import SERVER_ROLE, Database
 from persistence.refusals import StartRefused
 from protocol.errors import CloseReason
-from server.app import App, Foundation
+from server.app import App
 from server.config import Config
+from server.foundation import Foundation
 from server.kernel.clock import Clock
 from server.kernel.node import NodeName
 from server.kernel.tasks import Tasks

@@ -39,17 +39,17 @@ class EpochRoutes:
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
-        get = partial(Endpoint, "GET", auth="none", tag=TAG, errors=READING)
+        return [*self._of_days(), *self._of_results()]
+
+    def _of_days(self) -> list[Endpoint]:
+        get = partial(Endpoint, "GET", bots=True, tag=TAG, errors=READING)
         return [
-            Endpoint(
-                "GET",
+            get(
                 "/v1/epochs",
                 "List days, newest first.",
                 self._list,
-                auth="none",
                 query=wire.DaysQuery,
                 answer=wire.Epochs,
-                tag=TAG,
             ),
             get(
                 ONE, "Read a day, by its id, its date, or `current`.", self._one, answer=wire.Epoch
@@ -68,24 +68,17 @@ class EpochRoutes:
                 query=wire.EventsQuery,
                 answer=wire.Events,
             ),
-            get(
-                f"{ONE}/scoreboard",
-                "Read how a day stands; final once it is settled.",
-                self._scoreboard,
-                answer=wire.Scoreboard,
-            ),
-            get(
-                f"{ONE}/payouts",
-                "Read who is paid what, and every result ever computed.",
-                self._payouts,
-                answer=wire.Payouts,
-            ),
-            get(
-                f"{ONE}/edition",
-                "Read about the edition of a day.",
-                self._edition,
-                answer=wire.Edition,
-            ),
+        ]
+
+    def _of_results(self) -> list[Endpoint]:
+        get = partial(Endpoint, "GET", bots=True, tag=TAG, errors=READING)
+        board = "Read how a day stands; final once it is settled."
+        paid = "Read who is paid what, and every result ever computed."
+        edition = "Read about the edition of a day."
+        return [
+            get(f"{ONE}/scoreboard", board, self._scoreboard, answer=wire.Scoreboard),
+            get(f"{ONE}/payouts", paid, self._payouts, answer=wire.Payouts),
+            get(f"{ONE}/edition", edition, self._edition, answer=wire.Edition),
             get(
                 f"{ONE}/summary",
                 "Download the summary of a day that is archived.",
@@ -101,7 +94,7 @@ class EpochRoutes:
 
     async def _list(self, request: HttpRequest) -> wire.Epochs:
         query: wire.DaysQuery = request.query
-        before = query.before or date.max
+        before = _date(query.before, field="before") if query.before else date.max
         days = await self._days.list_days(before=before, limit=query.limit)
         more = days[-1].day.isoformat() if len(days) == query.limit else None
         return wire.Epochs(epochs=[answers.epoch(day) for day in days], next=more)
@@ -188,8 +181,12 @@ def day_key(request: HttpRequest) -> DayKey:
         return None
     if re.fullmatch(UUID_PATTERN, named):
         return EpochId(named)
+    return _date(named, field="epoch")
+
+
+def _date(text: str, *, field: str) -> date:
     try:
-        return date.fromisoformat(named)
+        return date.fromisoformat(text)
     except ValueError:
-        problem = "epoch: send an epoch's id, a date such as 2026-02-12, or current."
-        raise InvalidField(problem, field="epoch") from None
+        problem = f"{field}: send a date such as 2026-02-12."
+        raise InvalidField(problem, field=field) from None

@@ -17,8 +17,9 @@ from persistence.behalf import ANONYMOUS_ROLE, Behalf
 from persistence.database import Database
 from persistence.moderation import ModerationStore
 from protocol.ids import UserId, new_id
-from server.app import App, Foundation
+from server.app import App
 from server.config import Config
+from server.foundation import Foundation
 from server.kernel.clock import Clock
 from server.kernel.tasks import Tasks
 from tests.fixtures.http import bearer

@@ -12,8 +12,9 @@ from protocol.catalog import COMMANDS, UPDATES
 from protocol.codec import decode
 from protocol.envelope import Refusal, type_of
 from protocol.errors import CloseReason, PlayhallError, all_errors
-from server.app import App, Foundation
+from server.app import App
 from server.config import Config
+from server.foundation import Foundation
 from server.kernel.clock import Clock
 from server.kernel.tasks import Tasks
 

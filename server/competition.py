@@ -1,0 +1,61 @@
+"""The rooms of the daily competition, joined: bots and epochs."""
+
+from datetime import datetime
+
+from persistence.bus import Bus
+from persistence.objects import ObjectMissing, Objects
+from protocol.errors import NotFound
+from server.domains.bots.passes import People, Sockets
+from server.domains.bots.room import BotRoom
+from server.domains.epochs.room import Epochs
+from server.foundation import Foundation
+from server.gateway.http import Endpoint
+
+
+class Competition:
+    """Bots and the days they compete in. `people` says whose a token is that is no bot's."""
+
+    def __init__(
+        self, base: Foundation, *, people: People, sockets: Sockets, bus: Bus, objects: Objects
+    ) -> None:
+        self._base = base
+        self._objects = objects
+        self.bots = BotRoom(
+            database=base.database,
+            behalf=base.behalf,
+            people=people,
+            sockets=sockets,
+            clock=base.clock,
+        )
+        self.epochs = Epochs(
+            base.database,
+            base.behalf,
+            bus=bus,
+            clock=base.clock,
+            tasks=base.tasks,
+            node=base.node,
+            owners_at=self.bots.store.owner_at,
+            owners_known=self._owners_known,
+            put=objects.put,
+            get=self._read,
+        )
+
+    def start(self) -> None:
+        """Set going what must not stop."""
+        tasks = self._base.tasks
+        self.bots.start(tasks)
+        if self._base.config.epochs:
+            tasks.loop(self.epochs.scheduler.run(), name="epochs")
+
+    def endpoints(self) -> list[Endpoint]:
+        """List the addresses."""
+        return [*self.bots.endpoints(), *self.epochs.endpoints()]
+
+    async def _owners_known(self, _: datetime) -> bool:
+        return True
+
+    async def _read(self, key: str) -> bytes:
+        try:
+            return await self._objects.read_whole(key)
+        except ObjectMissing:
+            raise NotFound("There is no such file; it may have been deleted.") from None
