@@ -92,6 +92,7 @@ class App:
             sockets=self.sessions,
             bus=self.bus,
             objects=self.files.objects,
+            server=lambda: self.lease.address,
         )
         self._make_erasure(MyDataStore(database))
         self._make_signaling(LobbyStore(database, self._base.behalf))

@@ -1,5 +1,6 @@
 """The rooms of the daily competition, joined: bots and epochs."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from persistence.bus import Bus
@@ -13,10 +14,20 @@ from server.gateway.http import Endpoint
 
 
 class Competition:
-    """Bots and the days they compete in. `people` says whose a token is that is no bot's."""
+    """Bots and the days they compete in.
+
+    `people` says whose a token is that is no bot's, `server` where clients reach this node.
+    """
 
     def __init__(
-        self, base: Foundation, *, people: People, sockets: Sockets, bus: Bus, objects: Objects
+        self,
+        base: Foundation,
+        *,
+        people: People,
+        sockets: Sockets,
+        bus: Bus,
+        objects: Objects,
+        server: Callable[[], str],
     ) -> None:
         self._base = base
         self._objects = objects
@@ -26,6 +37,8 @@ class Competition:
             people=people,
             sockets=sockets,
             clock=base.clock,
+            server=server,
+            origins=base.config.origins,
         )
         self.epochs = Epochs(
             base.database,
