@@ -1,6 +1,6 @@
 """Days of competition as they are stored: profiles, days, slots, events."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
@@ -154,18 +154,7 @@ class EpochStore:
     async def make_day(self, new: NewDay) -> EpochId | None:
         """Add a day and its slots; None if there is one of its date; raise `EpochsOverlap`."""
         async with self._database.transaction() as connection:
-            try:
-                pool_wei = new.profile.settlement.payout.pool_wei
-                epoch_id = await connection.fetchval(SQL["make_day"], *new[:5], pool_wei)
-            except asyncpg.ExclusionViolationError:
-                raise EpochsOverlap from None
-            if epoch_id is None:
-                return None
-            slots = new.profile.slots.map
-            types, labels = [slot.type for slot in slots], [slot.label for slot in slots]
-            await connection.execute(SQL["make_slots"], epoch_id, types, labels)
-            await append(connection, epoch_id, "phase_changed", payload={"phase": "prep"})
-            return EpochId(epoch_id)
+            return await add_day(connection, new)
 
     async def read_day(self, key: DayKey) -> Day:
         """Read a day; raise `EpochNotFound`."""
@@ -221,6 +210,22 @@ async def find_day(connection: Connection, key: DayKey) -> Day:
     return _day(row)
 
 
+async def add_day(connection: Connection, new: NewDay) -> EpochId | None:
+    """Add a day in a transaction; None if there is one of its date; raise `EpochsOverlap`."""
+    try:
+        pool_wei = new.profile.settlement.payout.pool_wei
+        epoch_id: EpochId | None = await connection.fetchval(SQL["make_day"], *new[:5], pool_wei)
+    except asyncpg.ExclusionViolationError:
+        raise EpochsOverlap from None
+    if epoch_id is None:
+        return None
+    slots = new.profile.slots.map
+    types, labels = [slot.type for slot in slots], [slot.label for slot in slots]
+    await connection.execute(SQL["make_slots"], epoch_id, types, labels)
+    await append(connection, epoch_id, "phase_changed", payload={"phase": "prep"})
+    return epoch_id
+
+
 async def append(
     connection: Connection,
     epoch_id: EpochId,
@@ -229,7 +234,7 @@ async def append(
     at: datetime | None = None,
     bot_id: BotId | None = None,
     slot_index: int | None = None,
-    payload: dict[str, object],
+    payload: Mapping[str, object],
 ) -> tuple[int, datetime]:
     """Add a day's next event in the transaction of what it tells; gives its version and time."""
     values = (epoch_id, kind, at, bot_id, slot_index, orjson.dumps(payload))

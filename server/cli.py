@@ -193,9 +193,11 @@ def main() -> None:
     from loadtest.play import play
     from server.audit.cli import Shell, add_commands
     from server.console.commands import add_commands as add_console
+    from server.console.epochs import add_epoch_commands
 
     add_commands(app, Shell(read_config, database_url, said_plainly))
     add_console(app, Shell(read_config, database_url, said_plainly))
+    add_epoch_commands(app, Shell(read_config, database_url, said_plainly))
     app.add_typer(loadtest, name="loadtest")
     app.command()(play)
     app()

@@ -1,0 +1,137 @@
+"""Days that another system saw, written as if they had happened here: all of a day, or nothing.
+
+The clock of epochs is set to each line's time within the transaction, which nobody else sees, so
+what guards the days (the votes' triggers, for one) guards these, too.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple, TypeAlias
+
+import asyncpg
+
+from persistence.ballots import SQL as BALLOTS
+from persistence.claims import CLAIMED, OVERWRITTEN
+from persistence.claims import SQL as CLAIMS
+from persistence.database import Connection, Database
+from persistence.epochs import NewDay, add_day, append
+from persistence.queries import load
+from protocol.epoch import TargetType
+from protocol.errors import InvalidField
+from protocol.ids import BotId, EpochId
+
+SQL = load("epochimport")
+
+
+class ImportedClaim(NamedTuple):
+    """A slot got code by a bot, at line `number`."""
+
+    number: int
+    at: datetime
+    slot_index: int
+    bot_id: BotId
+    code: str
+
+
+class ImportedVote(NamedTuple):
+    """Somebody voted."""
+
+    number: int
+    at: datetime
+    voter: str
+    target_type: TargetType
+    target_id: str
+    score: Decimal
+
+
+class ImportedNote(NamedTuple):
+    """Something else that happened."""
+
+    number: int
+    at: datetime
+    kind: str
+    bot_id: BotId | None
+    data: dict[str, Any]
+
+
+Line: TypeAlias = ImportedClaim | ImportedVote | ImportedNote
+
+
+class ImportStore:
+    """Imported days in PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def bots(self) -> dict[str, BotId]:
+        """Give every registered bot by its slug."""
+        async with self._database.acquire() as connection:
+            return {slug: bot_id for slug, bot_id in await connection.fetch(SQL["bots"])}  # noqa: C416 - records
+
+    async def add_day(self, new: NewDay, lines: Sequence[Line]) -> EpochId | None:
+        """Write a day, live and with all its events; None if there is one of its date already.
+
+        From then on it is advanced as any other, so one of the past is settled at once. Raises
+        `EpochsOverlap`, or `InvalidField` for a line that the day does not take.
+        """
+        async with self._database.transaction() as connection, _own_time(connection):
+            await connection.execute(SQL["stop_clock"], new.starts_at)
+            epoch_id = await add_day(connection, new)
+            if epoch_id is None:
+                return None
+            await connection.execute(SQL["begin"], epoch_id)
+            await append(connection, epoch_id, "phase_changed", payload={"phase": "live"})
+            for line in lines:
+                await connection.execute(SQL["stop_clock"], line.at)
+                await _write(connection, epoch_id, line)
+            return epoch_id
+
+
+@asynccontextmanager
+async def _own_time(connection: Connection) -> AsyncIterator[None]:
+    before = await connection.fetchrow(SQL["read_clock"])
+    yield
+    if before is None:
+        await connection.execute(SQL["remove_clock"])
+    else:
+        await connection.execute(SQL["restore_clock"], *before)
+
+
+async def _write(connection: Connection, epoch_id: EpochId, line: Line) -> None:
+    if isinstance(line, ImportedClaim):
+        await _claim(connection, epoch_id, line)
+    elif isinstance(line, ImportedVote):
+        await _vote(connection, epoch_id, line)
+    else:
+        payload = {"kind": line.kind, "data": line.data}
+        await append(
+            connection, epoch_id, "activity", at=line.at, bot_id=line.bot_id, payload=payload
+        )
+
+
+async def _claim(connection: Connection, epoch_id: EpochId, line: ImportedClaim) -> None:
+    place = (epoch_id, line.slot_index)
+    holder = await connection.fetchval(SQL["holder"], *place)
+    version, at = await append(
+        connection,
+        epoch_id,
+        CLAIMED if holder is None else OVERWRITTEN,
+        at=line.at,
+        bot_id=line.bot_id,
+        slot_index=line.slot_index,
+        payload={"code": line.code, "previous_bot_id": holder},
+    )
+    await connection.execute(CLAIMS["set_slot"], *place, line.code, line.bot_id, at, version)
+
+
+async def _vote(connection: Connection, epoch_id: EpochId, line: ImportedVote) -> None:
+    values = (epoch_id, line.voter, None, line.target_type, line.target_id, line.score)
+    try:
+        await connection.execute(BALLOTS["cast_vote"], *values)
+    except asyncpg.PostgresError as error:
+        where = f"line {line.number}"
+        raise InvalidField(
+            f"{where}: the day does not take this vote: {error}.", field=where
+        ) from None

@@ -1,0 +1,280 @@
+"""`playhall epoch status|advance|settle|verify|clock|profiles|import`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
+
+import orjson
+import typer
+from rich.console import Console
+
+from migrations import runner
+from persistence.auditlog import CONSOLE
+from persistence.behalf import ANONYMOUS_ROLE, Behalf
+from persistence.bots import BotStore
+from persistence.database import Database
+from persistence.epochimport import ImportStore
+from persistence.epochs import Day, DayKey, EpochStore, NewDay, StoredProfile
+from persistence.epochsteps import StepStore
+from persistence.objects import Objects
+from persistence.refusals import NotMigrated
+from protocol.codec import validate
+from protocol.epoch import EpochProfile
+from protocol.errors import InvalidField, NotFound
+from server.audit.cli import DataDir, Shell
+from server.config import Config
+from server.domains.epochs.importing import days_in
+from server.domains.epochs.phases import times_of
+from server.domains.epochs.scheduler import Scheduler
+from server.domains.epochs.steps import Steps
+from server.domains.epochs.verification import Verification
+from server.kernel.clock import wire_time
+
+T = TypeVar("T")
+
+LISTED_MAX: Final = 30
+
+WhichDay = Annotated[str, typer.Argument(help="A date, such as 2026-02-12; or `current`.")]
+
+
+class Desk(NamedTuple):
+    """What the commands work with."""
+
+    days: EpochStore
+    store: StepStore
+    imports: ImportStore
+    steps: Steps
+    scheduler: Scheduler
+    verification: Verification
+
+
+def add_epoch_commands(app: typer.Typer, shell: Shell) -> None:
+    """Add the commands about days of competition to a command line."""
+    commands = _Commands(shell)
+    epoch = typer.Typer(no_args_is_help=True, help="Days of competition.")
+    epoch.command()(commands.status)
+    epoch.command()(commands.advance)
+    epoch.command()(commands.settle)
+    epoch.command()(commands.verify)
+    epoch.command()(commands.clock)
+    epoch.command()(commands.profiles)
+    epoch.command("import")(commands.import_days)
+    app.add_typer(epoch, name="epoch")
+
+
+class _Commands:
+    """The commands; each ends with status 1 where something is not as it must be."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._out = Console(highlight=False, soft_wrap=True)
+
+    def status(self, data_dir: DataDir = None) -> None:
+        """Show the last days, what time it is for them, and who advances them."""
+
+        async def work(desk: Desk) -> tuple[datetime, str | None, list[Day]]:
+            days = await desk.days.list_days(before=date.max, limit=LISTED_MAX)
+            return await desk.days.now(), await desk.store.leader(), days
+
+        now, leader, days = self._at_desk(work, data_dir)
+        self._out.print(f"now {wire_time(now)}, advanced by {leader or 'nobody at present'}")
+        for day in days:
+            self._out.print(
+                f"{day.day}  {day.phase:8}  {day.version} events  {day.profile_key}  {day.epoch_id}"
+            )
+
+    def advance(self, data_dir: DataDir = None) -> None:
+        """Take every step that is due, here and now."""
+        steps = self._at_desk(lambda desk: desk.scheduler.tick(), data_dir)
+        self._out.print(f"{steps} step{'' if steps == 1 else 's'} taken.")
+
+    def settle(
+        self,
+        day: WhichDay,
+        verify: Annotated[
+            bool, typer.Option("--verify", help="Only compute it again, and compare.")
+        ] = False,
+        reason: Annotated[str, typer.Option(help="Put on record.")] = "",
+        data_dir: DataDir = None,
+    ) -> None:
+        """Settle a settled day again; the earlier result stays readable."""
+        if not verify and not reason:
+            raise typer.BadParameter("--reason: say why; it is put on record. Or use --verify.")
+
+        async def work(desk: Desk) -> list[str]:
+            epoch_id = (await desk.days.read_day(_key(day))).epoch_id
+            if verify:
+                return await desk.steps.verify(epoch_id)
+            number = await desk.steps.recompute(epoch_id, by=CONSOLE, reason=reason)
+            self._out.print(f"{day}: result {number} is in force.")
+            return []
+
+        self._report(day, self._at_desk(work, data_dir), verified=verify)
+
+    def verify(self, day: WhichDay, data_dir: DataDir = None) -> None:
+        """Check a day against its events: versions, slots, digest, result, payouts."""
+
+        async def work(desk: Desk) -> list[str]:
+            return await desk.verification.check((await desk.days.read_day(_key(day))).epoch_id)
+
+        self._report(day, self._at_desk(work, data_dir), verified=True)
+
+    def clock(
+        self,
+        at: Annotated[
+            str | None, typer.Option(help="What time it shall be, such as 2026-02-12T10:00Z.")
+        ] = None,
+        speed: Annotated[float, typer.Option(min=0.001, max=100_000)] = 1.0,
+        real: Annotated[bool, typer.Option("--real", help="Be the real time again.")] = False,
+        data_dir: DataDir = None,
+    ) -> None:
+        """Say what time it is for days on every node; or move it, for rehearsals."""
+
+        async def work(desk: Desk) -> datetime:
+            if real:
+                await desk.days.reset_clock()
+            elif at is not None or speed != 1.0:
+                moment = await desk.days.now() if at is None else _moment(at)
+                await desk.days.set_clock(moment, speed=speed)
+            return await desk.days.now()
+
+        self._out.print(f"It is {wire_time(self._at_desk(work, data_dir))} for epochs.")
+
+    def profiles(
+        self,
+        put: Annotated[
+            Path | None, typer.Option(help="Keep the profile in this JSON file, by --key.")
+        ] = None,
+        key: Annotated[str, typer.Option(help="Such as daily-v2.")] = "",
+        activate: Annotated[str, typer.Option(help="Make new days by this one.")] = "",
+        data_dir: DataDir = None,
+    ) -> None:
+        """List the rules that days can be made by; keep others; choose one."""
+        if put is not None and not key:
+            raise typer.BadParameter("--key: name the profile, such as daily-v2.")
+        profile = None if put is None else self._read_profile(put)
+
+        async def work(desk: Desk) -> list[str]:
+            if profile is not None:
+                await desk.days.put_profile(key, profile)
+            if activate:
+                await desk.days.activate_profile(activate)
+            return [
+                f"{one.profile_key}  version {one.version}  {one.profile.slots.count} slots"
+                f"{'  active' if one.is_active else ''}"
+                for one in await desk.days.profiles()
+            ]
+
+        for line in self._at_desk(work, data_dir):
+            self._out.print(line)
+
+    def import_days(
+        self,
+        file: Annotated[Path, typer.Argument(help="JSON lines: slot_update and activity.")],
+        profile: Annotated[str, typer.Option(help="The rules that the days were played by.")],
+        data_dir: DataDir = None,
+    ) -> None:
+        """Write the days that another system saw; each is kept whole or not at all."""
+
+        async def work(desk: Desk) -> list[str]:
+            kept = {one.profile_key: one for one in await desk.days.profiles()}.get(profile)
+            if kept is None:
+                raise NotFound(f"There is no profile {profile!r}; `playhall epoch profiles`.")
+            bots, told = await desk.imports.bots(), []
+            with file.open(encoding="utf-8") as lines:
+                for found in days_in(lines, kept.profile, bots):
+                    new = _day(found.day, kept)
+                    epoch_id = await desk.imports.add_day(new, found.lines)
+                    written = f"{len(found.lines)} events" if epoch_id else "is there already"
+                    told.append(f"{found.day}: {written}")
+            return told
+
+        for line in self._at_desk(work, data_dir):
+            self._out.print(line)
+
+    # ------------------------------------------------------------------ details
+
+    def _report(self, day: str, found: list[str], *, verified: bool) -> None:
+        for problem in found:
+            self._out.print(problem)
+        if verified:
+            self._out.print(
+                f"{day}: {len(found)} differences." if found else f"{day}: all is right."
+            )
+        if found:
+            raise typer.Exit(1)
+
+    def _read_profile(self, path: Path) -> EpochProfile:
+        with self._shell.said_plainly():
+            try:
+                return validate(EpochProfile, orjson.loads(path.read_bytes()))
+            except orjson.JSONDecodeError as error:
+                raise InvalidField(f"{path} is not JSON: {error}.") from None
+
+    def _at_desk(self, work: Callable[[Desk], Coroutine[Any, Any, T]], data_dir: DataDir) -> T:
+        config = self._shell.read_config(data_dir=data_dir)
+
+        async def run(dsn: str) -> T:
+            async with _desk(config, dsn) as desk:
+                return await work(desk)
+
+        with self._shell.said_plainly(), self._shell.database_url(config) as dsn:
+            if runner.status(dsn).pending:
+                raise NotMigrated("The database is older than this program; run: playhall migrate")
+            return asyncio.run(run(dsn))
+
+
+@asynccontextmanager
+async def _desk(config: Config, dsn: str) -> AsyncIterator[Desk]:
+    embedded = config.database_url is None
+    database = await Database.open(dsn, embedded=embedded)
+    anonymous = await Database.open(dsn, embedded=embedded, role=ANONYMOUS_ROLE)
+    objects = Objects(config.files_url, folder=config.data_dir / "files")
+    objects.open()
+    days, store = EpochStore(database), StepStore(database)
+    steps = Steps(
+        store,
+        days,
+        owners_at=BotStore(database, Behalf(anonymous)).owner_at,
+        owners_known=_always,
+        put=objects.put,
+        node=CONSOLE,
+    )
+    scheduler = Scheduler(days, store, steps, node=CONSOLE)
+    try:
+        verification = Verification(days, store, steps)
+        yield Desk(days, store, ImportStore(database), steps, scheduler, verification)
+    finally:
+        await database.close()
+        await anonymous.close()
+
+
+def _day(day: date, kept: StoredProfile) -> NewDay:
+    times = times_of(day, kept.profile.cadence)
+    return NewDay(
+        day, kept.profile_id, times.starts_at, times.freeze_at, times.ends_at, kept.profile
+    )
+
+
+async def _always(_: datetime) -> bool:
+    return True
+
+
+def _key(day: str) -> DayKey:
+    if day == "current":
+        return None
+    try:
+        return date.fromisoformat(day)
+    except ValueError:
+        raise InvalidField(f"{day!r} is no date; write one such as 2026-02-12.") from None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidField("--at: write a time such as 2026-02-12T10:00Z.") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

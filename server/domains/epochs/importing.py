@@ -1,0 +1,139 @@
+"""Days that another system saw, as a stream of JSON lines. Pure.
+
+    {"type": "slot_update", "at": "2026-02-12T10:00:00Z", "slot_index": 0, "bot": "bot_ada", "code": "bd sn"}
+    {"type": "activity", "at": "…", "kind": "vote", "voter": "0x…", "target_type": "bot", "target_id": "bot_ada", "score": 0.5}
+    {"type": "activity", "at": "…", "kind": "joined", "bot": "bot_ada", "data": {"anything": 1}}
+
+Lines are in the order of their times. A bot is named by its slug, and must be registered.
+"""  # noqa: E501 - lines of the format are shown as they are
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import groupby
+from typing import Annotated, Any, Literal, NamedTuple
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+from persistence.epochimport import ImportedClaim, ImportedNote, ImportedVote, Line
+from protocol.codec import validate
+from protocol.epoch import CODE_CHARS_MAX, SLOTS_MAX, EpochProfile, TargetType
+from protocol.errors import InvalidField
+from protocol.ids import BotId
+from server.domains.epochs.phases import day_of, times_of
+
+LINE_CHARS_MAX = 64 * 1024
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    at: Annotated[datetime, Field(strict=False)]
+
+
+class SlotUpdate(_Line):
+    """A slot got code by a bot."""
+
+    type: Literal["slot_update"]
+    slot_index: Annotated[int, Field(ge=0, lt=SLOTS_MAX)]
+    bot: Annotated[str, Field(max_length=64)]
+    code: Annotated[str, Field(min_length=1, max_length=CODE_CHARS_MAX)]
+
+
+class Cast(_Line):
+    """Somebody voted."""
+
+    type: Literal["activity"]
+    kind: Literal["vote"]
+    voter: Annotated[str, Field(pattern="^0x[0-9a-fA-F]{40}$")]
+    target_type: TargetType
+    target_id: Annotated[str, Field(min_length=1, max_length=64)]
+    score: Decimal
+
+
+class Activity(_Line):
+    """Something else happened; it is kept as it is."""
+
+    type: Literal["activity"]
+    kind: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,47}$")]
+    bot: Annotated[str, Field(max_length=64)] | None = None
+    data: dict[str, Any] = {}
+
+
+class ImportedDay(NamedTuple):
+    """A day and its lines, each with its number in the file."""
+
+    day: date
+    lines: list[Line]
+
+
+def days_in(
+    text: Iterable[str], profile: EpochProfile, bots: Mapping[str, BotId]
+) -> Iterator[ImportedDay]:
+    """Read lines into days; raise `InvalidField`, which names the line."""
+    lines = (
+        _line(number, raw, bots) for number, raw in enumerate(text, 1) if raw and not raw.isspace()
+    )
+    for day, group in groupby(lines, key=lambda line: day_of(line.at, profile.cadence)):
+        yield ImportedDay(day, list(_in_time(group, day, profile)))
+
+
+def _line(number: int, raw: str, bots: Mapping[str, BotId]) -> Line:
+    where = f"line {number}"
+    if len(raw) > LINE_CHARS_MAX:
+        raise InvalidField(f"{where}: is longer than {LINE_CHARS_MAX} characters.", field=where)
+    try:
+        read = _read(orjson.loads(raw))
+    except orjson.JSONDecodeError as error:
+        raise InvalidField(f"{where}: is not JSON: {error}.", field=where) from None
+    except InvalidField as error:
+        raise InvalidField(f"{where}: {error.message}", field=where) from None
+    if read.at.tzinfo is None:
+        raise InvalidField(f"{where}: at: say the time zone, for example with a Z.", field=where)
+    at = read.at.astimezone(UTC)
+    if isinstance(read, SlotUpdate):
+        return ImportedClaim(number, at, read.slot_index, _bot(read.bot, where, bots), read.code)
+    if isinstance(read, Cast):
+        target = read.target_id
+        if read.target_type == "bot":
+            target = _bot(target, where, bots)
+        return ImportedVote(number, at, read.voter.lower(), read.target_type, target, read.score)
+    bot_id = None if read.bot is None else _bot(read.bot, where, bots)
+    return ImportedNote(number, at, read.kind, bot_id, read.data)
+
+
+def _read(data: object) -> SlotUpdate | Cast | Activity:
+    kind = (data.get("type"), data.get("kind")) if isinstance(data, dict) else None
+    if kind is None or kind[0] not in ("slot_update", "activity"):
+        raise InvalidField("type: send slot_update or activity.", field="type")
+    if kind[0] == "slot_update":
+        return validate(SlotUpdate, data)
+    return validate(Cast, data) if kind[1] == "vote" else validate(Activity, data)
+
+
+def _bot(slug: str, where: str, bots: Mapping[str, BotId]) -> BotId:
+    if slug not in bots:
+        raise InvalidField(
+            f"{where}: bot: {slug!r} is not registered; register it first.", field=where
+        )
+    return bots[slug]
+
+
+def _in_time(lines: Iterable[Line], day: date, profile: EpochProfile) -> Iterator[Line]:
+    """Check that lines come in order and while the day was live, and name slots that there are."""
+    times = times_of(day, profile.cadence)
+    before = times.starts_at
+    for line in lines:
+        where = f"line {line.number}"
+        if line.at < before:
+            raise InvalidField(f"{where}: at: comes before the line above; sort them.", field=where)
+        if line.at >= times.freeze_at:
+            raise InvalidField(
+                f"{where}: at: the day {day} was frozen by then; mend the profile or leave it out.",
+                field=where,
+            )
+        if isinstance(line, ImportedClaim) and line.slot_index >= profile.slots.count:
+            raise InvalidField(f"{where}: slot_index: the profile has no such slot.", field=where)
+        before = line.at
+        yield line

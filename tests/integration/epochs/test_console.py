@@ -1,0 +1,127 @@
+"""`playhall epoch …`, on a real database."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import orjson
+import psycopg
+import pytest
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from server.audit.cli import Shell
+from server.cli import said_plainly
+from server.config import Config
+from server.console.epochs import add_epoch_commands
+from tests.integration.epochs.stage import MIDNIGHT, Stage, profile
+from tests.integration.epochs.test_import import HISTORY
+
+
+class Line:
+    """The command line on a database."""
+
+    def __init__(self, dsn: str, folder: Path) -> None:
+        self.dsn, self.folder = dsn, folder
+        self._app = typer.Typer()
+        config = Config(data_dir=folder)
+        add_epoch_commands(self._app, Shell(lambda **_: config, self._url, said_plainly))
+
+    def run(self, *arguments: str) -> Result:
+        return CliRunner().invoke(self._app, ["epoch", *arguments])
+
+    def ok(self, *arguments: str) -> str:
+        result = self.run(*arguments)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    def put_profile(self, key: str, **changed: object) -> None:
+        path = self.folder / "profile.json"
+        path.write_bytes(orjson.dumps({**profile(), **changed}))
+        self.ok("profiles", "--put", str(path), "--key", key, "--activate", key)
+
+    @contextmanager
+    def _url(self, _: Config) -> Iterator[str]:
+        yield self.dsn
+
+
+@pytest.fixture
+def line(fresh_dsn: str, tmp_path: Path) -> Line:
+    return Line(fresh_dsn, tmp_path)
+
+
+def test_a_day_is_rehearsed_with_the_clock(line: Line) -> None:
+    line.put_profile("short-v1")
+    assert "2026-02-12T10:00" in line.ok("clock", "--at", "2026-02-12T10:00Z")
+    assert "1 step taken" in line.ok("advance")
+    assert "2026-02-12  live" in line.ok("status")
+    line.ok("clock", "--at", "2026-02-13T10:00", "--speed", "60")
+    assert "steps taken" in line.ok("advance")
+    assert "2026-02-12  archive" in line.ok("status")
+    assert "all is right" in line.ok("verify", "2026-02-12")
+    assert "all is right" in line.ok("settle", "2026-02-12", "--verify")
+    assert "result 2 is in force" in line.ok("settle", "2026-02-12", "--reason", "a rehearsal")
+    line.ok("clock", "--real")
+    assert "2026-02" not in line.ok("clock")
+
+
+async def test_old_days_come_in_from_a_file(line: Line, stage: Stage) -> None:
+    for slug in ("bot_ada", "bot_bob"):
+        await stage.bot(slug)
+    file = line.folder / "old.jsonl"
+    file.write_text("\n".join(HISTORY))
+
+    def work() -> str:
+        line.put_profile("old-v1")
+        told = line.ok("import", str(file), "--profile", "old-v1")
+        line.ok("advance")
+        return told + line.ok("verify", "2026-02-12")
+
+    told = await asyncio.to_thread(work)
+    assert "2026-02-12: 5 events" in told
+    assert "all is right" in told
+
+
+async def test_what_is_not_as_it_must_be_is_told_with_status_1(line: Line, stage: Stage) -> None:
+    await stage.open()
+    await stage.claim(await stage.bot(), 0, "x", at_s=5)
+    await stage.at(MIDNIGHT + timedelta(days=1))
+    await asyncio.to_thread(line.ok, "advance")
+    with psycopg.connect(line.dsn) as connection:
+        connection.execute("UPDATE epoch_slot_states SET current_code = 'y' WHERE slot_index = 0")
+        connection.execute("UPDATE epoch_payouts SET amount_wei = 1")
+    result = await asyncio.to_thread(line.run, "verify", "2026-02-12")
+    assert result.exit_code == 1
+    assert "slot 0: holds 'y'" in result.output
+    assert "payout of" in result.output
+    assert "2 differences" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["verify", "yesterday"], "is no date"),
+        (["verify", "2020-01-01"], "no such epoch"),
+        (["settle", "2020-01-01"], "--reason"),
+        (["clock", "--at", "noon"], "--at: write a time"),
+        (["profiles", "--activate", "none-v1"], "no profile"),
+        (["import", "missing.jsonl", "--profile", "daily-v1"], "missing.jsonl"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else "",
+)
+def test_mistakes_are_told_in_sentences(line: Line, arguments: list[str], told: str) -> None:
+    result = line.run(*arguments)
+    assert result.exit_code != 0
+    assert told in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_profile_that_disagrees_with_itself_is_refused(line: Line) -> None:
+    path = line.folder / "profile.json"
+    path.write_bytes(orjson.dumps({**profile(8), "slots": {**profile(7)["slots"], "count": 8}}))
+    result = line.run("profiles", "--put", str(path), "--key", "bad-v1")
+    assert result.exit_code == 1
+    assert "count is 8, but map describes 7 slots" in result.output
