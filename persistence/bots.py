@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -13,7 +14,7 @@ from persistence.database import Connection, Database
 from persistence.queries import load
 from protocol.bot import Status
 from protocol.boterrors import BotNotFound, BotTaken, TooManyBots, WalletRequired
-from protocol.ids import BotId, PlayerId, UserId
+from protocol.ids import BotId, EpochId, PlayerId, UserId
 
 SQL = load("bots")
 BOTS_MAX: Final = 100  # that one account registers; about, when it registers several at once
@@ -56,6 +57,26 @@ class Ownership(NamedTuple):
     source: str
     effective_from: datetime
     effective_to: datetime | None
+
+
+class Snapshot(NamedTuple):
+    """What a bot had come to: where that is written, and its SHA-256, hexadecimal."""
+
+    id: str
+    epoch_id: EpochId | None
+    uri: str
+    sha256: str | None
+    created_at: datetime
+
+
+class Place(NamedTuple):
+    """Where in a list of snapshots a page begins: after the one of this time and id."""
+
+    created_at: datetime
+    id: str
+
+
+NEWEST: Final = Place(datetime.max.replace(tzinfo=UTC), "00000000-0000-0000-0000-000000000000")
 
 
 class BotStore:
@@ -145,6 +166,26 @@ class BotStore:
                 before={"status": before},
                 after={"status": status, "reason": reason},
             )
+
+    async def snapshot(self, bot_id: BotId, epoch_id: EpochId, uri: str, content: bytes) -> str:
+        """Note what a bot had come to after a day, as written at an address.
+
+        Gives the SHA-256 that is noted, hexadecimal. Safe to repeat: what was noted first stays,
+        so another content shows by another hash than its own.
+        """
+        digest = sha256(content).hexdigest()
+        async with self._database.transaction() as connection:
+            await connection.execute(SQL["add_snapshot"], bot_id, epoch_id, uri, digest)
+            noted: str = await connection.fetchval(SQL["snapshot_hash"], bot_id, epoch_id)
+        return noted
+
+    async def snapshots(
+        self, who: Requester | None, bot_id: BotId, *, after: Place, limit: int
+    ) -> Sequence[Snapshot]:
+        """List what a bot had come to, newest first, after a place."""
+        async with self._behalf.of(who) as connection:
+            rows = await connection.fetch(SQL["list_snapshots"], bot_id, *after, limit)
+        return [Snapshot(*row) for row in rows]
 
     @asynccontextmanager
     async def _locked(self, bot_id: BotId) -> AsyncIterator[tuple[Connection, Status]]:

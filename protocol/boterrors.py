@@ -84,3 +84,24 @@ class TooManyWallets(PlayhallError):
     """As many wallets are linked to your account as may be; unlink one first."""
 
     code, status = "too_many_wallets", 409
+
+
+# ------------------------------------------------------------------ avatars
+
+
+class AvatarNotFound(PlayhallError):
+    """There is no such avatar of this bot, or you may not see it."""
+
+    code, status = "avatar_not_found", 404
+
+
+class AvatarNotApproved(PlayhallError):
+    """A moderator has not approved this avatar; choose another, or wait."""
+
+    code, status = "avatar_not_approved", 409
+
+
+class TooManyAvatars(PlayhallError):
+    """The bot has as many avatars as it may have."""
+
+    code, status = "too_many_avatars", 409

@@ -56,6 +56,7 @@ CREATE TABLE bot_avatars (
     UNIQUE (bot_identity_id, generation_index),
     UNIQUE (bot_identity_id, id)
 );
+CREATE INDEX bot_avatars_moderation_idx ON bot_avatars (moderation_status, created_at, id);
 COMMENT ON TABLE bot_avatars IS 'a bot''s avatars, numbered by generation from 1';
 
 ALTER TABLE bot_identities ADD CONSTRAINT bot_identities_active_avatar_is_its_own

@@ -1,14 +1,23 @@
 """From what is stored to what is sent, and the cursors of lists. Pure."""
 
+import re
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
-from persistence.bots import Ownership, StoredBot
+from persistence.avatars import StoredAvatar
+from persistence.bots import NEWEST, Ownership, Place, Snapshot, StoredBot
 from persistence.bottokens import StoredToken
+from protocol.avatar import Avatar, Avatars, StatsSnapshot, StatsSnapshots
 from protocol.bot import Bot, BotOwner, BotOwners, Bots, BotToken, BotTokens, MadeBotToken
 from protocol.errors import InvalidField
+from protocol.ids import UUID_PATTERN
 from server.kernel.clock import wire_time, wire_time_or_none
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_PLACE: Final = re.compile(rf"before-([0-9]{{1,17}})-({UUID_PATTERN.strip('^$')})")
 
 
 def bot(stored: StoredBot) -> Bot:
@@ -34,8 +43,7 @@ def read_cursor(cursor: str | None) -> str:
     except ValueError:
         slug = "\0"
     if "\0" in slug:
-        problem = "cursor: send the `next` of the page before, unchanged."
-        raise InvalidField(problem, field="cursor")
+        raise _bad_cursor()
     return slug
 
 
@@ -57,6 +65,53 @@ def tokens(stored: Sequence[StoredToken]) -> BotTokens:
 def owners(history: Sequence[Ownership]) -> BotOwners:
     """Write who owned a bot when."""
     return BotOwners(owners=[_owner(each) for each in history])
+
+
+def avatar(stored: StoredAvatar) -> Avatar:
+    """Write an avatar."""
+    return Avatar(**{**stored._asdict(), "created_at": wire_time(stored.created_at)})
+
+
+def avatars(stored: Sequence[StoredAvatar]) -> Avatars:
+    """Write a list of avatars."""
+    return Avatars(avatars=[avatar(each) for each in stored])
+
+
+def snapshots(page: Sequence[Snapshot], limit: int) -> StatsSnapshots:
+    """Write a page of snapshots; where it is full, another may follow."""
+    last = Place(page[-1].created_at, page[-1].id) if len(page) == limit else None
+    return StatsSnapshots(
+        snapshots=[_snapshot(each) for each in page], next=last and write_place(last)
+    )
+
+
+def write_place(place: Place) -> str:
+    """Write where a list of snapshots goes on."""
+    at_us = (place.created_at - _EPOCH) // _MICROSECOND
+    return f"before-{at_us}-{place.id}"
+
+
+def read_place(cursor: str | None) -> Place:
+    """Read what `write_place` wrote; None is the start."""
+    if cursor is None:
+        return NEWEST
+    if (found := _PLACE.fullmatch(cursor)) is None:
+        raise _bad_cursor()
+    return Place(_EPOCH + int(found[1]) * _MICROSECOND, found[2])
+
+
+def _bad_cursor() -> InvalidField:
+    problem = "cursor: send the `next` of the page before, unchanged."
+    return InvalidField(problem, field="cursor")
+
+
+def _snapshot(stored: Snapshot) -> StatsSnapshot:
+    return StatsSnapshot(
+        epoch_id=stored.epoch_id,
+        snapshot_uri=stored.uri,
+        snapshot_hash=stored.sha256,
+        created_at=wire_time(stored.created_at),
+    )
 
 
 def _owner(stored: Ownership) -> BotOwner:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
+from persistence.avatars import AvatarStore
 from persistence.behalf import Behalf
 from persistence.bots import BotStore
 from persistence.bottokens import BotTokenStore
 from persistence.database import Database
 from persistence.wallets import WalletStore
 from server.domains.bots.adminroutes import BotAdminRoutes
+from server.domains.bots.avatarroutes import AvatarRoutes
 from server.domains.bots.passes import Passes, People, Sockets
 from server.domains.bots.routes import BotRoutes
 from server.domains.bots.siwe import Origin
@@ -39,6 +41,7 @@ class BotRoom:
         self.store = BotStore(database, behalf)
         self._tokens = BotTokenStore(database)
         self._wallets = WalletStore(database, behalf)
+        self._avatars = AvatarStore(database, behalf)
         self._clock = clock
         self._server = server
         self._pages = [page for page in origins.split(",") if page not in ("", ANY_ORIGIN)]
@@ -57,7 +60,13 @@ class BotRoom:
         wallets = WalletRoutes(
             store=self._wallets, passes=self.passes, origins=self._origins, clock=self._clock
         )
-        return [*routes.endpoints(), *admin.endpoints(), *wallets.endpoints()]
+        avatars = AvatarRoutes(bots=self.store, avatars=self._avatars)
+        return [
+            *routes.endpoints(),
+            *avatars.endpoints(),
+            *admin.endpoints(),
+            *wallets.endpoints(),
+        ]
 
     def _origins(self) -> Sequence[Origin]:
         """List whose messages are taken: this server's own pages', and those of allowed origins."""
