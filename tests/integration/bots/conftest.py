@@ -146,17 +146,25 @@ async def node(
     dsn = databases.create(template=TEMPLATE)
     database = await Database.open(dsn, embedded=True)
     anonymous = await Database.open(dsn, embedded=True, role=ANONYMOUS_ROLE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("server.domains.bots.passes.LOOK_EVERY_S", 0.05)
+        async with _node(database, anonymous, tmp_path_factory.mktemp("node")) as node:
+            yield node
+    await anonymous.close()
+    await database.close()
+    databases.drop(dsn)
+
+
+@asynccontextmanager
+async def _node(database: Database, anonymous: Database, folder: Path) -> AsyncIterator[Node]:
     async with Tasks() as tasks:
-        config = _config(tmp_path_factory.mktemp("node"))
+        config = _config(folder)
         app = App(Foundation(config, database, Behalf(anonymous), "n1", Clock(), tasks, {}))
         async with (
             _listening(app) as port,
             aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
         ):
             yield Node(app, http, database, f"ws://127.0.0.1:{port}/ws")
-    await anonymous.close()
-    await database.close()
-    databases.drop(dsn)
 
 
 def _config(folder: Path) -> Config:
