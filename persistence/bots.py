@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -166,18 +165,6 @@ class BotStore:
                 before={"status": before},
                 after={"status": status, "reason": reason},
             )
-
-    async def snapshot(self, bot_id: BotId, epoch_id: EpochId, uri: str, content: bytes) -> str:
-        """Note what a bot had come to after a day, as written at an address.
-
-        Gives the SHA-256 that is noted, hexadecimal. Safe to repeat: what was noted first stays,
-        so another content shows by another hash than its own.
-        """
-        digest = sha256(content).hexdigest()
-        async with self._database.transaction() as connection:
-            await connection.execute(SQL["add_snapshot"], bot_id, epoch_id, uri, digest)
-            noted: str = await connection.fetchval(SQL["snapshot_hash"], bot_id, epoch_id)
-        return noted
 
     async def snapshots(
         self, who: Requester | None, bot_id: BotId, *, after: Place, limit: int

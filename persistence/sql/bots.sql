@@ -73,16 +73,6 @@ VALUES ($1, $2, 'admin_correction', coalesce($3, clock_timestamp()));
 -- Suspend or retire a bot, or make it active again.
 UPDATE bot_identities SET status = $2 WHERE id = $1;
 
--- name: add_snapshot
--- Note what a bot had come to after a day, once; what was noted before stays.
-INSERT INTO bot_stats_snapshots (bot_identity_id, epoch_id, snapshot_uri, snapshot_hash)
-VALUES ($1, $2, $3, $4)
-ON CONFLICT (bot_identity_id, epoch_id) DO NOTHING;
-
--- name: snapshot_hash
--- Read the hash that was noted of a bot and a day.
-SELECT snapshot_hash FROM bot_stats_snapshots WHERE bot_identity_id = $1 AND epoch_id = $2;
-
 -- name: list_snapshots
 -- List what a bot had come to, newest first, after a place.
 SELECT id, epoch_id, snapshot_uri, snapshot_hash, created_at FROM bot_stats_snapshots

@@ -109,7 +109,9 @@ class Node:
 
     async def give(self, bot: Json, wallet: str) -> None:
         """Make an address the bot's owner."""
-        await self.app.bots.store.set_owner(bot["bot_id"], wallet, actor="console", reason="It is.")
+        await self.app.competition.bots.store.set_owner(
+            bot["bot_id"], wallet, actor="console", reason="It is."
+        )
 
     async def pass_of(self, owner: Person, bot: Json, *scopes: str) -> str:
         """Make a token that the bot signs in with."""
@@ -168,7 +170,7 @@ async def _node(database: Database, anonymous: Database, folder: Path) -> AsyncI
 
 
 def _config(folder: Path) -> Config:
-    return Config(data_dir=folder, guests_per_minute=100_000)
+    return Config(data_dir=folder, guests_per_minute=100_000, epochs=False)
 
 
 @asynccontextmanager

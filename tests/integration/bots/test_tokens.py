@@ -31,7 +31,7 @@ async def _is_closed(socket: ClientConnection) -> None:
 
 async def test_bot_signs_in_as_itself(node: Node, ann: Person, bot: Json) -> None:
     token = await node.pass_of(ann, bot, "claim", "vote")
-    who = await node.app.bots.passes.authenticate(token)
+    who = await node.app.competition.bots.passes.authenticate(token)
     assert who.bot is not None
     assert (who.bot.bot_id, who.bot.scopes) == (bot["bot_id"], {"claim", "vote"})
     assert (who.user_id, who.player_id) == (bot["bot_id"], bot["player_id"])
@@ -236,5 +236,5 @@ async def test_logout_closes_the_socket_and_leaves_the_token_good(
 
 async def test_person_stays_when_bots_tokens_are_looked_at(node: Node, ann: Person) -> None:
     async with node.socket(ann.token) as socket:
-        await node.app.bots.passes.look()
+        await node.app.competition.bots.passes.look()
         assert (await command(socket, "session.ping"))["type"] == "ok"
