@@ -1,11 +1,11 @@
-"""The rooms of the daily competition, joined: bots and epochs."""
+"""The rooms of the daily competition, joined: bots, their chain, and epochs."""
 
 from collections.abc import Callable
-from datetime import datetime
 
 from persistence.bus import Bus
 from persistence.objects import ObjectMissing, Objects
 from protocol.errors import NotFound
+from server.chain.room import chain_of
 from server.domains.bots.passes import People, Sockets
 from server.domains.bots.room import BotRoom
 from server.domains.epochs.room import Epochs
@@ -40,6 +40,7 @@ class Competition:
             server=server,
             origins=base.config.origins,
         )
+        self.chain = chain_of(base.config, database=base.database, clock=base.clock)
         self.epochs = Epochs(
             base.database,
             base.behalf,
@@ -48,7 +49,7 @@ class Competition:
             tasks=base.tasks,
             node=base.node,
             owners_at=self.bots.store.owner_at,
-            owners_known=self._owners_known,
+            owners_known=self.chain.knows_owners_at,
             put=objects.put,
             get=self._read,
         )
@@ -57,15 +58,13 @@ class Competition:
         """Set going what must not stop."""
         tasks = self._base.tasks
         self.bots.start(tasks)
+        self.chain.start(tasks)
         if self._base.config.epochs:
             tasks.loop(self.epochs.scheduler.run(), name="epochs")
 
     def endpoints(self) -> list[Endpoint]:
         """List the addresses."""
-        return [*self.bots.endpoints(), *self.epochs.endpoints()]
-
-    async def _owners_known(self, _: datetime) -> bool:
-        return True
+        return [*self.bots.endpoints(), *self.epochs.endpoints(), *self.chain.endpoints()]
 
     async def _read(self, key: str) -> bytes:
         try:

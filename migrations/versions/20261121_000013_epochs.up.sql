@@ -301,11 +301,13 @@ CREATE TABLE chain_cursors (
     contract_address text NOT NULL,
     block_number     bigint NOT NULL CHECK (block_number >= 0),
     block_hash       text NOT NULL,
+    block_at         timestamptz NOT NULL,
     updated_at       timestamptz NOT NULL DEFAULT now(),
     reconciled_at    timestamptz,
     PRIMARY KEY (chain_id, contract_address)
 );
 COMMENT ON TABLE chain_cursors IS 'how far a contract''s transfers were read';
+COMMENT ON COLUMN chain_cursors.block_at IS 'the block''s time: who owned what before it is known';
 
 CREATE TABLE chain_blocks (
     chain_id         int NOT NULL,

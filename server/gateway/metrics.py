@@ -90,10 +90,11 @@ class ServerCollector(Collector):
             yield CounterMetricFamily(f"playhall_{name}", meaning, value=total)
 
 
-def exposition(readings: Readings) -> Callable[[], bytes]:
-    """Give the function that writes all metrics, with the process's own, as text."""
+def exposition(readings: Readings, *others: Collector) -> Callable[[], bytes]:
+    """Give the function that writes all metrics, others' and the process's own too, as text."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(ServerCollector(readings))
+    for collector in (ServerCollector(readings), *others):
+        registry.register(collector)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

@@ -21,6 +21,7 @@ OURS = (
     "bots",
     "durability",
     "benchmarks",
+    "chain",
 )
 
 OPERATIONS = (DOCS / "operations.md").read_text()

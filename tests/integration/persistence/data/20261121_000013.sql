@@ -43,7 +43,7 @@ INSERT INTO epoch_editions (epoch_id) VALUES ('00000000-0000-4000-8000-000000000
 INSERT INTO bot_stats_snapshots (bot_identity_id, epoch_id, snapshot_uri)
 VALUES ('00000000-0000-4000-8000-000000000020', '00000000-0000-4000-8000-000000000023', 'ipfs://s');
 INSERT INTO epoch_leader (node, lease_until) VALUES ('n1', now());
-INSERT INTO chain_cursors (chain_id, contract_address, block_number, block_hash)
-VALUES (1, '0x' || repeat('a', 40), 1, '0x1');
+INSERT INTO chain_cursors (chain_id, contract_address, block_number, block_hash, block_at)
+VALUES (1, '0x' || repeat('a', 40), 1, '0x1', now());
 INSERT INTO chain_blocks VALUES (1, '0x' || repeat('a', 40), 1, '0x1');
 INSERT INTO chain_transfers VALUES (1, '0x' || repeat('a', 40), 1, 0, 7, '0x0', '0x1', now());

@@ -1,0 +1,64 @@
+"""Who owned a token and when: pure, from its transfers and from what was corrected."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import zip_longest
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+NOBODY: Final = "0x" + "0" * 40
+
+Source: TypeAlias = Literal["onchain", "admin_correction"]
+
+
+class Change(NamedTuple):
+    """From a time on, somebody owns it, or `NOBODY`."""
+
+    at: datetime
+    owner: str
+
+
+class Period(NamedTuple):
+    """Somebody owned it from a time until before another; `until` is none while it lasts."""
+
+    owner: str
+    source: Source
+    since: datetime
+    until: datetime | None
+
+
+def periods(transfers: Sequence[Change], corrections: Sequence[Change]) -> list[Period]:
+    """Give the history, oldest first, without overlaps.
+
+    `transfers` are in the chain's order: of several at one time the last counts. A correction
+    holds until the next transfer, and wins over one at the same time. One to `NOBODY` is a
+    period without length, so that it stays on record.
+    """
+    points: dict[datetime, tuple[str, Source]] = {}
+    for at, owner in transfers:
+        points[at] = (owner, "onchain")
+    for at, owner in corrections:
+        points[at] = (owner, "admin_correction")
+    return _spans(_told([(at, *points[at]) for at in sorted(points)]))
+
+
+_Point: TypeAlias = tuple[datetime, str, Source]
+
+
+def _told(points: list[_Point]) -> list[_Point]:
+    """Leave out transfers that change nothing: there and back at once, or to oneself."""
+    told: list[_Point] = []
+    owner = NOBODY
+    for point in points:
+        if point[2] == "admin_correction" or point[1] != owner:
+            told.append(point)
+            owner = point[1]
+    return told
+
+
+def _spans(points: list[_Point]) -> list[Period]:
+    ends = [at for at, _, _ in points]
+    return [
+        Period(owner, source, at, at if owner == NOBODY else end)
+        for (at, owner, source), end in zip_longest(points, ends[1:])
+        if owner != NOBODY or source == "admin_correction"
+    ]
