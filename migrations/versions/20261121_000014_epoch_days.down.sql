@@ -5,5 +5,6 @@ DROP TRIGGER epoch_votes_told ON epoch_votes;
 DROP TRIGGER epoch_votes_taken ON epoch_votes;
 DROP FUNCTION playhall_auth.tell_vote(), playhall_auth.take_vote();
 DROP INDEX epoch_votes_voter_idx;
+DROP VIEW good_bot_tokens;
 DROP FUNCTION epoch_now();
 DROP TABLE epoch_clock;

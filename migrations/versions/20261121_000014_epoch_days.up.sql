@@ -24,6 +24,22 @@ GRANT EXECUTE ON FUNCTION epoch_now() TO anon, authenticated, playhall_server, s
 SELECT playhall_auth.secure('epoch_clock');
 GRANT SELECT, INSERT, UPDATE, DELETE ON epoch_clock TO playhall_server;
 
+-- ------------------------------------------------------------------ what bots may do now
+
+CREATE VIEW good_bot_tokens WITH (security_invoker = true) AS
+SELECT t.id AS token_id, t.bot_identity_id, t.scopes, t.expires_at
+FROM bot_tokens t
+JOIN bot_identities b ON b.id = t.bot_identity_id
+JOIN v_current_bot_identity_owner o
+  ON o.bot_identity_id = b.id AND o.owner_address = t.created_by_address
+JOIN wallets w ON w.address = o.owner_address
+WHERE t.revoked_at IS NULL AND b.status = 'active' AND NOT EXISTS (
+    SELECT FROM account_bans a WHERE a.user_id = w.user_id
+        AND (a.ends_at IS NULL OR a.ends_at > clock_timestamp()));
+COMMENT ON VIEW good_bot_tokens IS 'tokens that are good, as far as anything but their own time ends them';
+REVOKE ALL ON good_bot_tokens FROM PUBLIC, anon, authenticated, service_role;
+GRANT SELECT ON good_bot_tokens TO playhall_server, service_role;
+
 -- ------------------------------------------------------------------ votes
 
 CREATE INDEX epoch_votes_voter_idx ON epoch_votes (voter_address, epoch_id);

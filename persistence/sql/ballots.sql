@@ -21,9 +21,6 @@ SELECT EXISTS (SELECT FROM bot_identities WHERE id::text = $1 AND status = 'acti
 -- name: may_vote
 -- Say whether a bot's token may vote now.
 SELECT EXISTS (
-  SELECT FROM bot_tokens t
-  JOIN bot_identities b ON b.id = t.bot_identity_id
-  JOIN v_current_bot_identity_owner o ON o.bot_identity_id = b.id
-  WHERE t.id = $2 AND t.bot_identity_id = $1 AND t.revoked_at IS NULL AND 'vote' = ANY (t.scopes)
-    AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
-    AND b.status = 'active' AND o.owner_address = t.created_by_address);
+  SELECT FROM good_bot_tokens t
+  WHERE t.token_id = $2 AND t.bot_identity_id = $1 AND 'vote' = ANY (t.scopes)
+    AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp()));

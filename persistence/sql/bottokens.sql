@@ -48,11 +48,4 @@ WHERE t.token_hash = $1;
 
 -- name: still_good
 -- Say which of these tokens are good still, as far as anything but time can end them.
-SELECT t.id FROM bot_tokens t
-JOIN bot_identities b ON b.id = t.bot_identity_id
-JOIN v_current_bot_identity_owner o
-  ON o.bot_identity_id = b.id AND o.owner_address = t.created_by_address
-JOIN wallets w ON w.address = o.owner_address
-WHERE t.id = ANY ($1) AND t.revoked_at IS NULL AND b.status = 'active' AND NOT EXISTS (
-  SELECT FROM account_bans a WHERE a.user_id = w.user_id
-    AND (a.ends_at IS NULL OR a.ends_at > clock_timestamp()));
+SELECT token_id FROM good_bot_tokens WHERE token_id = ANY ($1);

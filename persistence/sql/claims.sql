@@ -8,12 +8,9 @@ WHERE e.id = $1 FOR UPDATE OF e;
 -- Read what decides about a claim: may the token claim, who holds the slot, the last claims.
 SELECT
   EXISTS (
-    SELECT FROM bot_tokens t
-    JOIN bot_identities b ON b.id = t.bot_identity_id
-    JOIN v_current_bot_identity_owner o ON o.bot_identity_id = b.id
-    WHERE t.id = $4 AND t.bot_identity_id = $3 AND t.revoked_at IS NULL AND 'claim' = ANY (t.scopes)
-      AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
-      AND b.status = 'active' AND o.owner_address = t.created_by_address) AS may_claim,
+    SELECT FROM good_bot_tokens t
+    WHERE t.token_id = $4 AND t.bot_identity_id = $3 AND 'claim' = ANY (t.scopes)
+      AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())) AS may_claim,
   s.id IS NOT NULL AS is_slot, s.current_holder_bot_identity_id AS holder, s.updated_at AS slot_claimed_at,
   (SELECT max(v.occurred_at) FROM epoch_events v
    WHERE v.actor_bot_identity_id = $3 AND v.epoch_id = $1

@@ -11,14 +11,14 @@ from persistence.ballots import BallotStore, Counted, NewVote
 from persistence.behalf import Behalf, Requester
 from persistence.bots import BotStore
 from persistence.claims import ClaimStore, NewClaim
-from persistence.database import Database
+from persistence.database import Connection, Database
 from persistence.epochs import Day, EpochStore
 from persistence.epochsteps import StepStore
 from protocol.epoch import EpochProfile, TargetType
 from protocol.ids import BotId, EpochId, SessionId, UserId, new_id
 from server.domains.epochs.scheduler import Scheduler
 from server.domains.epochs.steps import Steps
-from tests.fixtures.rows import add_player
+from tests.fixtures.rows import add_player, add_profile
 
 DAY = date(2026, 2, 12)
 MIDNIGHT = datetime(2026, 2, 12, tzinfo=UTC)
@@ -124,6 +124,7 @@ class Stage:
         number = next(self.numbers)
         owner = f"0x{number:040x}"
         async with self.database.transaction() as connection:
+            await _add_wallet(connection, owner)
             bot_id = await connection.fetchval(
                 "INSERT INTO bot_identities (slug, player_id, chain_id, contract_address, token_id)"
                 " VALUES ($1, $2, 1, $3, $4) RETURNING id",
@@ -150,15 +151,9 @@ class Stage:
     async def voter(self) -> tuple[Requester, str]:
         """Somebody with a wallet."""
         number = next(self.numbers)
-        wallet, user_id = f"0x{number:040x}", new_id()
+        wallet = f"0x{number:040x}"
         async with self.database.transaction() as connection:
-            await connection.execute("INSERT INTO auth.users (id) VALUES ($1)", user_id)
-            await connection.execute(
-                "INSERT INTO profiles (id, username) VALUES ($1, $2)", user_id, f"voter_{number}"
-            )
-            await connection.execute(
-                "INSERT INTO wallets (address, user_id) VALUES ($1, $2)", wallet, user_id
-            )
+            user_id = await _add_wallet(connection, wallet)
         return Requester(UserId(user_id), SessionId(new_id())), wallet
 
     async def claim(self, bot: Bot, slot_index: int, code: str, *, at_s: float) -> int:
@@ -177,3 +172,12 @@ class Stage:
         epoch_id = (await self.day()).epoch_id
         vote = NewVote(epoch_id, who.session_id, kind, target_id, Decimal(score))
         return await self.ballots.cast(who, vote, wallet=None)
+
+
+async def _add_wallet(connection: Connection, address: str) -> Any:
+    """Add somebody with a wallet."""
+    user_id = await add_profile(connection, f"u_{address[-10:]}")
+    await connection.execute(
+        "INSERT INTO wallets (address, user_id) VALUES ($1, $2)", address, user_id
+    )
+    return user_id
