@@ -95,7 +95,7 @@ class EventsQuery(WireModel):
     limit: Annotated[int, Field(ge=1, le=EVENTS_MAX)] = 100
 
 
-class Events(WireModel):
+class EpochEvents(WireModel):
     """Events in the order of their versions; `head` is the day's version."""
 
     epoch_id: str

@@ -66,7 +66,7 @@ class EpochRoutes:
                 "Read what happened in a day, from any version on.",
                 self._events,
                 query=wire.EventsQuery,
-                answer=wire.Events,
+                answer=wire.EpochEvents,
             ),
         ]
 
@@ -111,12 +111,12 @@ class EpochRoutes:
         day = await self._day(request)
         return answers.slots(day, *await self._days.read_slots(day.epoch_id))
 
-    async def _events(self, request: HttpRequest) -> wire.Events:
+    async def _events(self, request: HttpRequest) -> wire.EpochEvents:
         query: wire.EventsQuery = request.query
         day = await self._day(request)
         events = await self._days.read_events(day.epoch_id, after=query.after, limit=query.limit)
         shown = [answers.event(day.epoch_id, event) for event in events]
-        return wire.Events(epoch_id=day.epoch_id, head=day.version, events=shown)
+        return wire.EpochEvents(epoch_id=day.epoch_id, head=day.version, events=shown)
 
     async def _scoreboard(self, request: HttpRequest) -> wire.Scoreboard:
         day = await self._day(request)
