@@ -39,6 +39,8 @@ class Reconciliation:
         """
         wrong, page = 0, await self._store.bots(self._contract)
         while page:
+            # So that nobody on the page is found without owners only for being new.
+            await self._store.derive_late(self._contract)
             wrong += await self._compare_in_peace(page)
             page = await self._store.bots(self._contract, page[-1].bot_id)
         await self._store.note_reconciled(self._contract, now)

@@ -1,6 +1,7 @@
 """A real EVM behind JSON-RPC: eth-tester's chain, with our ERC-721 contract deployed on it."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -70,6 +71,10 @@ class Devnet:
 
     def mine(self, blocks: int = 1) -> None:
         self.evm.mine_blocks(blocks)
+
+    def travel(self, to: datetime) -> None:
+        """Let the next block be of this time, later than the machine's."""
+        self.evm.time_travel(int(to.timestamp()))
 
     def head(self) -> int:
         return int(self.evm.get_block_by_number("latest")["number"])

@@ -137,3 +137,16 @@ async def test_many_bots_are_compared_page_by_page(
         assert await ledger.read(chain)
         assert ledger.metrics(chain).corrections == 5
     assert [await ledger.owner(bot) for bot in bots] == net.accounts[:5]
+
+
+async def test_bot_that_is_new_is_not_taken_for_wrong(ledger: Ledger) -> None:
+    net = ledger.net
+    net.mint(net.accounts[1], 1)
+    async with ledger.reading() as chain:
+        assert await ledger.read(chain)
+        net.mine(1)
+        await ledger.do(DUE)
+        bot = await ledger.register(1)
+        assert await ledger.read(chain)
+        assert ledger.metrics(chain).corrections == 0
+    assert [period.source for period in await ledger.history(bot)] == ["onchain"]
