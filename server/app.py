@@ -340,7 +340,7 @@ class App:
             probe=self._probe,
             draining=lambda: self.hosting.draining,
             status=self._status,
-            metrics=exposition(self._readings(), self.competition.chain.collector),
+            metrics=exposition(self._readings(), *self.competition.collectors()),
             openapi=lambda: orjson.dumps(openapi_document(listed, version=VERSION)),
             asyncapi=lambda: orjson.dumps(asyncapi_document(version=VERSION)),
         )

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from prometheus_client.registry import Collector
+
 from persistence.bus import Bus
 from persistence.objects import ObjectMissing, Objects
 from protocol.errors import NotFound
@@ -65,6 +67,10 @@ class Competition:
     def endpoints(self) -> list[Endpoint]:
         """List the addresses."""
         return [*self.bots.endpoints(), *self.epochs.endpoints(), *self.chain.endpoints()]
+
+    def collectors(self) -> list[Collector]:
+        """List what Prometheus reads."""
+        return [self.chain.collector, self.epochs.collector]
 
     async def _read(self, key: str) -> bytes:
         try:

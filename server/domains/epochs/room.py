@@ -10,6 +10,7 @@ from persistence.epochsteps import StepStore
 from server.domains.epochs.adminroutes import EpochAdminRoutes
 from server.domains.epochs.following import Following
 from server.domains.epochs.handlers import EpochCommands
+from server.domains.epochs.metrics import EpochCollector
 from server.domains.epochs.routes import EpochRoutes, Get
 from server.domains.epochs.scheduler import Scheduler
 from server.domains.epochs.steps import OwnersAt, OwnersKnown, Put, Steps
@@ -49,6 +50,7 @@ class Epochs:
         )
         self.scheduler = Scheduler(self.days, self._steps_stored, self.steps, node=node)
         self.following = Following(self._public, bus, tasks=tasks, clock=clock)
+        self.collector = EpochCollector(self.following, self.scheduler)
         self._commands = EpochCommands(
             days=self._public,
             claims=ClaimStore(database),

@@ -33,6 +33,12 @@ class Scheduler:
         self._node = node
         self._trouble: dict[EpochId, str] = {}  # of days that do not advance: what was logged
         self.leads = False
+        self.steps_total = 0
+
+    @property
+    def stuck(self) -> int:
+        """Count the days that do not advance."""
+        return len(self._trouble)
 
     async def run(self) -> None:
         """Tick for as long as the server lives."""
@@ -90,6 +96,7 @@ class Scheduler:
                 if phase is None:
                     break
                 taken += 1
+                self.steps_total += 1
                 log.info("epoch %s: %s", epoch_id, phase)
             self._trouble.pop(epoch_id, None)
         except PlayhallError:
