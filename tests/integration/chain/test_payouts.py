@@ -76,6 +76,6 @@ async def give_to_the_chain(ledger: Ledger, *, minted_for: str) -> None:
         TOKEN,
     )
     await ledger.do("UPDATE bot_tokens SET created_by_address = $1", minted_for)
-    await ledger.do("UPDATE wallets SET address = $1", minted_for)
+    await ledger.do("INSERT INTO wallets SELECT $1, user_id FROM wallets", minted_for)
     ledger.net.mint(minted_for, TOKEN)
     ledger.net.mine(1)
