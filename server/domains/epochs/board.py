@@ -50,10 +50,10 @@ class Board:
         return shown
 
     def since(self, version: int) -> list[bytes] | None:
-        """Give the events after a version; None if they are not all remembered."""
-        if version >= self.version:
+        """Give the events after a version; None if they are not all remembered, or it never was."""
+        if version == self.version:
             return []
-        if not self.recent or self.recent[0][0] > version + 1:
+        if version > self.version or not self.recent or self.recent[0][0] > version + 1:
             return None
         return [shown for number, shown in self.recent if number > version]
 

@@ -71,6 +71,9 @@ class Following:
         """
         now = await self._store.now()
         board = (await self._board(epoch_id)).board
+        if after is not None and after > board.version:  # it comes from a node that is ahead
+            await self._catch_up(epoch_id, board)
+            board = (await self._board(epoch_id)).board
         missed = None if after is None else board.since(after)
         self._follow(session, epoch_id)
         answer: dict[str, object] = {"epoch_id": epoch_id, "version": board.version}
@@ -148,8 +151,9 @@ class Following:
             await asyncio.sleep(LOOK_AGAIN_S)
 
     async def _catch_up(self, epoch_id: EpochId, board: Board) -> None:
-        events = await self._store.read_events(epoch_id, after=board.version, limit=EVENTS_MAX)
-        if events:
+        read = await self._store.read_events(epoch_id, after=board.version, limit=EVENTS_MAX)
+        # Whoever looked at the same time has told some of these already.
+        if events := [event for event in read if event.version > board.version]:
             frames = [text_frame(_PREFIX + board.apply(event)[1:]) for event in events]
             self.events_total += len(events)
             self._bus.publish(_topic(epoch_id), b"".join(frames))

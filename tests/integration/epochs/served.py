@@ -1,0 +1,105 @@
+"""A whole node to play days on, as bots and people have them: over HTTP and websockets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import aiohttp
+from aiohttp import web
+
+from persistence.behalf import ANONYMOUS_ROLE, Behalf
+from persistence.database import Database
+from server.app import App
+from server.config import Config
+from server.foundation import Foundation
+from server.kernel.clock import Clock
+from server.kernel.tasks import Tasks
+from tests.integration.bots.conftest import Json, Node, Person
+from tests.integration.epochs.line import Line
+from tests.integration.epochs.stage import Stage
+
+
+@dataclass(frozen=True)
+class Player:
+    """A bot that has a token, and who owns it."""
+
+    bot_id: str
+    slug: str
+    token: str
+    owner: Person
+
+
+class Served(Node):
+    """A node whose days a test advances: `stage` moves the clock, and its steps are the node's."""
+
+    stage: Stage
+
+    @classmethod
+    def of(cls, node: Node, behalf: Behalf) -> Self:
+        """Put a node on the stage."""
+        served = cls(node.app, node.http, node.database, node.url)
+        epochs = node.app.competition.epochs
+        served.stage = Stage(node.database, behalf)
+        served.stage.steps, served.stage.scheduler = epochs.steps, epochs.scheduler
+        return served
+
+    async def player(self, *scopes: str, owner: Person | None = None) -> Player:
+        """Make a bot that was its owner's before any day of a test, and a token for it."""
+        owner = owner or await self.person(wallets=1)
+        bot: Json = await self.bot(owner)
+        async with self.database.acquire() as connection:
+            await connection.execute(
+                "UPDATE bot_identity_owners SET effective_from = '2026-01-01Z'"
+            )
+        token = await self.pass_of(owner, bot, *(scopes or ("claim", "vote", "read")))
+        return Player(bot["bot_id"], bot["slug"], token, owner)
+
+    @asynccontextmanager
+    async def line(self, who: Player | Person | None = None) -> AsyncIterator[Line]:
+        """Open a websocket as somebody; each has only one at a time, so else as a new person."""
+        async with Line.open(self.url, (who or await self.person()).token) as line:
+            yield line
+
+
+@asynccontextmanager
+async def serving(dsn: str, folder: Path, *, scheduling: bool = False) -> AsyncIterator[Served]:
+    """Serve on a database; the days advance by themselves only if they are scheduled."""
+    database = await Database.open(dsn, embedded=True)
+    anonymous = await Database.open(dsn, embedded=True, role=ANONYMOUS_ROLE)
+    config = Config(
+        data_dir=folder,
+        guests_per_minute=100_000,
+        commands_per_s=100_000,
+        commands_burst=100_000,
+        epochs=scheduling,
+    )
+    async with Tasks() as tasks:
+        behalf = Behalf(anonymous)
+        app = App(Foundation(config, database, behalf, "n1", Clock(), tasks, {}))
+        async with (
+            _listening(app) as port,
+            aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
+        ):
+            node = Node(app, http, database, f"ws://127.0.0.1:{port}/ws")
+            yield Served.of(node, behalf)
+    await anonymous.close()
+    await database.close()
+
+
+@asynccontextmanager
+async def _listening(app: App) -> AsyncIterator[int]:
+    runner = web.AppRunner(app.http(), access_log=None)
+    await runner.setup()
+    assert runner.server is not None
+    door = app.open_door(runner.server)
+    server = await asyncio.get_running_loop().create_server(door.protocol, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        await app.start(f"http://127.0.0.1:{port}")
+        yield port
+    finally:
+        server.close()
+        await runner.cleanup()
