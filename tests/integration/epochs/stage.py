@@ -102,6 +102,13 @@ class Stage:
         """Let it be this time."""
         await self.days.set_clock(moment)
 
+    async def announce(self, rules: dict[str, Any] | None = None, *, key: str = "test-v1") -> None:
+        """Make the day by a profile, half an hour before it begins."""
+        await self.days.put_profile(key, EpochProfile.model_validate(rules or profile()))
+        await self.days.activate_profile(key)
+        await self.at(MIDNIGHT - timedelta(minutes=30))
+        await self.scheduler.tick()
+
     async def open(self, rules: dict[str, Any] | None = None, *, key: str = "test-v1") -> EpochId:
         """Make the day by a profile, and let it be live since a second."""
         await self.days.put_profile(key, EpochProfile.model_validate(rules or profile()))
