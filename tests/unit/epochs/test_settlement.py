@@ -1,9 +1,8 @@
-"""Settlement against a second implementation, written from the formula alone, and its promises."""
+"""Settlement against a second implementation, and its promises."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -15,6 +14,7 @@ from protocol.epoch import SettlementRules, Weights
 from server.domains.epochs.apportion import apportion
 from server.domains.epochs.holds import CLAIMED, OVERWRITTEN, VOTE_CAST, EpochEvent
 from server.domains.epochs.settlement import Contribution, settle
+from tests.unit.epochs.formula import by_the_formula, divided
 
 START = datetime(2026, 2, 12, tzinfo=UTC)
 FREEZE_S = 3_600
@@ -61,63 +61,6 @@ ALL = SettlementRules(
 )
 
 
-# ------------------------------------------------------------------ the second implementation
-
-
-def by_the_formula(events: list[EpochEvent], rules: SettlementRules) -> dict[str, Fraction]:
-    """Compute raw scores in fractions, second by second where it can, from the page's words."""
-    raw: dict[str, Fraction] = {}
-    for slot in {event.slot_index for event in events if event.slot_index is not None}:
-        chain = [event for event in events if event.slot_index == slot]
-        while chain:
-            bot = chain[0].bot_id
-            assert bot is not None
-            mine = []
-            while chain and chain[0].bot_id == bot:
-                mine.append(chain.pop(0))
-            ends = chain[0].occurred_at if chain else FROZEN_AT
-            seconds = int((ends - mine[0].occurred_at).total_seconds())
-            raw.setdefault(bot, Fraction(0))
-            if seconds < rules.minimum_hold_s:
-                continue
-            credit = total = Fraction(1)
-            for earlier, later in pairwise(mine):
-                gap = (later.occurred_at - earlier.occurred_at).total_seconds()
-                credit = (
-                    credit * Fraction(rules.rapid_factor) if gap < rules.rapid_s else Fraction(1)
-                )
-                total += credit
-            raw[bot] += (
-                Fraction(rules.weights.time) * seconds + Fraction(rules.weights.claim) * total
-            )
-            if mine[0].type == OVERWRITTEN:
-                raw[bot] += Fraction(rules.weights.defense) * seconds
-    scores: dict[str, dict[str, Fraction]] = {}
-    for event in events:
-        if event.type == VOTE_CAST:
-            assert event.payload is not None
-            target = str(event.payload["target_id"])
-            scores.setdefault(target, {})[str(event.voter)] = Fraction(str(event.payload["score"]))
-    for bot, votes in scores.items():
-        mean = Fraction(round(sum(votes.values(), Fraction(0)) / len(votes), 6))
-        raw[bot] = raw.get(bot, Fraction(0)) + Fraction(rules.weights.vote) * mean
-    return {bot: Fraction(round(score, 8)) for bot, score in raw.items()}
-
-
-def divided(units: int, raw: dict[str, Fraction]) -> dict[str, int]:
-    """Divide by largest remainder, in fractions."""
-    positive = {bot: max(score, Fraction(0)) for bot, score in raw.items()}
-    total = sum(positive.values(), Fraction(0))
-    if total == 0:
-        return dict.fromkeys(raw, 0)
-    due = {bot: units * score / total for bot, score in positive.items()}
-    given_out = {bot: int(amount) for bot, amount in due.items()}
-    line = sorted(due, key=lambda bot: (-(due[bot] - given_out[bot]), bot))
-    for bot in line[: units - sum(given_out.values())]:
-        given_out[bot] += 1
-    return given_out
-
-
 CLAIMS = st.lists(
     st.tuples(st.integers(0, FREEZE_S - 1), st.sampled_from(BOTS), st.integers(0, 3)), max_size=40
 )
@@ -137,7 +80,7 @@ def test_two_implementations_agree_to_the_last_wei(
     claims: list[tuple[int, str, int]], votes: tuple[tuple[str, str, str], ...]
 ) -> None:
     events = day(*claims, votes=votes)
-    expected = by_the_formula(events, ALL)
+    expected = by_the_formula(events, ALL, frozen_at=FROZEN_AT)
     got = settled(events, ALL)
     assert {bot: Fraction(c.raw_score) for bot, c in got.items()} == expected
     assert {bot: c.amount_wei for bot, c in got.items()} == divided(POOL, expected)
