@@ -11,6 +11,7 @@ from protocol import epochpage as wire
 from protocol.epoch import Phase
 from protocol.epochlive import Event
 from server.domains.epochs.board import slot_view
+from server.domains.epochs.digest import exact_time
 from server.domains.epochs.settlement import Contribution
 from server.kernel.clock import wire_time, wire_time_or_none
 
@@ -49,7 +50,7 @@ def event(epoch_id: str, stored: StoredEvent) -> Event:
         epoch_id=epoch_id,
         version=stored.version,
         event=stored.type,
-        at=wire_time(stored.at),
+        at=exact_time(stored.at),
         bot_id=stored.bot_id,
         bot=stored.bot,
         slot_index=stored.slot_index,

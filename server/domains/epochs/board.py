@@ -13,8 +13,9 @@ import orjson
 
 from persistence.epochs import Day, StoredEvent, StoredSlot
 from protocol.epoch import Phase
+from server.domains.epochs.digest import exact_time
 from server.domains.epochs.holds import CLAIMED, OVERWRITTEN
-from server.kernel.clock import wire_time, wire_time_or_none
+from server.kernel.clock import wire_time
 
 RECENT_EVENTS_MAX: Final = 1_000
 RECENT_BYTES_MAX: Final = 256 * 1024
@@ -110,18 +111,18 @@ def slot_view(slot: StoredSlot, constraints_id: str) -> dict[str, object]:
         "code": slot.code,
         "bot_id": slot.bot_id,
         "bot": slot.bot,
-        "updated_at": wire_time_or_none(slot.updated_at),
+        "updated_at": None if slot.updated_at is None else exact_time(slot.updated_at),
         "version": slot.version,
     }
 
 
 def event_view(epoch_id: str, event: StoredEvent) -> dict[str, object]:
-    """Show an event, as `protocol.epochlive.Event` has it."""
+    """Show an event, as `protocol.epochlive.Event` has it; its time is exact, as in the digest."""
     return {
         "epoch_id": epoch_id,
         "version": event.version,
         "event": event.type,
-        "at": wire_time(event.at),
+        "at": exact_time(event.at),
         "bot_id": event.bot_id,
         "bot": event.bot,
         "slot_index": event.slot_index,

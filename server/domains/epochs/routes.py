@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import date
 from functools import partial
 from typing import Final
@@ -185,8 +186,7 @@ def day_key(request: HttpRequest) -> DayKey:
 
 
 def _date(text: str, *, field: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        problem = f"{field}: send a date such as 2026-02-12."
-        raise InvalidField(problem, field=field) from None
+    with suppress(ValueError):  # a date that there is not
+        if re.fullmatch(wire.DAY_PATTERN, text):  # ISO has other ways to write one
+            return date.fromisoformat(text)
+    raise InvalidField(f"{field}: send a date such as 2026-02-12.", field=field)
