@@ -36,6 +36,8 @@ EXPIRE: Final = "EXPIRE"
 RELAYED: Final = frozenset({"OFFER", "ANSWER", "CANDIDATE", LEAVE, EXPIRE})
 NOT_KEPT: Final = frozenset({LEAVE, EXPIRE})
 
+_BRACE: Final = ord("{")
+
 CARD: Final = {
     "name": "PeerJS Server",
     "description": "A server side element to broker connections between PeerJS clients.",
@@ -46,6 +48,22 @@ CARD: Final = {
 def frame(kind: str, **fields: object) -> bytes:
     """Write a message."""
     return orjson.dumps({"type": kind, **fields})
+
+
+def opening(src: str) -> bytes:
+    """Write how every message begins that a peer sends."""
+    return b'{"src":%b,' % orjson.dumps(src)
+
+
+def signed(message: bytes, said: dict[str, object], start: bytes) -> bytes:
+    """Write who really sent a message into it; `said` is what it says, `start` its `opening`.
+
+    What a peer wrote is not written anew: its object, which is not empty, gets one more field.
+    Only where it has that already it is; raises `TypeError` if it is too deep for that.
+    """
+    if "src" in said or message[0] != _BRACE:
+        message = orjson.dumps({name: value for name, value in said.items() if name != "src"})
+    return start + message[1:]
 
 
 OPEN: Final = frame("OPEN")

@@ -188,7 +188,7 @@ class App:
             member_keys=frozenset(member_keys),
             door=self.peer_door,
             tasks=self._base.tasks,
-            now=clock.monotonic,
+            now=self.sessions.now,
             messages_per_s=config.peer_messages_per_s,
             discovery=config.peer_discovery,
         )

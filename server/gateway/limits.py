@@ -48,13 +48,16 @@ class TokenBucket:
 
     def take(self, now: float, cost: float = 1.0) -> bool:
         """Take `cost` tokens at a monotonic time in seconds; False if there are too few."""
-        elapsed_s = max(0.0, now - self._at)
+        tokens = self._tokens
+        if now > self._at:
+            tokens += (now - self._at) * self._rate_per_s
+            if tokens > self._burst:  # `min` would be a call, for each message
+                tokens = self._burst
         self._at = now
-        self._tokens = min(self._burst, self._tokens + elapsed_s * self._rate_per_s)
-        self._missing = max(0.0, cost - self._tokens)
-        if self._missing:
+        if tokens < cost:
+            self._tokens, self._missing = tokens, cost - tokens
             return False
-        self._tokens -= cost
+        self._tokens, self._missing = tokens - cost, 0.0
         return True
 
     @property

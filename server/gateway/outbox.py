@@ -115,7 +115,10 @@ class Outbox(ABC):
         """
         if self.closing:
             return
-        self.put(frames)
+        if not self._frames:  # as `put` does; all that is ever sent comes this way
+            self._flusher.mark(self)
+        self._frames.append(frames)
+        self._bytes += len(frames)
         if self._bytes > self._bytes_max or len(self._frames) > self._frames_max:
             self._relieve()
 

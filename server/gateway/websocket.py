@@ -52,6 +52,7 @@ log = logging.getLogger(__name__)
 
 # What picows starts to read into; it grows to the largest frame that a client sends.
 READ_BUFFER_BYTES: Final = 2048
+_TEXT: Final = WSMsgType.TEXT  # looking a member up costs as much as a call, for each frame
 
 
 def serve(socket: Socket, peer: Peer, agreement: Agreement, early: bytes) -> None:
@@ -92,7 +93,7 @@ class _Reader(WSListener):
         try:
             if frame.rsv1 or frame.rsv2 or frame.rsv3:
                 self._reserved()
-            elif kind is WSMsgType.TEXT and frame.fin and self._fragments is None:
+            elif kind is _TEXT and frame.fin and self._fragments is None:
                 self._text(frame.get_payload_as_bytes())
             else:
                 _TAKE[kind](self, frame)
@@ -111,7 +112,7 @@ class _Reader(WSListener):
         self._socket.resume_writing()
 
     def _text(self, message: bytes) -> None:
-        if not is_utf8(message):
+        if not (message.isascii() or is_utf8(message)):
             raise Violation(INVALID_TEXT, "A text message must be UTF-8.")
         self._peer.on_message(message)
 

@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Final
 
-import orjson
-
 from protocol import peer as wire
 from protocol.errors import Overloaded, Unavailable
 from protocol.peeraccess import Admission
@@ -50,12 +48,13 @@ class Caller:
             self._take_place(Place(registry, entered) if isinstance(entered, Peer) else entered)
 
     def on_message(self, message: bytes) -> None:
-        """Pass a message on; one that is no JSON object is let go."""
-        if not self._bucket.take(self._room.now()):
+        """Pass a message on, or have it wait until this peer is in."""
+        now = self._room.now()
+        if not self._bucket.take(now):
             self._room.refused += 1
             self._socket.close((1008, "too many messages"))
-        elif self._place is not None:
-            self._pass_on(self._place, message)
+        elif (place := self._place) is not None:
+            place.registry.take(place.peer, message, now)
         elif not self._socket.closing and len(self._early) < wire.EARLY_MESSAGES_MAX:
             self._early.append(message)
 
@@ -117,16 +116,7 @@ class Caller:
             self._room.members.add(self)
         early, self._early = self._early, []
         for message in early:
-            self._pass_on(place, message)
-
-    def _pass_on(self, place: Place, message: bytes) -> None:
-        try:
-            said = orjson.loads(message)
-        except orjson.JSONDecodeError:
-            return
-        if isinstance(said, dict):
-            kind, dst, payload = said.get("type"), said.get("dst"), said.get("payload")
-            place.registry.take(place.peer, kind, dst, payload, self._room.now())
+            place.registry.take(place.peer, message, self._room.now())
 
     def _refuse(self, problem: bytes) -> None:
         self._room.refused += 1

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import orjson
+
 from protocol import peer as wire
 
 
@@ -30,6 +32,10 @@ class Peer:
     link: Link
     alive_at: float
     partners: set[str] = field(default_factory=set)
+    opening: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.opening = wire.opening(self.peer_id)
 
     def meet(self, peer_id: str) -> None:
         """Remember whom to tell when it goes."""
@@ -119,26 +125,37 @@ class Registry:
 
     # ------------------------------------------------------------------ messages
 
-    def take(self, peer: Peer, kind: object, dst: object, payload: object, now: float) -> None:
+    def take(self, peer: Peer, message: bytes, now: float) -> None:
         """Carry out what a peer says; what is not understood is let go."""
-        if kind == wire.HEARTBEAT:
-            peer.alive_at = now
-        elif kind == wire.LEAVE and not dst:
-            self.leave(peer)
-            peer.link.drop()
-        elif isinstance(kind, str) and kind in wire.RELAYED and isinstance(dst, str) and dst:
-            message = wire.frame(kind, src=peer.peer_id, dst=dst, payload=payload)
-            self._relay(peer, kind, dst, message, now)
-
-    def _relay(self, peer: Peer, kind: str, dst: str, message: bytes, now: float) -> None:
-        other = self._peers.get(dst)
-        if other is not None:
-            peer.meet(dst)
-            other.meet(peer.peer_id)
+        try:
+            said = orjson.loads(message)
+            kind, dst = said["type"], said.get("dst")
+            is_passed_on = kind in wire.RELAYED and dst
+            if is_passed_on:
+                message = wire.signed(message, said, peer.opening)
+        except (orjson.JSONDecodeError, LookupError, TypeError):  # no object of the right shape
+            return
+        if not is_passed_on:
+            self._listen(peer, kind, now)
+        elif type(dst) is str:
+            other = self._peers.get(dst)
+            if other is None:
+                if kind not in wire.NOT_KEPT:
+                    self._keep(peer.peer_id, dst, message, now)
+                return
+            if dst not in peer.partners:
+                peer.meet(dst)
+                other.meet(peer.peer_id)
             self.load.relayed += 1
             other.link.send(message)
-        elif kind not in wire.NOT_KEPT:
-            self._keep(peer.peer_id, dst, message, now)
+
+    def _listen(self, peer: Peer, kind: str, now: float) -> None:
+        """Take note of what is for the server alone."""
+        if kind == wire.HEARTBEAT:
+            peer.alive_at = now
+        elif kind == wire.LEAVE:
+            self.leave(peer)
+            peer.link.drop()
 
     def _keep(self, src: str, dst: str, message: bytes, now: float) -> None:
         """Keep a message for who may come; what does not fit is told to have expired."""

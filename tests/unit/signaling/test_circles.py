@@ -32,7 +32,7 @@ def enter(
 
 
 def offer(place: Place, dst: str) -> None:
-    place.registry.take(place.peer, "OFFER", dst, 1, 0)
+    place.registry.take(place.peer, orjson.dumps({"type": "OFFER", "dst": dst}), 0)
 
 
 def test_message_stays_within_its_circle() -> None:

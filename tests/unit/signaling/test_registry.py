@@ -14,10 +14,12 @@ class Wire:
 
     def __init__(self) -> None:
         self.got: list[dict[str, Any]] = []
+        self.raw: list[bytes] = []
         self.dropped = False
 
     def send(self, message: bytes) -> None:
         self.got.append(orjson.loads(message))
+        self.raw.append(message)
 
     def drop(self) -> None:
         self.dropped = True
@@ -35,7 +37,8 @@ def enter(
 
 
 def say(registry: Registry, peer: Peer, kind: object, dst: object = None, now: float = 0) -> None:
-    registry.take(peer, kind, dst, {"n": 1}, now)
+    said = {"type": kind, "dst": dst, "payload": {"n": 1}}
+    registry.take(peer, orjson.dumps(said), now)
 
 
 def test_message_is_passed_on_with_the_real_sender() -> None:
@@ -45,6 +48,48 @@ def test_message_is_passed_on_with_the_real_sender() -> None:
     say(registry, ann, "OFFER", "bob")
     assert bob.got[1:] == [{"type": "OFFER", "src": "ann", "dst": "bob", "payload": {"n": 1}}]
     assert registry.load.relayed == 1
+
+
+@pytest.mark.parametrize("lie", ["src", "\\u0073rc"])
+def test_sender_cannot_be_forged(lie: str) -> None:
+    registry = Registry()
+    ann, _ = enter(registry, "ann")
+    _, bob = enter(registry, "bob")
+    for message in (
+        f'{{"type":"OFFER","dst":"bob","{lie}":"eve"}}',
+        f' {{"{lie}":"eve","type":"OFFER","dst":"bob","{lie}":"eve"}} ',
+    ):
+        registry.take(ann, message.encode(), 0)
+    assert bob.got[1:] == [{"type": "OFFER", "src": "ann", "dst": "bob"}] * 2
+
+
+def test_id_that_needs_quoting_is_quoted() -> None:
+    registry = Registry()
+    ann, _ = enter(registry, 'a"n')
+    _, bob = enter(registry, "bob")
+    say(registry, ann, "OFFER", "bob")
+    assert bob.got[1]["src"] == 'a"n'
+
+
+def test_what_a_peer_wrote_is_passed_on_as_it_is() -> None:
+    registry = Registry()
+    ann, _ = enter(registry, "ann")
+    _, bob = enter(registry, "bob")
+    registry.take(ann, b'\n{"type":"OFFER","dst":"bob","more":[]}', 0)
+    registry.take(ann, b'{"type":"OFFER","dst":"bob","payload":98765432109876543210, "n":1.50}', 0)
+    assert bob.got[1] == {"type": "OFFER", "src": "ann", "dst": "bob", "more": []}
+    assert bob.raw[2].endswith(b'"payload":98765432109876543210, "n":1.50}')
+
+
+@pytest.mark.parametrize("src", ['"src":"eve",', ""])
+def test_deep_message_harms_nobody(src: str) -> None:
+    registry = Registry()
+    ann, link = enter(registry, "ann")
+    deep = "[" * 500 + "]" * 500
+    registry.take(ann, f'{{{src}"type":"OFFER","dst":"ann","payload":{deep}}}'.encode(), 0)
+    say(registry, ann, "OFFER", "ann")
+    assert link.kinds[-1] == "OFFER"
+    assert link.got[-1]["payload"] == {"n": 1}
 
 
 def test_id_is_one_peers_and_the_same_token_takes_it_up_again() -> None:
