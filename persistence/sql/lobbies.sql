@@ -95,14 +95,19 @@ INSERT INTO lobby_bans (lobby_id, player_id) SELECT $1, unnest($2::uuid[])
 ON CONFLICT DO NOTHING;
 
 -- name: list_lobbies
--- List public lobbies, newest first, after the one that a cursor names.
+-- List public lobbies, newest first, after the one that a cursor names. A cast of the status to
+-- its type would be no constant to the planner, which then uses none of the indexes that have only
+-- open or only playing lobbies. A text has no index of its own: among 10,000 open lobbies the page
+-- of a common word takes 0.1 ms, of one that nothing has 6 ms. Trigrams make that 0.04 ms, but not
+-- where a text has fewer than three letters, and cost an extension and every lobby's writes.
 SELECT l.id AS lobby_id, l.version, l.name, l.mode, l.status::text, l.ruleset, l.seats,
        seated.taken, l.password_hash IS NOT NULL AS has_password, l.game_id, l.created_at, l.region
 FROM lobbies l, LATERAL (
     SELECT count(*)::int AS taken
     FROM lobby_members m WHERE m.lobby_id = l.id AND m.role = 'player'
 ) AS seated
-WHERE l.is_public AND l.status = $1::text::lobby_status
+WHERE l.is_public
+  AND ($1::text = 'OPEN' AND l.status = 'OPEN' OR $1 = 'PLAYING' AND l.status = 'PLAYING')
   AND ($2::text IS NULL OR l.ruleset = $2)
   AND ($3::text IS NULL OR l.mode = $3)
   AND ($4::int = 0 OR l.seats - seated.taken >= $4)

@@ -1,8 +1,21 @@
 """The public list: pages, filters, and the list live."""
 
+import asyncpg
 import pytest
 
+from persistence.lobbies import SQL
 from tests.integration.lobbies.hall import Hall, Json, Person, Refused
+
+# Open ones, playing ones, and those of weeks past; of several regions.
+MANY_LOBBIES = """
+    INSERT INTO lobbies (id, name, mode, ruleset, config, seats, spectators_max, is_public,
+                         created_at, status, region, closed_at)
+    SELECT gen_random_uuid(), 'Amber table ' || n, 'peer', 'sky_duel', '{}', 4, 10, true,
+           now() - n * interval '1 minute', status::lobby_status, 'eu-' || n % 40,
+           CASE WHEN status = 'CLOSED' THEN now() END
+    FROM generate_series(1, 8000) n,
+         LATERAL (SELECT ('{OPEN,PLAYING,CLOSED,CLOSED}'::text[])[1 + n / 40 % 4]) AS s(status)
+"""
 
 
 async def names(person: Person, **filters: object) -> list[str]:
@@ -101,3 +114,28 @@ async def test_list_is_followed_live(hall: Hall) -> None:
     await bob.ask("lobby.unwatch")
     await ann.lobby("create", ruleset="relay")
     assert len(bob.heard("lobby.listed")) == 3
+
+
+@pytest.mark.parametrize(
+    ("filters", "index"),
+    [
+        ("'OPEN', NULL, NULL, 0, '', NULL, NULL, NULL, 20", "lobbies_open_public_idx"),
+        ("'OPEN', NULL, NULL, 0, 'amber', NULL, NULL, NULL, 20", "lobbies_open_public_idx"),
+        ("'OPEN', NULL, NULL, 0, '', NULL, NULL, 'eu-7', 20", "lobbies_region_idx"),
+        ("'PLAYING', NULL, NULL, 0, '', NULL, NULL, NULL, 20", "lobbies_playing_idx"),
+    ],
+)
+async def test_list_is_read_from_an_index_however_often(
+    hall: Hall, fresh_dsn: str, filters: str, index: str
+) -> None:
+    """Also when the database has the choice of a plan that does not know the values."""
+    owner = await asyncpg.connect(fresh_dsn)
+    await owner.execute(f"{MANY_LOBBIES}; ANALYZE lobbies")
+    await owner.close()
+    async with hall.database.acquire() as connection:
+        await connection.execute(f"PREPARE listed AS {SQL['list_lobbies']}")
+        for _ in range(8):
+            await connection.fetch(f"EXECUTE listed ({filters})")
+        rows = await connection.fetch(f"EXPLAIN EXECUTE listed ({filters})")
+        await connection.execute("DEALLOCATE listed")
+    assert index in "\n".join(row[0] for row in rows)
