@@ -221,6 +221,12 @@ class LobbyStore:
             records = await connection.fetch(SQL["peer_members"], *zip(*claimed, strict=True))
         return [(lobby, player, session) for lobby, player, session in records]
 
+    async def peers_meet_at(self, lobby_id: LobbyId) -> str | None:
+        """Say at which node's address a lobby's peers meet; None if no node has a good lease."""
+        async with self._database.acquire() as connection:
+            address: str | None = await connection.fetchval(SQL["peers_meet_at"], lobby_id)
+        return address
+
     async def versions(self, lobby_ids: Collection[LobbyId]) -> dict[LobbyId, int]:
         """Read the versions of lobbies."""
         async with self._database.acquire() as connection:

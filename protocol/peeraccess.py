@@ -25,10 +25,11 @@ class TurnServer(StunServer):
 class PeerAccess(WireModel):
     """What goes into the options of a `Peer`; `ice_servers` is its `config.iceServers`.
 
-    `token` lets in until `expires_at` (ISO 8601, UTC); whoever is in stays as long as they
-    are a member.
+    `url` is the server where the peers of this lobby meet. `token` lets in until `expires_at`
+    (ISO 8601, UTC); whoever is in stays as long as they are a member.
     """
 
+    url: str
     key: str
     token: str
     expires_at: str

@@ -182,6 +182,7 @@ class App:
             write=passes.write,
             read=passes.read,
             clock=clock,
+            server=lambda: self.lease.address,
         )
         self.signaling = Signaling(
             keys=frozenset(keys),

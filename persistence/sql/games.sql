@@ -52,10 +52,12 @@ SELECT n.address FROM games g JOIN nodes n ON n.id = g.owner_node
 WHERE g.id = $1 AND n.lease_until > clock_timestamp();
 
 -- name: renew_lease
--- Keep this node's lease, or take it out.
+-- Keep this node's lease, or take it out; who let it run out has started anew.
 INSERT INTO nodes (id, address, started_at, lease_until)
 VALUES ($1, $2, clock_timestamp(), clock_timestamp() + $3::float8 * interval '1 second')
-ON CONFLICT (id) DO UPDATE SET address = excluded.address, lease_until = excluded.lease_until;
+ON CONFLICT (id) DO UPDATE SET address = excluded.address, lease_until = excluded.lease_until,
+    started_at = CASE WHEN nodes.lease_until > clock_timestamp() THEN nodes.started_at
+                      ELSE excluded.started_at END;
 
 -- name: release_lease
 -- Give this node's lease back, so that others need not wait for it.

@@ -188,6 +188,13 @@ WHERE s.revoked_at IS NULL AND NOT EXISTS (
     SELECT FROM account_bans b
     WHERE b.user_id::text = p.user_id AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp()));
 
+-- name: peers_meet_at
+-- Say on which node a lobby's peers meet: every node says the same. Of the live ones that were
+-- there before the lobby, the first by a hash; so a node that comes later moves no lobby.
+SELECT n.address FROM nodes n JOIN lobbies l ON l.id = $1
+WHERE n.lease_until > clock_timestamp() AND n.address <> ''
+ORDER BY n.started_at > l.created_at, md5(n.id || l.id::text), n.id LIMIT 1;
+
 -- name: lobby_versions
 -- Read how far lobbies have changed.
 SELECT id, version FROM lobbies WHERE id = ANY($1::uuid[]);

@@ -1,4 +1,4 @@
-"""Who may signal for a peer lobby: its members get tokens, and are asked about later."""
+"""Who may signal for a peer lobby, and where: its members get tokens, and are asked about later."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Protocol
@@ -31,10 +31,21 @@ Read = Callable[[str], Awaitable[Mapping[str, str]]]
 
 
 class PeerDoor:
-    """Gives members of peer lobbies what they need to signal; `key` is which PeerJS key."""
+    """Gives members of peer lobbies what they need to signal.
+
+    `key` is which PeerJS key, `server` says where clients reach this node.
+    """
 
     def __init__(
-        self, store: LobbyStore, *, key: str, ice: Ice, write: Write, read: Read, clock: Clock
+        self,
+        store: LobbyStore,
+        *,
+        key: str,
+        ice: Ice,
+        write: Write,
+        read: Read,
+        clock: Clock,
+        server: Callable[[], str],
     ) -> None:
         self._store = store
         self._key = key
@@ -42,6 +53,7 @@ class PeerDoor:
         self._write = write
         self._read = read
         self._clock = clock
+        self._server = server
 
     async def give(self, who: Identity, lobby_id: LobbyId) -> PeerAccess:
         """Write a token for a member of a peer lobby that is not closed."""
@@ -51,6 +63,7 @@ class PeerDoor:
         claims = {"lobby": lobby_id, "pid": who.player_id, "sid": who.session_id}
         written = self._write(claims)
         return PeerAccess(
+            url=await self._store.peers_meet_at(lobby_id) or self._server(),
             key=self._key,
             token=written.token,
             expires_at=written.expires_at,
