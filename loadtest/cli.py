@@ -1,7 +1,7 @@
 """`playhall loadtest`: put a load on a server, and check everything that comes back."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from loadtest.crowd.player import Habits
+from loadtest.epochs.spread import gather
 from loadtest.line.errors import ClientError
 from loadtest.line.web import Web
 from loadtest.measure.meter import Measured, Progress
@@ -25,9 +26,11 @@ from loadtest.processes import ShareFailed, merge, run_shares
 from loadtest.report.page import page
 from loadtest.report.report import Report, as_json, report_of
 from loadtest.report.table import number, show
+from loadtest.scenarios.epoch import Epoch
 from loadtest.scenarios.idle import Idle
 from loadtest.scenarios.lobby import Lobbies
 from loadtest.scenarios.matches import Matches
+from loadtest.scenarios.meeting import Meeting
 from loadtest.scenarios.relay import Relay
 from loadtest.scenarios.share import Place, Share
 from loadtest.scenarios.signaling import Signaling
@@ -189,6 +192,57 @@ def lobby(
     _run("lobby", shares, json_file, html_file)
 
 
+@app.command()
+def epoch(
+    url: Url = HERE,
+    epoch: Annotated[str, typer.Option(help="An id, a date, or `current`.")] = "current",
+    watchers: Annotated[int, typer.Option(min=1, help="Connections that follow it.")] = 100,
+    bots: Annotated[Path | None, typer.Option(help="A bot's token a line; they claim.")] = None,
+    claims_per_s: Annotated[float, typer.Option(min=0, help="Of all bots together.")] = 1,
+    voters: Annotated[Path | None, typer.Option(help="An access token a line; they vote.")] = None,
+    votes_per_s: Annotated[float, typer.Option(min=0, help="Of all voters together.")] = 2,
+    duration: Annotated[
+        float, typer.Option("--seconds", "--duration", min=0.1, help="How long they act.")
+    ] = 10,
+    processes: Processes = 1,
+    json_file: Json = None,
+    html_file: Html = None,
+) -> None:
+    """Watch a day of competition in which bots claim and people vote.
+
+    `playhall epoch bots` and `playhall epoch voters` make a cast for a rehearsal.
+    """
+    meeting = Meeting(processes := min(processes, watchers))
+    shares = [
+        Epoch(
+            place=place,
+            watchers=watchers,
+            epoch=epoch,
+            claims_per_s=claims_per_s,
+            votes_per_s=votes_per_s,
+            duration_s=duration,
+            bots=_tokens(bots, "--bots"),
+            voters=_tokens(voters, "--voters"),
+            meeting=meeting,
+        )
+        for place in _places(url, processes)
+    ]
+    _run("epoch", shares, json_file, html_file, add_up=gather)
+
+
+def _tokens(file: Path | None, option: str) -> tuple[str, ...]:
+    """Read tokens, one a line."""
+    if file is None:
+        return ()
+    try:
+        tokens = tuple(filter(None, map(str.strip, file.read_text("utf-8").splitlines())))
+    except (OSError, UnicodeDecodeError) as error:
+        _fail(f"{option}: {file} cannot be read as text ({error}).")
+    if not tokens:
+        _fail(f"{option}: {file} has no token; `playhall epoch {option[2:]} N` prints some.")
+    return tokens
+
+
 def _kind(url: str, ruleset: str) -> Kind:
     """Find who plays a ruleset; one that is not known here is looked up on the server."""
     if ruleset == "relay":
@@ -216,12 +270,16 @@ def _places(url: str, processes: int) -> list[Place]:
 
 
 def _run(
-    scenario: str, shares: Sequence[Share], json_file: Path | None, html_file: Path | None
+    scenario: str,
+    shares: Sequence[Share],
+    json_file: Path | None,
+    html_file: Path | None,
+    add_up: Callable[[Sequence[Measured]], Measured] = merge,
 ) -> None:
     """Run a load test and show it; exit with 1 if a check failed."""
     began_at = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        measured = merge(_with_bar(scenario, shares))
+        measured = add_up(_with_bar(scenario, shares))
     except ShareFailed as failed:
         _fail(str(failed))
     report = report_of(scenario, measured, began_at=began_at, settings=_settings(shares))
@@ -251,13 +309,14 @@ def _line(scenario: str, parts: list[Progress]) -> str:
 
 def _settings(shares: Sequence[Share]) -> dict[str, object]:
     first = shares[0]
-    named = {field.name: getattr(first, field.name) for field in fields(first)}  # type: ignore[arg-type]  # all shares are dataclasses
+    shown = [field for field in fields(first) if field.metadata.get("shown", True)]  # type: ignore[arg-type]  # all shares are dataclasses
+    named = {field.name: getattr(first, field.name) for field in shown}
     place: Place = named.pop("place")
-    shown = {
+    texts = {
         name: value if isinstance(value, (int, float, str)) else str(value)
         for name, value in named.items()
     }
-    return {"url": place.url, "processes": place.of, **shown}
+    return {"url": place.url, "processes": place.of, **texts}
 
 
 def _write(report: Report, json_file: Path | None, html_file: Path | None) -> None:

@@ -75,6 +75,7 @@ def _hear(pipe: Connection) -> Progress | Measured:
 
 def _work(share: Share, pipe: Connection) -> None:
     """Run in the child: do the share, send the result."""
+    _allow_files()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             pipe.send(runner.run(share.run(pipe.send)))
@@ -94,6 +95,15 @@ def _sentence(error: BaseException) -> str:
     if isinstance(inner, ClientError):
         return str(inner)
     return "".join(traceback.format_exception(inner))
+
+
+def _allow_files() -> None:
+    """Allow as many open files as this process may have: thousands of connections are some."""
+    if sys.platform != "win32":
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

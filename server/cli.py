@@ -195,9 +195,10 @@ def main() -> None:
     from server.console.commands import add_commands as add_console
     from server.console.epochs import add_epoch_commands
 
-    add_commands(app, Shell(read_config, database_url, said_plainly))
-    add_console(app, Shell(read_config, database_url, said_plainly))
-    add_epoch_commands(app, Shell(read_config, database_url, said_plainly))
+    shell = Shell(read_config, database_url, said_plainly)
+    add_commands(app, shell)
+    add_console(app, shell)
+    add_epoch_commands(app, shell)
     app.add_typer(loadtest, name="loadtest")
     app.command()(play)
     app()

@@ -37,10 +37,10 @@ class Histogram:
     count: int = 0
     max_s: float = 0.0
 
-    def record(self, seconds: float) -> None:
-        """Count one duration."""
-        self.counts[bucket_of(int(seconds * 1e6))] += 1
-        self.count += 1
+    def record(self, seconds: float, *, times: int = 1) -> None:
+        """Count a duration, once or several times."""
+        self.counts[bucket_of(int(seconds * 1e6))] += times
+        self.count += times
         if seconds > self.max_s:
             self.max_s = seconds
 

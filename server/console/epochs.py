@@ -26,6 +26,7 @@ from protocol.epoch import EpochProfile
 from protocol.errors import InvalidField, NotFound
 from server.audit.cli import DataDir, Shell
 from server.config import Config
+from server.console.rehearsal import add_rehearsal_commands
 from server.domains.epochs.importing import days_in
 from server.domains.epochs.phases import times_of
 from server.domains.epochs.scheduler import Scheduler
@@ -62,6 +63,7 @@ def add_epoch_commands(app: typer.Typer, shell: Shell) -> None:
     epoch.command()(commands.clock)
     epoch.command()(commands.profiles)
     epoch.command("import")(commands.import_days)
+    add_rehearsal_commands(epoch, shell)
     app.add_typer(epoch, name="epoch")
 
 

@@ -15,13 +15,16 @@ from tests.fixtures.postgres import TEMPLATE, Databases
 
 
 @pytest.fixture(scope="session")
-def node(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def serving_dsn(databases: Databases) -> Iterator[str]:
     dsn = databases.create(template=TEMPLATE)
-    folder = tmp_path_factory.mktemp("node")
-    serving = databases.serving_dsn(dsn)
-    with Node(folder, serving, quick_play_wait_s=0.1) as node:
-        yield node
+    yield databases.serving_dsn(dsn)
     databases.drop(dsn)
+
+
+@pytest.fixture(scope="session")
+def node(serving_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with Node(tmp_path_factory.mktemp("node"), serving_dsn, quick_play_wait_s=0.1) as node:
+        yield node
 
 
 @pytest.fixture(scope="session")

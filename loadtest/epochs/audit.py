@@ -1,0 +1,106 @@
+"""A day once more, over HTTP: is it what its watchers saw, and what those who acted were told?"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from loadtest.epochs.acts import fault_of
+from loadtest.epochs.cast import Acknowledged
+from loadtest.epochs.fold import State, difference, fold
+from loadtest.epochs.sight import Sight, Stream
+from loadtest.line.web import Web
+from loadtest.measure.checks import Checks
+from protocol.epochlive import EVENTS_MAX as PAGE_MAX
+from protocol.game import Json
+
+ORDER: Final = "every watcher saw every change once and in order, as the others did"
+STATE: Final = "every watcher ended in the state that HTTP tells"
+LOG: Final = "every event is the one that HTTP tells"
+KEPT: Final = "every acknowledged claim and vote is in the stream"
+
+CATCH_UP_S: Final = 30.0
+LOOK_EVERY_S: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What HTTP tells of a day: its state at a version."""
+
+    version: int
+    state: State
+
+
+async def read_end(web: Web, epoch_id: str) -> End:
+    """Read the state that watchers must come to."""
+    slots = await web.get(f"/v1/epochs/{epoch_id}/slots")
+    return End(slots["version"], State.of(slots))
+
+
+async def caught_up(sights: Sequence[Sight], version: int) -> None:
+    """Wait until everybody has a version, or for so long that they will never."""
+    until = time.monotonic() + CATCH_UP_S
+    while time.monotonic() < until:
+        if all(sight.version >= version for sight in sights):
+            return
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def note_sights(sights: Sequence[Sight], stream: Stream, end: End, checks: Checks) -> None:
+    """Check the order of what each watcher saw, and the state that it makes."""
+    states: dict[tuple[int, int], str | None] = {}
+    for number, sight in enumerate(sights):
+        late = f"the last was version {sight.version}, but there is {end.version}"
+        fault = sight.fault or (late if sight.version < end.version else None)
+        checks.note(ORDER, fault and f"watcher {number}: {fault}")
+        key = (id(sight.state), sight.start)  # few pictures, many watchers
+        if key not in states:
+            states[key] = _fault_of_state(sight, stream, end)
+        wrong = fault or states[key]
+        checks.note(STATE, wrong and f"watcher {number}: {wrong}")
+
+
+def _fault_of_state(sight: Sight, stream: Stream, end: End) -> str | None:
+    if sight.state is None:
+        return "it was shown no picture"
+    return difference(fold(sight.state, stream.events(sight.start, end.version)), end.state)
+
+
+async def note_log(
+    web: Web, epoch_id: str, stream: Stream, checks: Checks, *, after: int, end: End
+) -> None:
+    """Check every event after a version against the same one over HTTP."""
+    while after < end.version:
+        page = await web.get(f"/v1/epochs/{epoch_id}/events?after={after}&limit={PAGE_MAX}")
+        for event in page["events"]:
+            after += 1
+            checks.note(LOG, _fault_of_event(stream, after, event))
+        if not page["events"]:
+            checks.note(LOG, f"version {after + 1} is missing over HTTP")
+            return
+
+
+def _fault_of_event(stream: Stream, version: int, event: Json) -> str | None:
+    if event["version"] != version:
+        return f"version {event['version']} comes over HTTP where {version} is due"
+    frame = stream.frames.get(version)
+    if frame is None:
+        return f"version {version} was seen by no watcher"
+    seen: Json = orjson.loads(frame)
+    if {**event, "type": seen["type"]} != seen:
+        return f"version {version} was shown as {seen}, over HTTP it is {event}"
+    return None
+
+
+def note_acknowledged(done: Sequence[Acknowledged], stream: Stream, checks: Checks) -> None:
+    """Check that what was acknowledged came to the watchers of this process."""
+    for each in done:
+        frame = stream.frames.get(each.version)
+        if frame is None:
+            fault: str | None = f"{each.act.command} was acknowledged, but no watcher saw it"
+        else:
+            fault = fault_of(each.act, orjson.loads(frame))
+        checks.note(KEPT, fault and f"version {each.version}: {fault}")

@@ -1,0 +1,135 @@
+"""Watchers of a day: as little for each of them as can be, for there are thousands."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import orjson
+
+from loadtest.epochs.fold import State
+from loadtest.epochs.sight import EVENT, Sight, Stream
+from loadtest.line.account import Account
+from loadtest.line.errors import Refused, Unreachable
+from loadtest.line.wires import Wire, dial_picows
+from protocol.game import Json
+
+AT_ONCE: Final = 32
+ANSWER_TIMEOUT_S: Final = 30.0
+# Life is shown twice in the time that the server asks for, by some watchers at a time.
+SLICES: Final = 20
+
+Came = Callable[[int], None]
+
+
+class Pictures:
+    """Pictures, each kept once however many watchers were shown it."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, State] = {}
+
+    def same(self, picture: Json) -> State:
+        """Give the one that is kept of a picture's state."""
+        state = State.of(picture)
+        return self._known.setdefault(orjson.dumps(tuple(state)), state)
+
+
+class Watcher:
+    """One connection that follows one day."""
+
+    __slots__ = ("_account", "_answer", "_closing", "_pictures", "_wire", "heartbeat_s", "sight")
+
+    def __init__(self, account: Account, stream: Stream, pictures: Pictures) -> None:
+        self.sight = Sight(stream)
+        self.heartbeat_s = 0.0
+        self._account = account
+        self._pictures = pictures
+        self._wire: Wire | None = None
+        self._answer: asyncio.Future[Json] | None = None
+        self._closing = False
+
+    async def watch(self, url: str, epoch_id: str) -> None:
+        """Connect, and follow; raises what the server answers."""
+        self._wire = await dial_picows(url, self._take)
+        hello = {"token": self._account.token, "client": "playhall-loadtest", "version": "1"}
+        self.heartbeat_s = (await self._ask("session.hello", hello))["heartbeat_ms"] / 1000
+        await self._ask("epoch.watch", {"epoch_id": epoch_id})
+
+    async def run(self) -> None:
+        """Carry frames until it is closed; that the server closed it is a fault."""
+        assert self._wire is not None
+        closed = await self._wire.run()
+        if not self._closing:
+            self.sight.fault = self.sight.fault or f"closed: {closed.code} {closed.reason}"
+
+    def show_life(self) -> None:
+        """Let the server know that somebody is there."""
+        if self._wire is not None:
+            self._wire.send(b'{"id":3,"type":"session.ping"}')
+
+    def close(self) -> None:
+        """Hang up."""
+        self._closing = True
+        if self._wire is not None:
+            self._wire.close()
+
+    async def _ask(self, command: str, fields: Json) -> Json:
+        assert self._wire is not None
+        self._answer = asyncio.get_running_loop().create_future()
+        self._wire.send(orjson.dumps({"id": 1, "type": command, **fields}))
+        try:
+            return await asyncio.wait_for(self._answer, ANSWER_TIMEOUT_S)
+        except TimeoutError:
+            raise Unreachable(f"{command} was not answered in {ANSWER_TIMEOUT_S:.0f} s.") from None
+        finally:
+            self._answer = None
+
+    def _take(self, frame: bytes) -> None:
+        if self.sight.is_next(frame):
+            return
+        message = orjson.loads(frame)
+        if message["type"] == EVENT:
+            self.sight.take(frame, message)
+        elif message.get("re") == 1 and self._answer is not None and not self._answer.done():
+            self._hear(message, self._answer)
+
+    def _hear(self, reply: Json, answer: "asyncio.Future[Json]") -> None:
+        """Take a reply; a picture at once, for the next frame may be the change after it."""
+        if reply["type"] == "error":
+            answer.set_exception(Refused.of(reply))
+            return
+        if (picture := reply.get("picture")) is not None:
+            self.sight.begin(self._pictures.same(picture), picture["version"])
+        answer.set_result(reply)
+
+
+@asynccontextmanager
+async def watching(
+    url: str, accounts: Sequence[Account], epoch_id: str, *, stream: Stream, came: Came
+) -> AsyncIterator[list[Watcher]]:
+    """Let each account watch a day for a block; `came` is told how many do so far."""
+    pictures = Pictures()
+    watchers = [Watcher(account, stream, pictures) for account in accounts]
+    async with asyncio.TaskGroup() as tasks:
+        try:
+            for start in range(0, len(watchers), AT_ONCE):
+                group = watchers[start : start + AT_ONCE]
+                await asyncio.gather(*(watcher.watch(url, epoch_id) for watcher in group))
+                for watcher in group:
+                    tasks.create_task(watcher.run())
+                came(start + len(group))
+            living = tasks.create_task(_show_life(watchers))
+            yield watchers
+            living.cancel()
+        finally:
+            for watcher in watchers:
+                watcher.close()
+
+
+async def _show_life(watchers: Sequence[Watcher]) -> None:
+    slices = [watchers[start::SLICES] for start in range(SLICES)]
+    while watchers:
+        for some in slices:
+            await asyncio.sleep(watchers[0].heartbeat_s / SLICES / 2)
+            for watcher in some:
+                watcher.show_life()
