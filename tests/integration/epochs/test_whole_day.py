@@ -19,7 +19,7 @@ from protocol.epoch import EpochProfile
 from server.domains.epochs.holds import EpochEvent
 from tests.integration.epochs.line import PATIENCE_S, Json, Line, replay, versions
 from tests.integration.epochs.served import Player, Served, serving
-from tests.integration.epochs.stage import DAY, MIDNIGHT, profile
+from tests.integration.epochs.stage import MIDNIGHT, profile
 from tests.unit.epochs.formula import by_the_formula, divided
 
 PHASES: Final = ["prep", "live", "freeze", "snapshot", "settle", "archive"]
