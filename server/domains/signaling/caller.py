@@ -96,8 +96,10 @@ class Caller:
     async def _be_admitted(self, circles: Circles) -> None:
         try:
             admission = await self._room.door.admission(self._token)
-        except (Unavailable, Overloaded):
+        except Exception as error:
             self._refuse(wire.NO_ANSWER)
+            if not isinstance(error, Unavailable | Overloaded):
+                raise  # a bug: its trace belongs in the log
             return
         if self._socket.closing:
             return
@@ -116,6 +118,8 @@ class Caller:
             self._room.members.add(self)
         early, self._early = self._early, []
         for message in early:
+            if self._place is not place:  # it said that it leaves
+                return
             place.registry.take(place.peer, message, self._room.now())
 
     def _refuse(self, problem: bytes) -> None:
