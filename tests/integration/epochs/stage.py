@@ -102,17 +102,20 @@ class Stage:
         """Let it be this time."""
         await self.days.set_clock(moment)
 
+    async def keep_profile(self, rules: dict[str, Any], *, key: str = "test-v1") -> None:
+        """Let new days be made by a profile."""
+        await self.days.put_profile(key, EpochProfile.model_validate(rules))
+        await self.days.activate_profile(key)
+
     async def announce(self, rules: dict[str, Any] | None = None, *, key: str = "test-v1") -> None:
         """Make the day by a profile, half an hour before it begins."""
-        await self.days.put_profile(key, EpochProfile.model_validate(rules or profile()))
-        await self.days.activate_profile(key)
+        await self.keep_profile(rules or profile(), key=key)
         await self.at(MIDNIGHT - timedelta(minutes=30))
         await self.scheduler.tick()
 
     async def open(self, rules: dict[str, Any] | None = None, *, key: str = "test-v1") -> EpochId:
         """Make the day by a profile, and let it be live since a second."""
-        await self.days.put_profile(key, EpochProfile.model_validate(rules or profile()))
-        await self.days.activate_profile(key)
+        await self.keep_profile(rules or profile(), key=key)
         await self.at(MIDNIGHT + timedelta(seconds=1))
         await self.scheduler.tick()
         return (await self.day()).epoch_id

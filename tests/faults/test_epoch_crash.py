@@ -1,0 +1,110 @@
+"""Days whose leaders are killed, whose bots race on two nodes, and whose database is cut off."""
+
+import asyncio
+from datetime import timedelta
+from random import Random
+from time import monotonic
+
+import pytest
+
+from persistence.behalf import Behalf
+from persistence.claims import NewClaim
+from persistence.database import Database
+from tests.faults.conftest import Nodes, Rounds
+from tests.faults.days import (
+    begin,
+    finished_once,
+    in_the_way,
+    is_waited_for,
+    leader,
+    phase,
+    prepare,
+)
+from tests.faults.table import Figures
+from tests.fixtures.node import Node
+from tests.integration.epochs.stage import DAY, MIDNIGHT, Stage
+
+pytestmark = pytest.mark.slow
+
+# What a step is killed at: where it writes an event, a payout, a bot's figures, …
+WRITTEN = (
+    "epoch_payouts",
+    "epoch_events",
+    "bot_stats_snapshots",
+    "epoch_settlements",
+    "epoch_contributions",
+    "epoch_editions",
+)
+CLAIMS = 12
+KILLS = 3
+LIFE_S = 2.0
+# At this speed the ten minutes of the freeze are two seconds.
+SPEED = 300.0
+
+
+@pytest.fixture
+async def stage(database: Database, behalf: Behalf) -> Stage:
+    return Stage(database, behalf)
+
+
+async def two_nodes(nodes: Nodes, dsn: str) -> list[Node]:
+    """Start two nodes at a time; the leader is one of them."""
+    return list(
+        await asyncio.gather(*(asyncio.to_thread(nodes, name, dsn, lease_s=2) for name in "ab"))
+    )
+
+
+async def some_claims(stage: Stage, number: int, chance: Random) -> None:
+    """Let a day be live, and three bots fight for the slots for forty minutes."""
+    epoch_id = (await begin(stage, number)).epoch_id
+    bots = [await stage.bot() for _ in range(3)]
+    for minute in sorted(chance.sample(range(1, 40), CLAIMS)):
+        await stage.at(MIDNIGHT + timedelta(days=number, minutes=minute))
+        bot, slot_index = chance.choice(bots), chance.randrange(4)
+        claim = NewClaim(epoch_id, slot_index, f"x {minute}", bot.bot_id, bot.token_id)
+        await stage.claims.claim(claim)
+
+
+async def test_a_step_killed_in_the_middle_is_taken_once_by_the_next_leader(
+    nodes: Nodes,
+    stage: Stage,
+    serving_dsn: str,
+    fresh_dsn: str,
+    rounds: Rounds,
+    figures: Figures,
+) -> None:
+    await prepare(stage)
+    both = await two_nodes(nodes, serving_dsn)
+    for number, table in enumerate(WRITTEN[: rounds(3, len(WRITTEN))]):
+        day = DAY + timedelta(days=number)
+        await some_claims(stage, number, Random(number))
+        async with in_the_way(fresh_dsn, table) as held:
+            await stage.at(MIDNIGHT + timedelta(days=number, hours=1))
+            await is_waited_for(held)
+            killed = await leader(stage.database, both)
+            killed.kill()
+            killed_at = monotonic()
+        await phase(stage, day, "archive")
+        figures.measure("from a leader's kill in a step to the end of all", monotonic() - killed_at)
+        figures.count("steps of days killed in the middle, finished once")
+        await finished_once(stage, day)
+        await asyncio.to_thread(killed.start)
+
+
+async def test_leaders_killed_at_any_moment_leave_no_day_half_done(
+    nodes: Nodes, stage: Stage, serving_dsn: str, rounds: Rounds, figures: Figures
+) -> None:
+    await prepare(stage)
+    both = await two_nodes(nodes, serving_dsn)
+    for number in range(rounds(2, 30)):
+        chance = Random(number)
+        await some_claims(stage, number, chance)
+        await stage.days.set_clock(MIDNIGHT + timedelta(days=number, minutes=49), speed=SPEED)
+        for _ in range(KILLS):
+            await asyncio.sleep(chance.uniform(0, LIFE_S))
+            killed = await leader(stage.database, both)
+            killed.kill()
+            figures.count("kills of nodes that advance days survived")
+            await asyncio.to_thread(killed.start)
+        await phase(stage, DAY + timedelta(days=number), "archive")
+        await finished_once(stage, DAY + timedelta(days=number))
