@@ -13,6 +13,7 @@ from persistence.database import Database
 from persistence.epochs import Day
 from protocol.epocherrors import EpochNotFound
 from server.domains.bots.rules import token_hash
+from tests.faults.conftest import Nodes
 from tests.faults.recording import PATIENCE_S
 from tests.fixtures.node import Node
 from tests.integration.epochs.line import Line
@@ -37,6 +38,13 @@ async def token_of(stage: Stage, bot: Bot) -> str:
             "UPDATE bot_tokens SET token_hash = $1 WHERE id = $2", token_hash(token), bot.token_id
         )
     return token
+
+
+async def two_nodes(nodes: Nodes, dsn: str) -> list[Node]:
+    """Start two nodes at a time; the leader is one of them."""
+    return list(
+        await asyncio.gather(*(asyncio.to_thread(nodes, name, dsn, lease_s=2) for name in "ab"))
+    )
 
 
 async def prepare(stage: Stage, **rules: object) -> None:
@@ -127,8 +135,10 @@ async def finished_once(stage: Stage, day: date) -> None:
 @asynccontextmanager
 async def watching(node: Node) -> AsyncIterator[Line]:
     """A new person's line to a node."""
-    async with aiohttp.ClientSession(node.url) as http:
-        async with http.post("/v1/auth/guest", json={}) as answer:
-            token = (await answer.json())["access_token"]
+    async with (
+        aiohttp.ClientSession(node.url) as http,
+        http.post("/v1/auth/guest", json={}) as answer,
+    ):
+        token = (await answer.json())["access_token"]
     async with Line.open(node.websocket_url, token) as line:
         yield line

@@ -19,9 +19,9 @@ from tests.faults.days import (
     leader,
     phase,
     prepare,
+    two_nodes,
 )
 from tests.faults.table import Figures
-from tests.fixtures.node import Node
 from tests.integration.epochs.stage import DAY, MIDNIGHT, Stage
 
 pytestmark = pytest.mark.slow
@@ -45,13 +45,6 @@ SPEED = 300.0
 @pytest.fixture
 async def stage(database: Database, behalf: Behalf) -> Stage:
     return Stage(database, behalf)
-
-
-async def two_nodes(nodes: Nodes, dsn: str) -> list[Node]:
-    """Start two nodes at a time; the leader is one of them."""
-    return list(
-        await asyncio.gather(*(asyncio.to_thread(nodes, name, dsn, lease_s=2) for name in "ab"))
-    )
 
 
 async def some_claims(stage: Stage, number: int, chance: Random) -> None:
