@@ -62,6 +62,7 @@ class Part(StrEnum):
     RECOVERY = "recovery"
     START = "start"
     SIGNALING = "signaling"
+    EPOCH = "epoch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +76,27 @@ class Scale:
     connections: int = 5000
     resumes: int = 50
     games: int = 1000
+    watchers: int = 10_000
+    epoch_seconds: float = 20.0
 
 
-QUICK: Final = Scale(seconds=2.0, times=1, starts=2, connections=500, resumes=10, games=200)
+QUICK: Final = Scale(
+    seconds=2.0,
+    times=1,
+    starts=2,
+    connections=500,
+    resumes=10,
+    games=200,
+    watchers=500,
+    epoch_seconds=3.0,
+)
 
 
 class Bench:
     """All measurements, on nodes in one temporary folder."""
 
     def __init__(self, folder: Path, *, on: Cores, scale: Scale, peer: Peer | None) -> None:
-        self.figures = Figures(games=scale.games)
+        self.figures = Figures(games=scale.games, watchers=scale.watchers)
         self._folder = folder
         self._on = on
         self._scale = scale
@@ -108,6 +120,7 @@ class Bench:
             Part.RECOVERY: self._recovery,
             Part.START: self._start,
             Part.SIGNALING: self._signaling,
+            Part.EPOCH: self._epoch,
         }
         with self._node(part) as node:
             measures[part](node)
@@ -230,7 +243,23 @@ class Bench:
             run = reviving.start_again(node)
             self._record(run, ready=run.numbers["ready s"], first=run.numbers["first game s"])
 
+    def _epoch(self, node: Node) -> None:
+        for _ in range(self._scale.times):
+            run = loads.watch_epoch(
+                node, self._on, watchers=self._scale.watchers, seconds=self._scale.epoch_seconds
+            )
+            cost_us = _us_per(run, "deliveries/s")
+            values = {key: run.numbers[name] for key, name in _EPOCH.items()}
+            self._record(run, **values, **{"µs/epoch": cost_us})
 
+
+_EPOCH: Final = {
+    "epoch": "commit to watcher p99 ms",
+    "epoch p50": "commit to watcher p50 ms",
+    "epoch last": "commit to last watcher p99 ms",
+    "epoch sent": "sending to watcher p99 ms",
+    "epoch/s": "deliveries/s",
+}
 _KEYS: Final = {
     "moves": "moves/s",
     "games": "games/s",

@@ -113,16 +113,22 @@ _ROWS: Final = (
     ("peerjs 100", "… PeerJS server 1.0: relays", "/s", None),
     ("µs/peerjs 100", "… its server CPU for a relay", "µs", None),
     ("signaling", "… we to the PeerJS server", "times", _at_least(2)),
-    ("epoch", "epoch change to 10,000 watchers: p99", "ms", Budget(500)),
+    ("epoch", "epoch change to {watchers} watchers: p99", "ms", Budget(500)),
+    ("epoch p50", "… p50", "ms", None),
+    ("epoch last", "… to the last watcher: p99", "ms", None),
+    ("epoch sent", "… from sending the claim or vote: p99", "ms", None),
+    ("epoch/s", "… deliveries", "/s", None),
+    ("µs/epoch", "… server CPU for a delivery", "µs", None),
 )
 
 
 class Figures:
     """All rows, by key, and the runs behind them."""
 
-    def __init__(self, *, games: int) -> None:
+    def __init__(self, *, games: int, watchers: int = 10_000) -> None:
+        counts = {"games": f"{games:,}", "watchers": f"{watchers:,}"}
         self.by_key = {
-            key: Figure(key, what.format(games=f"{games:,}"), unit, budget)
+            key: Figure(key, what.format(**counts), unit, budget)
             for key, what, unit, budget in _ROWS
         }
         self.runs: list[Run] = []

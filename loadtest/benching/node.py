@@ -78,12 +78,13 @@ class Node(Server):
 
     def __init__(self, folder: Path, *, on: Cores) -> None:
         folder.mkdir(mode=0o755)
-        self._postmaster = folder / "data" / "postgres" / "cluster" / "postmaster.pid"
+        self._data = folder / "data"
+        self._postmaster = self._data / "postgres" / "cluster" / "postmaster.pid"
         super().__init__(
             [sys.executable, "-m", "server.cli", "serve", "--port", "0"],
             log=folder / "server.log",
             on=on,
-            env={**SETTINGS, "PLAYHALL_DATA_DIR": str(folder / "data")},
+            env={**SETTINGS, "PLAYHALL_DATA_DIR": str(self._data)},
         )
 
     @property
@@ -97,6 +98,19 @@ class Node(Server):
         for pid in family(self.database_pid):
             pin(pid, self._on.rest)
         return seconds
+
+    def console(self, *arguments: str) -> list[str]:
+        """Run a command of `playhall` beside it; gives the lines that it printed."""
+        said = subprocess.run(  # noqa: S603 - a program of ours
+            [sys.executable, "-m", "server.cli", *arguments],
+            env=self._env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if said.returncode:
+            raise DidNotStart(said.stderr)
+        return said.stdout.split()
 
     def stop(self) -> None:
         """Ask it to go away, and its database with it."""

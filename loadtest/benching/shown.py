@@ -87,6 +87,7 @@ _SHOWN: Final = frozenset(
     {
         *("games/s", "moves/s", "deliveries/s", "reply p50 ms", "reply p99 ms"),
         *("bytes per connection", "resume ms", "recovery s", "ready s", "first game s"),
+        *("commit to watcher p50 ms", "commit to watcher p99 ms", "commit to last watcher p99 ms"),
     }
 )
 

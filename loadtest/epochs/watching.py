@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import cycle
 from typing import Final
 
 import orjson
@@ -18,6 +19,7 @@ AT_ONCE: Final = 32
 ANSWER_TIMEOUT_S: Final = 30.0
 # Life is shown twice in the time that the server asks for, by some watchers at a time.
 SLICES: Final = 20
+HEARTBEAT_MIN_S: Final = 1.0  # until the server has said how often it wants a sign
 
 Came = Callable[[int], None]
 
@@ -63,8 +65,8 @@ class Watcher:
             self.sight.fault = self.sight.fault or f"closed: {closed.code} {closed.reason}"
 
     def show_life(self) -> None:
-        """Let the server know that somebody is there."""
-        if self._wire is not None:
+        """Let the server know that somebody is there, once it knows who."""
+        if self._wire is not None and self.heartbeat_s:
             self._wire.send(b'{"id":3,"type":"session.ping"}')
 
     def close(self) -> None:
@@ -111,6 +113,7 @@ async def watching(
     pictures = Pictures()
     watchers = [Watcher(account, stream, pictures) for account in accounts]
     async with asyncio.TaskGroup() as tasks:
+        living = tasks.create_task(_show_life(watchers))
         try:
             for start in range(0, len(watchers), AT_ONCE):
                 group = watchers[start : start + AT_ONCE]
@@ -118,18 +121,17 @@ async def watching(
                 for watcher in group:
                     tasks.create_task(watcher.run())
                 came(start + len(group))
-            living = tasks.create_task(_show_life(watchers))
             yield watchers
-            living.cancel()
         finally:
+            living.cancel()
             for watcher in watchers:
                 watcher.close()
 
 
 async def _show_life(watchers: Sequence[Watcher]) -> None:
+    """Show life often enough for the first watcher's server, in slices."""
     slices = [watchers[start::SLICES] for start in range(SLICES)]
-    while watchers:
-        for some in slices:
-            await asyncio.sleep(watchers[0].heartbeat_s / SLICES / 2)
-            for watcher in some:
-                watcher.show_life()
+    for some in cycle(slices):
+        await asyncio.sleep((watchers[0].heartbeat_s or HEARTBEAT_MIN_S) / SLICES / 2)
+        for watcher in some:
+            watcher.show_life()
