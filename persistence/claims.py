@@ -9,9 +9,9 @@ from typing import NamedTuple
 import asyncpg
 
 from persistence.database import Connection, Database
-from persistence.epochs import append
+from persistence.epochs import append, profile_of
 from persistence.queries import load
-from protocol.epoch import Cooldowns, EpochProfile
+from protocol.epoch import Cooldowns
 from protocol.epocherrors import (
     BotRequired,
     Cooldown,
@@ -65,7 +65,7 @@ async def _open_day(connection: Connection, epoch_id: EpochId) -> tuple[datetime
         raise EpochNotFound
     if day["phase"] != "live" or day["now"] >= day["freeze_at"]:
         raise EpochNotLive
-    return day["now"], EpochProfile.model_validate_json(day["config"]).cooldowns
+    return day["now"], profile_of(day["config"]).cooldowns
 
 
 def _require(seen: asyncpg.Record, now: datetime, cooldowns: Cooldowns) -> None:

@@ -44,7 +44,7 @@ class Day(NamedTuple):
     @property
     def profile(self) -> EpochProfile:
         """The rules that the day is played by."""
-        return _profile(self.config)
+        return profile_of(self.config)
 
 
 class StoredProfile(NamedTuple):
@@ -59,7 +59,7 @@ class StoredProfile(NamedTuple):
     @property
     def profile(self) -> EpochProfile:
         """The rules themselves."""
-        return _profile(self.config)
+        return profile_of(self.config)
 
 
 class StoredSlot(NamedTuple):
@@ -247,5 +247,6 @@ def _day(row: asyncpg.Record) -> Day:
 
 
 @lru_cache(maxsize=PROFILES_KEPT)
-def _profile(config: bytes) -> EpochProfile:
+def profile_of(config: bytes) -> EpochProfile:
+    """Read the rules of a day; the same rules are read once."""
     return EpochProfile.model_validate(orjson.loads(config))
