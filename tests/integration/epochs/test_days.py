@@ -1,7 +1,7 @@
 """A whole day: phases in order, settlement, archive; after outages and crashes, too."""
 
 import asyncio
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,10 +9,12 @@ import orjson
 import psycopg
 import pytest
 
-from protocol.epoch import EpochProfile
-from protocol.epocherrors import AlreadyPaid, EpochNotSettled, ProfileInUse
+from persistence.epochs import NewDay
+from protocol.epoch import Cadence, EpochProfile
+from protocol.epocherrors import AlreadyPaid, EpochNotSettled, EpochsOverlap, ProfileInUse
 from protocol.ids import EpochId
 from server.domains.epochs.digest import digest_of
+from server.domains.epochs.phases import times_of
 from tests.integration.epochs.stage import DAY, MIDNIGHT, Stage, profile
 
 
@@ -268,3 +270,25 @@ async def test_a_profile_that_days_were_played_by_stays(stage: Stage) -> None:
     with pytest.raises(ProfileInUse):
         await stage.days.put_profile("test-v1", EpochProfile.model_validate(changed))
     await stage.days.put_profile("test-v1", EpochProfile.model_validate(profile()))
+
+
+async def test_days_that_would_overlap_are_refused(stage: Stage) -> None:
+    await stage.open()
+    kept = {one.profile_key: one for one in await stage.days.profiles()}["test-v1"]
+    tokyo = kept.profile.model_copy(update={"cadence": Cadence(timezone="Asia/Tokyo")})
+    times = times_of(DAY + timedelta(days=1), tokyo.cadence)  # begins at 15:00 UTC of the 12th
+    new = NewDay(
+        DAY + timedelta(days=1),
+        kept.profile_id,
+        times.starts_at,
+        times.freeze_at,
+        times.ends_at,
+        tokyo,
+    )
+    with pytest.raises(EpochsOverlap):
+        await stage.days.make_day(new)
+    await stage.days.put_profile("tokyo-v1", tokyo)
+    await stage.days.activate_profile("tokyo-v1")
+    await stage.at(MIDNIGHT + timedelta(hours=16))
+    await stage.scheduler.tick()  # says so in the log, and goes on with the day that there is
+    assert [day.day for day in await stage.days.list_days(before=date.max, limit=9)] == [DAY]
