@@ -89,7 +89,7 @@ async def test_leaders_killed_at_any_moment_leave_no_day_half_done(
 ) -> None:
     await prepare(stage)
     both = await two_nodes(nodes, serving_dsn)
-    for number in range(rounds(2, 30)):
+    for number in range(rounds(2, 12)):
         chance = Random(number)
         await some_claims(stage, number, chance)
         await stage.days.set_clock(MIDNIGHT + timedelta(days=number, minutes=49), speed=SPEED)

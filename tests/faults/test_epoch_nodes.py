@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 import asyncpg
@@ -18,6 +18,7 @@ from tests.faults.conftest import Nodes, Rounds
 from tests.faults.days import (
     begin,
     finished_once,
+    leader,
     prepare,
     token_of,
     two_nodes,
@@ -60,8 +61,11 @@ async def test_bots_that_race_on_two_nodes_keep_cooldowns_and_one_log(
             await line.watch(after=day.version)
         await hopper.hop(day.version)
         for race in range(rounds(8, 60)):
-            last = await one_race(stage, bots, race)
+            await one_race(stage, bots, race)
+            await later(stage, race * 3 + 2)
+            last = int(await claim(bots[0][race % 2], race % SLOTS))  # where the hopper is
             figures.count("races of bots on two nodes, one winner each", 1 + BOTS)
+            await hopper.until(last)  # before the other node may have heard of it
             await hopper.hop()
         for line in watchers:
             await line.until(last)
@@ -69,15 +73,20 @@ async def test_bots_that_race_on_two_nodes_keep_cooldowns_and_one_log(
         await is_the_log(stage, day, await hopper.until(last))
 
 
-async def one_race(stage: Stage, bots: Sequence[Sequence[Line]], race: int) -> int:
-    """Let all claim one slot, and then each bot two at once; gives the last version."""
-    moment = MIDNIGHT + timedelta(seconds=(race * 2 + 1) * (COOLDOWN_S + 1))
+async def later(stage: Stage, number: int) -> None:
+    """Let every cooldown be over, and time stand almost still."""
+    moment = MIDNIGHT + timedelta(seconds=(number + 1) * (COOLDOWN_S + 1))
     await stage.days.set_clock(moment, speed=0.001)
+
+
+async def one_race(stage: Stage, bots: Sequence[Sequence[Line]], race: int) -> None:
+    """Let all claim one slot, and then each bot two at once, at two nodes."""
+    await later(stage, race * 3)
     one_slot = await asyncio.gather(
         *(claim(line, race % SLOTS) for lines in bots for line in lines)
     )
     assert Counter(one_slot)["cooldown"] == len(one_slot) - 1
-    await stage.days.set_clock(moment + timedelta(seconds=COOLDOWN_S + 1), speed=0.001)
+    await later(stage, race * 3 + 1)
     two_slots = await asyncio.gather(
         *(
             claim(line, slot_index)
@@ -85,11 +94,9 @@ async def one_race(stage: Stage, bots: Sequence[Sequence[Line]], race: int) -> i
             for line, slot_index in zip(lines, (number, number + BOTS), strict=True)
         )
     )
-    won = [result for result in two_slots if result != "cooldown"]
     assert [one == "cooldown" for one in two_slots[::2]] == [
         other != "cooldown" for other in two_slots[1::2]
     ]
-    return max(map(int, won))
 
 
 async def claim(line: Line, slot_index: int) -> str:
@@ -121,7 +128,7 @@ class Hopper:
     async def until(self, version: int) -> list[Json]:
         """Stay until the event of a version came; gives all that came."""
         self._take()
-        while self.events[-1]["version"] < version:
+        while not self.events or self.events[-1]["version"] < version:
             await self._lines[0].receive()
             self._take()
         return self.events
@@ -152,31 +159,41 @@ async def test_days_go_on_by_themselves_though_the_database_cuts_everybody_off(
                 await line.watch(epoch_id=day.epoch_id, after=day.version)
             bot = await stack.enter_async_context(Line.open(both[0].websocket_url, token))
             await stage.days.set_clock(MIDNIGHT + timedelta(days=number, minutes=1), speed=SPEED)
-            cutting = asyncio.create_task(cut_off(fresh_dsn, figures))
-            accepted = await claim_all_day(bot, day)
-            for line in watchers:
-                await until_archived(line)
-            cutting.cancel()
+            async with cutting_off(fresh_dsn, figures):
+                accepted = await claim_all_day(bot, day)
+                for line in watchers:
+                    await until_archived(line)
             for line in watchers:
                 await is_the_log(stage, day, line.events)
         assert accepted
         assert accepted <= set(versions(watchers[0].events))
         await finished_once(stage, day.day)
+    said = [line for node in both for line in node.output]
+    assert [line for line in said if "board failed" in line or "does not advance" in line] == []
 
 
-async def cut_off(dsn: str, figures: Figures) -> None:
+@asynccontextmanager
+async def cutting_off(dsn: str, figures: Figures) -> AsyncIterator[None]:
     """Cut every connection of the nodes to the database, again and again."""
     connection = await asyncpg.connect(dsn)
+    cutting = asyncio.create_task(cut_off(connection, figures))
     try:
-        while True:
-            cut = await connection.fetchval(
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND usename <> current_user"
-            )
-            figures.count("connections to the database cut while days advance", cut)
-            await asyncio.sleep(CUTS_EVERY_S)
+        yield
     finally:
+        cutting.cancel()
+        await asyncio.wait([cutting])
         await connection.close()
+    assert cutting.cancelled()
+
+
+async def cut_off(connection: asyncpg.Connection, figures: Figures) -> None:
+    while True:
+        cut = await connection.fetchval(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND usename <> current_user"
+        )
+        figures.count("connections to the database cut while days advance", cut)
+        await asyncio.sleep(CUTS_EVERY_S)
 
 
 async def claim_all_day(bot: Line, day: Day) -> set[int]:
@@ -197,3 +214,14 @@ async def claim_all_day(bot: Line, day: Day) -> set[int]:
 async def until_archived(line: Line) -> None:
     while not (line.events and line.events[-1]["payload"].get("phase") == "archive"):
         await line.receive()
+
+
+async def test_a_leader_that_goes_away_lets_another_lead_at_once(
+    nodes: Nodes, stage: Stage, serving_dsn: str
+) -> None:
+    await prepare(stage)
+    both = await two_nodes(nodes, serving_dsn)
+    first = await leader(stage.database, both)
+    name = await stage.store.leader()
+    assert await asyncio.to_thread(first.stop) == 0
+    assert await stage.store.leader() != name

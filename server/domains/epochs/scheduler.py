@@ -41,13 +41,13 @@ class Scheduler:
         return len(self._trouble)
 
     async def run(self) -> None:
-        """Tick for as long as the server lives."""
+        """Tick for as long as the server lives; then let another node lead at once."""
         try:
             while True:
                 await self._tick_if_leading()
                 await asyncio.sleep(TICK_S)
         finally:
-            self.leads = False
+            await self._resign()
 
     async def tick(self) -> int:
         """Make today's day and take every step that is due; says how many were taken."""
@@ -64,6 +64,14 @@ class Scheduler:
                 await self.tick()
         except PlayhallError as error:
             log.warning("epochs wait: %s", error.message)
+
+    async def _resign(self) -> None:
+        leads, self.leads = self.leads, False
+        try:
+            if leads:
+                await self._store.resign(self._node)
+        except PlayhallError as error:
+            log.warning("another node leads only after %d s: %s", LEASE_S, error.message)
 
     async def _make_days(self) -> None:
         """Make today's day, and tomorrow's once it is announced."""
