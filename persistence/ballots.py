@@ -26,6 +26,7 @@ SQL = load("ballots")
 TOO_LATE = "PH001"
 OUT_OF_RANGE = "PH002"
 NOT_TAKEN = "PH003"
+NO_BOT = "PH004"
 
 
 class NewVote(NamedTuple):
@@ -111,4 +112,7 @@ def _read_refusals() -> Iterator[None]:
             raise InvalidField(problem, field="score") from None
         if error.sqlstate == NOT_TAKEN:
             raise VotingClosed from None
+        if error.sqlstate == NO_BOT:
+            problem = "target_id: there is no such bot; send a bot_id, not its slug."
+            raise InvalidField(problem, field="target_id") from None
         raise

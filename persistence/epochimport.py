@@ -76,8 +76,10 @@ class ImportStore:
         From then on it is advanced as any other, so one of the past is settled at once. Raises
         `EpochsOverlap`, or `InvalidField` for a line that the day does not take.
         """
-        async with self._database.transaction() as connection, _own_time(connection):
-            await connection.execute(SQL["stop_clock"], new.starts_at)
+        async with (
+            self._database.transaction() as connection,
+            _own_time(connection, new.starts_at),
+        ):
             epoch_id = await add_day(connection, new)
             if epoch_id is None:
                 return None
@@ -90,13 +92,12 @@ class ImportStore:
 
 
 @asynccontextmanager
-async def _own_time(connection: Connection) -> AsyncIterator[None]:
-    before = await connection.fetchrow(SQL["read_clock"])
+async def _own_time(connection: Connection, at: datetime) -> AsyncIterator[None]:
+    was_set = await connection.fetchval(SQL["hold_clock"])
+    await connection.execute(SQL["own_clock"], at)
+    await connection.execute(SQL["stop_clock"], at)
     yield
-    if before is None:
-        await connection.execute(SQL["remove_clock"])
-    else:
-        await connection.execute(SQL["restore_clock"], *before)
+    await connection.execute(SQL["restore_clock" if was_set else "remove_clock"])
 
 
 async def _write(connection: Connection, epoch_id: EpochId, line: Line) -> None:

@@ -2,19 +2,22 @@
 -- List every bot by its slug.
 SELECT slug, id FROM bot_identities;
 
--- name: stop_clock
--- Let it be a moment, for this transaction alone: it is undone before the end.
-INSERT INTO epoch_clock (real_at, epoch_at, speed) VALUES (clock_timestamp(), $1, 1e-9)
-ON CONFLICT (singleton) DO UPDATE
-SET real_at = clock_timestamp(), epoch_at = EXCLUDED.epoch_at, speed = EXCLUDED.speed;
+-- name: hold_clock
+-- Hold the clock as it is set, if it is; nobody else moves it until this transaction ends.
+SELECT singleton FROM epoch_clock FOR UPDATE;
 
--- name: read_clock
--- Read the clock as it is set, and hold it.
-SELECT real_at, epoch_at, speed FROM epoch_clock FOR UPDATE;
+-- name: own_clock
+-- Let a setting of this transaction say what time it is; that is undone before the end.
+INSERT INTO epoch_clock (epoch_at, follows_setting) VALUES ($1, true)
+ON CONFLICT (singleton) DO UPDATE SET follows_setting = true;
+
+-- name: stop_clock
+-- Let it be a moment, for this transaction alone.
+SELECT set_config('playhall.epoch_at', $1::timestamptz::text, true);
 
 -- name: restore_clock
--- Put the clock back as it was.
-UPDATE epoch_clock SET real_at = $1, epoch_at = $2, speed = $3;
+-- Let the time of epochs be what it was.
+UPDATE epoch_clock SET follows_setting = false;
 
 -- name: remove_clock
 -- Let the time of epochs be the real one, as it was.

@@ -43,8 +43,10 @@ HISTORY = [
 ]
 
 
-async def imported(stage: Stage, lines: list[str]) -> dict[str, EpochId | None]:
-    rules = EpochProfile.model_validate(profile())
+async def imported(
+    stage: Stage, lines: list[str], config: dict[str, Any] | None = None
+) -> dict[str, EpochId | None]:
+    rules = EpochProfile.model_validate(config or profile())
     await stage.days.put_profile("old-v1", rules)
     kept = {one.profile_key: one for one in await stage.days.profiles()}["old-v1"]
     store, made = ImportStore(stage.database), {}
