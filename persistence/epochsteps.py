@@ -186,8 +186,12 @@ class StepStore:
     async def set_payout(
         self, epoch_id: EpochId, bot_id: BotId, *, status: str, tx_hash: str | None, actor: str
     ) -> bool:
-        """Write how far a payout is, on record; False if there is none."""
+        """Write how far a payout is, on record; False if there is none.
+
+        Under the day's lock: a result that is being computed again has looked whether any left.
+        """
         async with self._database.transaction() as connection:
+            await connection.execute(SQL["lock"], epoch_id)
             values = (epoch_id, bot_id, status, tx_hash)
             if await connection.fetchval(SQL["set_payout"], *values) is None:
                 return False
@@ -220,9 +224,14 @@ class StepStore:
         return {bot_id: slug for bot_id, slug in rows}  # noqa: C416 - a record is no tuple
 
 
+def recipient_of(share_recipient: str | None) -> str:
+    """Say whom a payout is to; nobody, where the owner is not known."""
+    return share_recipient or NOBODY
+
+
 def _payout(epoch_id: EpochId, share: Share, digest: bytes) -> tuple[object, ...]:
     """Give a payout's row; one whose owner is not known has failed before it began."""
     status = "failed" if share.recipient is None else "pending"
-    recipient = share.recipient or NOBODY
+    recipient = recipient_of(share.recipient)
     amount = Decimal(share.amount_wei)
     return (epoch_id, share.bot_id, recipient, share.bps, amount, status, digest)

@@ -1,11 +1,12 @@
 """Whether a day is what its events say: versions, slots, digest, result, payouts."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import orjson
 
 from persistence.epochs import Day, EpochStore, StoredEvent, StoredSlot
-from persistence.epochsteps import Payout, StepStore
+from persistence.epochsteps import Payout, StepStore, recipient_of
 from protocol.ids import EpochId
 from server.domains.epochs.board import replace_slot
 from server.domains.epochs.digest import digest_of
@@ -67,10 +68,14 @@ def wrong_digest(day: Day, frozen: Sequence[StoredEvent]) -> Iterator[str]:
         yield "events_digest: the events before the freeze are not those that were frozen"
 
 
-def wrong_payouts(bots: Sequence[dict[str, object]], payouts: Sequence[Payout]) -> Iterator[str]:
-    """Compare who is paid with the result in force."""
-    due = {bot["bot_id"]: (bot["bps"], bot["amount_wei"]) for bot in bots if bot["bps"]}
-    paid = {payout.bot_id: (payout.bps, payout.amount_wei) for payout in payouts}
-    for bot_id in sorted(due.keys() | paid.keys(), key=str):
-        if due.get(bot_id) != paid.get(bot_id):  # type: ignore[call-overload]  # ids of either
-            yield f"payout of {bot_id}: {paid.get(bot_id)}, and the result says {due.get(bot_id)}"  # type: ignore[call-overload]  # the same
+def wrong_payouts(bots: Sequence[dict[str, Any]], payouts: Sequence[Payout]) -> Iterator[str]:
+    """Compare who is paid what, and to which address, with the result in force."""
+    due = {str(bot["bot_id"]): _due(bot) for bot in bots if bot["bps"]}
+    paid = {str(one.bot_id): (one.bps, one.amount_wei, one.recipient_address) for one in payouts}
+    for bot_id in sorted(due.keys() | paid.keys()):
+        if due.get(bot_id) != paid.get(bot_id):
+            yield f"payout of {bot_id}: {paid.get(bot_id)}, and the result says {due.get(bot_id)}"
+
+
+def _due(bot: dict[str, Any]) -> tuple[int, str, str]:
+    return bot["bps"], bot["amount_wei"], recipient_of(bot["recipient"])
