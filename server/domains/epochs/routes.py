@@ -1,5 +1,6 @@
 """`/v1/epochs`: any day there ever was, for everybody."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -37,6 +38,7 @@ class EpochRoutes:
         self._steps = steps
         self._get = get
         self._boards: dict[tuple[EpochId, int], wire.Scoreboard] = {}
+        self._counting = asyncio.Lock()
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -121,17 +123,19 @@ class EpochRoutes:
 
     async def _scoreboard(self, request: HttpRequest) -> wire.Scoreboard:
         day = await self._day(request)
-        key = (day.epoch_id, day.version)
-        if key not in self._boards:
-            while len(self._boards) >= BOARDS_KEPT:
-                del self._boards[next(iter(self._boards))]
-            self._boards[key] = await self._count(day)
-        return self._boards[key]
+        async with self._counting:  # once, however many ask for it, and in one thread
+            key = (day.epoch_id, day.version)
+            if key not in self._boards:
+                counted = await self._count(day)
+                while len(self._boards) >= BOARDS_KEPT:
+                    del self._boards[next(iter(self._boards))]
+                self._boards[key] = counted
+            return self._boards[key]
 
     async def _count(self, day: Day) -> wire.Scoreboard:
         """Settle what has happened so far; after the freeze that is what was, or will be, paid."""
         events = await self._steps.frozen_events(day.epoch_id)
-        settled = contributions(day, events)
+        settled = await asyncio.to_thread(contributions, day, events)
         names = await self._steps.slugs([one.bot_id for one in settled])
         return wire.Scoreboard(
             epoch_id=day.epoch_id,

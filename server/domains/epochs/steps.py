@@ -7,6 +7,7 @@ settle    contributions and payouts, to the owners at the freeze
 archive   the summary and each bot's figures, in the store of objects; the edition
 """
 
+from asyncio import to_thread
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,7 @@ from protocol.epocherrors import EpochNotSettled
 from protocol.ids import BotId, EpochId
 from server.domains.epochs.digest import digest_of
 from server.domains.epochs.phases import DayTimes, due
-from server.domains.epochs.results import contributions, differences, result_of, shares
+from server.domains.epochs.results import computed, differences, result_of, shares
 from server.domains.epochs.summary import (
     bot_key,
     bot_stats,
@@ -88,17 +89,17 @@ class Steps:
             raise EpochNotSettled
         day = await self._days.read_day(epoch_id)
         events = await self._store.frozen_events(epoch_id)
-        settled = contributions(day, events)
+        digest, settled = await to_thread(computed, day, events)
         owners = await self._owners_of([BotId(one.bot_id) for one in settled], day.frozen_at)
-        computed = result_of(day, digest_of(events), shares(settled, owners))
-        return differences(orjson.loads(kept[0].result), computed)
+        again = result_of(day, digest, shares(settled, owners))
+        return differences(orjson.loads(kept[0].result), again)
 
     # ------------------------------------------------------------------ the phases
 
     async def _do(self, phase: Phase, step: Step) -> bool:
         """Do what a phase begins with; False if it cannot begin yet."""
         if phase == "freeze":
-            await step.freeze(digest_of(await step.frozen_events()))
+            await step.freeze(await to_thread(digest_of, await step.frozen_events()))
         elif phase == "snapshot":
             await self._snapshot(step)
         elif phase == "settle":
@@ -122,8 +123,7 @@ class Steps:
 
     async def _settle(self, step: Step, *, by: str, reason: str) -> tuple[int, Result]:
         events = await step.frozen_events()
-        digest = digest_of(events)
-        settled = contributions(step.day, events)
+        digest, settled = await to_thread(computed, step.day, events)
         owners = await self._owners_of([BotId(one.bot_id) for one in settled], step.day.frozen_at)
         published = shares(settled, owners)
         result = result_of(step.day, digest, published)
