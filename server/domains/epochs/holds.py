@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
 from protocol.epoch import SettlementRules
@@ -11,6 +11,9 @@ from protocol.epoch import SettlementRules
 CLAIMED: Final = "slot_claimed"
 OVERWRITTEN: Final = "slot_overwritten"
 VOTE_CAST: Final = "vote_cast"
+
+# The largest sums have some thirty digits; whatever the process has set does not matter.
+EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +90,10 @@ class _Open:
 
     def claim_again(self, at: datetime, rules: SettlementRules) -> None:
         is_rapid = (at - self.claimed_at).total_seconds() < rules.rapid_s
-        self.credit = self.credit * rules.rapid_factor if is_rapid else Decimal(1)
+        self.credit = EXACT.multiply(self.credit, rules.rapid_factor) if is_rapid else Decimal(1)
         self.claimed_at = at
         self.hold.claims += 1
-        self.hold.credit += self.credit
+        self.hold.credit = EXACT.add(self.hold.credit, self.credit)
 
     def end(self, at: datetime) -> Hold:
         self.hold.until = max(at, self.hold.since)

@@ -17,20 +17,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from typing import Final
 
 from protocol.epoch import SettlementRules
 from server.domains.epochs.apportion import apportion
-from server.domains.epochs.holds import VOTE_CAST, EpochEvent, Hold, holds
+from server.domains.epochs.holds import EXACT, VOTE_CAST, EpochEvent, Hold, holds
 
 SHARE_UNITS: Final = 10**12
 BASIS_POINTS: Final = 10_000
 RAW_UNIT: Final = Decimal("0.00000001")
 QUALITY_UNIT: Final = Decimal("0.000001")
-
-# The largest sums have some thirty digits; whatever the process has set does not matter.
-_EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ def settle(
     bots = sorted(deeds.keys() | qualities.keys())
     quality = {bot: qualities.get(bot, Decimal(0)) for bot in bots}
     raw = {bot: _raw(deeds[bot], quality[bot], rules) for bot in bots}
-    weights = {bot: max(int(_EXACT.divide(score, RAW_UNIT)), 0) for bot, score in raw.items()}
+    weights = {bot: max(int(EXACT.divide(score, RAW_UNIT)), 0) for bot, score in raw.items()}
     shares = apportion(SHARE_UNITS, weights)
     bps = apportion(BASIS_POINTS, weights)
     wei = apportion(pool_wei, weights)
@@ -72,7 +69,7 @@ def settle(
             defense_seconds=deeds[bot].defense_seconds,
             vote_quality=quality[bot],
             raw_score=raw[bot],
-            share=_EXACT.divide(Decimal(shares[bot]), Decimal(SHARE_UNITS)),
+            share=EXACT.divide(Decimal(shares[bot]), Decimal(SHARE_UNITS)),
             bps=bps[bot],
             amount_wei=wei[bot],
         )
@@ -91,7 +88,7 @@ class _Deeds:
         self.occupied_seconds += hold.seconds
         self.defense_seconds += hold.seconds if hold.is_defense else 0
         self.claims += hold.claims
-        self.credit = _EXACT.add(self.credit, hold.credit)
+        self.credit = EXACT.add(self.credit, hold.credit)
 
 
 def _deeds(day: Iterable[Hold], rules: SettlementRules) -> defaultdict[str, _Deeds]:
@@ -113,8 +110,8 @@ def _raw(did: _Deeds, quality: Decimal, rules: SettlementRules) -> Decimal:
     )
     total = Decimal(0)
     for weight, what in terms:
-        total = _EXACT.fma(weight, what, total)
-    return total.quantize(RAW_UNIT, context=_EXACT)
+        total = EXACT.fma(weight, what, total)
+    return total.quantize(RAW_UNIT, context=EXACT)
 
 
 def vote_qualities(events: Iterable[EpochEvent]) -> Mapping[str, Decimal]:
@@ -130,9 +127,9 @@ def vote_qualities(events: Iterable[EpochEvent]) -> Mapping[str, Decimal]:
     )
     for (_, bot), (score, weight) in last.items():
         weighted, weights = totals[bot]
-        totals[bot] = _EXACT.fma(score, weight, weighted), _EXACT.add(weights, weight)
+        totals[bot] = EXACT.fma(score, weight, weighted), EXACT.add(weights, weight)
     return {
-        bot: _EXACT.divide(weighted, weights).quantize(QUALITY_UNIT, context=_EXACT)
+        bot: EXACT.divide(weighted, weights).quantize(QUALITY_UNIT, context=EXACT)
         for bot, (weighted, weights) in totals.items()
         if weights
     }

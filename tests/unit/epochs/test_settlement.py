@@ -1,7 +1,7 @@
 """Settlement against a second implementation, and its promises."""
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from random import Random
 from typing import Any
@@ -163,3 +163,14 @@ def test_smallest_pools_are_paid_out_exactly(pool: int) -> None:
 
 def test_remainders_that_are_equal_go_by_id() -> None:
     assert apportion(2, {"b": 1, "c": 1, "a": 1}) == {"a": 1, "b": 1, "c": 0}
+
+
+def test_no_matter_how_many_digits_the_process_counts_with() -> None:
+    events = day(*((7 * number, BOTS[0], 0) for number in range(300)), (2500, BOTS[1], 1))
+    rules = SettlementRules(
+        weights=Weights(time=Decimal(1), claim=Decimal(60)), rapid_factor=Decimal("0.9731")
+    )
+    exact = settle(events, frozen_at=FROZEN_AT, rules=rules, pool_wei=POOL)
+    with localcontext() as few:
+        few.prec = 5
+        assert settle(events, frozen_at=FROZEN_AT, rules=rules, pool_wei=POOL) == exact
