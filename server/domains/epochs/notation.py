@@ -118,11 +118,12 @@ class _Parser:
     # ------------------------------------------------------------------ what they are made of
 
     def number(self) -> None:
-        if self.integer() == 0 and self.peek() != ".":
-            raise self.wrong("a number that is not 0 is missing")
+        number = self.integer()
         if self.peek() == ".":
             self.place += 1
-            self.digits()
+            number += self.digits()  # 0 with nothing behind its point is 0
+        if number == 0:
+            raise self.wrong("a number that is not 0 is missing")
 
     def integer(self) -> int:
         self.skip_spaces()

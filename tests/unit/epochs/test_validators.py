@@ -25,6 +25,7 @@ BAD = [
     ("<bd sn]", "> is missing"),
     ("bd*", "a number is missing"),
     ("bd*0", "not 0"),
+    ("bd*0.0", "not 0"),
     ("bd(5,3)", "more pulses than steps"),
     ("bd*65", "larger than 64"),
     ("bd | ", "missing at character 6"),
