@@ -6,6 +6,8 @@ two leaders would do no harm.
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -31,7 +33,7 @@ class Scheduler:
         self._store = store
         self._steps = steps
         self._node = node
-        self._trouble: dict[EpochId, str] = {}  # of days that do not advance: what was logged
+        self._trouble: dict[str, str] = {}  # of what does not advance: what was logged
         self.leads = False
         self.steps_total = 0
 
@@ -51,7 +53,8 @@ class Scheduler:
 
     async def tick(self) -> int:
         """Make today's day and take every step that is due; says how many were taken."""
-        await self._make_days()
+        with self._noting("the next epoch"):
+            await self._make_days()
         taken = 0
         for epoch_id in await self._store.unfinished():
             taken += await self._advance(epoch_id)
@@ -98,7 +101,7 @@ class Scheduler:
     async def _advance(self, epoch_id: EpochId) -> int:
         """Take every due step of one day; its trouble keeps no other day waiting."""
         taken = 0
-        try:
+        with self._noting(f"epoch {epoch_id}"):
             for _ in ORDER:
                 phase = await self._steps.advance(epoch_id)
                 if phase is None:
@@ -106,11 +109,18 @@ class Scheduler:
                 taken += 1
                 self.steps_total += 1
                 log.info("epoch %s: %s", epoch_id, phase)
-            self._trouble.pop(epoch_id, None)
+        return taken
+
+    @contextmanager
+    def _noting(self, what: str) -> Iterator[None]:
+        """Log what goes wrong, once, and count it as stuck until it goes right."""
+        try:
+            yield
         except PlayhallError:
             raise
         except Exception as error:
-            if self._trouble.get(epoch_id) != repr(error):
-                log.exception("epoch %s does not advance", epoch_id)
-            self._trouble[epoch_id] = repr(error)
-        return taken
+            if self._trouble.get(what) != repr(error):
+                log.exception("%s does not advance", what)
+            self._trouble[what] = repr(error)
+        else:
+            self._trouble.pop(what, None)

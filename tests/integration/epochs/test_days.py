@@ -1,7 +1,9 @@
 """A whole day: phases in order, settlement, archive; after outages and crashes, too."""
 
 import asyncio
-from datetime import date, timedelta
+import threading
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +11,7 @@ import orjson
 import psycopg
 import pytest
 
-from persistence.epochs import NewDay
+from persistence.epochs import NewDay, StoredEvent
 from protocol.epoch import Cadence, EpochProfile
 from protocol.epocherrors import AlreadyPaid, EpochNotSettled, EpochsOverlap, ProfileInUse
 from protocol.ids import EpochId
@@ -292,3 +294,32 @@ async def test_days_that_would_overlap_are_refused(stage: Stage) -> None:
     await stage.at(MIDNIGHT + timedelta(hours=16))
     await stage.scheduler.tick()  # says so in the log, and goes on with the day that there is
     assert [day.day for day in await stage.days.list_days(before=date.max, limit=9)] == [DAY]
+
+
+async def test_a_time_that_no_day_can_be_made_of_stops_nothing(stage: Stage) -> None:
+    epoch_id = await stage.open()
+    await stage.at(datetime(9999, 12, 31, 12, tzinfo=UTC))
+    await stage.scheduler.tick()
+    assert stage.scheduler.stuck == 1
+    assert (await phases(stage, epoch_id))[-1] == "archive"
+    await stage.at(MIDNIGHT + timedelta(days=1))
+    await stage.scheduler.tick()
+    assert stage.scheduler.stuck == 0
+
+
+async def test_what_a_day_comes_to_is_computed_beside_the_loop(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def noted(events: Iterable[StoredEvent]) -> bytes:
+        threads.append(threading.current_thread())
+        return digest_of(events)
+
+    for module in ("steps", "results"):
+        monkeypatch.setattr(f"server.domains.epochs.{module}.digest_of", noted)
+    epoch_id = await stage.open()
+    await stage.finish()
+    await stage.steps.verify(epoch_id)
+    assert len(threads) == 3  # freeze, settle, verify
+    assert threading.main_thread() not in threads
