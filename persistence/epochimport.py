@@ -4,13 +4,14 @@ The clock of epochs is set to each line's time within the transaction, which nob
 what guards the days (the votes' triggers, for one) guards these, too.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
+import orjson
 
 from persistence.ballots import SQL as BALLOTS
 from persistence.claims import CLAIMED, OVERWRITTEN
@@ -87,7 +88,8 @@ class ImportStore:
             await append(connection, epoch_id, "phase_changed", payload={"phase": "live"})
             for line in lines:
                 await connection.execute(SQL["stop_clock"], line.at)
-                await _write(connection, epoch_id, line)
+                with _named(line):
+                    await _write(connection, epoch_id, line)
             return epoch_id
 
 
@@ -98,6 +100,16 @@ async def _own_time(connection: Connection, at: datetime) -> AsyncIterator[None]
     await connection.execute(SQL["stop_clock"], at)
     yield
     await connection.execute(SQL["restore_clock" if was_set else "remove_clock"])
+
+
+@contextmanager
+def _named(line: Line) -> Iterator[None]:
+    """Say at which line is what the tables cannot hold: a zero character, endless nesting."""
+    try:
+        yield
+    except (asyncpg.DataError, orjson.JSONEncodeError) as error:
+        where = f"line {line.number}"
+        raise InvalidField(f"{where}: cannot be kept: {error}.", field=where) from None
 
 
 async def _write(connection: Connection, epoch_id: EpochId, line: Line) -> None:

@@ -24,6 +24,7 @@ from protocol.ids import BotId
 from server.domains.epochs.phases import day_of, times_of
 
 LINE_CHARS_MAX = 64 * 1024
+FIRST_YEAR, LAST_YEAR = 1970, 2999  # a day needs one before and after it
 
 
 class _Line(BaseModel):
@@ -91,6 +92,9 @@ def _line(number: int, raw: str, bots: Mapping[str, BotId]) -> Line:
         raise InvalidField(f"{where}: {error.message}", field=where) from None
     if read.at.tzinfo is None:
         raise InvalidField(f"{where}: at: say the time zone, for example with a Z.", field=where)
+    if not FIRST_YEAR <= read.at.year <= LAST_YEAR:
+        problem = f"{where}: at: send a year from {FIRST_YEAR} to {LAST_YEAR}."
+        raise InvalidField(problem, field=where)
     at = read.at.astimezone(UTC)
     if isinstance(read, SlotUpdate):
         return ImportedClaim(number, at, read.slot_index, _bot(read.bot, where, bots), read.code)

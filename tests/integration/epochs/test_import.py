@@ -17,6 +17,7 @@ from server.domains.epochs.verification import Verification
 from tests.integration.epochs.stage import DAY, MIDNIGHT, Stage, profile
 
 VOTER = "0x" + "B" * 40
+DEEP = '{"a":' + "[" * 400 + "]" * 400 + "}"
 
 
 def line(at_s: float, **fields: Any) -> str:
@@ -115,6 +116,11 @@ async def test_a_vote_that_the_day_does_not_take_leaves_nothing_of_it(stage: Sta
         ([line(1, type="slot_update", slot_index=0, bot="bot_ada", code="x", more=1)], "more"),
         (['{"type": "activity", "kind": "x", "at": "2026-02-12T10:00:00"}'], "time zone"),
         ([line(1, type="activity", kind="Not So")], "kind"),
+        (['{"type": "activity", "kind": "x", "at": "9999-12-31T10:00:00Z"}'], "line 1: at: .*1970"),
+        (['{"type": "activity", "kind": "x", "at": "0001-01-01T00:00:00+10:00"}'], "1970 to 2999"),
+        ([update(1, 0, "bot_ada", "zero\0")], "line 1: cannot be kept"),
+        ([line(1, type="activity", kind="x", data={}).replace("{}", DEEP)], "line 1: cannot be"),
+        ([update(1, 0, "bot_ada", "x"), "\udcff"], "line 2: is not JSON"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
