@@ -4,6 +4,7 @@ The database's triggers refuse what comes too late or out of range, whoever writ
 rest and make each cast an event.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -18,7 +19,7 @@ from protocol.boterrors import WalletRequired
 from protocol.epoch import TargetType
 from protocol.epocherrors import BotRequired, EpochNotLive, VotingClosed
 from protocol.errors import InvalidField
-from protocol.ids import BotId, EpochId, SessionId
+from protocol.ids import UUID_PATTERN, BotId, EpochId, SessionId
 
 SQL = load("ballots")
 
@@ -71,7 +72,9 @@ class BallotStore:
                 return await _cast(connection, vote, f"bot:{bot_id}")
 
     async def is_bot(self, bot_id: str) -> bool:
-        """Say whether there is such a bot to vote on."""
+        """Say whether there is such a bot to vote on; whatever is no id, is none."""
+        if re.fullmatch(UUID_PATTERN, bot_id) is None:
+            return False
         async with self._database.acquire() as connection:
             return bool(await connection.fetchval(SQL["is_bot"], bot_id))
 

@@ -16,7 +16,7 @@ SELECT version FROM epochs WHERE id = $1;
 
 -- name: is_bot
 -- Say whether there is an active bot of this id.
-SELECT EXISTS (SELECT FROM bot_identities WHERE id::text = $1 AND status = 'active');
+SELECT EXISTS (SELECT FROM bot_identities WHERE id = $1 AND status = 'active');
 
 -- name: may_vote
 -- Say whether a bot's token may vote now.

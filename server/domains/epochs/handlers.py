@@ -89,7 +89,8 @@ class EpochCommands:
         else:
             score = check_bot_vote(day.profile, command, require_bot(who, "vote"))
         if command.target_type == "bot" and not await self._ballots.is_bot(command.target_id):
-            raise InvalidField("target_id: there is no such bot.", field="target_id")
+            problem = "target_id: there is no such bot; send a bot_id, not its slug."
+            raise InvalidField(problem, field="target_id")
         vote = NewVote(day.epoch_id, who.session_id, command.target_type, command.target_id, score)
         if who.bot is None:
             return await self._ballots.cast(who.requester, vote, wallet=command.wallet)
