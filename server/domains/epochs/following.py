@@ -26,9 +26,9 @@ from server.kernel.tasks import Tasks
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 0.05  # for what other nodes wrote
-LOOK_AGAIN_S: Final = 1.0  # after the database did not answer
+LOOK_AGAIN_S: Final = 1.0  # after the database did not answer, and for what is seldom new
 IDLE_S: Final = 10.0
-BOARDS_MAX: Final = 64
+PAST_MAX: Final = 64  # of days that are archived; the few that are not may always be watched
 
 _PREFIX: Final = b'{"type":"epoch.event",'
 
@@ -39,6 +39,11 @@ class Watched:
 
     board: Board
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def is_past(self) -> bool:
+        """Whether nothing is to be expected any more."""
+        return self.board.phase == "archive"
 
 
 class Following:
@@ -111,9 +116,9 @@ class Following:
         async with self._opening:
             if (watched := self._boards.get(epoch_id)) is not None:
                 return watched
-            if len(self._boards) >= BOARDS_MAX:
-                raise Overloaded("Too many epochs are being watched; try again in a while.")
             watched = Watched(await self._read(epoch_id))
+            if watched.is_past and sum(one.is_past for one in self._boards.values()) >= PAST_MAX:
+                raise Overloaded("Too many past epochs are being watched; try again in a while.")
             self._boards[epoch_id] = watched
             self._tasks.work(self._keep(epoch_id, watched), name="epoch board")
             return watched
@@ -136,7 +141,7 @@ class Following:
 
     async def _sleep(self, watched: Watched) -> None:
         try:
-            async with asyncio.timeout(LOOK_EVERY_S):
+            async with asyncio.timeout(LOOK_AGAIN_S if watched.is_past else LOOK_EVERY_S):
                 await watched.woken.wait()
         except TimeoutError:
             pass
