@@ -12,7 +12,7 @@ from persistence.database import Connection, Database
 from persistence.queries import load
 from protocol.epoch import EpochProfile, Phase
 from protocol.epocherrors import EpochNotFound, EpochsOverlap, ProfileInUse
-from protocol.errors import NotFound
+from protocol.errors import InvalidField, NotFound
 from protocol.ids import BotId, EpochId
 
 SQL = load("epochs")
@@ -126,7 +126,12 @@ class EpochStore:
         """Keep a profile under its key; raise `ProfileInUse` if days were made by another."""
         config = orjson.dumps(profile.model_dump(mode="json"))
         async with self._database.acquire() as connection:
-            if await connection.fetchval(SQL["put_profile"], key, config) is None:
+            try:
+                kept = await connection.fetchval(SQL["put_profile"], key, config)
+            except asyncpg.CheckViolationError:
+                problem = f"key: {key!r} must be 1 to 64 of a-z, 0-9 and -, such as daily-v2."
+                raise InvalidField(problem, field="key") from None
+            if kept is None:
                 raise ProfileInUse
 
     async def activate_profile(self, key: str) -> None:

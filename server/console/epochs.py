@@ -25,14 +25,16 @@ from protocol.codec import validate
 from protocol.epoch import EpochProfile
 from protocol.errors import InvalidField, NotFound
 from server.audit.cli import DataDir, Shell
+from server.chain.room import chain_of
 from server.config import Config
 from server.console.rehearsal import add_rehearsal_commands
 from server.domains.epochs.importing import days_in
 from server.domains.epochs.phases import times_of
+from server.domains.epochs.rules import check_profile
 from server.domains.epochs.scheduler import Scheduler
 from server.domains.epochs.steps import Steps
 from server.domains.epochs.verification import Verification
-from server.kernel.clock import wire_time
+from server.kernel.clock import Clock, wire_time
 
 T = TypeVar("T")
 
@@ -186,7 +188,8 @@ class _Commands:
             if kept is None:
                 raise NotFound(f"There is no profile {profile!r}; `playhall epoch profiles`.")
             bots, told = await desk.imports.bots(), []
-            with file.open(encoding="utf-8") as lines:
+            # What is no UTF-8 comes through, for its line to be named.
+            with file.open(encoding="utf-8", errors="surrogateescape") as lines:
                 for found in days_in(lines, kept.profile, bots):
                     new = _day(found.day, kept)
                     epoch_id = await desk.imports.add_day(new, found.lines)
@@ -212,9 +215,11 @@ class _Commands:
     def _read_profile(self, path: Path) -> EpochProfile:
         with self._shell.said_plainly():
             try:
-                return validate(EpochProfile, orjson.loads(path.read_bytes()))
+                profile = validate(EpochProfile, orjson.loads(path.read_bytes()))
             except orjson.JSONDecodeError as error:
                 raise InvalidField(f"{path} is not JSON: {error}.") from None
+            check_profile(profile)
+            return profile
 
     def _at_desk(self, work: Callable[[Desk], Coroutine[Any, Any, T]], data_dir: DataDir) -> T:
         config = self._shell.read_config(data_dir=data_dir)
@@ -241,7 +246,7 @@ async def _desk(config: Config, dsn: str) -> AsyncIterator[Desk]:
         store,
         days,
         owners_at=BotStore(database, Behalf(anonymous)).owner_at,
-        owners_known=_always,
+        owners_known=chain_of(config, database=database, clock=Clock()).knows_owners_at,
         put=objects.put,
         node=CONSOLE,
     )
@@ -259,10 +264,6 @@ def _day(day: date, kept: StoredProfile) -> NewDay:
     return NewDay(
         day, kept.profile_id, times.starts_at, times.freeze_at, times.ends_at, kept.profile
     )
-
-
-async def _always(_: datetime) -> bool:
-    return True
 
 
 def _key(day: str) -> DayKey:

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Final
 
 from persistence.epochs import Day
-from protocol.epoch import EpochProfile
+from protocol.epoch import EpochProfile, Slot
 from protocol.epocherrors import BotRequired, CodeRefused, EpochNotLive, SlotNotFound, VotingClosed
 from protocol.epochlive import Vote
 from protocol.errors import InvalidField
@@ -34,12 +34,23 @@ def require_live(day: Day) -> None:
         )
 
 
+def check_profile(profile: EpochProfile) -> None:
+    """Check what of a profile depends on this program; raise `InvalidField`."""
+    for index, slot in enumerate(profile.slots.map):
+        if slot.constraints_id not in VALIDATORS:
+            field = f"slots.map.{index}.constraints_id"
+            raise InvalidField(f"{field}: {_unknown(slot)}.", field=field)
+
+
 def check_code(profile: EpochProfile, slot_index: int, code: str) -> None:
     """Check code against what the slot takes; raise `SlotNotFound` or `CodeRefused`."""
     if slot_index >= profile.slots.count:
         raise SlotNotFound(f"The epoch's slots have the indexes 0 to {profile.slots.count - 1}.")
     slot = profile.slots.map[slot_index]
-    if problem := VALIDATORS[slot.constraints_id](code):
+    validator = VALIDATORS.get(slot.constraints_id)
+    if validator is None:
+        raise CodeRefused(f"The slot {slot.label!r} takes nothing: {_unknown(slot)}.")
+    if problem := validator(code):
         raise CodeRefused(f"The slot {slot.label!r} does not take this code: {problem}.")
 
 
@@ -57,6 +68,10 @@ def check_bot_vote(profile: EpochProfile, vote: Vote, bot: BotPass) -> Decimal:
     if vote.target_type == "bot" and vote.target_id == bot.bot_id:
         raise InvalidField("target_id: a bot does not vote on itself.", field="target_id")
     return _score(profile, vote)
+
+
+def _unknown(slot: Slot) -> str:
+    return f"there is no validator {slot.constraints_id!r}; known are {', '.join(VALIDATORS)}"
 
 
 def _score(profile: EpochProfile, vote: Vote) -> Decimal:

@@ -112,3 +112,17 @@ async def test_unknown_epoch_takes_no_claim(stage: Stage) -> None:
     nowhere = NewClaim(EpochId(new_id()), 0, "x", bot.bot_id, bot.token_id)
     with pytest.raises(Exception, match="no such epoch"):
         await stage.claims.claim(nowhere)
+
+
+async def test_a_claim_does_not_read_all_time_zones_from_disk(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes milliseconds, under the day's lock and on the loop that serves everybody."""
+    await stage.open()
+    bot = await stage.bot()
+
+    def read() -> set[str]:
+        raise AssertionError("time zones were read")
+
+    monkeypatch.setattr("protocol.epoch.available_timezones", read)
+    assert await stage.claim(bot, 0, "x", at_s=5)

@@ -24,10 +24,10 @@ from tests.integration.epochs.test_import import HISTORY
 class Line:
     """The command line on a database."""
 
-    def __init__(self, dsn: str, folder: Path) -> None:
+    def __init__(self, dsn: str, folder: Path, **settings: object) -> None:
         self.dsn, self.folder = dsn, folder
         self._app = typer.Typer()
-        config = Config(data_dir=folder)
+        config = Config.model_validate({"data_dir": folder, **settings})
         add_epoch_commands(self._app, Shell(lambda **_: config, self._url, said_plainly))
 
     def run(self, *arguments: str) -> Result:
@@ -125,3 +125,34 @@ def test_a_profile_that_disagrees_with_itself_is_refused(line: Line) -> None:
     result = line.run("profiles", "--put", str(path), "--key", "bad-v1")
     assert result.exit_code == 1
     assert "count is 8, but map describes 7 slots" in result.output
+
+
+def test_a_profile_that_no_claim_could_pass_is_refused(line: Line) -> None:
+    slots = {"count": 1, "map": [{"type": "a", "label": "b", "constraints_id": "drumz"}]}
+    path = line.folder / "profile.json"
+    path.write_bytes(orjson.dumps({**profile(), "slots": slots}))
+    result = line.run("profiles", "--put", str(path), "--key", "drums-v1")
+    assert result.exit_code == 1
+    assert "drums-v1" not in line.ok("profiles")
+
+
+def test_a_key_that_cannot_be_one_is_refused_without_a_trace(line: Line) -> None:
+    path = line.folder / "profile.json"
+    path.write_bytes(orjson.dumps(profile()))
+    result = line.run("profiles", "--put", str(path), "--key", "Daily V2")
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_no_day_is_settled_at_the_console_before_the_chain_is_read(
+    fresh_dsn: str, tmp_path: Path
+) -> None:
+    contracts = f"1:0x{'a' * 40}"
+    chained = Line(
+        fresh_dsn, tmp_path, chain_rpc_url="http://127.0.0.1:1", chain_contracts=contracts
+    )
+    chained.put_profile("short-v1")
+    chained.ok("clock", "--at", "2026-02-12T10:00Z")
+    chained.ok("advance")
+    chained.ok("clock", "--at", "2026-02-13T00:30Z")
+    chained.ok("advance")
+    assert "2026-02-12  snapshot" in chained.ok("status")
