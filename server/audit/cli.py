@@ -41,6 +41,7 @@ Since = Annotated[
     typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="All games made since, UTC."),
 ]
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the bundled database.")]
+Partial = Annotated[bool, typer.Option("--partial", help="A file may end before its game does.")]
 KEYS = "n next   p previous   q quit"
 
 
@@ -75,6 +76,7 @@ class _Commands:
         file: File = None,
         since: Since = None,
         as_json: Annotated[bool, typer.Option("--json", help="One JSON object a game.")] = False,
+        partial: Partial = False,
         data_dir: DataDir = None,
     ) -> None:
         """Check that games are what was played: order, hashes, seed, rules, results."""
@@ -82,8 +84,11 @@ class _Commands:
         game, file = _sorted(game, file)
         with self._plainly():
             _one_of(game=game, file=file, since=since)
+            if partial and file is None:
+                raise InvalidField("--partial is for files; a database says where a log ends.")
             if file is not None:
-                holds = self._tell(verify(read_file(file), _rulesets(config)), as_json=as_json)
+                report = verify(read_file(file), _rulesets(config), partial=partial)
+                holds = self._tell(report, as_json=as_json)
             elif game is not None:
                 report = self._at_desk(config, lambda desk: desk.verify(_game_id(game)))
                 holds = self._tell(report, as_json=as_json)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from persistence.chain import genesis, link
 from server.audit.evidence import Evidence, first_event, seed_of
-from server.audit.findings import Broken
+from server.audit.findings import Broken, NotChecked
 from server.domains.games.scribe import Told
 from server.gamekit.table import seed_hash
 
@@ -26,6 +26,19 @@ def check_order(evidence: Evidence) -> str:
         written = evidence.game.next_event_index
         raise Broken(f"{written} events were written, {count} are there")
     return f"events 0 to {count - 1}, without a gap"
+
+
+def check_end(evidence: Evidence, *, partial: bool) -> str:
+    """A log that stands alone ends with its game; events cut off at the end leave no gap."""
+    if not evidence.rows:
+        raise NotChecked("the log is empty")
+    last = evidence.rows[-1].event_index
+    if evidence.is_over:
+        return f"the game is over with event {last}, the last in the file"
+    incomplete = f"incomplete: the game was still running at event {last}"
+    if partial:
+        raise NotChecked(f"{incomplete}; later events may be missing")
+    raise Broken(f"{incomplete}; --partial takes a file that was written meanwhile")
 
 
 def check_chain(evidence: Evidence, log: Sequence[Told]) -> str:

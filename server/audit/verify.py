@@ -14,16 +14,24 @@ from server.gamekit.fold import AnyRuleset, Fold
 _WANTED = "the rules could not be followed to the end"
 
 
-def verify(evidence: Evidence, rulesets: Mapping[str, AnyRuleset]) -> Report:
-    """Make every check that the evidence allows."""
-    return _Examination(evidence, rulesets).report()
+def verify(
+    evidence: Evidence, rulesets: Mapping[str, AnyRuleset], *, partial: bool = False
+) -> Report:
+    """Make every check that the evidence allows.
+
+    `partial`: a file may end before its game does, which nothing in it can tell from a loss.
+    """
+    return _Examination(evidence, rulesets, partial=partial).report()
 
 
 class _Examination:
     """The checks of one game, in order; later ones stand on what earlier ones found."""
 
-    def __init__(self, evidence: Evidence, rulesets: Mapping[str, AnyRuleset]) -> None:
+    def __init__(
+        self, evidence: Evidence, rulesets: Mapping[str, AnyRuleset], *, partial: bool
+    ) -> None:
         self._evidence = evidence
+        self._partial = partial
         self._rulesets = rulesets
         self._findings: list[Finding] = []
         self._log: Sequence[Told] = ()
@@ -35,6 +43,8 @@ class _Examination:
         self._check("chain", self._chain)
         self._check("seed", lambda: integrity.check_seed(evidence, self._log))
         self._check("rules", self._rules if whole else _not_whole)
+        if evidence.game is None:
+            self._check("end", lambda: integrity.check_end(evidence, partial=self._partial))
         if evidence.game is not None and evidence.conclusions is not None:
             self._against(evidence.game, evidence.conclusions)
         if evidence.stated is not None:

@@ -154,7 +154,31 @@ def test_exported_game_holds_without_a_database(
 ) -> None:
     spoil("DELETE FROM game_events WHERE game_id = %s", played.finished)
     found = findings(playhall, "--file", exported)
-    assert {name: one["holds"] for name, one in found.items()} == dict.fromkeys(CHECKS[:4], True)
+    checks = [*CHECKS[:4], "end"]
+    assert {name: one["holds"] for name, one in found.items()} == dict.fromkeys(checks, True)
+
+
+@pytest.mark.parametrize("missing", [1, 3])
+def test_file_that_was_shortened_at_the_end_is_red(
+    playhall: Playhall, exported: Path, missing: int
+) -> None:
+    lines = exported.read_bytes().splitlines(keepends=True)[:-missing]
+    exported.write_bytes(b"".join(lines))
+    report = playhall("verify", exported)
+    assert report.exit_code == 1
+    sentence = f"incomplete: the game was still running at event {len(lines) - 1}"
+    assert f"✗ end          {sentence}" in report.stdout
+
+
+def test_file_of_a_running_game_is_taken_where_that_is_said(
+    playhall: Playhall, exported: Path
+) -> None:
+    lines = exported.read_bytes().splitlines(keepends=True)[:-3]
+    exported.write_bytes(b"".join(lines))
+    assert findings(playhall, exported, "--partial")["end"]["holds"] is None
+    assert playhall("verify", exported, "--partial").exit_code == 0
+    exported.write_bytes(b"".join(lines[:5] + lines[6:]))
+    assert playhall("verify", exported, "--partial").exit_code == 1
 
 
 @pytest.mark.parametrize(
@@ -197,6 +221,7 @@ def test_spoilt_file_is_red_and_says_where(
         ([], "Name a game, or give --file or --since; one of them."),
         (["x", "--file", "y"], "Name a game, or give --file or --since; one of them."),
         (["no-id"], "game_id: "),
+        (["no-id", "--partial"], "--partial is for files; "),
         (["00000000-0000-4000-8000-000000000000"], "There is no game 00000000-"),
         (["--file", "no.jsonl"], "no.jsonl cannot be read: No such file or directory."),
     ],

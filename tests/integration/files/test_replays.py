@@ -53,7 +53,7 @@ async def test_downloaded_replay_of_a_finished_game_is_verified(
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/gzip")
     path = tmp_path / "full_session.json.gz"
     path.write_bytes(body)
-    checks = ["order", "chain", "seed", "rules", "game", "summary"]
+    checks = ["order", "chain", "seed", "rules", "end", "game", "summary"]
     assert _held(path) == dict.fromkeys(checks, True)
     assert b"display_name" not in gzip.decompress(body)
 

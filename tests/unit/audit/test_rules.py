@@ -23,7 +23,7 @@ def index_of(log: Sequence[Event], kind: str, nth: int = 0) -> int:
 def test_untouched_log_holds(log: Sequence[Event]) -> None:
     found = findings(chained(log))
     assert {name: finding.holds for name, finding in found.items()} == dict.fromkeys(
-        ("order", "chain", "seed", "rules"), True
+        ("order", "chain", "seed", "rules", "end"), True
     )
 
 
