@@ -8,16 +8,12 @@ from protocol.envelope import WireModel
 from protocol.ids import UUID_PATTERN, SessionId, WirePlayerId
 from protocol.limits import NAME_CHARS_MAX, TOKEN_CHARS_MAX
 from protocol.schemas import JsonObject
-
-# No control characters, line breaks or invisible marks (they hide or reorder what is read);
-# the zero-width joiner stays, since emoji are built with it.
-VISIBLE_PATTERN = r"^(?:[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|\u200D)+$"
+from protocol.text import ONE_LINE
 
 DisplayName = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX, pattern=VISIBLE_PATTERN
-    ),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX),
+    ONE_LINE,
 ]
 
 

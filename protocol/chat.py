@@ -20,7 +20,7 @@ class Say(Command):
     """Say something to everybody in a lobby, or to everybody at or around a game.
 
     Give exactly one of `lobby_id` and `game_id`. Of control characters, only the line
-    break is allowed.
+    break is allowed; invisible characters are refused.
     """
 
     reply: ClassVar[type[WireModel]] = Ok

@@ -2,7 +2,6 @@
 
 import re
 from typing import Annotated, Final
-from unicodedata import bidirectional
 
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -11,10 +10,6 @@ from protocol.limits import CURSOR_CHARS_MAX, NAME_CHARS_MAX, PASSWORD_CHARS_MAX
 from protocol.text import ONE_LINE
 
 JOIN_CODE_PATTERN: Final = r"^[2-9A-HJ-NP-Z]{6}$"
-DIRECTION_CONTROLS: Final = frozenset(
-    ["LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"]
-)
-DIRECTION_MARKS: Final = frozenset("\u200e\u200f\u061c")
 CODE_TYPED_CHARS_MAX: Final = 24  # with the spaces and dashes that people put in
 
 
@@ -30,13 +25,6 @@ def shaped(pattern: str, problem: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _without_directions(text: str) -> str:
-    """Refuse characters that turn the direction of the text around them."""
-    if any(bidirectional(char) in DIRECTION_CONTROLS or char in DIRECTION_MARKS for char in text):
-        raise PydanticCustomError("direction", "Leave out characters that turn text around")
-    return text
-
-
 def _as_printed(typed: str) -> str:
     """Write a join code as it is shown, however somebody typed it."""
     return typed.upper().replace(" ", "").replace("-", "")
@@ -46,7 +34,6 @@ LobbyName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX),
     ONE_LINE,
-    AfterValidator(_without_directions),
 ]
 SearchText = Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX), ONE_LINE]
 _IDENTIFIER: Final = shaped(

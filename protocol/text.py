@@ -1,23 +1,47 @@
-"""Text that people write, without what cannot be stored or would garble a screen.
+"""Text that people write, without what cannot be stored, or hides or reorders what is read.
 
 Put one of these behind a field's `StringConstraints`.
 """
 
+import re
 from typing import Final
 from unicodedata import category
 
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
+# Formatting characters that writing needs: the joiners, within words and emoji, and the signs
+# that Arabic, Syriac and Kaithi put around numbers, which can be seen.
+FORMATS_ALLOWED: Final = frozenset(
+    "\u200c\u200d\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
+)
+# Nothing to see either, though Unicode calls them letters, marks or symbols.
+BLANKS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_INVISIBLE: Final = frozenset(["Cf", "Zl", "Zp"])
+# The flags of England, Scotland and Wales are a black flag with letters that are not shown.
+_FLAG: Final = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f")
 
-def _without_controls(allowed: str) -> AfterValidator:
+
+def _visible(allowed: str) -> AfterValidator:
     def check(text: str) -> str:
-        if any(category(char) == "Cc" and char not in allowed for char in text):
-            raise PydanticCustomError("control_character", "Leave out control characters")
+        for char in _FLAG.sub("", text) if not text.isascii() else text:
+            if category(char) == "Cc" and char not in allowed:
+                raise PydanticCustomError("control_character", "Leave out control characters")
+            if is_invisible(char):
+                raise PydanticCustomError(
+                    "invisible_character",
+                    "Leave out the character {code}, which hides or reorders what is read",
+                    {"code": f"U+{ord(char):04X}"},
+                )
         return text
 
     return AfterValidator(check)
 
 
-ONE_LINE: Final = _without_controls("")
-SOME_LINES: Final = _without_controls("\n")
+def is_invisible(char: str) -> bool:
+    """Say whether a character shows nothing, or turns the direction of the text around."""
+    return char in BLANKS or (category(char) in _INVISIBLE and char not in FORMATS_ALLOWED)
+
+
+ONE_LINE: Final = _visible("")
+SOME_LINES: Final = _visible("\n")
