@@ -231,7 +231,10 @@ class GameCommands:
 
 
 def _come_back(host: Host, seat: int) -> None:
+    """Note a return, except to a game that is decided: its last events are on their way."""
     chair = host.fold.table.chairs[seat]
+    if host.fold.table.completed:
+        return
     if not chair.present:
         host.note("player_joined", seat)
     elif not chair.connected:
@@ -241,7 +244,8 @@ def _come_back(host: Host, seat: int) -> None:
 def _look_on(host: Host, seat: int) -> None:
     if host.fold.table.chairs[seat].present:
         raise NotSeated("You sit at this table; use game.resume, or game.leave first.")
-    host.note("player_became_spectator", seat)
+    if not host.fold.table.completed:
+        host.note("player_became_spectator", seat)
 
 
 def _check_no_delay(host: Host) -> None:

@@ -1,0 +1,111 @@
+"""Those who come back while a game ends: it is decided, but its end is not committed yet."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from persistence.bus import Bus
+from protocol.envelope import type_of
+from protocol.ids import LobbyId, PlayerId, SessionId, UserId, new_id
+from server.domains.games.access import Access
+from server.domains.games.handlers import GameCommands
+from server.domains.games.host import Host
+from server.gateway.identity import Identity
+from server.gateway.session import Session
+from server.gateway.sessions import CommandRate, Sessions
+from server.kernel.clock import Clock
+from server.kernel.tasks import Tasks
+from server.rulesets import find_rulesets
+from tests.integration.games.conftest import Asked, Room, payloads
+
+WAIT_S = 20
+FOREVER_S = 10**10
+
+
+class Outlet:
+    """A socket that keeps what is sent, in however many frames at once."""
+
+    closing = False
+    queued_bytes = 0
+
+    def __init__(self) -> None:
+        self.replies: list[dict[str, Any]] = []
+        self.updates: list[dict[str, Any]] = []
+        self.news = asyncio.Event()
+
+    def send(self, frames: bytes) -> None:
+        for message in map(orjson.loads, payloads(frames)):
+            (self.replies if "re" in message else self.updates).append(message)
+        self.news.set()
+
+
+Enter = Callable[[PlayerId], tuple[Session, Outlet]]
+
+
+async def _anybody(_: LobbyId, __: PlayerId | None) -> bool:
+    return True
+
+
+@pytest.fixture
+async def enter(room: Room) -> AsyncIterator[Enter]:
+    """Connect somebody to the room, through a real session on a socket that remembers."""
+    clock = Clock()
+    access = Access(hosting=room.hosting, store=room.store, may_watch=_anybody, clock=clock)
+    async with Tasks() as tasks:
+        sessions = Sessions(clock=clock, tasks=tasks, rate=CommandRate())
+        commands = GameCommands(
+            hosting=room.hosting,
+            store=room.store,
+            rulesets=find_rulesets(),
+            access=access,
+            bus=Bus(),
+            clock=clock,
+        )
+        sessions.routes = {type_of(asked): route for asked, route in commands.routes().items()}
+
+        def come(player_id: PlayerId) -> tuple[Session, Outlet]:
+            session, memory = sessions.new(), Outlet()
+            session.on_open(memory)  # type: ignore[arg-type]  # all of a socket that is used
+            who = UserId(player_id), player_id, SessionId(new_id()), "Ann", FOREVER_S
+            sessions.greet(session, Identity(*who))
+            return session, memory
+
+        yield come
+
+
+async def until(memory: Outlet, seen: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not seen():
+            memory.news.clear()
+            await memory.news.wait()
+
+
+def end(host: Host) -> None:
+    """Have the host of a relay end it; the writers have not seen it when this returns."""
+    host.act(0, 1, {"type": "end"}, Asked())
+    assert host.fold.table.completed
+    assert host.committed < host.fold.next_index - 1
+
+
+@pytest.mark.parametrize(
+    ("went", "command"),
+    [("player_disconnected", "game.resume"), ("player_left", "game.watch")],
+)
+async def test_whoever_returns_while_the_game_ends_sees_its_end(
+    room: Room, enter: Enter, went: str, command: str
+) -> None:
+    ann, bob = await room.players(2)
+    host = await room.game("relay", [None, None], [ann, bob])
+    host.note(went, 1)
+    session, memory = enter(bob)
+    end(host)
+    asked = {"id": 1, "type": command, "game_id": host.game_id, "after": -1}
+    session.on_message(orjson.dumps(asked))
+    await until(memory, lambda: bool(memory.replies))
+    assert memory.replies[0]["type"] == "ok"
+    await until(memory, lambda: "game_completed" in [told["event"] for told in memory.updates])
+    seen = [update["event_index"] for update in memory.updates]
+    assert seen == list(range(host.fold.next_index))
