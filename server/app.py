@@ -56,10 +56,12 @@ from server.domains.signaling.room import SOCKET_PATH, Signaling
 from server.foundation import Foundation
 from server.gateway import dispatch
 from server.gateway.frontdoor import FrontDoor, Route
-from server.gateway.http import Endpoint, build_http
+from server.gateway.http import Endpoint, ask_for_a_new_connection, build_http
 from server.gateway.limits import TransportLimits
 from server.gateway.metrics import Readings, exposition
 from server.gateway.openapi import openapi_document
+from server.gateway.origins import welcome_pages
+from server.gateway.proxies import Proxies, believe
 from server.gateway.sessions import CommandRate, Sessions
 from server.web.pages import add_pages
 
@@ -250,7 +252,14 @@ class App:
         self.files.serve_from(app, self.authority.authenticate)
         self.account_room.serve_from(app)
         self.signaling.add_routes(app)
+        for path in (WEBSOCKET_PATH, SOCKET_PATH):
+            app.router.add_get(path, ask_for_a_new_connection)
+        welcome_pages(app, names_in(self._base.config.origins))
+        believe(app, self._proxies())
         return app
+
+    def _proxies(self) -> Proxies:
+        return Proxies.named(names_in(self._base.config.trusted_proxies))
 
     def open_door(self, http: Callable[[], asyncio.BaseProtocol]) -> FrontDoor:
         """Make the one door for HTTP and websockets."""
@@ -265,8 +274,13 @@ class App:
             WEBSOCKET_PATH: Route(lambda _: self.sessions.new(), SUBPROTOCOL),
             SOCKET_PATH: Route(self.signaling.accept, origins=peer_origins),
         }
-        origins = frozenset(filter(None, config.origins.split(",")))
-        self._door = FrontDoor(http=http, websockets=websockets, limits=limits, origins=origins)
+        self._door = FrontDoor(
+            http=http,
+            websockets=websockets,
+            limits=limits,
+            origins=frozenset(names_in(config.origins)),
+            proxies=self._proxies(),
+        )
         return self._door
 
     # ------------------------------------------------------------------ what can be asked

@@ -1,13 +1,26 @@
 """The configuration: one frozen object, read once, from `PLAYHALL_*` variables."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Xp = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+def _addresses(listed: str) -> str:
+    for name in names_in(listed):
+        try:
+            ip_network(name)
+        except ValueError:
+            raise PydanticCustomError(
+                "network", "write {name} as 10.0.0.7 or 10.0.0.0/8, commas between", {"name": name}
+            ) from None
+    return listed
 
 
 class Config(BaseSettings):
@@ -24,6 +37,10 @@ class Config(BaseSettings):
     tls_key: Path | None = None
     origins: str = Field(
         default="", description="Allowed browser origins, comma separated; * for any."
+    )
+
+    trusted_proxies: Annotated[str, AfterValidator(_addresses)] = Field(
+        default="", description="Addresses and networks whose X-Forwarded-For is believed."
     )
 
     lobby_grace_s: Seconds = Field(

@@ -22,7 +22,9 @@ from server.gateway.handshake import (
     target_of,
 )
 from server.gateway.limits import AddressLimits, TransportLimits
+from server.gateway.origins import normal_origins
 from server.gateway.outbox import Flusher
+from server.gateway.proxies import Proxies
 from server.gateway.websocket import Accept, HttpRefusal, Peer, Socket, serve
 
 log = logging.getLogger(__name__)
@@ -50,7 +52,8 @@ class FrontDoor:
 
     `http` makes the protocol of a connection that is no websocket (aiohttp's `web.Server`);
     closing those at the end is its owner's business. `origins` are the browser origins that
-    may open websockets: none for those of the same host only, `*` for any.
+    may open websockets: none for those of the same host only, `*` for any. Connections of
+    trusted `proxies` are not counted by address; the websockets of their clients are.
     """
 
     def __init__(
@@ -60,11 +63,13 @@ class FrontDoor:
         websockets: Mapping[str, Route],
         limits: TransportLimits | None = None,
         origins: frozenset[str] = frozenset(),
+        proxies: Proxies | None = None,
     ) -> None:
         self.http = http
         self.websockets = dict(websockets)
         self.limits = limits or TransportLimits()
-        self.origins = frozenset(origin.strip().rstrip("/").lower() for origin in origins)
+        self.origins = normal_origins(origins)
+        self.proxies = proxies or Proxies()
         self.connections = 0
         self.turned_away = 0
         self._flusher = Flusher(asyncio.get_running_loop(), self.limits)
@@ -109,7 +114,7 @@ class FrontDoor:
             return GOING
         if self.connections >= self.limits.connections_max:
             return FULL
-        if not self._addresses.enter(entrance.remote):
+        if not self._admits(entrance.remote):
             return FULL
         self.connections += 1
         self._entrances.add(entrance)
@@ -118,25 +123,32 @@ class FrontDoor:
     def leave(self, remote: str) -> None:
         """Count a connection out that had entered."""
         self.connections -= 1
-        self._addresses.leave(remote)
+        self._dismiss(remote)
 
     def pass_on(self, entrance: "_Entrance") -> None:
         """Take note that a connection is past the entrance."""
         self._entrances.discard(entrance)
 
-    def receive(self, request: UpgradeRequest) -> tuple[Peer, Agreement] | HttpRefusal:
-        """Find who takes a websocket, and on what terms."""
+    def receive(
+        self, request: UpgradeRequest, *, through: str
+    ) -> tuple[Peer, Agreement] | HttpRefusal:
+        """Find who takes a websocket, and on what terms; counts a proxy's client in.
+
+        `through` is who connected: the client, or the proxy that it came through.
+        """
         route = self.websockets[request.path]
         origins = self.origins if route.origins is None else route.origins
         agreed = negotiate(request, subprotocol=route.subprotocol, origins=origins)
         if isinstance(agreed, HttpRefusal):
             return agreed
-        try:
-            peer = route.accept(request)
-        except Exception:
-            log.exception("a websocket for %s could not be accepted", request.path)
-            return BROKEN
-        return peer if isinstance(peer, HttpRefusal) else (peer, agreed)
+        if request.remote != through and not self._admits(request.remote):
+            return FULL
+        peer = _accepted(route, request)
+        if isinstance(peer, HttpRefusal):
+            if request.remote != through:
+                self._dismiss(request.remote)
+            return peer
+        return peer, agreed
 
     def open(self, transport: asyncio.Transport, remote: str) -> Socket:
         """Make the socket of a websocket."""
@@ -145,11 +157,26 @@ class FrontDoor:
         self._no_sockets.clear()
         return socket
 
+    def _admits(self, address: str) -> bool:
+        return self.proxies.trusts(address) or self._addresses.enter(address)
+
+    def _dismiss(self, address: str) -> None:
+        if not self.proxies.trusts(address):
+            self._addresses.leave(address)
+
     def _gone(self, socket: Socket) -> None:
         self._sockets.discard(socket)
         if not self._sockets:
             self._no_sockets.set()
         self.leave(socket.remote)
+
+
+def _accepted(route: Route, request: UpgradeRequest) -> Peer | HttpRefusal:
+    try:
+        return route.accept(request)
+    except Exception:
+        log.exception("a websocket for %s could not be accepted", request.path)
+        return BROKEN
 
 
 class _Entrance(asyncio.Protocol):
@@ -221,11 +248,15 @@ class _Entrance(asyncio.Protocol):
         if method != "GET" or target.partition("?")[0] not in self._door.websockets:
             self._hand_over_to_web()
             return
-        request = parse_request(head, self.remote)
-        verdict = request if isinstance(request, HttpRefusal) else self._door.receive(request)
+        request = parse_request(head, self.remote, self._door.proxies)
+        if isinstance(request, HttpRefusal):
+            self._refuse(request)
+            return
+        verdict = self._door.receive(request, through=self.remote)
         if isinstance(verdict, HttpRefusal):
             self._refuse(verdict)
         else:
+            self.remote = request.remote
             self._hand_over_to_peer(*verdict, early_at=len(head) + len(HEAD_END))
 
     def _hand_over_to_web(self) -> None:

@@ -11,8 +11,11 @@ from urllib.parse import parse_qsl
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from server.gateway.origins import ANY_ORIGIN
+from server.gateway.proxies import Proxies
+
 QUERY_FIELDS_MAX: Final = 32
-ANY_ORIGIN: Final = "*"
+NO_PROXIES: Final = Proxies()
 
 _HEADER: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\x00-\x08\x0a-\x1f\x7f]*)")
 
@@ -63,8 +66,10 @@ def target_of(head: bytes) -> tuple[str, str]:
     return method, rest.partition(" ")[0]
 
 
-def parse_request(head: bytes, remote: str) -> UpgradeRequest | HttpRefusal:
-    """Parse the head of a GET, without the empty line at its end."""
+def parse_request(
+    head: bytes, remote: str, proxies: Proxies = NO_PROXIES
+) -> UpgradeRequest | HttpRefusal:
+    """Parse the head of a GET, without the empty line at its end; `remote` is who connected."""
     request_line, *lines = head.decode("latin-1").split("\r\n")
     if not request_line.endswith(" HTTP/1.1"):
         return HttpRefusal(400, "A websocket needs HTTP/1.1.")
@@ -78,7 +83,8 @@ def parse_request(head: bytes, remote: str) -> UpgradeRequest | HttpRefusal:
         fields = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX))
     except ValueError:
         return HttpRefusal(400, f"A query may have {QUERY_FIELDS_MAX} fields.")
-    return UpgradeRequest(path, fields, CIMultiDictProxy(headers), remote)
+    client = proxies.client(remote, headers.getall("X-Forwarded-For", ()))
+    return UpgradeRequest(path, fields, CIMultiDictProxy(headers), client)
 
 
 def negotiate(

@@ -180,6 +180,17 @@ def error_response(error: PlayhallError) -> web.Response:
     return response
 
 
+async def ask_for_a_new_connection(_: web.Request) -> web.Response:
+    """Answer who wants a websocket on a connection that has carried a request already."""
+    response = web.Response(
+        status=426,
+        text="A websocket needs a connection of its own: open a new one for it.\n",
+        headers={"Upgrade": "websocket"},
+    )
+    response.force_close()
+    return response
+
+
 @web.middleware
 async def _errors_as_json(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -1,5 +1,8 @@
 """What every HTTP client may expect of every address."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -18,3 +21,47 @@ async def test_wrong_method_is_told_the_right_ones_and_head_is_get_without_body(
             async with web.get("/v1/rulesets") as whole, web.head("/v1/rulesets") as head:
                 assert (head.status, await head.read()) == (200, b"")
                 assert head.headers["Content-Length"] == whole.headers["Content-Length"]
+
+
+async def test_settings_say_which_pages_may_ask_and_whose_word_counts(
+    tmp_path: Path, serving_dsn: str
+) -> None:
+    page = {"Origin": "https://play.example"}
+    settings = {
+        "origins": "https://elsewhere.example, https://play.example",
+        "trusted_proxies": "127.0.0.1",
+        "guests_per_minute": 1,
+    }
+    with Node(tmp_path / "node", serving_dsn, **settings) as node:
+        async with aiohttp.ClientSession(node.url) as web:
+            preflight = {**page, "Access-Control-Request-Method": "POST"}
+            async with web.options("/v1/auth/guest", headers=preflight) as answer:
+                assert answer.headers["Access-Control-Allow-Origin"] == page["Origin"]
+            for client, status in (
+                ("203.0.113.1", 200),
+                ("203.0.113.1", 429),
+                ("203.0.113.2", 200),
+            ):
+                headers = {**page, "X-Forwarded-For": f"198.51.100.1, {client}"}
+                async with web.post("/v1/auth/guest", json={}, headers=headers) as answer:
+                    assert answer.status == status
+                    assert answer.headers["Access-Control-Allow-Origin"] == page["Origin"]
+            for path in ("/ws", "/peerjs/peerjs"):
+                async with web.get("/v1/rulesets") as answer:
+                    await answer.read()  # the connection is used again
+                upgrade = {"Upgrade": "websocket", "Connection": "Upgrade"}
+                async with web.get(path, headers=upgrade) as answer:
+                    assert answer.status == 426
+                    assert "open a new one" in await answer.text()
+
+
+def test_proxy_that_is_no_address_is_a_sentence(tmp_path: Path) -> None:
+    started = subprocess.run(
+        [sys.executable, "-m", "server.cli", "serve", "--data-dir", str(tmp_path)],
+        env={**os.environ, "PLAYHALL_TRUSTED_PROXIES": "10.0.0.1, proxy.example"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert started.returncode == 1
+    assert "PLAYHALL_TRUSTED_PROXIES: write proxy.example as 10.0.0.7 or" in started.stderr

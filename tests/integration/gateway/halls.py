@@ -10,7 +10,9 @@ from aiohttp import web
 
 from server.gateway.framing import BINARY, frame, text_frame
 from server.gateway.frontdoor import FrontDoor, Route
+from server.gateway.http import ask_for_a_new_connection
 from server.gateway.limits import TransportLimits
+from server.gateway.proxies import Proxies, believe
 from server.gateway.websocket import Peer, Socket, UpgradeRequest
 
 QUICK = TransportLimits(handshake_timeout_s=0.3, close_timeout_s=0.3)
@@ -73,6 +75,7 @@ async def hall(
     limits: TransportLimits = QUICK,
     origins: frozenset[str] = frozenset(),
     tls: ssl.SSLContext | None = None,
+    proxies: Proxies | None = None,
 ) -> AsyncIterator[Hall]:
     """Open a front door with one websocket at /ws, and /hello and /count over HTTP."""
 
@@ -81,11 +84,18 @@ async def hall(
         running.peers.append(peer())
         return running.peers[-1]
 
-    runner = web.AppRunner(_app(), access_log=None)
+    proxies = proxies or Proxies()
+    runner = web.AppRunner(_app(proxies), access_log=None)
     await runner.setup()
     assert runner.server is not None
     route = Route(accept, subprotocol="playhall.v1")
-    door = FrontDoor(http=runner.server, websockets={"/ws": route}, limits=limits, origins=origins)
+    door = FrontDoor(
+        http=runner.server,
+        websockets={"/ws": route},
+        limits=limits,
+        origins=origins,
+        proxies=proxies,
+    )
     loop = asyncio.get_running_loop()
     server = await loop.create_server(door.protocol, "127.0.0.1", 0, ssl=tls, backlog=4096)
     running = Hall(door, server.sockets[0].getsockname()[1])
@@ -98,14 +108,20 @@ async def hall(
             socket.abort()
 
 
-def _app() -> web.Application:
+def _app(proxies: Proxies) -> web.Application:
     async def hello(_: web.Request) -> web.Response:
         return web.Response(text="hello")
 
     async def count(request: web.Request) -> web.Response:
         return web.Response(text=str(len(await request.read())))
 
+    async def whence(request: web.Request) -> web.Response:
+        return web.Response(text=request.remote)
+
     app = web.Application()
+    believe(app, proxies)
+    app.router.add_get("/ws", ask_for_a_new_connection)
+    app.router.add_get("/whence", whence)
     app.router.add_get("/hello", hello)
     app.router.add_post("/count", count)
     return app
