@@ -23,6 +23,7 @@ from persistence.embedded import EmbeddedPostgres
 from persistence.refusals import StartRefused
 from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
+from server.kernel.stopping import StoppedAtOnce
 
 app = typer.Typer(
     help="A realtime game-session server that never loses a move.",
@@ -45,9 +46,15 @@ def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) 
     """Serve: the bundled database is started and migrated first, unless you name another."""
     config = read_config(port=port, host=host, data_dir=data_dir)
     _log_to_stderr(config.log_level)
-    with said_plainly(), database_url(config) as dsn:
-        runner.upgrade(dsn)
-        _serve(config, dsn)
+    try:
+        with said_plainly(), database_url(config) as dsn:
+            runner.upgrade(dsn)
+            _serve(config, dsn)
+    except StoppedAtOnce as stopped:
+        # The bundled database is stopped; what the loop had still to do is left undone.
+        err.print("[red]playhall:[/red] Stopped at once. What was confirmed is kept.")
+        sys.stderr.flush()
+        os._exit(stopped.status)
 
 
 def _log_to_stderr(level: str) -> None:
@@ -73,8 +80,15 @@ def _serve(config: Config, dsn: str) -> None:
         rulesets=find_rulesets(*extra),
         ready=_welcome,
     )
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+    loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    try:
         loop.run(work)
+    except StoppedAtOnce:
+        raise  # without closing the loop, which would wait for its tasks
+    except BaseException:
+        loop.close()
+        raise
+    loop.close()
 
 
 def _welcome(url: str) -> None:

@@ -20,6 +20,7 @@ from server.config import Config
 from server.foundation import Foundation
 from server.kernel.clock import Clock
 from server.kernel.node import NodeName
+from server.kernel.stopping import StoppedAtOnce
 from server.kernel.tasks import Tasks
 from server.rulesets import AnyRuleset
 
@@ -42,11 +43,14 @@ async def serve(
     rulesets: dict[str, AnyRuleset],
     ready: Callable[[str], None],
 ) -> None:
-    """Serve until SIGTERM or SIGINT; `ready` is told the address once clients may come."""
+    """Serve until SIGTERM or SIGINT; `ready` is told the address once clients may come.
+
+    A second signal ends the loop with `StoppedAtOnce`, whatever is under way.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, _stop, stop, number)
     async with (
         _database(config, dsn, embedded=embedded, role=SERVER_ROLE) as database,
         _database(config, dsn, embedded=embedded, role=ANONYMOUS_ROLE) as anonymous,
@@ -58,8 +62,14 @@ async def serve(
             async with _listening(app, config) as url:
                 ready(url)
                 await stop.wait()
-                log.info("going away: no new games, finishing what is under way")
+                log.info("going away: no new games, finishing what is under way; again to hurry")
                 await _go_away(app)
+
+
+def _stop(stop: asyncio.Event, number: signal.Signals) -> None:
+    if stop.is_set():
+        raise StoppedAtOnce(number)
+    stop.set()
 
 
 @asynccontextmanager
