@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 0.05  # for what other nodes wrote
 LOOK_AGAIN_S: Final = 1.0  # after the database did not answer, and for what is seldom new
+REST_MAX_S: Final = 0.1  # between two changes that are told
 IDLE_S: Final = 10.0
 PAST_MAX: Final = 64  # of days that are archived; the few that are not may always be watched
 
@@ -35,9 +36,10 @@ _PREFIX: Final = b'{"type":"epoch.event",'
 
 @dataclass(slots=True)
 class Watched:
-    """A board, and what wakes the task that keeps it."""
+    """A board, what wakes the task that keeps it, and who may tell what is new."""
 
     board: Board
+    telling: asyncio.Lock = field(default_factory=asyncio.Lock)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -75,10 +77,11 @@ class Following:
         Nothing is awaited between the answer and following, so nothing is missed or sent twice.
         """
         now = await self._store.now()
-        board = (await self._board(epoch_id)).board
-        if after is not None and after > board.version:  # it comes from a node that is ahead
-            await self._catch_up(epoch_id, board)
-            board = (await self._board(epoch_id)).board
+        watched = await self._board(epoch_id)
+        if after is not None and after > watched.board.version:  # it comes from a node ahead
+            await self._catch_up(epoch_id, watched)
+            watched = await self._board(epoch_id)
+        board = watched.board
         missed = None if after is None else board.since(after)
         self._follow(session, epoch_id)
         answer: dict[str, object] = {"epoch_id": epoch_id, "version": board.version}
@@ -133,7 +136,7 @@ class Following:
             idle_since = self._clock.monotonic()
             while self._clock.monotonic() - idle_since < IDLE_S:
                 await self._sleep(watched)
-                await self._look(epoch_id, watched.board)
+                await self._look(epoch_id, watched)
                 if self._bus.count(_topic(epoch_id)):
                     idle_since = self._clock.monotonic()
         finally:
@@ -147,21 +150,34 @@ class Following:
             pass
         watched.woken.clear()
 
-    async def _look(self, epoch_id: EpochId, board: Board) -> None:
+    async def _look(self, epoch_id: EpochId, watched: Watched) -> None:
         """Tell what is new; what cannot be read now is read later."""
         try:
-            await self._catch_up(epoch_id, board)
+            await self._catch_up(epoch_id, watched)
         except PlayhallError as error:
             log.warning("the events of an epoch could not be read: %s", error.message)
             await asyncio.sleep(LOOK_AGAIN_S)
 
-    async def _catch_up(self, epoch_id: EpochId, board: Board) -> None:
-        read = await self._store.read_events(epoch_id, after=board.version, limit=EVENTS_MAX)
-        # Whoever looked at the same time has told some of these already.
-        if events := [event for event in read if event.version > board.version]:
-            frames = [text_frame(_PREFIX + board.apply(event)[1:]) for event in events]
-            self.events_total += len(events)
-            self._bus.publish(_topic(epoch_id), b"".join(frames))
+    async def _catch_up(self, epoch_id: EpochId, watched: Watched) -> None:
+        """Tell all that is new; one at a time, since telling takes turns of the loop."""
+        async with watched.telling:
+            board = watched.board
+            read = await self._store.read_events(epoch_id, after=board.version, limit=EVENTS_MAX)
+            if read:
+                frames = [text_frame(_PREFIX + board.apply(event)[1:]) for event in read]
+                self.events_total += len(frames)
+                await self._tell(epoch_id, b"".join(frames))
+
+    async def _tell(self, epoch_id: EpochId, frames: bytes) -> None:
+        """Tell all watchers; then rest for half as long as that took.
+
+        So changes come together where there are thousands of watchers: to write two at once
+        costs what one does. With few watchers it is no rest at all.
+        """
+        began = self._clock.monotonic()
+        await self._bus.spread(_topic(epoch_id), frames)
+        took_s = self._clock.monotonic() - began
+        await asyncio.sleep(min(took_s / 2, REST_MAX_S))
 
 
 def _topic(epoch_id: EpochId) -> str:
