@@ -210,7 +210,7 @@ async def test_the_digest_is_computed_from_what_everybody_reads(
     [
         ("POST", "rollover", None),
         ("POST", f"{DAY}/recompute", {"reason": "Why not?"}),
-        ("PATCH", f"{DAY}/payouts/{new_id()}", {"status": "confirmed"}),
+        ("PATCH", f"{DAY}/payouts/00000000-0000-4000-8000-000000000000", {"status": "confirmed"}),
         ("PATCH", f"{DAY}/edition", {"token_id": "1"}),
     ],
 )
