@@ -119,10 +119,11 @@ class Standing(WireModel):
 
 
 class Scoreboard(WireModel):
-    """How a day stands, as if it were settled at this version; final once it is."""
+    """How a day stands, as if it were frozen at this version and time; final once it is settled."""
 
     epoch_id: str
     version: int
+    at: str
     is_final: bool
     bots: list[Standing]
 

@@ -12,6 +12,7 @@ from protocol.epoch import Phase
 from protocol.epochlive import Event
 from server.domains.epochs.board import slot_view
 from server.domains.epochs.digest import exact_time
+from server.domains.epochs.results import plain
 from server.domains.epochs.settlement import Contribution
 from server.kernel.clock import wire_time, wire_time_or_none
 
@@ -68,9 +69,9 @@ def standings(settled: Iterable[Contribution], names: Mapping[str, str]) -> list
             occupied_seconds=one.occupied_seconds,
             successful_claims=one.successful_claims,
             defense_seconds=one.defense_seconds,
-            vote_quality=str(one.vote_quality),
-            raw_score=str(one.raw_score),
-            share=str(one.share),
+            vote_quality=plain(one.vote_quality),
+            raw_score=plain(one.raw_score),
+            share=plain(one.share),
             bps=one.bps,
             amount_wei=str(one.amount_wei),
         )

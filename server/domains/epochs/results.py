@@ -1,6 +1,8 @@
 """What a settlement publishes, and whether one computed again is the same. Pure."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from persistence.epochs import Day, StoredEvent
@@ -10,9 +12,11 @@ from server.domains.epochs.digest import as_settled, digest_of, exact_time
 from server.domains.epochs.settlement import Contribution, settle
 
 
-def contributions(day: Day, events: Sequence[StoredEvent]) -> list[Contribution]:
-    """Settle a day by its profile; until it is frozen, as if it ended with its last event."""
-    frozen_at = day.frozen_at or (events[-1].at if events else day.starts_at)
+def contributions(
+    day: Day, events: Sequence[StoredEvent], *, now: datetime | None = None
+) -> list[Contribution]:
+    """Settle a day by its profile; one that is not frozen, as if it ended now."""
+    frozen_at = day.frozen_at or min(now or day.freeze_at, day.freeze_at)
     rules = day.profile.settlement
     counted = map(as_settled, events)
     return settle(counted, frozen_at=frozen_at, rules=rules, pool_wei=day.pool_wei)
@@ -74,15 +78,20 @@ def differences(kept: Mapping[str, Any], computed: Mapping[str, Any]) -> list[st
     return found
 
 
+def plain(number: Decimal) -> str:
+    """Write a number without an exponent."""
+    return format(number, "f")
+
+
 def _bot(share: Share) -> dict[str, Any]:
     return {
         "bot_id": share.bot_id,
         "occupied_seconds": share.occupied_seconds,
         "successful_claims": share.successful_claims,
         "defense_seconds": share.defense_seconds,
-        "vote_quality": str(share.vote_quality),
-        "raw_score": str(share.raw_score),
-        "share": str(share.share),
+        "vote_quality": plain(share.vote_quality),
+        "raw_score": plain(share.raw_score),
+        "share": plain(share.share),
         "bps": share.bps,
         "amount_wei": str(share.amount_wei),
         "recipient": share.recipient,

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from typing import Final
 
@@ -19,10 +19,12 @@ from server.domains.epochs import answers
 from server.domains.epochs.results import contributions
 from server.domains.epochs.summary import bot_key, summary_key
 from server.gateway.http import Endpoint, HttpRequest, Raw
+from server.kernel.clock import wire_time
 
 TAG: Final = "epochs"
 ONE: Final = "/v1/epochs/{epoch}"
 BOARDS_KEPT: Final = 16
+BOARD_GOOD_S: Final = 5
 CURRENT: Final = "current"
 READING: Final = (EpochNotFound, EpochNotSettled, InvalidField)
 
@@ -37,7 +39,7 @@ class EpochRoutes:
         self._days = days
         self._steps = steps
         self._get = get
-        self._boards: dict[tuple[EpochId, int], wire.Scoreboard] = {}
+        self._boards: dict[tuple[EpochId, int, int], wire.Scoreboard] = {}
         self._counting = asyncio.Lock()
 
     def endpoints(self) -> list[Endpoint]:
@@ -124,22 +126,25 @@ class EpochRoutes:
     async def _scoreboard(self, request: HttpRequest) -> wire.Scoreboard:
         day = await self._day(request)
         async with self._counting:  # once, however many ask for it, and in one thread
-            key = (day.epoch_id, day.version)
+            now = await self._days.now()
+            recent = 0 if day.frozen_at else int(now.timestamp()) // BOARD_GOOD_S
+            key = (day.epoch_id, day.version, recent)
             if key not in self._boards:
-                counted = await self._count(day)
+                counted = await self._count(day, now)
                 while len(self._boards) >= BOARDS_KEPT:
                     del self._boards[next(iter(self._boards))]
                 self._boards[key] = counted
             return self._boards[key]
 
-    async def _count(self, day: Day) -> wire.Scoreboard:
+    async def _count(self, day: Day, now: datetime) -> wire.Scoreboard:
         """Settle what has happened so far; after the freeze that is what was, or will be, paid."""
         events = await self._steps.frozen_events(day.epoch_id)
-        settled = await asyncio.to_thread(contributions, day, events)
+        settled = await asyncio.to_thread(contributions, day, events, now=now)
         names = await self._steps.slugs([one.bot_id for one in settled])
         return wire.Scoreboard(
             epoch_id=day.epoch_id,
             version=day.version,
+            at=wire_time(day.frozen_at or now),
             is_final=day.phase in ("settle", "archive"),
             bots=answers.standings(settled, names),
         )
