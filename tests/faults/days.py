@@ -27,13 +27,9 @@ HOUR = {"duration_hours": 1, "freeze_minutes": 10}
 
 
 async def token_of(stage: Stage, bot: Bot) -> str:
-    """Make an account that answers for a bot, and a token that the bot signs in with."""
+    """Make a token that a bot signs in with."""
     token = f"pb_{bot.bot_id}"
-    user, _ = await stage.voter()
-    async with stage.database.transaction() as connection:
-        await connection.execute(
-            "INSERT INTO wallets (address, user_id) VALUES ($1, $2)", bot.owner, user.user_id
-        )
+    async with stage.database.acquire() as connection:
         await connection.execute(
             "UPDATE bot_tokens SET token_hash = $1 WHERE id = $2", token_hash(token), bot.token_id
         )
@@ -87,26 +83,52 @@ async def leader(database: Database, nodes: Sequence[Node]) -> Node:
             await asyncio.sleep(POLL_S)
 
 
+class Gate:
+    """Holds one table after the other, so that a step gets no further than the last."""
+
+    def __init__(self, dsn: str, tables: Sequence[str]) -> None:
+        self._dsn = dsn
+        self._tables = list(tables)
+        self._held: asyncpg.Connection | None = None
+
+    async def move(self) -> None:
+        """Hold the next table, and then let go of the one before; reading goes on."""
+        earlier, self._held = self._held, await asyncpg.connect(self._dsn)
+        await self._held.execute(f"BEGIN; LOCK TABLE {self._tables.pop(0)} IN SHARE MODE")
+        if earlier is not None:
+            await earlier.close()
+
+    async def is_reached(self) -> None:
+        """Wait until a node waits for the last of the tables."""
+        await self._is_waited_for()
+        while self._tables:
+            await self.move()
+            await self._is_waited_for()
+
+    async def open(self) -> None:
+        """Let everybody through."""
+        if self._held is not None:
+            await self._held.close()
+
+    async def _is_waited_for(self) -> None:
+        assert self._held is not None
+        async with asyncio.timeout(PATIENCE_S):
+            while not await self._held.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+            ):
+                await asyncio.sleep(POLL_S)
+
+
 @asynccontextmanager
-async def in_the_way(dsn: str, table: str) -> AsyncIterator[asyncpg.Connection]:
-    """Hold a table so that whoever writes to it waits, and reading goes on."""
-    connection = await asyncpg.connect(dsn)
+async def in_the_way(dsn: str, tables: Sequence[str]) -> AsyncIterator[Gate]:
+    """Be in the way of whoever writes to the first of some tables."""
+    gate = Gate(dsn, tables)
     try:
-        async with connection.transaction():
-            await connection.execute(f"LOCK TABLE {table} IN SHARE MODE")
-            yield connection
+        await gate.move()
+        yield gate
     finally:
-        await connection.close()
-
-
-async def is_waited_for(connection: asyncpg.Connection) -> None:
-    """Wait until a node waits for what this connection holds."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not await connection.fetchval(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-            " AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
-        ):
-            await asyncio.sleep(POLL_S)
+        await gate.open()
 
 
 async def finished_once(stage: Stage, day: date) -> None:
