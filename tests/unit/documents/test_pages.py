@@ -83,6 +83,13 @@ def test_every_link_leads_somewhere(page: str) -> None:
             assert anchor in anchors(found.read_text()), target
 
 
+@pytest.mark.parametrize("page", [DOCS.parent / "README.md", DOCS / "clients.md"])
+def test_first_client_is_told_how_long_it_waits_for_others(page: Path) -> None:
+    wait_s = Config.model_fields["quick_play_wait_s"].default
+    told = f"within {wait_s:g} s (`PLAYHALL_QUICK_PLAY_WAIT_S`), a bot takes the other seat"
+    assert told in " ".join(page.read_text().split())
+
+
 def anchors(text: str) -> set[str]:
     """Give the anchors that headings get: lowercase, hyphens for blanks, no other marks."""
     headings = re.findall(r"^#+ (.+)$", text, re.M)
