@@ -54,16 +54,21 @@ class Event(NamedTuple):
     at: str
 
 
-def connect(url: str, *, name: str | None = None, token: str | None = None) -> "Client":
-    """Make a client for `async with`: it signs in as a guest, or uses an access token."""
-    return Client(url, name=name, token=token)
+def connect(
+    url: str, *, name: str | None = None, token: str | None = None, refresh_token: str | None = None
+) -> "Client":
+    """Make a client for `async with`: it signs in as a guest, or uses a token that it is given."""
+    return Client(url, name=name, token=token, refresh_token=refresh_token)
 
 
 class Client:
     """One account on one server."""
 
-    def __init__(self, url: str, *, name: str | None, token: str | None) -> None:
+    def __init__(
+        self, url: str, *, name: str | None, token: str | None, refresh_token: str | None
+    ) -> None:
         self.web = Web(url)
+        self._refresh_token = refresh_token
         self._name = name
         self._token = token
         self._updates: deque[Json] = deque(maxlen=UPDATES_MAX)
@@ -146,6 +151,8 @@ class Client:
     async def _account(self) -> Account:
         if self._token is not None:
             return Account(self.web, self._token)
+        if self._refresh_token is not None:
+            return await Account.returning(self.web, self._refresh_token)
         return await Account.guest(self.web, self._name)
 
     def _take_update(self, update: Json) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from loadtest.client import Client, ClientError, Event, Game, Refused, Unreachable, connect
+from loadtest.kept import Kept, KeptGames
 from loadtest.players import KINDS
 from loadtest.players.kind import Behaviour
 from loadtest.terminal import SCREENS
@@ -24,11 +25,13 @@ err = Console(stderr=True, highlight=False)
 
 
 def play(
+    context: typer.Context,
     url: Annotated[str, typer.Option(help="The server.")] = HERE,
     ruleset: Annotated[str, typer.Option(help=f"One of: {', '.join(SCREENS)}.")] = "el_dorado",
     name: Annotated[str | None, typer.Option(help="How the others see you.")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, max=10, help="Of El Dorado.")] = None,
     auto: Annotated[bool, typer.Option("--auto", help="Let the program play for you.")] = False,
+    resume: Annotated[str | None, typer.Option(help="Go back to a game, by its id.")] = None,
 ) -> None:
     """Play against bots in this terminal."""
     if ruleset not in SCREENS:
@@ -36,34 +39,89 @@ def play(
     if rounds is not None and ruleset != "el_dorado":
         _fail("Only el_dorado has rounds; leave --rounds out.")
     config: Json = {} if rounds is None else {"rounds": rounds}
+    kept = None if resume is None else KeptGames().find(resume)
+    if resume is not None and kept is None:
+        _fail(f"--resume: nothing is kept of a game {resume}; without it, a new one begins.")
+    evening = _Evening(auto=auto)
     try:
-        asyncio.run(_evening(url, name, ruleset=ruleset, config=config, auto=auto))
+        if kept is not None:
+            asyncio.run(evening.go_on(kept))
+        else:
+            asyncio.run(evening.begin(url, name, ruleset=ruleset, config=config))
     except Unreachable as error:
         _fail(f"{error} Start a server with `playhall serve`, or name another with --url.")
     except ClientError as error:
-        _fail(str(error))
-    except (KeyboardInterrupt, EOFError):
+        _fail(f"{error}{evening.way_back(context.command_path)}")
+    except EOFError:
         out.print("\nYou left the table.")
+    except KeyboardInterrupt:
+        out.print(f"\nYou went away.{evening.way_back(context.command_path)}", soft_wrap=True)
 
 
-async def _evening(url: str, name: str | None, *, ruleset: str, config: Json, auto: bool) -> None:
-    async with connect(url, name=name) as client:
-        lobby = await _lobby_with_bots(client, ruleset, config)
+class _Evening:
+    """One game from its lobby, or from where it was left, to its end."""
+
+    def __init__(self, *, auto: bool) -> None:
+        self._auto = auto
+        self._games = KeptGames()
+        self._kept: Kept | None = None
+
+    async def begin(self, url: str, name: str | None, *, ruleset: str, config: Json) -> None:
+        """Open a game and play it."""
+        async with connect(url, name=name) as client:
+            lobby = await _lobby_with_bots(client, ruleset, config)
+            names = {member["player_id"]: member["display_name"] for member in lobby["members"]}
+            game = await client.started(lobby)
+            kept = Kept(
+                url=url, ruleset=ruleset, game_id=game.game_id, refresh_token="", names=names
+            )
+            await self._play(client, game, kept)
+
+    async def go_on(self, kept: Kept) -> None:
+        """Play a game that was left; what has happened meanwhile is not told again."""
+        async with connect(kept.url, refresh_token=kept.refresh_token) as client:
+            self._keep(client, kept)
+            await client.player_id()
+            game = await client.game(kept.game_id)
+            head = (await game.snapshot())["head"]
+            await self._play(client, game, kept, head=head)
+
+    def way_back(self, command: str) -> str:
+        """Say how to come back to the game, if there is one to come back to."""
+        if self._kept is None:
+            return ""
+        return f" The game goes on; come back with: {command} --resume {self._kept.game_id}"
+
+    async def _play(self, client: Client, game: Game, kept: Kept, *, head: int = -1) -> None:
         me = await client.player_id()
-        names = {member["player_id"]: member["display_name"] for member in lobby["members"]}
-        game = await client.started(lobby)
         party = _Party(
             game,
-            SCREENS[ruleset](me, names),
-            KINDS[ruleset].behaviour(me, Random()),  # noqa: S311 - a game, no secret
-            None if auto else Keyboard(),
+            SCREENS[kept.ruleset](me, kept.names),
+            KINDS[kept.ruleset].behaviour(me, Random()),  # noqa: S311 - a game, no secret
+            None if self._auto else Keyboard(),
+            head,
         )
         try:
+            self._keep(client, kept)
             async for event in game:
                 await party.take(event)
         except EOFError:
             await game.leave()
+            self._forget(kept)
             raise
+        except BaseException:
+            self._keep(client, kept)  # with the newest token
+            raise
+        self._forget(kept)
+
+    def _keep(self, client: Client, kept: Kept) -> None:
+        token = client.link.account.refresh_token
+        self._kept = kept.model_copy(update={"refresh_token": token})
+        self._games.keep(self._kept)
+
+    def _forget(self, kept: Kept) -> None:
+        self._kept = None
+        self._games.forget(kept.game_id)
 
 
 async def _lobby_with_bots(client: Client, ruleset: str, config: Json) -> Json:
@@ -92,19 +150,23 @@ async def _bots_of(client: Client, ruleset: str) -> list[str]:
 
 @dataclass
 class _Party:
-    """One person's game: every event told, every turn played."""
+    """One person's game: every event told, every turn played, from the event `head` on."""
 
     game: Game
     screen: Screen
     behaviour: Behaviour
     keyboard: Keyboard | None
+    head: int
     played_turn: int = -1
 
     async def take(self, event: Event) -> None:
         """Tell an event, and move if it is this player's turn."""
         payload = event.payload or {}
         self.behaviour.see(event.type, payload)
-        if (told := self.screen.tell(event.type, payload)) is not None:
+        told = self.screen.tell(event.type, payload)
+        if event.event_index < self.head:
+            return
+        if told is not None:
             out.print(told, soft_wrap=True)
         move = self.behaviour.choose()
         if move is None or self.behaviour.turn == self.played_turn:

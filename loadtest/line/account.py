@@ -21,7 +21,7 @@ class Account:
     def __init__(self, web: Web, token: str) -> None:
         self.token = token
         self._web = web
-        self._refresh_token: str | None = None
+        self.refresh_token: str | None = None
         self._renew_at = float("inf")
 
     @classmethod
@@ -40,6 +40,14 @@ class Account:
                 break
         return account
 
+    @classmethod
+    async def returning(cls, web: Web, refresh_token: str) -> "Account":
+        """Sign in again with a refresh token, which is used up by that."""
+        account = cls(web, "")
+        account.refresh_token = refresh_token
+        await account.renew()
+        return account
+
     @property
     def is_due(self) -> bool:
         """Whether it is time for a new access token."""
@@ -47,11 +55,11 @@ class Account:
 
     async def renew(self) -> None:
         """Get new tokens."""
-        body = {"refresh_token": self._refresh_token}
+        body = {"refresh_token": self.refresh_token}
         self._take(await self._web.post("/v1/auth/refresh", body))
 
     def _take(self, answer: dict[str, object]) -> None:
         tokens = Tokens.model_validate(answer)
         self.token = tokens.access_token
-        self._refresh_token = tokens.refresh_token
+        self.refresh_token = tokens.refresh_token
         self._renew_at = time.monotonic() + tokens.expires_in * RENEW_AT

@@ -1,6 +1,9 @@
 """The terminal player as one starts it, against a real server."""
 
 import asyncio
+import re
+import signal
+import stat
 import sys
 
 import pytest
@@ -8,8 +11,15 @@ import pytest
 MAIN = "import typer; from loadtest.play import play; typer.run(play)"
 
 
-async def play(*arguments, typed=""):
-    process = await asyncio.create_subprocess_exec(
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch):
+    """Where games that are left are kept."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path / "playhall" / "games"
+
+
+async def started(*arguments):
+    return await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         MAIN,
@@ -18,6 +28,10 @@ async def play(*arguments, typed=""):
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
+
+
+async def play(*arguments, typed=""):
+    process = await started(*arguments)
     printed, _ = await process.communicate(typed.encode())
     return process.returncode, printed.decode()
 
@@ -58,10 +72,32 @@ async def test_end_of_input_leaves_the_table(server_url):
     assert "Traceback" not in printed
 
 
+async def test_game_that_is_left_with_ctrl_c_can_be_come_back_to(server_url, state):
+    process = await started("--url", server_url, "--rounds", 1, "--name", "Ada")
+    async with asyncio.timeout(20):
+        before = await process.stdout.readuntil(b"How many tricks")
+        process.send_signal(signal.SIGINT)
+        printed = (before + (await process.communicate())[0]).decode()
+
+    assert process.returncode == 0, printed
+    assert "Traceback" not in printed
+    (game_id,) = re.findall(r"The game goes on; come back with: .* --resume (\S+)", printed)
+    (kept,) = state.iterdir()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+    status, printed = await play("--resume", game_id, typed="0\n" + "1\n" * 20)
+
+    assert status == 0, printed
+    assert "Final score" in printed
+    assert "How many tricks will you take?" in printed
+    assert not list(state.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (("--url", "http://127.0.0.1:9"), "Start a server with `playhall serve`"),
+        (("--resume", "unknown"), "nothing is kept of a game unknown"),
         (("--ruleset", "chess"), "choose one of: el_dorado, four_in_a_row"),
         (("--ruleset", "four_in_a_row", "--rounds", 3), "Only el_dorado has rounds"),
     ],

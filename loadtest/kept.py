@@ -1,0 +1,61 @@
+"""Games that were left in the middle: what it takes to come back to them, kept in a folder."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+# The oldest are forgotten; a refresh token is good for weeks, not for ever.
+KEPT_MAX: Final = 32
+
+
+class Kept(BaseModel):
+    """One game, and its player's way back in: `names` are the players' by their ids."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str
+    ruleset: str
+    game_id: str
+    refresh_token: str
+    names: dict[str, str]
+
+
+class KeptGames:
+    """The folder; only its owner can read what is in it."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or _state_folder() / "playhall" / "games"
+
+    def keep(self, game: Kept) -> None:
+        """Write a game down, in place of what was kept of it."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._path(game.game_id)
+        new = path.with_suffix(".new")
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(game.model_dump_json())
+        new.replace(path)
+        by_age = sorted(self._folder.glob("*.json"), key=lambda kept: kept.stat().st_mtime)
+        for old in by_age[:-KEPT_MAX]:
+            old.unlink(missing_ok=True)
+
+    def find(self, game_id: str) -> Kept | None:
+        """Read a game; None where nothing (of use) is kept of it."""
+        try:
+            return Kept.model_validate_json(self._path(game_id).read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def forget(self, game_id: str) -> None:
+        """Let go of a game that nobody comes back to; harmless if it is not kept."""
+        self._path(game_id).unlink(missing_ok=True)
+
+    def _path(self, game_id: str) -> Path:
+        return self._folder / f"{Path(game_id).name}.json"
+
+
+def _state_folder() -> Path:
+    """Find where programs keep such things (XDG base directories)."""
+    named = os.environ.get("XDG_STATE_HOME", "")
+    return Path(named) if named else Path.home() / ".local" / "state"
