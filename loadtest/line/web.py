@@ -1,12 +1,13 @@
 """A server's HTTP side."""
 
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 import orjson
 
-from loadtest.line.errors import Refused, Unreachable
+from loadtest.line.errors import ClientError, Refused
+from loadtest.line.unreachable import checked_url, stranger, unreachable
 from protocol.game import Json
 
 TIMEOUT_S: Final = 30.0
@@ -17,7 +18,7 @@ class Web:
     """Requests to one server; answers are JSON, errors are raised as `Refused`."""
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
+        self.url = checked_url(url)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Web":
@@ -41,11 +42,11 @@ class Web:
 
     async def get(self, path: str, *, token: str | None = None) -> Json:
         """Read something."""
-        return _object(await self._ask("GET", path, token=token))
+        return self._object(await self._ask("GET", path, token=token))
 
     async def post(self, path: str, body: Json) -> Json:
         """Ask for something to be done."""
-        return _object(await self._ask("POST", path, body=orjson.dumps(body)))
+        return self._object(await self._ask("POST", path, body=orjson.dumps(body)))
 
     async def text(self, path: str) -> str:
         """Read something that is no JSON."""
@@ -60,31 +61,32 @@ class Web:
             headers["Authorization"] = f"Bearer {token}"
         try:
             async with self._session.request(
-                method, self.url + path, data=body, headers=headers
+                method, self.url + path, data=body, headers=headers, allow_redirects=False
             ) as answer:
                 content = await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(f"Nobody answers at {self.url}.") from error
-        if answer.status >= 400:
-            raise _refused(answer.status, content)
+            raise unreachable(self.url, error) from error
+        if answer.status >= 300:
+            raise self._refused(answer.status, content, answer.headers.get("Location"))
         return content
 
+    def _object(self, content: bytes) -> Json:
+        data = _parsed(content)
+        if not isinstance(data, dict):
+            raise stranger(self.url, 200, None) or AssertionError
+        return data
 
-def _object(content: bytes) -> Json:
+    def _refused(self, status: int, content: bytes, location: str | None) -> ClientError:
+        data = _parsed(content)
+        if isinstance(data, dict) and "code" in data:
+            return Refused.of(data)
+        foreign = stranger(self.url, status, location)
+        return foreign or Refused("http", f"HTTP status {status}.", retry=status >= 500)
+
+
+def _parsed(content: bytes) -> object:
     try:
-        data: Any = orjson.loads(content)
+        data: object = orjson.loads(content)
     except orjson.JSONDecodeError:
-        data = None
-    if not isinstance(data, dict):
-        raise Unreachable("The address answers, but it is no Playhall server.")
+        return None
     return data
-
-
-def _refused(status: int, content: bytes) -> Refused:
-    try:
-        data: Any = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        data = None
-    if isinstance(data, dict) and "code" in data:
-        return Refused.of(data)
-    return Refused("http", f"HTTP status {status}.", retry=status >= 500)

@@ -30,6 +30,8 @@ from server.gateway.websocket import Accept, HttpRefusal, Peer, Socket, serve
 log = logging.getLogger(__name__)
 
 HEAD_END: Final = b"\r\n\r\n"
+TLS_HANDSHAKE: Final = 22  # the first byte of a client that wants TLS (RFC 8446, section 5.1)
+PLAIN: Final = HttpRefusal(400, "This port has no TLS; the address begins with http:// or ws://.")
 FULL: Final = HttpRefusal(503, "All connections are taken; try again later.", {"Retry-After": "5"})
 GOING: Final = HttpRefusal(503, "This server is stopping; try again.", {"Retry-After": "1"})
 BROKEN: Final = HttpRefusal(500, "Something went wrong here; it was logged.")
@@ -211,6 +213,9 @@ class _Entrance(asyncio.Protocol):
             return
         if self._refusal is not None:
             self._refuse(self._refusal)
+            return
+        if not self._head and data[0] == TLS_HANDSHAKE:
+            self._refuse(PLAIN)
             return
         start = max(0, len(self._head) - len(HEAD_END) + 1)
         self._head += data
