@@ -233,6 +233,12 @@ class LobbyStore:
             records = await connection.fetch(SQL["lobby_versions"], list(lobby_ids))
         return {record["id"]: record["version"] for record in records}
 
+    async def bans(self, lobby_ids: Collection[LobbyId]) -> list[tuple[LobbyId, PlayerId]]:
+        """Read who may not come back into lobbies."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["lobby_bans"], list(lobby_ids))
+        return [(lobby_id, player_id) for lobby_id, player_id in records]
+
     async def clear_closed(self, than_s: float) -> int:
         """Delete some lobbies closed for longer than this that nothing refers to."""
         return len(await self._ids("clear_closed", than_s, SWEPT_MAX))

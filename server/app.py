@@ -216,6 +216,8 @@ class App:
         presence = Presence(self.hosting, self.sessions)
         self.hosting.on_game_over += [self.lobbies.game_over]
         self.lobbies.members.on_kick += [presence.show_out]
+        self.lobbies.upkeep.games_here = self.hosting.of_lobbies
+        self.lobbies.upkeep.on_kicked += [presence.show_out_watcher]
         self.lease.on_return += [self.hosting.let_go_of_lost]
         self.sessions.on_departure += [presence.departed, self.lobbies.departed]
         self.sessions.on_arrival += [self.lobbies.arrived]

@@ -199,6 +199,10 @@ ORDER BY n.started_at > l.created_at, md5(n.id || l.id::text), n.id LIMIT 1;
 -- Read how far lobbies have changed.
 SELECT id, version FROM lobbies WHERE id = ANY($1::uuid[]);
 
+-- name: lobby_bans
+-- Read who may not come back into these lobbies.
+SELECT lobby_id, player_id FROM lobby_bans WHERE lobby_id = ANY($1::uuid[]);
+
 -- name: has_match
 -- Say whether a lobby's session between peers was reported.
 SELECT EXISTS (SELECT FROM matches WHERE id = $1 AND lobby_id = $2);

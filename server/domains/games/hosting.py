@@ -88,6 +88,11 @@ class Hosting:
         """Find a game that is in memory on this node."""
         return self._hosts.get(game_id)
 
+    def of_lobbies(self) -> dict[LobbyId, GameId]:
+        """List the games in memory by the lobbies that they came from."""
+        hosts = self._hosts.values()
+        return {host.lobby_id: host.game_id for host in hosts if host.lobby_id is not None}
+
     def games_of(self, player_id: PlayerId) -> list[Host]:
         """List the games in memory in which a player has a seat."""
         return [self._hosts[game] for game in self._games_of.get(player_id, ())]

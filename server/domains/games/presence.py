@@ -31,6 +31,12 @@ class Presence:
         if (session := self._sessions.of(player_id)) is not None:
             begin_anew(session, game_id)
 
+    def show_out_watcher(self, game_id: GameId, player_id: PlayerId) -> None:
+        """Tell somebody nothing more who only watches; players of a running game stay."""
+        host = self._hosting.here(game_id)
+        if host is not None and host.seat_of(player_id) is None:
+            self.show_out(game_id, player_id)
+
     def _note(self, host: Host, player_id: PlayerId) -> None:
         chair = host.fold.table.chairs[host.fold.table.seats[player_id]]
         if not (chair.present and chair.connected):

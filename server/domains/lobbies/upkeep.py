@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final
 
 from persistence.lobbies import LobbyStore
 from protocol.errors import LobbyClosed, LobbyNotFound, NotAMember
-from protocol.ids import LobbyId, PlayerId
+from protocol.ids import GameId, LobbyId, PlayerId
 from protocol.lobby import Reason
 from server.domains.lobbies import peerrules, rules
 from server.domains.lobbies.audience import Audience, Presence
@@ -30,7 +30,11 @@ FILLED_AT_ONCE: Final = 8
 
 
 class Upkeep:
-    """The sweeps over lobbies. Any number of nodes may sweep at once."""
+    """The sweeps over lobbies. Any number of nodes may sweep at once.
+
+    `games_here` lists this node's games by their lobbies; `on_kicked` is told, again and again,
+    of a game and of somebody who was kicked out of its lobby, on whatever node.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,8 @@ class Upkeep:
         closed_kept_s: float,
     ) -> None:
         self.departures = Departures(grace_s)
+        self.games_here: Callable[[], Mapping[LobbyId, GameId]] = dict
+        self.on_kicked: list[Callable[[GameId, PlayerId], None]] = []
         self._store = store
         self._changes = changes
         self._quick_play = quick_play
@@ -63,6 +69,7 @@ class Upkeep:
             group.create_task(_every(BEAT_EVERY_S, self.close_silent))
             group.create_task(_every(BEAT_EVERY_S, self.replace_silent_hosts))
             group.create_task(_every(CATCH_UP_EVERY_S, self.catch_up))
+            group.create_task(_every(CATCH_UP_EVERY_S, self.catch_up_kicks))
             group.create_task(_every(CLEAR_EVERY_S, self.clear_closed))
 
     async def fill_due(self) -> None:
@@ -108,6 +115,16 @@ class Upkeep:
             some = followed[first : first + CAUGHT_UP_AT_ONCE]
             for lobby_id in self._audience.behind(await self._store.versions(some)):
                 await self._tell_of(lobby_id)
+
+    async def catch_up_kicks(self) -> None:
+        """Show those out of games here who were kicked, perhaps on another node."""
+        games = self.games_here()
+        lobbies = list(games)
+        for first in range(0, len(lobbies), CAUGHT_UP_AT_ONCE):
+            some = lobbies[first : first + CAUGHT_UP_AT_ONCE]
+            for lobby_id, player_id in await self._store.bans(some):
+                for show_out in self.on_kicked:
+                    show_out(games[lobby_id], player_id)
 
     async def clear_closed(self) -> None:
         """Delete old closed lobbies that nothing came of."""
