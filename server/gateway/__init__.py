@@ -2,7 +2,8 @@
 
 For: the front door (`frontdoor`: one port for HTTP and websockets), the websocket itself
 (`handshake`, `websocket`, `framing`, `outbox`), who is connected (`sessions`, `session`,
-`identity`), what a command or a request becomes (`dispatch`, `http`), and the `limits`.
+`identity`), what a command or a request becomes (`dispatch`, `http`), which pages may ask and
+whose word counts for where a client is (`origins`, `proxies`), and the `limits`.
 
 Promises: nothing that a client does, or fails to do, costs more than the bounds in
 `limits`, or makes another client wait; a frame that several clients get is made once; a
