@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 BOTS = 4
 SLOTS = 8
 COOLDOWN_S = 10
-CUTS_EVERY_S = 0.25
+CUTS_EVERY_S = 1.0
 # At this speed an hour is eight seconds.
 SPEED = 450.0
 
