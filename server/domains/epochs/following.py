@@ -157,6 +157,10 @@ class Following:
         except PlayhallError as error:
             log.warning("the events of an epoch could not be read: %s", error.message)
             await asyncio.sleep(LOOK_AGAIN_S)
+        except Exception:
+            # A bug of ours: told with its trace, and the watchers hear the rest all the same.
+            log.exception("the watchers of an epoch could not be told")
+            await asyncio.sleep(LOOK_AGAIN_S)
 
     async def _catch_up(self, epoch_id: EpochId, watched: Watched) -> None:
         """Tell all that is new; one at a time, since telling takes turns of the loop."""

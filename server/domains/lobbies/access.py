@@ -1,6 +1,6 @@
 """Who may see a lobby, watch its game, or come in at all: pure."""
 
-from persistence.lobbies import Lobby
+from persistence.lobbyrows import Lobby
 from protocol.errors import Kicked, LobbyClosed, LobbyNotFound
 from protocol.ids import PlayerId
 

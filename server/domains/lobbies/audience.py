@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from persistence.bus import Bus, TooManyFollowers
-from persistence.lobbies import Lobby
+from persistence.lobbyrows import Lobby
 from protocol.errors import Overloaded, TooManyLobbies
 from protocol.ids import LobbyId, PlayerId
 from protocol.lobby import WATCHED_MAX, ListFilter, LobbyChange

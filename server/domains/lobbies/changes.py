@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from persistence.lobbies import Lobby, LobbyStore
+from persistence.lobbies import LobbyStore
+from persistence.lobbyrows import Lobby
 from protocol.errors import LobbyNotFound
 from protocol.ids import LobbyId, PlayerId
 from protocol.lobby import ChangeKind, LobbyChange, Reason, Role

@@ -4,7 +4,8 @@ from dataclasses import replace
 from secrets import choice
 from typing import Final
 
-from persistence.lobbies import Lobby, LobbyWork
+from persistence.lobbies import LobbyWork
+from persistence.lobbyrows import Lobby
 from protocol.errors import Overloaded
 
 # Without 0 and O, 1 and I, which look alike.

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from persistence.lobbies import Fit, Lobby
+from persistence.lobbyrows import Fit, Lobby
 from protocol.ids import LobbyId, new_id
 from protocol.lobby import SPECTATORS_MAX, NewLobby
 from server.domains.lobbies.catalog import (

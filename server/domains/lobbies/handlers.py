@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from persistence.lobbies import Lobby
+from persistence.lobbyrows import Lobby
 from protocol import lobby as wire
 from protocol.envelope import Command
 from server.domains.lobbies import views

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from persistence.lobbies import Card, Lobby, Place
+from persistence.lobbyrows import Card, Lobby, Place
 from protocol.errors import InvalidField
 from protocol.ids import LobbyId
 from protocol.lobby import ListFilter, LobbyPage

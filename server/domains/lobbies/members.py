@@ -5,7 +5,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from persistence.lobbies import Lobby, LobbyStore
+from persistence.lobbies import LobbyStore
+from persistence.lobbyrows import Lobby
 from protocol import lobby as wire
 from protocol.errors import InvalidField, NotTheHost
 from protocol.ids import GameId, LobbyId, PlayerId

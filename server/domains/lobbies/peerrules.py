@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from persistence.lobbies import Lobby, PeerMatch
+from persistence.lobbyrows import Lobby, PeerMatch
 from protocol.errors import InvalidField, LobbyClosed, NotReady
 from protocol.ids import MatchId, PlayerId
 from protocol.peerlobby import Report

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from functools import partial
 
-from persistence.lobbies import Lobby, LobbyStore
+from persistence.lobbies import LobbyStore
+from persistence.lobbyrows import Lobby
 from protocol.ids import LobbyId, MatchId, PlayerId, new_id
 from protocol.peerlobby import Report
 from server.domains.lobbies import peerrules, rules

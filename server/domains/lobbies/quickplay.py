@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from persistence.lobbies import Fit, Lobby, LobbyStore
+from persistence.lobbies import LobbyStore
+from persistence.lobbyrows import Fit, Lobby
 from protocol import lobby as wire
 from protocol.errors import (
     Kicked,

@@ -1,6 +1,7 @@
 """What anybody may look at: lobbies, the public list, and both live."""
 
-from persistence.lobbies import Lobby, LobbyStore
+from persistence.lobbies import LobbyStore
+from persistence.lobbyrows import Lobby
 from protocol.ids import LobbyId, PlayerId
 from protocol.lobby import ListFilter, ListQuery, LobbyPage
 from server.domains.lobbies.access import seen

@@ -7,7 +7,7 @@ from itertools import cycle, islice
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from persistence.lobbies import Joiner, Lobby, Member
+from persistence.lobbyrows import Joiner, Lobby, Member
 from persistence.newgame import NewGame, NewPlayer
 from protocol.errors import (
     Forbidden,

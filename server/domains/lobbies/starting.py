@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from persistence.lobbies import Lobby, LobbyStore
+from persistence.lobbies import LobbyStore
+from persistence.lobbyrows import Lobby
 from persistence.newgame import LobbyChanged, NewGame
 from protocol.errors import Overloaded
 from protocol.ids import GameId, LobbyId, PlayerId

@@ -1,6 +1,6 @@
 """Lobbies as the wire has them."""
 
-from persistence.lobbies import Card, Lobby
+from persistence.lobbyrows import Card, Lobby
 from protocol import lobby as wire
 from protocol.ids import PlayerId
 from server.gateway.sessions import update_frame

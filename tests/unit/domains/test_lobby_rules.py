@@ -7,7 +7,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 
-from persistence.lobbies import Joiner, Lobby, Member
+from persistence.lobbyrows import Joiner, Lobby, Member
 from persistence.newgame import NewPlayer
 from protocol.errors import (
     Forbidden,
