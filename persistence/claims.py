@@ -77,8 +77,9 @@ def _require(seen: asyncpg.Record, now: datetime, cooldowns: Cooldowns) -> None:
         ("you", seen["bot_claimed_at"], cooldowns.bot_s),
         ("the slot", seen["slot_claimed_at"], cooldowns.slot_s),
     ):
+        # Without a pause nobody waits, also where the clock was put back.
         wait_s = 0.0 if at is None else pause_s - (now - at).total_seconds()
-        if wait_s > 0:
+        if pause_s and wait_s > 0:
             raise Cooldown(f"Too early for {what}: wait {wait_s:.1f} s.", wait_s=wait_s)
 
 

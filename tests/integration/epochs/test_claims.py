@@ -126,3 +126,10 @@ async def test_a_claim_does_not_read_all_time_zones_from_disk(
 
     monkeypatch.setattr("protocol.epoch.available_timezones", read)
     assert await stage.claim(bot, 0, "x", at_s=5)
+
+
+async def test_without_a_pause_nobody_waits_for_a_clock_that_was_put_back(stage: Stage) -> None:
+    await stage.open()
+    bot = await stage.bot()
+    await stage.claim(bot, 0, "x", at_s=3600)
+    assert await stage.claim(bot, 1, "x", at_s=60)
