@@ -2,14 +2,15 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import pytest
 
 from protocol.ids import new_id
-from server.domains.epochs import board
+from server.domains.epochs import board, following
 from tests.integration.epochs.line import Json, Line, replay, versions
 from tests.integration.epochs.served import Player, Served
-from tests.integration.epochs.stage import DAY
+from tests.integration.epochs.stage import DAY, MIDNIGHT
 
 BURST = 60
 COMERS = 24
@@ -216,3 +217,18 @@ def empty(picture: Json) -> Json:
     nothing = {"code": None, "bot_id": None, "bot": None, "updated_at": None, "version": 0}
     slots = [slot | nothing for slot in picture["slots"]]
     return picture | {"version": 0, "phase": "prep", "slots": slots}
+
+
+async def test_old_days_that_are_watched_keep_nobody_from_the_present_one(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "PAST_MAX", 1)
+    first = await served.stage.open()
+    await served.stage.finish()
+    second = (await served.stage.days.read_day(DAY + timedelta(days=1))).epoch_id
+    await served.stage.at(MIDNIGHT + timedelta(days=2))
+    await served.stage.scheduler.tick()
+    async with served.line() as line:
+        await line.watch(epoch_id=first)
+        assert (await line.refused("epoch.watch", epoch_id=second))["code"] == "overloaded"
+        assert (await line.watch())["picture"]["phase"] == "live"
