@@ -1,12 +1,18 @@
 """Days over HTTP: what everybody reads, and what admins alone do, on record."""
 
-from datetime import timedelta
+import asyncio
+import threading
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 import orjson
 import pytest
 
+from persistence.epochs import Day, StoredEvent
 from protocol.ids import new_id
+from server.domains.epochs.results import contributions
+from server.domains.epochs.settlement import Contribution
 from tests.integration.bots.conftest import Person
 from tests.integration.epochs.line import Json, versions
 from tests.integration.epochs.served import Player, Served
@@ -15,6 +21,7 @@ from tests.integration.epochs.stage import DAY, MIDNIGHT, profile
 ONE = "/v1/epochs/current"
 ARCHIVED = f"/v1/epochs/{DAY.isoformat()}"
 HASH = "0x" + "ab" * 32
+NO_BOT = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +217,7 @@ async def test_the_digest_is_computed_from_what_everybody_reads(
     [
         ("POST", "rollover", None),
         ("POST", f"{DAY}/recompute", {"reason": "Why not?"}),
-        ("PATCH", f"{DAY}/payouts/00000000-0000-4000-8000-000000000000", {"status": "confirmed"}),
+        ("PATCH", f"{DAY}/payouts/{NO_BOT}", {"status": "confirmed"}),
         ("PATCH", f"{DAY}/edition", {"token_id": "1"}),
     ],
 )
@@ -303,3 +310,21 @@ async def test_a_minted_edition_is_on_record(over: tuple[Served, Player], admin:
     assert await served.refusal(admin, "PATCH", tomorrow, {"token_id": "1"}) == "epoch_not_settled"
     epoch_id = (await served.stage.day()).epoch_id
     assert await audit(served) == [(admin.user_id, "edition", epoch_id)]
+
+
+async def test_a_scoreboard_is_counted_once_however_many_ask(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = []
+
+    def counted(day: Day, events: Sequence[StoredEvent], *, now: datetime) -> list[Contribution]:
+        counts.append(threading.current_thread())
+        return contributions(day, events, now=now)
+
+    monkeypatch.setattr("server.domains.epochs.routes.contributions", counted)
+    await served.stage.open()
+    await served.stage.finish()  # a live day is counted again as time goes by
+    asked = (served.ok(None, "GET", f"{ARCHIVED}/scoreboard") for _ in range(20))
+    assert {answer["is_final"] for answer in await asyncio.gather(*asked)} == {True}
+    assert len(counts) == 1
+    assert threading.main_thread() not in counts  # which serves everybody else
