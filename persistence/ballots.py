@@ -17,7 +17,7 @@ from persistence.database import Connection, Database
 from persistence.queries import load
 from protocol.boterrors import WalletRequired
 from protocol.epoch import TargetType
-from protocol.epocherrors import BotRequired, EpochNotLive, VotingClosed
+from protocol.epocherrors import BotRequired, Cooldown, EpochNotLive, VotingClosed
 from protocol.errors import InvalidField
 from protocol.ids import UUID_PATTERN, BotId, EpochId, SessionId
 
@@ -28,6 +28,7 @@ TOO_LATE = "PH001"
 OUT_OF_RANGE = "PH002"
 NOT_TAKEN = "PH003"
 NO_BOT = "PH004"
+TOO_EARLY = "PH005"
 
 
 class NewVote(NamedTuple):
@@ -118,4 +119,9 @@ def _read_refusals() -> Iterator[None]:
         if error.sqlstate == NO_BOT:
             problem = "target_id: there is no such bot; send a bot_id, not its slug."
             raise InvalidField(problem, field="target_id") from None
+        if error.sqlstate == TOO_EARLY:
+            wait_s = float(error.detail or 0)
+            raise Cooldown(
+                f"Too early for another vote: wait {wait_s:.1f} s.", wait_s=wait_s
+            ) from None
         raise

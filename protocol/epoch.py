@@ -129,10 +129,11 @@ class Governance(_Part):
 
 
 class Cooldowns(_Part):
-    """Seconds between two claims: of the same bot, and of the same slot."""
+    """Seconds between two claims of the same bot or slot, and between two votes of a voter."""
 
     bot_s: Annotated[int, Field(ge=0, le=86_400)] = 30
     slot_s: Annotated[int, Field(ge=0, le=86_400)] = 10
+    vote_s: Annotated[int, Field(ge=0, le=86_400)] = 1
 
 
 class Weights(_Part):

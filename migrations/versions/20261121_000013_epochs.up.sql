@@ -181,6 +181,9 @@ CREATE TABLE epoch_events (
 );
 CREATE INDEX idx_epoch_events_epoch_time ON epoch_events (epoch_id, occurred_at);
 CREATE INDEX idx_epoch_events_type ON epoch_events (event_type, occurred_at);
+-- Where a day was frozen is asked for with all its events.
+CREATE INDEX epoch_events_phases_idx ON epoch_events (epoch_id, version)
+    WHERE event_type = 'phase_changed';
 CREATE INDEX epoch_events_actor_idx
     ON epoch_events (actor_bot_identity_id, epoch_id, occurred_at DESC)
     WHERE actor_bot_identity_id IS NOT NULL;
@@ -218,7 +221,7 @@ CREATE TABLE epoch_contributions (
     successful_claims int NOT NULL DEFAULT 0,
     defense_seconds   int NOT NULL DEFAULT 0,
     vote_quality      numeric(12, 6) NOT NULL DEFAULT 0,
-    raw_score         numeric(18, 8) NOT NULL DEFAULT 0,
+    raw_score         numeric(38, 8) NOT NULL DEFAULT 0,
     normalized_share  numeric(18, 12) NOT NULL DEFAULT 0,
     computed_at       timestamptz NOT NULL DEFAULT now(),
     UNIQUE (epoch_id, bot_identity_id)

@@ -4,17 +4,23 @@ CREATE TABLE epoch_clock (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     real_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     epoch_at  timestamptz NOT NULL,
-    speed     double precision NOT NULL DEFAULT 1 CHECK (speed > 0 AND speed <= 100000)
+    speed     double precision NOT NULL DEFAULT 1 CHECK (speed > 0 AND speed <= 100000),
+    follows_setting boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE epoch_clock IS 'what time it is for epochs, where that is not the real time';
 COMMENT ON COLUMN epoch_clock.epoch_at IS 'what the time of epochs was at real_at';
 COMMENT ON COLUMN epoch_clock.speed IS 'seconds of epochs in a real second';
+COMMENT ON COLUMN epoch_clock.follows_setting IS 'while a day is imported: true in that transaction alone, never committed; the time is in playhall.epoch_at';
 
+-- A setting is as quick at its thousandth change as at its first; a row is not, since its old
+-- versions stay until the transaction ends. Only who may write epoch_clock can make it count.
 CREATE FUNCTION epoch_now() RETURNS timestamptz LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = ''
 BEGIN ATOMIC
     SELECT coalesce(
-        (SELECT c.epoch_at + (clock_timestamp() - c.real_at) * c.speed FROM public.epoch_clock c),
+        (SELECT CASE WHEN c.follows_setting THEN current_setting('playhall.epoch_at')::timestamptz
+                ELSE c.epoch_at + (clock_timestamp() - c.real_at) * c.speed END
+         FROM public.epoch_clock c),
         clock_timestamp());
 END;
 COMMENT ON FUNCTION epoch_now() IS 'the time of epochs: the database''s, or as epoch_clock has it';
@@ -44,25 +50,31 @@ GRANT SELECT ON good_bot_tokens TO playhall_server, service_role;
 
 CREATE INDEX epoch_votes_voter_idx ON epoch_votes (voter_address, epoch_id);
 
--- Whoever writes a vote, and by whatever program: it is taken while the day is live, in the
--- range that the day's profile says, and weighs what the profile says. `PHxxx` are read by
--- persistence/ballots.py.
+-- Whoever writes a vote, and by whatever program: it is taken while the day is live, in the range
+-- and with the pause that the day's profile says, for a bot that there is (or its day could not be
+-- settled), and weighs what the profile says. Days before this one make a voter known; the time
+-- that lets a vote in is the time that it has. `PHxxx` are read by persistence/ballots.py.
 CREATE FUNCTION playhall_auth.take_vote() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = '' AS $$
 DECLARE
     day public.epochs;
     rules jsonb;
     target jsonb;
+    moment timestamptz;
     days_before int;
+    voted_at timestamptz;
+    pause interval;
 BEGIN
     SELECT * INTO day FROM public.epochs e WHERE e.id = NEW.epoch_id FOR UPDATE;
     IF NOT FOUND THEN
         RETURN NEW;  -- for the policies and the foreign key to refuse
     END IF;
-    IF day.phase IS DISTINCT FROM 'live' OR public.epoch_now() >= day.freeze_at THEN
+    moment := public.epoch_now();
+    IF day.phase IS DISTINCT FROM 'live' OR moment >= day.freeze_at THEN
         RAISE EXCEPTION 'votes are taken while the day is live' USING ERRCODE = 'PH001';
     END IF;
-    SELECT p.config -> 'governance' INTO rules FROM public.epoch_profiles p WHERE p.id = day.profile_id;
+    SELECT p.config -> 'governance', make_interval(secs => coalesce((p.config #>> '{cooldowns,vote_s}')::int, 1))
+    INTO rules, pause FROM public.epoch_profiles p WHERE p.id = day.profile_id;
     SELECT t INTO target FROM jsonb_array_elements(rules -> 'targets') t
     WHERE t ->> 'type' = NEW.vote_target_type;
     IF NOT (rules ->> CASE WHEN NEW.voter_address LIKE 'bot:%' THEN 'bot_voting' ELSE 'human_voting' END)::boolean THEN
@@ -73,12 +85,28 @@ BEGIN
         OR coalesce(target -> 'options', '[]') <> '[]' AND NOT (target -> 'options') ? NEW.vote_target_id THEN
         RAISE EXCEPTION 'the profile of the day does not take this score' USING ERRCODE = 'PH002';
     END IF;
-    SELECT count(DISTINCT v.epoch_id) INTO days_before FROM public.epoch_votes v
-    WHERE v.voter_address = NEW.voter_address AND v.epoch_id <> NEW.epoch_id;
+    IF NEW.vote_target_type = 'bot' THEN
+        IF NEW.vote_target_id !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
+            RAISE EXCEPTION 'bots are voted on by their ids' USING ERRCODE = 'PH004';
+        END IF;
+        IF NOT EXISTS (SELECT FROM public.bot_identities b WHERE b.id = NEW.vote_target_id::uuid) THEN
+            RAISE EXCEPTION 'there is no such bot' USING ERRCODE = 'PH004';
+        END IF;
+    END IF;
+    SELECT max(v.updated_at) INTO voted_at FROM public.epoch_votes v
+    WHERE v.voter_address = NEW.voter_address AND v.epoch_id = NEW.epoch_id;
+    IF moment >= voted_at AND moment < voted_at + pause
+        AND NOT EXISTS (SELECT FROM public.epoch_clock c WHERE c.follows_setting) THEN
+        RAISE EXCEPTION 'too early for another vote' USING ERRCODE = 'PH005',
+            DETAIL = extract(epoch FROM voted_at + pause - moment);
+    END IF;
+    SELECT count(DISTINCT v.epoch_id) INTO days_before
+    FROM public.epoch_votes v JOIN public.epochs e ON e.id = v.epoch_id
+    WHERE v.voter_address = NEW.voter_address AND e.starts_at < day.starts_at;
     NEW.effective_weight := NEW.raw_weight * CASE
         WHEN days_before >= (rules #>> '{anti_abuse,known_after}')::int THEN 1
         ELSE (rules #>> '{anti_abuse,newcomer_weight}')::numeric END;
-    NEW.updated_at := public.epoch_now();
+    NEW.updated_at := moment;
     RETURN NEW;
 END
 $$;
@@ -132,7 +160,7 @@ INSERT INTO epoch_profiles (profile_key, version, is_active, config) VALUES ('da
       {"type": "key", "score_min": "0", "score_max": "1", "options": ["C", "D", "E", "F", "G", "A", "B"]},
       {"type": "world_theme", "score_min": "0", "score_max": "1", "options": ["dawn", "noon", "dusk", "night"]}],
     "anti_abuse": {"newcomer_weight": "0.25", "known_after": 2}},
-  "cooldowns": {"bot_s": 30, "slot_s": 10},
+  "cooldowns": {"bot_s": 30, "slot_s": 10, "vote_s": 1},
   "settlement": {
     "weights": {"time": "1", "claim": "60", "defense": "0.5", "vote": "3600"},
     "minimum_hold_s": 5, "rapid_s": 300, "rapid_factor": "0.5",

@@ -4,6 +4,7 @@ What is sent is encoded once, however many watch.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
@@ -133,6 +134,16 @@ def event_view(epoch_id: str, event: StoredEvent) -> dict[str, object]:
 def event_json(epoch_id: str, event: StoredEvent) -> bytes:
     """Write an event as JSON."""
     return orjson.dumps(event_view(epoch_id, event))
+
+
+def within(events: Sequence[StoredEvent], bytes_max: int) -> Sequence[StoredEvent]:
+    """Give as many of the first events as fit, at least one."""
+    total = 0
+    for count, event in enumerate(events):
+        total += len(event.payload)
+        if total > bytes_max:
+            return events[: max(count, 1)]
+    return events
 
 
 def seed_of(epoch_id: str) -> str:

@@ -1,6 +1,6 @@
 """`epoch.*`: following a day, claiming its slots, voting."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from persistence.ballots import BallotStore, Counted, NewVote
 from persistence.claims import ClaimStore, NewClaim
@@ -8,7 +8,7 @@ from persistence.epochs import Day, EpochStore
 from protocol import epochlive as wire
 from protocol.errors import InvalidField
 from protocol.ids import EpochId
-from server.domains.epochs.board import event_view
+from server.domains.epochs.board import event_view, within
 from server.domains.epochs.following import Following
 from server.domains.epochs.rules import (
     check_bot_vote,
@@ -22,6 +22,10 @@ from server.gateway.identity import Identity
 
 if TYPE_CHECKING:
     from server.gateway.session import Session
+
+
+# A page of events fits into an outbox, whatever their code is.
+PAGE_BYTES_MAX: Final = 256 * 1024
 
 
 class EpochCommands:
@@ -63,7 +67,7 @@ class EpochCommands:
         events = await self._days.read_events(
             day.epoch_id, after=command.after, limit=command.limit
         )
-        shown = [event_view(day.epoch_id, event) for event in events]
+        shown = [event_view(day.epoch_id, event) for event in within(events, PAGE_BYTES_MAX)]
         return {"epoch_id": day.epoch_id, "head": day.version, "events": shown}
 
     async def _claim(self, session: "Session", command: wire.Claim) -> dict[str, Any]:

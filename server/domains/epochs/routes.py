@@ -16,6 +16,7 @@ from protocol.epocherrors import EpochNotFound, EpochNotSettled
 from protocol.errors import InvalidField
 from protocol.ids import UUID_PATTERN, EpochId
 from server.domains.epochs import answers
+from server.domains.epochs.board import within
 from server.domains.epochs.results import contributions
 from server.domains.epochs.summary import bot_key, summary_key
 from server.gateway.http import Endpoint, HttpRequest, Raw
@@ -23,6 +24,7 @@ from server.kernel.clock import wire_time
 
 TAG: Final = "epochs"
 ONE: Final = "/v1/epochs/{epoch}"
+PAGE_BYTES_MAX: Final = 1024 * 1024
 BOARDS_KEPT: Final = 16
 BOARD_GOOD_S: Final = 5
 CURRENT: Final = "current"
@@ -120,7 +122,7 @@ class EpochRoutes:
         query: wire.EventsQuery = request.query
         day = await self._day(request)
         events = await self._days.read_events(day.epoch_id, after=query.after, limit=query.limit)
-        shown = [answers.event(day.epoch_id, event) for event in events]
+        shown = [answers.event(day.epoch_id, event) for event in within(events, PAGE_BYTES_MAX)]
         return wire.EpochEvents(epoch_id=day.epoch_id, head=day.version, events=shown)
 
     async def _scoreboard(self, request: HttpRequest) -> wire.Scoreboard:

@@ -13,6 +13,7 @@ from server.domains.epochs.notation import NotAPattern, words
 
 Validator = Callable[[str], str | None]
 
+CODE_BYTES_MAX: Final = 4096
 PAIRS: Final = {")": "(", "]": "[", "}": "{"}
 
 DRUMS: Final = frozenset({"bd", "sd", "sn", "hh", "oh", "cp", "rim", "lt", "mt", "ht", "cr", "rd"})
@@ -31,6 +32,8 @@ def free_text(code: str, *, chars_max: int) -> str | None:
     """Take any printable text of a length, its brackets in pairs."""
     if not 1 <= len(code) <= chars_max:
         return f"it must have 1 to {chars_max} characters, and has {len(code)}"
+    if len(code.encode()) > CODE_BYTES_MAX:
+        return f"it takes more than {CODE_BYTES_MAX} bytes of UTF-8"
     if bad := next((c for c in code if not (c.isprintable() or c in "\n\t")), None):
         return f"it has a character that cannot be printed (U+{ord(bad):04X})"
     return balanced(code)

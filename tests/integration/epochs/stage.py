@@ -42,7 +42,7 @@ def profile(slots: int = 8, **changed: Any) -> dict[str, Any]:
                 {"type": "tempo", "score_min": "0", "score_max": "1", "options": ["90", "124"]},
             ],
         },
-        "cooldowns": {"bot_s": 0, "slot_s": 0},
+        "cooldowns": {"bot_s": 0, "slot_s": 0, "vote_s": 0},
         "settlement": {
             "weights": {"time": "1", "claim": "60", "defense": "0.5", "vote": "3600"},
             "payout": {"pool_wei": 10**18 + 7},

@@ -10,9 +10,9 @@ import pytest
 
 from persistence.ballots import NewVote
 from protocol.boterrors import WalletRequired
-from protocol.epocherrors import BotRequired, EpochNotLive, VotingClosed
+from protocol.epocherrors import BotRequired, Cooldown, EpochNotLive, VotingClosed
 from protocol.errors import Forbidden, InvalidField
-from tests.integration.epochs.stage import DAY, Stage, profile
+from tests.integration.epochs.stage import DAY, MIDNIGHT, Stage, profile
 
 
 async def test_a_changed_vote_is_one_row_and_two_events(stage: Stage) -> None:
@@ -120,3 +120,15 @@ async def test_bots_vote_where_the_profile_lets_them(stage: Stage) -> None:
         await stage.ballots.cast_as_bot(ada.bot_id, vote)
     with pytest.raises(BotRequired):
         await stage.ballots.cast_as_bot(bob.bot_id, vote)
+
+
+async def test_a_voter_pauses_between_votes(stage: Stage) -> None:
+    await stage.open(profile(cooldowns={"vote_s": 60}))
+    (ann, _), (bob, _) = await stage.voter(), await stage.voter()
+    await stage.vote(ann, "90", "1", kind="tempo")
+    with pytest.raises(Cooldown) as refused:
+        await stage.vote(ann, "124", "1", kind="tempo")
+    assert 0 < refused.value.wait_s <= 60
+    await stage.vote(bob, "124", "1", kind="tempo")
+    await stage.at(MIDNIGHT + timedelta(minutes=5))
+    await stage.vote(ann, "124", "1", kind="tempo")

@@ -72,3 +72,8 @@ def test_slot_takes_what_its_constraints_say(
 ) -> None:
     found = VALIDATORS[constraints_id](code)
     assert (found is None) if problem is None else (found is not None and problem in found)
+
+
+def test_code_is_bounded_in_bytes_as_well() -> None:
+    assert VALIDATORS["text"]("\N{GRINNING FACE}" * 1024) is None
+    assert "bytes" in str(VALIDATORS["text"]("\N{GRINNING FACE}" * 1025))
