@@ -68,7 +68,7 @@ async def test_a_step_killed_in_the_middle_is_taken_once_by_the_next_leader(
 ) -> None:
     await prepare(stage)
     both = await two_nodes(nodes, serving_dsn)
-    for number, tables in enumerate(KILLED_AT[: rounds(3, len(KILLED_AT))]):
+    for number, tables in enumerate(KILLED_AT[: rounds(2, len(KILLED_AT))]):
         day = DAY + timedelta(days=number)
         await some_claims(stage, number, Random(number))
         async with in_the_way(fresh_dsn, tables) as gate:
@@ -89,7 +89,7 @@ async def test_leaders_killed_at_any_moment_leave_no_day_half_done(
 ) -> None:
     await prepare(stage)
     both = await two_nodes(nodes, serving_dsn)
-    for number in range(rounds(2, 12)):
+    for number in range(rounds(1, 12)):
         chance = Random(number)
         await some_claims(stage, number, chance)
         await stage.days.set_clock(MIDNIGHT + timedelta(days=number, minutes=49), speed=SPEED)
