@@ -10,7 +10,9 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Annotated
 
 import typer
@@ -46,6 +48,8 @@ def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) 
     """Serve: the bundled database is started and migrated first, unless you name another."""
     config = read_config(port=port, host=host, data_dir=data_dir)
     _log_to_stderr(config.log_level)
+    # While the database starts, half of what there is to import is imported.
+    Thread(target=import_module, args=("server.serving",), daemon=True).start()
     try:
         with said_plainly(), database_url(config) as dsn:
             runner.upgrade(dsn)
@@ -202,7 +206,13 @@ def database_url(config: Config) -> Iterator[str]:
 
 
 def main() -> None:
-    """Run the command line, with the clients' commands beside the server's."""
+    """Run the command line; a server starts without what the other commands import."""
+    if sys.argv[1:2] != ["serve"]:
+        _add_the_others()
+    app()
+
+
+def _add_the_others() -> None:
     from loadtest.cli import app as loadtest
     from loadtest.play import play
     from server.audit.cli import Shell, add_commands
@@ -215,7 +225,6 @@ def main() -> None:
     add_epoch_commands(app, shell)
     app.add_typer(loadtest, name="loadtest")
     app.command()(play)
-    app()
 
 
 if __name__ == "__main__":
