@@ -271,7 +271,7 @@ class App:
             connections_per_address_max=config.connections_per_address_max,
             outbox_bytes_max=config.outbox_bytes_max,
         )
-        peer_origins = frozenset(filter(None, config.peer_origins.split(",")))
+        peer_origins = frozenset(names_in(config.peer_origins))
         websockets = {
             WEBSOCKET_PATH: Route(lambda _: self.sessions.new(), SUBPROTOCOL),
             SOCKET_PATH: Route(self.signaling.accept, origins=peer_origins),

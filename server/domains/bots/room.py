@@ -8,6 +8,7 @@ from persistence.bots import BotStore
 from persistence.bottokens import BotTokenStore
 from persistence.database import Database
 from persistence.wallets import WalletStore
+from server.config import names_in
 from server.domains.bots.adminroutes import BotAdminRoutes
 from server.domains.bots.avatarroutes import AvatarRoutes
 from server.domains.bots.passes import Passes, People, Sockets
@@ -15,10 +16,9 @@ from server.domains.bots.routes import BotRoutes
 from server.domains.bots.siwe import Origin
 from server.domains.bots.walletroutes import WalletRoutes
 from server.gateway.http import Endpoint
+from server.gateway.origins import ANY_ORIGIN
 from server.kernel.clock import Clock
 from server.kernel.tasks import Tasks
-
-ANY_ORIGIN = "*"
 
 
 class BotRoom:
@@ -44,7 +44,7 @@ class BotRoom:
         self._avatars = AvatarStore(database, behalf)
         self._clock = clock
         self._server = server
-        self._pages = [page for page in origins.split(",") if page not in ("", ANY_ORIGIN)]
+        self._pages = [page for page in names_in(origins) if page != ANY_ORIGIN]
         self.passes = Passes(store=self._tokens, people=people, sockets=sockets)
 
     def start(self, tasks: Tasks) -> None:

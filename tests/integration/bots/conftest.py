@@ -170,7 +170,8 @@ async def _node(database: Database, anonymous: Database, folder: Path) -> AsyncI
 
 
 def _config(folder: Path) -> Config:
-    return Config(data_dir=folder, guests_per_minute=100_000, epochs=False)
+    origins = "https://play.example , https://next.example"
+    return Config(data_dir=folder, guests_per_minute=100_000, epochs=False, origins=origins)
 
 
 @asynccontextmanager

@@ -69,7 +69,8 @@ async def test_signed_message_links_the_wallet_that_signed(
 ) -> None:
     key = _key()
     asked = await node.ok(ann, "POST", "/v1/wallets/nonce")
-    assert asked["domains"] == [str(node.http._base_url).rstrip("/").partition("://")[2]]
+    own = str(node.http._base_url).rstrip("/").partition("://")[2]
+    assert asked["domains"] == [own, "play.example", "next.example"]
     message = _message(node, key, asked["nonce"])
     body = {"message": message, "signature": _signature(key, message, is_legacy=is_legacy)}
     linked = (await node.ok(ann, "POST", WALLETS, body))["wallets"]
