@@ -1,6 +1,8 @@
 """The pages for people, against the code that they describe."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,19 +13,9 @@ from server.config import Config
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
-OURS = (
-    "protocol",
-    "rulesets",
-    "data",
-    "operations",
-    "architecture",
-    "signaling",
-    "bots",
-    "durability",
-    "benchmarks",
-    "chain",
-)
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
+ARCHITECTURE = (DOCS / "architecture.md").read_text()
 OPERATIONS = (DOCS / "operations.md").read_text()
 DATA = (DOCS / "data.md").read_text()
 SCHEMA = "".join(
@@ -72,12 +64,11 @@ def test_every_table_has_its_section_with_every_column(table: str) -> None:
     assert f"| `{table}` |" in DATA
 
 
-@pytest.mark.parametrize("page", OURS)
-def test_every_link_leads_somewhere(page: str) -> None:
-    text = (DOCS / f"{page}.md").read_text()
-    for target in re.findall(r"\]\(([^)]+)\)", text):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https:)([^)]+)\)", page.read_text()):
         path, _, anchor = target.partition("#")
-        found = DOCS / (path or f"{page}.md")
+        found = page.parent / path if path else page
         assert found.exists(), target
         if anchor:
             assert anchor in anchors(found.read_text()), target
@@ -88,6 +79,41 @@ def test_first_client_is_told_how_long_it_waits_for_others(page: Path) -> None:
     wait_s = Config.model_fields["quick_play_wait_s"].default
     told = f"within {wait_s:g} s (`PLAYHALL_QUICK_PLAY_WAIT_S`), a bot takes the other seat"
     assert told in " ".join(page.read_text().split())
+
+
+def test_every_task_is_in_the_task_tree() -> None:
+    tree = section(ARCHITECTURE, "The task tree")
+    named = {task for path in (ROOT / "server").rglob("*.py") for task in tasks(path)}
+    named |= set(tasks(ROOT / "persistence" / "log.py"))
+    assert {"lease", "catch_up", "log writer", "epoch board"} <= named
+    assert sorted(task for task in named if not re.search(rf"\b{task}\b", tree)) == []
+
+
+def test_tree_shows_every_folder_of_the_server() -> None:
+    tree = section(ARCHITECTURE, "The tree")
+    folders = [card.parent.name for card in sorted((ROOT / "server").glob("*/__init__.py"))]
+    assert "kernel" in folders
+    assert [folder for folder in folders if f"\n  {folder}/ " not in tree] == []
+
+
+def tasks(path: Path) -> Iterator[str]:
+    """Give what a module's tasks are called, and which sweeps its groups repeat."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        if called == "_every":
+            yield ast.unparse(node.args[1]).rpartition(".")[2]
+        elif called.endswith((".loop", ".work", ".create_task")):
+            for given in node.keywords:
+                if given.arg == "name" and isinstance(given.value, ast.Constant):
+                    yield str(given.value.value)
+
+
+def section(page: str, heading: str) -> str:
+    found = re.search(rf"^## {heading}\n(.*?)^## ", page, re.M | re.S)
+    assert found is not None
+    return found[1]
 
 
 def anchors(text: str) -> set[str]:
