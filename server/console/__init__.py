@@ -1,6 +1,7 @@
-"""The console: what an operator does to accounts and keys from the command line.
+"""The console: what an operator does to accounts, keys and epochs from the command line.
 
-For: `playhall accounts` and `playhall keys`; `playhall epoch bots` and `voters`, for rehearsals.
+For: `playhall accounts` and `playhall keys` (`commands`), `playhall epoch` (`epochs`), and
+its `bots` and `voters`, a cast to rehearse a day with (`rehearsal`).
 
 Promises: the same stores as the server's own addresses, so every act on an account is on
 record; no secret is printed but one that was just made.

@@ -1,6 +1,7 @@
-"""The ground that everything runs on: the clock and the ownership of tasks.
+"""The ground that everything runs on: the clock, the ownership of tasks, a node's name.
 
-For: time that tests can move, and tasks that somebody awaits.
+For: time that tests can move (`clock`), tasks that somebody awaits (`tasks`), what a node is
+called (`node`), and going away at once (`stopping`).
 
 Promises: no task outlives its owner; cancellation passes through.
 
