@@ -1,7 +1,7 @@
-"""Fan-out of updates to whoever follows a topic.
+"""Fan-out of updates to whoever follows a topic on this node.
 
-In process for now: a topic's frames reach the followers on this node. A second
-implementation may carry them between nodes; nothing durable ever depends on it.
+Nothing durable depends on it: what other nodes did is read from the database, by whoever
+keeps a lobby or an epoch board that is followed here.
 """
 
 import asyncio

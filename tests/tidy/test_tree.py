@@ -1,7 +1,10 @@
 """Style that can be counted."""
 
 import ast
+import re
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from statistics import median
 
@@ -18,6 +21,8 @@ BODY_LINES_MEDIAN = 8
 BODY_LINES_NINE_IN_TEN = 25
 SQL_WORDS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ")
 TASK_GROUPS = ("group", "tasks", "self._group", "self._tasks")
+# eth-utils leaves it to whoever uses it to bring what computes Keccak.
+USED_BY_OTHERS = {"eth-hash"}
 ROOM_CARD = ("For:", "Promises:", "Must not know:")
 
 
@@ -119,3 +124,16 @@ def test_nothing_asks_the_clock_but_the_clock() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and node.attr in ("now", "utcnow", "today"):
                 assert ast.unparse(node.value) not in ("datetime", "date"), name(path)
+
+
+def test_every_dependency_is_used() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = {re.split(r"[^\w-]", each)[0].lower() for each in project["dependencies"]}
+    words = set(re.findall(r"\w+", "".join(path.read_text() for path in modules())))
+    used = {
+        distribution.lower().replace("_", "-")
+        for module, distributions in packages_distributions().items()
+        if module in words
+        for distribution in distributions
+    }
+    assert named - used == USED_BY_OTHERS
