@@ -58,7 +58,6 @@ class StoredGame:
     status: str
     lobby_id: LobbyId | None
     is_public: bool
-    owner_node: str | None
     owner_epoch: int
     next_event_index: int
     quarantined: bool

@@ -136,10 +136,6 @@ class GameLog:
         self.dead = True
         self.committed = self.failed = _nobody
 
-    def waits(self) -> int:
-        """Count the rows that no batch has taken yet."""
-        return len(self._rows)
-
     def take(self) -> Batch:
         """Take all that waits; nothing more is taken until `settle`."""
         batch = Batch(self, self._rows, self._completion)

@@ -15,7 +15,6 @@ BlueprintId = NewType("BlueprintId", str)
 FileId = NewType("FileId", str)
 BotId = NewType("BotId", str)
 EpochId = NewType("EpochId", str)
-Seat = NewType("Seat", int)
 
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _Uuid = StringConstraints(pattern=UUID_PATTERN)

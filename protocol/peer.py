@@ -8,8 +8,6 @@ from typing import Final
 
 import orjson
 
-DEFAULT_KEY: Final = "peerjs"
-
 ID_CHARS_MAX: Final = 128
 TOKEN_CHARS_MAX: Final = 1024
 PEERS_MAX: Final = 20_000

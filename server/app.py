@@ -376,7 +376,7 @@ class App:
             games=len(self.hosting),
             lobbies=self.lobbies.count(),
             events_total=self.log.metrics.events,
-            games_completed_total=self.hosting.completed_total,
+            games_completed_total=self.log.metrics.completions,
             uptime_s=round(self._base.clock.monotonic() - self._started_at, 1),
         )
 

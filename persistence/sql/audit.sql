@@ -1,7 +1,7 @@
 -- name: audited_game
 -- Read one game's row, and why it was set aside if it was.
 SELECT id, ruleset, ruleset_version, session_seed AS seed, config, status, lobby_id, is_public,
-       owner_node, owner_epoch, next_event_index, quarantined_at IS NOT NULL AS quarantined,
+       owner_epoch, next_event_index, quarantined_at IS NOT NULL AS quarantined,
        created_at, started_at, completed_at, quarantine_reason
 FROM games WHERE id = $1;
 

@@ -1,6 +1,6 @@
 -- name: find_game
 -- Read one game's row.
-SELECT id, ruleset, ruleset_version, session_seed, config, status, lobby_id, is_public, owner_node,
+SELECT id, ruleset, ruleset_version, session_seed, config, status, lobby_id, is_public,
        owner_epoch, next_event_index, quarantined_at IS NOT NULL AS quarantined,
        created_at, started_at, completed_at
 FROM games WHERE id = $1;

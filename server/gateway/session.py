@@ -18,7 +18,6 @@ from protocol.errors import (
     RateLimited,
     WrongNode,
 )
-from protocol.ids import new_id
 from protocol.session import Hello
 from server.gateway.dispatch import Route
 from server.gateway.framing import text_frame
@@ -58,7 +57,6 @@ class Session:
         "greeted_at",
         "identity",
         "opened_at",
-        "session_key",
         "sessions",
         "socket",
     )
@@ -67,7 +65,6 @@ class Session:
 
     def __init__(self, sessions: "Sessions", bucket: TokenBucket, now: float) -> None:
         self.sessions = sessions
-        self.session_key = new_id()
         self.identity: Identity | None = None
         self.opened_at = now
         self._bucket = bucket

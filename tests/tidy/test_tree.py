@@ -23,6 +23,11 @@ SQL_WORDS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE
 TASK_GROUPS = ("group", "tasks", "self._group", "self._tasks")
 # eth-utils leaves it to whoever uses it to bring what computes Keccak.
 USED_BY_OTHERS = {"eth-hash"}
+# What others call by its name: picows, asyncio's transports, pydantic, Alembic, and tests.
+CALLED_FROM_OUTSIDE = {
+    *("on_ws_connected", "on_ws_frame", "on_ws_disconnected", "writelines"),
+    *("field_title_should_be_set", "down_revision", "interrupt", "follows"),
+}
 ROOM_CARD = ("For:", "Promises:", "Must not know:")
 
 
@@ -137,3 +142,25 @@ def test_every_dependency_is_used() -> None:
         for distribution in distributions
     }
     assert named - used == USED_BY_OTHERS
+
+
+def test_every_name_is_used() -> None:
+    defined: set[str] = set()
+    used: set[str] = set()
+    for path in modules():
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                used.add(node.id)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                used.add(node.attr)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                used.add(node.value)  # an annotation in quotes, a part that is found by its name
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                defined |= {node.name} if not node.decorator_list else set()
+        for statement in tree.body:
+            if isinstance(statement, ast.Assign | ast.AnnAssign):
+                named = getattr(statement, "targets", None) or [statement.target]
+                defined |= {target.id for target in named if isinstance(target, ast.Name)}
+    left_over = {name for name in defined - used if not name.startswith("__")}
+    assert left_over == CALLED_FROM_OUTSIDE

@@ -1,9 +1,7 @@
 """How many guests one network may make."""
 
-from server.domains.accounts.rates import KEYS_MAX, Rate, Rates
+from server.domains.accounts.rates import Rate, Rates
 from server.gateway.limits import network_of
-
-NETWORKS_MAX = KEYS_MAX
 
 
 class GuestLimits:

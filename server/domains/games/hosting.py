@@ -77,7 +77,6 @@ class Hosting:
         self._games_of: dict[PlayerId, set[GameId]] = {}
         self._events = HostEvents(self._settled, self._completed, self._lost)
         self.draining = False
-        self.completed_total = 0
 
     def __len__(self) -> int:
         return len(self._hosts)
@@ -218,7 +217,6 @@ class Hosting:
             turns.rearm()
 
     def _completed(self, host: Host) -> None:
-        self.completed_total += 1
         self._drop(host)
         if host.lobby_id is not None:
             for tell in self.on_game_over:

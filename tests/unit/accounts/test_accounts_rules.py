@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from server.domains.accounts.guests import NETWORKS_MAX, GuestLimits
+from server.domains.accounts.guests import GuestLimits
 from server.domains.accounts.names import NUMBER_BITS, coin
+from server.domains.accounts.rates import KEYS_MAX
 from server.domains.accounts.rules import REPEAT_S, Verdict, judge, successor_of, token_hash
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -78,6 +79,6 @@ def test_one_ipv6_network_is_one_guest_maker() -> None:
 
 def test_remembered_networks_are_bounded() -> None:
     limits = GuestLimits(per_minute=1)
-    for n in range(NETWORKS_MAX + 100):
+    for n in range(KEYS_MAX + 100):
         limits.may(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", 0.0)
-    assert len(limits) == NETWORKS_MAX
+    assert len(limits) == KEYS_MAX
