@@ -187,10 +187,10 @@ class _Commands:
             kept = {one.profile_key: one for one in await desk.days.profiles()}.get(profile)
             if kept is None:
                 raise NotFound(f"There is no profile {profile!r}; `playhall epoch profiles`.")
-            bots, told = await desk.imports.bots(), []
+            now, bots, told = await desk.days.now(), await desk.imports.bots(), []
             # What is no UTF-8 comes through, for its line to be named.
             with file.open(encoding="utf-8", errors="surrogateescape") as lines:
-                for found in days_in(lines, kept.profile, bots):
+                for found in days_in(lines, kept.profile, bots, now=now):
                     new = _day(found.day, kept)
                     epoch_id = await desk.imports.add_day(new, found.lines)
                     written = f"{len(found.lines)} events" if epoch_id else "is there already"

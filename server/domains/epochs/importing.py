@@ -70,13 +70,15 @@ class ImportedDay(NamedTuple):
 
 
 def days_in(
-    text: Iterable[str], profile: EpochProfile, bots: Mapping[str, BotId]
+    text: Iterable[str], profile: EpochProfile, bots: Mapping[str, BotId], *, now: datetime
 ) -> Iterator[ImportedDay]:
     """Read lines into days; raise `InvalidField`, which names the line."""
     lines = (
         _line(number, raw, bots) for number, raw in enumerate(text, 1) if raw and not raw.isspace()
     )
-    for day, group in groupby(lines, key=lambda line: day_of(line.at, profile.cadence)):
+    for day, group in groupby(
+        _sorted(lines, now), key=lambda line: day_of(line.at, profile.cadence)
+    ):
         yield ImportedDay(day, list(_in_time(group, day, profile)))
 
 
@@ -124,14 +126,27 @@ def _bot(slug: str, where: str, bots: Mapping[str, BotId]) -> BotId:
     return bots[slug]
 
 
-def _in_time(lines: Iterable[Line], day: date, profile: EpochProfile) -> Iterator[Line]:
-    """Check that lines come in order and while the day was live, and name slots that there are."""
-    times = times_of(day, profile.cadence)
-    before = times.starts_at
+def _sorted(lines: Iterable[Line], now: datetime) -> Iterator[Line]:
+    """Check that lines come in order, over all days, and that all of it has happened.
+
+    A line of a day that was written already would be lost; a day to come would be the present one.
+    """
+    before: datetime | None = None
     for line in lines:
         where = f"line {line.number}"
-        if line.at < before:
+        if before is not None and line.at < before:
             raise InvalidField(f"{where}: at: comes before the line above; sort them.", field=where)
+        if line.at > now:
+            raise InvalidField(f"{where}: at: has not come yet; mend the time.", field=where)
+        before = line.at
+        yield line
+
+
+def _in_time(lines: Iterable[Line], day: date, profile: EpochProfile) -> Iterator[Line]:
+    """Check that lines come while the day was live, and name slots that there are."""
+    times = times_of(day, profile.cadence)
+    for line in lines:
+        where = f"line {line.number}"
         if line.at >= times.freeze_at:
             raise InvalidField(
                 f"{where}: at: the day {day} was frozen by then; mend the profile or leave it out.",
@@ -139,5 +154,4 @@ def _in_time(lines: Iterable[Line], day: date, profile: EpochProfile) -> Iterato
             )
         if isinstance(line, ImportedClaim) and line.slot_index >= profile.slots.count:
             raise InvalidField(f"{where}: slot_index: the profile has no such slot.", field=where)
-        before = line.at
         yield line

@@ -51,7 +51,8 @@ async def imported(
     await stage.days.put_profile("old-v1", rules)
     kept = {one.profile_key: one for one in await stage.days.profiles()}["old-v1"]
     store, made = ImportStore(stage.database), {}
-    for found in days_in(lines, rules, await store.bots()):
+    bots, now = await store.bots(), await stage.days.now()
+    for found in days_in(lines, rules, bots, now=now):
         times = times_of(found.day, rules.cadence)
         new = NewDay(
             found.day, kept.profile_id, times.starts_at, times.freeze_at, times.ends_at, rules
@@ -111,6 +112,15 @@ async def test_a_vote_that_the_day_does_not_take_leaves_nothing_of_it(stage: Sta
         ([update(1, 0, "bot_eve", "x")], "'bot_eve' is not registered"),
         ([update(1, 9, "bot_ada", "x")], "no such slot"),
         ([update(5, 0, "bot_ada", "x"), update(4, 0, "bot_ada", "y")], "sort them"),
+        (
+            [
+                update(5, 0, "bot_ada", "x"),
+                update(86_405, 0, "bot_ada", "y"),
+                update(6, 0, "bot_ada", "z"),
+            ],
+            "line 3: at: comes before",
+        ),
+        ([update(36 * 365 * 86_400, 0, "bot_ada", "x")], "line 1: at: has not come yet"),
         ([update(86_399, 0, "bot_ada", "x")], "frozen by then"),
         ([line(1, type="slot_update", slot_index=0, bot="bot_ada")], "code"),
         ([line(1, type="slot_update", slot_index=0, bot="bot_ada", code="x", more=1)], "more"),
