@@ -28,7 +28,7 @@ from server.audit.cli import DataDir, Shell
 from server.chain.room import chain_of
 from server.config import Config
 from server.console.rehearsal import add_rehearsal_commands
-from server.domains.epochs.importing import days_in
+from server.domains.epochs.importing import FIRST_YEAR, LAST_YEAR, days_in
 from server.domains.epochs.phases import times_of
 from server.domains.epochs.rules import check_profile
 from server.domains.epochs.scheduler import Scheduler
@@ -131,18 +131,23 @@ class _Commands:
         at: Annotated[
             str | None, typer.Option(help="What time it shall be, such as 2026-02-12T10:00Z.")
         ] = None,
-        speed: Annotated[float, typer.Option(min=0.001, max=100_000)] = 1.0,
+        speed: Annotated[
+            float | None,
+            typer.Option(min=0.001, max=100_000, help="Its seconds in a real one; 1 if left out."),
+        ] = None,
         real: Annotated[bool, typer.Option("--real", help="Be the real time again.")] = False,
         data_dir: DataDir = None,
     ) -> None:
         """Say what time it is for days on every node; or move it, for rehearsals."""
+        if real and (at is not None or speed is not None):
+            raise typer.BadParameter("--real: leave out --at and --speed, or leave out --real.")
 
         async def work(desk: Desk) -> datetime:
             if real:
                 await desk.days.reset_clock()
-            elif at is not None or speed != 1.0:
+            elif at is not None or speed is not None:
                 moment = await desk.days.now() if at is None else _moment(at)
-                await desk.days.set_clock(moment, speed=speed)
+                await desk.days.set_clock(moment, speed=speed or 1.0)
             return await desk.days.now()
 
         self._out.print(f"It is {wire_time(self._at_desk(work, data_dir))} for epochs.")
@@ -280,4 +285,6 @@ def _moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise InvalidField("--at: write a time such as 2026-02-12T10:00Z.") from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise InvalidField(f"--at: send a year from {FIRST_YEAR} to {LAST_YEAR}.")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -68,6 +68,13 @@ def test_a_day_is_rehearsed_with_the_clock(line: Line) -> None:
     assert "2026-02" not in line.ok("clock")
 
 
+def test_a_clock_that_runs_fast_goes_on_at_the_real_speed(line: Line) -> None:
+    line.ok("clock", "--at", "2026-02-12T10:00Z", "--speed", "100000")
+    line.ok("clock", "--speed", "1")
+    with psycopg.connect(line.dsn) as connection:
+        assert connection.execute("SELECT speed FROM epoch_clock").fetchall() == [(1.0,)]
+
+
 async def test_old_days_come_in_from_a_file(line: Line, stage: Stage) -> None:
     for slug in ("bot_ada", "bot_bob"):
         await stage.bot(slug)
@@ -107,6 +114,9 @@ async def test_what_is_not_as_it_must_be_is_told_with_status_1(line: Line, stage
         (["verify", "2020-01-01"], "no such epoch"),
         (["settle", "2020-01-01"], "--reason"),
         (["clock", "--at", "noon"], "--at: write a time"),
+        (["clock", "--at", "9999-12-31T23:00Z"], "--at: send a year from 1970"),
+        (["clock", "--at", "0001-01-01T00:00+10:00"], "--at: send a year from 1970"),
+        (["clock", "--real", "--speed", "2"], "leave out --real"),
         (["profiles", "--activate", "none-v1"], "no profile"),
         (["import", "missing.jsonl", "--profile", "daily-v1"], "missing.jsonl"),
     ],
