@@ -3,7 +3,8 @@
 The lock is what makes cooldowns hold when many claim at once, on any number of nodes.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import inf
 from typing import NamedTuple
 
 import asyncpg
@@ -51,7 +52,9 @@ class ClaimStore:
         async with self._database.transaction() as connection:
             now, cooldowns = await _open_day(connection, new.epoch_id)
             place = (new.epoch_id, new.slot_index)
-            seen = await connection.fetchrow(SQL["look"], *place, new.bot_id, new.token_id)
+            until = now + timedelta(seconds=cooldowns.bot_s)
+            values = (*place, new.bot_id, new.token_id, until)
+            seen = await connection.fetchrow(SQL["look"], *values)
             assert seen is not None
             _require(seen, now, cooldowns)
             version, at = await _tell(connection, new, holder=seen["holder"], now=now)
@@ -77,9 +80,10 @@ def _require(seen: asyncpg.Record, now: datetime, cooldowns: Cooldowns) -> None:
         ("you", seen["bot_claimed_at"], cooldowns.bot_s),
         ("the slot", seen["slot_claimed_at"], cooldowns.slot_s),
     ):
-        # Without a pause nobody waits, also where the clock was put back.
-        wait_s = 0.0 if at is None else pause_s - (now - at).total_seconds()
-        if pause_s and wait_s > 0:
+        ago_s = inf if at is None else (now - at).total_seconds()
+        wait_s = pause_s - ago_s
+        # What is further ahead than a pause was claimed before the clock was put back.
+        if wait_s > 0 and ago_s >= -pause_s:
             raise Cooldown(f"Too early for {what}: wait {wait_s:.1f} s.", wait_s=wait_s)
 
 

@@ -5,7 +5,8 @@ FROM epochs e JOIN epoch_profiles p ON p.id = e.profile_id
 WHERE e.id = $1 FOR UPDATE OF e;
 
 -- name: look
--- Read what decides about a claim: may the token claim, who holds the slot, the last claims.
+-- Read what decides about a claim: may the token claim, who holds the slot, the last claims; of the
+-- bot's, those until a moment, for the clock may have been put back.
 SELECT
   EXISTS (
     SELECT FROM good_bot_tokens t
@@ -14,7 +15,7 @@ SELECT
   s.id IS NOT NULL AS is_slot, s.current_holder_bot_identity_id AS holder, s.updated_at AS slot_claimed_at,
   (SELECT max(v.occurred_at) FROM epoch_events v
    WHERE v.actor_bot_identity_id = $3 AND v.epoch_id = $1
-     AND v.event_type IN ('slot_claimed', 'slot_overwritten')) AS bot_claimed_at
+     AND v.event_type IN ('slot_claimed', 'slot_overwritten') AND v.occurred_at <= $5) AS bot_claimed_at
 FROM (VALUES (1)) AS one
 LEFT JOIN epoch_slot_states s ON s.epoch_id = $1 AND s.slot_index = $2;
 

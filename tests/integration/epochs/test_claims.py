@@ -133,3 +133,16 @@ async def test_without_a_pause_nobody_waits_for_a_clock_that_was_put_back(stage:
     bot = await stage.bot()
     await stage.claim(bot, 0, "x", at_s=3600)
     assert await stage.claim(bot, 1, "x", at_s=60)
+
+
+async def test_after_the_clock_was_put_back_a_pause_is_as_long_as_ever(stage: Stage) -> None:
+    await stage.open(profile(cooldowns={"bot_s": 30, "slot_s": 30}))
+    ada, bob = await stage.bot(), await stage.bot()
+    await stage.claim(ada, 0, "x", at_s=36_000)
+    assert await stage.claim(ada, 0, "y", at_s=60)
+    with pytest.raises(Cooldown) as refused:
+        await stage.claim(ada, 1, "z", at_s=70)
+    assert 0 < refused.value.wait_s < 30
+    with pytest.raises(Cooldown):
+        await stage.claim(bob, 0, "z", at_s=55)  # a little is a clock that was set right
+    assert await stage.claim(ada, 1, "z", at_s=91)
