@@ -109,10 +109,11 @@ class SignInStore:
             await _link(connection, guest.user_id, method)
 
     async def link(self, code_hash: bytes, user_id: UserId, method: NewMethod) -> None:
-        """Link a method to an account; raise `CodeSpent` or `Linked`."""
+        """Link a method to an account, by the first of its codes; raise `CodeSpent` or `Linked`."""
         async with self._spending(code_hash) as connection:
             await connection.fetchrow(SQL["lock_person"], user_id)
             await _link(connection, user_id, method)
+            await connection.execute(SQL["forget_links"], user_id)
 
     async def spend(self, code_hash: bytes) -> None:
         """Use a code up; raise `CodeSpent`."""
@@ -124,11 +125,13 @@ class SignInStore:
         async with self._spending(code_hash) as connection:
             await connection.execute(SQL["set_password"], user_id, password_hash)
             await connection.execute(SQL["end_sessions"], user_id)
+            await connection.execute(SQL["forget_links"], user_id)
 
     async def set_password(self, user_id: UserId, password_hash: str) -> None:
         """Change a password."""
-        async with self._database.acquire() as connection:
+        async with self._database.transaction() as connection:
             await connection.execute(SQL["set_password"], user_id, password_hash)
+            await connection.execute(SQL["forget_links"], user_id)
 
     async def unlink(self, user_id: UserId, kind: str) -> list[str]:
         """Take a method away unless it is the last; returns the kinds that there were."""

@@ -7,12 +7,18 @@ GROUP BY s.id HAVING max(t.expires_at) > clock_timestamp()
 ORDER BY used_at DESC, s.id LIMIT $2;
 
 -- name: end_own_session
--- End a session of somebody's own.
+-- End a session of somebody's own, and forget the codes that link something to their account:
+-- whoever was in that session may have asked for one.
+WITH links AS (
+  DELETE FROM playhall_auth.codes WHERE user_id = $2)
 UPDATE playhall_auth.sessions SET revoked_at = coalesce(revoked_at, clock_timestamp())
 WHERE id = $1 AND user_id = $2 RETURNING id;
 
 -- name: end_all_sessions
--- End every session of somebody but one, or every one of them.
+-- End every session of somebody but one, or every one of them, and forget the codes that link
+-- something to their account.
+WITH links AS (
+  DELETE FROM playhall_auth.codes WHERE user_id = $1)
 UPDATE playhall_auth.sessions SET revoked_at = clock_timestamp()
 WHERE user_id = $1 AND revoked_at IS NULL AND id IS DISTINCT FROM $2
 RETURNING id;

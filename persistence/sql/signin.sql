@@ -38,6 +38,10 @@ UPDATE auth.users SET is_anonymous = false, updated_at = now() WHERE id = $1 AND
 -- Change a password.
 UPDATE playhall_auth.methods SET password_hash = $2 WHERE user_id = $1 AND kind = 'email';
 
+-- name: forget_links
+-- Forget the codes that would link something to an account: what it signs in with has changed.
+DELETE FROM playhall_auth.codes WHERE user_id = $1;
+
 -- name: end_sessions
 -- End every session of somebody.
 UPDATE playhall_auth.sessions SET revoked_at = clock_timestamp()

@@ -156,6 +156,49 @@ async def test_changed_password_ends_the_other_sessions_only(client: Client, ema
     assert (await client.sign_in(email, "another one"))[0] == 200
 
 
+@pytest.mark.parametrize("end", ["password", "forgotten", "everywhere", "that session"])
+async def test_whoever_was_locked_out_links_nothing_by_a_code_from_before(
+    client: Client, email: str, end: str
+) -> None:
+    here = (await client.registered(email))["access_token"]
+    thief = (await client.sign_in(email))[1]["access_token"]
+    theirs = f"thief.{email}"
+    await client.post("/v1/me/methods/email", token=thief, email=theirs, password=PASSWORD)
+    code = client.ways.code()
+    if end == "password":
+        change = {"password": PASSWORD, "new_password": "another one"}
+        await client.post("/v1/me/password", token=here, **change)
+    elif end == "forgotten":
+        await client.post("/v1/auth/email", email=email)
+        forgotten = client.ways.code()
+        await client.post("/v1/auth/email/confirm", code=forgotten, password="another one")
+    elif end == "everywhere":
+        await client.post("/v1/auth/logout-everywhere", token=here)
+    else:
+        _, listed = await client.get("/v1/me/sessions", token=thief)
+        (session_id,) = [one["session_id"] for one in listed["sessions"] if one["is_this"]]
+        await client.delete(f"/v1/me/sessions/{session_id}", token=here)
+    assert (await client.get("/v1/me/methods", token=thief))[0] == 401
+    status, answer = await client.post("/v1/auth/email/confirm", code=code)
+    assert (status, answer["code"]) == (403, "bad_code")
+
+
+async def test_address_that_was_linked_first_is_not_replaced_without_its_password(
+    client: Client, email: str
+) -> None:
+    guest = await client.ways.room.accounts.new_guest("Ann")
+    codes = []
+    for address in (f"other.{email}", email):
+        await client.post("/v1/me/methods/email", token=guest.access_token, email=address)
+        codes.append(client.ways.code())
+    other, own = codes
+    ask = {"code": own, "password": PASSWORD}
+    assert (await client.post("/v1/auth/email/confirm", **ask))[0] == 200
+    status, answer = await client.post("/v1/auth/email/confirm", code=other)
+    assert (status, answer["code"]) == (403, "bad_code")
+    assert await client.methods(guest.access_token) == [("email", email)]
+
+
 async def test_last_method_cannot_be_unlinked(client: Client, email: str) -> None:
     token = (await client.registered(email))["access_token"]
     status, answer = await client.delete("/v1/me/methods/email", token=token)
