@@ -92,7 +92,7 @@ class Uploads:
         """Store what was made here, under an upload that is claimed."""
         async with self._under_way(upload):
             await self._objects.put(upload.key, content)
-            return await self._store.finish(upload, sha256=sha256(content).digest())
+            return await self._finish(upload, sha256(content).digest())
 
     async def _take(self, upload: Announced, chunks: AsyncIterator[bytes]) -> StoredFile:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,18 @@ class Uploads:
             await self._check(upload, file)
             file.seek(0)
             await self._objects.put(upload.key, file)
+            return await self._finish(upload, digest)
+
+    async def _finish(self, upload: Announced, digest: bytes) -> StoredFile:
+        """Record what was put; if it was withdrawn meanwhile, its object goes here.
+
+        It was thrown away with its row, and the sweep may have come by before it was there.
+        """
+        try:
             return await self._store.finish(upload, sha256=digest)
+        except BadUpload:
+            await self._objects.delete(upload.key)
+            raise
 
     async def _check(self, upload: Announced, file: IO[bytes]) -> None:
         file.seek(0)

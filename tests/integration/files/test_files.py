@@ -1,6 +1,7 @@
 """Files over a real port, in a folder and in S3."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -307,6 +308,26 @@ async def test_upload_that_was_cut_off_by_a_crash_leaves_nothing(store: Store) -
     await store.files.upkeep.clear()
     assert await store.keys() == set()
     assert (await store.get(announced["url"]))[0].status == 404
+
+
+async def test_upload_of_somebody_who_is_erased_meanwhile_leaves_nothing(store: Store) -> None:
+    ann = await store.person()
+    _, announced = await store.announce(ann, _path(ann), GLB)
+
+    async def erased_midway() -> AsyncIterator[bytes]:
+        yield GLB[:10]
+        while not await store.run("SELECT FROM file_uploads WHERE claimed_at IS NOT NULL"):
+            await asyncio.sleep(0.01)
+        await store.run("SELECT playhall_auth.erase_person($1)", ann)
+        assert await store.files.upkeep.clear() == 1  # the sweep comes before the object
+        yield GLB[10:]
+
+    headers = {"Content-Type": TYPES["glb"]}
+    url = announced["upload_url"]
+    async with store.http.put(url, data=erased_midway(), headers=headers) as answer:
+        assert (await answer.json())["code"] == "bad_upload"
+    await store.files.upkeep.clear()
+    assert await store.keys() == set()
 
 
 async def test_lost_object_is_found_out_and_its_row_is_kept(store: Store) -> None:
