@@ -34,6 +34,7 @@ from server.gateway.framing import (
     CLOSE_BYTE,
     INVALID_TEXT,
     PROTOCOL_ERROR,
+    TOO_BIG,
     UNSUPPORTED_DATA,
     Fragments,
     Violation,
@@ -68,12 +69,13 @@ def serve(socket: Socket, peer: Peer, agreement: Agreement, early: bytes) -> Non
 class _Reader(WSListener):
     """What picows tells of one connection, frame by frame."""
 
-    __slots__ = ("_bucket", "_fragments", "_now", "_peer", "_socket")
+    __slots__ = ("_bucket", "_bytes_max", "_fragments", "_now", "_peer", "_socket")
 
     def __init__(self, socket: Socket, peer: Peer) -> None:
         self._socket = socket
         self._peer = peer
         self._now = socket.now
+        self._bytes_max = socket.limits.frame_bytes_max
         self._fragments: Fragments | None = None
         self._bucket: TokenBucket | None = None
 
@@ -112,6 +114,10 @@ class _Reader(WSListener):
         self._socket.resume_writing()
 
     def _text(self, message: bytes) -> None:
+        # picows says so too, as soon as it has read the length; yet where the rest is read in the
+        # same turn of the loop, it goes on and tells of the frame.
+        if len(message) > self._bytes_max:
+            raise Violation(TOO_BIG, f"A message may have {self._bytes_max} bytes.")
         if not (message.isascii() or is_utf8(message)):
             raise Violation(INVALID_TEXT, "A text message must be UTF-8.")
         self._peer.on_message(message)
@@ -130,7 +136,7 @@ class _Reader(WSListener):
         limits = self._socket.limits
         self._fragments = Fragments(
             is_text=frame.msg_type is WSMsgType.TEXT,
-            bytes_max=limits.frame_bytes_max,
+            bytes_max=self._bytes_max,
             parts_max=limits.fragments_max,
         )
         self._continue(frame)

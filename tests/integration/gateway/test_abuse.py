@@ -16,7 +16,7 @@ from server.gateway.limits import TransportLimits
 from server.gateway.outbox import Flusher
 from server.gateway.websocket import Socket
 from tests.integration.gateway.halls import QUICK, Echo, Hall, hall
-from tests.integration.gateway.wire import Wire, masked
+from tests.integration.gateway.wire import Wire, masked, request
 
 PIECE = text_frame(b"x" * 4096)
 UNMASKED = b"\x81\x02hi"
@@ -100,6 +100,18 @@ async def test_nothing_after_a_fault_reaches_the_peer() -> None:
         await wire.upgrade()
         wire.send(masked(BINARY, b"x") + masked(TEXT, b"late"))
         assert await wire.close_code() == 1003
+        assert await wire.ended() == b""
+        await h.emptied()
+        (peer,) = h.peers
+        assert isinstance(peer, Echo)
+        assert peer.calls == ["open", "close"]
+
+
+async def test_frame_too_big_reaches_nobody_when_it_is_all_there_at_once() -> None:
+    async with hall(limits=replace(QUICK, frame_bytes_max=4096)) as h, Wire(h) as wire:
+        wire.send(request() + masked(TEXT, b"x" * 4097) + masked(TEXT, b"late"))
+        assert await wire.status() == 101
+        assert await wire.close_code() == 1009
         assert await wire.ended() == b""
         await h.emptied()
         (peer,) = h.peers
