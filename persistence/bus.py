@@ -1,7 +1,8 @@
 """Fan-out of updates to whoever follows a topic on this node.
 
 Nothing durable depends on it: what other nodes did is read from the database, by whoever
-keeps a lobby or an epoch board that is followed here.
+keeps a lobby or an epoch board that is followed here. A second implementation may carry frames
+between nodes.
 """
 
 import asyncio
