@@ -16,10 +16,10 @@ from server.domains.accounts import letters
 from server.domains.accounts.accounts import Accounts
 from server.domains.accounts.codes import LIFETIMES_S, Codes, Proof
 from server.domains.accounts.methods import Methods, Proved
-from server.domains.accounts.passwords import Passwords
 from server.domains.accounts.rates import Attempts
 from server.domains.accounts.sealed import normal_email
 from server.gateway.identity import Identity
+from server.kernel.passwords import Passwords
 from server.mail.post import Letter
 
 EMAIL: Final = "email"

@@ -8,7 +8,7 @@ from typing import Any
 from persistence.lobbies import LobbyStore
 from persistence.lobbyrows import Lobby
 from protocol import lobby as wire
-from protocol.errors import InvalidField, NotTheHost
+from protocol.errors import InvalidField, NotTheHost, WrongPassword
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.domains.lobbies import rules
 from server.domains.lobbies.access import require_welcome, seen
@@ -21,12 +21,12 @@ from server.domains.lobbies.catalog import (
 )
 from server.domains.lobbies.changes import Changes, found
 from server.domains.lobbies.drafts import drafted, peer_draft
-from server.domains.lobbies.passwords import Passwords
 from server.domains.lobbies.peers import Peers
 from server.domains.lobbies.quickplay import QuickPlay
 from server.domains.lobbies.starting import Starter
 from server.gateway.identity import Identity
 from server.kernel.clock import Clock
+from server.kernel.passwords import Passwords
 
 
 class Members:
@@ -72,7 +72,7 @@ class Members:
         lobby = await self._meant(joining, player_id)
         require_welcome(lobby, player_id)
         if lobby.password_hash is not None and lobby.member(player_id) is None:
-            await self._passwords.require(lobby.password_hash, joining.password)
+            await self._require_password(lobby.password_hash, joining.password)
         entered = await self._changes.enter(lobby.lobby_id, player_id, joining.role)
         return self._followed(entered, player_id)
 
@@ -150,6 +150,12 @@ class Members:
                 raise NotTheHost
             after = found(await self._store.read(lobby_id))
             self._changes.tell_if_changed(before, after, "closed", who.player_id)
+
+    async def _require_password(self, stored: str, password: str | None) -> None:
+        if password is None:
+            raise WrongPassword("This lobby has a password; send it as `password`.")
+        if not await self._passwords.fits(stored, password):
+            raise WrongPassword
 
     def _drafted(self, new: wire.NewLobby) -> Lobby:
         if new.mode == "peer":

@@ -1,4 +1,4 @@
-"""Account passwords: argon2id, off the event loop, a few at a time."""
+"""Passwords of accounts and of lobbies: argon2id, off the event loop, a few at a time."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Passwords:
-    """Hashes and checks passwords."""
+    """Hashes and checks the passwords of one room."""
 
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
