@@ -6,7 +6,7 @@ two leaders would do no harm.
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 TICK_S: Final = 1.0
 LEASE_S: Final = 5.0
+NEXT: Final = "the next epoch"
 
 
 class Scheduler:
@@ -53,10 +54,11 @@ class Scheduler:
 
     async def tick(self) -> int:
         """Make today's day and take every step that is due; says how many were taken."""
-        with self._noting("the next epoch"):
+        with self._noting(NEXT):
             await self._make_days()
-        taken = 0
-        for epoch_id in await self._store.unfinished():
+        taken, unfinished = 0, await self._store.unfinished()
+        self._keep_trouble_of(unfinished)
+        for epoch_id in unfinished:
             taken += await self._advance(epoch_id)
         return taken
 
@@ -65,6 +67,8 @@ class Scheduler:
             self.leads = await self._store.lead(self._node, lease_s=LEASE_S)
             if self.leads:
                 await self.tick()
+            else:
+                self._trouble.clear()  # it is the leader's now to count
         except PlayhallError as error:
             log.warning("epochs wait: %s", error.message)
 
@@ -101,7 +105,7 @@ class Scheduler:
     async def _advance(self, epoch_id: EpochId) -> int:
         """Take every due step of one day; its trouble keeps no other day waiting."""
         taken = 0
-        with self._noting(f"epoch {epoch_id}"):
+        with self._noting(_named(epoch_id)):
             for _ in ORDER:
                 phase = await self._steps.advance(epoch_id)
                 if phase is None:
@@ -110,6 +114,11 @@ class Scheduler:
                 self.steps_total += 1
                 log.info("epoch %s: %s", epoch_id, phase)
         return taken
+
+    def _keep_trouble_of(self, unfinished: Iterable[EpochId]) -> None:
+        """Forget that of days that were finished by another leader or from the command line."""
+        kept = {NEXT, *map(_named, unfinished)}
+        self._trouble = {what: why for what, why in self._trouble.items() if what in kept}
 
     @contextmanager
     def _noting(self, what: str) -> Iterator[None]:
@@ -124,3 +133,7 @@ class Scheduler:
             self._trouble[what] = repr(error)
         else:
             self._trouble.pop(what, None)
+
+
+def _named(epoch_id: EpochId) -> str:
+    return f"epoch {epoch_id}"

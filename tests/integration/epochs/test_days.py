@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from protocol.epocherrors import AlreadyPaid, EpochNotSettled, EpochsOverlap, Pr
 from protocol.ids import EpochId
 from server.domains.epochs.digest import digest_of
 from server.domains.epochs.phases import times_of
+from server.kernel.tasks import Tasks
 from tests.integration.epochs.stage import DAY, MIDNIGHT, Stage, profile
 
 
@@ -305,6 +307,34 @@ async def test_a_time_that_no_day_can_be_made_of_stops_nothing(stage: Stage) -> 
     await stage.at(MIDNIGHT + timedelta(days=1))
     await stage.scheduler.tick()
     assert stage.scheduler.stuck == 0
+
+
+async def stuck_day(stage: Stage) -> Stage:
+    """Let a node fail to archive a day, and give another one that can."""
+    await stage.open()
+    stage.objects = MappingProxyType({})  # type: ignore[assignment]  # what cannot be written to
+    await stage.at(MIDNIGHT + timedelta(days=1))
+    await stage.scheduler.tick()
+    assert stage.scheduler.stuck == 1
+    return Stage(stage.database, stage.behalf, node="n2", numbers=stage.numbers)
+
+
+async def test_day_that_another_node_finished_is_stuck_no_more(stage: Stage) -> None:
+    other = await stuck_day(stage)
+    await other.scheduler.tick()
+    await stage.scheduler.tick()
+    assert stage.scheduler.stuck == 0
+
+
+async def test_node_that_does_not_lead_counts_no_stuck_days(stage: Stage) -> None:
+    other = await stuck_day(stage)
+    assert await other.store.lead("n2", lease_s=60.0)
+    async with Tasks() as tasks:
+        tasks.loop(stage.scheduler.run(), name="epochs")
+        async with asyncio.timeout(30):
+            while stage.scheduler.stuck:
+                await asyncio.sleep(0.01)
+    assert not stage.scheduler.leads
 
 
 async def test_what_a_day_comes_to_is_computed_beside_the_loop(
