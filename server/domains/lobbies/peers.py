@@ -1,6 +1,5 @@
 """What the host of a peer lobby asks: an address, sessions and their results, the way back."""
 
-from collections.abc import Callable
 from functools import partial
 
 from persistence.lobbies import LobbyStore
@@ -15,11 +14,7 @@ from server.kernel.clock import Clock
 
 
 class Peers:
-    """Carries out the wishes of peer lobbies' hosts.
-
-    `on_match_ended` is told of each match between peers that is on record now, once, on the
-    node that its host is connected to.
-    """
+    """Carries out the wishes of peer lobbies' hosts."""
 
     def __init__(
         self,
@@ -35,7 +30,6 @@ class Peers:
         self._starter = starter
         self._catalog = catalog
         self._clock = clock
-        self.on_match_ended: list[Callable[[MatchId], None]] = []
 
     async def register(self, host: PlayerId, lobby_id: LobbyId, peer_id: str) -> Lobby:
         """Note where the members reach the host."""
@@ -67,8 +61,6 @@ class Peers:
                 await work.add_match(match)
                 after = await work.save(before, after)
             self._changes.tell_if_changed(before, after, "reported", host)
-        for tell in self.on_match_ended:
-            tell(report.match_id)
         return after
 
     async def may_upload_replay(self, match_id: MatchId, player_id: PlayerId) -> bool:
