@@ -64,6 +64,20 @@ def test_every_table_has_its_section_with_every_column(table: str) -> None:
     assert f"| `{table}` |" in DATA
 
 
+def test_every_writer_of_a_table_is_named() -> None:
+    rows = dict(re.findall(r"^\| `([\w.]+)` \| .*? \| (.*) \|$", DATA, re.M))
+    written = {
+        (table, f"`persistence/{path.stem}.py`")
+        for path in (ROOT / "persistence" / "sql").glob("*.sql")
+        for table in re.findall(
+            r"(?:INSERT INTO|UPDATE|DELETE FROM)\s+((?:\w+\.)?[a-z_]+)", path.read_text()
+        )
+        if table in TABLES
+    }
+    assert ("games", "`persistence/log.py`") in written
+    assert sorted(each for each in written if each[1] not in rows[each[0]]) == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https:)([^)]+)\)", page.read_text()):
