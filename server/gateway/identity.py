@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from persistence.behalf import Requester
+from protocol.errors import Forbidden
 from protocol.ids import BotId, PlayerId, SessionId, UserId
 
+MODERATORS: Final = frozenset({"moderator", "admin"})
+ADMINS: Final = frozenset({"admin"})
 NOT_FOR_BOTS: Final = "Bots may not do this; use the token of a person's account."
 
 
@@ -37,3 +40,9 @@ class Identity:
     def requester(self) -> Requester:
         """Whom the database shall take a request for."""
         return Requester(self.user_id, self.session_id, self.roles)
+
+
+def require_role(who: Identity, allowed: frozenset[str]) -> None:
+    """Raise `Forbidden` unless somebody was made one of these."""
+    if not allowed & set(who.roles):
+        raise Forbidden(f"Only {' and '.join(sorted(allowed))} accounts may do this.")

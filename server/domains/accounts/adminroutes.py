@@ -26,8 +26,9 @@ from protocol.moderation import (
     RolesRequest,
     UserPath,
 )
-from server.domains.accounts.moderation import ADMINS, Moderation, require_role
+from server.domains.accounts.moderation import Moderation
 from server.gateway.http import Endpoint, HttpRequest
+from server.gateway.identity import ADMINS, require_role
 from server.kernel.clock import Clock, wire_time, wire_time_or_none
 
 TAG = "moderation"

@@ -9,10 +9,8 @@ from persistence.sealing import Seal
 from protocol.errors import Forbidden, NotFound
 from protocol.ids import UserId
 from server.domains.accounts.sealed import method_indexes
-from server.gateway.identity import Identity
+from server.gateway.identity import ADMINS, MODERATORS, Identity, require_role
 
-MODERATORS: Final = frozenset({"moderator", "admin"})
-ADMINS: Final = frozenset({"admin"})
 FOUND_MAX: Final = 50
 
 
@@ -60,12 +58,6 @@ class Moderation:
             raise Forbidden("You cannot do this to yourself.")
         if "admin" not in who.roles and await self._store.roles_of(user_id):
             raise Forbidden("Only an admin can do this to a moderator or an admin.")
-
-
-def require_role(who: Identity, allowed: frozenset[str]) -> None:
-    """Raise `Forbidden` unless somebody was made one of these."""
-    if not allowed & set(who.roles):
-        raise Forbidden(f"Only {' and '.join(sorted(allowed))} accounts may do this.")
 
 
 async def _known(act: Awaitable[None]) -> None:

@@ -10,8 +10,8 @@ from protocol.errors import Forbidden
 from server.domains.bots import answers
 from server.domains.bots.asking import bot_meant
 from server.domains.bots.passes import Passes
-from server.domains.bots.rules import ADMINS, MODERATORS, require_role
 from server.gateway.http import Endpoint, HttpRequest
+from server.gateway.identity import ADMINS, MODERATORS, require_role
 
 TAG: Final = "moderation"
 ONE: Final = "/v1/admin/bots/{bot}"

@@ -29,8 +29,8 @@ from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField
 from server.domains.bots import answers
 from server.domains.bots.asking import asker, bot_meant
-from server.domains.bots.rules import MODERATORS, require_role
 from server.gateway.http import Endpoint, HttpRequest
+from server.gateway.identity import MODERATORS, require_role
 
 TAG: Final = "bots"
 AVATARS: Final = "/v1/bots/{bot}/avatars"

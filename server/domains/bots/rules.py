@@ -9,16 +9,12 @@ from typing import Final
 from persistence import bottokens
 from persistence.bots import Draft
 from protocol.bot import NewBot, NewBotToken
-from protocol.errors import Forbidden, InvalidField
+from protocol.errors import InvalidField
 from protocol.ids import UUID_PATTERN, BotId, PlayerId, UserId, new_id
-from server.gateway.identity import Identity
 
 TOKEN_PREFIX: Final = "pb_"  # noqa: S105 - says what kind of token it is; a secret follows it
 TOKEN_RANDOM_BYTES: Final = 32
 TOKEN_LIFE_MAX: Final = timedelta(days=3660)
-
-MODERATORS: Final = frozenset({"moderator", "admin"})
-ADMINS: Final = frozenset({"admin"})
 
 _ID: Final = re.compile(UUID_PATTERN)
 
@@ -67,9 +63,3 @@ def is_bot_token(token: str) -> bool:
 def names_id(bot: str) -> bool:
     """Say whether the bot in an address is meant by its id; no slug looks like one."""
     return _ID.fullmatch(bot) is not None
-
-
-def require_role(who: Identity, allowed: frozenset[str]) -> None:
-    """Raise `Forbidden` unless somebody was made one of these."""
-    if not allowed & set(who.roles):
-        raise Forbidden(f"Only {' and '.join(sorted(allowed))} accounts may do this.")

@@ -14,11 +14,10 @@ from server.domains.epochs.routes import day_key
 from server.domains.epochs.scheduler import Scheduler
 from server.domains.epochs.steps import Steps
 from server.gateway.http import Endpoint, HttpRequest
-from server.gateway.identity import Identity
+from server.gateway.identity import ADMINS, Identity, require_role
 
 TAG: Final = "epochs"
 ONE: Final = "/v1/admin/epochs/{epoch}"
-ADMIN: Final = "admin"
 
 
 class EpochAdminRoutes:
@@ -113,6 +112,5 @@ class EpochAdminRoutes:
 
 
 def _require_admin(who: Identity) -> str:
-    if ADMIN not in who.roles:
-        raise Forbidden("Only an admin may do this.")
+    require_role(who, ADMINS)
     return who.user_id
