@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from persistence.behalf import Behalf
 from persistence.database import Database
 from server.config import Config
+from server.gamekit.fold import AnyRuleset
 from server.kernel.clock import Clock
 from server.kernel.tasks import Tasks
-from server.rulesets import AnyRuleset
 
 
 @dataclass(frozen=True, slots=True)

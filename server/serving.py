@@ -18,11 +18,11 @@ from protocol.errors import CloseReason
 from server.app import App
 from server.config import Config
 from server.foundation import Foundation
+from server.gamekit.fold import AnyRuleset
 from server.kernel.clock import Clock
 from server.kernel.node import NodeName
 from server.kernel.stopping import StoppedAtOnce
 from server.kernel.tasks import Tasks
-from server.rulesets import AnyRuleset
 
 log = logging.getLogger(__name__)
 

@@ -1,12 +1,13 @@
 """A game as the fold of its log: the table, the ruleset's state, and whose turn it is."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from server.gamekit.contract import Event, Outcome, RulesetConfig, Setup, Turn
 from server.gamekit.contract import Ruleset as _Ruleset
 from server.gamekit.table import INVALID_ACTION, Player, Table
 
-AnyRuleset = _Ruleset[Any, Any]
+# A ruleset whose state and move types are its own business.
+AnyRuleset: TypeAlias = _Ruleset[Any, Any]
 
 
 class Origin(NamedTuple):

@@ -11,12 +11,8 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any, TypeAlias
 
-from server.gamekit.contract import Ruleset
-
-# A ruleset whose state and move types are its own business.
-AnyRuleset: TypeAlias = Ruleset[Any, Any]
+from server.gamekit.fold import AnyRuleset
 
 
 @cache

@@ -10,7 +10,7 @@ from protocol.codec import describe
 from protocol.errors import InvalidField, UnknownBot, UnknownRuleset
 from protocol.limits import CONFIG_BYTES_MAX
 from server.domains.lobbies.rules import how_many
-from server.rulesets import AnyRuleset
+from server.gamekit.fold import AnyRuleset
 
 QUICK_PLAY_SEATS: Final = 4
 FREE_CONFIG_DEPTH_MAX: Final = 8

@@ -12,7 +12,7 @@ from server.domains.lobbies.catalog import (
     checked_seats,
     quick_play_seats,
 )
-from server.rulesets import AnyRuleset
+from server.gamekit.fold import AnyRuleset
 
 
 def drafted(new: NewLobby, ruleset: AnyRuleset, created_at: datetime) -> Lobby:

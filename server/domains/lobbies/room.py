@@ -16,9 +16,9 @@ from server.domains.lobbies.quickplay import QuickPlay
 from server.domains.lobbies.reading import Reader
 from server.domains.lobbies.starting import Starter, StartGame
 from server.domains.lobbies.upkeep import Upkeep
+from server.gamekit.fold import AnyRuleset
 from server.kernel.clock import Clock
 from server.kernel.tasks import Tasks
-from server.rulesets import AnyRuleset
 
 
 class Lobbies:

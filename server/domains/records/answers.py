@@ -14,8 +14,8 @@ from protocol.record import (
     Summary,
 )
 from server.domains.records.rules import write_cursor
+from server.gamekit.fold import AnyRuleset
 from server.kernel.clock import wire_time, wire_time_or_none
-from server.rulesets import AnyRuleset
 
 
 def ruleset(rules: AnyRuleset) -> Ruleset:

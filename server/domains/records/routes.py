@@ -23,8 +23,8 @@ from protocol.record import (
 )
 from server.domains.records import answers
 from server.domains.records.rules import read_cursor
+from server.gamekit.fold import AnyRuleset
 from server.gateway.http import Endpoint, HttpRequest
-from server.rulesets import AnyRuleset
 
 TAG = "records"
 NO_PLAYER = "There is no player with this id."

@@ -27,11 +27,12 @@ from protocol.ids import GameId, PlayerId, SessionId, UserId, new_id
 from server.domains.chat.handlers import ChatCommands
 from server.domains.lobbies.handlers import LobbyCommands
 from server.domains.lobbies.room import Lobbies
+from server.gamekit.fold import AnyRuleset
 from server.gateway.identity import Identity
 from server.gateway.sessions import CommandRate, Sessions
 from server.kernel.clock import Clock
 from server.kernel.tasks import Tasks
-from server.rulesets import AnyRuleset, find_rulesets
+from server.rulesets import find_rulesets
 
 Json = dict[str, Any]
 
