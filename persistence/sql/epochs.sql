@@ -65,11 +65,13 @@ FROM epochs e JOIN epoch_profiles p ON p.id = e.profile_id
 WHERE e.id = $1 OR e.day_date = $2;
 
 -- name: current_day
--- Read the day that is on: the last that has begun; else the first that is announced.
+-- Read the day that is on: the last that has begun, also by a clock that was put back; else the first
+-- that is announced.
 SELECT e.id AS epoch_id, e.day_date AS day, e.phase, e.starts_at, e.freeze_at, e.ends_at, e.frozen_at,
        e.archived_at, e.version, e.pool_wei::text, e.events_digest, e.summary_uri, p.profile_key, p.config
 FROM epochs e JOIN epoch_profiles p ON p.id = e.profile_id
-ORDER BY e.phase = 'prep', CASE WHEN e.phase = 'prep' THEN 1 ELSE -1 END * extract(epoch FROM e.starts_at)
+CROSS JOIN LATERAL (SELECT e.phase = 'prep' OR e.starts_at > (SELECT epoch_now()) AS is_to_come) AS seen
+ORDER BY seen.is_to_come, CASE WHEN seen.is_to_come THEN 1 ELSE -1 END * extract(epoch FROM e.starts_at)
 LIMIT 1;
 
 -- name: list_days

@@ -353,3 +353,14 @@ async def test_what_a_day_comes_to_is_computed_beside_the_loop(
     await stage.steps.verify(epoch_id)
     assert len(threads) == 3  # freeze, settle, verify
     assert threading.main_thread() not in threads
+
+
+async def test_a_day_rehearsed_ahead_is_not_the_present_one_when_the_clock_is_put_back(
+    stage: Stage,
+) -> None:
+    await stage.open()
+    await stage.at(MIDNIGHT + timedelta(days=30, hours=1))
+    await stage.scheduler.tick()
+    assert (await stage.days.read_day(None)).day == DAY + timedelta(days=30)
+    await stage.at(MIDNIGHT + timedelta(hours=1))
+    assert (await stage.days.read_day(None)).day == DAY
