@@ -8,6 +8,7 @@ from protocol.envelope import Command, CommandId, Ok, Update, WireModel
 from protocol.epoch import CODE_CHARS_MAX, SLOTS_MAX, Phase, TargetType
 from protocol.ids import UUID_PATTERN, EpochId
 from protocol.limits import INT_MAX
+from protocol.text import ONE_LINE
 
 EVENTS_MAX = 500
 FOLLOWED_MAX = 16
@@ -142,7 +143,7 @@ class Vote(Command):
     type: Literal["epoch.vote"]
     epoch_id: WireEpochId | None = CURRENT
     target_type: TargetType
-    target_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    target_id: Annotated[str, StringConstraints(min_length=1, max_length=64), ONE_LINE]
     score: Annotated[float, Field(ge=-SCORE_MAX, le=SCORE_MAX)]
     wallet: Annotated[str, StringConstraints(pattern="^0x[0-9a-fA-F]{40}$")] | None = Field(
         default=None, description="Which of your wallets votes; the first, where it is left out."

@@ -40,6 +40,7 @@ def profile(slots: int = 8, **changed: Any) -> dict[str, Any]:
             "targets": [
                 {"type": "bot", "score_min": "-1", "score_max": "1"},
                 {"type": "tempo", "score_min": "0", "score_max": "1", "options": ["90", "124"]},
+                {"type": "world_theme", "score_min": "0", "score_max": "1"},
             ],
         },
         "cooldowns": {"bot_s": 0, "slot_s": 0, "vote_s": 0},

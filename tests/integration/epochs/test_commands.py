@@ -206,6 +206,7 @@ async def test_a_vote_counts_and_a_changed_one_takes_its_place(
         ({"target_type": "tempo", "target_id": "91"}, "target_id"),
         ({"target_type": "key", "target_id": "C"}, "target_type"),
         ({"target_type": "mood"}, "target_type"),
+        ({"target_type": "world_theme", "target_id": "no\0thing"}, "target_id"),
         ({"wallet": "0x12"}, "wallet"),
     ],
 )
