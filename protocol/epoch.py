@@ -15,13 +15,16 @@ from pydantic import (
     model_validator,
 )
 
+from protocol.text import ONE_LINE
+
 SLOTS_MAX = 64
 TARGETS_MAX = 16
 OPTIONS_MAX = 64
 CODE_CHARS_MAX = 4096
 WEI_DIGITS_MAX = 78
+CHAIN_ID_MAX = 2**31 - 1
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64), ONE_LINE]
 # Weights and scores have few decimals, so that whatever is made of them is exact.
 Weight = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=13, decimal_places=6)]
 Score = Annotated[Decimal, Field(ge=-1_000, le=1_000, decimal_places=4)]
@@ -154,7 +157,7 @@ class Payout(_Part):
 class Mint(_Part):
     """Where a day's edition is minted; nowhere if there is no contract."""
 
-    chain_id: Annotated[int, Field(ge=1)] | None = None
+    chain_id: Annotated[int, Field(ge=1, le=CHAIN_ID_MAX)] | None = None
     contract_address: Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{40}$")] | None = None
 
 

@@ -35,11 +35,16 @@ def require_live(day: Day) -> None:
 
 
 def check_profile(profile: EpochProfile) -> None:
-    """Check what of a profile depends on this program; raise `InvalidField`."""
+    """Check what of a profile its fields alone do not say; raise `InvalidField`."""
     for index, slot in enumerate(profile.slots.map):
         if slot.constraints_id not in VALIDATORS:
             field = f"slots.map.{index}.constraints_id"
             raise InvalidField(f"{field}: {_unknown(slot)}.", field=field)
+    types = [target.type for target in profile.governance.targets]
+    for index, kind in enumerate(types):
+        if kind in types[:index]:  # only the first would ever count
+            field = f"governance.targets.{index}.type"
+            raise InvalidField(f"{field}: {kind} is there already; leave one out.", field=field)
 
 
 def check_code(profile: EpochProfile, slot_index: int, code: str) -> None:

@@ -146,6 +146,29 @@ def test_a_profile_that_no_claim_could_pass_is_refused(line: Line) -> None:
     assert "drums-v1" not in line.ok("profiles")
 
 
+RANGE = {"type": "bot", "score_min": "0", "score_max": "1"}
+BAD_PARTS = [
+    ({"world": {"layout_id": "a\0b"}}, "world.layout_id: Leave out control characters"),
+    ({"settlement": {"mint": {"chain_id": 2**31}}}, "settlement.mint.chain_id"),
+    (
+        {"governance": {"targets": [RANGE, {**RANGE, "score_max": "2"}]}},
+        "governance.targets.1.type",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changed", "told"), BAD_PARTS, ids=[told for _, told in BAD_PARTS])
+def test_a_profile_that_its_day_could_not_keep_to_is_refused(
+    line: Line, changed: dict[str, object], told: str
+) -> None:
+    path = line.folder / "profile.json"
+    path.write_bytes(orjson.dumps({**profile(), **changed}))
+    result = line.run("profiles", "--put", str(path), "--key", "bad-v1")
+    assert isinstance(result.exception, SystemExit)
+    assert told in result.output
+    assert "bad-v1" not in line.ok("profiles")
+
+
 def test_a_key_that_cannot_be_one_is_refused_without_a_trace(line: Line) -> None:
     path = line.folder / "profile.json"
     path.write_bytes(orjson.dumps(profile()))
