@@ -16,7 +16,7 @@ from protocol.contenterrors import BadUpload, FileRefused
 from protocol.errors import Overloaded
 from protocol.files import NewReplay, NewUpload, Upload
 from protocol.ids import MatchId, new_id
-from server.domains.files import replayfile, rules, signing
+from server.domains.files import peercheck, rules, signing
 from server.domains.files.rules import HEAD_BYTES
 from server.kernel.clock import Clock, wire_time
 
@@ -120,7 +120,7 @@ class Uploads:
         if upload.match_id is not None:
             async with self._checks:
                 file.seek(0)
-                await asyncio.to_thread(replayfile.check_peers, file)
+                await peercheck.check_apart(await asyncio.to_thread(file.read))
 
     @asynccontextmanager
     async def _under_way(self, upload: Announced) -> AsyncIterator[None]:

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import zlib
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from typing import Any
 
 import orjson
@@ -202,6 +203,16 @@ async def test_what_is_no_replay_is_refused(store: Store, content: bytes, said: 
     assert (status, refused["code"], said in refused["message"]) == (422, "file_refused", True)
     assert await store.keys() == set()
     assert await _url(store, match_id) is None
+
+
+async def test_replay_of_peers_is_parsed_in_a_process_of_its_own(store: Store) -> None:
+    ann = await store.person()
+    match_id = await _peer_match(store, ann)
+    small = gzip.compress(b'{"commands": [' + b"[]," * 2_000_000 + b"[]]}")
+    assert len(small) < 10_000
+    before = getrusage(RUSAGE_CHILDREN).ru_utime
+    assert "initial_state" in (await _send(store, ann, match_id, small))[1]["message"]
+    assert getrusage(RUSAGE_CHILDREN).ru_utime > before
 
 
 async def test_bomb_is_not_unpacked(store: Store) -> None:
