@@ -18,6 +18,14 @@ from protocol.ids import PlayerId, SessionId, UserId
 SQL = load("mydata")
 
 PAGE_ROWS: Final = 200
+# What names a wallet, by its address: no key leads from there to a person.
+BY_WALLET: Final = {
+    "votes": SQL["own_votes"],
+    "bots": SQL["own_bots"],
+    "bot_tokens": SQL["own_bot_tokens"],
+    "loadouts": SQL["own_loadouts"],
+    "payouts": SQL["own_payouts"],
+}
 ERASED_MAX: Final = 10_000  # of a look; what is over is closed when its token expires
 
 
@@ -42,6 +50,7 @@ class PersonalRows:
         return {
             "games/games": self._rows(SQL["own_games"]),
             "games/moves": self._rows(SQL["own_moves"]),
+            **{f"wallets/{name}": self._rows(query) for name, query in BY_WALLET.items()},
             **{
                 f"tables/{name.removeprefix('public.')}": self._rows(SQL["person_rows"], name)
                 for name in tables

@@ -29,6 +29,31 @@ JOIN game_events e ON e.game_id = m.game_id
 WHERE p.user_id = $1::uuid::text AND (e.payload -> '_cmd' ->> 0)::int = mp.seat
 ORDER BY m.seq, e.event_index;
 
+-- name: own_votes
+-- Read the votes that a person cast with the wallets that are linked now.
+SELECT to_jsonb(v) FROM epoch_votes v JOIN wallets w ON w.address = v.voter_address
+WHERE w.user_id = $1 ORDER BY v.updated_at, v.id;
+
+-- name: own_bots
+-- Read which bots a person's wallets own or owned, and when.
+SELECT to_jsonb(o) FROM bot_identity_owners o JOIN wallets w ON w.address = o.owner_address
+WHERE w.user_id = $1 ORDER BY o.effective_from, o.id;
+
+-- name: own_bot_tokens
+-- Read the tokens that a person made for bots, without what they are found by.
+SELECT to_jsonb(t) - 'token_hash' FROM bot_tokens t JOIN wallets w ON w.address = t.created_by_address
+WHERE w.user_id = $1 ORDER BY t.created_at, t.id;
+
+-- name: own_loadouts
+-- Read which avatars a person chose for bots.
+SELECT to_jsonb(l) FROM bot_avatar_loadouts l JOIN wallets w ON w.address = l.selected_by_address
+WHERE w.user_id = $1 ORDER BY l.selected_at, l.id;
+
+-- name: own_payouts
+-- Read what days of competition came to for a person's wallets.
+SELECT to_jsonb(p) - 'events_digest' - 'payout_tx_hash' FROM epoch_payouts p JOIN wallets w ON w.address = p.recipient_address
+WHERE w.user_id = $1 ORDER BY p.epoch_id, p.bot_identity_id;
+
 -- name: read_proof
 -- Read what an erasure is checked against: the username, whether there is a way to sign in, and when that was done in this session.
 SELECT f.username, EXISTS (SELECT FROM playhall_auth.methods m WHERE m.user_id = f.id) AS can_sign_in,

@@ -18,6 +18,7 @@ This is everything that {server} stores about you.
 
 *.json     what the server tells you of your account
 games/     your finished games, and your own moves in them, in order
+wallets/   what your linked Ethereum addresses did and own here: votes, bots, their tokens
 tables/    every row of the database that names you, a file a table
 
 The files that end in .jsonl have one JSON object a line; times are UTC. Other people are in

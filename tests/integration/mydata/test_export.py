@@ -7,7 +7,7 @@ import asyncpg
 import orjson
 import pytest
 
-from persistence.mydata import MyDataStore
+from persistence.mydata import BY_WALLET, MyDataStore
 from protocol.ids import UserId, new_id
 from tests.integration.mydata.conftest import ADA, PLAYER, tables_with
 
@@ -36,6 +36,31 @@ async def test_every_table_that_names_her_is_in_it(
 
 async def test_what_refers_to_what_is_hers_alone_is_in_it(store: MyDataStore) -> None:
     assert "tables/playhall_auth.refresh_tokens" in await exported(store)
+
+
+async def test_what_names_a_wallet_of_hers_is_in_it(
+    owner: asyncpg.Connection, store: MyDataStore
+) -> None:
+    hers, other = "0x" + "b" * 40, "0x" + "d" * 40
+    columns = {
+        "votes": ("epoch_votes", "voter_address"),
+        "bots": ("bot_identity_owners", "owner_address"),
+        "bot_tokens": ("bot_tokens", "created_by_address"),
+        "loadouts": ("bot_avatar_loadouts", "selected_by_address"),
+        "payouts": ("epoch_payouts", "recipient_address"),
+    }
+    assert set(columns) == set(BY_WALLET)
+    await owner.execute("SET session_replication_role = replica")  # whose they are, and no more
+    for table, column in columns.values():
+        await owner.execute(f"UPDATE {table} SET {column} = '{hers}'")
+    parts = await exported(store)
+    for name, (_, column) in columns.items():
+        assert {orjson.loads(row)[column] for row in parts[f"wallets/{name}"].split(b"\n")} == {
+            hers
+        }
+    for table, column in columns.values():
+        await owner.execute(f"UPDATE {table} SET {column} = '{other}'")
+    assert not [name for name in await exported(store) if name.startswith("wallets/")]
 
 
 async def test_others_are_in_it_as_ids_only(owner: asyncpg.Connection, store: MyDataStore) -> None:
