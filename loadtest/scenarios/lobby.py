@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from loadtest.crowd.player import Player
+from loadtest.line.backoff import full_jitter_s
 from loadtest.line.errors import Refused
 from loadtest.line.web import Web
 from loadtest.measure.meter import Measured, Meter, Tell
@@ -13,6 +14,9 @@ from loadtest.scenarios.share import Place, crowd, sampled
 from protocol.game import Json
 
 MEMBERS: Final = "a lobby's members are who joined and did not leave"
+TRIES_MAX: Final = 10  # of one command; the pauses between them come to some 15 s
+# Nothing was done: the same again does it. After another refusal it may have been done already.
+UNDONE: Final = frozenset({"rate_limited", "overloaded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,18 @@ class _Pair:
         self._meter.done += 1
 
     async def _ask(self, player: Player, command: str, **fields: object) -> Json:
+        """Give the reply; a lobby that was opened is also left where the server asks to wait."""
+        for attempt in range(TRIES_MAX - 1):
+            try:
+                return await self._ask_once(player, command, **fields)
+            except Refused as refused:
+                if refused.code not in UNDONE:
+                    raise
+                self._meter.tally.refusals[refused.code] += 1
+                await asyncio.sleep(full_jitter_s(attempt))
+        return await self._ask_once(player, command, **fields)
+
+    async def _ask_once(self, player: Player, command: str, **fields: object) -> Json:
         began = time.perf_counter()
         reply = await player.link.call(command, **fields)
         self._meter.tally.latency.record(time.perf_counter() - began)

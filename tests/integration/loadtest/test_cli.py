@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from loadtest.crowd.record import AGREE, LEGAL, LOG, ORDER, SCORE, SUMMARY
+from tests.fixtures.node import Node
 from tests.integration.loadtest.proxy import proxied
 
 MAIN = "from loadtest.cli import app; app()"
@@ -100,6 +101,17 @@ async def test_lobbies_come_and_go(server_url, tmp_path):
 
     assert status == 0, printed
     assert report_in(file)[0]["results"]["commands/s"] > 0
+
+
+async def test_lobbies_come_and_go_at_the_pace_that_the_server_allows(serving_dsn, tmp_path):
+    file = tmp_path / "report.json"
+    with Node(tmp_path / "slow", serving_dsn, commands_per_s=40, commands_burst=10) as slow:
+        status, printed = await loadtest(
+            "lobby", "--url", slow.url, "--pairs", 2, "--duration", 1.5, "--json", file
+        )
+
+    assert status == 0, printed
+    assert "rate_limited" in printed
 
 
 def is_event(message, index):
