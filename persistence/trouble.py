@@ -1,5 +1,6 @@
 """Which troubles of a database may pass, and which are its last word on some rows."""
 
+import logging
 from typing import Final
 
 import asyncpg
@@ -28,3 +29,15 @@ def may_pass(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate)[:2] in _PASSING
     return not isinstance(error, ValueError)  # what asyncpg cannot encode
+
+
+def said_in_one_line(record: logging.LogRecord) -> bool:
+    """Take the trace off what the driver logs of a connection that it cannot make for now.
+
+    A filter for its loggers: it keeps every record.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, TROUBLES) and may_pass(error):
+        record.msg, record.args = "the database cannot be connected to for now: %s", (error,)
+        record.exc_info = record.exc_text = None
+    return True

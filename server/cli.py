@@ -23,6 +23,7 @@ from migrations import runner
 from persistence.dsn import EXAMPLE_URL, problem_of
 from persistence.embedded import EmbeddedPostgres
 from persistence.refusals import StartRefused
+from persistence.trouble import said_in_one_line
 from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
 from server.kernel.stopping import StoppedAtOnce
@@ -65,6 +66,7 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     for chatty in ("picows", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("asyncpg.pool").addFilter(said_in_one_line)
 
 
 def _serve(config: Config, dsn: str) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from persistence.lobbies import LobbyStore
-from protocol.errors import LobbyClosed, LobbyNotFound, NotAMember
+from protocol.errors import LobbyClosed, LobbyNotFound, NotAMember, Overloaded, Unavailable
 from protocol.ids import GameId, LobbyId, PlayerId
 from protocol.lobby import Reason
 from server.domains.lobbies import peerrules, rules
@@ -63,19 +63,26 @@ class Upkeep:
     async def run(self) -> None:
         """Sweep for as long as the server lives."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(_every(LOOK_EVERY_S, self.fill_due))
-            group.create_task(_every(LOOK_EVERY_S, self.let_go))
-            group.create_task(_every(BEAT_EVERY_S, self.beat))
-            group.create_task(_every(BEAT_EVERY_S, self.close_silent))
-            group.create_task(_every(BEAT_EVERY_S, self.replace_silent_hosts))
-            group.create_task(_every(CATCH_UP_EVERY_S, self.catch_up))
-            group.create_task(_every(CATCH_UP_EVERY_S, self.catch_up_kicks))
-            group.create_task(_every(CLEAR_EVERY_S, self.clear_closed))
+            for what, (pause_s, sweep) in self._sweeps().items():
+                group.create_task(_every(pause_s, sweep, what))
+
+    def _sweeps(self) -> Mapping[str, tuple[float, Callable[[], Awaitable[None]]]]:
+        return {
+            "filling with bots": (LOOK_EVERY_S, self.fill_due),
+            "letting go of who left": (LOOK_EVERY_S, self.let_go),
+            "showing life": (BEAT_EVERY_S, self.beat),
+            "closing silent ones": (BEAT_EVERY_S, self.close_silent),
+            "replacing silent hosts": (BEAT_EVERY_S, self.replace_silent_hosts),
+            "catching up": (CATCH_UP_EVERY_S, self.catch_up),
+            "catching up with kicks": (CATCH_UP_EVERY_S, self.catch_up_kicks),
+            "clearing old ones away": (CLEAR_EVERY_S, self.clear_closed),
+        }
 
     async def fill_due(self) -> None:
         """Fill and start the lobbies whose wait is over."""
+        due = await self._store.due(self._clock.now())  # outside: what it raises is no group
         async with asyncio.TaskGroup() as group:
-            for lobby_id in await self._store.due(self._clock.now()):
+            for lobby_id in due:
                 group.create_task(self._fill(lobby_id))
 
     async def let_go(self) -> None:
@@ -140,6 +147,8 @@ class Upkeep:
         async with self._free:
             try:
                 await self._quick_play.fill(lobby_id)
+            except (Unavailable, Overloaded) as error:  # it stays due, and the next look sees it
+                log.warning("lobby %s is filled later: %s", lobby_id, error.message)
             except Exception:
                 log.exception("lobby %s could not be filled; it is tried again later", lobby_id)
                 await self._quick_play.postpone(lobby_id)
@@ -159,11 +168,18 @@ class Upkeep:
                 log.info("%s need not leave lobby %s: %s", player_id, lobby_id, why.message)
 
 
-async def _every(pause_s: float, sweep: Callable[[], Awaitable[None]]) -> None:
+async def _every(pause_s: float, sweep: Callable[[], Awaitable[None]], what: str) -> None:
     """Repeat a sweep; one that fails is logged and repeated all the same."""
+    waits = False
     while True:
         await asyncio.sleep(pause_s)
         try:
             await sweep()
+        except (Unavailable, Overloaded) as error:
+            if not waits:  # said once, however long the database is away
+                log.warning("lobbies: %s waits for the database: %s", what, error.message)
+            waits = True
         except Exception:
-            log.exception("%s failed; it runs again in %s s", sweep, pause_s)
+            log.exception("lobbies: %s failed; it runs again in %s s", what, pause_s)
+        else:
+            waits = False

@@ -1,9 +1,15 @@
 """People and nodes that go away."""
 
+import asyncio
+import logging
+
 import pytest
 
+from persistence.behalf import Behalf
 from persistence.database import Database
+from server.domains.lobbies import upkeep
 from server.kernel.tasks import Tasks
+from tests.fixtures.postgres import Databases
 from tests.integration.lobbies.hall import Hall, open_hall
 
 
@@ -95,3 +101,33 @@ async def test_sweeps_go_on_by_themselves(hall: Hall) -> None:
     async with Tasks() as tasks:
         tasks.loop(hall.room.upkeep.run(), name="upkeep")
         assert (await ann.hear("started"))["status"] == "PLAYING"
+
+
+async def test_database_that_is_away_is_one_line_a_sweep_however_long(
+    databases: Databases,
+    serving_dsn: str,
+    behalf: Behalf,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.01)
+    server = await Database.open(serving_dsn, embedded=True)
+    looks = [0]
+    async with open_hall(server, behalf) as hall, Tasks() as tasks:
+        look = hall.store.due
+
+        async def counted(*when: object) -> object:
+            looks[0] += 1
+            return await look(*when)  # type: ignore[arg-type]  # as it was called
+
+        hall.store.due = counted  # type: ignore[method-assign,assignment]  # and the real one
+        databases.shut(serving_dsn)
+        tasks.loop(hall.room.upkeep.run(), name="upkeep")
+        async with asyncio.timeout(20):
+            while looks[0] < 5:
+                await asyncio.sleep(0.01)
+        said = [r for r in caplog.records if r.name == upkeep.__name__ and r.levelno > logging.INFO]
+        assert [r.levelname for r in said] == ["WARNING"]
+        assert said[0].message.startswith("lobbies: filling with bots waits for the database: ")
+        assert said[0].exc_info is None
+    await server.close()

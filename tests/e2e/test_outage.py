@@ -1,0 +1,27 @@
+"""What a server's log says while its database lets nobody in."""
+
+import asyncio
+from pathlib import Path
+
+from tests.fixtures.node import Node
+from tests.fixtures.postgres import Databases
+
+WAIT_S = 30
+TOLD = (
+    "WARNING lobbies: filling with bots waits for the database: ",
+    "WARNING the database cannot be connected to for now: ",
+    "WARNING the lease could not be renewed: ",
+)
+
+
+async def test_database_that_is_away_leaves_sentences_and_no_trace(
+    databases: Databases, serving_dsn: str, tmp_path: Path
+) -> None:
+    with Node(tmp_path, serving_dsn, lease_s=2) as node:
+        databases.shut(serving_dsn)
+        async with asyncio.timeout(WAIT_S):
+            while not all(any(told in line for line in node.output) for told in TOLD):
+                await asyncio.sleep(0.05)
+        printed = "\n".join(node.output)
+    assert "Traceback" not in printed
+    assert " ERROR " not in printed
