@@ -14,7 +14,7 @@ import asyncpg
 
 from persistence.database import SERVER_ROLE, start_errors
 from persistence.queries import load
-from persistence.refusals import NotMigrated
+from persistence.refusals import NotMigrated, UnknownRevision
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S: Final = 10
 INSUFFICIENT_PRIVILEGE: Final = "42501"  # SQLSTATE
 HEAD: Final = "head"
+BASE: Final = "base"
 
 _FOLDER = Path(__file__).parent
 _queries = load("runner", package="migrations")
@@ -62,6 +63,7 @@ def status(dsn: str) -> Status:
 
 def upgrade(dsn: str, to: str = HEAD) -> None:
     """Take the steps up to a revision; a database that is there already costs one query."""
+    _require(to, HEAD)
     if pending := status(dsn).pending:
         log.info("bringing the database up to date, %d steps", len(pending))
         _as_owner(dsn, up=to)
@@ -69,7 +71,22 @@ def upgrade(dsn: str, to: str = HEAD) -> None:
 
 def downgrade(dsn: str, to: str) -> None:
     """Take the steps back down to a revision, or to "base": their tables and rows go."""
+    _require(to, BASE)
+    current = status(dsn).current
+    if to != BASE and (current is None or to > current):
+        raise UnknownRevision(
+            f"The database is at {current or BASE}, which is before {to}; "
+            "up goes `playhall migrate --to`."
+        )
     _as_owner(dsn, down=to)
+
+
+def _require(to: str, end: str) -> None:
+    known = revisions()
+    if to not in {end, *known}:
+        raise UnknownRevision(
+            f"There is no revision {to}; write `{end}`, or one of: {', '.join(known)}."
+        )
 
 
 def _as_owner(dsn: str, *, up: str | None = None, down: str | None = None) -> None:

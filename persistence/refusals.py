@@ -3,7 +3,8 @@
 StartRefused
 ├── UnusableFolder     the bundled PostgreSQL cannot work in its folder
 ├── UnsafeDatabase     the database could lose moves, or lets the server do too much
-└── NotMigrated        the schema is not the one that this program is written for
+├── NotMigrated        the schema is not the one that this program is written for
+└── UnknownRevision    the schema cannot be brought to what was asked for
 """
 
 
@@ -21,3 +22,7 @@ class UnsafeDatabase(StartRefused):
 
 class NotMigrated(StartRefused):
     """The schema is older or newer than this program."""
+
+
+class UnknownRevision(StartRefused):
+    """The schema cannot be brought to what was asked for."""

@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from migrations import runner
-from persistence.refusals import NotMigrated
+from persistence.refusals import NotMigrated, UnknownRevision
 
 REVISIONS = runner.revisions()
 ROOT = Path(__file__).parents[3]
@@ -72,6 +73,22 @@ def test_an_upgrade_that_fails_leaves_nothing_half_done(empty_dsn: str) -> None:
     with pytest.raises(psycopg.errors.DuplicateTable):
         runner.upgrade(empty_dsn)
     assert runner.status(empty_dsn) == runner.Status(None, tuple(REVISIONS))
+
+
+@pytest.mark.parametrize("way", [runner.upgrade, runner.downgrade])
+def test_a_revision_that_is_none_is_refused_by_name(
+    fresh_dsn: str, way: Callable[[str, str], None]
+) -> None:
+    with pytest.raises(UnknownRevision, match=f"no revision 1815; .* one of: {REVISIONS[0]}, "):
+        way(fresh_dsn, "1815")
+    assert runner.status(fresh_dsn) == runner.Status(REVISIONS[-1], ())
+
+
+def test_down_to_a_later_revision_is_refused(empty_dsn: str) -> None:
+    runner.upgrade(empty_dsn, REVISIONS[1])
+    with pytest.raises(UnknownRevision, match=f"at {REVISIONS[1]}, which is before {REVISIONS[3]}"):
+        runner.downgrade(empty_dsn, REVISIONS[3])
+    assert runner.status(empty_dsn).current == REVISIONS[1]
 
 
 def test_a_database_of_a_newer_version_is_refused(fresh_dsn: str) -> None:
