@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from server.cli import app
 from server.config import Config
+from server.domains.accounts.room import KEY_FILE
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
@@ -40,6 +41,14 @@ def test_every_setting_is_on_the_page_with_its_default(field: str) -> None:
         assert row[1] == (f"`{default:g}`" if isinstance(default, float) else f"`{default}`")
     else:
         assert not isinstance(default, SecretStr)
+
+
+@pytest.mark.parametrize(
+    "place", [KEY_FILE, "PLAYHALL_SECRET_KEYS", "files/", "PLAYHALL_FILES_URL"]
+)
+def test_backups_name_what_is_not_in_the_database(place: str) -> None:
+    backups = OPERATIONS.partition("\n## Backups\n")[2].partition("\n## ")[0]
+    assert f"`{place}`" in backups
 
 
 def test_every_command_of_the_program_is_on_the_page() -> None:
