@@ -51,6 +51,16 @@ def test_backups_name_what_is_not_in_the_database(place: str) -> None:
     assert f"`{place}`" in backups
 
 
+@pytest.mark.parametrize("target", ["run", "test", "check", "faults"])
+def test_every_way_to_make_is_there_without_make(target: str) -> None:
+    recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.M)
+    row = re.search(rf"^\| `make {target}` \| (.+) \|$", (ROOT / "README.md").read_text(), re.M)
+    assert recipe is not None
+    assert row is not None
+    steps = [line.strip("\t@").replace("$(BIN)", ".venv/bin") for line in recipe[1].splitlines()]
+    assert row[1] == ", ".join(f"`{step}`" for step in steps)
+
+
 def test_every_command_of_the_program_is_on_the_page() -> None:
     named = [
         command.name or command.callback.__name__
