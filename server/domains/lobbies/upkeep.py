@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
@@ -107,13 +108,15 @@ class Upkeep:
         """Close open lobbies whose node died."""
         for lobby_id in await self._store.silent(SILENT_S):
             decide = partial(rules.closed_if_silent, silent_s=SILENT_S)
-            await self._changes.apply(lobby_id, decide, "closed", reason="nobody_there")
+            with _others_go_on(lobby_id):
+                await self._changes.apply(lobby_id, decide, "closed", reason="nobody_there")
 
     async def replace_silent_hosts(self) -> None:
         """Let hosts of peer lobbies go who show no life; who stands longest takes over."""
         for lobby_id, host in await self._store.silent_hosts(HOST_SILENT_S):
             decide = partial(peerrules.without_silent_host, host=host, silent_s=HOST_SILENT_S)
-            await self._changes.apply(lobby_id, decide, "left", host, reason="host_silent")
+            with _others_go_on(lobby_id):
+                await self._changes.apply(lobby_id, decide, "left", host, reason="host_silent")
 
     async def catch_up(self) -> None:
         """Tell the followers here of lobbies that changed on another node."""
@@ -166,6 +169,17 @@ class Upkeep:
                 )
             except (LobbyClosed, LobbyNotFound, NotAMember) as why:
                 log.info("%s need not leave lobby %s: %s", player_id, lobby_id, why.message)
+
+
+@contextmanager
+def _others_go_on(lobby_id: LobbyId) -> Iterator[None]:
+    """Log what is wrong with one lobby, so that those behind it are swept as well."""
+    try:
+        yield
+    except (Unavailable, Overloaded):
+        raise
+    except Exception:
+        log.exception("lobby %s could not be swept; the others are", lobby_id)
 
 
 async def _every(pause_s: float, sweep: Callable[[], Awaitable[None]], what: str) -> None:

@@ -84,6 +84,33 @@ async def test_lobby_of_a_dead_node_is_closed(hall: Hall, database: Database) ->
     assert bob.changes() == ["closed"]
 
 
+async def test_lobby_that_cannot_be_swept_keeps_no_other_open(hall: Hall) -> None:
+    ann, bob = await hall.people(2)
+    spoilt = await ann.lobby("create", mode="peer", ruleset="pong", seats=2)
+    silent = await ann.lobby("create", mode="peer", ruleset="pong", seats=2)
+    await bob.lobby("watch", lobby_id=silent["lobby_id"])
+    await hall.run(
+        "UPDATE lobbies SET last_heartbeat = now() - interval '121 s',"
+        " host_seen_at = now() - interval '61 s'"
+    )
+    # A host may write these columns of an open lobby, in SQL: no change of it can be counted now.
+    await hall.run(
+        "UPDATE lobbies SET version = 9223372036854775807, host_seen_at = now() - interval '62 s',"
+        " last_heartbeat = now() - interval '122 s' WHERE id = $1",
+        spoilt["lobby_id"],
+    )
+    await hall.room.upkeep.replace_silent_hosts()
+    assert bob.changes() == ["closed"]
+    await hall.run(
+        "UPDATE lobbies SET status = 'OPEN', last_heartbeat = now() - interval '121 s'"
+        " WHERE id = $1",
+        silent["lobby_id"],
+    )
+    await bob.lobby("watch", lobby_id=silent["lobby_id"])
+    await hall.room.upkeep.close_silent()
+    assert bob.changes() == ["closed", "closed"]
+
+
 async def test_lobby_with_somebody_here_shows_life(hall: Hall) -> None:
     ann, bob = await hall.people(2)
     lobby = await ann.lobby("create", ruleset="el_dorado")
