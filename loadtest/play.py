@@ -113,6 +113,7 @@ class _Evening:
             self._keep(client, kept)  # with the newest token
             raise
         self._forget(kept)
+        out.print(f"Kept as game {kept.game_id}.", soft_wrap=True)
 
     def _keep(self, client: Client, kept: Kept) -> None:
         token = client.link.account.refresh_token

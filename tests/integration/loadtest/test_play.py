@@ -6,6 +6,7 @@ import signal
 import stat
 import sys
 
+import psycopg
 import pytest
 
 MAIN = "import typer; from loadtest.play import play; typer.run(play)"
@@ -37,12 +38,17 @@ async def play(*arguments, typed=""):
 
 
 @pytest.mark.parametrize("arguments", [("--rounds", 2), ("--ruleset", "four_in_a_row")])
-async def test_auto_plays_a_game_to_its_end(server_url, arguments):
+async def test_auto_plays_a_game_to_its_end(server_url, serving_dsn, arguments):
     status, printed = await play("--url", server_url, "--auto", "--name", "Ada", *arguments)
 
     assert status == 0, printed
     assert "Final score" in printed
     assert "You" in printed
+    kept = re.fullmatch(r"Kept as game (\S+)\.", printed.splitlines()[-1])
+    assert kept is not None
+    with psycopg.connect(serving_dsn) as connection:
+        found = connection.execute("SELECT status::text FROM games WHERE id = %s", [kept[1]])
+        assert found.fetchone() == ("completed",)
 
 
 async def test_typed_moves_play_a_game_to_its_end(server_url):
