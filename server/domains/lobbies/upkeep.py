@@ -64,20 +64,14 @@ class Upkeep:
     async def run(self) -> None:
         """Sweep for as long as the server lives."""
         async with asyncio.TaskGroup() as group:
-            for what, (pause_s, sweep) in self._sweeps().items():
-                group.create_task(_every(pause_s, sweep, what))
-
-    def _sweeps(self) -> Mapping[str, tuple[float, Callable[[], Awaitable[None]]]]:
-        return {
-            "filling with bots": (LOOK_EVERY_S, self.fill_due),
-            "letting go of who left": (LOOK_EVERY_S, self.let_go),
-            "showing life": (BEAT_EVERY_S, self.beat),
-            "closing silent ones": (BEAT_EVERY_S, self.close_silent),
-            "replacing silent hosts": (BEAT_EVERY_S, self.replace_silent_hosts),
-            "catching up": (CATCH_UP_EVERY_S, self.catch_up),
-            "catching up with kicks": (CATCH_UP_EVERY_S, self.catch_up_kicks),
-            "clearing old ones away": (CLEAR_EVERY_S, self.clear_closed),
-        }
+            group.create_task(_every(LOOK_EVERY_S, self.fill_due, "filling with bots"))
+            group.create_task(_every(LOOK_EVERY_S, self.let_go, "letting go of who left"))
+            group.create_task(_every(BEAT_EVERY_S, self.beat, "showing life"))
+            group.create_task(_every(BEAT_EVERY_S, self.close_silent, "closing silent ones"))
+            group.create_task(_every(BEAT_EVERY_S, self.replace_silent_hosts, "replacing hosts"))
+            group.create_task(_every(CATCH_UP_EVERY_S, self.catch_up, "catching up"))
+            group.create_task(_every(CATCH_UP_EVERY_S, self.catch_up_kicks, "looking for kicks"))
+            group.create_task(_every(CLEAR_EVERY_S, self.clear_closed, "clearing old ones away"))
 
     async def fill_due(self) -> None:
         """Fill and start the lobbies whose wait is over."""
