@@ -36,7 +36,7 @@ EVERYBODY: Final = {
 OWN: Final = {
     "profiles": "S U:display_name,preferences,username",
     "players": "S U:avatar_seed,color,display_name",
-    "lobbies": "S U:closed_at,fill_at,status,version",
+    "lobbies": "S",  # and a host closes one, which is a test of its own
     "blueprints": "S U:is_public D",
     "files": "S D",
     "file_uploads": "S D",

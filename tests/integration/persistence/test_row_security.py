@@ -201,10 +201,42 @@ async def test_host_cannot_make_a_lobby_anothers_or_play_in_it_without_the_serve
     for statement in (
         f"UPDATE lobbies SET host_user_id = '{EVE.user_id}' WHERE id = '{LOBBY}'",
         f"UPDATE lobbies SET status = 'PLAYING' WHERE id = '{LOBBY}'",
+        f"UPDATE lobbies SET version = 9223372036854775807 WHERE id = '{LOBBY}'",
+        f"UPDATE lobbies SET fill_at = now() WHERE id = '{LOBBY}'",
     ):
         with pytest.raises(Forbidden):
             async with behalf.of(ADA) as connection:
                 await connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "display_name = repeat('x', 65)",
+        "display_name = ''",
+        "display_name = E'two\\nlines'",
+        "display_name = U&'turned \\202E round'",
+        "avatar_seed = repeat('x', 65)",
+        "color = '</script>'",
+    ],
+)
+async def test_own_row_takes_no_name_that_the_server_would_refuse(
+    owner: asyncpg.Connection, behalf: Behalf, change: str
+) -> None:
+    table = "players" if change[0] != "d" else "profiles"
+    own = f"user_id = '{ADA.user_id}'" if table == "players" else f"id = '{ADA.user_id}'"
+    with pytest.raises(asyncpg.CheckViolationError):
+        async with behalf.of(ADA) as connection:
+            await connection.execute(f"UPDATE {table} SET {change} WHERE {own}")  # a test's own
+
+
+async def test_own_row_takes_a_name_of_any_script(
+    owner: asyncpg.Connection, behalf: Behalf
+) -> None:
+    rename = "UPDATE players SET display_name = $1 WHERE user_id = $2"
+    async with behalf.of(ADA) as connection:
+        for name in ("Zoë", "李雷", "नमस्ते", "👩\u200d🚀"):
+            assert await connection.execute(rename, name, ADA.user_id) == "UPDATE 1"
 
 
 async def test_private_lobby_is_seen_by_its_members_only(

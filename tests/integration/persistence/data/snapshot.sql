@@ -9,6 +9,11 @@ UNION SELECT nspname, 'type ' || typname FROM pg_type JOIN ours ON ours.oid = ty
 UNION SELECT nspname, 'trigger ' || relname || '.' || tgname
     FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid JOIN ours ON ours.oid = relnamespace
     WHERE NOT tgisinternal
+UNION SELECT nspname, 'check ' || relname || '.' || conname || ' ' || pg_get_constraintdef(pg_constraint.oid)
+    FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid JOIN ours ON ours.oid = relnamespace
+    WHERE contype = 'c'
+UNION SELECT schemaname, 'policy ' || tablename || '.' || policyname || ' ' || concat_ws(' / ', qual, with_check)
+    FROM pg_policies JOIN ours ON ours.nspname = schemaname
 UNION SELECT ours.nspname, 'rights ' || coalesce(nspacl::text, '')
     FROM pg_namespace JOIN ours USING (oid)
 UNION SELECT 'rights', relname || ' ' || relacl::text
