@@ -35,7 +35,7 @@ TICK_S: Final = 0.1
 def rules_of(slots: int) -> EpochProfile:
     """An hour of play in which everything that may count does."""
     rules = profile(slots, cadence={"duration_hours": 1, "freeze_minutes": 15})
-    rules["cooldowns"] = {"bot_s": 20, "slot_s": 2}
+    rules["cooldowns"] = {"bot_s": 20, "slot_s": 2, "vote_s": 0}  # who votes twice does so at once
     rules["governance"]["anti_abuse"] = {"newcomer_weight": "0.25", "known_after": 1}
     rules["settlement"] |= {"minimum_hold_s": 10, "rapid_s": 60, "rapid_factor": "0.3"}
     return EpochProfile.model_validate(rules)
