@@ -195,6 +195,18 @@ def _deep(levels: int) -> Any:
         (gzip.compress(orjson.dumps(PEERS | {"more": _deep(40)})), "nested"),
         (zlib.compress(orjson.dumps(PEERS)), "does not begin"),
     ],
+    # A gzip file says when it was made, which is no name for a test.
+    ids=[
+        "nonsense",
+        "cut off",
+        "two members",
+        "bad JSON",
+        "a list",
+        "no state",
+        "no list",
+        "deep",
+        "zlib",
+    ],
 )
 async def test_what_is_no_replay_is_refused(store: Store, content: bytes, said: str) -> None:
     ann = await store.person()
