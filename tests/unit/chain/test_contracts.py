@@ -54,7 +54,7 @@ def test_bad_contracts_are_refused_with_what_to_write(text: str, message: str) -
         ("https://node.example", ",", "PLAYHALL_CHAIN_CONTRACTS names none"),
     ],
 )
-def test_settings_that_do_not_work_refuse_the_start(
+async def test_settings_that_do_not_work_refuse_the_start(
     url: str | None, contracts: str, message: str
 ) -> None:
     config = Config(
