@@ -21,6 +21,7 @@ from loadtest.scenarios.share import Place, sampled
 AT_ONCE: Final = 16
 OPEN_TIMEOUT_S: Final = 30.0
 IN_ORDER: Final = "every message came once, in order, from whom it said"
+TOO_MANY: Final = 1008  # RFC 6455: a rule of the server's was broken, here its rate limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,8 @@ class Caller:
         self._wire = await dial_picows(url, self._take)
         closed = await self._wire.run()
         if not self._closing:
-            self.fault = f"peer {self.me} was closed: {closed.code} {closed.reason}"
+            remedy = "; raise its PLAYHALL_PEER_MESSAGES_PER_S" if closed.code == TOO_MANY else ""
+            self.fault = f"peer {self.me} was closed: {closed.code} {closed.reason}{remedy}"
             self._open.set()
 
     async def up(self) -> None:

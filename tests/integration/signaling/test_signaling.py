@@ -163,7 +163,9 @@ async def test_load_test_finds_every_message_in_its_place(
 
 async def test_load_test_says_so_when_peers_are_shown_out(node: Node) -> None:
     measured = await load(node).run(lambda _: None)
-    assert measured.checks.by_name[IN_ORDER].failed == 6
+    checked = measured.checks.by_name[IN_ORDER]
+    assert checked.failed == 6
+    assert "raise its PLAYHALL_PEER_MESSAGES_PER_S" in checked.examples[0]
 
 
 def load(node: Node) -> Signaling:
