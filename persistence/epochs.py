@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, TypeAlias
 import asyncpg
 import orjson
 
+from persistence.auditlog import CONSOLE, record
 from persistence.database import Connection, Database
 from persistence.queries import load
 from protocol.epoch import EpochProfile, Phase
@@ -112,20 +113,24 @@ class EpochStore:
             now: datetime = await connection.fetchval(SQL["now"])
         return now
 
-    async def set_clock(self, at: datetime, *, speed: float = 1.0) -> None:
-        """Move the time of epochs, for every node."""
-        async with self._database.acquire() as connection:
+    async def set_clock(self, at: datetime, *, speed: float = 1.0, actor: str = CONSOLE) -> None:
+        """Move the time of epochs, for every node, on record."""
+        async with self._database.transaction() as connection:
             await connection.execute(SQL["set_clock"], at, speed)
+            after = {"at": at, "speed": speed}
+            await record(connection, actor=actor, action="clock", target="epochs", after=after)
 
-    async def reset_clock(self) -> None:
-        """Let the time of epochs be the real one."""
-        async with self._database.acquire() as connection:
+    async def reset_clock(self, *, actor: str = CONSOLE) -> None:
+        """Let the time of epochs be the real one, on record."""
+        async with self._database.transaction() as connection:
             await connection.execute(SQL["reset_clock"])
+            await record(connection, actor=actor, action="clock", target="epochs")
 
-    async def put_profile(self, key: str, profile: EpochProfile) -> None:
-        """Keep a profile under its key; raise `ProfileInUse` if days were made by another."""
-        config = orjson.dumps(profile.model_dump(mode="json"))
-        async with self._database.acquire() as connection:
+    async def put_profile(self, key: str, profile: EpochProfile, *, actor: str = CONSOLE) -> None:
+        """Keep a profile under its key, on record; raise `ProfileInUse` if days were made by it."""
+        rules = profile.model_dump(mode="json")
+        config = orjson.dumps(rules)
+        async with self._database.transaction() as connection:
             try:
                 kept = await connection.fetchval(SQL["put_profile"], key, config)
             except asyncpg.CheckViolationError:
@@ -133,15 +138,17 @@ class EpochStore:
                 raise InvalidField(problem, field="key") from None
             if kept is None:
                 raise ProfileInUse
+            await record(connection, actor=actor, action="profile", target=key, after=rules)
 
-    async def activate_profile(self, key: str) -> None:
-        """Make new days by a profile; raise `NotFound`."""
+    async def activate_profile(self, key: str, *, actor: str = CONSOLE) -> None:
+        """Make new days by a profile, on record; raise `NotFound`."""
         async with self._database.transaction() as connection:
             await connection.execute(SQL["deactivate_profiles"], key)
             if await connection.fetchval(SQL["activate_profile"], key) is None:
                 raise NotFound(
                     f"There is no profile {key!r}; `playhall epoch profiles` lists them."
                 )
+            await record(connection, actor=actor, action="profile_activated", target=key)
 
     async def profiles(self) -> list[StoredProfile]:
         """List them all, by key."""

@@ -92,7 +92,13 @@ class _Commands:
 
     def advance(self, data_dir: DataDir = None) -> None:
         """Take every step that is due, here and now."""
-        steps = self._at_desk(lambda desk: desk.scheduler.tick(), data_dir)
+
+        async def work(desk: Desk) -> int:
+            taken = await desk.scheduler.tick()
+            await desk.store.note_rollover(CONSOLE, steps=taken)
+            return taken
+
+        steps = self._at_desk(work, data_dir)
         self._out.print(f"{steps} step{'' if steps == 1 else 's'} taken.")
 
     def settle(

@@ -66,6 +66,10 @@ def test_a_day_is_rehearsed_with_the_clock(line: Line) -> None:
     assert "result 2 is in force" in line.ok("settle", "2026-02-12", "--reason", "a rehearsal")
     line.ok("clock", "--real")
     assert "2026-02" not in line.ok("clock")
+    with psycopg.connect(line.dsn) as connection:
+        acts = connection.execute("SELECT actor, action FROM audit_log ORDER BY id").fetchall()
+    done = ["profile", "profile_activated", "clock", "rollover", "clock", "rollover", "recompute"]
+    assert acts == [("console", action) for action in (*done, "clock")]
 
 
 def test_a_clock_that_runs_fast_goes_on_at_the_real_speed(line: Line) -> None:

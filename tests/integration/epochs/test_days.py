@@ -236,8 +236,10 @@ async def test_a_result_computed_again_takes_its_place_and_the_earlier_stays(sta
     )
     assert newest.result == first.result
     async with stage.database.acquire() as connection:
-        acts = await connection.fetch("SELECT actor, action, target FROM audit_log")
-    assert [tuple(act) for act in acts] == [("admin-1", "recompute", epoch_id)]
+        acts = await connection.fetch(
+            "SELECT action, target FROM audit_log WHERE actor = 'admin-1'"
+        )
+    assert [tuple(act) for act in acts] == [("recompute", epoch_id)]
     assert f"epochs/{epoch_id}/summary-2.json" in stage.objects
 
 
