@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -33,6 +33,7 @@ from server.gamekit.fold import AnyRuleset
 from server.rulesets import find_rulesets
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 Game = Annotated[str | None, typer.Argument(help="The game's id, or a file.")]
 File = Annotated[Path | None, typer.Option(help="A replay, or what `playhall export` wrote.")]
@@ -51,6 +52,27 @@ class Shell(NamedTuple):
     read_config: Callable[..., Config]
     database_url: Callable[[Config], AbstractContextManager[str]]
     said_plainly: Callable[[], AbstractContextManager[None]]
+
+    def at_desk(
+        self,
+        config: Config,
+        *,
+        desk: Callable[[Config, str], AbstractAsyncContextManager[D]],
+        work: Callable[[D], Coroutine[Any, Any, T]],
+    ) -> T:
+        """Do some work at a desk on the database that is configured.
+
+        `desk` opens it, by the database's address. Raises `NotMigrated`.
+        """
+
+        async def run(dsn: str) -> T:
+            async with desk(config, dsn) as opened:
+                return await work(opened)
+
+        with self.database_url(config) as dsn:
+            if runner.status(dsn).pending:
+                raise NotMigrated("The database is older than this program; run: playhall migrate")
+            return asyncio.run(run(dsn))
 
 
 def add_commands(app: typer.Typer, shell: Shell) -> None:
@@ -204,17 +226,11 @@ class _Commands:
                 raise InvalidField(str(why)) from why
 
     def _at_desk(self, config: Config, work: Callable[[Desk], Coroutine[Any, Any, T]]) -> T:
-        """Open the database that is configured, and do some work on it."""
+        return self._shell.at_desk(config, desk=_desk, work=work)
 
-        async def run(dsn: str) -> T:
-            embedded = config.database_url is None
-            async with open_desk(dsn, _rulesets(config), embedded=embedded) as desk:
-                return await work(desk)
 
-        with self._shell.database_url(config) as dsn:
-            if runner.status(dsn).pending:
-                raise NotMigrated("The database is older than this program; run: playhall migrate")
-            return asyncio.run(run(dsn))
+def _desk(config: Config, dsn: str) -> AbstractAsyncContextManager[Desk]:
+    return open_desk(dsn, _rulesets(config), embedded=config.database_url is None)
 
 
 def _rulesets(config: Config) -> dict[str, AnyRuleset]:

@@ -1,6 +1,5 @@
 """`playhall accounts find|ban|unban|grant|revoke` and `playhall keys new|list|rotate|reencrypt`."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -9,12 +8,10 @@ from typing import Annotated, Any, Final, NamedTuple, TypeVar
 import typer
 from rich.console import Console
 
-from migrations import runner
 from persistence.accounts import AccountStore
 from persistence.auditlog import CONSOLE
 from persistence.database import Database
 from persistence.moderation import Ban, ModerationStore, Person
-from persistence.refusals import NotMigrated
 from persistence.sealing import Seal, SecretKey, Unsealable
 from persistence.signin import SignInStore
 from protocol.errors import InvalidField, NotFound
@@ -179,15 +176,8 @@ class _Commands:
 
     def _at_desk(self, work: Callable[[Desk], Coroutine[Any, Any, T]], data_dir: DataDir) -> T:
         config = self._shell.read_config(data_dir=data_dir)
-
-        async def run(dsn: str) -> T:
-            async with _desk(config, dsn) as desk:
-                return await work(desk)
-
-        with self._shell.said_plainly(), self._shell.database_url(config) as dsn:
-            if runner.status(dsn).pending:
-                raise NotMigrated("The database is older than this program; run: playhall migrate")
-            return asyncio.run(run(dsn))
+        with self._shell.said_plainly():
+            return self._shell.at_desk(config, desk=_desk, work=work)
 
 
 @asynccontextmanager

@@ -1,6 +1,5 @@
 """`playhall epoch status|advance|settle|verify|clock|profiles|import`."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
@@ -11,16 +10,12 @@ import orjson
 import typer
 from rich.console import Console
 
-from migrations import runner
 from persistence.auditlog import CONSOLE
-from persistence.behalf import ANONYMOUS_ROLE, Behalf
 from persistence.bots import BotStore
-from persistence.database import Database
 from persistence.epochimport import ImportStore
 from persistence.epochs import Day, DayKey, EpochStore, NewDay, StoredProfile
 from persistence.epochsteps import StepStore
 from persistence.objects import Objects
-from persistence.refusals import NotMigrated
 from protocol.codec import validate
 from protocol.epoch import EpochProfile
 from protocol.errors import InvalidField, NotFound
@@ -28,6 +23,7 @@ from server.audit.cli import DataDir, Shell
 from server.chain.room import chain_of
 from server.config import Config
 from server.console.rehearsal import add_rehearsal_commands
+from server.console.roles import both_roles
 from server.domains.epochs.importing import FIRST_YEAR, LAST_YEAR, days_in
 from server.domains.epochs.phases import times_of
 from server.domains.epochs.rules import check_profile
@@ -234,40 +230,27 @@ class _Commands:
 
     def _at_desk(self, work: Callable[[Desk], Coroutine[Any, Any, T]], data_dir: DataDir) -> T:
         config = self._shell.read_config(data_dir=data_dir)
-
-        async def run(dsn: str) -> T:
-            async with _desk(config, dsn) as desk:
-                return await work(desk)
-
-        with self._shell.said_plainly(), self._shell.database_url(config) as dsn:
-            if runner.status(dsn).pending:
-                raise NotMigrated("The database is older than this program; run: playhall migrate")
-            return asyncio.run(run(dsn))
+        with self._shell.said_plainly():
+            return self._shell.at_desk(config, desk=_desk, work=work)
 
 
 @asynccontextmanager
 async def _desk(config: Config, dsn: str) -> AsyncIterator[Desk]:
-    embedded = config.database_url is None
-    database = await Database.open(dsn, embedded=embedded)
-    anonymous = await Database.open(dsn, embedded=embedded, role=ANONYMOUS_ROLE)
     objects = Objects(config.files_url, folder=config.data_dir / "files")
     objects.open()
-    days, store = EpochStore(database), StepStore(database)
-    steps = Steps(
-        store,
-        days,
-        owners_at=BotStore(database, Behalf(anonymous)).owner_at,
-        owners_known=chain_of(config, database=database, clock=Clock()).knows_owners_at,
-        put=objects.put,
-        node=CONSOLE,
-    )
-    scheduler = Scheduler(days, store, steps, node=CONSOLE)
-    try:
+    async with both_roles(config, dsn) as (database, behalf):
+        days, store = EpochStore(database), StepStore(database)
+        steps = Steps(
+            store,
+            days,
+            owners_at=BotStore(database, behalf).owner_at,
+            owners_known=chain_of(config, database=database, clock=Clock()).knows_owners_at,
+            put=objects.put,
+            node=CONSOLE,
+        )
+        scheduler = Scheduler(days, store, steps, node=CONSOLE)
         verification = Verification(days, store, steps)
         yield Desk(days, store, ImportStore(database), steps, scheduler, verification)
-    finally:
-        await database.close()
-        await anonymous.close()
 
 
 def _day(day: date, kept: StoredProfile) -> NewDay:

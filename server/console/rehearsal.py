@@ -4,24 +4,19 @@ Each prints one token a line, and nothing else, so that the output is a file for
 `playhall loadtest epoch`.
 """
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import date, timedelta
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
-from migrations import runner
 from persistence.accounts import AccountStore
 from persistence.auditlog import CONSOLE
-from persistence.behalf import ANONYMOUS_ROLE, Behalf
 from persistence.bots import BOTS_MAX, BotStore
 from persistence.bottokens import BotTokenStore
-from persistence.database import Database
 from persistence.epochs import EpochStore
-from persistence.refusals import NotMigrated
 from persistence.wallets import WalletStore
 from protocol.account import Tokens
 from protocol.bot import NewBot, NewBotToken
@@ -30,6 +25,7 @@ from protocol.errors import NotFound
 from protocol.ids import BotId, UserId
 from server.audit.cli import DataDir, Shell
 from server.config import Config
+from server.console.roles import both_roles
 from server.domains.accounts.keys import Keys
 from server.domains.accounts.minting import Lifetimes, Mint
 from server.domains.accounts.room import seal_by
@@ -137,15 +133,8 @@ class _Commands:
                 "this makes test accounts and bots, for rehearsals only, and PLAYHALL_DATABASE_URL "
                 "names a database that may be in real use; add --yes if that is what you want."
             )
-
-        async def run(dsn: str) -> None:
-            async with _cast(config, dsn) as cast:
-                await work(cast)
-
-        with self._shell.said_plainly(), self._shell.database_url(config) as dsn:
-            if runner.status(dsn).pending:
-                raise NotMigrated("The database is older than this program; run: playhall migrate")
-            asyncio.run(run(dsn))
+        with self._shell.said_plainly():
+            self._shell.at_desk(config, desk=_cast, work=work)
 
 
 async def make_bots(cast: Cast, count: int, *, say: Callable[[str], None]) -> None:
@@ -218,13 +207,8 @@ async def _register(cast: Cast, owner: Owner, *, after: int) -> tuple[BotId, int
 @asynccontextmanager
 async def _cast(config: Config, dsn: str) -> AsyncIterator[Cast]:
     seal, clock = seal_by(config), Clock()
-    embedded = config.database_url is None
-    async with AsyncExitStack() as stack:
-        database = await Database.open(dsn, embedded=embedded)
-        stack.push_async_callback(database.close)
-        anybody = await Database.open(dsn, embedded=embedded, role=ANONYMOUS_ROLE)
-        stack.push_async_callback(anybody.close)
-        accounts, behalf = AccountStore(database), Behalf(anybody)
+    async with both_roles(config, dsn) as (database, behalf):
+        accounts = AccountStore(database)
         keys = Keys(accounts, now=clock.monotonic, seal=seal if config.secret_keys else None)
         await keys.start()
         lifetimes = Lifetimes(config.access_token_s, config.refresh_token_s)
