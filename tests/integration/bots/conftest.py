@@ -1,6 +1,5 @@
 """A whole node in this process: people, their wallets and their bots on its real addresses."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,7 +9,6 @@ from typing import Any, TypeAlias
 import aiohttp
 import orjson
 import pytest
-from aiohttp import web
 from websockets.asyncio.client import ClientConnection, connect
 
 from persistence.behalf import ANONYMOUS_ROLE, Behalf
@@ -22,7 +20,7 @@ from server.config import Config
 from server.foundation import Foundation
 from server.kernel.clock import Clock
 from server.kernel.tasks import Tasks
-from tests.fixtures.http import bearer
+from tests.fixtures.http import bearer, listening
 from tests.fixtures.postgres import TEMPLATE, Databases
 
 Json: TypeAlias = dict[str, Any]
@@ -163,7 +161,7 @@ async def _node(database: Database, anonymous: Database, folder: Path) -> AsyncI
         config = _config(folder)
         app = App(Foundation(config, database, Behalf(anonymous), "n1", Clock(), tasks, {}))
         async with (
-            _listening(app) as port,
+            listening(app) as port,
             aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
         ):
             yield Node(app, http, database, f"ws://127.0.0.1:{port}/ws")
@@ -172,19 +170,3 @@ async def _node(database: Database, anonymous: Database, folder: Path) -> AsyncI
 def _config(folder: Path) -> Config:
     origins = "https://play.example , https://next.example"
     return Config(data_dir=folder, guests_per_minute=100_000, epochs=False, origins=origins)
-
-
-@asynccontextmanager
-async def _listening(app: App) -> AsyncIterator[int]:
-    runner = web.AppRunner(app.http(), access_log=None)
-    await runner.setup()
-    assert runner.server is not None
-    door = app.open_door(runner.server)
-    server = await asyncio.get_running_loop().create_server(door.protocol, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    try:
-        await app.start(f"http://127.0.0.1:{port}")
-        yield port
-    finally:
-        server.close()
-        await runner.cleanup()

@@ -1,6 +1,5 @@
 """A whole node to play days on, as bots and people have them: over HTTP and websockets."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Self
 
 import aiohttp
-from aiohttp import web
 
 from persistence.behalf import ANONYMOUS_ROLE, Behalf
 from persistence.database import Database
@@ -17,6 +15,7 @@ from server.config import Config
 from server.foundation import Foundation
 from server.kernel.clock import Clock
 from server.kernel.tasks import Tasks
+from tests.fixtures.http import listening
 from tests.integration.bots.conftest import Json, Node, Person
 from tests.integration.epochs.line import Line
 from tests.integration.epochs.stage import Stage
@@ -80,26 +79,10 @@ async def serving(dsn: str, folder: Path, *, scheduling: bool = False) -> AsyncI
         behalf = Behalf(anonymous)
         app = App(Foundation(config, database, behalf, "n1", Clock(), tasks, {}))
         async with (
-            _listening(app) as port,
+            listening(app) as port,
             aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
         ):
             node = Node(app, http, database, f"ws://127.0.0.1:{port}/ws")
             yield Served.of(node, behalf)
     await anonymous.close()
     await database.close()
-
-
-@asynccontextmanager
-async def _listening(app: App) -> AsyncIterator[int]:
-    runner = web.AppRunner(app.http(), access_log=None)
-    await runner.setup()
-    assert runner.server is not None
-    door = app.open_door(runner.server)
-    server = await asyncio.get_running_loop().create_server(door.protocol, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    try:
-        await app.start(f"http://127.0.0.1:{port}")
-        yield port
-    finally:
-        server.close()
-        await runner.cleanup()
