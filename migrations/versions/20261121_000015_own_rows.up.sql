@@ -2,17 +2,17 @@
 -- the server's doors ask of names: not too long, and nothing that hides or turns around what is read.
 -- What does not fit yet is made to first: a row that breaks a rule could not even gain XP.
 
-UPDATE profiles SET display_name = coalesce(nullif(left(regexp_replace(display_name,
-    '[\x01-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]', '', 'g'), 64), ''), username)
-WHERE char_length(display_name) NOT BETWEEN 1 AND 64
-    OR display_name ~ '[\x01-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]';
-UPDATE players SET display_name = coalesce(nullif(left(regexp_replace(display_name,
-    '[\x01-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]', '', 'g'), 64), ''), 'Somebody')
-WHERE char_length(display_name) NOT BETWEEN 1 AND 64
-    OR display_name ~ '[\x01-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]';
-UPDATE players SET avatar_seed = left(regexp_replace(avatar_seed, '[\x01-\x1f\x7f-\x9f]', '', 'g'), 64)
-WHERE char_length(avatar_seed) > 64 OR avatar_seed ~ '[\x01-\x1f\x7f-\x9f]';
+CREATE FUNCTION pg_temp.fitting(name text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT left(regexp_replace(name, '[\x01-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]', '', 'g'), 64) $$;
+
+UPDATE profiles SET display_name = coalesce(nullif(pg_temp.fitting(display_name), ''), username)
+WHERE display_name <> pg_temp.fitting(display_name) OR display_name = '';
+UPDATE players SET display_name = coalesce(nullif(pg_temp.fitting(display_name), ''), 'Somebody')
+WHERE display_name <> pg_temp.fitting(display_name) OR display_name = '';
+UPDATE players SET avatar_seed = pg_temp.fitting(avatar_seed)
+WHERE avatar_seed <> pg_temp.fitting(avatar_seed);
 UPDATE players SET color = '#888888' WHERE color !~ '^[#A-Za-z0-9(),.% -]{0,32}$';
+DROP FUNCTION pg_temp.fitting;
 
 ALTER TABLE profiles ADD CONSTRAINT profiles_display_name_is_a_name CHECK (
     char_length(display_name) BETWEEN 1 AND 64

@@ -123,6 +123,28 @@ def test_supabases_own_things_are_used_and_outlive_us(supabase_dsn: str) -> None
     assert theirs <= _snapshot(supabase_dsn)
 
 
+def test_names_that_do_not_fit_are_made_to(empty_dsn: str) -> None:
+    runner.upgrade(empty_dsn, "20261121_000014")
+    with psycopg.connect(empty_dsn) as connection:
+        for name, seed, color in (
+            ("x" * 100, "s" * 100, "red"),
+            ("two\nlines\u202e", "a\tb", "</script>"),
+            ("\u200b", "", "#fff"),
+        ):
+            connection.execute(
+                "INSERT INTO players (display_name, avatar_seed, color) VALUES (%s, %s, %s)",
+                [name, seed, color],
+            )
+    runner.upgrade(empty_dsn)
+    with psycopg.connect(empty_dsn) as connection:
+        kept = connection.execute("SELECT display_name, avatar_seed, color FROM players")
+        assert sorted(kept.fetchall()) == [
+            ("Somebody", "", "#fff"),
+            ("twolines", "ab", "#888888"),
+            ("x" * 64, "s" * 64, "red"),
+        ]
+
+
 def _start_upgrade(dsn: str) -> subprocess.Popen[str]:
     program = "import sys; from migrations import runner; runner.upgrade(sys.argv[1])"
     pipe = subprocess.PIPE
