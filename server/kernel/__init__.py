@@ -1,7 +1,8 @@
 """The ground that everything runs on: the clock, the ownership of tasks, a node's name.
 
 For: time that tests can move (`clock`), tasks that somebody awaits (`tasks`), what a node is
-called (`node`), hashing off the loop (`passwords`), and going away at once (`stopping`).
+called (`node`), what is repeated for ever (`sweeping`), hashing off the loop (`passwords`), and
+going away at once (`stopping`).
 
 Promises: no task outlives its owner; cancellation passes through.
 

@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from persistence.files import FileStore
 from persistence.objects import Objects
-from protocol.errors import Overloaded, Unavailable
 from server.domains.files.replays import Replays
+from server.kernel.sweeping import every
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +31,11 @@ class Upkeep:
     async def run(self) -> None:
         """Sweep for as long as the server lives."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(_every(BUILD_EVERY_S, self._replays.build_due))
-            group.create_task(_every(CLEAR_EVERY_S, self.clear))
-            group.create_task(_every(CHECK_EVERY_S, self.find_lost))
+            group.create_task(
+                every(BUILD_EVERY_S, self._replays.build_due, "files: building replays")
+            )
+            group.create_task(every(CLEAR_EVERY_S, self.clear, "files: clearing away"))
+            group.create_task(every(CHECK_EVERY_S, self.find_lost, "files: looking for lost ones"))
 
     async def clear(self) -> int:
         """Forget uploads that did not come, and delete objects whose row is gone."""
@@ -51,12 +52,3 @@ class Upkeep:
         for link in newly:
             log.error("the object of the file %s is gone from the store", link)
         return newly
-
-
-async def _every(pause_s: float, sweep: Callable[[], Awaitable[object]]) -> None:
-    while True:
-        await asyncio.sleep(pause_s)
-        try:
-            await sweep()
-        except (Unavailable, Overloaded) as error:
-            log.warning("files are not swept now: %s", error)

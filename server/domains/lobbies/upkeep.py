@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
@@ -17,6 +17,7 @@ from server.domains.lobbies.changes import Changes
 from server.domains.lobbies.departures import Departures
 from server.domains.lobbies.quickplay import QuickPlay
 from server.kernel.clock import Clock
+from server.kernel.sweeping import every
 
 log = logging.getLogger(__name__)
 
@@ -64,14 +65,22 @@ class Upkeep:
     async def run(self) -> None:
         """Sweep for as long as the server lives."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(_every(LOOK_EVERY_S, self.fill_due, "filling with bots"))
-            group.create_task(_every(LOOK_EVERY_S, self.let_go, "letting go of who left"))
-            group.create_task(_every(BEAT_EVERY_S, self.beat, "showing life"))
-            group.create_task(_every(BEAT_EVERY_S, self.close_silent, "closing silent ones"))
-            group.create_task(_every(BEAT_EVERY_S, self.replace_silent_hosts, "replacing hosts"))
-            group.create_task(_every(CATCH_UP_EVERY_S, self.catch_up, "catching up"))
-            group.create_task(_every(CATCH_UP_EVERY_S, self.catch_up_kicks, "looking for kicks"))
-            group.create_task(_every(CLEAR_EVERY_S, self.clear_closed, "clearing old ones away"))
+            group.create_task(every(LOOK_EVERY_S, self.fill_due, "lobbies: filling with bots"))
+            group.create_task(every(LOOK_EVERY_S, self.let_go, "lobbies: letting go of who left"))
+            group.create_task(every(BEAT_EVERY_S, self.beat, "lobbies: showing life"))
+            group.create_task(
+                every(BEAT_EVERY_S, self.close_silent, "lobbies: closing silent ones")
+            )
+            group.create_task(
+                every(BEAT_EVERY_S, self.replace_silent_hosts, "lobbies: replacing hosts")
+            )
+            group.create_task(every(CATCH_UP_EVERY_S, self.catch_up, "lobbies: catching up"))
+            group.create_task(
+                every(CATCH_UP_EVERY_S, self.catch_up_kicks, "lobbies: looking for kicks")
+            )
+            group.create_task(
+                every(CLEAR_EVERY_S, self.clear_closed, "lobbies: clearing old ones away")
+            )
 
     async def fill_due(self) -> None:
         """Fill and start the lobbies whose wait is over."""
@@ -174,20 +183,3 @@ def _others_go_on(lobby_id: LobbyId) -> Iterator[None]:
         raise
     except Exception:
         log.exception("lobby %s could not be swept; the others are", lobby_id)
-
-
-async def _every(pause_s: float, sweep: Callable[[], Awaitable[None]], what: str) -> None:
-    """Repeat a sweep; one that fails is logged and repeated all the same."""
-    waits = False
-    while True:
-        await asyncio.sleep(pause_s)
-        try:
-            await sweep()
-        except (Unavailable, Overloaded) as error:
-            if not waits:  # said once, however long the database is away
-                log.warning("lobbies: %s waits for the database: %s", what, error.message)
-            waits = True
-        except Exception:
-            log.exception("lobbies: %s failed; it runs again in %s s", what, pause_s)
-        else:
-            waits = False

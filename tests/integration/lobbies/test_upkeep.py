@@ -8,6 +8,7 @@ import pytest
 from persistence.behalf import Behalf
 from persistence.database import Database
 from server.domains.lobbies import upkeep
+from server.kernel import sweeping
 from server.kernel.tasks import Tasks
 from tests.fixtures.postgres import Databases
 from tests.integration.lobbies.hall import Hall, open_hall
@@ -153,7 +154,8 @@ async def test_database_that_is_away_is_one_line_a_sweep_however_long(
         async with asyncio.timeout(20):
             while looks[0] < 5:
                 await asyncio.sleep(0.01)
-        said = [r for r in caplog.records if r.name == upkeep.__name__ and r.levelno > logging.INFO]
+        sweepers = (upkeep.__name__, sweeping.__name__)
+        said = [r for r in caplog.records if r.name in sweepers and r.levelno > logging.INFO]
         assert [r.levelname for r in said] == ["WARNING"]
         assert said[0].message.startswith("lobbies: filling with bots waits for the database: ")
         assert said[0].exc_info is None

@@ -135,7 +135,7 @@ def tasks(path: Path) -> Iterator[str]:
         if not isinstance(node, ast.Call):
             continue
         called = ast.unparse(node.func)
-        if called == "_every":
+        if called == "every":
             yield ast.unparse(node.args[1]).rpartition(".")[2]
         elif called.endswith((".loop", ".work", ".create_task")):
             for given in node.keywords:

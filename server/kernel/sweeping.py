@@ -1,0 +1,26 @@
+"""Sweeps: what is done again and again, though nobody asks for it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from protocol.errors import Overloaded, Unavailable
+
+log = logging.getLogger(__name__)
+
+
+async def every(pause_s: float, sweep: Callable[[], Awaitable[object]], what: str) -> None:
+    """Repeat a sweep, for ever; one that fails is logged and repeated all the same."""
+    waits = False
+    while True:
+        await asyncio.sleep(pause_s)
+        try:
+            await sweep()
+        except (Unavailable, Overloaded) as error:
+            if not waits:  # said once, however long the database is away
+                log.warning("%s waits for the database: %s", what, error.message)
+            waits = True
+        except Exception:
+            log.exception("%s failed; it runs again in %s s", what, pause_s)
+        else:
+            waits = False
