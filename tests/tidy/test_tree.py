@@ -3,10 +3,8 @@
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from statistics import median
 
 import pytest
 
@@ -14,11 +12,6 @@ from persistence.queries import load
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("protocol", "persistence", "migrations", "server", "loadtest")
-MODULE_LINES_MAX = 400
-MODULE_LINES_MEDIAN = 150
-BODY_LINES_MAX = 40
-BODY_LINES_MEDIAN = 8
-BODY_LINES_NINE_IN_TEN = 25
 SQL_WORDS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ")
 TASK_GROUPS = ("group", "tasks", "self._group", "self._tasks")
 # eth-utils leaves it to whoever uses it to bring what computes Keccak; redis is what the fan-out
@@ -29,7 +22,6 @@ CALLED_FROM_OUTSIDE = {
     *("on_ws_connected", "on_ws_frame", "on_ws_disconnected", "writelines"),
     *("field_title_should_be_set", "down_revision", "interrupt", "follows"),
 }
-ROOM_CARD = ("For:", "Promises:", "Must not know:")
 
 
 def modules() -> list[Path]:
@@ -38,43 +30,6 @@ def modules() -> list[Path]:
 
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
-
-
-def functions(path: Path) -> Iterator[tuple[str, int]]:
-    """Give each function's name and the lines of its body, without its docstring."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            body = node.body
-            if ast.get_docstring(node) is not None:
-                body = body[1:]
-            if body:
-                lines = (body[-1].end_lineno or 0) - body[0].lineno + 1
-                yield f"{name(path)}:{node.name}", lines
-
-
-def test_no_module_is_longer_than_400_lines() -> None:
-    assert [name(m) for m in modules() if len(m.read_text().splitlines()) > MODULE_LINES_MAX] == []
-
-
-def test_median_module_is_at_most_150_lines() -> None:
-    assert median(len(m.read_text().splitlines()) for m in modules()) <= MODULE_LINES_MEDIAN
-
-
-def test_function_bodies_are_short() -> None:
-    bodies = [found for module in modules() for found in functions(module)]
-    assert [found for found in bodies if found[1] > BODY_LINES_MAX] == []
-    lines = sorted(length for _, length in bodies)
-    assert median(lines) <= BODY_LINES_MEDIAN
-    assert lines[len(lines) * 9 // 10] <= BODY_LINES_NINE_IN_TEN
-
-
-@pytest.mark.parametrize("package", PACKAGES)
-def test_every_folder_opens_with_its_room_card(package: str) -> None:
-    for init in (ROOT / package).rglob("__init__.py"):
-        if init.parent.name == "versions":
-            continue
-        card = ast.get_docstring(ast.parse(init.read_text())) or ""
-        assert [word for word in ROOM_CARD if word not in card] == [], name(init)
 
 
 def test_every_task_has_an_owner() -> None:
