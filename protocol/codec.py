@@ -1,10 +1,10 @@
 """Bytes to commands, and replies to bytes.
 
 In: orjson parses strictly (RFC 8259: no NaN, no lone surrogates), pydantic validates.
-Out: orjson writes.
+A whole float is an integer where the model asks for one. Out: orjson writes.
 """
 
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 from pydantic import BaseModel, ValidationError
@@ -22,8 +22,12 @@ from protocol.errors import (
 )
 from protocol.ids import UUID_PATTERN
 from protocol.limits import INT_MAX, JSON_DEPTH_MAX
+from protocol.numbers import as_integer
 
 Model = TypeVar("Model", bound=BaseModel)
+
+# What pydantic says of a float where it wants an integer.
+_NOT_AN_INTEGER: Final = frozenset(("int_type", "int_from_float", "literal_error", "enum"))
 
 
 class CommandRefused(Exception):
@@ -42,6 +46,8 @@ def decode(frame: bytes) -> Command:
     except BadFrame as error:
         raise CommandRefused(None, error) from None
     command_id = data.get("id")
+    if type(command_id) is float:
+        command_id = data["id"] = as_integer(command_id)
     if type(command_id) is not int or not 0 <= command_id <= INT_MAX:
         problem = InvalidField(f"id: send an integer from 0 to {INT_MAX}.", field="id")
         raise CommandRefused(None, problem)
@@ -50,7 +56,7 @@ def decode(frame: bytes) -> Command:
     if model is None:
         raise CommandRefused(command_id, UnknownCommand())
     try:
-        return model.__pydantic_validator__.validate_python(data)  # type: ignore[no-any-return]  # the model
+        return _validated(model, data)
     except ValidationError as error:
         raise CommandRefused(command_id, describe(error)) from None
 
@@ -83,11 +89,53 @@ def _children(value: object) -> list[object]:
 
 
 def validate(model: type[Model], data: object) -> Model:
-    """Validate an HTTP body or query; raise `InvalidField` with the field and the remedy."""
+    """Validate an HTTP body or query; raise `InvalidField` with the field and the remedy.
+
+    In `data`, whole floats become integers where the model asks for integers.
+    """
     try:
-        return model.model_validate(data)
+        return _validated(model, data)
     except ValidationError as error:
         raise describe(error) from None
+
+
+def _validated(model: type[Model], data: object) -> Model:
+    """Validate, and once more if whole floats stood where integers belong.
+
+    So data without such floats costs nothing more, and free JSON keeps its floats.
+    """
+    try:
+        return model.__pydantic_validator__.validate_python(data)  # type: ignore[no-any-return]  # the model
+    except ValidationError as error:
+        if not put_integers(data, error):
+            raise
+    return model.__pydantic_validator__.validate_python(data)  # type: ignore[no-any-return]  # the model
+
+
+def put_integers(data: object, error: ValidationError) -> bool:
+    """Replace the whole floats in `data` that a validation refused for not being integers.
+
+    Returns whether there were any: then it is worth validating once more.
+    """
+    found = False
+    for problem in error.errors(include_url=False, include_context=False):
+        if problem["type"] in _NOT_AN_INTEGER and type(problem["input"]) is float:
+            found |= _put_integer(data, problem["loc"])
+    return found
+
+
+def _put_integer(data: Any, place: tuple[int | str, ...]) -> bool:
+    """Follow a place in the data, down to the first float; what follows names types of a union."""
+    for part in place:
+        try:
+            value = data[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+        if type(value) is float:
+            data[part] = as_integer(value)
+            return type(data[part]) is int
+        data = value
+    return False
 
 
 def describe(error: ValidationError) -> InvalidField:

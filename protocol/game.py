@@ -60,7 +60,7 @@ class Watch(Command):
     type: Literal["game.watch"]
     game_id: WireGameId
     after: After = -1
-    delay_s: Annotated[float, Field(ge=0, le=3600, strict=False)] = 0.0
+    delay_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
 
 
 class Unwatch(Command):

@@ -120,7 +120,7 @@ class Redecision:
         command = found.payload.get(CMD)
         if command is None and self.fold.table.chairs[seat].bot is None:
             move = ruleset.timeout_move(state, seat)  # all that the server may play for a person
-        events = ruleset.decide(state, seat, ruleset.parse(move))
+        events = ruleset.decide(state, seat, ruleset.read_move(move))
         return events if command is None else self._commanded(events, seat=seat, command=command)
 
     def _commanded(self, events: list[Event], *, seat: int, command: object) -> list[Event]:

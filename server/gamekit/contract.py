@@ -1,8 +1,9 @@
 """The contract of a ruleset: a whole game is one object with pure methods.
 
 The server owns the rest: sockets, storage, timers, redaction on the way out, bots'
-turns, recovery. Per command it calls `parse`, then `decide`, then `evolve` for each new
-event; after a crash it calls `evolve` for each event of the log and has the same state.
+turns, recovery. Per command it calls `parse`, by way of `read_move`, then `decide`, then
+`evolve` for each new event; after a crash it calls `evolve` for each event of the log and has
+the same state.
 """
 
 from abc import ABC, abstractmethod
@@ -13,6 +14,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from protocol.ids import PlayerId
+from protocol.numbers import with_integers
 from server.gamekit.chance import Chance
 
 # JSON that only the ruleset itself writes and reads; keys are strings.
@@ -120,6 +122,8 @@ class Ruleset(ABC, Generic[State, Move]):
     seats: ClassVar[range]
     config: ClassVar[type[RulesetConfig]] = RulesetConfig
     bots: Mapping[str, Bot] = {}
+    # Moves are kept as they were sent: `parse` gets the float 3.0, and not the integer 3.
+    verbatim_moves: ClassVar[bool] = False
     # Who comes back further behind than this gets the whole picture, then what follows.
     resume_events_max: ClassVar[int] = 5000
 
@@ -131,9 +135,19 @@ class Ruleset(ABC, Generic[State, Move]):
     def setup(self, state: State) -> list[Event]:
         """Give the first events of a new game."""
 
+    def read_move(self, raw: Payload) -> Move:
+        """Parse a move as the server does: whole floats become integers first.
+
+        Some languages write every number as a float, and in JSON 3.0 is the integer 3.
+        """
+        return self.parse(raw if self.verbatim_moves else with_integers(raw))
+
     @abstractmethod
     def parse(self, raw: Payload) -> Move:
-        """Parse a move from the wire; raise `IllegalMove("unknown_move", …)` otherwise."""
+        """Parse a move from the wire; raise `IllegalMove("unknown_move", …)` otherwise.
+
+        Whole numbers up to 2⁵³ - 1 either way are `int`, unless the moves are verbatim.
+        """
 
     @abstractmethod
     def decide(self, state: State, seat: int, move: Move) -> list[Event]:

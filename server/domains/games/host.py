@@ -204,7 +204,7 @@ class Host:
 
     def _decide(self, seat: int, raw: Payload) -> list[Event]:
         ruleset = self.fold.ruleset
-        return ruleset.decide(self.fold.state, seat, ruleset.parse(raw))
+        return ruleset.decide(self.fold.state, seat, ruleset.read_move(raw))
 
     def _misplay(self, seat: int, cmd_no: int, illegal: IllegalMove, reply: Reply) -> None:
         """Log a refused move, so that its number is used up and statistics have it."""

@@ -102,7 +102,7 @@ class Turns:
         chance = Chance(derive(fold.origin.seed, "bot", seat, fold.next_index))
         try:
             move = fold.ruleset.bots[chair.bot](fold.ruleset.view(fold.state, seat), chance)
-            fold.ruleset.decide(fold.state, seat, fold.ruleset.parse(move))
+            fold.ruleset.decide(fold.state, seat, fold.ruleset.read_move(move))
         except Exception:
             log.exception("bot %s of %s failed; its turn is passed", chair.bot, fold.ruleset.name)
             return fold.ruleset.timeout_move(fold.state, seat)

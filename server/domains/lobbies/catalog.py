@@ -6,10 +6,11 @@ from typing import Any, Final
 import orjson
 from pydantic import ValidationError
 
-from protocol.codec import describe
+from protocol.codec import describe, put_integers
 from protocol.errors import InvalidField, UnknownBot, UnknownRuleset
 from protocol.limits import CONFIG_BYTES_MAX
 from server.domains.lobbies.rules import how_many
+from server.gamekit.contract import RulesetConfig
 from server.gamekit.fold import AnyRuleset
 
 QUICK_PLAY_SEATS: Final = 4
@@ -39,11 +40,21 @@ class Catalog:
 def checked_config(ruleset: AnyRuleset, config: dict[str, Any]) -> dict[str, Any]:
     """Validate a configuration and complete it with what the ruleset takes by default."""
     try:
-        complete = ruleset.config.model_validate_json(orjson.dumps(config))
+        complete = _parsed(ruleset.config, config)
     except ValidationError as error:
         problem = describe(error)
         raise InvalidField(f"config.{problem.message}", field=f"config.{problem.field}") from None
     return _bounded(orjson.dumps(complete.model_dump(mode="json")))
+
+
+def _parsed(model: type[RulesetConfig], config: dict[str, Any]) -> RulesetConfig:
+    """Validate as JSON, where a list is a tuple too, and a whole float an integer."""
+    try:
+        return model.model_validate_json(orjson.dumps(config))
+    except ValidationError as error:
+        if not put_integers(config, error):
+            raise
+    return model.model_validate_json(orjson.dumps(config))
 
 
 def _bounded(canonical: bytes) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 
 from protocol.ids import PlayerId
 from protocol.limits import SEATS_MAX
+from protocol.numbers import with_integers
 from server.gamekit.contract import (
     Event,
     IllegalMove,
@@ -49,6 +50,7 @@ class Relay(Ruleset[State, Payload]):
     name = "relay"
     title = "Relay"
     seats: ClassVar[range] = range(1, SEATS_MAX + 1)
+    verbatim_moves = True
 
     def initial(self, setup: Setup) -> State:
         """Seat everybody."""
@@ -121,7 +123,7 @@ class Relay(Ruleset[State, Payload]):
 
 
 def _scores(state: State, move: Payload) -> dict[str, int]:
-    match move:
+    match with_integers(move):
         case {"scores": dict(scores), **rest} if rest == {"type": "end"}:
             if set(scores) <= set(state.players) and all(map(_is_score, scores.values())):
                 return scores

@@ -57,7 +57,7 @@ def test_who_has_no_score_does_not_win_against_negative_ones() -> None:
     [
         {"scores": {"player-9": 1}},
         {"scores": {"player-0": True}},
-        {"scores": {"player-0": 1.0}},
+        {"scores": {"player-0": 1.5}},
         {"scores": {"player-0": SCORE_MAX + 1}},
         {"scores": [1, 2]},
         {"scores": None},
