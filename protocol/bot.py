@@ -5,7 +5,7 @@ An identity is a token of an ERC-721 contract. It is found by its slug or by its
 
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from protocol.envelope import WireModel
@@ -103,10 +103,8 @@ class Bot(WireModel):
 class BotsQuery(WireModel):
     """Which bots: `text` is a part of their slugs."""
 
-    text: Annotated[
-        str, BeforeValidator(str), StringConstraints(max_length=SLUG_CHARS_MAX), ONE_LINE
-    ] = ""
-    cursor: Annotated[Cursor, BeforeValidator(str)] | None = None
+    text: Annotated[str, StringConstraints(max_length=SLUG_CHARS_MAX), ONE_LINE] = ""
+    cursor: Cursor | None = None
     limit: Limit = 20
 
 

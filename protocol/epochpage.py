@@ -10,7 +10,8 @@ from protocol.epochlive import EVENTS_MAX, Event, Slot, Version
 from protocol.ids import UUID_PATTERN, BotId
 from protocol.record import Limit
 
-DAY_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
+DAY_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+RESULT_MAX = 2**31 - 1
 REASON_CHARS_MAX = 500
 
 WireBotId = Annotated[BotId, StringConstraints(pattern=UUID_PATTERN)]
@@ -35,7 +36,7 @@ class BotPath(EpochPath):
 class ResultQuery(WireModel):
     """Which of the results of a day; the one in force, where it is left out."""
 
-    result: Annotated[int, Field(ge=1)] | None = None
+    result: Annotated[int, Field(ge=1, le=RESULT_MAX)] | None = None
 
 
 class Epoch(WireModel):
@@ -198,7 +199,7 @@ class PayoutChange(WireModel):
 class Minted(WireModel):
     """The token that a day's edition became."""
 
-    token_id: Annotated[str, StringConstraints(pattern=r"^\d{1,78}$")]
+    token_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,78}$")]
 
 
 class Noted(WireModel):

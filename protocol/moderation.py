@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BeforeValidator, Field, JsonValue, StringConstraints
+from pydantic import Field, JsonValue, StringConstraints
 
 from protocol.envelope import WireModel
 from protocol.ids import UUID_PATTERN, UserId
@@ -63,9 +63,9 @@ class Person(WireModel):
 class PeopleQuery(WireModel):
     """Whom to find."""
 
-    text: Annotated[
-        str, BeforeValidator(str), StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX)
-    ] = Field(description="A user's or player's id, the beginning of a username, or an email.")
+    text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX)] = Field(
+        description="A user's or player's id, the beginning of a username, or an email."
+    )
 
 
 class People(WireModel):

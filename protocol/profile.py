@@ -3,7 +3,7 @@
 from typing import Annotated, Final
 
 import orjson
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from protocol.account import DisplayName
@@ -36,11 +36,6 @@ def _small(preferences: JsonObject) -> JsonObject:
     if b"\\u0000" in written:
         raise PydanticCustomError("control_character", "Leave out NUL characters")
     return preferences
-
-
-def _as_written(value: object) -> object:
-    """Give back as text what an address shows as a number or a truth value."""
-    return str(value) if isinstance(value, int) else value
 
 
 Preferences = Annotated[JsonObject, AfterValidator(_small)]
@@ -80,7 +75,7 @@ class Profile(WireModel):
 class UsernameQuery(WireModel):
     """The username that you would like."""
 
-    username: Annotated[Username, BeforeValidator(_as_written)]
+    username: Username
 
 
 class UsernameState(WireModel):

@@ -24,6 +24,7 @@ from protocol.errors import (
     TooLarge,
 )
 from server.gateway.identity import NOT_FOR_BOTS, Identity
+from server.gateway.query import query_reader
 
 log = logging.getLogger(__name__)
 
@@ -97,12 +98,14 @@ def build_http(endpoints: Sequence[Endpoint], authenticate: Authenticate) -> web
 def _serve(
     endpoint: Endpoint, authenticate: Authenticate
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    read_query = query_reader(endpoint.query) if endpoint.query is not None else None
+
     async def serve(request: web.Request) -> web.StreamResponse:
         identity = await _identify(endpoint, request, authenticate)
         asked = HttpRequest(
             identity=identity,
             path=request.match_info,
-            query=_query(endpoint, request),
+            query=read_query(request.query) if read_query is not None else None,
             body=await _body(endpoint, request),
             remote=request.remote or "",
         )
@@ -127,21 +130,6 @@ async def _identify(
     if identity.bot is not None and not endpoint.bots:
         raise Forbidden(NOT_FOR_BOTS)
     return identity
-
-
-def _query(endpoint: Endpoint, request: web.Request) -> BaseModel | None:
-    if endpoint.query is None:
-        return None
-    given = {name: _scalar(text) for name, text in request.query.items()}
-    return validate(endpoint.query, given)
-
-
-def _scalar(text: str) -> object:
-    """Read a query value as the JSON scalar it looks like, since the models are strict."""
-    if text in ("true", "false"):
-        return text == "true"
-    digits = text.removeprefix("-")
-    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else text
 
 
 async def _body(endpoint: Endpoint, request: web.Request) -> BaseModel | None:

@@ -4,7 +4,7 @@ import pytest
 
 from protocol.codec import validate
 from protocol.errors import InvalidField
-from protocol.profile import MeChange, UsernameQuery
+from protocol.profile import MeChange
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,6 @@ def test_bad_username_is_explained_in_words() -> None:
     assert refused.value.message == (
         "username: Use 3 to 24 of a to z, digits, _ and -, beginning with a letter or a digit."
     )
-
-
-@pytest.mark.parametrize(("shown", "meant"), [(7007, "7007"), (True, "true")])
-def test_username_in_an_address_is_text_whatever_it_looks_like(shown: object, meant: str) -> None:
-    assert validate(UsernameQuery, {"username": shown}).username == meant
 
 
 def test_number_in_a_body_is_no_username() -> None:
