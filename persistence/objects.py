@@ -4,6 +4,8 @@ An object is written once and whole, under a key that is never used again.
 """
 
 import asyncio
+import errno
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +15,25 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from persistence.refusals import StartRefused
+from protocol.contenterrors import StorageFull
 from protocol.errors import Unavailable
 
 CHUNK_BYTES: Final = 256 * 1024
 PART_BYTES: Final = 5 * 1024 * 1024  # the least that S3 takes as a part
 PARTS_AT_ONCE: Final = 2
+
+_FULL_ERRNOS: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
+# The library says what happened in words only: the system's number, or a store's own code.
+_FULL: Final = re.compile(
+    "|".join(
+        [
+            *(rf"\(os error {number}\)" for number in sorted(_FULL_ERRNOS)),
+            "Insufficient ?Storage",
+            "XMinioStorageFull",
+            "QuotaExceeded",
+        ]
+    )
+)
 
 
 class ObjectMissing(Exception):
@@ -25,7 +41,10 @@ class ObjectMissing(Exception):
 
 
 class Objects:
-    """Objects by their keys; raises `Unavailable` where the store does not answer."""
+    """Objects by their keys; raises `Unavailable` where the store does not answer.
+
+    Writing raises `StorageFull` where there is no room.
+    """
 
     def __init__(self, url: str, *, folder: Path) -> None:
         self._url = url
@@ -108,7 +127,20 @@ def _translated() -> Iterator[None]:
     except FileNotFoundError as error:
         raise ObjectMissing from error
     except BaseError as error:
+        if _FULL.search(str(error)):
+            raise StorageFull from error
         raise Unavailable("The file store does not answer; try again.") from error
+
+
+@contextmanager
+def full_disk_is_told() -> Iterator[None]:
+    """Raise `StorageFull` where a disk is full, or a quota of it used up."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL_ERRNOS:
+            raise StorageFull from error
+        raise
 
 
 def _first_line(error: Exception) -> str:

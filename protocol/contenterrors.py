@@ -66,3 +66,10 @@ class BadRange(PlayhallError):
     """The file is shorter than the range that you ask for."""
 
     code, status = "bad_range", 416
+
+
+class StorageFull(PlayhallError):
+    """The file store is full; nothing was stored, try again when the operator has made room."""
+
+    code, status, retry = "storage_full", 507, True
+    retry_pause_s = 60.0

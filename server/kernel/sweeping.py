@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from protocol.contenterrors import StorageFull
 from protocol.errors import Overloaded, Unavailable
 
 log = logging.getLogger(__name__)
@@ -16,9 +17,9 @@ async def every(pause_s: float, sweep: Callable[[], Awaitable[object]], what: st
         await asyncio.sleep(pause_s)
         try:
             await sweep()
-        except (Unavailable, Overloaded) as error:
-            if not waits:  # said once, however long the database is away
-                log.warning("%s waits for the database: %s", what, error.message)
+        except (Unavailable, Overloaded, StorageFull) as error:
+            if not waits:  # said once, however long it lasts
+                log.warning("%s waits: %s", what, error.message)
             waits = True
         except Exception:
             log.exception("%s failed; it runs again in %s s", what, pause_s)

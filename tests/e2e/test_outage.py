@@ -8,7 +8,7 @@ from tests.fixtures.postgres import Databases
 
 WAIT_S = 30
 TOLD = (
-    "WARNING lobbies: filling with bots waits for the database: ",
+    "WARNING lobbies: filling with bots waits: ",
     "WARNING the database cannot be connected to for now: ",
     "WARNING the lease could not be renewed: ",
 )

@@ -11,7 +11,7 @@ from typing import Final
 
 from persistence.files import Announced, FileStore
 from persistence.replays import Due, Material, ReplayStore
-from protocol.contenterrors import FileTaken
+from protocol.contenterrors import FileTaken, StorageFull
 from protocol.errors import InvalidField, Overloaded, Unavailable
 from protocol.files import NewReplay
 from protocol.ids import new_id
@@ -51,7 +51,7 @@ class Replays:
         """Build one; what is wrong with it stops neither the others nor the node."""
         try:
             return await self._build(due)
-        except (Unavailable, Overloaded):
+        except (Unavailable, Overloaded, StorageFull):
             raise
         except FileTaken:
             log.info("the replay of match %s is being stored elsewhere", due.match_id)

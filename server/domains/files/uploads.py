@@ -11,7 +11,7 @@ from typing import IO, Final, NamedTuple
 
 from persistence.behalf import Requester
 from persistence.files import Announced, FileStore, StoredFile
-from persistence.objects import Objects
+from persistence.objects import Objects, full_disk_is_told
 from protocol.contenterrors import BadUpload, FileRefused
 from protocol.errors import Overloaded
 from protocol.files import NewReplay, NewUpload, Upload
@@ -95,13 +95,16 @@ class Uploads:
             return await self._finish(upload, sha256(content).digest())
 
     async def _take(self, upload: Announced, chunks: AsyncIterator[bytes]) -> StoredFile:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=self._folder) as file:
+        with full_disk_is_told(), self._place() as file:
             digest = await _write(upload, chunks, file)
             await self._check(upload, file)
             file.seek(0)
             await self._objects.put(upload.key, file)
             return await self._finish(upload, digest)
+
+    def _place(self) -> IO[bytes]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return TemporaryFile(dir=self._folder)
 
     async def _finish(self, upload: Announced, digest: bytes) -> StoredFile:
         """Record what was put; if it was withdrawn meanwhile, its object goes here.

@@ -157,6 +157,6 @@ async def test_database_that_is_away_is_one_line_a_sweep_however_long(
         sweepers = (upkeep.__name__, sweeping.__name__)
         said = [r for r in caplog.records if r.name in sweepers and r.levelno > logging.INFO]
         assert [r.levelname for r in said] == ["WARNING"]
-        assert said[0].message.startswith("lobbies: filling with bots waits for the database: ")
+        assert said[0].message.startswith("lobbies: filling with bots waits: ")
         assert said[0].exc_info is None
     await server.close()
