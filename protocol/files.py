@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Final, NamedTuple
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from protocol.blueprint import WireUserId
 from protocol.envelope import WireModel
@@ -15,6 +15,7 @@ PATH_CHARS_MAX: Final = 200
 REPLAY_NAME: Final = "full_session.json.gz"
 REPLAY_TYPE: Final = "application/gzip"
 REPLAY_JSON_BYTES_MAX: Final = 8 * 1024 * 1024  # after it is unpacked
+TYPE_CHARS_MAX: Final = 200  # with its parameters, which count for nothing
 MIB: Final = 1024 * 1024
 
 _UUID: Final = UUID_PATTERN.strip("^$")
@@ -93,6 +94,12 @@ BUCKETS: Final[Mapping[str, Bucket]] = {
     ),
 }
 
+
+def media_type(content_type: str) -> str:
+    """Give the type and subtype alone, in lowercase, as types are compared (RFC 9110, 8.3.1)."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 BucketName = Annotated[
     str,
     StringConstraints(max_length=32),
@@ -108,7 +115,9 @@ class NewUpload(WireModel):
     bucket: BucketName
     path: Path
     size: Annotated[int, Field(ge=1, le=1024 * MIB, description="In bytes.")]
-    content_type: Annotated[str, StringConstraints(max_length=64)]
+    content_type: Annotated[
+        str, StringConstraints(max_length=TYPE_CHARS_MAX), AfterValidator(media_type)
+    ]
 
 
 class NewReplay(WireModel):

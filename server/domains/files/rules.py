@@ -19,7 +19,7 @@ from protocol.ids import MatchId, UserId
 
 HEAD_BYTES: Final = 16  # enough to tell any type
 
-_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_RANGE: Final = re.compile(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE | re.ASCII)
 
 
 def check_upload(new: NewUpload, owner: UserId) -> None:

@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from persistence.files import FileStore, StoredFile
 from persistence.objects import ObjectMissing, Objects
 from protocol.contenterrors import BadRange, BadUpload, FileMissing
 from protocol.errors import BadToken, TooLarge
-from protocol.files import BUCKETS
+from protocol.files import BUCKETS, media_type
 from server.domains.files import answers, rules
 from server.domains.files.uploads import Uploads
 from server.gateway.http import Authenticate, error_response
@@ -19,6 +19,7 @@ ADDRESS: Final = "/files/{bucket}/{path:.+}"
 CHUNK_BYTES: Final = 256 * 1024
 FOR_EVER_S: Final = 31_536_000
 A_WHILE_S: Final = 60
+LOST: Final = "This file was lost; its owner should upload it again."
 
 SAFE: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -74,7 +75,7 @@ class FileServing:
         file = await self._uploads.receive(
             request.query.get("token", ""),
             link=f"{bucket}/{path}",
-            content_type=request.headers.get("Content-Type", ""),
+            content_type=media_type(request.headers.get("Content-Type", "")),
             chunks=request.content.iter_chunked(CHUNK_BYTES),
         )
         body = answers.file(file).model_dump_json()
@@ -111,25 +112,28 @@ class FileServing:
         response.content_length = end - start
         if part:
             response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
-        chunks = None if request.method == "HEAD" else await self._open(file, start, end)
+        if request.method == hdrs.METH_HEAD:
+            if await self._objects.missing([file.key]):
+                raise FileMissing(LOST)
+            return response
+        chunks = await self._open(file, start, end)
         await response.prepare(request)
-        if chunks is not None:
-            async for chunk in chunks:
-                await response.write(chunk)
-            await response.write_eof()
+        async for chunk in chunks:
+            await response.write(chunk)
+        await response.write_eof()
         return response
 
     async def _open(self, file: StoredFile, start: int, end: int) -> AsyncIterator[bytes]:
         try:
             return await self._objects.read(file.key, start, end)
         except ObjectMissing:
-            raise FileMissing(
-                "This file was lost; whoever has it should upload it again."
-            ) from None
+            raise FileMissing(LOST) from None
 
 
 def _part(request: web.Request, file: StoredFile) -> tuple[int, int] | None:
-    condition = request.headers.get("If-Range")
+    if request.method != hdrs.METH_GET:  # ranges are of GET alone (RFC 9110, section 14.2)
+        return None
+    condition = request.headers.get(hdrs.IF_RANGE)
     if condition is not None and condition != _etag(file):
         return None
     return rules.range_in(request.headers.get("Range"), file.size)

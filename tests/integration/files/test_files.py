@@ -281,6 +281,83 @@ async def test_head_tells_the_size_and_sends_nothing(store: Store) -> None:
         assert await answer.read() == b""
 
 
+@pytest.mark.parametrize("asked", ["bytes=0-0", "bytes=-7", "bytes=999999999-", "nonsense"])
+async def test_head_pays_no_heed_to_ranges(store: Store, asked: str) -> None:
+    ann = await store.person()
+    url = await store.upload(ann, _path(ann), GLB)
+    async with store.http.head(url, headers={"Range": asked}) as answer:
+        assert (answer.status, answer.headers["Content-Length"]) == (200, str(len(GLB)))
+        assert answer.headers["Accept-Ranges"] == "bytes"
+        assert "Content-Range" not in answer.headers
+
+
+async def test_head_of_a_lost_file_says_so_as_get_does(store: Store) -> None:
+    ann = await store.person()
+    url = await store.upload(ann, _path(ann), GLB)
+    [key] = [key for key in await store.keys() if ann in key]
+    await store.files.objects.delete(key)
+    async with store.http.head(url) as head, store.http.get(url) as whole:
+        assert (head.status, whole.status) == (404, 404)
+
+
+@pytest.mark.parametrize(
+    "asked", ["bytes=0-1,3-4", "bytes=", "bytes=-", "bytes=5-2", "lines=0-1", "bytes=\u0660-", "x"]
+)
+async def test_what_is_no_single_range_is_the_whole_file(store: Store, asked: str) -> None:
+    ann = await store.person()
+    url = await store.upload(ann, _path(ann), GLB)
+    answer, body = await store.get(url, Range=asked)
+    assert (answer.status, body) == (200, GLB)
+
+
+@pytest.mark.parametrize("asked", ["BYTES=5-9", "bytes= 5-9"])
+async def test_range_is_read_whatever_its_case_and_spaces(store: Store, asked: str) -> None:
+    ann = await store.person()
+    url = await store.upload(ann, _path(ann), GLB)
+    answer, body = await store.get(url, Range=asked)
+    assert (answer.status, body) == (206, GLB[5:10])
+
+
+async def test_part_of_nothing_is_refused(store: Store) -> None:
+    ann = await store.person()
+    url = await store.upload(ann, _path(ann), GLB)
+    answer, _ = await store.get(url, Range="bytes=-0")
+    assert answer.status == 416
+    assert answer.headers["Content-Range"] == f"bytes */{len(GLB)}"
+
+
+async def test_part_is_sent_while_the_file_is_the_one_that_is_known(store: Store) -> None:
+    ann = await store.person()
+    url = await store.upload(ann, _path(ann), GLB)
+    etag = (await store.get(url))[0].headers["ETag"]
+    answer, body = await store.get(url, Range="bytes=5-9", If_Range=etag)
+    assert (answer.status, body) == (206, GLB[5:10])
+    for other in (f"W/{etag}", "Sat, 28 Nov 2026 10:00:00 GMT"):
+        answer, body = await store.get(url, Range="bytes=5-9", If_Range=other)
+        assert (answer.status, body) == (200, GLB)
+
+
+@pytest.mark.parametrize(
+    ("announced", "sent"),
+    [
+        ("model/gltf-binary", "Model/GLTF-Binary"),
+        ("model/gltf-binary", "model/gltf-binary; x=y"),
+        ("Model/GLTF-Binary; x=y", "model/gltf-binary ;charset=utf-8"),
+        ("MODEL/GLTF-BINARY", "model/gltf-binary"),
+    ],
+)
+async def test_media_type_is_compared_without_case_and_parameters(
+    store: Store, announced: str, sent: str
+) -> None:
+    ann = await store.person()
+    status, upload = await store.announce(ann, _path(ann), GLB, content_type=announced)
+    assert status == 200, upload
+    status, told = await store.put(upload["upload_url"], GLB, sent)
+    assert (status, told["content_type"]) == (200, "model/gltf-binary")
+    answer, _ = await store.get(upload["url"])
+    assert answer.headers["Content-Type"] == "model/gltf-binary"
+
+
 # ------------------------------------------------------------------ upkeep
 
 
