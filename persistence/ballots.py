@@ -122,6 +122,6 @@ def _read_refusals() -> Iterator[None]:
         if error.sqlstate == TOO_EARLY:
             wait_s = float(error.detail or 0)
             raise Cooldown(
-                f"Too early for another vote: wait {wait_s:.1f} s.", wait_s=wait_s
+                f"Too early for another vote: wait {wait_s:.1f} s.", retry_after_s=wait_s
             ) from None
         raise

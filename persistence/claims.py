@@ -84,7 +84,7 @@ def _require(seen: asyncpg.Record, now: datetime, cooldowns: Cooldowns) -> None:
         wait_s = pause_s - ago_s
         # What is further ahead than a pause was claimed before the clock was put back.
         if wait_s > 0 and ago_s >= -pause_s:
-            raise Cooldown(f"Too early for {what}: wait {wait_s:.1f} s.", wait_s=wait_s)
+            raise Cooldown(f"Too early for {what}: wait {wait_s:.1f} s.", retry_after_s=wait_s)
 
 
 async def _tell(

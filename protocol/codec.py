@@ -11,7 +11,6 @@ from pydantic import BaseModel, ValidationError
 
 from protocol.catalog import COMMANDS
 from protocol.envelope import Command
-from protocol.epocherrors import Cooldown
 from protocol.errors import (
     BadFrame,
     InvalidField,
@@ -158,22 +157,25 @@ def encode(message: BaseModel) -> bytes:
 
 def refusal(command_id: int | None, error: PlayhallError) -> bytes:
     """Write the error reply to a command."""
-    reply: dict[str, object] = {
-        "re": command_id,
-        "type": "error",
+    return orjson.dumps({"re": command_id, "type": "error", **error_fields(error)})
+
+
+def error_fields(error: PlayhallError) -> dict[str, object]:
+    """Give what an error says on either transport, beside its type."""
+    fields: dict[str, object] = {
         "code": error.wire_code,
         "message": error.message,
         "retry": error.retry,
     }
     if error.field is not None:
-        reply["field"] = error.field
+        fields["field"] = error.field
+    if error.retry_after_s is not None:
+        fields["wait_s"] = round(error.retry_after_s, 3)
     if isinstance(error, MoveRefused):
-        reply["event_index"] = error.event_index
+        fields["event_index"] = error.event_index
     if isinstance(error, WrongNode):
-        reply["address"] = error.address
-    if isinstance(error, Cooldown):
-        reply["wait_s"] = round(error.wait_s, 3)
-    return orjson.dumps(reply)
+        fields["address"] = error.address
+    return fields
 
 
 def ok(command_id: int, **fields: object) -> bytes:

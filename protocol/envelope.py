@@ -38,7 +38,9 @@ class Refusal(WireModel):
         default=None, description="With `wrong_node`: the server that has the game."
     )
     wait_s: float | None = Field(
-        default=None, description="With `cooldown`: how long to wait, in seconds of epochs."
+        default=None,
+        description="After so many seconds it is granted, where that is known; with `cooldown`, "
+        "seconds of the epochs' clock.",
     )
 
 

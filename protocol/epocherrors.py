@@ -67,10 +67,6 @@ class Cooldown(PlayhallError):
 
     code, status, retry = "cooldown", 429, True
 
-    def __init__(self, message: str | None = None, *, wait_s: float = 0.0) -> None:
-        super().__init__(message)
-        self.wait_s = wait_s
-
 
 class VotingClosed(PlayhallError):
     """The epoch's profile does not let you vote."""

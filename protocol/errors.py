@@ -17,10 +17,20 @@ class PlayhallError(Exception):
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
     retry: ClassVar[bool] = False
+    # How long to wait before the next try, where nobody can know: a guess, for `Retry-After`.
+    retry_pause_s: ClassVar[float] = 1.0
 
-    def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        field: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        """`retry_after_s`: after so many seconds the same is granted, where that is known."""
         self.message = message or (type(self).__doc__ or "").partition("\n")[0]
         self.field = field
+        self.retry_after_s = retry_after_s
         super().__init__(self.message)
 
     @property
@@ -147,12 +157,14 @@ class Unavailable(PlayhallError):
     """The database cannot be reached; nothing was changed, send it again."""
 
     code, status, retry = "unavailable", 503, True
+    retry_pause_s = 5.0
 
 
 class GoingAway(PlayhallError):
     """This server is shutting down; reconnect after a random pause."""
 
     code, status, retry = "going_away", 503, True
+    retry_pause_s = 3.0
 
 
 class NotFound(PlayhallError):

@@ -1,8 +1,5 @@
 """Everything wired together: which rooms there are, and what each needs of another."""
 
-import asyncio
-from collections.abc import Callable
-
 import orjson
 from aiohttp import web
 
@@ -55,6 +52,7 @@ from server.domains.records.routes import RecordRoutes
 from server.domains.signaling.room import SOCKET_PATH, Signaling
 from server.foundation import Foundation
 from server.gateway import dispatch
+from server.gateway.connections import connections
 from server.gateway.frontdoor import FrontDoor, Route
 from server.gateway.http import Endpoint, ask_for_a_new_connection, build_http
 from server.gateway.limits import TransportLimits
@@ -62,6 +60,7 @@ from server.gateway.metrics import Readings, exposition
 from server.gateway.openapi import openapi_document
 from server.gateway.origins import welcome_pages
 from server.gateway.proxies import Proxies, believe
+from server.gateway.refusals import Refusals
 from server.gateway.sessions import CommandRate, Sessions
 from server.web.pages import add_pages
 
@@ -82,7 +81,9 @@ class App:
         self._started_at = clock.monotonic()
         self._door: FrontDoor | None = None
         self.bus = Bus()
-        self.sessions = Sessions(clock=clock, tasks=tasks, rate=rate)
+        self.refusals = Refusals()
+        count = self.refusals.counting("websocket")
+        self.sessions = Sessions(clock=clock, tasks=tasks, rate=rate, count_refusal=count)
 
         self._make_accounts(AccountStore(database))
         self._make_games(GameStore(database, node=base.node))
@@ -249,7 +250,8 @@ class App:
 
     def http(self) -> web.Application:
         """Make the application behind every address that is no websocket."""
-        app = build_http(self.endpoints(), self.competition.bots.passes.authenticate)
+        count = self.refusals.counting("http")
+        app = build_http(self.endpoints(), self.competition.bots.passes.authenticate, count)
         add_pages(app)
         self.files.serve_from(app, self.authority.authenticate)
         self.account_room.serve_from(app)
@@ -263,7 +265,7 @@ class App:
     def _proxies(self) -> Proxies:
         return Proxies.named(names_in(self._base.config.trusted_proxies))
 
-    def open_door(self, http: Callable[[], asyncio.BaseProtocol]) -> FrontDoor:
+    def open_door(self, http: web.Server) -> FrontDoor:
         """Make the one door for HTTP and websockets."""
         config = self._base.config
         limits = TransportLimits(
@@ -277,11 +279,12 @@ class App:
             SOCKET_PATH: Route(self.signaling.accept, origins=peer_origins),
         }
         self._door = FrontDoor(
-            http=http,
+            http=connections(http, self.refusals.counting("http")),
             websockets=websockets,
             limits=limits,
             origins=frozenset(names_in(config.origins)),
             proxies=self._proxies(),
+            count_refusal=self.refusals.counting("http"),
         )
         return self._door
 
@@ -390,7 +393,7 @@ class App:
             tasks=lambda: len(self._base.tasks),
             task_failures=lambda: self._base.tasks.failures,
             bytes_out=lambda: self._door.bytes_out if self._door is not None else 0,
-            refusals=lambda: self.sessions.refusals,
+            refusals=lambda: self.refusals.counts,
             peers=self.signaling.peers,
             peer_messages=self.signaling.relayed,
             peer_refusals=lambda: self.signaling.refused,

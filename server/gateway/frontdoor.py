@@ -25,6 +25,7 @@ from server.gateway.limits import AddressLimits, TransportLimits
 from server.gateway.origins import normal_origins
 from server.gateway.outbox import Flusher
 from server.gateway.proxies import Proxies
+from server.gateway.refusals import Count, code_of_status, uncounted
 from server.gateway.websocket import Accept, HttpRefusal, Peer, Socket, serve
 
 log = logging.getLogger(__name__)
@@ -53,9 +54,10 @@ class FrontDoor:
     """All connections of one listening port; made inside the event loop that serves it.
 
     `http` makes the protocol of a connection that is no websocket (aiohttp's `web.Server`);
-    closing those at the end is its owner's business. `origins` are the browser origins that
-    may open websockets: none for those of the same host only, `*` for any. Connections of
-    trusted `proxies` are not counted by address; the websockets of their clients are.
+    closing those at the end is its owner's business. `count_refusal` is told the codes of what
+    is refused at the door. `origins` are the browser origins that may open websockets: none for
+    those of the same host only, `*` for any. Connections of trusted `proxies` are not counted by
+    address; the websockets of their clients are.
     """
 
     def __init__(
@@ -66,8 +68,10 @@ class FrontDoor:
         limits: TransportLimits | None = None,
         origins: frozenset[str] = frozenset(),
         proxies: Proxies | None = None,
+        count_refusal: Count = uncounted,
     ) -> None:
         self.http = http
+        self.count_refusal = count_refusal
         self.websockets = dict(websockets)
         self.limits = limits or TransportLimits()
         self.origins = normal_origins(origins)
@@ -287,6 +291,7 @@ class _Entrance(asyncio.Protocol):
     def _refuse(self, refusal: HttpRefusal) -> None:
         """Answer, and close so that the client can read it: what it still sends is dropped."""
         self._answered = True
+        self._door.count_refusal(code_of_status(refusal.status))
         self._head.clear()
         self._transport.write(refusal.to_bytes())
         if self._transport.can_write_eof():

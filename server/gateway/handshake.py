@@ -44,6 +44,8 @@ class HttpRefusal:
         lines = [
             f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}",
             "Content-Type: text/plain; charset=utf-8",
+            "X-Content-Type-Options: nosniff",
+            "Cache-Control: no-store",
             f"Content-Length: {len(body)}",
             "Connection: close",
             *(f"{name}: {value}" for name, value in self.headers.items()),

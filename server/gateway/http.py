@@ -7,13 +7,15 @@ on the websocket, and `/openapi.json` is written from the same table.
 import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from math import ceil
+from typing import Any, Final, Literal
 
 import orjson
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from pydantic import BaseModel
 
-from protocol.codec import validate
+from protocol.codec import error_fields, validate
 from protocol.errors import (
     BadFrame,
     BadToken,
@@ -25,6 +27,7 @@ from protocol.errors import (
 )
 from server.gateway.identity import NOT_FOR_BOTS, Identity
 from server.gateway.query import query_reader
+from server.gateway.refusals import Count, code_of_status, uncounted
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +66,24 @@ class Raw:
 
 Answer = BaseModel | Raw
 
+# On every answer that does not say otherwise: tokens and what is personal stay out of caches, and
+# browsers take content for what it is said to be.
+SAFE_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+# Where an error's answer carries its code for the metrics.
+_CODE: Final = web.ResponseKey("code", str)
+
+
+def _finishing(
+    count: Count,
+) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    async def finish(_: web.Request, response: web.StreamResponse) -> None:
+        for name, value in SAFE_HEADERS.items():
+            response.headers.setdefault(name, value)
+        if response.status >= 400:
+            count(response.get(_CODE) or code_of_status(response.status))
+
+    return finish
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -84,9 +105,14 @@ class Endpoint:
     bots: bool = False
 
 
-def build_http(endpoints: Sequence[Endpoint], authenticate: Authenticate) -> web.Application:
-    """Make the aiohttp application that serves the endpoints."""
+def build_http(
+    endpoints: Sequence[Endpoint],
+    authenticate: Authenticate,
+    count: Count = uncounted,
+) -> web.Application:
+    """Make the aiohttp application that serves the endpoints; `count` is told refusals' codes."""
     app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[_errors_as_json])
+    app.on_response_prepare.append(_finishing(count))
     for endpoint in endpoints:
         handler = _serve(endpoint, authenticate)
         app.router.add_route(endpoint.method, endpoint.path, handler)
@@ -159,12 +185,11 @@ def _json(data: object, status: int) -> web.Response:
 
 def error_response(error: PlayhallError) -> web.Response:
     """Write an error as HTTP has it: the code's status, the same fields as on the socket."""
-    body = {"code": error.wire_code, "message": error.message, "retry": error.retry}
-    if error.field is not None:
-        body["field"] = error.field
-    response = _json({"type": "error", **body}, error.status)
+    response = _json({"type": "error", **error_fields(error)}, error.status)
+    response[_CODE] = error.wire_code
     if error.retry:
-        response.headers["Retry-After"] = "1"
+        wait_s = error.retry_pause_s if error.retry_after_s is None else error.retry_after_s
+        response.headers["Retry-After"] = str(max(1, ceil(wait_s)))
     return response
 
 
@@ -195,6 +220,26 @@ async def _errors_as_json(
         return response
     except web.HTTPException:
         raise
+    except (web.RequestPayloadError, HttpProcessingError) as broken:
+        return _broken_off(error_response(BadFrame(f"The body is broken: {in_one_line(broken)}.")))
     except Exception:
+        if _is_gone(request):
+            return _broken_off(web.Response(status=400))  # the client left: nobody reads it
         log.exception("%s %s failed", request.method, request.path)
         return error_response(PlayhallError())
+
+
+def in_one_line(broken: Exception) -> str:
+    """Say what aiohttp found wrong with a request; it draws arrows in lines of their own."""
+    message = broken.message if isinstance(broken, HttpProcessingError) else str(broken)
+    return message.partition("\n\n")[0].replace("\n", " ").rstrip(" .:")
+
+
+def _broken_off(response: web.Response) -> web.Response:
+    """Close the connection after an answer: where the next request begins is not known."""
+    response.force_close()
+    return response
+
+
+def _is_gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()

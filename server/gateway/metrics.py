@@ -24,13 +24,14 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from persistence.metrics import LATENCY_BOUNDS_S, LogMetrics
+from server.gateway.refusals import Transport
 
 Count = Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readings:
-    """Where each number is read; `refusals` counts by error code, since the start."""
+    """Where each number is read; `refusals` counts by transport and code, since the start."""
 
     connections: Count
     sessions: Count
@@ -44,7 +45,7 @@ class Readings:
     peer_messages: Count
     peer_refusals: Count
     peer_queued_bytes: Count
-    refusals: Callable[[], Mapping[str, int]]
+    refusals: Callable[[], Mapping[tuple[Transport, str], int]]
     log: LogMetrics
 
 
@@ -101,12 +102,14 @@ def exposition(readings: Readings, *others: Collector) -> Callable[[], bytes]:
     return lambda: generate_latest(registry)
 
 
-def _refusals(by_code: Mapping[str, int]) -> Metric:
+def _refusals(counts: Mapping[tuple[Transport, str], int]) -> Metric:
     family = CounterMetricFamily(
-        "playhall_refusals", "Commands refused, by error code.", labels=["code"]
+        "playhall_refusals",
+        "Commands and requests refused, by transport and error code.",
+        labels=["transport", "code"],
     )
-    for code, total in sorted(by_code.items()):
-        family.add_metric([code], total)
+    for labels, total in sorted(counts.items()):
+        family.add_metric(labels, total)
     return family
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Final, Literal
 
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 from protocol.asyncapi import described_errors
 from protocol.envelope import WireModel
@@ -37,6 +37,9 @@ class Error(WireModel):
     message: str
     retry: bool
     field: str | None = None
+    wait_s: float | None = Field(
+        default=None, description="After so many seconds it is granted, where that is known."
+    )
 
 
 def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> JsonObject:

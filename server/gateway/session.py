@@ -161,7 +161,7 @@ class Session:
         if is_hello and (self.identity is not None or self._draining):
             return AlreadyGreeted()
         if not self._bucket.take(self.sessions.now(), route.cost):
-            return RateLimited()
+            return RateLimited(retry_after_s=self._bucket.wait_s)
         if self.identity is not None and self.identity.bot is not None and not route.bots:
             return Forbidden(NOT_FOR_BOTS)
         return None

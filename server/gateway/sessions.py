@@ -1,7 +1,6 @@
 """All connections of this node, by player; the newest of a player's connections wins."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from server.gateway.dispatch import Route
 from server.gateway.framing import text_frame
 from server.gateway.identity import Identity
 from server.gateway.limits import TokenBucket
+from server.gateway.refusals import Count, uncounted
 from server.gateway.session import Session
 from server.kernel.clock import Clock
 from server.kernel.tasks import Tasks
@@ -39,12 +39,19 @@ class Sessions:
     when the last one went.
     """
 
-    def __init__(self, *, clock: Clock, tasks: Tasks, rate: CommandRate) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        tasks: Tasks,
+        rate: CommandRate,
+        count_refusal: Count = uncounted,
+    ) -> None:
         self.clock = clock
         self.tasks = tasks
         self.rate = rate
         self.routes: dict[str, Route] = {}
-        self.refusals: Counter[str] = Counter()
+        self.count_refusal = count_refusal  # of an error reply's code, for the metrics
         self.on_arrival: list[Callable[[PlayerId], None]] = []
         self.on_departure: list[Callable[[PlayerId], None]] = []
         self.now = asyncio.get_running_loop().time
@@ -95,10 +102,6 @@ class Sessions:
             return
         for tell in self.on_arrival:
             tell(identity.player_id)
-
-    def count_refusal(self, code: str) -> None:
-        """Count an error reply for the metrics."""
-        self.refusals[code] += 1
 
     def dismiss(
         self, session: Session, why: CloseReason, message: str, *, pause_ms: int = 0

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.faults.client_line import new_guests
+from tests.fixtures.http import address_of, bearer, operations_of
 from tests.fixtures.node import Node
 
 
@@ -53,6 +55,44 @@ async def test_settings_say_which_pages_may_ask_and_whose_word_counts(
                 async with web.get(path, headers=upgrade) as answer:
                     assert answer.status == 426
                     assert "open a new one" in await answer.text()
+
+
+async def test_no_answer_is_cached_or_sniffed_unless_it_says_so(
+    tmp_path: Path, serving_dsn: str
+) -> None:
+    with Node(tmp_path / "node", serving_dsn) as node:
+        [guest] = await new_guests(node, 1)
+        async with aiohttp.ClientSession(node.url) as web:
+            _, operations = await operations_of(web)
+            succeeded = 0
+            for method, path, _ in operations:
+                for headers in ({}, bearer(guest.token)):
+                    for asked in {method, "HEAD" if method == "GET" else method}:
+                        body = None if method == "GET" else {}
+                        async with web.request(
+                            asked, address_of(path), json=body, headers=headers
+                        ) as answer:
+                            await answer.read()
+                        place = (asked, path, answer.status)
+                        assert answer.headers["Cache-Control"] == "no-store", place
+                        assert answer.headers["X-Content-Type-Options"] == "nosniff", place
+                        succeeded += answer.status == 200
+            assert succeeded > 50
+            for path in (
+                "/",
+                "/docs",
+                "/static/start.js",
+                "/files/avatars/x",
+                "/nothing",
+                "/peerjs",
+            ):
+                async with web.get(path) as answer:
+                    assert answer.headers["X-Content-Type-Options"] == "nosniff", path
+            for path in ("/ws", "/peerjs/peerjs"):
+                async with web.get(path) as answer:
+                    assert answer.status >= 400
+                    assert answer.headers["X-Content-Type-Options"] == "nosniff", path
+                    assert answer.headers["Cache-Control"] == "no-store", path
 
 
 def test_proxy_that_is_no_address_is_a_sentence(tmp_path: Path) -> None:

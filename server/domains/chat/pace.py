@@ -27,4 +27,7 @@ class Pace:
         if len(self._buckets) > SPEAKERS_MAX:
             self._buckets.popitem(last=False)
         if not bucket.take(now):
-            raise RateLimited(f"You talk too fast; say it again in {bucket.wait_s:.1f} s.")
+            wait_s = bucket.wait_s
+            raise RateLimited(
+                f"You talk too fast; say it again in {wait_s:.1f} s.", retry_after_s=wait_s
+            )

@@ -1,6 +1,7 @@
 """How often one asker may ask for something."""
 
 from collections import OrderedDict
+from math import ceil
 from typing import Final
 
 from protocol.errors import RateLimited
@@ -29,4 +30,5 @@ class Pace:
         if len(self._buckets) > ASKERS_MAX:
             self._buckets.popitem(last=False)
         if not bucket.take(now):
-            raise RateLimited(f"Too often; ask again in {bucket.wait_s:.0f} s.")
+            wait_s = bucket.wait_s
+            raise RateLimited(f"Too often; ask again in {ceil(wait_s)} s.", retry_after_s=wait_s)

@@ -128,7 +128,7 @@ async def test_a_voter_pauses_between_votes(stage: Stage) -> None:
     await stage.vote(ann, "90", "1", kind="tempo")
     with pytest.raises(Cooldown) as refused:
         await stage.vote(ann, "124", "1", kind="tempo")
-    assert 0 < refused.value.wait_s <= 60
+    assert 0 < refused.value.retry_after_s <= 60
     await stage.vote(bob, "124", "1", kind="tempo")
     await stage.at(MIDNIGHT + timedelta(minutes=5))
     await stage.vote(ann, "124", "1", kind="tempo")

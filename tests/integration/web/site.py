@@ -16,6 +16,7 @@ from server.domains.operations.routes import OperationRoutes
 from server.gateway.http import Endpoint, build_http
 from server.gateway.metrics import Readings, exposition
 from server.gateway.openapi import openapi_document
+from server.gateway.refusals import Transport
 from server.web.pages import add_pages
 from tests.fixtures.http import nobody, served_app
 
@@ -29,7 +30,7 @@ class Site:
     draining: bool = False
     database: PlayhallError | None = None
     hangs: bool = False
-    refusals: Mapping[str, int] = field(default_factory=dict)
+    refusals: Mapping[tuple[Transport, str], int] = field(default_factory=dict)
     log: LogMetrics = field(default_factory=LogMetrics)
 
     async def probe(self) -> None:

@@ -65,10 +65,10 @@ async def test_metrics_are_read_when_scraped(client: aiohttp.ClientSession, site
     assert first["playhall_bytes_out_total"] == 8
     site.log.batch(40, 0.003)
     site.log.batch(2, 9.0)
-    site.refusals = {"rate_limited": 3}
+    site.refusals = {("http", "rate_limited"): 3}
     second = await _metrics(client)
     assert second["playhall_events_committed_total"] == 42
-    assert second["playhall_refusals_total{'code': 'rate_limited'}"] == 3
+    assert second["playhall_refusals_total{'code': 'rate_limited', 'transport': 'http'}"] == 3
     latency = "playhall_commit_latency_seconds"
     assert second[f"{latency}_bucket{{'le': '0.002'}}"] == 0
     assert second[f"{latency}_bucket{{'le': '0.004'}}"] == 1

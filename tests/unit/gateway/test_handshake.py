@@ -45,6 +45,7 @@ def test_refusal_is_written_as_http() -> None:
     refusal = HttpRefusal(503, "Später.", {"Retry-After": "5"})
     assert refusal.to_bytes() == (
         b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        b"X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
         b"Content-Length: 9\r\nConnection: close\r\nRetry-After: 5\r\n\r\nSp\xc3\xa4ter.\n"
     )
 
