@@ -27,6 +27,13 @@ class Claim(NamedTuple):
     next_event_index: int
 
 
+class Totals(NamedTuple):
+    """What all nodes together have kept, ever."""
+
+    games_completed: int
+    events: int
+
+
 class GameStore:
     """Games as they are stored."""
 
@@ -65,6 +72,13 @@ class GameStore:
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["event_of_command"], game_id, seat, cmd_no)
         return None if record is None else Row(*record)
+
+    async def totals(self) -> Totals:
+        """Count finished games and all events; costs what running games cost to look up."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["totals"])
+        assert record is not None
+        return Totals(*record)
 
     async def claim(self, game_id: GameId) -> Claim | None:
         """Take a game, unless another node's lease on it is good."""

@@ -184,7 +184,10 @@ class Health(WireModel):
 
 
 class Status(WireModel):
-    """What this server is doing now; public, without names."""
+    """What this server is doing now; public, without names.
+
+    Events and completed games are those of all servers on the database, ever.
+    """
 
     name: str = "Playhall"
     version: str

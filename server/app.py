@@ -1,5 +1,7 @@
 """Everything wired together: which rooms there are, and what each needs of another."""
 
+from contextlib import suppress
+
 import orjson
 from aiohttp import web
 
@@ -15,6 +17,7 @@ from persistence.objects import Objects
 from persistence.profiles import ProfileStore
 from persistence.records import RecordStore
 from protocol.asyncapi import asyncapi_document
+from protocol.errors import Unavailable
 from protocol.limits import SUBPROTOCOL
 from protocol.record import Status
 from server.competition import Competition
@@ -37,6 +40,7 @@ from server.domains.games.hosting import Hosting, HostingConfig
 from server.domains.games.ownership import Lease
 from server.domains.games.presence import Presence
 from server.domains.games.routes import GameRoutes
+from server.domains.games.totals import CachedTotals
 from server.domains.lobbies.handlers import LobbyCommands
 from server.domains.lobbies.ice import ice_by
 from server.domains.lobbies.peeraccess import PeerDoor
@@ -134,6 +138,7 @@ class App:
     def _make_games(self, store: GameStore) -> None:
         base, config = self._base, self._base.config
         self.games = store
+        self.totals = CachedTotals(store.totals, tasks=base.tasks, now=base.clock.monotonic)
         xp = XpRule(config.xp_per_game, config.xp_per_win)
         self.log = Log(base.database, writers=config.writers, xp=xp)
         self.lease = Lease(store, clock=base.clock, lease_s=config.lease_s)
@@ -234,6 +239,8 @@ class App:
         self.files.objects.open()
         await self.keys.start()
         await self.lease.renew()
+        with suppress(Unavailable):  # else they are read once somebody asks
+            await self.totals.read()
         tasks.loop(self.log.run(), name="log")
         tasks.loop(self.lease.keep(), name="lease")
         tasks.loop(self.hosting.keep_adopting(every_s=ADOPT_EVERY_S), name="adoption")
@@ -371,15 +378,16 @@ class App:
         async with self._base.database.acquire():
             pass
 
-    def _status(self) -> Status:
+    async def _status(self) -> Status:
+        totals = await self.totals.read()
         return Status(
             version=VERSION,
             node=self._base.node,
             connections=len(self.sessions),
             games=len(self.hosting),
             lobbies=self.lobbies.count(),
-            events_total=self.log.metrics.events,
-            games_completed_total=self.log.metrics.completions,
+            events_total=totals.events,
+            games_completed_total=totals.games_completed,
             uptime_s=round(self._base.clock.monotonic() - self._started_at, 1),
         )
 

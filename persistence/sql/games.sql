@@ -74,3 +74,10 @@ WHERE g.owner_node = $3;
 UPDATE games SET quarantined_at = clock_timestamp(), quarantine_reason = $2
 WHERE id = $1 AND quarantined_at IS NULL;
 
+-- name: totals
+-- Count the games that ended and all events, over all nodes; finished games are counted as they end.
+SELECT t.games, t.events + r.events
+FROM (SELECT coalesce(sum(games), 0)::bigint AS games, coalesce(sum(events), 0)::bigint AS events
+      FROM game_totals) t,
+     (SELECT coalesce(sum(next_event_index), 0) AS events
+      FROM games WHERE status IN ('created', 'in_progress')) r;

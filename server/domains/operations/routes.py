@@ -27,7 +27,7 @@ class OperationRoutes:
         *,
         probe: Callable[[], Awaitable[None]],
         draining: Callable[[], bool],
-        status: Callable[[], Status],
+        status: Callable[[], Awaitable[Status]],
         metrics: Callable[[], bytes],
         openapi: Callable[[], bytes],
         asyncapi: Callable[[], bytes],
@@ -75,7 +75,7 @@ class OperationRoutes:
         return Health()
 
     async def _count(self, _: HttpRequest) -> Status:
-        return self._status()
+        return await self._status()
 
     async def _scrape(self, _: HttpRequest) -> Raw:
         return Raw(self._metrics(), CONTENT_TYPE_LATEST)

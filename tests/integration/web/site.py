@@ -39,7 +39,7 @@ class Site:
         if self.database is not None:
             raise self.database
 
-    def status(self) -> Status:
+    async def status(self) -> Status:
         return Status(
             version=VERSION,
             node="n1",
