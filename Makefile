@@ -6,7 +6,7 @@ RUN    := $(VENV)/.run.stamp
 DEV    := $(VENV)/.dev.stamp
 UV     := 0.13.8
 
-.PHONY: help run test check format faults bench lock clean
+.PHONY: help run test check format faults bench lock audit clean
 
 help:            ## List what can be made
 	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
@@ -39,6 +39,10 @@ lock: $(DEV)     ## Renew the lock files from pyproject.toml
 	  --no-emit-index-url --upgrade --extra build -o requirements.lock pyproject.toml
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+
+SERVICE ?= pypi
+audit: | $(VENV)/bin/uv  ## Look up the locked packages among known vulnerabilities; needs a network
+	@$(BIN)/python tools/audit.py $(BIN)/uv $(SERVICE) requirements.lock requirements-dev.lock
 
 clean:           ## Take away what was made here, the database as well
 	rm -rf $(VENV) .playhall .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
