@@ -43,6 +43,7 @@ _BUSY = (
 )
 _LOST = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, OSError)
 _ANSWER_LOST = "The database did not answer; look whether it was done before you send it again."
+_NO_ROOM = "The database has no room left; nothing was changed, send it again later."
 _queries = load("database")
 
 
@@ -224,6 +225,8 @@ def _translated(connection: Connection | None = None, *, lost: str | None = None
         raise Overloaded from error
     except TimeoutError as error:
         raise (Unavailable(lost) if lost else Overloaded) from error
+    except asyncpg.InsufficientResourcesError as error:
+        raise Unavailable(_NO_ROOM) from error
     except _LOST as error:
         raise Unavailable(lost) from error
     except asyncpg.InternalClientError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from time import monotonic
 
+import aiohttp
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
@@ -160,6 +161,12 @@ async def test_full_disk_leads_to_no_false_acknowledgement_and_passes(
                 await games.move_on()
                 fill(small_disk / "filler")
                 await says(node, "trying again")
+                async with (
+                    aiohttp.ClientSession(node.url) as web,
+                    web.post("/v1/auth/guest", json={}) as answer,
+                ):
+                    told = await answer.json()
+                assert answer.status in (200, 503), told  # and never a bug of ours
                 (small_disk / "filler").unlink()
                 await start_again(small_disk / "postgres")  # if it gave up altogether
                 await games.move_on()
