@@ -24,9 +24,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from tests.faults.recording import PATIENCE_S
 
-# How the statements that matter begin: of the group commit, and of transactions.
+# How the statements that matter begin. A commit matters where its transaction has appended
+# events: the sweeps of a server commit as well, at moments of their own.
 APPEND: Final = "^WITH batch"
-COMMIT: Final = "^COMMIT"
+COMMIT: Final = "^COMMIT of an append"
 
 SOCKET: Final = ".s.PGSQL.5432"
 READ_BYTES: Final = 64 * 1024
@@ -167,6 +168,7 @@ class _Line:
         self._client = client
         self._server = server
         self._trap: Trap | None = None
+        self._has_appended = False
         self._read = _Statements(self._saw)
 
     def abort(self) -> None:
@@ -198,6 +200,12 @@ class _Line:
         self.abort()
 
     def _saw(self, statement: str) -> None:
+        if statement.startswith("BEGIN"):
+            self._has_appended = False
+        elif re.match(APPEND, statement):
+            self._has_appended = True
+        elif self._has_appended and statement.startswith("COMMIT"):
+            statement = "COMMIT of an append"
         self._trap = self._proxy.saw(statement) or self._trap
 
 
