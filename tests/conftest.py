@@ -14,6 +14,11 @@ from persistence.database import Database
 from persistence.embedded import EmbeddedPostgres
 from tests.fixtures.postgres import TEMPLATE, Databases
 
+# Helpers assert as well. Without this, a failure in one prints no more than "AssertionError".
+pytest.register_assert_rewrite(
+    *(f"tests.{part}" for part in ("contract", "e2e", "faults", "fuzz", "integration", "unit"))
+)
+
 # Set by the process that starts the run; the workers of a parallel run inherit it.
 _FOLDER = "PLAYHALL_TEST_POSTGRES"
 

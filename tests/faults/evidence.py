@@ -77,7 +77,7 @@ async def assert_kept(dsn: str, players: list[Player], figures: Figures | None =
         figures.count("events or acknowledged commands lost", cost.lost)
         figures.count("events or commands duplicated", cost.repeated)
         figures.count("events reordered", cost.reordered)
-    assert findings(evidence, witnesses) == []
+    assert not (broken := findings(evidence, witnesses)), "\n".join(broken)
     assert await _xp_that_no_match_brought(dsn) == []
     return evidence
 
