@@ -6,7 +6,7 @@ RUN    := $(VENV)/.run.stamp
 DEV    := $(VENV)/.dev.stamp
 UV     := 0.13.8
 
-.PHONY: help run test check format faults bench lock audit clean
+.PHONY: help run test check format faults fuzz bench lock audit clean
 
 help:            ## List what can be made
 	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
@@ -19,6 +19,9 @@ test: $(DEV)     ## Run the whole suite on a real database
 
 faults: $(DEV)   ## Kill, freeze, cut and fill for a long time: see docs/durability.md
 	@PLAYHALL_FAULTS=long $(BIN)/python -m pytest tests/faults -n 2 --dist loadscope
+
+fuzz: $(DEV)     ## Send many odd requests and commands: no fault, one answer each
+	@PLAYHALL_FUZZ=long $(BIN)/python -m pytest tests/fuzz -n 2 --dist loadscope
 
 check: $(DEV)    ## The fast loop: format, lint, types, import contracts, tidy and unit tests
 	@$(BIN)/ruff format --check .
