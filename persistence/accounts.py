@@ -83,6 +83,8 @@ class Account(NamedTuple):
     player_id: PlayerId
     username: str
     display_name: str
+    avatar_seed: str
+    color: str
     is_anonymous: bool
     created_at: datetime
     xp_total: int

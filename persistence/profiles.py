@@ -54,6 +54,8 @@ class ProfileStore:
         *,
         display_name: str | None,
         username: str | None,
+        color: str | None,
+        avatar_seed: str | None,
         preferences: dict[str, Any] | None,
     ) -> None:
         """Change what is given, all of it or nothing; raise `UsernameTaken`, `UsernameTooSoon`."""
@@ -63,6 +65,8 @@ class ProfileStore:
                     await connection.execute(SQL["set_username"], who.user_id, username)
                 if display_name is not None:
                     await connection.execute(SQL["set_display_name"], who.user_id, display_name)
+                if color is not None or avatar_seed is not None:
+                    await connection.execute(SQL["set_look"], who.user_id, color, avatar_seed)
                 if preferences is not None:
                     written = orjson.dumps(preferences)
                     await connection.execute(SQL["set_preferences"], who.user_id, written)

@@ -12,7 +12,7 @@ import orjson
 
 from persistence.database import Database
 from persistence.queries import load
-from protocol.ids import GameId, MatchId, PlayerId
+from protocol.ids import GameId, LobbyId, MatchId, PlayerId
 from protocol.record import Board
 
 SQL = load("records")
@@ -122,6 +122,16 @@ class RecordStore:
             records = await connection.fetch(
                 SQL["player_matches"], player_id, viewer, *after, limit
             )
+        return [StoredMatch(**_parsed(record)) for record in records]
+
+    async def lobby_history(
+        self, lobby_id: LobbyId, *, viewer: PlayerId | None, after: Position, limit: int
+    ) -> list[StoredMatch] | None:
+        """Read a page of what was played in a lobby; None for one that the viewer may not see."""
+        async with self._database.acquire() as connection:
+            if not await connection.fetchval(SQL["lobby_is_visible"], lobby_id, viewer):
+                return None
+            records = await connection.fetch(SQL["lobby_matches"], lobby_id, *after, limit)
         return [StoredMatch(**_parsed(record)) for record in records]
 
     async def match(self, match_id: MatchId, *, viewer: PlayerId | None) -> StoredMatch | None:

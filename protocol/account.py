@@ -51,6 +51,8 @@ class Me(WireModel):
     player_id: WirePlayerId
     username: str
     display_name: str
+    avatar_seed: str
+    color: str
     is_anonymous: bool
     created_at: str
     xp_total: int = Field(description="Grows with every game that you complete.")

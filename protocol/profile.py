@@ -41,12 +41,27 @@ def _small(preferences: JsonObject) -> JsonObject:
 Preferences = Annotated[JsonObject, AfterValidator(_small)]
 
 
+Color = Annotated[
+    str,
+    StringConstraints(to_lower=True),
+    shaped("#[0-9a-f]{6}", "Write a colour as #rrggbb, such as #3366cc"),
+]
+AvatarSeed = Annotated[
+    str,
+    shaped("[A-Za-z0-9_-]{1,64}", "Use 1 to 64 of A to Z, a to z, digits, _ and -"),
+]
+
+
 class MeChange(WireModel):
     """What you change about yourself; what is left out stays as it is."""
 
     display_name: DisplayName | None = None
     username: Username | None = Field(
         default=None, description="Unique, kept in lowercase; changes once in 30 days."
+    )
+    color: Color | None = Field(default=None, description="Your colour at the table: #rrggbb.")
+    avatar_seed: AvatarSeed | None = Field(
+        default=None, description="Any text: clients draw the same avatar from the same seed."
     )
     preferences: Preferences | None = Field(
         default=None, description="Your client's own, in place of what was there; nobody sees it."

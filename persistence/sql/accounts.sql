@@ -139,8 +139,8 @@ WHERE id = $1 AND revoked_at IS NULL;
 
 -- name: find_account
 -- Read a user's account.
-SELECT f.id AS user_id, p.id AS player_id, f.username, p.display_name, playhall_auth.is_guest(f.id) AS is_anonymous, f.created_at,
-       f.xp_total, f.preferences
+SELECT f.id AS user_id, p.id AS player_id, f.username, p.display_name, p.avatar_seed,
+       p.color, playhall_auth.is_guest(f.id) AS is_anonymous, f.created_at, f.xp_total, f.preferences
 FROM profiles f
 JOIN players p ON p.user_id = f.id::text
 WHERE f.id = $1;

@@ -19,6 +19,11 @@ WITH profile AS (
   UPDATE profiles SET display_name = $2 WHERE id = $1)
 UPDATE players SET display_name = $2 WHERE user_id = $1::uuid::text;
 
+-- name: set_look
+-- Change a player's colour and avatar seed; null leaves one as it is.
+UPDATE players SET color = coalesce($2, color), avatar_seed = coalesce($3, avatar_seed)
+WHERE user_id = $1::uuid::text;
+
 -- name: set_preferences
 -- Keep what a client keeps for its user.
 UPDATE profiles SET preferences = $2 WHERE id = $1;

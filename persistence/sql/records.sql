@@ -48,6 +48,28 @@ WHERE theirs.player_id = $1
     SELECT FROM match_players mine WHERE mine.match_id = m.id AND mine.player_id = $2))
 ORDER BY theirs.ended_at DESC, theirs.match_id LIMIT $5;
 
+-- name: lobby_is_visible
+-- Say whether a lobby's history may be read: of a public one by all, of a private one by those in it or who played in it.
+SELECT EXISTS (
+  SELECT FROM lobbies l WHERE l.id = $1 AND (l.is_public
+    OR EXISTS (SELECT FROM lobby_members m WHERE m.lobby_id = l.id AND m.player_id = $2)
+    OR EXISTS (SELECT FROM matches m JOIN match_players mine ON mine.match_id = m.id
+               WHERE m.lobby_id = l.id AND mine.player_id = $2)));
+
+-- name: lobby_matches
+-- Read a page of what was played in a lobby, newest first.
+SELECT m.id AS match_id, m.game_id, m.mode, m.ruleset, m.started_at, m.ended_at, m.winner_id,
+       m.replay_url, seats.players
+FROM matches m
+CROSS JOIN LATERAL (
+  SELECT jsonb_agg(jsonb_build_object(
+           'player_id', mp.player_id, 'display_name', p.display_name, 'is_bot', p.is_bot,
+           'seat', mp.seat, 'score', mp.score, 'is_winner', mp.is_winner)
+         ORDER BY mp.seat, mp.player_id) AS players
+  FROM match_players mp JOIN players p ON p.id = mp.player_id WHERE mp.match_id = m.id) seats
+WHERE m.lobby_id = $1 AND m.ended_at <= $2 AND (m.ended_at < $2 OR m.id > $3)
+ORDER BY m.ended_at DESC, m.id LIMIT $4;
+
 -- name: find_match
 -- Read one match; that of a private game only for those who played it.
 SELECT m.id AS match_id, m.game_id, m.mode, m.ruleset, m.started_at, m.ended_at, m.winner_id,

@@ -5,8 +5,9 @@ from functools import partial
 
 from persistence.records import RecordStore
 from protocol.codec import validate
-from protocol.errors import GameNotFound, InvalidField, NotFound
+from protocol.errors import GameNotFound, InvalidField, LobbyNotFound, NotFound
 from protocol.ids import PlayerId
+from protocol.lobby import LobbyPath
 from protocol.record import (
     BoardPath,
     GamePath,
@@ -64,10 +65,19 @@ class RecordRoutes:
     def _of_games(self) -> list[Endpoint]:
         get = partial(Endpoint, "GET", tag=TAG)
         game, match = "/v1/games/{game_id}/summary", "/v1/matches/{match_id}"
+        lobby = "/v1/lobbies/{lobby_id}/matches"
         no_game, no_match = (GameNotFound, InvalidField), (NotFound, InvalidField)
         return [
             get(game, "Read how a game ended.", self._summary, answer=Summary, errors=no_game),
             get(match, "Read one match.", self._match, answer=Match, errors=no_match),
+            get(
+                lobby,
+                "List what was played in a lobby, and who played, newest first.",
+                self._lobby_history,
+                query=PageQuery,
+                answer=Matches,
+                errors=(LobbyNotFound, InvalidField),
+            ),
         ]
 
     def _of_players(self) -> list[Endpoint]:
@@ -114,6 +124,19 @@ class RecordRoutes:
         )
         if not found and not await self._store.has_player(player_id):
             raise NotFound(NO_PLAYER)
+        return answers.page(found, query.limit)
+
+    async def _lobby_history(self, request: HttpRequest) -> Matches:
+        lobby_id = validate(LobbyPath, dict(request.path)).lobby_id
+        query: PageQuery = request.query
+        found = await self._store.lobby_history(
+            lobby_id,
+            viewer=_viewer(request),
+            after=read_cursor(query.cursor),
+            limit=query.limit + 1,
+        )
+        if found is None:
+            raise LobbyNotFound
         return answers.page(found, query.limit)
 
     async def _match(self, request: HttpRequest) -> Match:

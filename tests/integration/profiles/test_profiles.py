@@ -59,6 +59,31 @@ async def test_bad_username_is_refused_by_field(room: Room, username: object) ->
     assert _code(await room.change(ann, username=username)) == (422, "invalid_field", "username")
 
 
+async def test_players_choose_their_colour_and_avatar(room: Room) -> None:
+    ann = await room.guest()
+    coined = await room.me(ann)
+    status, changed = await room.change(ann, color="#AABBCC", avatar_seed="ann-7")
+    assert status == 200, changed
+    assert (changed["color"], changed["avatar_seed"]) == ("#aabbcc", "ann-7")
+    assert (await room.change(ann, color="#000001"))[1]["avatar_seed"] == "ann-7"
+    seen = (await room.ask("GET", f"/v1/profiles/{coined['username']}"))[1]
+    assert (seen["color"], seen["avatar_seed"]) == ("#000001", "ann-7")
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        *({"color": color} for color in ("red", "#abc", "#12345g", "", "#112233; x", 7)),
+        *({"avatar_seed": seed} for seed in ("", "a" * 65, "a b", "\u200b", "<svg>", 7)),
+    ],
+)
+async def test_bad_look_is_refused_by_field(room: Room, look: dict[str, object]) -> None:
+    ann = await room.guest()
+    before = await room.me(ann)
+    assert _code(await room.change(ann, **look)) == (422, "invalid_field", next(iter(look)))
+    assert await room.me(ann) == before
+
+
 async def test_new_name_is_the_player_s_too_and_is_dated(room: Room) -> None:
     ann = await room.guest()
     await room.run("UPDATE players SET created_at = now() - interval '1 day'")
