@@ -1,0 +1,1 @@
+INSERT INTO lobbies (name) VALUES ('four seats by default');
