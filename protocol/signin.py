@@ -7,18 +7,28 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from protocol.account import DisplayName, Tokens
+from protocol.emailaddress import ADDRESS_CHARS_MAX, BadAddress, parse_address
 from protocol.envelope import WireModel
 from protocol.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 
-EMAIL_CHARS_MAX: Final = 254  # RFC 5321: a path of 256 with its angle brackets
 CODE_CHARS_MAX: Final = 128
-_EMAIL: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x1f]{1,64}@[^\s@<>,;:\"()\[\]\\]+\.[^\s@.]+")
+# What earlier versions accepted. Accounts made then still sign in; nothing is mailed to it.
+_ACCEPTED_ONCE: Final = re.compile(
+    r"[^\s@<>,;:\"()\[\]\\\x00-\x1f]{1,64}@[^\s@<>,;:\"()\[\]\\]+\.[^\s@.]+"
+)
 
 
 def _email(text: str) -> str:
-    if not _EMAIL.fullmatch(text):
-        raise PydanticCustomError("email", "Write an email address such as name@example.org")
-    return text
+    try:
+        return parse_address(text).text
+    except BadAddress as why:
+        raise PydanticCustomError(
+            "email", "Write an email address such as name@example.org. {why}", {"why": str(why)}
+        ) from None
+
+
+def _known_email(text: str) -> str:
+    return text if _ACCEPTED_ONCE.fullmatch(text) else _email(text)
 
 
 def _challenge(text: str) -> str:
@@ -29,11 +39,9 @@ def _challenge(text: str) -> str:
     return text
 
 
-Email = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, max_length=EMAIL_CHARS_MAX),
-    AfterValidator(_email),
-]
+_Typed = StringConstraints(strip_whitespace=True, max_length=ADDRESS_CHARS_MAX)
+Email = Annotated[str, _Typed, AfterValidator(_email)]
+KnownEmail = Annotated[str, _Typed, AfterValidator(_known_email)]
 NewPassword = Annotated[
     str, StringConstraints(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_MAX)
 ]
@@ -84,7 +92,7 @@ class Confirmed(WireModel):
 class PasswordSignIn(WireModel):
     """Sign in with email and password."""
 
-    email: Email
+    email: KnownEmail
     password: Password
 
 

@@ -8,6 +8,8 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from protocol.emailaddress import BadAddress, parse_sender
+
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Xp = Annotated[int, Field(ge=0, le=1_000_000)]
 
@@ -21,6 +23,16 @@ def _addresses(listed: str) -> str:
                 "network", "write {name} as 10.0.0.7 or 10.0.0.0/8, commas between", {"name": name}
             ) from None
     return listed
+
+
+def _sender(text: str) -> str:
+    try:
+        parse_sender(text)
+    except BadAddress as why:
+        raise PydanticCustomError(
+            "sender", "write a sender such as Playhall <hall@example.org>; {why}", {"why": str(why)}
+        ) from None
+    return text
 
 
 class Config(BaseSettings):
@@ -116,7 +128,9 @@ class Config(BaseSettings):
     smtp_url: SecretStr | None = Field(
         default=None, description="smtp://, smtps:// or smtp+plain://; else mail is in a folder."
     )
-    mail_from: str = "Playhall <playhall@localhost>"
+    mail_from: Annotated[str, AfterValidator(_sender)] = Field(
+        default="Playhall <playhall@localhost>", description="Who mail is from."
+    )
     supabase_url: str = Field(default="", description="Of a project that keeps the accounts.")
     supabase_jwt_secret: SecretStr | None = None
     discord_client_id: str = Field(default="", description="Of the application at Discord.")

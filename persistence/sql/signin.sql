@@ -13,9 +13,9 @@ WHERE code_hash = $1 AND purpose = $2 AND expires_at > $3;
 DELETE FROM playhall_auth.codes WHERE code_hash = $1 RETURNING code_hash;
 
 -- name: find_method
--- Find whose method this is, by any of its indexes.
+-- Find whose method this is, by any of its indexes; where several match, the first index counts.
 SELECT user_id, kind, sealed, password_hash, linked_at FROM playhall_auth.methods
-WHERE kind = $1 AND lookup = ANY ($2);
+WHERE kind = $1 AND lookup = ANY ($2) ORDER BY array_position($2, lookup) LIMIT 1;
 
 -- name: methods_of
 -- Read what somebody signs in with.

@@ -3,6 +3,9 @@
 One mail serves to register and to choose a new password: whoever asks hears the same, and
 causes the same work, whether or not there is an account. The password is chosen with the
 mailed code, so nobody can set one for an address that is not theirs.
+
+Where an account is found, mail goes to the address that it has stored, never to the one that was
+typed. A code proves exactly the address that it was mailed to, and counts for no other spelling.
 """
 
 from collections.abc import Callable
@@ -10,14 +13,14 @@ from typing import Final, Literal, NamedTuple
 
 from persistence.signin import Method, SignInStore
 from protocol.account import Tokens
-from protocol.errors import InvalidField, WrongCredentials
+from protocol.errors import BadCode, InvalidField, WrongCredentials
 from protocol.ids import UserId
 from server.domains.accounts import letters
 from server.domains.accounts.accounts import Accounts
 from server.domains.accounts.codes import LIFETIMES_S, Codes, Proof
 from server.domains.accounts.methods import Methods, Proved
 from server.domains.accounts.rates import Attempts
-from server.domains.accounts.sealed import normal_email
+from server.domains.accounts.sealed import folded_email
 from server.gateway.identity import Identity
 from server.kernel.passwords import Passwords
 from server.mail.post import Letter
@@ -61,24 +64,24 @@ class EmailSignIn:
 
     async def ask(self, email: str, *, display_name: str | None, remote: str) -> None:
         """Mail a code that makes an account, or chooses a new password for the one there is."""
-        self._mails.count(remote=remote, account=normal_email(email))
+        self._mails.count(remote=remote, account=folded_email(email))
         found = await self._methods.find(EMAIL, email)
-        code = await self._codes.make(EMAIL, {"email": email, "display_name": display_name})
+        to = email if found is None else self._methods.shown(found)
+        code = await self._codes.make(EMAIL, {"email": to, "display_name": display_name})
         write = letters.welcome if found is None else letters.forgotten
-        self._send(write(email, server=self._server(), code=code, minutes=_MINUTES))
+        self._send(write(to, server=self._server(), code=code, minutes=_MINUTES))
 
     async def ask_to_link(
         self, who: Identity, email: str, *, password: str | None, remote: str
     ) -> None:
         """Mail a code that links an address to an account; to change it takes the password."""
-        self._mails.count(remote=remote, account=normal_email(email))
+        self._mails.count(remote=remote, account=folded_email(email))
         if (present := await self._present(who.user_id)) is not None:
             await self._require(present, password, remote=remote)
-        code = await self._codes.make(EMAIL, {"email": email}, user_id=who.user_id)
-        name = who.display_name
-        self._send(
-            letters.linking(email, server=self._server(), code=code, minutes=_MINUTES, name=name)
-        )
+        found = await self._methods.find(EMAIL, email)
+        to = email if found is None else self._methods.shown(found)
+        code = await self._codes.make(EMAIL, {"email": to}, user_id=who.user_id)
+        self._send(letters.linking(to, server=self._server(), code=code, minutes=_MINUTES))
 
     async def confirm(self, code: str, password: str | None) -> Confirmed:
         """Do what a mailed code allows; raise `BadCode`, `MethodTaken` or `InvalidField`."""
@@ -90,13 +93,15 @@ class EmailSignIn:
         password_hash = await self._hashed(password)
         found = await self._methods.find(EMAIL, email)
         if found is not None:
+            if self._methods.shown(found) != email:
+                raise BadCode("The account has another address now; ask for a new mail.")
             tokens = await self._methods.reset(proof.code_hash, found, password_hash)
             return Confirmed("password_changed", tokens, found.user_id)
         return await self._join(proof, email, password_hash)
 
     async def sign_in(self, email: str, password: str, *, remote: str) -> Tokens:
         """Sign in; raise `WrongCredentials`, alike for a wrong password and a wrong address."""
-        self._guesses.count(remote=remote, account=normal_email(email))
+        self._guesses.count(remote=remote, account=folded_email(email))
         found = await self._methods.find(EMAIL, email)
         stored = None if found is None else found.password_hash
         if not await self._passwords.fits(stored, password) or found is None:
@@ -133,7 +138,7 @@ class EmailSignIn:
         await self._methods.link(
             proof.code_hash, user_id, Proved(EMAIL, email), password_hash=password_hash
         )
-        if old is not None and normal_email(old) != normal_email(email):
+        if old is not None and folded_email(old) != folded_email(email):
             self._send(letters.moved(old))
         return Confirmed("linked", None, user_id)
 

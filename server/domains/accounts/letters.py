@@ -44,9 +44,13 @@ A program may ask for the code alone:
     return Letter(to, "A new password", text)
 
 
-def linking(to: str, *, server: str, code: str, minutes: int, name: str) -> Letter:
-    """Ask whether an address shall belong to an account."""
-    text = f"""The player "{name}" wants to sign in with this address. If that is you:
+def linking(to: str, *, server: str, code: str, minutes: int) -> Letter:
+    """Ask whether an address shall belong to an account.
+
+    It does not say who asks: players choose their names freely, so a stranger could put any
+    words, or a link, into somebody's mailbox.
+    """
+    text = f"""A player at {server} wants to sign in with this address. If that is you:
 
     {_link(server, code)}
 

@@ -12,7 +12,7 @@ from protocol.errors import BadCode, LastMethod, MethodTaken, NotFound
 from protocol.ids import UserId
 from protocol.signin import Kind
 from server.domains.accounts.accounts import Accounts
-from server.domains.accounts.sealed import about_method, method_indexes
+from server.domains.accounts.sealed import about_method, method_indexes, renewed_index
 
 
 class Proved(NamedTuple):
@@ -114,7 +114,7 @@ async def reencrypt_methods(store: SignInStore, seal: Seal) -> int:
         about = about_method(old.kind, old.user_id)
         plain = seal.open(old.sealed, about=about)
         name = plain.decode().partition(" ")[0]
-        lookup = method_indexes(seal, old.kind, name)[0]
+        lookup = renewed_index(seal, old.kind, name, old.lookup)
         await store.reseal(old, lookup=lookup, sealed=seal.seal(plain, about=about))
         resealed += 1
     return resealed
