@@ -406,5 +406,7 @@ class App:
             peer_messages=self.signaling.relayed,
             peer_refusals=lambda: self.signaling.refused,
             peer_queued_bytes=self.signaling.queued_bytes,
+            mails_carried=self.account_room.mails_carried,
+            mails_lost=self.account_room.mails_lost,
             log=self.log.metrics,
         )

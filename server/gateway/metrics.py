@@ -45,6 +45,8 @@ class Readings:
     peer_messages: Count
     peer_refusals: Count
     peer_queued_bytes: Count
+    mails_carried: Count
+    mails_lost: Count
     refusals: Callable[[], Mapping[tuple[Transport, str], int]]
     log: LogMetrics
 
@@ -87,6 +89,8 @@ class ServerCollector(Collector):
             ("bytes_out", "Bytes written to websockets.", now.bytes_out()),
             ("peer_messages", "Signaling messages passed on.", now.peer_messages()),
             ("peer_refusals", "Peers refused or shown out.", now.peer_refusals()),
+            ("mails_carried", "Mails handed on.", now.mails_carried()),
+            ("mails_lost", "Mails given up.", now.mails_lost()),
         ):
             yield CounterMetricFamily(f"playhall_{name}", meaning, value=total)
 

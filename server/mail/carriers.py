@@ -13,7 +13,8 @@ import aiosmtplib
 
 log = logging.getLogger(__name__)
 
-SMTP_TIMEOUT_S: Final = 20.0
+SMTP_TIMEOUT_S: Final = 20.0  # for each reply
+CARRYING_MAX_S: Final = 60.0  # for all of a letter, however slowly a server drips its replies
 PERMANENT: Final = 500  # replies from here on will not change by trying again
 TLS: Final = {"smtp": "starttls", "smtps": "tls", "smtp+plain": "none"}
 PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
@@ -46,17 +47,18 @@ def smtp_carrier(url: str) -> Carrier:
 
     async def carry(letter: EmailMessage) -> None:
         try:
-            await aiosmtplib.send(
-                letter,
-                hostname=parts.hostname,
-                port=parts.port or PORTS[tls],
-                username=unquote(parts.username) if parts.username else None,
-                password=unquote(parts.password) if parts.password else None,
-                use_tls=tls == "tls",
-                start_tls=tls == "starttls",
-                timeout=SMTP_TIMEOUT_S,
-            )
-        except (aiosmtplib.SMTPException, OSError) as error:
+            async with asyncio.timeout(CARRYING_MAX_S):
+                await aiosmtplib.send(
+                    letter,
+                    hostname=parts.hostname,
+                    port=parts.port or PORTS[tls],
+                    username=unquote(parts.username) if parts.username else None,
+                    password=unquote(parts.password) if parts.password else None,
+                    use_tls=tls == "tls",
+                    start_tls=tls == "starttls",
+                    timeout=SMTP_TIMEOUT_S,
+                )
+        except (aiosmtplib.SMTPException, OSError) as error:  # TimeoutError is one
             raise NotCarried(type(error).__name__, again=_may_help(error)) from error
 
     return carry
@@ -68,12 +70,22 @@ def file_carrier(folder: Path) -> Carrier:
     def write(letter: EmailMessage) -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = folder / f"{secrets.token_hex(8)}.eml"
-        file.touch(mode=0o600)
-        file.write_bytes(bytes(letter))
+        draft = file.with_suffix(".part")
+        try:
+            draft.touch(mode=0o600)
+            draft.write_bytes(bytes(letter))
+            draft.rename(file)
+        except OSError:
+            draft.unlink(missing_ok=True)  # half a letter is none
+            raise
         return file
 
     async def carry(letter: EmailMessage) -> None:
-        log.info("a mail is in %s", await asyncio.to_thread(write, letter))
+        try:
+            file = await asyncio.to_thread(write, letter)
+        except OSError as error:
+            raise NotCarried(f"{folder}: {error.strerror or error}", again=True) from error
+        log.info("a mail is in %s", file)
 
     return carry
 

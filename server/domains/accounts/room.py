@@ -104,6 +104,14 @@ class AccountRoom:
         """Read how somebody can sign in."""
         return await methods_of(user_id, self._methods)
 
+    def mails_carried(self) -> int:
+        """Count the mails that were handed on."""
+        return 0 if self._post is None else self._post.carried
+
+    def mails_lost(self) -> int:
+        """Count the mails that were given up."""
+        return 0 if self._post is None else self._post.lost
+
     def serve_from(self, app: web.Application) -> None:
         """Add the addresses that only a browser visits."""
         config = self._config

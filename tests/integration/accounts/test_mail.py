@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from protocol.errors import Overloaded
 from server.kernel.tasks import Tasks
 from server.mail.carriers import BadMailUrl, Carrier, NotCarried, file_carrier, smtp_carrier
-from server.mail.post import WAITING_MAX, Letter, Post
+from server.mail.post import CARRIED_AT_ONCE, WAITING_MAX, Letter, Post
 
 SENDER = "Playhall <hall@example.org>"
 PATIENCE_S = 10
@@ -179,6 +180,94 @@ async def test_letter_in_a_folder_is_for_its_owner_alone(tmp_path: Path) -> None
     assert file.suffix == ".eml"
     assert file.stat().st_mode & 0o777 == 0o600
     assert b"Subject: A new" in file.read_bytes()
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for one page, which is full."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", folder], check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("a file system can be mounted by root only")
+    (folder / "filler").write_bytes(bytes(4096))
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def names_in(folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir()]
+
+
+async def test_letter_for_a_full_disk_waits_for_room_and_leaves_no_half(
+    full_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with posting(file_carrier(full_disk), *[0.01] * 1000) as post:
+        post.send(LETTER)
+        async with asyncio.timeout(PATIENCE_S):
+            while "No space left" not in caplog.text:
+                await asyncio.sleep(0.01)
+        assert names_in(full_disk) == ["filler"]
+        (full_disk / "filler").unlink()
+        async with asyncio.timeout(PATIENCE_S):
+            while not post.carried:
+                await asyncio.sleep(0.01)
+    (name,) = names_in(full_disk)
+    assert name.endswith(".eml")
+
+
+async def test_letters_that_wait_for_their_next_attempt_hold_nobody_up() -> None:
+    held = [LETTER._replace(to=f"held{n}@example.org") for n in range(CARRIED_AT_ONCE * 2)]
+    taken: asyncio.Queue[str] = asyncio.Queue()
+
+    async def carry(message: EmailMessage) -> None:
+        if message["To"].startswith("held"):
+            raise NotCarried("later", again=True)
+        taken.put_nowait(message["To"])
+
+    async with posting(carry, 3600.0) as post, asyncio.timeout(PATIENCE_S):
+        for letter in [*held, LETTER]:
+            post.send(letter)
+        assert await taken.get() == LETTER.to
+
+
+@pytest.mark.parametrize(
+    "to", ["ann", "ann@example.org,root", "é@example.org", "a@b.org\r\nBcc: c@d.org"]
+)
+async def test_letter_that_cannot_be_written_is_lost_without_its_address_in_the_log(
+    to: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    mailbox = Mailbox()
+    async with smtp_server(mailbox) as port, posting(_to(port)) as post:
+        post.send(LETTER._replace(to=to))
+        post.send(LETTER)
+        await mailbox.take()
+        assert post.lost == 1
+    assert mailbox.taken.empty()
+    assert "given up" in caplog.text
+    assert to not in caplog.text
+
+
+async def test_carrier_that_raises_anything_loses_one_letter_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    taken: asyncio.Queue[str] = asyncio.Queue()
+
+    async def carry(message: EmailMessage) -> None:
+        if message["To"].startswith("odd"):
+            raise KeyError(message["To"])
+        taken.put_nowait(message["To"])
+
+    async with posting(carry) as post, asyncio.timeout(PATIENCE_S):
+        for n in range(CARRIED_AT_ONCE + 1):
+            post.send(LETTER._replace(to=f"odd{n}@example.org"))
+        post.send(LETTER)
+        assert await taken.get() == LETTER.to
+        assert post.lost == CARRIED_AT_ONCE + 1
+    assert "KeyError" in caplog.text
+    assert "odd0@" not in caplog.text
 
 
 @pytest.mark.parametrize("url", ["", "mail.example.org", "http://mail.example.org", "smtp://"])

@@ -65,6 +65,8 @@ class Site:
             peer_messages=lambda: 5,
             peer_refusals=lambda: 1,
             peer_queued_bytes=lambda: 7,
+            mails_carried=lambda: 12,
+            mails_lost=lambda: 1,
             refusals=lambda: self.refusals,
             log=self.log,
         )
