@@ -13,7 +13,7 @@ import aiohttp
 import psycopg
 import pytest
 
-from server.domains.accounts.discord import CALLBACK, COOKIE, START
+from server.domains.accounts.discord import CALLBACK, COOKIE, START, STATE_CHARS_IN_NAME
 from server.domains.accounts.exchange import challenge_of
 from tests.faults.client_line import Json
 from tests.faults.conftest import Nodes
@@ -100,13 +100,15 @@ class Browser:
         async with self.http.post("/v1/auth/exchange", json=body) as reply:
             return reply.status, await reply.json()
 
-    def cookie(self) -> str:
-        (cookie,) = [each.value for each in self.http.cookie_jar if each.key == COOKIE]
+    def cookie(self) -> tuple[str, str]:
+        """Give the name and the value of the only trip's cookie."""
+        trips = [each for each in self.http.cookie_jar if each.key.startswith(COOKIE)]
+        (cookie,) = [(each.key, each.value) for each in trips]
         return cookie
 
-    def set_cookie(self, value: str) -> None:
+    def set_cookie(self, name: str, value: str) -> None:
         self.http.cookie_jar.clear()
-        self.http.cookie_jar.update_cookies({COOKIE: value})
+        self.http.cookie_jar.update_cookies({name: value})
 
 
 @asynccontextmanager
@@ -129,6 +131,15 @@ async def wrong_state(liar: Browser, _: Browser) -> Verdict:
     return await liar.come_back(url.replace(state, "x" * len(state)))
 
 
+async def state_of_ones_other_cookie(liar: Browser, _: Browser) -> Verdict:
+    """A cookie under the name that another trip's state asks for is not that trip."""
+    await liar.go()
+    _, sealed = liar.cookie()
+    url = await liar.go()
+    liar.set_cookie(COOKIE + asked(url, "state")[:STATE_CHARS_IN_NAME], sealed)
+    return await liar.come_back(url)
+
+
 async def no_state(liar: Browser, _: Browser) -> Verdict:
     url = await liar.go()
     return await liar.come_back(f"{CALLBACK}?code={asked(url, 'code')}")
@@ -147,10 +158,10 @@ async def way_back_without_a_trip(liar: Browser, other: Browser) -> Verdict:
 
 async def cookie_of_ones_own_making(liar: Browser, other: Browser) -> Verdict:
     url = await liar.go()
-    sealed = liar.cookie()
+    name, sealed = liar.cookie()
     middle = len(sealed) // 2
     liar.set_cookie(
-        sealed[:middle] + ("A" if sealed[middle] != "A" else "B") + sealed[middle + 1 :]
+        name, sealed[:middle] + ("A" if sealed[middle] != "A" else "B") + sealed[middle + 1 :]
     )
     return await liar.come_back(url)
 
@@ -175,6 +186,7 @@ async def code_of_another_browsers_trip(liar: Browser, other: Browser) -> Verdic
 LIES: dict[str, tuple[Callable[[Browser, Browser], Awaitable[Verdict]], Verdict]] = {
     "wrong state": (wrong_state, BAD_CODE),
     "no state": (no_state, BAD_CODE),
+    "the cookie of one's other trip": (state_of_ones_other_cookie, BAD_CODE),
     "another browser's way back": (way_back_of_another_browser, BAD_CODE),
     "a way back without a trip": (way_back_without_a_trip, BAD_CODE),
     "a cookie of one's own making": (cookie_of_ones_own_making, BAD_CODE),
@@ -215,11 +227,11 @@ async def test_code_of_ours_is_worth_nothing_with_another_verifier(
 async def test_codes_that_were_used_are_refused_by_both(world: World, figures: Figures) -> None:
     async with browser(world) as honest:
         url = await honest.go()
-        sealed = honest.cookie()
+        cookie = honest.cookie()
         _, code = await honest.come_back(url)
         assert (await honest.exchange(code))[0] == 200
         before = world.rows()
-        honest.set_cookie(sealed)
+        honest.set_cookie(*cookie)
         assert await honest.come_back(url) == SENT_BACK
         status, refusal = await honest.exchange(code)
         assert (status, refusal.get("code")) == BAD_CODE

@@ -1,14 +1,20 @@
 """Discord: the browser's way there and back (OAuth 2.0 with PKCE).
 
 What must be remembered in between is in a sealed cookie, so that only the browser that went
-there can come back, and no node has to be asked again.
+there can come back, and no node has to be asked again. Each trip has a cookie of its own, named by
+its state, so several tabs can be on their way at once.
+
+A browser shows what it is answered to a person. So where it is known to which client they belong,
+it is sent there with an `error`; else it gets a page. Programs that do not ask for HTML get JSON.
 """
 
 import hmac
+import html
 import logging
+import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -19,7 +25,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from persistence.sealing import Seal, Unsealable
 from protocol.account import DisplayName
 from protocol.codec import validate
-from protocol.errors import BadCode, InvalidField, RateLimited
+from protocol.errors import BadCode, InvalidField, PlayhallError, RateLimited
 from protocol.signin import DiscordStart
 from server.domains.accounts.exchange import DiscordSignIn, challenge_of
 from server.domains.accounts.fetching import NotJson, json_of
@@ -32,12 +38,16 @@ log = logging.getLogger(__name__)
 
 START: Final = "/v1/auth/discord/start"
 CALLBACK: Final = "/v1/auth/discord/callback"
-COOKIE: Final = "playhall_discord"
+COOKIE: Final = "playhall_discord_"  # and the beginning of the trip's state
 COOKIE_S: Final = 600
+STATE_CHARS_IN_NAME: Final = 12
+# A browser's trips under way; the oldest are forgotten. All cookies must fit into one header.
+TRIPS_AT_ONCE_MAX: Final = 5
 DISCORD_TIMEOUT_S: Final = 10.0
 TRIPS: Final = Rate(per_minute=30, burst=30)  # from one network
 
 _ABOUT: Final = "trip to Discord"
+_COOKIE_NAME: Final = re.compile(rf"{COOKIE}[\w-]{{{STATE_CHARS_IN_NAME}}}", re.ASCII)
 _NAME: Final[TypeAdapter[str]] = TypeAdapter(DisplayName)
 
 
@@ -95,8 +105,8 @@ class Discord:
 
     def serve_from(self, app: web.Application) -> None:
         """Add the addresses."""
-        app.router.add_get(START, self._start)
-        app.router.add_get(CALLBACK, self._return)
+        app.router.add_get(START, _told_plainly(self._start))
+        app.router.add_get(CALLBACK, _told_plainly(self._return))
 
     async def _start(self, request: web.Request) -> web.Response:
         if not self._trips.may(network_of(request.remote or ""), self._clock.monotonic()):
@@ -114,7 +124,8 @@ class Discord:
             until=self._clock.now().timestamp() + COOKIE_S,
         )
         response = _sent_to(self._authorize_url(trip))
-        self._set_cookie(response, self._sealed(trip), max_age_s=COOKIE_S)
+        self._forget_oldest(request, response)
+        self._set_cookie(response, _cookie_of(trip.state), self._sealed(trip), max_age_s=COOKIE_S)
         return response
 
     async def _return(self, request: web.Request) -> web.Response:
@@ -123,22 +134,39 @@ class Discord:
             response = _sent_to(with_query(trip.redirect, error="access_denied"))
         else:
             response = await self._arrive(trip, request.query.get("code", ""))
-        self._set_cookie(response, "", max_age_s=0)
+        self._set_cookie(response, _cookie_of(trip.state), "", max_age_s=0)
         return response
 
     def _trip(self, request: web.Request) -> Trip:
-        """Read the cookie, and see that it belongs to this return; raise `BadCode`."""
-        try:
-            sealed = urlsafe_b64decode(request.cookies.get(COOKIE, ""))
-            trip = Trip.model_validate_json(self._seal.open(sealed, about=_ABOUT))
-        except (ValueError, Unsealable):
-            raise BadCode("This browser did not start here; start again.") from None
+        """Read the cookie of this return; raise `BadCode`."""
         state = request.query.get("state", "")
-        if not hmac.compare_digest(state.encode(), trip.state.encode()):
-            raise BadCode("The state is not the one that this browser started with; start again.")
+        trip = self._opened(request.cookies.get(_cookie_of(state), ""))
+        if trip is None or not hmac.compare_digest(state.encode(), trip.state.encode()):
+            raise BadCode("This browser did not start here; start again.")
         if self._clock.now().timestamp() > trip.until:
             raise BadCode("That took too long; start again.")
         return trip
+
+    def _opened(self, cookie: str) -> Trip | None:
+        try:
+            return Trip.model_validate_json(
+                self._seal.open(urlsafe_b64decode(cookie), about=_ABOUT)
+            )
+        except (ValueError, Unsealable):
+            return None
+
+    def _forget_oldest(self, request: web.Request, response: web.Response) -> None:
+        """Leave room for one more cookie; those that cannot be read go first."""
+        trips = {
+            name: self._opened(value)
+            for name, value in request.cookies.items()
+            if _COOKIE_NAME.fullmatch(name)
+        }
+        newest_first = sorted(
+            trips, key=lambda name: trip.until if (trip := trips[name]) else 0.0, reverse=True
+        )
+        for name in newest_first[TRIPS_AT_ONCE_MAX - 1 :]:
+            self._set_cookie(response, name, "", max_age_s=0)
 
     async def _arrive(self, trip: Trip, code: str) -> web.Response:
         try:
@@ -146,9 +174,12 @@ class Discord:
         except Refused as why:
             log.warning("a sign-in with Discord failed: %s", why)
             return _sent_to(with_query(trip.redirect, error="discord_refused"))
-        made = await self._sign_in.made(
-            discord_id=person.id, name=_display_name(person), challenge=trip.challenge
-        )
+        try:
+            made = await self._sign_in.made(
+                discord_id=person.id, name=_display_name(person), challenge=trip.challenge
+            )
+        except PlayhallError as error:  # the database is away, or has no time
+            return _sent_to(with_query(trip.redirect, error=error.wire_code))
         return _sent_to(with_query(trip.redirect, code=made))
 
     async def _ask_discord(self, trip: Trip, code: str) -> _Person:
@@ -197,9 +228,9 @@ class Discord:
         sealed = self._seal.seal(trip.model_dump_json().encode(), about=_ABOUT)
         return urlsafe_b64encode(sealed).decode()
 
-    def _set_cookie(self, response: web.Response, value: str, *, max_age_s: int) -> None:
+    def _set_cookie(self, response: web.Response, name: str, value: str, *, max_age_s: int) -> None:
         response.set_cookie(
-            COOKIE,
+            name,
             value,
             max_age=max_age_s,
             path="/v1/auth/discord",
@@ -207,6 +238,71 @@ class Discord:
             samesite="Lax",
             secure=self._server().startswith("https:"),
         )
+
+
+def _cookie_of(state: str) -> str:
+    return COOKIE + state[:STATE_CHARS_IN_NAME]
+
+
+_Visit = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def _told_plainly(visit: _Visit) -> _Visit:
+    """Answer a browser with a page where something went wrong; programs get JSON, as everywhere."""
+
+    async def visited(request: web.Request) -> web.Response:
+        try:
+            return await visit(request)
+        except PlayhallError as error:
+            if "text/html" not in request.headers.get("Accept", ""):
+                raise
+            return _page(error)
+        except web.HTTPException:
+            raise
+        except Exception:
+            if "text/html" not in request.headers.get("Accept", ""):
+                raise
+            log.exception("GET %s failed", request.path)
+            return _page(PlayhallError())
+
+    return visited
+
+
+def _page(error: PlayhallError) -> web.Response:
+    text = _PAGE.format(message=html.escape(error.message), code=html.escape(error.wire_code))
+    return web.Response(
+        text=text, status=error.status, content_type="text/html", headers=_PAGE_HEADERS
+    )
+
+
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <meta name="color-scheme" content="light dark">
+  <meta name="robots" content="noindex">
+  <title>Signing in failed · Playhall</title>
+  <link rel="stylesheet" href="/static/style.css">
+</head>
+<body>
+  <main class="account">
+    <h1>Signing in failed</h1>
+    <p>{message}</p>
+    <p>Close this page and sign in again from your game.</p>
+    <p class="small">Error: {code}</p>
+  </main>
+</body>
+</html>
+"""
+
+_PAGE_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
 
 
 def _display_name(person: _Person) -> str:

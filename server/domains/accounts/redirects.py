@@ -1,7 +1,7 @@
 """Where a browser may be sent with a code. Pure."""
 
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 _LOOPBACK: Final = ("127.0.0.1", "[::1]", "localhost")
 
@@ -17,10 +17,16 @@ def is_allowed(redirect: str, allowed: str) -> bool:
 
 
 def with_query(redirect: str, **added: str) -> str:
-    """Add to a target's query."""
-    parts = urlsplit(redirect)
-    query = urlencode([*parse_qsl(parts.query), *added.items()])
-    return parts._replace(query=query).geturl()
+    """Add to a target's query; all else of it stays as it was written.
+
+    It is not taken apart and put together again: that loses parameters without a value, and
+    slashes of schemes that the library does not know (`myapp:///signed-in`).
+    """
+    target, hash_sign, fragment = redirect.partition("#")
+    joint = "&" if "?" in target else "?"
+    if target.endswith(("?", "&")):
+        joint = ""
+    return f"{target}{joint}{urlencode(added)}{hash_sign}{fragment}"
 
 
 def _without_loopback_port(redirect: str) -> str | None:
@@ -30,6 +36,7 @@ def _without_loopback_port(redirect: str) -> str | None:
     except ValueError:
         return None
     host = parts.netloc.removesuffix(f":{port}")
-    if parts.scheme != "http" or host not in _LOOPBACK:
+    origin = f"http://{parts.netloc}"
+    if host not in _LOOPBACK or not redirect.startswith(origin):
         return None
-    return parts._replace(netloc=host).geturl()
+    return f"http://{host}{redirect.removeprefix(origin)}"

@@ -1,6 +1,8 @@
 """Signing in with Discord, there and back through a real provider (fault 32 among it)."""
 
+import asyncio
 import secrets
+import string
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
@@ -8,7 +10,14 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import pytest
 
-from server.domains.accounts.discord import CALLBACK, COOKIE, START, Application, Discord
+from server.domains.accounts.discord import (
+    CALLBACK,
+    COOKIE,
+    START,
+    TRIPS_AT_ONCE_MAX,
+    Application,
+    Discord,
+)
 from server.domains.accounts.exchange import challenge_of
 from server.gateway.http import build_http
 from tests.fixtures.http import served_app
@@ -16,9 +25,16 @@ from tests.integration.accounts.conftest import SEAL, Room
 from tests.integration.accounts.provider import CLIENT_ID, CLIENT_SECRET, Provider, provider
 from tests.integration.accounts.ways import Client, Ways
 
-REDIRECTS = "https://game.example.org/signed-in,http://127.0.0.1/"
+QUERIES = "https://game.example.org/in?next=%2Fa+b&flag&x=#/home"
+SCHEME = "mygame:///signed-in?x=1"
+SHORT_SCHEME = "org.example.game:in"
+REDIRECTS = (
+    "https://game.example.org/signed-in,http://127.0.0.1/,http://127.0.0.1/cb?x=&y,"
+    f"{QUERIES},{SCHEME},{SHORT_SCHEME},mygame://cb?x=1"
+)
 TARGET = "http://127.0.0.1:51234/"
 VERIFIER = secrets.token_urlsafe(32)
+ALPHANUMERIC = string.ascii_letters + string.digits
 
 
 @dataclass
@@ -98,9 +114,80 @@ async def test_the_way_there_and_back_signs_in_and_again_to_the_same_account(tri
 async def test_cookie_is_out_of_scripts_reach_and_gone_afterwards(trip: Trip) -> None:
     url = await trip.start()
     (cookie,) = list(trip.http.cookie_jar)
-    assert (cookie.key, cookie["httponly"], cookie["samesite"]) == (COOKIE, True, "Lax")
+    assert cookie.key.startswith(COOKIE)
+    assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax")
     await trip.back(trip.there.consent(url))
     assert list(trip.http.cookie_jar) == []
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_two_tabs_both_come_back_in_any_order(trip: Trip, order: tuple[int, int]) -> None:
+    urls = [trip.there.consent(await trip.start()) for _ in order]
+    for nth in order:
+        assert (await _exchange(trip, (await trip.back(urls[nth]))["code"]))[0] == 200
+    assert list(trip.http.cookie_jar) == []
+
+
+async def test_tabs_that_start_at_once_all_come_back(trip: Trip) -> None:
+    asked = await asyncio.gather(*(trip.start() for _ in range(TRIPS_AT_ONCE_MAX)))
+    for url in map(trip.there.consent, asked):
+        assert "code" in await trip.back(url)
+
+
+async def test_browser_keeps_so_many_trips_at_most_and_the_newest_work(trip: Trip) -> None:
+    urls = [trip.there.consent(await trip.start()) for _ in range(TRIPS_AT_ONCE_MAX + 2)]
+    assert len(list(trip.http.cookie_jar)) == TRIPS_AT_ONCE_MAX
+    assert await trip.refused(urls[0]) == (403, "bad_code")
+    for url in urls[-TRIPS_AT_ONCE_MAX:]:
+        assert "code" in await trip.back(url)
+
+
+@pytest.mark.parametrize(
+    ("redirect", "before", "after"),
+    [
+        (QUERIES, "https://game.example.org/in?next=%2Fa+b&flag&x=&", "#/home"),
+        (SCHEME, "mygame:///signed-in?x=1&", ""),
+        (SHORT_SCHEME, "org.example.game:in?", ""),
+        ("mygame://cb?x=1", "mygame://cb?x=1&", ""),
+        ("http://127.0.0.1:51234/cb?x=&y", "http://127.0.0.1:51234/cb?x=&y&", ""),
+    ],
+)
+async def test_target_comes_back_as_it_was_written(
+    trip: Trip, redirect: str, before: str, after: str
+) -> None:
+    for go, said in ((trip.there.consent, "code="), (trip.there.deny, "error=access_denied")):
+        path = go(await trip.start(redirect)).removeprefix(trip.ways_server)
+        async with trip.http.get(path, allow_redirects=False) as reply:
+            target = reply.headers["Location"]
+        assert target.startswith(before + said)
+        assert target.endswith(after)
+        assert not target.removeprefix(before).removesuffix(after).strip("=_-" + ALPHANUMERIC)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"{CALLBACK}?code=x&state=y",
+        f"{CALLBACK}?error=access_denied",
+        CALLBACK,
+        f"{START}?redirect=https://evil.example.org/&challenge={'x' * 43}",
+        f"{START}?redirect={TARGET}&challenge=<b>",
+        START,
+    ],
+)
+async def test_browser_is_shown_a_page_and_no_json_where_it_cannot_be_sent_on(
+    trip: Trip, address: str
+) -> None:
+    accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    async with trip.http.get(address, headers=accept, allow_redirects=False) as reply:
+        page = await reply.text()
+        assert reply.status in (403, 422)
+        assert reply.content_type == "text/html"
+        assert reply.headers["Cache-Control"] == "no-store"
+        assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
+    assert "Signing in failed" in page
+    assert "again" in page
+    assert "<b>" not in page
 
 
 async def test_wrong_state_is_refused(trip: Trip) -> None:
@@ -113,7 +200,7 @@ async def test_browser_that_did_not_start_here_is_refused(trip: Trip) -> None:
     url = trip.there.consent(await trip.start())
     trip.http.cookie_jar.clear()
     assert await trip.refused(url) == (403, "bad_code")
-    trip.http.cookie_jar.update_cookies({COOKIE: "bm9uc2Vuc2U="})
+    trip.http.cookie_jar.update_cookies({f"{COOKIE}y": "bm9uc2Vuc2U="})
     assert await trip.refused(f"{CALLBACK}?code=x&state=y") == (403, "bad_code")
 
 
