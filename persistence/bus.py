@@ -6,9 +6,12 @@ between nodes.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Final
+
+log = logging.getLogger(__name__)
 
 Deliver = Callable[[bytes], None]
 
@@ -24,10 +27,14 @@ class TooManyFollowers(Exception):
 
 
 class Bus:
-    """Topics and their followers; a frame is handed to each follower as it is."""
+    """Topics and their followers; a frame is handed to each follower as it is.
+
+    A follower that raises misses the frame, and the others get it; `failures` counts those.
+    """
 
     def __init__(self) -> None:
         self._followers: dict[str, dict[object, Deliver]] = {}
+        self.failures = 0
 
     def follow(self, topic: str, who: object, deliver: Deliver) -> Callable[[], None]:
         """Follow a topic; returns how to stop. Following again replaces what was there."""
@@ -44,7 +51,10 @@ class Bus:
     def publish(self, topic: str, frame: bytes) -> None:
         """Hand a frame to everybody who follows the topic."""
         for deliver in list(self._followers.get(topic, {}).values()):
-            deliver(frame)
+            try:
+                deliver(frame)
+            except Exception:
+                self._failed(topic)
 
     async def spread(self, topic: str, frame: bytes) -> None:
         """Hand a frame to everybody who follows the topic now, to some in each turn of the loop.
@@ -59,11 +69,18 @@ class Bus:
                 await asyncio.sleep(0)
             for who, deliver in waiting[start : start + AT_ONCE]:
                 if followers.get(who) is deliver:
-                    deliver(frame)
+                    try:
+                        deliver(frame)
+                    except Exception:
+                        self._failed(topic)
 
     def count(self, topic: str) -> int:
         """Say how many follow a topic on this node."""
         return len(self._followers.get(topic, ()))
+
+    def _failed(self, topic: str) -> None:
+        self.failures += 1
+        log.exception("a follower of %s failed", topic)
 
     def _stop(self, topic: str, who: object) -> None:
         followers = self._followers.get(topic)

@@ -17,6 +17,13 @@ from protocol.ids import FileId, MatchId, UserId
 SQL = load("files")
 
 
+class Trash(NamedTuple):
+    """Keys of objects to delete; those in `kept` could not be deleted."""
+
+    keys: list[str]
+    kept: set[str]
+
+
 class Announced(NamedTuple):
     """An upload that is to come; its owner is an account, or it is a match's replay."""
 
@@ -129,11 +136,18 @@ class FileStore:
             return len(await connection.fetch(SQL["expire_uploads"], limit))
 
     @asynccontextmanager
-    async def trash(self, limit: int) -> AsyncIterator[list[str]]:
-        """Give some keys to delete; they are forgotten if the block ends well."""
+    async def trash(self, limit: int) -> AsyncIterator[Trash]:
+        """Give some keys to delete; they are forgotten if the block ends well, but for those kept.
+
+        Kept ones go to the end of the line, so they do not keep the others from being deleted.
+        """
         async with self._database.transaction() as connection:
             records = await connection.fetch(SQL["take_trash"], limit)
-            yield [record["key"] for record in records]
+            trash = Trash([record["key"] for record in records], set())
+            yield trash
+            await connection.execute(SQL["put_trash_off"], list(trash.kept))
+            gone = [key for key in trash.keys if key not in trash.kept]
+            await connection.execute(SQL["forget_trash"], gone)
 
     async def unchecked(self, older_s: float, limit: int) -> list[str]:
         """Give some keys that were not looked at for so long, as looked at."""

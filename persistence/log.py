@@ -9,7 +9,8 @@ could not settle (a locked row, a lost answer, a completion) goes to the solo la
 finds out one game's fate at a time, so that one game's trouble touches no other.
 
 Every row ends in exactly one of two calls: `committed`, in order, or `failed`, after
-which the game's log is dead and its owner must read it again.
+which the game's log is dead and its owner must read it again. An owner that raises when it is told
+is dead as well, and the writers go on: they write many games' rows.
 """
 
 import asyncio
@@ -147,15 +148,26 @@ class GameLog:
     def settle(self, batch: Batch, lost: Lost | None) -> None:
         """Tell the owner how a batch ended, and offer what came meanwhile."""
         self.under_way = False
+        if lost is None:
+            try:
+                self.committed(batch.rows)
+            except Exception:
+                self.writer.log.failed(f"the owner of game {self.game_id}")
+                # The rows are in the log; what the owner has made of them is not known.
+                lost = Refused("its owner failed")
         if lost is not None:
-            self.dead = True
-            self.writer.log.queued -= len(self._rows)
-            self._rows = []
-            self.failed(lost)
-            return
-        self.committed(batch.rows)
-        if self._rows and not self.dead:
+            self._die(lost)
+        elif self._rows and not self.dead:
             self.writer.offer(self)
+
+    def _die(self, lost: Lost) -> None:
+        self.dead = True
+        self.writer.log.queued -= len(self._rows)
+        self._rows = []
+        try:
+            self.failed(lost)
+        except Exception:
+            self.writer.log.failed(f"the owner of game {self.game_id}, which was lost,")
 
 
 class Log:
@@ -180,6 +192,11 @@ class Log:
                 group.create_task(writer.run(), name="log writer")
             for _ in range(SOLO_WORKERS):
                 group.create_task(self._settle_alone(), name="log solo lane")
+
+    def failed(self, what: str) -> None:
+        """Log a bug that is being handled and was contained, and count it."""
+        self.metrics.failures += 1
+        log.exception("%s failed", what)
 
     def has_room(self) -> bool:
         """Say whether more events may be decided now; if not, refuse as overloaded."""
@@ -256,10 +273,16 @@ class Log:
                 log.warning("game %s: %s; trying again", batch.game.game_id, trouble)
                 await asyncio.sleep(RETRY_PAUSE_S)
                 self._put_back(batch)
+            except Exception as bug:
+                self.failed(f"writing game {batch.game.game_id}")
+                self._settled(batch, Refused(repr(bug)))
             else:
-                self._solo_room.release()
-                self._solo.task_done()
-                batch.game.settle(batch, lost)
+                self._settled(batch, lost)
+
+    def _settled(self, batch: Batch, lost: Lost | None) -> None:
+        self._solo_room.release()
+        self._solo.task_done()
+        batch.game.settle(batch, lost)
 
     def _put_back(self, batch: Batch) -> None:
         self._solo.put_nowait(batch)
@@ -348,6 +371,11 @@ class _Writer:
             passed = await self._append(batches)
         except TROUBLES as error:
             await self._recover(batches, error)
+        except Exception:
+            # A bug that one of the batches has met; each alone, it takes nothing along.
+            self.log.failed(f"writing {len(batches)} games at once")
+            self._hang_up()
+            await self._alone(batches)
         else:
             seconds = asyncio.get_running_loop().time() - started
             self.log.metrics.batch(sum(len(batches[n].rows) for n in passed), seconds)

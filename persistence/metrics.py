@@ -15,6 +15,7 @@ class LogMetrics:
     batches: int = 0
     completions: int = 0
     retries: int = 0
+    failures: int = 0  # bugs that were contained
     latency_s: float = 0.0
     latency_counts: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS_S) + 1))
 

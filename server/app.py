@@ -66,6 +66,7 @@ from server.gateway.origins import welcome_pages
 from server.gateway.proxies import Proxies, believe
 from server.gateway.refusals import Refusals
 from server.gateway.sessions import CommandRate, Sessions
+from server.kernel.containment import FAILURES
 from server.web.pages import add_pages
 
 VERSION = "0.1.0"
@@ -378,6 +379,9 @@ class App:
         async with self._base.database.acquire():
             pass
 
+    def _failures(self) -> int:
+        return FAILURES.total + self.log.metrics.failures + self.bus.failures
+
     async def _status(self) -> Status:
         totals = await self.totals.read()
         return Status(
@@ -399,7 +403,7 @@ class App:
             lobbies=self.lobbies.count,
             log_queue=lambda: self.log.queued,
             tasks=lambda: len(self._base.tasks),
-            task_failures=lambda: self._base.tasks.failures,
+            task_failures=self._failures,
             bytes_out=lambda: self._door.bytes_out if self._door is not None else 0,
             refusals=lambda: self.refusals.counts,
             peers=self.signaling.peers,

@@ -20,6 +20,7 @@ from server.config import Config
 from server.foundation import Foundation
 from server.gamekit.fold import AnyRuleset
 from server.kernel.clock import Clock
+from server.kernel.containment import contained, count_stray
 from server.kernel.node import NodeName
 from server.kernel.stopping import StoppedAtOnce
 from server.kernel.tasks import Tasks
@@ -49,6 +50,7 @@ async def serve(
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(count_stray)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, stop, number)
     async with (
@@ -163,6 +165,7 @@ async def _go_away(app: App) -> None:
     for n, session in enumerate(list(app.sessions), 1):
         pause_ms = random.randint(0, RECONNECT_WITHIN_MS)  # noqa: S311 - to spread them
         why = CloseReason.GOING_AWAY
-        app.sessions.dismiss(session, why, "This server is stopping.", pause_ms=pause_ms)
+        with contained("closing a connection"):
+            app.sessions.dismiss(session, why, "This server is stopping.", pause_ms=pause_ms)
         if n % CLOSE_GROUP == 0:
             await asyncio.sleep(CLOSE_GROUP_PAUSE_S)

@@ -86,9 +86,15 @@ RETURNING id;
 
 -- name: take_trash
 -- Take some of the trash, oldest first, that no other node has in hand.
-DELETE FROM file_trash WHERE key IN (
-  SELECT key FROM file_trash ORDER BY thrown_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-RETURNING key;
+SELECT key FROM file_trash ORDER BY thrown_at LIMIT $1 FOR UPDATE SKIP LOCKED;
+
+-- name: forget_trash
+-- Forget trash whose objects are deleted.
+DELETE FROM file_trash WHERE key = ANY($1);
+
+-- name: put_trash_off
+-- Put trash at the end of the line, since its objects could not be deleted.
+UPDATE file_trash SET thrown_at = clock_timestamp() WHERE key = ANY($1);
 
 -- name: unchecked_files
 -- Take some files that were not looked at for so many seconds, as looked at.

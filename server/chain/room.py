@@ -21,6 +21,7 @@ from server.chain.trouble import ChainTrouble, WrongChain
 from server.config import Config
 from server.gateway.http import Endpoint, HttpRequest
 from server.kernel.clock import Clock
+from server.kernel.containment import failed
 from server.kernel.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ class Chain:
         except Exception:
             # A bug of ours: told with its trace; games go on without new owners.
             metrics.failed()
-            log.exception("chain: %s is not followed", contract.address)
+            failed(f"chain: following {contract.address}")
             return False
         metrics.succeeded(self._clock.monotonic())
         return True

@@ -8,7 +8,6 @@ gets it then is told what was read so far. Every connection is counted until it 
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
@@ -27,8 +26,7 @@ from server.gateway.outbox import Flusher
 from server.gateway.proxies import Proxies
 from server.gateway.refusals import Count, code_of_status, uncounted
 from server.gateway.websocket import Accept, HttpRefusal, Peer, Socket, serve
-
-log = logging.getLogger(__name__)
+from server.kernel.containment import contained, failed
 
 HEAD_END: Final = b"\r\n\r\n"
 TLS_HANDSHAKE: Final = 22  # the first byte of a client that wants TLS (RFC 8446, section 5.1)
@@ -107,9 +105,11 @@ class FrontDoor:
         """Refuse newcomers, close all websockets, wait `close_timeout_s` for them at most."""
         self._closed = True
         for entrance in tuple(self._entrances):
-            entrance.abort()
+            with contained("dropping a connection"):
+                entrance.abort()
         for socket in tuple(self._sockets):
-            socket.close(reason)
+            with contained("closing a websocket"):
+                socket.close(reason)
         await self._no_sockets.wait()
 
     # ------------------------------------------------------- connections call these
@@ -181,7 +181,7 @@ def _accepted(route: Route, request: UpgradeRequest) -> Peer | HttpRefusal:
     try:
         return route.accept(request)
     except Exception:
-        log.exception("a websocket for %s could not be accepted", request.path)
+        failed(f"accepting a websocket for {request.path}")
         return BROKEN
 
 

@@ -5,14 +5,12 @@ all of the write before; so a client that does not read costs one write's copy a
 """
 
 import asyncio
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final
 
 from server.gateway.limits import TransportLimits
-
-log = logging.getLogger(__name__)
+from server.kernel.containment import contained, failed
 
 # One write joins at most about this much, which bounds the copy that a slow reader costs.
 WRITE_BYTES_MAX: Final = 64 * 1024
@@ -59,8 +57,9 @@ class Flusher:
             try:
                 outbox.flush()
             except Exception:
-                log.exception("a transport could not be written to")
-                outbox.abort()
+                failed("writing to a transport")
+                with contained("dropping a connection"):
+                    outbox.abort()
 
     def _sweep_later(self) -> None:
         self._sweeping = True
@@ -69,7 +68,8 @@ class Flusher:
     def _sweep(self) -> None:
         since = self.now() - self.limits.outbox_age_max_s
         for outbox in [outbox for outbox, at in self._stalled.items() if at <= since]:
-            outbox.too_slow()
+            with contained("closing a slow connection"):
+                outbox.too_slow()
         self._sweeping = False
         if self._stalled:
             self._sweep_later()
@@ -167,10 +167,18 @@ class Outbox(ABC):
         self.flush()
 
     def _relieve(self) -> None:
-        """Write ahead of the turn's end: a burst that the kernel takes at once is no slowness."""
-        self.flush()
-        if self._bytes > self._bytes_max or len(self._frames) > self._frames_max:
-            self.too_slow()
+        """Write ahead of the turn's end: a burst that the kernel takes at once is no slowness.
+
+        It raises nothing: who sends to many must not be kept from the others.
+        """
+        try:
+            self.flush()
+            if self._bytes > self._bytes_max or len(self._frames) > self._frames_max:
+                self.too_slow()
+        except Exception:
+            failed("writing to a transport")
+            with contained("dropping a connection"):
+                self.abort()
 
     def _take(self) -> bytes:
         if self._bytes > WRITE_BYTES_MAX:

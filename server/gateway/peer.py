@@ -5,7 +5,6 @@ then ends its side and drops what still comes. After `close_timeout_s` it aborts
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol, runtime_checkable
@@ -14,8 +13,7 @@ from protocol.errors import CloseReason
 from server.gateway.framing import INTERNAL_ERROR, close_frame
 from server.gateway.handshake import HttpRefusal, UpgradeRequest
 from server.gateway.outbox import Flusher, Outbox
-
-log = logging.getLogger(__name__)
+from server.kernel.containment import contained, failed
 
 # Where all connections that have ended read into: nobody looks at it.
 _WASTE: Final = bytearray(64 * 1024)
@@ -136,7 +134,7 @@ class Socket(Outbox):
 
     def crashed(self) -> None:
         """Close since the peer raised what is being handled."""
-        log.exception("a peer failed")
+        failed("a peer")
         self.fail(INTERNAL_ERROR, "Something went wrong here; it was logged.")
 
     def lost(self) -> None:
@@ -146,12 +144,11 @@ class Socket(Outbox):
         self._flusher.drained(self)
         if self._deadline is not None:
             self._deadline.cancel()
-        self._on_gone(self)
+        with contained("counting a connection out"):
+            self._on_gone(self)
         if self._peer is not None:
-            try:
+            with contained("a peer whose connection is gone"):
                 self._peer.on_close()
-            except Exception:
-                log.exception("a peer failed")
 
     def _close_soon(self) -> None:
         self.closing = True

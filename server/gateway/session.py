@@ -24,6 +24,7 @@ from server.gateway.framing import text_frame
 from server.gateway.identity import NOT_FOR_BOTS, Identity
 from server.gateway.limits import TokenBucket
 from server.gateway.websocket import Socket
+from server.kernel.containment import contained
 
 if TYPE_CHECKING:
     from server.gateway.sessions import Sessions
@@ -101,7 +102,8 @@ class Session:
         self._gone = True
         closers, self._closers = self._closers, {}
         for close in closers.values():
-            close()
+            with contained("a connection that stops following"):
+                close()
         self._queue.clear()
         self.sessions.closed(self)
 

@@ -17,6 +17,8 @@ from server.gateway.limits import TokenBucket
 from server.gateway.refusals import Count, uncounted
 from server.gateway.session import Session
 from server.kernel.clock import Clock
+from server.kernel.containment import contained
+from server.kernel.sweeping import every
 from server.kernel.tasks import Tasks
 
 SWEEP_EVERY_S = 1.0
@@ -88,7 +90,8 @@ class Sessions:
         if who is not None and self._by_player.get(who.player_id) is session:
             del self._by_player[who.player_id]
             for tell in self.on_departure:
-                tell(who.player_id)
+                with contained("telling of a departure"):
+                    tell(who.player_id)
 
     def greet(self, session: Session, identity: Identity) -> None:
         """Give a connection its identity; an older connection of the player is closed."""
@@ -101,7 +104,8 @@ class Sessions:
             self.dismiss(older, CloseReason.SUPERSEDED, "You connected from somewhere else.")
             return
         for tell in self.on_arrival:
-            tell(identity.player_id)
+            with contained("telling of an arrival"):
+                tell(identity.player_id)
 
     def dismiss(
         self, session: Session, why: CloseReason, message: str, *, pause_ms: int = 0
@@ -130,14 +134,17 @@ class Sessions:
         """Close the connections of a session that was logged out."""
         for session in list(self._open):
             if session.identity is not None and session.identity.session_id == session_id:
-                self.dismiss(session, CloseReason.LOGGED_OUT, "This session was ended.")
+                with contained("closing a connection"):
+                    self.dismiss(session, CloseReason.LOGGED_OUT, "This session was ended.")
 
     async def sweep(self) -> None:
-        """Close, for ever, what is silent, never said hello, or holds an expired token."""
-        while True:
-            await asyncio.sleep(SWEEP_EVERY_S)
-            now, wall = self.now(), self.clock.now().timestamp()
-            for session in list(self._open):
+        """Close, until cancelled, what is silent, never said hello, or holds an expired token."""
+        await every(SWEEP_EVERY_S, self._close_overdue, "closing silent connections")
+
+    async def _close_overdue(self) -> None:
+        now, wall = self.now(), self.clock.now().timestamp()
+        for session in list(self._open):
+            with contained("closing a silent connection"):
                 if (why := _overdue(session, now, wall)) is not None:
                     self.dismiss(session, why, _EXPLAINED[why])
 

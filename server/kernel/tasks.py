@@ -1,17 +1,18 @@
 """Tasks with an owner.
 
-One `Tasks` lives as long as the server. A loop that fails brings the server down, since
-something it promised no longer holds; a piece of work that fails is logged and counted.
+One `Tasks` lives as long as the server. A piece of work that fails is logged and counted. A loop
+that fails brings the server down, since something that it promised no longer holds; so whatever
+serves many goes through `sweeping.every`, which nothing ends. What is left to fail is the log's
+writers, when not even one game's rows can be told from another's, and what reads the lease.
 """
 
 import asyncio
-import logging
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any
 
-log = logging.getLogger(__name__)
+from server.kernel.containment import contained
 
 
 class Tasks(AbstractAsyncContextManager["Tasks"]):
@@ -20,7 +21,6 @@ class Tasks(AbstractAsyncContextManager["Tasks"]):
     def __init__(self) -> None:
         self._group = asyncio.TaskGroup()
         self._running: set[asyncio.Task[Any]] = set()
-        self.failures = 0
 
     async def __aenter__(self) -> "Tasks":
         await self._group.__aenter__()
@@ -54,7 +54,7 @@ class Tasks(AbstractAsyncContextManager["Tasks"]):
 
     def work(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """Run a piece of work; its failure is logged and touches nobody else."""
-        return self._own(self._guarded(work, name), name)
+        return self._own(_guarded(work, name), name)
 
     def _own(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = self._group.create_task(work, name=name)
@@ -62,9 +62,7 @@ class Tasks(AbstractAsyncContextManager["Tasks"]):
         task.add_done_callback(self._running.discard)
         return task
 
-    async def _guarded(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        try:
-            await work
-        except Exception:
-            self.failures += 1
-            log.exception("%s failed", name)
+
+async def _guarded(work: Coroutine[Any, Any, None], name: str) -> None:
+    with contained(name):
+        await work

@@ -1,17 +1,15 @@
 """The end of sessions: sockets close on every node, and what has expired is forgotten."""
 
-import logging
-from asyncio import sleep
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from persistence.sessions import FORGOTTEN_AT_ONCE, Ended, SessionStore
-from protocol.errors import CloseReason, NotFound, Overloaded, Unavailable
+from protocol.errors import CloseReason, NotFound
 from protocol.ids import SessionId, UserId
 from server.domains.accounts.keys import Keys
 from server.gateway.session import Session
-
-log = logging.getLogger(__name__)
+from server.kernel.containment import contained
+from server.kernel.sweeping import AWAY, every
 
 LOOK_EVERY_S: Final = 2.0
 # A transaction's times are from before it commits, so each look goes back this much further.
@@ -61,13 +59,8 @@ class Endings:
         self._looked_at = looked_at
 
     async def follow(self) -> None:
-        """Look, for ever."""
-        while True:
-            await sleep(LOOK_EVERY_S)
-            try:
-                await self.look()
-            except (Unavailable, Overloaded):
-                log.warning("sessions that ended elsewhere could not be read; the next look will")
+        """Look, until cancelled."""
+        await every(LOOK_EVERY_S, self.look, "looking for ended sessions")
 
     def _close(self, ended: Ended) -> None:
         if not ended.sessions and not ended.banned:
@@ -75,10 +68,11 @@ class Endings:
         for session in list(self._sockets):
             if (who := session.identity) is None or session.socket.closing:
                 continue
-            if who.user_id in ended.banned:
-                self._sockets.dismiss(session, CloseReason.BANNED, BANNED)
-            elif who.session_id in ended.sessions:
-                self._sockets.dismiss(session, CloseReason.LOGGED_OUT, ENDED)
+            with contained("closing a connection whose session ended"):
+                if who.user_id in ended.banned:
+                    self._sockets.dismiss(session, CloseReason.BANNED, BANNED)
+                elif who.session_id in ended.sessions:
+                    self._sockets.dismiss(session, CloseReason.LOGGED_OUT, ENDED)
 
 
 class Housekeeping:
@@ -94,16 +88,12 @@ class Housekeeping:
 
     async def tend(self) -> None:
         """Do it once."""
-        await self._keys.tend(rotate_after_s=self._rotate_after_s, token_s=self._token_s)
+        with contained("replacing signing keys", passed=AWAY):
+            await self._keys.tend(rotate_after_s=self._rotate_after_s, token_s=self._token_s)
         for _ in range(BATCHES_MAX):
             if await self._store.forget_expired() < FORGOTTEN_AT_ONCE:
                 break
 
     async def run(self) -> None:
-        """Do it, for ever."""
-        while True:
-            await sleep(TEND_EVERY_S)
-            try:
-                await self.tend()
-            except (Unavailable, Overloaded):
-                log.warning("expired sessions could not be cleared; that is tried again later")
+        """Do it, until cancelled."""
+        await every(TEND_EVERY_S, self.tend, "clearing expired sessions")

@@ -5,7 +5,6 @@ the clear beside everything else that the database's owner could read.
 """
 
 import logging
-from asyncio import sleep
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,9 @@ from persistence.accounts import StoredKey
 from persistence.refusals import StartRefused
 from persistence.sealing import Seal, Unsealable
 from protocol.account import Jwk, Jwks
-from protocol.errors import BadToken, Overloaded, Unavailable
+from protocol.errors import BadToken
+from server.kernel.containment import contained
+from server.kernel.sweeping import every
 
 log = logging.getLogger(__name__)
 
@@ -77,11 +78,15 @@ class Keys:
         self._looked_at = 0.0
 
     async def start(self) -> None:
-        """Read the keys; the first node that ever starts makes the first one."""
-        await self._reload()
+        """Read the keys; the first node that ever starts makes the first one.
+
+        Raises `StartRefused` for one that cannot be read. Later, such a key is left out: it came
+        from elsewhere, and tokens of the other keys are as good as before.
+        """
+        await self._reload(is_start=True)
         if not self._keys:
             await self._store.add_first_key(*self._make())
-            await self._reload()
+            await self._reload(is_start=True)
 
     async def rotate(self) -> None:
         """Sign with a new key from now on; the one before it still verifies, older ones do not.
@@ -109,13 +114,8 @@ class Keys:
         return len(old)
 
     async def follow(self) -> None:
-        """Take up, for ever, the keys that other nodes make and retire."""
-        while True:
-            await sleep(RELOAD_EVERY_S)
-            try:
-                await self._reload()
-            except (Unavailable, Overloaded):
-                log.warning("the signing keys could not be read again; the old ones stay in use")
+        """Take up, until cancelled, the keys that other nodes make and retire."""
+        await every(RELOAD_EVERY_S, self._reload, "reading the signing keys")
 
     @property
     def newest(self) -> Key:
@@ -134,11 +134,17 @@ class Keys:
         """Write the public halves as a JSON web key set."""
         return Jwks(keys=[Jwk(kid=key.kid, x=_public_x(key.public)) for key in self._keys.values()])
 
-    async def _reload(self) -> None:
+    async def _reload(self, *, is_start: bool = False) -> None:
         self._looked_at = self._now()
-        self._keys = {
-            stored.kid: self._parse(stored) for stored in await self._store.signing_keys()
-        }
+        keys: dict[str, Key] = {}
+        for stored in await self._store.signing_keys():
+            if is_start:
+                keys[stored.kid] = self._parse(stored)
+                continue
+            with contained(f"reading the signing key {stored.kid}"):
+                keys[stored.kid] = self._keys.get(stored.kid) or self._parse(stored)
+        if keys or not self._keys:  # without any key nobody could sign in or stay
+            self._keys = keys
 
     def _make(self) -> tuple[StoredKey, str]:
         private = Ed25519PrivateKey.generate()

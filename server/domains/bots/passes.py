@@ -1,18 +1,16 @@
 """Signing in as a bot, and the end of it on every node."""
 
-import logging
-from asyncio import sleep
 from collections.abc import Iterator
 from typing import Final, Protocol
 
 from persistence.bottokens import BotTokenStore, Standing
-from protocol.errors import BadToken, CloseReason, Overloaded, TokenExpired, Unavailable
+from protocol.errors import BadToken, CloseReason, TokenExpired
 from protocol.ids import SessionId, UserId
 from server.domains.bots.rules import is_bot_token, token_hash
 from server.gateway.identity import BotPass, Identity
 from server.gateway.session import Session
-
-log = logging.getLogger(__name__)
+from server.kernel.containment import contained
+from server.kernel.sweeping import every
 
 LOOK_EVERY_S: Final = 2.0
 NEVER_S: Final = 253_402_300_799.0  # the end of the year 9999
@@ -75,17 +73,13 @@ class Passes:
             return
         good = await self._store.still_good({session.who.session_id for session in of_bots})
         for session in of_bots:
-            if session.who.session_id not in good and not session.socket.closing:
-                self._sockets.dismiss(session, CloseReason.LOGGED_OUT, ENDED)
+            with contained("closing a bot's connection"):
+                if session.who.session_id not in good and not session.socket.closing:
+                    self._sockets.dismiss(session, CloseReason.LOGGED_OUT, ENDED)
 
     async def follow(self) -> None:
-        """Look, for ever."""
-        while True:
-            await sleep(LOOK_EVERY_S)
-            try:
-                await self.look()
-            except (Unavailable, Overloaded):
-                log.warning("bots' tokens could not be looked up; the next look will")
+        """Look, until cancelled."""
+        await every(LOOK_EVERY_S, self.look, "looking up bots' tokens")
 
 
 def _is_open_bots(session: Session) -> bool:

@@ -21,6 +21,7 @@ from server.domains.epochs.board import Board
 from server.gateway.framing import text_frame
 from server.gateway.session import Session
 from server.kernel.clock import Clock
+from server.kernel.containment import failed
 from server.kernel.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -159,7 +160,7 @@ class Following:
             await asyncio.sleep(LOOK_AGAIN_S)
         except Exception:
             # A bug of ours: told with its trace, and the watchers hear the rest all the same.
-            log.exception("the watchers of an epoch could not be told")
+            failed("telling the watchers of an epoch")
             await asyncio.sleep(LOOK_AGAIN_S)
 
     async def _catch_up(self, epoch_id: EpochId, watched: Watched) -> None:

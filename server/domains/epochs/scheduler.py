@@ -4,7 +4,6 @@ The lead only saves work. Each step looks again, under the day's lock, whether i
 two leaders would do no harm.
 """
 
-import asyncio
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,8 @@ from protocol.errors import PlayhallError
 from protocol.ids import EpochId
 from server.domains.epochs.phases import ORDER, day_of, times_of
 from server.domains.epochs.steps import Steps
+from server.kernel.containment import failed
+from server.kernel.sweeping import AWAY, every
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +47,7 @@ class Scheduler:
     async def run(self) -> None:
         """Tick for as long as the server lives; then let another node lead at once."""
         try:
-            while True:
-                await self._tick_if_leading()
-                await asyncio.sleep(TICK_S)
+            await every(TICK_S, self._tick_if_leading, "epochs", at_once=True)
         finally:
             await self._resign()
 
@@ -63,14 +62,11 @@ class Scheduler:
         return taken
 
     async def _tick_if_leading(self) -> None:
-        try:
-            self.leads = await self._store.lead(self._node, lease_s=LEASE_S)
-            if self.leads:
-                await self.tick()
-            else:
-                self._trouble.clear()  # it is the leader's now to count
-        except PlayhallError as error:
-            log.warning("epochs wait: %s", error.message)
+        self.leads = await self._store.lead(self._node, lease_s=LEASE_S)
+        if self.leads:
+            await self.tick()
+        else:
+            self._trouble.clear()  # it is the leader's now to count
 
     async def _resign(self) -> None:
         leads, self.leads = self.leads, False
@@ -125,11 +121,11 @@ class Scheduler:
         """Log what goes wrong, once, and count it as stuck until it goes right."""
         try:
             yield
-        except PlayhallError:
+        except AWAY:
             raise
         except Exception as error:
             if self._trouble.get(what) != repr(error):
-                log.exception("%s does not advance", what)
+                failed(f"advancing {what}")
             self._trouble[what] = repr(error)
         else:
             self._trouble.pop(what, None)

@@ -18,6 +18,7 @@ from protocol.ids import new_id
 from server.domains.files import replayfile, rules
 from server.domains.files.uploads import Uploads
 from server.kernel.clock import Clock
+from server.kernel.containment import failed
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Replays:
         except FileTaken:
             log.info("the replay of match %s is being stored elsewhere", due.match_id)
         except Exception:
-            log.exception("the replay of match %s cannot be built", due.match_id)
+            failed(f"building the replay of match {due.match_id}")
         return False
 
     async def _build(self, due: Due) -> bool:

@@ -40,9 +40,17 @@ class Upkeep:
     async def clear(self) -> int:
         """Forget uploads that did not come, and delete objects whose row is gone."""
         await self._store.expire(EXPIRED_AT_ONCE)
-        async with self._store.trash(CLEARED_AT_ONCE) as keys:
-            await asyncio.gather(*map(self._objects.delete, keys))
-        return len(keys)
+        async with self._store.trash(CLEARED_AT_ONCE) as trash:
+            done = await asyncio.gather(
+                *map(self._objects.delete, trash.keys), return_exceptions=True
+            )
+            errors = {key: e for key, e in zip(trash.keys, done, strict=True) if e is not None}
+            if errors and len(errors) == len(trash.keys):
+                raise next(iter(errors.values()))  # the store is away, and no object is to blame
+            for key, error in errors.items():
+                log.error("the object %s cannot be deleted; it is tried again: %r", key, error)
+            trash.kept.update(errors)
+        return len(trash.keys) - len(trash.kept)
 
     async def find_lost(self) -> list[str]:
         """Look whether some objects are still there; rows of lost ones are marked, and kept."""

@@ -14,6 +14,7 @@ from protocol.ids import GameId
 from server.domains.games.scribe import Told
 from server.gamekit.contract import Event, Payload, Viewer
 from server.gateway.framing import text_frame
+from server.kernel.containment import contained, failed
 
 
 class Follower(Protocol):
@@ -101,6 +102,31 @@ class Audience:
         """Send committed events to everybody, each as they may see them."""
         if not self.followers:
             return
-        frames = self.lens.frames_for(told, self._viewers)
+        try:
+            frames = self.lens.frames_for(told, self._viewers)
+        except Exception:
+            frames = self._frames_one_by_one(told)
         for follower, viewer in self.followers.items():
-            follower.deliver(frames[viewer])
+            try:
+                follower.deliver(frames[viewer])
+            except Exception:
+                failed("delivering a game's events")
+
+    def _frames_one_by_one(self, told: Sequence[Told]) -> dict[Viewer, bytes]:
+        """Frame for each viewer alone; those whose view the rules fail to make are hung up on."""
+        frames: dict[Viewer, bytes] = {}
+        for viewer in self._viewers:
+            try:
+                frames[viewer] = self.lens.frames(told, viewer)
+            except Exception:
+                failed(f"showing a game's events to {_named(viewer)}")
+        for follower, viewer in list(self.followers.items()):
+            if viewer not in frames:
+                self.dismiss(follower)
+                with contained("hanging up on a follower"):
+                    follower.hang_up(CloseReason.OVERLOADED)
+        return frames
+
+
+def _named(viewer: Viewer) -> str:
+    return "spectators" if viewer is None else f"seat {viewer}"

@@ -35,6 +35,7 @@ from server.gamekit.table import (
     presence,
 )
 from server.kernel.clock import Clock, Moment
+from server.kernel.containment import failed
 
 log = logging.getLogger(__name__)
 
@@ -266,7 +267,7 @@ class Host:
         self.audience.tell(told)
         while self._owed and self._owed[0][0] < self.committed:
             _, reply, what = self._owed.popleft()
-            reply(what)
+            _give(reply, what)
         if self._ahead:
             return
         if self.fold.table.completed:
@@ -280,8 +281,16 @@ class Host:
         error = not_committed(lost)
         owed, self._owed = self._owed, deque()
         for _, reply, _ in owed:
-            reply(error)
+            _give(reply, error)
         self._events.lost(self, lost)
+
+
+def _give(reply: Reply, what: int | PlayhallError) -> None:
+    """Give a reply; one that cannot be given keeps no other back."""
+    try:
+        reply(what)
+    except Exception:
+        failed("a reply")
 
 
 def reply_of(answer: Answer) -> int | MoveRefused:

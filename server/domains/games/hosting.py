@@ -30,6 +30,8 @@ from server.domains.games.scribe import Scribe
 from server.domains.games.turns import Turns
 from server.gamekit.fold import AnyRuleset
 from server.kernel.clock import Clock
+from server.kernel.containment import contained, failed
+from server.kernel.sweeping import every
 from server.kernel.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -76,6 +78,7 @@ class Hosting:
         self._loading: dict[GameId, asyncio.Future[Host]] = {}
         self._games_of: dict[PlayerId, set[GameId]] = {}
         self._events = HostEvents(self._settled, self._completed, self._lost)
+        self._has_taken_back = False
         self.draining = False
 
     def __len__(self) -> int:
@@ -227,7 +230,8 @@ class Hosting:
         log.warning("game %s: %s", host.game_id, lost)
         why = CloseReason.WRONG_NODE if isinstance(lost, Fenced) else CloseReason.OVERLOADED
         for follower in list(host.audience.followers):
-            follower.hang_up(why)
+            with contained("hanging up on a follower"):
+                follower.hang_up(why)
         self._drop(host)
 
     # ------------------------------------------------------------------ owning
@@ -255,7 +259,7 @@ class Hosting:
             except PlayhallError as gone:
                 log.info("game %s was not adopted: %s", game_id, gone)
             except Exception:  # one game's trouble touches no other
-                log.exception("game %s could not be adopted", game_id)
+                failed(f"adopting game {game_id}")
         return taken
 
     async def let_go_of_lost(self) -> None:
@@ -264,28 +268,27 @@ class Hosting:
         kept = await self._store.still_owned(owned)
         for host in list(self._hosts.values()):
             if host.game_id in owned and host.game_id not in kept:
-                self._lost(host, Fenced("another node took it over"))
+                with contained(f"dropping game {host.game_id}"):
+                    self._lost(host, Fenced("another node took it over"))
 
     async def keep_adopting(self, *, every_s: float) -> None:
-        """Take back what was this node's, then adopt orphaned games, for ever."""
-        take = self.take_back
-        while True:
-            try:
-                if adopted := await take():
-                    log.info("adopted %d games", adopted)
-                take = self.adopt
-            except PlayhallError as error:
-                log.warning("games could not be adopted: %s", error)
-            except Exception:
-                log.exception("games could not be adopted; it is tried again")
-            await asyncio.sleep(every_s)
+        """Take back what was this node's, then adopt orphaned games, until cancelled."""
+        await every(every_s, self._adopt_more, "adopting games", at_once=True)
 
     async def keep_tidy(self, *, every_s: float) -> None:
-        """Let idle games leave memory, for ever; they come back when somebody asks."""
-        while True:
-            await asyncio.sleep(every_s)
-            before = self._clock.monotonic() - self._config.idle_game_s
-            for host in list(self._hosts.values()):
+        """Let idle games leave memory, until cancelled; they come back when somebody asks."""
+        await every(every_s, self._drop_idle, "dropping idle games")
+
+    async def _adopt_more(self) -> None:
+        take = self.adopt if self._has_taken_back else self.take_back
+        if adopted := await take():
+            log.info("adopted %d games", adopted)
+        self._has_taken_back = True
+
+    async def _drop_idle(self) -> None:
+        before = self._clock.monotonic() - self._config.idle_game_s
+        for host in list(self._hosts.values()):
+            with contained(f"dropping game {host.game_id}"):
                 idle = host.is_settled and not len(host.audience) and host.fold.turn is None
                 if idle and host.busy_at < before:
                     self._drop(host)

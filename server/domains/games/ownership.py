@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from persistence.games import GameStore
 from protocol.errors import PlayhallError
 from server.kernel.clock import Clock
+from server.kernel.containment import failed
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class Lease:
             except PlayhallError as error:
                 log.warning("the lease could not be renewed: %s", error)
             except Exception:  # it runs out then, and with it what this node serves
-                log.exception("the lease could not be renewed")
+                failed("renewing the lease")
             await asyncio.sleep(self.lease_s / RENEWALS_PER_LEASE)
 
     async def release(self) -> None:

@@ -26,6 +26,7 @@ from server.domains.lobbies.quickplay import QuickPlay
 from server.domains.lobbies.starting import Starter
 from server.gateway.identity import Identity
 from server.kernel.clock import Clock
+from server.kernel.containment import contained
 from server.kernel.passwords import Passwords
 
 
@@ -99,7 +100,8 @@ class Members:
         lobby = await self._changes.apply(wish.lobby_id, decide, "kicked", wish.player_id)
         if lobby.game_id is not None:
             for show_out in self.on_kick:
-                show_out(lobby.game_id, wish.player_id)
+                with contained("telling of a kick"):
+                    show_out(lobby.game_id, wish.player_id)
         return lobby
 
     async def add_bot(self, host: PlayerId, wish: wire.AddBot) -> Lobby:

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -17,7 +16,8 @@ from server.domains.lobbies.changes import Changes
 from server.domains.lobbies.departures import Departures
 from server.domains.lobbies.quickplay import QuickPlay
 from server.kernel.clock import Clock
-from server.kernel.sweeping import every
+from server.kernel.containment import contained, failed
+from server.kernel.sweeping import AWAY, every
 
 log = logging.getLogger(__name__)
 
@@ -90,16 +90,31 @@ class Upkeep:
                 group.create_task(self._fill(lobby_id))
 
     async def let_go(self) -> None:
-        """Let those leave their open lobbies who did not come back in time."""
+        """Let those leave their open lobbies who did not come back in time.
+
+        Those whose leaving fails are tried again later, and keep nobody else; the first failure
+        is raised when all were tried.
+        """
         now = self._clock.monotonic()
+        again: list[PlayerId] = []
+        first: Exception | None = None
         for player_id in self.departures.due(now):
             if self._presence.is_here(player_id):
                 continue
             try:
                 await self.leave_all(player_id, reason="connection_lost")
-            except Exception:
-                self.departures.went(player_id, now)  # to be tried again
-                raise
+            except Exception as error:
+                again.append(player_id)
+                if first is None:
+                    first = error
+                else:
+                    failed("leaving lobbies")
+                if isinstance(error, AWAY):
+                    break
+        for player_id in again:
+            self.departures.went(player_id, now)
+        if first is not None:
+            raise first
 
     async def beat(self) -> None:
         """Show life for the lobbies of everybody who is connected here."""
@@ -111,14 +126,14 @@ class Upkeep:
         """Close open lobbies whose node died."""
         for lobby_id in await self._store.silent(SILENT_S):
             decide = partial(rules.closed_if_silent, silent_s=SILENT_S)
-            with _others_go_on(lobby_id):
+            with contained(f"closing lobby {lobby_id}", passed=AWAY):
                 await self._changes.apply(lobby_id, decide, "closed", reason="nobody_there")
 
     async def replace_silent_hosts(self) -> None:
         """Let hosts of peer lobbies go who show no life; who stands longest takes over."""
         for lobby_id, host in await self._store.silent_hosts(HOST_SILENT_S):
             decide = partial(peerrules.without_silent_host, host=host, silent_s=HOST_SILENT_S)
-            with _others_go_on(lobby_id):
+            with contained(f"replacing the host of lobby {lobby_id}", passed=AWAY):
                 await self._changes.apply(lobby_id, decide, "left", host, reason="host_silent")
 
     async def catch_up(self) -> None:
@@ -127,7 +142,8 @@ class Upkeep:
         for first in range(0, len(followed), CAUGHT_UP_AT_ONCE):
             some = followed[first : first + CAUGHT_UP_AT_ONCE]
             for lobby_id in self._audience.behind(await self._store.versions(some)):
-                await self._tell_of(lobby_id)
+                with contained(f"telling of lobby {lobby_id}", passed=AWAY):
+                    await self._tell_of(lobby_id)
 
     async def catch_up_kicks(self) -> None:
         """Show those out of games here who were kicked, perhaps on another node."""
@@ -137,7 +153,8 @@ class Upkeep:
             some = lobbies[first : first + CAUGHT_UP_AT_ONCE]
             for lobby_id, player_id in await self._store.bans(some):
                 for show_out in self.on_kicked:
-                    show_out(games[lobby_id], player_id)
+                    with contained(f"telling of a kick from lobby {lobby_id}"):
+                        show_out(games[lobby_id], player_id)
 
     async def clear_closed(self) -> None:
         """Delete old closed lobbies that nothing came of."""
@@ -156,8 +173,9 @@ class Upkeep:
             except (Unavailable, Overloaded) as error:  # it stays due, and the next look sees it
                 log.warning("lobby %s is filled later: %s", lobby_id, error.message)
             except Exception:
-                log.exception("lobby %s could not be filled; it is tried again later", lobby_id)
-                await self._quick_play.postpone(lobby_id)
+                failed(f"filling lobby {lobby_id}")
+                with contained(f"putting off lobby {lobby_id}"):  # the others are filled now
+                    await self._quick_play.postpone(lobby_id)
 
     async def leave_all(self, player_id: PlayerId, *, reason: Reason | None = None) -> None:
         """Take a player out of every lobby that can be left."""
@@ -172,14 +190,3 @@ class Upkeep:
                 )
             except (LobbyClosed, LobbyNotFound, NotAMember) as why:
                 log.info("%s need not leave lobby %s: %s", player_id, lobby_id, why.message)
-
-
-@contextmanager
-def _others_go_on(lobby_id: LobbyId) -> Iterator[None]:
-    """Log what is wrong with one lobby, so that those behind it are swept as well."""
-    try:
-        yield
-    except (Unavailable, Overloaded):
-        raise
-    except Exception:
-        log.exception("lobby %s could not be swept; the others are", lobby_id)

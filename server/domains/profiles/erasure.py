@@ -1,7 +1,5 @@
 """Erasing a person: the account goes, the log stays, and nobody's game is disturbed."""
 
-import logging
-from asyncio import sleep
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final, Protocol
@@ -11,16 +9,14 @@ from protocol.errors import (
     BadToken,
     CloseReason,
     NotConfirmed,
-    Overloaded,
     SignInAgain,
-    Unavailable,
 )
 from protocol.ids import PlayerId
 from server.gateway.identity import Identity
 from server.gateway.session import Session
 from server.kernel.clock import Clock
-
-log = logging.getLogger(__name__)
+from server.kernel.containment import contained
+from server.kernel.sweeping import every
 
 SIGNED_IN_WITHIN: Final = timedelta(minutes=15)
 LOOK_EVERY_S: Final = 2.0
@@ -75,19 +71,15 @@ class Erasure:
         """Close the sockets here of whoever was erased on any node since the last look."""
         looked_at = self._clock.monotonic()
         for player_id in await self._store.erased_lately(looked_at - self._looked_at + OVERLAP_S):
-            session = self._sockets.of(player_id)
-            if session is not None and not session.socket.closing:
-                self._sockets.dismiss(session, CloseReason.LOGGED_OUT, ERASED)
+            with contained("closing the connection of an erased player"):
+                session = self._sockets.of(player_id)
+                if session is not None and not session.socket.closing:
+                    self._sockets.dismiss(session, CloseReason.LOGGED_OUT, ERASED)
         self._looked_at = looked_at
 
     async def follow(self) -> None:
-        """Look, for ever."""
-        while True:
-            await sleep(LOOK_EVERY_S)
-            try:
-                await self.look()
-            except (Unavailable, Overloaded):
-                log.warning("who was erased elsewhere could not be read; the next look will")
+        """Look, until cancelled."""
+        await every(LOOK_EVERY_S, self.look, "looking for erased players")
 
     async def _require_proof(self, who: Identity, confirm: str) -> None:
         proof = await self._store.proof(who.user_id, who.session_id)

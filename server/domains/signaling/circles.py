@@ -6,6 +6,7 @@ from typing import NamedTuple
 from protocol import peer as wire
 from protocol.peeraccess import Admission
 from server.domains.signaling.registry import Link, Load, Peer, Registry
+from server.kernel.containment import contained
 
 
 class Place(NamedTuple):
@@ -38,7 +39,8 @@ class Circles:
     def expire(self, now: float) -> None:
         """Give up what waited too long, silent peers, and circles where nobody is left."""
         for circle, registry in list(self._registries.items()):
-            registry.expire(now)
+            with contained("expiring the peers of a lobby"):
+                registry.expire(now)
             if registry.is_idle:
                 del self._registries[circle]
 

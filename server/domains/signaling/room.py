@@ -1,7 +1,5 @@
 """The room of signaling: its keys, who may use them, and its HTTP side."""
 
-import asyncio
-import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final, Protocol
 
@@ -9,16 +7,15 @@ import orjson
 from aiohttp import web
 
 from protocol import peer as wire
-from protocol.errors import Overloaded, Unavailable
 from protocol.ids import new_id
 from protocol.peeraccess import Admission
 from server.domains.signaling.caller import Caller
 from server.domains.signaling.circles import Circles
 from server.domains.signaling.registry import Load, Registry
 from server.gateway.handshake import UpgradeRequest
+from server.kernel.containment import contained
+from server.kernel.sweeping import every
 from server.kernel.tasks import Tasks
-
-log = logging.getLogger(__name__)
 
 PATH: Final = "/peerjs"
 SOCKET_PATH: Final = f"{PATH}/peerjs"
@@ -77,21 +74,19 @@ class Signaling:
 
     async def sweep(self) -> None:
         """Give up, each second, what waited too long."""
-        while True:
-            await asyncio.sleep(SWEEP_EVERY_S)
-            for registry in self.registries.values():
+        await every(SWEEP_EVERY_S, self._expire, "expiring peers and messages")
+
+    async def _expire(self) -> None:
+        for registry in self.registries.values():
+            with contained("expiring peers"):
                 registry.expire(self.now())
-            for circles in self.circles.values():
+        for circles in self.circles.values():
+            with contained("expiring peers of lobbies"):
                 circles.expire(self.now())
 
     async def show_out_strangers(self) -> None:
-        """End, for ever, the peers of those who are not let in any more."""
-        while True:
-            await asyncio.sleep(ASK_EVERY_S)
-            try:
-                await self._ask_about_members()
-            except (Unavailable, Overloaded):
-                log.warning("peers' lobbies could not be read; that is tried again")
+        """End, until cancelled, the peers of those who are not let in any more."""
+        await every(ASK_EVERY_S, self._ask_about_members, "looking for peers who left their lobby")
 
     async def _ask_about_members(self) -> None:
         asked = {caller.admission for caller in self.members if caller.admission is not None}
@@ -99,7 +94,8 @@ class Signaling:
             return
         gone = asked.difference(await self.door.still(asked))
         for caller in [caller for caller in self.members if caller.admission in gone]:
-            caller.show_out()
+            with contained("closing a peer's connection"):
+                caller.show_out()
 
     # ------------------------------------------------------------------ how it is doing
 

@@ -135,8 +135,9 @@ def tasks(path: Path) -> Iterator[str]:
         if not isinstance(node, ast.Call):
             continue
         called = ast.unparse(node.func)
-        if called == "every":
-            yield ast.unparse(node.args[1]).rpartition(".")[2]
+        first = node.args[0] if node.args else None
+        if isinstance(first, ast.Call) and ast.unparse(first.func) == "every":
+            yield ast.unparse(first.args[1]).rpartition(".")[2]
         elif called.endswith((".loop", ".work", ".create_task")):
             for given in node.keywords:
                 if given.arg == "name" and isinstance(given.value, ast.Constant):
