@@ -1,5 +1,6 @@
 """`session.*` on a real websocket, through the front door."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from protocol.errors import BadToken
 from server.domains.accounts.accounts import Accounts
 from server.domains.accounts.handlers import SessionCommands, limits_in_force
 from server.gateway.sessions import CommandRate, Sessions
+from server.kernel.containment import FAILURES
 from server.kernel.tasks import Tasks
 from tests.integration.accounts.conftest import LIFETIMES, Room
 from tests.integration.gateway.halls import hall
@@ -150,3 +152,38 @@ async def test_reused_refresh_token_closes_the_sessions_socket(room: Room, dial:
         with pytest.raises(BadToken):
             await room.accounts.refresh(tokens.refresh_token)
         assert await _close_code(socket) == 4103
+
+
+async def test_listener_that_raises_keeps_no_other_from_hearing_who_comes_and_goes(
+    room: Room,
+) -> None:
+    heard: list[str] = []
+    gone = asyncio.Event()
+
+    def raising(_: object) -> None:
+        raise RuntimeError("a listener's bug")
+
+    def left(player_id: str) -> None:
+        heard.append(player_id)
+        gone.set()
+
+    async with Tasks() as tasks:
+        sessions = Sessions(clock=room.clock, tasks=tasks, rate=CommandRate())
+        commands = SessionCommands(
+            accounts=room.accounts, clock=room.clock, node="n1", limits=LIMITS
+        )
+        sessions.routes = {type_of(name): route for name, route in commands.routes().items()}
+        sessions.on_arrival += [raising, heard.append]
+        sessions.on_departure += [raising, left]
+        before = FAILURES.total
+        async with hall(sessions.new) as running:
+            tokens = await room.accounts.new_guest("Ann")
+            async with connect(running.url, subprotocols=["playhall.v1"]) as socket:  # type: ignore[list-item]  # a NewType of str
+                assert (await _hello(socket, tokens.access_token))["type"] == "session.welcome"
+                (session,) = sessions
+                session.follow("odd", lambda: raising(None))
+            async with asyncio.timeout(10):
+                await gone.wait()
+        assert heard == [tokens.player_id, tokens.player_id]
+        assert len(sessions) == 0
+        assert FAILURES.total == before + 3

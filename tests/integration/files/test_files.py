@@ -372,6 +372,22 @@ async def test_object_goes_when_its_row_goes_whoever_deletes_it(store: Store) ->
     assert await store.files.upkeep.clear() == 0
 
 
+async def test_object_that_cannot_be_deleted_keeps_no_other_from_being_deleted(
+    store: Store,
+) -> None:
+    ann = await store.person()
+    for _ in range(3):
+        await store.upload(ann, _path(ann), GLB)
+    odd = "a//../b"  # no name of an object, in either store
+    await store.run("DELETE FROM files WHERE owner_id = $1", ann)
+    (first, *others) = [row["key"] for row in await store.run("SELECT key FROM file_trash")]
+    moved = "UPDATE file_trash SET key = $2, thrown_at = 'epoch' WHERE key = $1"
+    await store.run(moved, first, odd)
+    assert await store.files.upkeep.clear() == len(others) == 2
+    assert await store.keys() == {first}
+    assert [row["key"] for row in await store.run("SELECT key FROM file_trash")] == [odd]
+
+
 async def test_upload_that_was_cut_off_by_a_crash_leaves_nothing(store: Store) -> None:
     ann = await store.person()
     _, announced = await store.announce(ann, path := _path(ann), GLB)

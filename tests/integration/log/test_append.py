@@ -9,7 +9,7 @@ import pytest
 from persistence.database import Database
 from persistence.gamerow import GameRow
 from persistence.games import GameStore
-from persistence.log import Fenced, Refused
+from persistence.log import Fenced, Lost, Refused, Row
 from persistence.newgame import LobbyChanged
 from protocol.ids import GameId, LobbyId, new_id
 from tests.integration.log.conftest import AT, Bench
@@ -105,6 +105,53 @@ async def test_event_that_the_database_refuses_fails_its_game_alone(bench: Bench
     assert isinstance(games[4].lost[0], Refused)
     for game in games[:4] + games[5:]:
         await game.until(committed=1)
+
+
+async def test_owner_that_raises_when_it_is_told_takes_no_other_game_along(bench: Bench) -> None:
+    games = [await bench.game() for _ in range(6)]
+    told: list[Lost] = []
+
+    def raising(_: list[Row]) -> None:
+        raise RuntimeError("an owner's bug")
+
+    bad = bench.log.open(games[2].game_id, 1, committed=raising, failed=told.append)
+    for game in games[:2] + games[3:]:
+        game.append(2)
+    bad.append(games[2].rows(1))
+    for game in games[:2] + games[3:]:
+        await game.until(committed=2)
+    async with asyncio.timeout(10):
+        while not told:
+            await asyncio.sleep(0.01)
+    assert await bench.indexes(games[2]) == [0, 1]  # committed, though nobody heard it
+    bad.append(games[2].rows(1))  # dead: nothing more is written until it is read again
+    games[0].append(1)
+    await games[0].until(committed=3)
+    assert await bench.indexes(games[2]) == [0, 1]
+    assert bench.log.metrics.failures == 1
+
+
+class OddRow(Row):
+    """A row that cannot even be laid out for the database."""
+
+    @property
+    def event_index(self) -> int:  # type: ignore[override]  # that is the bug
+        raise RuntimeError("a bug of ours")
+
+
+async def test_rows_that_meet_a_bug_on_their_way_fail_their_game_alone(bench: Bench) -> None:
+    games = [await bench.game() for _ in range(9)]
+    for game in games[:4] + games[5:]:
+        game.append(1)
+    assert games[4].handle is not None
+    games[4].handle.append([OddRow(*games[4].rows(1)[0])])
+    await games[4].until(lost=1)
+    assert isinstance(games[4].lost[0], Refused)
+    for game in games[:4] + games[5:]:
+        await game.until(committed=1)
+    games[0].append(1)
+    await games[0].until(committed=2)
+    assert bench.log.metrics.failures >= 1
 
 
 async def test_terminated_connection_neither_loses_nor_repeats(bench: Bench, postgres: str) -> None:
