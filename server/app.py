@@ -23,12 +23,11 @@ from protocol.record import Status
 from server.competition import Competition
 from server.config import names_in
 from server.domains.accounts.accounts import Accounts, Lifetimes
-from server.domains.accounts.guests import GuestLimits
 from server.domains.accounts.handlers import SessionCommands, limits_in_force
 from server.domains.accounts.keys import Keys
 from server.domains.accounts.passes import Passes
 from server.domains.accounts.room import AccountRoom, authority_by, is_elsewhere, seal_by
-from server.domains.accounts.routes import AccountRoutes
+from server.domains.accounts.routes import AccountRoutes, guest_limiter
 from server.domains.accounts.supabase import switched_off
 from server.domains.blueprints.routes import BlueprintRoutes
 from server.domains.chat.handlers import ChatCommands
@@ -330,7 +329,7 @@ class App:
         accounts = AccountRoutes(
             accounts=self.accounts,
             keys=self.keys,
-            guests=GuestLimits(base.config.guests_per_minute),
+            guests=guest_limiter(base.config.guests_per_minute),
             now=base.clock.monotonic,
         )
         games = GameRoutes(access=self.access, store=self.games, rulesets=base.rulesets)

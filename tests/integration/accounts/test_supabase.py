@@ -20,9 +20,8 @@ from persistence.moderation import Ban, ModerationStore
 from protocol.errors import BadToken, Banned, TokenExpired, Unavailable
 from protocol.ids import UserId, new_id
 from server.domains.accounts.accounts import Accounts
-from server.domains.accounts.guests import GuestLimits
 from server.domains.accounts.keys import Keys
-from server.domains.accounts.routes import AccountRoutes
+from server.domains.accounts.routes import AccountRoutes, guest_limiter
 from server.domains.accounts.supabase import SupabaseAccounts, switched_off
 from tests.fixtures.http import bearer, served
 from tests.fixtures.postgres import Databases
@@ -244,7 +243,7 @@ async def test_our_own_sign_in_says_that_it_is_elsewhere(hall: Hall) -> None:
     ours = Accounts(
         store=store, keys=keys, clock=clock, lifetimes=LIFETIMES, end_sockets=lambda _: None
     )
-    routes = AccountRoutes(accounts=ours, keys=keys, guests=GuestLimits(600), now=clock.monotonic)
+    routes = AccountRoutes(accounts=ours, keys=keys, guests=guest_limiter(600), now=clock.monotonic)
     addresses = switched_off(routes.endpoints())
     async with served(addresses, hall.accounts.authenticate) as client:
         for path in ("/v1/auth/guest", "/v1/auth/refresh", "/v1/auth/logout"):
