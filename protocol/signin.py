@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from protocol.account import DisplayName, Tokens
 from protocol.envelope import WireModel
 from protocol.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
+from protocol.text import prepare_password
 
 EMAIL_CHARS_MAX: Final = 254  # RFC 5321: a path of 256 with its angle brackets
 CODE_CHARS_MAX: Final = 128
@@ -19,6 +20,15 @@ def _email(text: str) -> str:
     if not _EMAIL.fullmatch(text):
         raise PydanticCustomError("email", "Write an email address such as name@example.org")
     return text
+
+
+def _long_enough(password: str) -> str:
+    """Count characters as they are hashed: an accent that was typed apart is not one more."""
+    if len(prepare_password(password)) < PASSWORD_CHARS_MIN:
+        raise PydanticCustomError(
+            "password", "Choose one of {least} characters or more", {"least": PASSWORD_CHARS_MIN}
+        )
+    return password
 
 
 def _challenge(text: str) -> str:
@@ -35,7 +45,9 @@ Email = Annotated[
     AfterValidator(_email),
 ]
 NewPassword = Annotated[
-    str, StringConstraints(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_MAX)
+    str,
+    StringConstraints(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_MAX),
+    AfterValidator(_long_enough),
 ]
 Password = Annotated[str, StringConstraints(max_length=PASSWORD_CHARS_MAX)]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=CODE_CHARS_MAX)]

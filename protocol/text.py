@@ -5,7 +5,7 @@ Put one of these behind a field's `StringConstraints`.
 
 import re
 from typing import Final
-from unicodedata import category
+from unicodedata import category, normalize
 
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
@@ -45,3 +45,12 @@ def is_invisible(char: str) -> bool:
 
 ONE_LINE: Final = _visible("")
 SOME_LINES: Final = _visible("\n")
+
+
+def prepare_password(password: str) -> str:
+    """Write a password as it is hashed, in one form however a keyboard makes it.
+
+    As RFC 8265 has it (OpaqueString): any space is U+0020, and accents are composed (NFC).
+    """
+    spaced = "".join(" " if category(char) == "Zs" else char for char in password)
+    return normalize("NFC", spaced)

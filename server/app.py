@@ -65,6 +65,7 @@ from server.gateway.origins import welcome_pages
 from server.gateway.proxies import Proxies, believe
 from server.gateway.refusals import Refusals
 from server.gateway.sessions import CommandRate, Sessions
+from server.kernel.passwords import Passwords
 from server.web.pages import add_pages
 
 VERSION = "0.1.0"
@@ -87,6 +88,7 @@ class App:
         self.refusals = Refusals()
         count = self.refusals.counting("websocket")
         self.sessions = Sessions(clock=clock, tasks=tasks, rate=rate, count_refusal=count)
+        self.passwords = Passwords()
 
         self._make_accounts(AccountStore(database))
         self._make_games(GameStore(database, node=base.node))
@@ -130,6 +132,7 @@ class App:
             keys=self.keys,
             seal=self.seal,
             sockets=self.sessions,
+            passwords=self.passwords,
             clock=clock,
             server=lambda: self.lease.address,
         )
@@ -159,6 +162,7 @@ class App:
             presence=self.sessions,
             rulesets=base.rulesets,
             start_game=self.hosting.create,
+            passwords=self.passwords,
             clock=base.clock,
             tasks=base.tasks,
             quick_play_wait_s=base.config.quick_play_wait_s,
@@ -240,6 +244,7 @@ class App:
         await self.lease.renew()
         with suppress(Unavailable):  # else they are read once somebody asks
             await self.totals.read()
+        tasks.loop(self.passwords.run(), name="password hashing")
         tasks.loop(self.log.run(), name="log")
         tasks.loop(self.lease.keep(), name="lease")
         tasks.loop(self.hosting.keep_adopting(every_s=ADOPT_EVERY_S), name="adoption")

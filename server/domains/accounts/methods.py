@@ -73,11 +73,15 @@ class Methods:
         self, code_hash: bytes, user_id: UserId, proved: Proved, *, password_hash: str | None = None
     ) -> None:
         """Link a method to an account; raise `BadCode` or `MethodTaken`."""
-        found = await self.find(proved.kind, proved.name)
-        if found is not None and found.user_id != user_id:
-            raise MethodTaken
+        await self.require_free(proved.kind, proved.name, user_id)
         async with _told():
             await self._store.link(code_hash, user_id, self._new(user_id, proved, password_hash))
+
+    async def require_free(self, kind: Kind, name: str, user_id: UserId) -> None:
+        """Raise `MethodTaken` if another account signs in with this."""
+        found = await self.find(kind, name)
+        if found is not None and found.user_id != user_id:
+            raise MethodTaken
 
     async def enter(self, code_hash: bytes, method: Method) -> Tokens:
         """Sign in by a code that proved a method; raise `BadCode` or `Banned`."""
