@@ -155,6 +155,11 @@ class AccountStore:
         async with self._database.acquire() as connection:
             await connection.execute(SQL["retire_outlived_keys"], outlived_s)
 
+    async def retire_keys(self, kids: list[str]) -> None:
+        """Retire some keys: they neither sign nor verify any more."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["retire_keys"], kids)
+
     async def list_keys(self) -> list[ListedKey]:
         """List every key there ever was, newest first."""
         async with self._database.acquire() as connection:

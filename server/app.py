@@ -16,6 +16,7 @@ from persistence.mydata import MyDataStore
 from persistence.objects import Objects
 from persistence.profiles import ProfileStore
 from persistence.records import RecordStore
+from persistence.signin import SignInStore
 from protocol.asyncapi import asyncapi_document
 from protocol.errors import Unavailable
 from protocol.limits import SUBPROTOCOL
@@ -28,6 +29,7 @@ from server.domains.accounts.keys import Keys
 from server.domains.accounts.passes import Passes
 from server.domains.accounts.room import AccountRoom, authority_by, is_elsewhere, seal_by
 from server.domains.accounts.routes import AccountRoutes, guest_limiter
+from server.domains.accounts.sealcheck import require_keys
 from server.domains.accounts.supabase import switched_off
 from server.domains.blueprints.routes import BlueprintRoutes
 from server.domains.chat.handlers import ChatCommands
@@ -238,7 +240,7 @@ class App:
         """
         tasks = self._base.tasks
         self.lease.address = address
-        self.seal.require_keys()
+        await require_keys(self.seal, SignInStore(self._base.database))
         self.files.objects.open()
         await self.keys.start()
         await self.lease.renew()

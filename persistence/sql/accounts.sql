@@ -20,6 +20,11 @@ WHERE retired_at IS NULL AND kid NOT IN (
   SELECT kid FROM playhall_auth.signing_keys WHERE retired_at IS NULL
   ORDER BY created_at DESC, kid LIMIT 2);
 
+-- name: retire_keys
+-- Retire some keys.
+UPDATE playhall_auth.signing_keys SET retired_at = clock_timestamp()
+WHERE kid = ANY ($1) AND retired_at IS NULL;
+
 -- name: is_newest_key_older
 -- Say whether the key that signs has done so for some seconds.
 SELECT coalesce(max(created_at) < clock_timestamp() - make_interval(secs => $1), true)

@@ -72,14 +72,13 @@ class Passwords:
     async def fits(self, stored: str | None, password: str, asker: Asker) -> bool:
         """Say whether a password is the stored one; raise `Overloaded`.
 
-        Without a stored one this takes as long and says no. Old hashes were
-        made of the password as it was typed, so that is tried as well, where it differs.
+        Without a stored one this takes as long and says no. Old hashes were made of the password as
+        it was typed, so that is tried as well, where it differs.
         """
-        if stored is None:
-            await self.hash(password, asker)
-            return False
         for tried in dict.fromkeys((prepare_password(password), password)):
-            if (await self._ask({"verify": [stored, tried]}, asker))["fits"]:
+            if stored is None:
+                await self._ask({"hash": tried}, asker)
+            elif (await self._ask({"verify": [stored, tried]}, asker))["fits"]:
                 return True
         return False
 

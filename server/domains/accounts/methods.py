@@ -1,11 +1,12 @@
 """What accounts sign in with: entering, linking, unlinking."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from persistence.accounts import Guest, NewSession
-from persistence.sealing import Seal
+from persistence.sealing import Seal, Unsealable
 from persistence.signin import CodeSpent, Linked, Method, NewMethod, SignInStore
 from protocol.account import Tokens
 from protocol.errors import BadCode, LastMethod, MethodTaken, NotFound
@@ -13,6 +14,10 @@ from protocol.ids import UserId
 from protocol.signin import Kind
 from server.domains.accounts.accounts import Accounts
 from server.domains.accounts.sealed import about_method, method_indexes
+
+log = logging.getLogger(__name__)
+
+UNREADABLE: Final = "(unreadable)"
 
 
 class Proved(NamedTuple):
@@ -47,7 +52,12 @@ class Methods:
     def shown(self, method: Method) -> str:
         """Read the address, or what somebody is called at Discord."""
         about = about_method(method.kind, method.user_id)
-        name, _, label = self._seal.open(method.sealed, about=about).decode().partition(" ")
+        try:
+            opened = self._seal.open(method.sealed, about=about).decode()
+        except Unsealable as error:  # one row is damaged: the account is still its owner's
+            log.error("what an account signs in with cannot be read: %s", error)  # noqa: TRY400
+            return UNREADABLE
+        name, _, label = opened.partition(" ")
         return label or name
 
     async def join(
