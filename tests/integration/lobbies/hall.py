@@ -47,12 +47,17 @@ class MovableClock(Clock):
 
     def __init__(self) -> None:
         self.ahead_s = 0.0
+        self.stopped_s: float | None = None
 
     def now(self) -> datetime:
         return super().now() + timedelta(seconds=self.ahead_s)
 
     def monotonic(self) -> float:
-        return super().monotonic() + self.ahead_s
+        return (self.stopped_s or super().monotonic()) + self.ahead_s
+
+    def stop(self) -> None:
+        """Let monotonic time pass only by `ahead_s` from now on."""
+        self.stopped_s = super().monotonic()
 
 
 class Refused(Exception):

@@ -12,6 +12,7 @@ SESAME = "ouvre-toi, sésame"
 
 
 async def locked(hall: Hall, password: str = SESAME) -> str:
+    hall.clock.stop()
     host = await hall.person("Host")
     lobby = await host.lobby("create", ruleset="el_dorado", password=password)
     return str(lobby["lobby_id"])
@@ -47,6 +48,7 @@ async def test_players_of_one_network_share_the_guesses_and_others_still_come_in
 
 
 async def test_lobbies_with_passwords_are_made_at_the_same_pace(hall: Hall) -> None:
+    hall.clock.stop()
     eve, outcomes = await hall.person("Eve"), []
     for _ in range(int(OF_PLAYER.burst) + 1):
         try:
