@@ -10,6 +10,7 @@ from protocol.account import Me
 from protocol.codec import validate
 from protocol.errors import ProfileNotFound, RateLimited, UsernameTaken, UsernameTooSoon
 from protocol.ids import UUID_PATTERN, UserId
+from protocol.names import is_reserved
 from protocol.profile import (
     USERNAME_PATTERN,
     MeChange,
@@ -80,7 +81,7 @@ class ProfileRoutes:
     async def _is_free(self, request: HttpRequest) -> UsernameState:
         self._lookups.require(network_of(request.remote), self._now())
         username: str = request.query.username
-        is_taken = await self._store.is_taken(username)
+        is_taken = is_reserved(username) or await self._store.is_taken(username)
         return UsernameState(username=username, is_free=not is_taken)
 
     async def _profile(self, request: HttpRequest) -> Profile:
