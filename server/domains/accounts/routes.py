@@ -62,7 +62,7 @@ class AccountRoutes:
                 "Trade a refresh token for new tokens.",
                 self._refresh,
                 body=RefreshRequest,
-                errors=(BadToken, TokenExpired),
+                errors=(BadToken, TokenExpired, RateLimited),
             ),
             own(
                 "POST",

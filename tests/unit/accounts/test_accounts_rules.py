@@ -49,13 +49,19 @@ def test_numbers_spread_over_names() -> None:
 def test_verdict_on_a_token_that_comes_back(
     used_at: datetime | None, is_ended: bool, is_successor_used: bool, verdict: Verdict
 ) -> None:
-    found = judge(used_at=used_at, is_ended=is_ended, is_successor_used=is_successor_used, now=NOW)
+    found = judge(
+        used_at=used_at,
+        is_ended=is_ended,
+        is_successor_used=is_successor_used,
+        expires_at=NOW,
+        now=NOW,
+    )
     assert found is verdict
 
 
 def test_successor_needs_both_the_token_and_the_salt() -> None:
     successor = successor_of("token", "salt")
-    assert re.fullmatch(r"[\w-]{43}", successor)
+    assert re.fullmatch(r"[\w-]{43}\.[\w-]{22}", successor)
     assert successor == successor_of("token", "salt")
     assert len({successor, successor_of("token", "other"), successor_of("other", "salt")}) == 3
     assert len(token_hash(successor)) == 32
