@@ -135,6 +135,21 @@ async def test_first_sight_makes_profile_and_player_once(hall: Hall) -> None:
     assert account.username == "ann_lowe"
 
 
+@pytest.mark.parametrize("called", ["Admin", "\u200d\u0301", "\u3164", "Playhall Support"])
+async def test_name_that_could_not_be_chosen_here_is_not_taken_over(
+    hall: Hall, called: str
+) -> None:
+    user_id = hall.user()
+    metadata = {"user_name": called}
+    who = await hall.accounts.authenticate(hall.project.token(user_id, user_metadata=metadata))
+    account = await AccountStore(hall.database).find_account(UserId(user_id))
+    assert account is not None
+    for name in (who.display_name, account.username.replace("_", " ")):
+        assert name.split()[0].isascii()
+        assert "admin" not in name.lower()
+        assert "playhall" not in name.lower()
+
+
 async def test_taken_username_gets_a_tail(hall: Hall) -> None:
     usernames = []
     for user_id in (hall.user(), hall.user()):
