@@ -26,7 +26,7 @@ async def test_one_player_guesses_a_few_times_and_is_told_how_long_to_wait(hall:
     with pytest.raises(Refused) as refused:
         await eve.ask("lobby.join", lobby_id=lobby_id, password="again")
     assert refused.value.code == "rate_limited"
-    wait_s = refused.value.reply["retry_after_s"]
+    wait_s = refused.value.reply["wait_s"]
     assert 0 < wait_s <= 60 / OF_PLAYER.per_minute
     hall.clock.ahead_s += wait_s
     assert await eve.lobby("join", lobby_id=lobby_id, password=SESAME)
