@@ -1,7 +1,7 @@
 """Accounts as they are stored: users, their sessions, refresh tokens and signing keys."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import asyncpg
 
@@ -11,6 +11,11 @@ from persistence.queries import load
 from protocol.ids import PlayerId, SessionId, UserId
 
 SQL = load("accounts")
+
+# How many refresh tokens one session is given, its first among them, and for how long those that
+# were used are kept: so a session has at most one more than that.
+REFRESHES_MAX: Final = 10
+REFRESHES_WITHIN_S: Final = 60.0
 
 
 class StoredKey(NamedTuple):
@@ -74,6 +79,8 @@ class SpentToken(NamedTuple):
     used_at: datetime | None
     salt: str | None
     is_ended: bool
+    expires_at: datetime
+    free_at: datetime | None  # when its session may have the next one, if it had too many
 
 
 class Account(NamedTuple):
@@ -92,11 +99,12 @@ class Account(NamedTuple):
 
 
 class IssuedToken(NamedTuple):
-    """A refresh token that is handed out: its hash is stored, the token is not."""
+    """A refresh token that is handed out: hashes of it and its family are stored, it is not."""
 
     token_hash: bytes
     issued_at: datetime
     expires_at: datetime
+    family: bytes
 
 
 class NewSession(NamedTuple):
@@ -155,6 +163,11 @@ class AccountStore:
         async with self._database.acquire() as connection:
             await connection.execute(SQL["retire_outlived_keys"], outlived_s)
 
+    async def retire_keys(self, kids: list[str]) -> None:
+        """Retire some keys: they neither sign nor verify any more."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["retire_keys"], kids)
+
     async def list_keys(self) -> list[ListedKey]:
         """List every key there ever was, newest first."""
         async with self._database.acquire() as connection:
@@ -196,17 +209,28 @@ class AccountStore:
                 salt,
                 successor.token_hash,
                 successor.expires_at,
+                successor.family,
+                REFRESHES_WITHIN_S,
+                REFRESHES_MAX,
             )
         return None if record is None else Holder(*record)
 
     async def find_refresh_token(self, token_hash: bytes) -> SpentToken | None:
         """Read a token that could not be spent."""
         async with self._database.acquire() as connection:
-            record = await connection.fetchrow(SQL["find_refresh_token"], token_hash)
+            record = await connection.fetchrow(
+                SQL["find_refresh_token"], token_hash, REFRESHES_MAX, REFRESHES_WITHIN_S
+            )
         if record is None:
             return None
-        *holder, used_at, salt, is_ended = record
-        return SpentToken(Holder(*holder), used_at, salt, is_ended)
+        *holder, used_at, salt, is_ended, expires_at, free_at = record
+        return SpentToken(Holder(*holder), used_at, salt, is_ended, expires_at, free_at)
+
+    async def session_of_family(self, family: bytes) -> SessionId | None:
+        """Find the session whose tokens have this in common."""
+        async with self._database.acquire() as connection:
+            found = await connection.fetchval(SQL["session_of_family"], family)
+        return None if found is None else SessionId(found)
 
     async def session_standing(self, session_id: SessionId) -> Standing | None:
         """Say whose session this is and whether it is good; None if it is not known."""

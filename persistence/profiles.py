@@ -11,7 +11,7 @@ import orjson
 
 from persistence.behalf import Behalf, Requester
 from persistence.queries import load
-from protocol.errors import UsernameTaken, UsernameTooSoon
+from protocol.errors import InvalidField, UsernameTaken, UsernameTooSoon
 from protocol.ids import UUID_PATTERN, PlayerId, UserId
 
 SQL = load("profiles")
@@ -79,6 +79,9 @@ def _refusals() -> Iterator[None]:
     except asyncpg.UniqueViolationError as error:
         raise UsernameTaken(field="username") from error
     except asyncpg.CheckViolationError as error:
-        if error.constraint_name != "profiles_username_seldom":
+        constraint = error.constraint_name or ""
+        if constraint.endswith("_not_reserved"):
+            raise InvalidField("This name is kept for those who run the server.") from error
+        if constraint != "profiles_username_seldom":
             raise
         raise UsernameTooSoon(error.detail) from error

@@ -30,6 +30,7 @@ KEYS_MAX: Final = 16
 _VERSION: Final = 1
 _NONCE_BYTES: Final = 12
 _ID_BYTES_MAX: Final = 64
+SETTING: Final = "PLAYHALL_SECRET_KEYS"
 
 
 class Unsealable(Exception):
@@ -54,10 +55,22 @@ class SecretKey(NamedTuple):
 
 
 class Seal:
-    """Seals with the newest key and opens with any; `load` is asked once, when first needed."""
+    """Seals with the newest key and opens with any; `load` is asked once, when first needed.
 
-    def __init__(self, load: Callable[[], Sequence[SecretKey]]) -> None:
+    `source` names the setting or the file that has the keys. `is_missing` says whether there are
+    none yet, so that `load` would make one.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Sequence[SecretKey]],
+        *,
+        source: str = SETTING,
+        is_missing: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._load = load
+        self.source = source
+        self.is_missing = is_missing
 
     @cached_property
     def _keys(self) -> list[SecretKey]:
@@ -88,11 +101,15 @@ class Seal:
         key_id, nonce, ciphertext = _parts(sealed)
         if (cipher := self._ciphers.get(key_id)) is None:
             name = key_id.decode("utf-8", "replace")
-            raise Unsealable(f"There is no key {name!r} in PLAYHALL_SECRET_KEYS; add it again.")
+            raise Unsealable(f"There is no key {name!r} in {self.source}; add it again.")
         try:
             return cipher.decrypt(nonce, ciphertext, about.encode())
         except InvalidTag:
             raise Unsealable(f"The sealed {about} was damaged or moved.") from None
+
+    def has_key_of(self, sealed: bytes) -> bool:
+        """Say whether the key that a value names is there, by its id."""
+        return _parts(sealed)[0] in self._ciphers
 
     def is_newest(self, sealed: bytes) -> bool:
         """Say whether a value is sealed with the newest key."""
@@ -110,18 +127,29 @@ def seal_of(keys_text: str, *, key_file: Path, may_make: bool) -> Seal:
     Without any, with the one in `key_file`, which is made if that is allowed. What is wrong
     with them is said, as `StartRefused`, when they are first needed.
     """
-    return Seal(lambda: parse_keys(keys_text) if keys_text else [_key_in(key_file, make=may_make)])
+    if keys_text:
+        return Seal(lambda: parse_keys(keys_text))
+    return Seal(
+        lambda: _keys_in(key_file, make=may_make),
+        source=str(key_file),
+        is_missing=lambda: not key_file.exists(),
+    )
 
 
-def parse_keys(text: str) -> list[SecretKey]:
+def key_id_of(sealed: bytes) -> str:
+    """Read the id of the key that a value names; raise `Unsealable` if it is no sealed value."""
+    return _parts(sealed)[0].decode("utf-8", "replace")
+
+
+def parse_keys(text: str, *, source: str = SETTING) -> list[SecretKey]:
     """Read `id:base64,…`; raise `StartRefused` with what is wrong."""
-    keys = [_parse_key(part.strip()) for part in text.split(",") if part.strip()]
+    keys = [_parse_key(part.strip(), source) for part in text.split(",") if part.strip()]
     if not 1 <= len(keys) <= KEYS_MAX or len({key.id for key in keys}) < len(keys):
-        raise StartRefused(f"PLAYHALL_SECRET_KEYS must name 1 to {KEYS_MAX} keys, each id once.")
+        raise StartRefused(f"{source} must name 1 to {KEYS_MAX} keys, each id once.")
     return keys
 
 
-def _parse_key(text: str) -> SecretKey:
+def _parse_key(text: str, source: str) -> SecretKey:
     key_id, _, encoded = text.partition(":")
     try:
         secret = b64decode(encoded, validate=True)
@@ -129,13 +157,13 @@ def _parse_key(text: str) -> SecretKey:
         secret = b""
     if not 1 <= len(key_id.encode()) <= _ID_BYTES_MAX or len(secret) != KEY_BYTES:
         raise StartRefused(
-            f"PLAYHALL_SECRET_KEYS must be id:base64,… with {KEY_BYTES} bytes a key; "
+            f"{source} must be id:base64,… with {KEY_BYTES} bytes a key; "
             "`playhall keys new` makes one."
         )
     return SecretKey(key_id, secret)
 
 
-def _key_in(file: Path, *, make: bool) -> SecretKey:
+def _keys_in(file: Path, *, make: bool) -> list[SecretKey]:
     if not make and not file.exists():
         raise StartRefused(
             "PLAYHALL_SECRET_KEYS is not set, and emails must not be stored in the clear; "
@@ -143,7 +171,13 @@ def _key_in(file: Path, *, make: bool) -> SecretKey:
         )
     if not file.exists():
         _write_new(file)
-    return parse_keys(file.read_text("ascii"))[0]
+    try:
+        return parse_keys(file.read_text("utf-8"), source=str(file))
+    except (StartRefused, UnicodeDecodeError) as error:
+        raise StartRefused(
+            f"The key file {file} is damaged; put it back from a backup. If there is none, delete "
+            "it: a new one is made, unless people sign in with what this one sealed."
+        ) from error
 
 
 def _write_new(file: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from persistence.accounts import Guest, NewSession, add_person
+from persistence.auditlog import record
 from persistence.database import Connection, Database
 from persistence.queries import load
 from protocol.ids import UserId
@@ -16,6 +17,7 @@ from protocol.signin import Kind
 SQL = load("signin")
 
 PAGE: Final = 500
+SAMPLES_MAX: Final = 3
 _FIRST: Final = ("00000000-0000-0000-0000-000000000000", "")
 
 
@@ -153,6 +155,30 @@ class SignInStore:
             if len(rows) < PAGE:
                 return
             after = rows[-1]["user_id"], rows[-1]["kind"]
+
+    async def sealed_samples(self) -> list[SealedMethod]:
+        """Read up to `SAMPLES_MAX` methods of each key that sealed any."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(SQL["sealed_samples"], SAMPLES_MAX)
+        return [SealedMethod(*row) for row in rows]
+
+    async def count_sealed_by(self, key_id: str) -> int:
+        """Count the methods that a key sealed."""
+        async with self._database.acquire() as connection:
+            return int(await connection.fetchval(SQL["count_sealed_by"], key_id.encode()))
+
+    async def forget_sealed_by(self, key_id: str, *, actor: str) -> int:
+        """Delete the methods that a key sealed, on record; returns how many."""
+        async with self._database.transaction() as connection:
+            deleted = int(await connection.fetchval(SQL["forget_sealed_by"], key_id.encode()))
+            await record(
+                connection,
+                actor=actor,
+                action="forget_key",
+                target=key_id,
+                before={"methods": deleted},
+            )
+        return deleted
 
     async def reseal(self, old: SealedMethod, *, lookup: bytes, sealed: bytes) -> None:
         """Store a method under another key; nothing happens if it has changed meanwhile."""

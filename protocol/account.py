@@ -7,13 +7,15 @@ from pydantic import Field, StringConstraints
 from protocol.envelope import WireModel
 from protocol.ids import UUID_PATTERN, SessionId, WirePlayerId
 from protocol.limits import NAME_CHARS_MAX, TOKEN_CHARS_MAX
+from protocol.names import NOT_RESERVED
 from protocol.schemas import JsonObject
-from protocol.text import ONE_LINE
+from protocol.text import NAME
 
 DisplayName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX),
-    ONE_LINE,
+    NAME,
+    NOT_RESERVED,
 ]
 
 

@@ -8,7 +8,7 @@ from protocol.bot import Reason, Uri, WireBotId
 from protocol.envelope import WireModel
 from protocol.ids import UUID_PATTERN
 from protocol.record import Cursor, Limit
-from protocol.text import SOME_LINES
+from protocol.text import TEXT
 
 PROMPT_CHARS_MAX: Final = 2000
 
@@ -25,8 +25,7 @@ class NewAvatar(WireModel):
     preview_image_uri: Uri | None = None
     manifest_uri: Uri | None = None
     prompt: (
-        Annotated[str, StringConstraints(min_length=1, max_length=PROMPT_CHARS_MAX), SOME_LINES]
-        | None
+        Annotated[str, StringConstraints(min_length=1, max_length=PROMPT_CHARS_MAX), TEXT] | None
     ) = None
 
 

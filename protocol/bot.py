@@ -12,8 +12,9 @@ from protocol.envelope import WireModel
 from protocol.ids import UUID_PATTERN, BotId, WirePlayerId
 from protocol.limits import CURSOR_CHARS_MAX, NAME_CHARS_MAX, TEXT_CHARS_MAX
 from protocol.lobbyfields import Cursor, shaped
+from protocol.names import NOT_RESERVED
 from protocol.record import Limit
-from protocol.text import ONE_LINE, SOME_LINES
+from protocol.text import ONE_LINE, TEXT
 from protocol.wallet import Address
 
 SLUG_CHARS_MAX: Final = 48
@@ -65,7 +66,7 @@ WireBotId = Annotated[BotId, StringConstraints(pattern=UUID_PATTERN)]
 Reason = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=TEXT_CHARS_MAX),
-    SOME_LINES,
+    TEXT,
 ]
 
 
@@ -78,7 +79,7 @@ class BotPath(WireModel):
 class NewBot(WireModel):
     """A bot to register: the ERC-721 token that it is, and how it is called."""
 
-    slug: Annotated[Slug, AfterValidator(_is_no_id)]
+    slug: Annotated[Slug, AfterValidator(_is_no_id), NOT_RESERVED]
     chain_id: Annotated[int, Field(ge=1, le=CHAIN_ID_MAX)]
     contract_address: Address
     token_id: TokenNumber

@@ -7,12 +7,12 @@ from pydantic import StringConstraints
 from protocol.envelope import Command, Ok, Update, WireModel
 from protocol.ids import WireGameId, WireLobbyId, WirePlayerId
 from protocol.limits import TEXT_CHARS_MAX
-from protocol.text import SOME_LINES
+from protocol.text import TEXT
 
 Text = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=TEXT_CHARS_MAX),
-    SOME_LINES,
+    TEXT,
 ]
 
 

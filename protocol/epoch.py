@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from protocol.text import ONE_LINE
+from protocol.text import NAME
 
 SLOTS_MAX = 64
 TARGETS_MAX = 16
@@ -24,7 +24,7 @@ CODE_CHARS_MAX = 4096
 WEI_DIGITS_MAX = 78
 CHAIN_ID_MAX = 2**31 - 1
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=64), ONE_LINE]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64), NAME]
 # Weights and scores have few decimals, so that whatever is made of them is exact.
 Weight = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=13, decimal_places=6)]
 Score = Annotated[Decimal, Field(ge=-1_000, le=1_000, decimal_places=4)]

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from protocol.limits import CURSOR_CHARS_MAX, NAME_CHARS_MAX, PASSWORD_CHARS_MAX, SEATS_MAX
-from protocol.text import ONE_LINE
+from protocol.text import NAME, ONE_LINE
 
 JOIN_CODE_PATTERN: Final = r"^[2-9A-HJ-NP-Z]{6}$"
 CODE_TYPED_CHARS_MAX: Final = 24  # with the spaces and dashes that people put in
@@ -33,7 +33,7 @@ def _as_printed(typed: str) -> str:
 LobbyName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX),
-    ONE_LINE,
+    NAME,
 ]
 SearchText = Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX), ONE_LINE]
 _IDENTIFIER: Final = shaped(

@@ -8,7 +8,7 @@ from protocol.envelope import WireModel
 from protocol.ids import UUID_PATTERN, UserId
 from protocol.limits import TEXT_CHARS_MAX
 from protocol.record import Cursor, Limit
-from protocol.text import SOME_LINES
+from protocol.text import TEXT
 
 BAN_S_MAX: Final = 10 * 366 * 86_400
 
@@ -28,7 +28,7 @@ class BanRequest(WireModel):
     reason: Annotated[
         str,
         StringConstraints(strip_whitespace=True, min_length=1, max_length=TEXT_CHARS_MAX),
-        SOME_LINES,
+        TEXT,
     ] = Field(description="Told to whoever tries to sign in.")
     lasts_s: Annotated[int, Field(ge=1, le=BAN_S_MAX)] | None = Field(
         default=None, description="Seconds; without it, until it is lifted."

@@ -10,6 +10,7 @@ from protocol.account import DisplayName
 from protocol.envelope import WireModel
 from protocol.ids import UUID_PATTERN, UserId, WirePlayerId
 from protocol.lobbyfields import shaped
+from protocol.names import NOT_RESERVED
 from protocol.schemas import JsonObject
 
 USERNAME_CHARS_MIN: Final = 3
@@ -56,7 +57,7 @@ class MeChange(WireModel):
     """What you change about yourself; what is left out stays as it is."""
 
     display_name: DisplayName | None = None
-    username: Username | None = Field(
+    username: Annotated[Username, NOT_RESERVED] | None = Field(
         default=None, description="Unique, kept in lowercase; changes once in 30 days."
     )
     color: Color | None = Field(default=None, description="Your colour at the table: #rrggbb.")

@@ -10,6 +10,7 @@ from protocol.account import DisplayName, Tokens
 from protocol.emailaddress import ADDRESS_CHARS_MAX, BadAddress, parse_address
 from protocol.envelope import WireModel
 from protocol.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
+from protocol.text import prepare_password
 
 CODE_CHARS_MAX: Final = 128
 # What earlier versions accepted. Accounts made then still sign in; nothing is mailed to it.
@@ -31,6 +32,15 @@ def _known_email(text: str) -> str:
     return text if _ACCEPTED_ONCE.fullmatch(text) else _email(text)
 
 
+def _long_enough(password: str) -> str:
+    """Count characters as they are hashed: an accent that was typed apart is not one more."""
+    if len(prepare_password(password)) < PASSWORD_CHARS_MIN:
+        raise PydanticCustomError(
+            "password", "Choose one of {least} characters or more", {"least": PASSWORD_CHARS_MIN}
+        )
+    return password
+
+
 def _challenge(text: str) -> str:
     if not re.fullmatch(r"[\w-]{43}", text, re.ASCII):
         raise PydanticCustomError(
@@ -43,7 +53,9 @@ _Typed = StringConstraints(strip_whitespace=True, max_length=ADDRESS_CHARS_MAX)
 Email = Annotated[str, _Typed, AfterValidator(_email)]
 KnownEmail = Annotated[str, _Typed, AfterValidator(_known_email)]
 NewPassword = Annotated[
-    str, StringConstraints(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_MAX)
+    str,
+    StringConstraints(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_MAX),
+    AfterValidator(_long_enough),
 ]
 Password = Annotated[str, StringConstraints(max_length=PASSWORD_CHARS_MAX)]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=CODE_CHARS_MAX)]

@@ -16,6 +16,7 @@ from persistence.mydata import MyDataStore
 from persistence.objects import Objects
 from persistence.profiles import ProfileStore
 from persistence.records import RecordStore
+from persistence.signin import SignInStore
 from protocol.asyncapi import asyncapi_document
 from protocol.errors import Unavailable
 from protocol.limits import SUBPROTOCOL
@@ -23,12 +24,12 @@ from protocol.record import Status
 from server.competition import Competition
 from server.config import names_in
 from server.domains.accounts.accounts import Accounts, Lifetimes
-from server.domains.accounts.guests import GuestLimits
 from server.domains.accounts.handlers import SessionCommands, limits_in_force
 from server.domains.accounts.keys import Keys
 from server.domains.accounts.passes import Passes
 from server.domains.accounts.room import AccountRoom, authority_by, is_elsewhere, seal_by
-from server.domains.accounts.routes import AccountRoutes
+from server.domains.accounts.routes import AccountRoutes, guest_limiter
+from server.domains.accounts.sealcheck import require_keys
 from server.domains.accounts.supabase import switched_off
 from server.domains.blueprints.routes import BlueprintRoutes
 from server.domains.chat.handlers import ChatCommands
@@ -67,6 +68,7 @@ from server.gateway.proxies import Proxies, believe
 from server.gateway.refusals import Refusals
 from server.gateway.sessions import CommandRate, Sessions
 from server.kernel.containment import FAILURES
+from server.kernel.passwords import Passwords
 from server.web.pages import add_pages
 
 VERSION = "0.1.0"
@@ -89,6 +91,7 @@ class App:
         self.refusals = Refusals()
         count = self.refusals.counting("websocket")
         self.sessions = Sessions(clock=clock, tasks=tasks, rate=rate, count_refusal=count)
+        self.passwords = Passwords()
 
         self._make_accounts(AccountStore(database))
         self._make_games(GameStore(database, node=base.node))
@@ -132,6 +135,7 @@ class App:
             keys=self.keys,
             seal=self.seal,
             sockets=self.sessions,
+            passwords=self.passwords,
             clock=clock,
             server=lambda: self.lease.address,
         )
@@ -161,6 +165,7 @@ class App:
             presence=self.sessions,
             rulesets=base.rulesets,
             start_game=self.hosting.create,
+            passwords=self.passwords,
             clock=base.clock,
             tasks=base.tasks,
             quick_play_wait_s=base.config.quick_play_wait_s,
@@ -236,12 +241,13 @@ class App:
         """
         tasks = self._base.tasks
         self.lease.address = address
-        self.seal.require_keys()
+        await require_keys(self.seal, SignInStore(self._base.database))
         self.files.objects.open()
         await self.keys.start()
         await self.lease.renew()
         with suppress(Unavailable):  # else they are read once somebody asks
             await self.totals.read()
+        tasks.loop(self.passwords.run(), name="password hashing")
         tasks.loop(self.log.run(), name="log")
         tasks.loop(self.lease.keep(), name="lease")
         tasks.loop(self.hosting.keep_adopting(every_s=ADOPT_EVERY_S), name="adoption")
@@ -331,7 +337,7 @@ class App:
         accounts = AccountRoutes(
             accounts=self.accounts,
             keys=self.keys,
-            guests=GuestLimits(base.config.guests_per_minute),
+            guests=guest_limiter(base.config.guests_per_minute),
             now=base.clock.monotonic,
         )
         games = GameRoutes(access=self.access, store=self.games, rulesets=base.rulesets)

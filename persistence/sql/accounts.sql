@@ -20,6 +20,11 @@ WHERE retired_at IS NULL AND kid NOT IN (
   SELECT kid FROM playhall_auth.signing_keys WHERE retired_at IS NULL
   ORDER BY created_at DESC, kid LIMIT 2);
 
+-- name: retire_keys
+-- Retire some keys.
+UPDATE playhall_auth.signing_keys SET retired_at = clock_timestamp()
+WHERE kid = ANY ($1) AND retired_at IS NULL;
+
 -- name: is_newest_key_older
 -- Say whether the key that signs has done so for some seconds.
 SELECT coalesce(max(created_at) < clock_timestamp() - make_interval(secs => $1), true)
@@ -52,9 +57,9 @@ player AS (
   INSERT INTO players (id, user_id, display_name, avatar_seed, color)
   VALUES ($2, $1::uuid::text, $4, $5, $6)),
 session AS (
-  INSERT INTO playhall_auth.sessions (id, user_id, created_at, method) VALUES ($7, $1, $9, $11))
-INSERT INTO playhall_auth.refresh_tokens (token_hash, session_id, issued_at, expires_at)
-VALUES ($8, $7, $9, $10);
+  INSERT INTO playhall_auth.sessions (id, user_id, created_at, method) VALUES ($7, $1, $9, $12))
+INSERT INTO playhall_auth.refresh_tokens (token_hash, session_id, issued_at, expires_at, family)
+VALUES ($8, $7, $9, $10, $11);
 
 -- name: open_session
 -- Open a session with its first refresh token; returns whose it is, nothing for the banned.
@@ -65,10 +70,10 @@ WITH holder AS (
     WHERE b.user_id = $1 AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp()))),
 session AS (
   INSERT INTO playhall_auth.sessions (id, user_id, created_at, method)
-  SELECT $2, user_id, $4, $6 FROM holder),
+  SELECT $2, user_id, $4, $7 FROM holder),
 token AS (
-  INSERT INTO playhall_auth.refresh_tokens (token_hash, session_id, issued_at, expires_at)
-  SELECT $3, $2, $4, $5 FROM holder)
+  INSERT INTO playhall_auth.refresh_tokens (token_hash, session_id, issued_at, expires_at, family)
+  SELECT $3, $2, $4, $5, $6 FROM holder)
 SELECT $2 AS session_id, user_id, player_id, display_name FROM holder;
 
 -- name: active_ban
@@ -77,29 +82,43 @@ SELECT reason, ends_at FROM account_bans
 WHERE user_id = $1 AND (ends_at IS NULL OR ends_at > clock_timestamp());
 
 -- name: spend_refresh_token
--- Trade an unused refresh token for its successor; returns whose it is, or nothing.
+-- Trade an unused refresh token for its successor, unless its session got too many within some
+-- seconds; returns whose it is, or nothing. What the session used longer ago than that is deleted.
 WITH spent AS (
   UPDATE playhall_auth.refresh_tokens t SET used_at = $2, successor = $3
   FROM playhall_auth.sessions s
   WHERE t.token_hash = $1 AND t.used_at IS NULL AND t.expires_at > $2
+    AND (SELECT count(*) FROM playhall_auth.refresh_tokens r
+         WHERE r.session_id = t.session_id
+           AND r.issued_at > $2::timestamptz - make_interval(secs => $7)) < $8
     AND s.id = t.session_id AND s.revoked_at IS NULL AND NOT EXISTS (
       SELECT FROM account_bans b
       WHERE b.user_id = s.user_id AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp()))
   RETURNING s.id AS session_id, s.user_id),
 issued AS (
-  INSERT INTO playhall_auth.refresh_tokens (token_hash, session_id, issued_at, expires_at)
-  SELECT $4, session_id, $2, $5 FROM spent)
+  INSERT INTO playhall_auth.refresh_tokens (token_hash, session_id, issued_at, expires_at, family)
+  SELECT $4, session_id, $2, $5, $6 FROM spent),
+gone AS (
+  DELETE FROM playhall_auth.refresh_tokens r USING spent
+  WHERE r.session_id = spent.session_id AND r.family IS NOT NULL
+    AND r.used_at < $2::timestamptz - make_interval(secs => $7))
 SELECT spent.session_id, spent.user_id, p.id AS player_id, p.display_name
 FROM spent JOIN players p ON p.user_id = spent.user_id::text;
 
 -- name: find_refresh_token
 -- Read a refresh token that could not be spent, to see why.
 SELECT s.id AS session_id, s.user_id, p.id AS player_id, p.display_name,
-       t.used_at, t.successor AS salt, s.revoked_at IS NOT NULL AS is_ended
+       t.used_at, t.successor AS salt, s.revoked_at IS NOT NULL AS is_ended, t.expires_at,
+       (SELECT r.issued_at FROM playhall_auth.refresh_tokens r WHERE r.session_id = t.session_id
+        ORDER BY r.issued_at DESC OFFSET $2 - 1 LIMIT 1) + make_interval(secs => $3) AS free_at
 FROM playhall_auth.refresh_tokens t
 JOIN playhall_auth.sessions s ON s.id = t.session_id
 JOIN players p ON p.user_id = s.user_id::text
 WHERE t.token_hash = $1;
+
+-- name: session_of_family
+-- Find the session that tokens of this family belong to.
+SELECT session_id FROM playhall_auth.refresh_tokens WHERE family = $1 LIMIT 1;
 
 -- name: session_standing
 -- Read who a session belongs to, what they were made, and whether they may still use it.

@@ -64,3 +64,25 @@ WHERE (user_id, kind) > ($1, $2) ORDER BY user_id, kind LIMIT $3;
 -- Store a method under another key, unless it has changed meanwhile.
 UPDATE playhall_auth.methods SET lookup = $4, sealed = $5
 WHERE user_id = $1 AND kind = $2 AND sealed = $3;
+
+-- name: sealed_samples
+-- Read a few methods of each key that sealed any: the length of its id, and its id, come second.
+SELECT m.user_id, m.kind, m.lookup, m.sealed FROM (
+  SELECT DISTINCT substring(sealed FROM 1 FOR 2 + get_byte(sealed, 1)) AS head
+  FROM playhall_auth.methods WHERE octet_length(sealed) >= 2) k,
+LATERAL (
+  SELECT user_id, kind, lookup, sealed FROM playhall_auth.methods
+  WHERE substring(sealed FROM 1 FOR octet_length(k.head)) = k.head LIMIT $1) m;
+
+-- name: count_sealed_by
+-- Count the methods that a key sealed.
+SELECT count(*) FROM playhall_auth.methods
+WHERE substring(sealed FROM 2 FOR 1 + octet_length($1::bytea)) = set_byte('\x00', 0, octet_length($1)) || $1;
+
+-- name: forget_sealed_by
+-- Delete the methods that a key sealed.
+WITH gone AS (
+  DELETE FROM playhall_auth.methods
+  WHERE substring(sealed FROM 2 FOR 1 + octet_length($1::bytea)) = set_byte('\x00', 0, octet_length($1)) || $1
+  RETURNING 1)
+SELECT count(*) FROM gone;

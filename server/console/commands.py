@@ -1,8 +1,12 @@
-"""`playhall accounts find|ban|unban|grant|revoke` and `playhall keys new|list|rotate|reencrypt`."""
+"""`playhall accounts` (find, ban, unban, grant, revoke) and `playhall keys`.
+
+Keys: new, list, rotate, reencrypt, forget.
+"""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 import typer
@@ -21,6 +25,7 @@ from server.config import Config
 from server.domains.accounts.keys import Keys
 from server.domains.accounts.methods import reencrypt_methods
 from server.domains.accounts.room import seal_by
+from server.domains.accounts.sealcheck import require_keys
 from server.domains.accounts.sealed import method_indexes
 from server.kernel.clock import Clock, wire_time
 
@@ -59,6 +64,7 @@ def add_commands(app: typer.Typer, shell: Shell) -> None:
     keys.command()(commands.new)
     keys.command()(commands.rotate)
     keys.command()(commands.reencrypt)
+    keys.command()(commands.forget)
     app.add_typer(accounts, name="accounts")
     app.add_typer(keys, name="keys")
 
@@ -147,7 +153,8 @@ class _Commands:
 
     def list_keys(self, data_dir: DataDir = None) -> None:
         """List the keys that sign access tokens, newest first."""
-        for key in self._at_desk(lambda desk: desk.accounts.list_keys(), data_dir):
+        listed = self._at_desk(lambda desk: desk.accounts.list_keys(), data_dir, opens=False)
+        for key in listed:
             state = f"retired {wire_time(key.retired_at)}" if key.retired_at else "in use"
             seal = "sealed" if key.is_sealed else "in the clear"
             self._out.print(f"{key.kid}  made {wire_time(key.created_at)}  {state}  {seal}")
@@ -174,20 +181,56 @@ class _Commands:
         methods, keys = self._at_desk(work, data_dir)
         self._out.print(f"{methods} ways to sign in and {keys} signing keys were sealed anew.")
 
-    def _at_desk(self, work: Callable[[Desk], Coroutine[Any, Any, T]], data_dir: DataDir) -> T:
+    def forget(
+        self,
+        key_id: Annotated[str, typer.Argument(help="The id of a key that is lost.")],
+        yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,
+        data_dir: DataDir = None,
+    ) -> None:
+        """Delete what a lost key of PLAYHALL_SECRET_KEYS sealed: nothing opens it any more.
+
+        People who signed in with it keep their sessions, and link an address or Discord again.
+        """
+
+        async def work(desk: Desk) -> tuple[int, int]:
+            if not yes:
+                return await desk.methods.count_sealed_by(key_id), 0
+            methods = await desk.methods.forget_sealed_by(key_id, actor=CONSOLE)
+            return methods, await desk.keys.retire_sealed_by(key_id)
+
+        methods, keys = self._at_desk(work, data_dir, opens=False)
+        if yes:
+            self._out.print(f"{methods} ways to sign in were deleted, {keys} signing keys retired.")
+            return
+        self._out.print(
+            f"The key {key_id!r} sealed {methods} ways to sign in. With --yes they are deleted, "
+            "and the signing keys that it sealed are retired. There is no way back."
+        )
+        raise typer.Exit(1)
+
+    def _at_desk(
+        self,
+        work: Callable[[Desk], Coroutine[Any, Any, T]],
+        data_dir: DataDir,
+        *,
+        opens: bool = True,
+    ) -> T:
+        """Do some work; `opens` says whether it needs the keys that seal."""
         config = self._shell.read_config(data_dir=data_dir)
         with self._shell.said_plainly():
-            return self._shell.at_desk(config, desk=_desk, work=work)
+            return self._shell.at_desk(config, desk=partial(_desk, opens=opens), work=work)
 
 
 @asynccontextmanager
-async def _desk(config: Config, dsn: str) -> AsyncIterator[Desk]:
+async def _desk(config: Config, dsn: str, *, opens: bool) -> AsyncIterator[Desk]:
     seal, clock = seal_by(config), Clock()
     database = await Database.open(dsn, embedded=config.database_url is None)
     try:
-        accounts = AccountStore(database)
+        accounts, methods = AccountStore(database), SignInStore(database)
+        if opens:
+            await require_keys(seal, methods)
         keys = Keys(accounts, now=clock.monotonic, seal=seal if config.secret_keys else None)
-        yield Desk(ModerationStore(database), SignInStore(database), accounts, keys, seal)
+        yield Desk(ModerationStore(database), methods, accounts, keys, seal)
     finally:
         await database.close()
 

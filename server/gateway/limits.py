@@ -1,9 +1,11 @@
 """The bounds of the gateway: what one connection, one address and the whole port may take."""
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 
 from protocol.limits import FRAGMENTS_MAX, FRAME_BYTES_MAX
+from server.kernel.ratelimits import TokenBucket, network_of
+
+__all__ = ["AddressLimits", "TokenBucket", "TransportLimits", "network_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,38 +34,6 @@ class TransportLimits:
     socket_buffer_bytes: int = 128 * 1024  # asked of the kernel, each way
 
     close_timeout_s: float = 2.0  # for the client's part in the closing handshake
-
-
-class TokenBucket:
-    """A rate with a burst above it: full at first, `rate_per_s` flow back in."""
-
-    __slots__ = ("_at", "_burst", "_missing", "_rate_per_s", "_tokens")
-
-    def __init__(self, rate_per_s: float, burst: float) -> None:
-        self._rate_per_s = rate_per_s
-        self._burst = burst
-        self._tokens = burst
-        self._missing = 0.0
-        self._at = 0.0
-
-    def take(self, now: float, cost: float = 1.0) -> bool:
-        """Take `cost` tokens at a monotonic time in seconds; False if there are too few."""
-        tokens = self._tokens
-        if now > self._at:
-            tokens += (now - self._at) * self._rate_per_s
-            if tokens > self._burst:  # `min` would be a call, for each message
-                tokens = self._burst
-        self._at = now
-        if tokens < cost:
-            self._tokens, self._missing = tokens, cost - tokens
-            return False
-        self._tokens, self._missing = tokens - cost, 0.0
-        return True
-
-    @property
-    def wait_s(self) -> float:
-        """How long after the last `take` it would be granted; 0 if it was."""
-        return self._missing / self._rate_per_s
 
 
 class AddressLimits:
@@ -96,14 +66,3 @@ class AddressLimits:
         self._counts[network] -= 1
         if not self._counts[network]:
             del self._counts[network]
-
-
-def network_of(address: str) -> str:
-    """Give what is counted as one: an IPv4 address, or the /64 of an IPv6 address."""
-    if ":" not in address:
-        return address
-    parsed = ip_address(address)
-    assert isinstance(parsed, IPv6Address)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"

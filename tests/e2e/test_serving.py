@@ -49,6 +49,39 @@ def until_said(node: Node, words: str) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_processes_that_hash_passwords_end_with_the_node(
+    tmp_path: Path, serving_dsn: str, end: str
+) -> None:
+    with Node(tmp_path, serving_dsn) as node:
+        token = post(f"{node.url}/v1/auth/guest")["access_token"]
+        post(f"{node.url}/v1/lobbies", str(token), ruleset="relay", password="sesame")
+        children = Path(f"/proc/{node.pid}/task/{node.pid}/children").read_text().split()
+        assert children
+        node.stop() if end == "stop" else node.kill()
+        deadline = time.monotonic() + WAIT_S
+        while any(is_running(pid) for pid in children):
+            assert time.monotonic() < deadline, children
+            time.sleep(0.01)
+
+
+def is_running(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def post(url: str, token: str = "", **body: object) -> dict[str, object]:
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+    headers = headers if token else {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request) as response:
+        answer: dict[str, object] = json.load(response)
+        return answer
+
+
 def test_node_keeps_its_name_over_a_restart(tmp_path: Path, serving_dsn: str) -> None:
     names = []
     for _ in range(2):

@@ -3,14 +3,21 @@
 import asyncio
 import secrets
 from collections.abc import Callable
+from math import ceil
 
 from persistence.accounts import Account, AccountStore, SpentToken
 from protocol.account import Tokens
-from protocol.errors import BadToken, PlayhallError, TokenExpired
+from protocol.errors import BadToken, PlayhallError, RateLimited, TokenExpired
 from protocol.ids import SessionId, UserId
 from server.domains.accounts.keys import Keys
 from server.domains.accounts.minting import Lifetimes, Mint, refuse_banned
-from server.domains.accounts.rules import Verdict, judge, successor_of, token_hash
+from server.domains.accounts.rules import (
+    Verdict,
+    family_hash,
+    judge,
+    successor_of,
+    token_hash,
+)
 from server.domains.accounts.tokens import kid_of, verify
 from server.gateway.identity import Identity
 from server.kernel.clock import Clock
@@ -74,7 +81,10 @@ class Accounts:
         return self.mint.tokens(holder, refresh_token)
 
     async def refresh(self, token: str) -> Tokens:
-        """Trade a refresh token for new tokens; raise `BadToken`, `TokenExpired` or `Banned`."""
+        """Trade a refresh token for new tokens.
+
+        Raises `BadToken`, `TokenExpired`, `Banned`, or `RateLimited` where that is done too often.
+        """
         salt = secrets.token_urlsafe(16)
         successor = successor_of(token, salt)
         spent = token_hash(token)
@@ -85,6 +95,7 @@ class Accounts:
             return self.mint.tokens(holder, successor)
         found = await self._store.find_refresh_token(spent)
         if found is None:
+            await self._end_family(token)
             raise BadToken("This refresh token is not valid here; sign in again.")
         refuse_banned(await self._store.active_ban(found.holder.user_id))
         return await self._come_back(token, found)
@@ -108,13 +119,32 @@ class Accounts:
             used_at=found.used_at,
             is_ended=found.is_ended,
             is_successor_used=successor is not None and await self._is_used(successor),
+            expires_at=found.expires_at,
             now=self._clock.now(),
         )
         if verdict is Verdict.REPEATED and successor is not None:
             return self.mint.tokens(found.holder, successor)
         if verdict is Verdict.REUSED:
             await self.end(found.holder.session_id)
+        if verdict is Verdict.TOO_OFTEN:
+            raise self._too_often(found)
         raise _refusal(verdict)
+
+    async def _end_family(self, token: str) -> None:
+        """End the session that a token is of which was used so long ago that it is forgotten."""
+        family = family_hash(token)
+        session_id = None if family is None else await self._store.session_of_family(family)
+        if session_id is not None:
+            await self.end(session_id)
+            raise _refusal(Verdict.REUSED)
+
+    def _too_often(self, found: SpentToken) -> RateLimited:
+        free_at = found.free_at or self._clock.now()
+        wait_s = max(0.0, (free_at - self._clock.now()).total_seconds())
+        return RateLimited(
+            f"Too many refreshes in this session; try again in {ceil(wait_s)} s.",
+            retry_after_s=wait_s,
+        )
 
     async def _is_used(self, token: str) -> bool:
         found = await self._store.find_refresh_token(token_hash(token))

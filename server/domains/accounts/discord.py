@@ -25,14 +25,13 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from persistence.sealing import Seal, Unsealable
 from protocol.account import DisplayName
 from protocol.codec import validate
-from protocol.errors import BadCode, InvalidField, PlayhallError, RateLimited
+from protocol.errors import BadCode, InvalidField, PlayhallError
 from protocol.signin import DiscordStart
 from server.domains.accounts.exchange import DiscordSignIn, challenge_of
 from server.domains.accounts.fetching import NotJson, json_of
-from server.domains.accounts.rates import Rate, Rates
 from server.domains.accounts.redirects import is_allowed, with_query
-from server.gateway.limits import network_of
 from server.kernel.clock import Clock
+from server.kernel.ratelimits import Rate, RateLimiter, network_of
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +100,7 @@ class Discord:
         self._seal = seal
         self._clock = clock
         self._server = server
-        self._trips = Rates(TRIPS)
+        self._trips = RateLimiter(TRIPS, "Too many attempts from your network")
 
     def serve_from(self, app: web.Application) -> None:
         """Add the addresses."""
@@ -109,8 +108,7 @@ class Discord:
         app.router.add_get(CALLBACK, _told_plainly(self._return))
 
     async def _start(self, request: web.Request) -> web.Response:
-        if not self._trips.may(network_of(request.remote or ""), self._clock.monotonic()):
-            raise RateLimited("Too many attempts from your network; wait a minute.")
+        self._trips.require(network_of(request.remote or ""), self._clock.monotonic())
         asked = validate(DiscordStart, dict(request.query))
         if not is_allowed(asked.redirect, self._application.redirects):
             raise InvalidField(

@@ -18,11 +18,12 @@ from protocol.ids import UserId
 from server.domains.accounts import letters
 from server.domains.accounts.accounts import Accounts
 from server.domains.accounts.codes import LIFETIMES_S, Codes, Proof
+from server.domains.accounts.guesses import Guesses
 from server.domains.accounts.methods import Methods, Proved
 from server.domains.accounts.rates import Attempts
 from server.domains.accounts.sealed import folded_email
 from server.gateway.identity import Identity
-from server.kernel.passwords import Passwords
+from server.kernel.passwords import Asker, Passwords
 from server.mail.post import Letter
 
 EMAIL: Final = "email"
@@ -50,7 +51,8 @@ class EmailSignIn:
         send: Callable[[Letter], None],
         server: Callable[[], str],
         mails: Attempts,
-        guesses: Attempts,
+        guesses: Guesses,
+        passwords: Passwords,
     ) -> None:
         self._store = store
         self._methods = methods
@@ -60,7 +62,7 @@ class EmailSignIn:
         self._server = server
         self._mails = mails
         self._guesses = guesses
-        self._passwords = Passwords()
+        self._passwords = passwords
 
     async def ask(self, email: str, *, display_name: str | None, remote: str) -> None:
         """Mail a code that makes an account, or chooses a new password for the one there is."""
@@ -77,46 +79,58 @@ class EmailSignIn:
         """Mail a code that links an address to an account; to change it takes the password."""
         self._mails.count(remote=remote, account=folded_email(email))
         if (present := await self._present(who.user_id)) is not None:
-            await self._require(present, password, remote=remote)
+            await self._require(who, present, password, remote=remote)
         found = await self._methods.find(EMAIL, email)
         to = email if found is None else self._methods.shown(found)
         code = await self._codes.make(EMAIL, {"email": to}, user_id=who.user_id)
         self._send(letters.linking(to, server=self._server(), code=code, minutes=_MINUTES))
 
-    async def confirm(self, code: str, password: str | None) -> Confirmed:
-        """Do what a mailed code allows; raise `BadCode`, `MethodTaken` or `InvalidField`."""
+    async def confirm(self, code: str, password: str | None, *, remote: str) -> Confirmed:
+        """Do what a mailed code allows; raise `BadCode`, `MethodTaken` or `InvalidField`.
+
+        What could refuse it is asked before the password is hashed.
+        """
+        self._guesses.from_network(remote)
         proof = await self._codes.read(EMAIL, code)
         email = proof.contents["email"]
         assert email is not None
         if proof.user_id is not None:
-            return await self._link(proof, proof.user_id, email, password)
-        password_hash = await self._hashed(password)
-        found = await self._methods.find(EMAIL, email)
-        if found is not None:
-            if self._methods.shown(found) != email:
+            confirmed = await self._link(proof, proof.user_id, email, password, remote=remote)
+        else:
+            found = await self._methods.find(EMAIL, email)
+            if found is not None and self._methods.shown(found) != email:
                 raise BadCode("The account has another address now; ask for a new mail.")
-            tokens = await self._methods.reset(proof.code_hash, found, password_hash)
-            return Confirmed("password_changed", tokens, found.user_id)
-        return await self._join(proof, email, password_hash)
+            password_hash = await self._hashed(proof, password, remote=remote)
+            if found is not None:
+                tokens = await self._methods.reset(proof.code_hash, found, password_hash)
+                confirmed = Confirmed("password_changed", tokens, found.user_id)
+            else:
+                confirmed = await self._join(proof, email, password_hash)
+        self._guesses.succeeded(confirmed.user_id, remote=remote)
+        return confirmed
 
     async def sign_in(self, email: str, password: str, *, remote: str) -> Tokens:
         """Sign in; raise `WrongCredentials`, alike for a wrong password and a wrong address."""
-        self._guesses.count(remote=remote, account=folded_email(email))
+        self._guesses.from_network(remote)
         found = await self._methods.find(EMAIL, email)
-        stored = None if found is None else found.password_hash
-        if not await self._passwords.fits(stored, password) or found is None:
+        user_id, stored = (None, None) if found is None else (found.user_id, found.password_hash)
+        self._guesses.to_sign_in(folded_email(email), user_id, remote=remote)
+        fits = await self._passwords.fits(stored, password, Asker.of("sign-in", remote))
+        if not fits or user_id is None:
             raise WrongCredentials
-        return await self._accounts.open(found.user_id, method=EMAIL)
+        self._guesses.succeeded(user_id, remote=remote)
+        return await self._accounts.open(user_id, method=EMAIL)
 
     async def change_password(
-        self, user_id: UserId, password: str, new_password: str, *, remote: str
+        self, who: Identity, password: str, new_password: str, *, remote: str
     ) -> None:
         """Change a password; raise `WrongCredentials` if the present one is another."""
-        present = await self._present(user_id)
+        present = await self._present(who.user_id)
         if present is None:
             raise WrongCredentials("Your account has no password; link an email address first.")
-        await self._require(present, password, remote=remote)
-        await self._store.set_password(user_id, await self._passwords.hash(new_password))
+        await self._require(who, present, password, remote=remote)
+        hashed = await self._passwords.hash(new_password, Asker.of("account", remote))
+        await self._store.set_password(who.user_id, hashed)
 
     async def _join(self, proof: Proof, email: str, password_hash: str) -> Confirmed:
         tokens = await self._methods.join(
@@ -128,12 +142,13 @@ class EmailSignIn:
         return Confirmed("registered", tokens, UserId(tokens.user_id))
 
     async def _link(
-        self, proof: Proof, user_id: UserId, email: str, password: str | None
+        self, proof: Proof, user_id: UserId, email: str, password: str | None, *, remote: str
     ) -> Confirmed:
+        await self._methods.require_free(EMAIL, email, user_id)
         present = await self._present(user_id)
         password_hash = None
         if present is None or password is not None:
-            password_hash = await self._hashed(password)
+            password_hash = await self._hashed(proof, password, remote=remote)
         old = None if present is None else self._methods.shown(present)
         await self._methods.link(
             proof.code_hash, user_id, Proved(EMAIL, email), password_hash=password_hash
@@ -146,12 +161,16 @@ class EmailSignIn:
         found = await self._methods.of(user_id)
         return next((method for method in found if method.kind == EMAIL), None)
 
-    async def _require(self, present: Method, password: str | None, *, remote: str) -> None:
-        self._guesses.count(remote=remote, account=present.user_id)
-        if not await self._passwords.fits(present.password_hash, password or ""):
+    async def _require(
+        self, who: Identity, present: Method, password: str | None, *, remote: str
+    ) -> None:
+        self._guesses.in_session(who.session_id, remote=remote)
+        asker = Asker.of("account", remote)
+        if not await self._passwords.fits(present.password_hash, password or "", asker):
             raise WrongCredentials("Send your present password as `password`.", field="password")
 
-    async def _hashed(self, password: str | None) -> str:
+    async def _hashed(self, proof: Proof, password: str | None, *, remote: str) -> str:
         if password is None:
             raise InvalidField("password: choose one, of 8 characters or more.", field="password")
-        return await self._passwords.hash(password)
+        self._guesses.with_code(proof.code_hash)
+        return await self._passwords.hash(password, Asker.of("account", remote))

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from persistence.accounts import StoredKey
 from persistence.refusals import StartRefused
-from persistence.sealing import Seal, Unsealable
+from persistence.sealing import Seal, Unsealable, key_id_of
 from protocol.account import Jwk, Jwks
 from protocol.errors import BadToken
 from server.kernel.containment import contained
@@ -32,6 +32,10 @@ LOOK_AGAIN_S = 10.0
 REPLACED_S: Final = 2 * RELOAD_EVERY_S
 
 SEALED: Final = "sealed:"
+_REMADE: Final = (
+    "delete its row of playhall_auth.signing_keys: a new key is made, and clients renew their "
+    "access tokens by themselves."
+)
 
 
 class KeyStore(Protocol):
@@ -51,6 +55,9 @@ class KeyStore(Protocol):
 
     async def retire_outlived_keys(self, outlived_s: float) -> None:
         """Retire keys that were replaced longer ago than what they signed was good for."""
+
+    async def retire_keys(self, kids: list[str]) -> None:
+        """Retire some keys."""
 
     async def replace_private_half(self, old: StoredKey, private_pem: str) -> None:
         """Store a key's private half anew."""
@@ -113,6 +120,16 @@ class Keys:
             await self._store.replace_private_half(key, self._stored(key.kid, plain).private_pem)
         return len(old)
 
+    async def retire_sealed_by(self, key_id: str) -> int:
+        """Take keys out of use whose private half a lost key sealed; returns how many."""
+        lost = [
+            key.kid
+            for key in await self._store.signing_keys()
+            if key.private_pem.startswith(SEALED) and key_id_of(_sealed_bytes(key)) == key_id
+        ]
+        await self._store.retire_keys(lost)
+        return len(lost)
+
     async def follow(self) -> None:
         """Take up, until cancelled, the keys that other nodes make and retire."""
         await every(RELOAD_EVERY_S, self._reload, "reading the signing keys")
@@ -166,9 +183,12 @@ class Keys:
         return StoredKey(kid, SEALED + b64encode(sealed).decode())
 
     def _parse(self, stored: StoredKey) -> Key:
-        private = serialization.load_pem_private_key(self._opened(stored), password=None)
+        try:
+            private = serialization.load_pem_private_key(self._opened(stored), password=None)
+        except ValueError as error:
+            raise _damaged(stored) from error
         if not isinstance(private, Ed25519PrivateKey):
-            raise TypeError(f"signing key {stored.kid} is not an Ed25519 key")
+            raise _damaged(stored)
         return Key(stored.kid, private, private.public_key())
 
     def _opened(self, stored: StoredKey) -> bytes:
@@ -181,7 +201,15 @@ class Keys:
         try:
             return self._seal.open(_sealed_bytes(stored), about=_about(stored.kid))
         except Unsealable as error:
-            raise StartRefused(f"The signing key {stored.kid} cannot be read: {error}") from error
+            raise StartRefused(
+                f"The signing key {stored.kid} cannot be read: {error} If it is lost, {_REMADE}"
+            ) from error
+
+
+def _damaged(stored: StoredKey) -> StartRefused:
+    return StartRefused(
+        f"The signing key {stored.kid} in the database is damaged. Restore it, or {_REMADE}"
+    )
 
 
 def _about(kid: str) -> str:

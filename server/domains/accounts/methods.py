@@ -1,11 +1,12 @@
 """What accounts sign in with: entering, linking, unlinking."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from persistence.accounts import Guest, NewSession
-from persistence.sealing import Seal
+from persistence.sealing import Seal, Unsealable
 from persistence.signin import CodeSpent, Linked, Method, NewMethod, SignInStore
 from protocol.account import Tokens
 from protocol.errors import BadCode, LastMethod, MethodTaken, NotFound
@@ -13,6 +14,10 @@ from protocol.ids import UserId
 from protocol.signin import Kind
 from server.domains.accounts.accounts import Accounts
 from server.domains.accounts.sealed import about_method, method_indexes, renewed_index
+
+log = logging.getLogger(__name__)
+
+UNREADABLE: Final = "(unreadable)"
 
 
 class Proved(NamedTuple):
@@ -47,7 +52,12 @@ class Methods:
     def shown(self, method: Method) -> str:
         """Read the address, or what somebody is called at Discord."""
         about = about_method(method.kind, method.user_id)
-        name, _, label = self._seal.open(method.sealed, about=about).decode().partition(" ")
+        try:
+            opened = self._seal.open(method.sealed, about=about).decode()
+        except Unsealable as error:  # one row is damaged: the account is still its owner's
+            log.error("what an account signs in with cannot be read: %s", error)  # noqa: TRY400
+            return UNREADABLE
+        name, _, label = opened.partition(" ")
         return label or name
 
     async def join(
@@ -73,11 +83,15 @@ class Methods:
         self, code_hash: bytes, user_id: UserId, proved: Proved, *, password_hash: str | None = None
     ) -> None:
         """Link a method to an account; raise `BadCode` or `MethodTaken`."""
-        found = await self.find(proved.kind, proved.name)
-        if found is not None and found.user_id != user_id:
-            raise MethodTaken
+        await self.require_free(proved.kind, proved.name, user_id)
         async with _told():
             await self._store.link(code_hash, user_id, self._new(user_id, proved, password_hash))
+
+    async def require_free(self, kind: Kind, name: str, user_id: UserId) -> None:
+        """Raise `MethodTaken` if another account signs in with this."""
+        found = await self.find(kind, name)
+        if found is not None and found.user_id != user_id:
+            raise MethodTaken
 
     async def enter(self, code_hash: bytes, method: Method) -> Tokens:
         """Sign in by a code that proved a method; raise `BadCode` or `Banned`."""

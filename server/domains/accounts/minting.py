@@ -12,7 +12,7 @@ from protocol.errors import Banned, Overloaded
 from protocol.ids import PlayerId, SessionId, UserId, new_id
 from server.domains.accounts.keys import Keys
 from server.domains.accounts.names import NUMBER_BITS, Names, coin
-from server.domains.accounts.rules import token_hash
+from server.domains.accounts.rules import family_hash, new_token, token_hash
 from server.domains.accounts.tokens import sign
 from server.kernel.clock import Clock, wire_time
 
@@ -44,14 +44,16 @@ class Mint:
 
     def session(self, method: str) -> Minted:
         """Make a session that was signed in to with this method."""
-        token = secrets.token_urlsafe(32)
+        token = new_token()
         return Minted(NewSession(SessionId(new_id()), self.issued(token), method), token)
 
     def issued(self, token: str) -> IssuedToken:
         """Write down a refresh token that is handed out now."""
         now = self._clock.now()
         expires_at = now + timedelta(seconds=self._lifetimes.refresh_s)
-        return IssuedToken(token_hash(token), now, expires_at)
+        family = family_hash(token)
+        assert family is not None
+        return IssuedToken(token_hash(token), now, expires_at, family)
 
     def tokens(self, holder: Holder, refresh_token: str) -> Tokens:
         """Write what the client keeps."""

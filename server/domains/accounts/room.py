@@ -22,6 +22,7 @@ from server.domains.accounts.discord import Application, Discord
 from server.domains.accounts.email import EmailSignIn
 from server.domains.accounts.endings import Endings, Housekeeping, Sockets
 from server.domains.accounts.exchange import DiscordSignIn
+from server.domains.accounts.guesses import Guesses
 from server.domains.accounts.handlers import Authority
 from server.domains.accounts.keys import Keys
 from server.domains.accounts.methods import Methods
@@ -32,6 +33,7 @@ from server.domains.accounts.signinroutes import SignInRoutes, methods_of
 from server.domains.accounts.supabase import SupabaseAccounts
 from server.gateway.http import Endpoint
 from server.kernel.clock import Clock
+from server.kernel.passwords import Passwords
 from server.kernel.tasks import Tasks
 from server.mail.carriers import BadMailUrl, Carrier, file_carrier, smtp_carrier
 from server.mail.post import Post
@@ -39,7 +41,6 @@ from server.mail.post import Post
 KEY_FILE: Final = "secret.key"
 # From one network there may be a school; an account has one owner.
 MAILS: Final = (Rate(per_minute=10, burst=30), Rate(per_minute=0.2, burst=3))
-GUESSES: Final = (Rate(per_minute=30, burst=60), Rate(per_minute=2, burst=10))
 
 
 class AccountRoom:
@@ -54,6 +55,7 @@ class AccountRoom:
         keys: Keys,
         seal: Seal,
         sockets: Sockets,
+        passwords: Passwords,
         clock: Clock,
         server: Callable[[], str],
     ) -> None:
@@ -61,12 +63,14 @@ class AccountRoom:
         self._database = database
         self._accounts = accounts
         self._seal = seal
+        self._passwords = passwords
         self._clock = clock
         self._server = server
         self._sessions = SessionStore(database)
         self._store = SignInStore(database)
         self._codes = Codes(store=self._store, seal=seal, clock=clock)
         self._methods = Methods(store=self._store, seal=seal, accounts=accounts)
+        self._guesses = Guesses(now=clock.monotonic)
         self._discord = DiscordSignIn(codes=self._codes, methods=self._methods)
         self._post = _post(config)
         self.endings = Endings(store=self._sessions, sockets=sockets, now=clock.monotonic)
@@ -142,7 +146,8 @@ class AccountRoom:
             send=post.send,
             server=self._server,
             mails=Attempts(network=MAILS[0], account=MAILS[1], now=now),
-            guesses=Attempts(network=GUESSES[0], account=GUESSES[1], now=now),
+            guesses=self._guesses,
+            passwords=self._passwords,
         )
 
 

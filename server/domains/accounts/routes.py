@@ -17,20 +17,26 @@ from protocol.account import (
 from protocol.errors import BadToken, Overloaded, RateLimited, TokenExpired
 from protocol.ids import UserId
 from server.domains.accounts.accounts import Accounts
-from server.domains.accounts.guests import GuestLimits
 from server.domains.accounts.keys import Keys
 from server.gateway.http import Endpoint, HttpRequest
 from server.kernel.clock import wire_time
+from server.kernel.ratelimits import Rate, RateLimiter, network_of
 
 TAG = "accounts"
 JWKS = "/.well-known/jwks.json"
+
+
+def guest_limiter(per_minute: float) -> RateLimiter:
+    """Limit how many guests one network makes."""
+    rate = Rate(per_minute, burst=max(1.0, per_minute))
+    return RateLimiter(rate, "Too many new guests from your network")
 
 
 class AccountRoutes:
     """The addresses of accounts; `now` gives monotonic seconds."""
 
     def __init__(
-        self, *, accounts: Accounts, keys: Keys, guests: GuestLimits, now: Callable[[], float]
+        self, *, accounts: Accounts, keys: Keys, guests: RateLimiter, now: Callable[[], float]
     ) -> None:
         self._accounts = accounts
         self._keys = keys
@@ -56,7 +62,7 @@ class AccountRoutes:
                 "Trade a refresh token for new tokens.",
                 self._refresh,
                 body=RefreshRequest,
-                errors=(BadToken, TokenExpired),
+                errors=(BadToken, TokenExpired, RateLimited),
             ),
             own(
                 "POST",
@@ -70,8 +76,7 @@ class AccountRoutes:
         ]
 
     async def _guest(self, request: HttpRequest) -> Tokens:
-        if not self._guests.may(request.remote, self._now()):
-            raise RateLimited("Too many new guests from your network; wait a moment.")
+        self._guests.require(network_of(request.remote), self._now())
         return await self._accounts.new_guest(request.body.display_name)
 
     async def _refresh(self, request: HttpRequest) -> Tokens:

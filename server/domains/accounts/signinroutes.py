@@ -13,6 +13,7 @@ from protocol.errors import (
     MethodTaken,
     NotFound,
     NotSetUp,
+    Overloaded,
     RateLimited,
     WrongCredentials,
 )
@@ -79,7 +80,7 @@ class SignInRoutes:
                 self._confirm,
                 body=wire.EmailConfirmation,
                 answer=wire.Confirmed,
-                errors=(BadCode, MethodTaken, Banned, NotSetUp),
+                errors=(BadCode, MethodTaken, Banned, RateLimited, Overloaded, NotSetUp),
             ),
             public(
                 "/v1/auth/email/sign-in",
@@ -87,7 +88,7 @@ class SignInRoutes:
                 self._sign_in,
                 body=wire.PasswordSignIn,
                 answer=Tokens,
-                errors=(WrongCredentials, RateLimited, Banned, NotSetUp),
+                errors=(WrongCredentials, RateLimited, Overloaded, Banned, NotSetUp),
             ),
         ]
 
@@ -118,7 +119,7 @@ class SignInRoutes:
                 self._link_email,
                 body=wire.EmailLinkRequest,
                 answer=wire.Mailed,
-                errors=(WrongCredentials, RateLimited, NotSetUp),
+                errors=(WrongCredentials, RateLimited, Overloaded, NotSetUp),
             ),
             own(
                 "POST",
@@ -144,7 +145,7 @@ class SignInRoutes:
                 self._change_password,
                 body=wire.PasswordChange,
                 answer=SessionsEnded,
-                errors=(WrongCredentials, RateLimited, NotSetUp),
+                errors=(WrongCredentials, RateLimited, Overloaded, NotSetUp),
             ),
         ]
 
@@ -171,7 +172,7 @@ class SignInRoutes:
 
     async def _confirm(self, request: HttpRequest) -> wire.Confirmed:
         body: wire.EmailConfirmation = request.body
-        confirmed = await self._email.confirm(body.code, body.password)
+        confirmed = await self._email.confirm(body.code, body.password, remote=request.remote)
         await self._endings.look()
         return wire.Confirmed(done=confirmed.done, tokens=confirmed.tokens)
 
@@ -190,7 +191,7 @@ class SignInRoutes:
         body: wire.PasswordChange = request.body
         who = request.who
         await self._email.change_password(
-            who.user_id, body.password, body.new_password, remote=request.remote
+            who, body.password, body.new_password, remote=request.remote
         )
         return SessionsEnded(ended=await self._endings.end_all(who.user_id, but=who.session_id))
 

@@ -19,6 +19,8 @@ from persistence.accounts import AccountStore, NoSuchUser, PersonStanding, Usern
 from protocol.errors import BadToken, Overloaded, SignInElsewhere, TokenExpired, Unavailable
 from protocol.ids import UUID_PATTERN, SessionId, UserId
 from protocol.limits import NAME_CHARS_MAX, TOKEN_CHARS_MAX
+from protocol.names import is_reserved
+from protocol.text import readable
 from server.domains.accounts.fetching import NotJson, json_of
 from server.domains.accounts.minting import NAME_DRAWS_MAX, new_person, refuse_banned
 from server.domains.accounts.names import NUMBER_BITS, Names, coin, slug_of, tail_of
@@ -164,6 +166,8 @@ class SupabaseAccounts:
 
     async def _welcome(self, user_id: UserId, called: str | None) -> PersonStanding:
         slug = slug_of(called or "")
+        if slug is not None and is_reserved(slug):
+            slug = None
         for draw in range(NAME_DRAWS_MAX):
             number = secrets.randbits(NUMBER_BITS)
             names = coin(number)
@@ -208,5 +212,5 @@ def _usable(published: object) -> list[jwt.PyJWK]:
 
 
 def _display_name(called: str | None) -> str | None:
-    visible = "".join(char for char in called or "" if char.isprintable())
-    return visible.strip()[:NAME_CHARS_MAX] or None
+    name = readable(called or "", chars_max=NAME_CHARS_MAX)
+    return None if not name or is_reserved(name) else name

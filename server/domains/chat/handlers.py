@@ -1,23 +1,25 @@
 """`chat.say`."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from persistence.bus import Bus
 from protocol.chat import ChatMessage, Say
 from protocol.errors import InvalidField, NotAMember, NotSeated
 from protocol.ids import GameId, LobbyId, PlayerId
-from server.domains.chat.pace import Pace
 from server.gateway.dispatch import Route, Routes
 from server.gateway.identity import Identity
 from server.gateway.sessions import update_frame
 from server.kernel.clock import Clock, wire_time
+from server.kernel.ratelimits import Rate, RateLimiter
 
 if TYPE_CHECKING:
     from server.gateway.session import Session
 
 MaySpeakInLobby: TypeAlias = Callable[[LobbyId, PlayerId], Awaitable[bool]]
 MaySpeakInGame: TypeAlias = Callable[[GameId, PlayerId], Awaitable[bool]]
+
+RATE: Final = Rate(per_minute=30, burst=5)  # of one player
 
 
 class ChatCommands:
@@ -35,7 +37,7 @@ class ChatCommands:
         self._clock = clock
         self._may_speak_in_lobby = may_speak_in_lobby
         self._may_speak_in_game = may_speak_in_game
-        self._pace = Pace()
+        self._limit = RateLimiter(RATE, "You talk too fast")
 
     def routes(self) -> Routes:
         """Say how the command is carried out."""
@@ -48,7 +50,7 @@ class ChatCommands:
         """Tell everybody who listens there, or refuse."""
         if (command.lobby_id is None) == (command.game_id is None):
             raise InvalidField("lobby_id: give either `lobby_id` or `game_id`.", field="lobby_id")
-        self._pace.require(speaker.player_id, self._clock.monotonic())
+        self._limit.require(speaker.player_id, self._clock.monotonic())
         topic = await self._topic(speaker.player_id, command)
         message = ChatMessage(
             lobby_id=command.lobby_id,

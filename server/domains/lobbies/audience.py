@@ -133,17 +133,33 @@ class Audience:
         self._tell_list(before, lobby)
 
     def tell_followers(self, lobby: Lobby, change: LobbyChange) -> None:
-        """Tell those who follow the lobby; who may see it no longer hears this last."""
+        """Tell those who follow the lobby; who may see it no longer is told that, and no more."""
         followers = list(self._by_lobby.get(lobby.lobby_id, ()))
         if followers:
             self._versions[lobby.lobby_id] = lobby.version
+        followers = self._rest_of(followers, lobby, change)
         if lobby.host_peer_id is None:
             self._bus.publish(f"lobby:{lobby.lobby_id}", views.update(lobby, change))
         else:
             _tell_each(followers, lobby, change)
-        for follower in followers:
-            if lobby.status == "CLOSED" or not may_see(lobby, follower.who.player_id):
+        if lobby.status == "CLOSED":
+            for follower in followers:
                 self.unfollow(follower, lobby.lobby_id)
+
+    def _rest_of(
+        self, followers: list[Follower], lobby: Lobby, change: LobbyChange
+    ) -> list[Follower]:
+        """Dismiss those who may see the lobby no longer; returns the others.
+
+        What changed in the same step, its name for example, is no business of theirs.
+        """
+        rest = [each for each in followers if may_see(lobby, each.who.player_id)]
+        if len(rest) < len(followers):
+            last = views.update_of_hidden(lobby, change)
+            for follower in set(followers).difference(rest):
+                follower.socket.send(last)
+                self.unfollow(follower, lobby.lobby_id)
+        return rest
 
     def _tell_list(self, before: Lobby | None, after: Lobby) -> None:
         """Tell those for whom the lobby is in the list, or was until now."""

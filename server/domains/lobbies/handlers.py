@@ -62,11 +62,15 @@ class LobbyCommands:
         self._reader.unwatch(session, command.lobby_id)
 
     async def _create(self, session: "Session", command: wire.Create) -> wire.LobbyReply:
-        lobby = await self._members.create(session.who.player_id, command)
+        lobby = await self._members.create(
+            session.who.player_id, command, remote=session.socket.remote
+        )
         return _reply(session, command, lobby)
 
     async def _join(self, session: "Session", command: wire.Join) -> wire.LobbyReply:
-        lobby = await self._members.join(session.who.player_id, command)
+        lobby = await self._members.join(
+            session.who.player_id, command, remote=session.socket.remote
+        )
         return _reply(session, command, lobby)
 
     async def _quick_play(self, session: "Session", command: wire.QuickPlay) -> wire.LobbyReply:

@@ -8,7 +8,7 @@ from typing import Any
 from persistence.lobbies import LobbyStore
 from persistence.lobbyrows import Lobby
 from protocol import lobby as wire
-from protocol.errors import InvalidField, NotTheHost, WrongPassword
+from protocol.errors import InvalidField, NotTheHost
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.domains.lobbies import rules
 from server.domains.lobbies.access import require_welcome, seen
@@ -21,13 +21,13 @@ from server.domains.lobbies.catalog import (
 )
 from server.domains.lobbies.changes import Changes, found
 from server.domains.lobbies.drafts import drafted, peer_draft
+from server.domains.lobbies.passwords import LobbyPasswords
 from server.domains.lobbies.peers import Peers
 from server.domains.lobbies.quickplay import QuickPlay
 from server.domains.lobbies.starting import Starter
 from server.gateway.identity import Identity
 from server.kernel.clock import Clock
 from server.kernel.containment import contained
-from server.kernel.passwords import Passwords
 
 
 class Members:
@@ -47,6 +47,7 @@ class Members:
         catalog: Catalog,
         audience: Audience,
         presence: Presence,
+        passwords: LobbyPasswords,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -58,22 +59,25 @@ class Members:
         self._audience = audience
         self._presence = presence
         self._clock = clock
-        self._passwords = Passwords()
+        self._passwords = passwords
         self.on_kick: list[Callable[[GameId, PlayerId], None]] = []
 
-    async def create(self, host: PlayerId, new: wire.NewLobby) -> Lobby:
-        """Open a lobby."""
+    async def create(self, host: PlayerId, new: wire.NewLobby, *, remote: str) -> Lobby:
+        """Open a lobby; `remote` is the client's address."""
         draft = self._drafted(new)
         if new.password is not None:
-            draft = replace(draft, password_hash=await self._passwords.hash(new.password))
+            hashed = await self._passwords.hashed(new.password, host=host, remote=remote)
+            draft = replace(draft, password_hash=hashed)
         return self._followed(await self._changes.open(draft, host), host)
 
-    async def join(self, player_id: PlayerId, joining: wire.Joining) -> Lobby:
-        """Enter a lobby: a public one by id, any by its code."""
+    async def join(self, player_id: PlayerId, joining: wire.Joining, *, remote: str) -> Lobby:
+        """Enter a lobby: a public one by id, any by its code; `remote` is the client's address."""
         lobby = await self._meant(joining, player_id)
         require_welcome(lobby, player_id)
-        if lobby.password_hash is not None and lobby.member(player_id) is None:
-            await self._require_password(lobby.password_hash, joining.password)
+        if lobby.member(player_id) is None:
+            await self._passwords.require(
+                lobby, joining.password, player_id=player_id, remote=remote
+            )
         entered = await self._changes.enter(lobby.lobby_id, player_id, joining.role)
         return self._followed(entered, player_id)
 
@@ -152,12 +156,6 @@ class Members:
                 raise NotTheHost
             after = found(await self._store.read(lobby_id))
             self._changes.tell_if_changed(before, after, "closed", who.player_id)
-
-    async def _require_password(self, stored: str, password: str | None) -> None:
-        if password is None:
-            raise WrongPassword("This lobby has a password; send it as `password`.")
-        if not await self._passwords.fits(stored, password):
-            raise WrongPassword
 
     def _drafted(self, new: wire.NewLobby) -> Lobby:
         if new.mode == "peer":

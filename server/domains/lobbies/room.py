@@ -11,6 +11,7 @@ from server.domains.lobbies.audience import Audience, Presence
 from server.domains.lobbies.catalog import Catalog
 from server.domains.lobbies.changes import Changes
 from server.domains.lobbies.members import Members
+from server.domains.lobbies.passwords import LobbyPasswords
 from server.domains.lobbies.peers import Peers
 from server.domains.lobbies.quickplay import QuickPlay
 from server.domains.lobbies.reading import Reader
@@ -18,6 +19,7 @@ from server.domains.lobbies.starting import Starter, StartGame
 from server.domains.lobbies.upkeep import Upkeep
 from server.gamekit.fold import AnyRuleset
 from server.kernel.clock import Clock
+from server.kernel.passwords import Passwords
 from server.kernel.tasks import Tasks
 
 
@@ -38,6 +40,7 @@ class Lobbies:
         presence: Presence,
         rulesets: Mapping[str, AnyRuleset],
         start_game: StartGame,
+        passwords: Passwords,
         clock: Clock,
         tasks: Tasks,
         quick_play_wait_s: float = 10.0,
@@ -67,6 +70,7 @@ class Lobbies:
             catalog=catalog,
             audience=audience,
             presence=presence,
+            passwords=LobbyPasswords(passwords, now=clock.monotonic),
             clock=clock,
         )
         self.reader = Reader(store, audience)

@@ -8,6 +8,8 @@ from protocol.errors import (
     LobbyClosed,
     LobbyFull,
     LobbyNotFound,
+    Overloaded,
+    RateLimited,
     TooManyLobbies,
     UnknownRuleset,
     WrongPassword,
@@ -64,7 +66,7 @@ class LobbyRoutes:
                 auth="required",
                 body=wire.NewLobby,
                 answer=wire.Lobby,
-                errors=(InvalidField, UnknownRuleset, TooManyLobbies),
+                errors=(InvalidField, UnknownRuleset, TooManyLobbies, RateLimited, Overloaded),
                 tag=TAG,
             ),
             Endpoint(
@@ -83,6 +85,8 @@ class LobbyRoutes:
                     WrongPassword,
                     Kicked,
                     TooManyLobbies,
+                    RateLimited,
+                    Overloaded,
                 ),
                 tag=TAG,
             ),
@@ -98,8 +102,12 @@ class LobbyRoutes:
 
     async def _create(self, request: HttpRequest) -> wire.Lobby:
         who = request.who.player_id
-        return views.lobby_for(await self._members.create(who, request.body), who)
+        return views.lobby_for(
+            await self._members.create(who, request.body, remote=request.remote), who
+        )
 
     async def _join(self, request: HttpRequest) -> wire.Lobby:
         who = request.who.player_id
-        return views.lobby_for(await self._members.join(who, request.body), who)
+        return views.lobby_for(
+            await self._members.join(who, request.body, remote=request.remote), who
+        )

@@ -1,5 +1,7 @@
 """Lobbies as the wire has them."""
 
+from dataclasses import replace
+
 from persistence.lobbyrows import Card, Lobby
 from protocol import lobby as wire
 from protocol.ids import PlayerId
@@ -30,6 +32,25 @@ def update(lobby: Lobby, change: wire.LobbyChange, *, to_members: bool = False) 
             lobby=_lobby(lobby, join_code=None, host_peer_id=peer_id),
         )
     )
+
+
+def update_of_hidden(lobby: Lobby, change: wire.LobbyChange) -> bytes:
+    """Write the frame that tells somebody of the change that hides a lobby from them."""
+    hidden = replace(
+        lobby,
+        name="",
+        config={},
+        seats=0,
+        region=None,
+        members=(),
+        host_player_id=None,
+        host_peer_id=None,
+        game_id=None,
+        match_id=None,
+        started_at=None,
+        fill_at=None,
+    )
+    return update(hidden, change)
 
 
 def listed(lobby: Lobby) -> bytes:

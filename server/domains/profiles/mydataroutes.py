@@ -8,14 +8,12 @@ from protocol.errors import NotConfirmed, Overloaded, RateLimited, SignInAgain, 
 from protocol.profile import Erased, ErasureRequest
 from server.domains.profiles.erasure import Erasure
 from server.domains.profiles.export import Exports
-from server.domains.profiles.pace import Pace
 from server.gateway.http import Endpoint, HttpRequest, Raw
+from server.kernel.ratelimits import Rate, RateLimiter
 
 TAG: Final = "profiles"
-EXPORTS_PER_S: Final = 1 / 3600  # of one account
-EXPORTS_BURST: Final = 3.0
-TRIES_PER_S: Final = 1 / 60  # to erase one account
-TRIES_BURST: Final = 5.0
+EXPORTS: Final = Rate(per_minute=1 / 60, burst=3)  # of one account
+ERASURES: Final = Rate(per_minute=1, burst=5)  # that are tried, of one account
 
 ZIP_HEADERS: Final = {
     "Content-Disposition": 'attachment; filename="playhall-my-data.zip"',
@@ -30,8 +28,8 @@ class MyDataRoutes:
         self._exports = exports
         self._erasure = erasure
         self._now = now
-        self._export_pace = Pace(rate_per_s=EXPORTS_PER_S, burst=EXPORTS_BURST)
-        self._erasure_pace = Pace(rate_per_s=TRIES_PER_S, burst=TRIES_BURST)
+        self._exporting = RateLimiter(EXPORTS, "Too many exports")
+        self._erasing = RateLimiter(ERASURES, "Too many attempts")
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -56,10 +54,10 @@ class MyDataRoutes:
         ]
 
     async def _export(self, request: HttpRequest) -> Raw:
-        self._export_pace.require(request.who.user_id, self._now())
+        self._exporting.require(request.who.user_id, self._now())
         pieces = await self._exports.export(request.who.user_id)
         return Raw(pieces, "application/zip", headers=ZIP_HEADERS)
 
     async def _erase(self, request: HttpRequest) -> Erased:
-        self._erasure_pace.require(request.who.user_id, self._now())
+        self._erasing.require(request.who.user_id, self._now())
         return Erased(player_id=await self._erasure.erase(request.who, request.body.confirm))

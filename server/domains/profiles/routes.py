@@ -10,6 +10,7 @@ from protocol.account import Me
 from protocol.codec import validate
 from protocol.errors import ProfileNotFound, RateLimited, UsernameTaken, UsernameTooSoon
 from protocol.ids import UUID_PATTERN, UserId
+from protocol.names import is_reserved
 from protocol.profile import (
     USERNAME_PATTERN,
     MeChange,
@@ -18,14 +19,13 @@ from protocol.profile import (
     UsernameQuery,
     UsernameState,
 )
-from server.domains.profiles.pace import Pace
 from server.gateway.http import Endpoint, HttpRequest
-from server.gateway.limits import network_of
 from server.kernel.clock import wire_time
+from server.kernel.ratelimits import Rate, RateLimiter, network_of
 
 TAG: Final = "profiles"
-LOOKUPS_PER_S: Final = 1.0  # of one network: enough to type a name, too few to collect them
-LOOKUPS_BURST: Final = 30.0
+# Of one network: enough to type a name, too few to collect them.
+LOOKUPS: Final = Rate(per_minute=60, burst=30)
 PROFILE_NAME: Final = re.compile(f"{UUID_PATTERN}|{USERNAME_PATTERN}")
 
 ReadMe = Callable[[UserId], Awaitable[Me]]
@@ -38,7 +38,7 @@ class ProfileRoutes:
         self._store = store
         self._read_me = read_me
         self._now = now
-        self._lookups = Pace(rate_per_s=LOOKUPS_PER_S, burst=LOOKUPS_BURST)
+        self._lookups = RateLimiter(LOOKUPS, "Too many look-ups from your network")
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -81,7 +81,7 @@ class ProfileRoutes:
     async def _is_free(self, request: HttpRequest) -> UsernameState:
         self._lookups.require(network_of(request.remote), self._now())
         username: str = request.query.username
-        is_taken = await self._store.is_taken(username)
+        is_taken = is_reserved(username) or await self._store.is_taken(username)
         return UsernameState(username=username, is_free=not is_taken)
 
     async def _profile(self, request: HttpRequest) -> Profile:

@@ -19,10 +19,9 @@ from protocol.ids import UserId
 from server.domains.accounts.accounts import Accounts, Lifetimes
 from server.domains.accounts.adminroutes import AdminRoutes
 from server.domains.accounts.endings import Endings
-from server.domains.accounts.guests import GuestLimits
 from server.domains.accounts.keys import Keys
 from server.domains.accounts.moderation import Moderation
-from server.domains.accounts.routes import AccountRoutes
+from server.domains.accounts.routes import AccountRoutes, guest_limiter
 from server.domains.accounts.sessionroutes import SessionRoutes
 from server.gateway.http import Endpoint
 from server.gateway.session import Session
@@ -103,7 +102,7 @@ async def room(shared: Database) -> Room:
 @pytest.fixture
 async def client(room: Room) -> AsyncIterator[aiohttp.ClientSession]:
     routes = AccountRoutes(
-        accounts=room.accounts, keys=room.keys, guests=GuestLimits(600), now=room.clock.monotonic
+        accounts=room.accounts, keys=room.keys, guests=guest_limiter(600), now=room.clock.monotonic
     )
     addresses = [*routes.endpoints(), *more_addresses(room)]
     async with served(addresses, room.accounts.authenticate) as client:

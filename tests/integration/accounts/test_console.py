@@ -176,7 +176,26 @@ def test_without_the_old_key_reencrypting_says_what_is_missing(hall: Hall) -> No
     hall.keys(NEW)
     result = hall.run("keys", "reencrypt")
     assert result.exit_code == 1
-    assert f"There is no key {OLD.id!r}" in result.output.replace("\n", " ")
+    assert f"has no key {OLD.id!r}" in result.output.replace("\n", " ")
+
+
+def test_lost_key_is_forgotten_with_what_it_sealed_once_that_is_confirmed(hall: Hall) -> None:
+    hall.registered()
+    hall.keys(NEW)
+    refused = hall.run("accounts", "find", EMAIL)
+    assert refused.exit_code == 1
+    assert f"playhall keys forget {OLD.id}" in refused.output.replace("\n", " ")
+    asked = hall.run("keys", "forget", OLD.id)
+    assert asked.exit_code == 1
+    assert "sealed 1 ways to sign in" in asked.output
+    assert "1 ways to sign in were deleted, 1 signing keys" in hall.ok(
+        "keys", "forget", OLD.id, "--yes"
+    )
+    assert "Nobody" in hall.ok("accounts", "find", EMAIL)
+    hall.ok("keys", "rotate")
+    with psycopg.connect(hall.dsn) as connection:
+        acts = connection.execute("SELECT actor, action, target FROM audit_log")
+        assert acts.fetchall() == [("console", "forget_key", OLD.id)]
 
 
 def test_signing_keys_from_before_the_sealing_are_sealed(hall: Hall) -> None:

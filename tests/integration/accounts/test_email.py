@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
+from argon2 import PasswordHasher
 
-from server.domains.accounts.rates import Rate
+from server.domains.accounts.guesses import Limits
+from server.kernel.ratelimits import Rate
 from tests.integration.accounts.conftest import Room
-from tests.integration.accounts.ways import PASSWORD, Client, Ways
+from tests.integration.accounts.ways import NO_LIMITS, PASSWORD, Client, Ways
 
 
 @pytest.fixture
@@ -208,12 +210,160 @@ async def test_last_method_cannot_be_unlinked(client: Client, email: str) -> Non
 
 
 async def test_guessing_is_slowed_by_account_and_mailing_by_address(room: Room, email: str) -> None:
-    ways = Ways(room, mail_rate=Rate(0.001, burst=2), guess_rate=Rate(0.001, burst=3))
+    limits = Limits()._replace(account_from_network=Rate(0.001, burst=3))
+    ways = Ways(room, mail_rate=Rate(0.001, burst=2), limits=limits)
     async with ways.served() as client:
         mails = [(await client.post("/v1/auth/email", email=email))[0] for _ in range(3)]
         guesses = [(await client.sign_in(email, f"guess {n}"))[1]["code"] for n in range(4)]
     assert mails == [200, 200, 429]
     assert guesses == [*["wrong_credentials"] * 3, "rate_limited"]
+
+
+ONCE_IN_LONG = Rate(per_minute=0.001, burst=1)
+NEVER = Rate(per_minute=0.001, burst=0)
+
+
+async def test_guesses_from_anywhere_do_not_lock_the_owner_out(room: Room, email: str) -> None:
+    """By a network of their own, each guess is let through until the wide limit is reached."""
+    limits = NO_LIMITS._replace(
+        account_from_network=Rate(0.001, burst=3),
+        account_from_unknown_networks=Rate(0.001, burst=20),
+    )
+    async with Ways(room, limits=limits).served() as client:
+        await client.registered(email)
+        for n in range(12):
+            assert (await client.at(f"198.51.100.{n}").sign_in(email, "wrong"))[0] == 401
+        assert (await client.at("203.0.113.1").sign_in(email))[0] == 200
+        guesses = [
+            (await client.at(f"203.0.113.{n}").sign_in(email, "wrong"))[1] for n in range(20, 30)
+        ]
+        assert [guess["code"] for guess in guesses] == [
+            *["wrong_credentials"] * 7,
+            *["rate_limited"] * 3,
+        ]
+        assert "/v1/auth/email" in guesses[-1]["message"]
+        assert (await client.sign_in(email))[0] == 200, "a network where the owner registered"
+        assert (await client.at("203.0.113.1").sign_in(email))[0] == 200, "or signed in"
+
+
+async def test_owner_who_is_elsewhere_chooses_a_new_password_by_mail(
+    room: Room, email: str
+) -> None:
+    limits = NO_LIMITS._replace(account_from_unknown_networks=NEVER)
+    async with Ways(room, limits=limits).served() as client:
+        await client.registered(email)
+        away = client.at("203.0.113.1")
+        assert (await away.sign_in(email))[1]["code"] == "rate_limited"
+        await away.registered(email, "another one")
+        assert (await away.sign_in(email, "another one"))[0] == 200
+
+
+async def test_answer_is_the_same_for_an_unknown_address_beyond_the_limits(
+    room: Room, email: str
+) -> None:
+    limits = NO_LIMITS._replace(account_from_unknown_networks=ONCE_IN_LONG)
+    async with Ways(room, limits=limits).served() as client:
+        await client.registered(email)
+        away = client.at("203.0.113.1")
+        answers = [
+            [(await away.sign_in(who, "no"))[1]["code"] for _ in range(2)]
+            for who in (email, f"no.{email}")
+        ]
+    assert answers == [["wrong_credentials", "rate_limited"]] * 2
+
+
+async def test_thief_of_a_session_guesses_in_it_alone(room: Room, email: str) -> None:
+    async with Ways(
+        room, limits=NO_LIMITS._replace(session=Rate(0.001, burst=2))
+    ).served() as client:
+        here = (await client.registered(email))["access_token"]
+        stolen = (await client.sign_in(email))[1]["access_token"]
+        guess = {"password": "guess", "new_password": "another one"}
+        codes = [
+            (await client.post("/v1/me/password", token=stolen, **guess))[1]["code"]
+            for _ in range(3)
+        ]
+        assert codes == ["wrong_credentials", "wrong_credentials", "rate_limited"]
+        change = {"password": PASSWORD, "new_password": "another one"}
+        assert (await client.post("/v1/me/password", token=here, **change))[0] == 200
+
+
+async def test_what_refuses_a_code_is_asked_before_a_password_is_hashed(
+    room: Room, email: str
+) -> None:
+    """Nothing may be hashed here, so that each refusal must come from before that."""
+    async with Ways(room).served() as client:
+        await client.registered(email)
+    async with Ways(room, limits=NO_LIMITS._replace(code=NEVER)).served() as client:
+        confirm = "/v1/auth/email/confirm"
+        assert (await client.post(confirm, code="x" * 43, password=PASSWORD))[1][
+            "code"
+        ] == "bad_code"
+        guest = await room.accounts.new_guest("Eve")
+        await client.post("/v1/me/methods/email", token=guest.access_token, email=email)
+        taken = {"code": client.ways.code(), "password": PASSWORD}
+        assert (await client.post(confirm, **taken))[1]["code"] == "method_taken"
+        await client.post("/v1/auth/email", email=f"new.{email}")
+        good = {"code": client.ways.code(), "password": PASSWORD}
+        assert (await client.post(confirm, **good))[1]["code"] == "rate_limited"
+
+
+async def test_codes_are_tried_from_one_network_a_few_times(room: Room) -> None:
+    limits = NO_LIMITS._replace(network=Rate(0.001, burst=2))
+    async with Ways(room, limits=limits).served() as client:
+        tries = [
+            (await client.post("/v1/auth/email/confirm", code="x" * 43, password=PASSWORD))[0]
+            for _ in range(3)
+        ]
+        assert tries == [403, 403, 429]
+        elsewhere = client.at("203.0.113.1")
+        assert (await elsewhere.post("/v1/auth/email/confirm", code="x", password=PASSWORD))[
+            0
+        ] == 403
+
+
+@pytest.mark.parametrize(
+    ("chosen", "typed"),
+    [
+        ("p\u00e4ssw\u00f6rter", "pa\u0308sswo\u0308rter"),
+        ("pa\u0308sswo\u0308rter", "p\u00e4ssw\u00f6rter"),
+        ("two words", "two\u00a0words"),
+        ("two\u3000words", "two words"),
+    ],
+)
+async def test_password_is_the_same_in_every_unicode_form(
+    client: Client, email: str, chosen: str, typed: str
+) -> None:
+    token = (await client.registered(email, chosen))["access_token"]
+    assert (await client.sign_in(email, typed))[0] == 200
+    change = {"password": typed, "new_password": f"new {chosen}"}
+    assert (await client.post("/v1/me/password", token=token, **change))[0] == 200
+    assert (await client.sign_in(email, f"new {typed}"))[0] == 200
+    assert (await client.sign_in(email, f"other {typed}"))[0] == 401
+
+
+async def test_password_that_was_hashed_as_it_was_typed_still_signs_in(
+    client: Client, email: str
+) -> None:
+    typed = "pa\u0308sswo\u0308rter"
+    tokens = await client.registered(email)
+    async with client.ways.room.database.acquire() as connection:
+        await connection.execute(
+            "UPDATE playhall_auth.methods SET password_hash = $1 WHERE user_id = $2",
+            PasswordHasher().hash(typed),
+            tokens["user_id"],
+        )
+    assert (await client.sign_in(email, typed))[0] == 200
+    assert (await client.sign_in(email, PASSWORD))[0] == 401
+
+
+async def test_password_too_short_once_its_accents_are_composed_is_refused(
+    client: Client, email: str
+) -> None:
+    await client.post("/v1/auth/email", email=email)
+    short = {"code": client.ways.code(), "password": "a\u0308o\u0308u\u0308e\u0308"}
+    status, answer = await client.post("/v1/auth/email/confirm", **short)
+    assert (status, answer["field"]) == (422, "password")
 
 
 async def test_database_has_no_address_and_no_password_in_the_clear(

@@ -7,8 +7,7 @@ import aiohttp
 import jwt
 import pytest
 
-from server.domains.accounts.guests import GuestLimits
-from server.domains.accounts.routes import AccountRoutes
+from server.domains.accounts.routes import AccountRoutes, guest_limiter
 from tests.fixtures.http import bearer, served
 from tests.integration.accounts.conftest import Room
 
@@ -73,7 +72,7 @@ async def test_bad_name_is_refused_by_field(
 
 async def test_many_guests_from_one_network_are_slowed(room: Room) -> None:
     routes = AccountRoutes(
-        accounts=room.accounts, keys=room.keys, guests=GuestLimits(2), now=lambda: 0.0
+        accounts=room.accounts, keys=room.keys, guests=guest_limiter(2), now=lambda: 0.0
     )
     async with served(routes.endpoints()) as client:
         answers = [await _post(client, "/v1/auth/guest") for _ in range(3)]

@@ -20,9 +20,8 @@ from persistence.moderation import Ban, ModerationStore
 from protocol.errors import BadToken, Banned, TokenExpired, Unavailable
 from protocol.ids import UserId, new_id
 from server.domains.accounts.accounts import Accounts
-from server.domains.accounts.guests import GuestLimits
 from server.domains.accounts.keys import Keys
-from server.domains.accounts.routes import AccountRoutes
+from server.domains.accounts.routes import AccountRoutes, guest_limiter
 from server.domains.accounts.supabase import SupabaseAccounts, switched_off
 from tests.fixtures.http import bearer, served
 from tests.fixtures.postgres import Databases
@@ -136,6 +135,21 @@ async def test_first_sight_makes_profile_and_player_once(hall: Hall) -> None:
     assert account.username == "ann_lowe"
 
 
+@pytest.mark.parametrize("called", ["Admin", "\u200d\u0301", "\u3164", "Playhall Support"])
+async def test_name_that_could_not_be_chosen_here_is_not_taken_over(
+    hall: Hall, called: str
+) -> None:
+    user_id = hall.user()
+    metadata = {"user_name": called}
+    who = await hall.accounts.authenticate(hall.project.token(user_id, user_metadata=metadata))
+    account = await AccountStore(hall.database).find_account(UserId(user_id))
+    assert account is not None
+    for name in (who.display_name, account.username.replace("_", " ")):
+        assert name.split()[0].isascii()
+        assert "admin" not in name.lower()
+        assert "playhall" not in name.lower()
+
+
 async def test_taken_username_gets_a_tail(hall: Hall) -> None:
     usernames = []
     for user_id in (hall.user(), hall.user()):
@@ -244,7 +258,7 @@ async def test_our_own_sign_in_says_that_it_is_elsewhere(hall: Hall) -> None:
     ours = Accounts(
         store=store, keys=keys, clock=clock, lifetimes=LIFETIMES, end_sockets=lambda _: None
     )
-    routes = AccountRoutes(accounts=ours, keys=keys, guests=GuestLimits(600), now=clock.monotonic)
+    routes = AccountRoutes(accounts=ours, keys=keys, guests=guest_limiter(600), now=clock.monotonic)
     addresses = switched_off(routes.endpoints())
     async with served(addresses, hall.accounts.authenticate) as client:
         for path in ("/v1/auth/guest", "/v1/auth/refresh", "/v1/auth/logout"):

@@ -9,11 +9,12 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from persistence.accounts import AccountStore
+from persistence.accounts import REFRESHES_MAX, REFRESHES_WITHIN_S, AccountStore
 from persistence.database import Database
 from protocol.account import Tokens
-from protocol.errors import BadToken, TokenExpired
+from protocol.errors import BadToken, RateLimited, TokenExpired
 from server.domains.accounts.keys import Key, Keys
+from server.domains.accounts.rules import token_hash
 from tests.integration.accounts.conftest import LIFETIMES, Room
 
 Forge = Callable[[Key, dict[str, Any]], str]
@@ -143,6 +144,84 @@ async def test_a_chain_of_refreshes_holds(room: Room) -> None:
         room.clock.move(hours=1)
         tokens = await room.accounts.refresh(tokens.refresh_token)
     assert room.ended == []
+
+
+async def _rows(room: Room, tokens: Tokens) -> int:
+    async with room.database.acquire() as connection:
+        count = "SELECT count(*) FROM playhall_auth.refresh_tokens WHERE session_id = $1"
+        return int(await connection.fetchval(count, _session(tokens)))
+
+
+async def test_a_long_session_keeps_few_rows(room: Room) -> None:
+    tokens = await room.accounts.new_guest(None)
+    kept = []
+    for _ in range(30):
+        room.clock.move(minutes=10)
+        tokens = await room.accounts.refresh(tokens.refresh_token)
+        kept.append(await _rows(room, tokens))
+    assert set(kept) == {2}
+
+
+async def test_a_session_that_refreshes_too_often_is_told_when_it_may(room: Room) -> None:
+    tokens = await room.accounts.new_guest(None)
+    for _ in range(REFRESHES_MAX - 1):
+        tokens = await room.accounts.refresh(tokens.refresh_token)
+    with pytest.raises(RateLimited) as refused:
+        await room.accounts.refresh(tokens.refresh_token)
+    wait_s = refused.value.retry_after_s
+    assert wait_s is not None
+    assert 0 < wait_s <= REFRESHES_WITHIN_S
+    assert room.ended == []
+    assert await _rows(room, tokens) == REFRESHES_MAX
+    other = await room.accounts.new_guest(None)
+    await room.accounts.refresh(other.refresh_token)
+    room.clock.move(seconds=wait_s)
+    await room.accounts.refresh(tokens.refresh_token)
+
+
+async def test_reuse_ends_the_session_however_long_ago_the_token_was_forgotten(room: Room) -> None:
+    stolen = await room.accounts.new_guest(None)
+    tokens = stolen
+    for _ in range(20):
+        room.clock.move(hours=1)
+        tokens = await room.accounts.refresh(tokens.refresh_token)
+    with pytest.raises(BadToken, match="used before"):
+        await room.accounts.refresh(stolen.refresh_token)
+    await asyncio.sleep(0)
+    assert room.ended == [_session(stolen)]
+    with pytest.raises(BadToken):
+        await room.accounts.refresh(tokens.refresh_token)
+
+
+async def test_made_up_token_ends_nothing(room: Room) -> None:
+    tokens = await room.accounts.new_guest(None)
+    secret, _, family = tokens.refresh_token.partition(".")
+    for made_up in (f"{secret}.{'x' * 22}", secret, f"{'x' * 43}.", f".{'x' * 22}"):
+        with pytest.raises(BadToken, match="not valid here"):
+            await room.accounts.refresh(made_up)
+    assert family
+    await room.accounts.refresh(tokens.refresh_token)
+    assert room.ended == []
+
+
+async def test_token_from_before_families_goes_on_and_its_reuse_is_found(room: Room) -> None:
+    tokens, older = await room.accounts.new_guest(None), "older" * 9
+    async with room.database.acquire() as connection:
+        await connection.execute(
+            "UPDATE playhall_auth.refresh_tokens SET token_hash = $1, family = NULL"
+            " WHERE session_id = $2",
+            token_hash(older),
+            _session(tokens),
+        )
+    second = await room.accounts.refresh(older)
+    assert second.refresh_token == (await room.accounts.refresh(older)).refresh_token
+    third = await room.accounts.refresh(second.refresh_token)
+    room.clock.move(hours=1)
+    fourth = await room.accounts.refresh(third.refresh_token)
+    with pytest.raises(BadToken, match="used before"):
+        await room.accounts.refresh(older)
+    with pytest.raises(BadToken):
+        await room.accounts.refresh(fourth.refresh_token)
 
 
 async def test_refresh_token_expires(room: Room) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -14,15 +14,19 @@ from server.domains.accounts.codes import Codes
 from server.domains.accounts.email import EmailSignIn
 from server.domains.accounts.endings import Endings
 from server.domains.accounts.exchange import DiscordSignIn
+from server.domains.accounts.guesses import Guesses, Limits
 from server.domains.accounts.methods import Methods
 from server.domains.accounts.rates import Attempts, Rate
 from server.domains.accounts.signinroutes import SignInRoutes
-from server.gateway.http import Endpoint
+from server.gateway.http import Endpoint, build_http
+from server.gateway.proxies import Proxies, believe
+from server.kernel.passwords import Passwords
 from server.mail.post import Letter
-from tests.fixtures.http import bearer, served
+from tests.fixtures.http import bearer, served_app
 from tests.integration.accounts.conftest import SEAL, NoSockets, Room, more_addresses
 
 PLENTY = Rate(per_minute=6000, burst=6000)
+NO_LIMITS = Limits(*(PLENTY for _ in Limits()))
 SERVER = "http://hall.example.org"
 PASSWORD = "correct horse"
 
@@ -34,7 +38,8 @@ class Ways:
     room: Room
     letters: list[Letter] = field(default_factory=list)
     mail_rate: Rate = PLENTY
-    guess_rate: Rate = PLENTY
+    limits: Limits = NO_LIMITS
+    passwords: Passwords = field(default_factory=Passwords)
 
     def __post_init__(self) -> None:
         room = self.room
@@ -51,16 +56,21 @@ class Ways:
             send=self.letters.append,
             server=lambda: SERVER,
             mails=Attempts(network=PLENTY, account=self.mail_rate, now=now),
-            guesses=Attempts(network=PLENTY, account=self.guess_rate, now=now),
+            guesses=Guesses(now=now, limits=self.limits),
+            passwords=self.passwords,
         )
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator["Client"]:
-        """Serve the addresses on a port of their own."""
-        accounts = self.room.accounts
+        """Serve the addresses on a port of their own; clients may say where they come from."""
         addresses = [*more_addresses(self.room), *self._addresses()]
-        async with served(addresses, accounts.authenticate) as client:
-            yield Client(client, self)
+        app = build_http(addresses, self.room.accounts.authenticate)
+        believe(app, Proxies.named(["127.0.0.1"]))
+        try:
+            async with served_app(app) as client:
+                yield Client(client, self)
+        finally:
+            await self.passwords.close()
 
     def _addresses(self) -> list[Endpoint]:
         store, now = SessionStore(self.room.database), self.room.clock.monotonic
@@ -79,10 +89,15 @@ class Ways:
 
 @dataclass
 class Client:
-    """Asks over HTTP."""
+    """Asks over HTTP, from `address` as far as the server can tell."""
 
     http: aiohttp.ClientSession
     ways: Ways
+    address: str = "192.0.2.1"
+
+    def at(self, address: str) -> "Client":
+        """Give the same client, elsewhere."""
+        return replace(self, address=address)
 
     async def post(self, path: str, *, token: str = "", **body: object) -> tuple[int, Any]:
         return await self._ask("POST", path, token, body)
@@ -110,6 +125,6 @@ class Client:
         return [(method["kind"], method["name"]) for method in listed["methods"]]
 
     async def _ask(self, verb: str, path: str, token: str, body: object) -> tuple[int, Any]:
-        headers = bearer(token) if token else {}
+        headers = {"X-Forwarded-For": self.address} | (bearer(token) if token else {})
         async with self.http.request(verb, path, json=body, headers=headers) as reply:
             return reply.status, await reply.json()

@@ -31,6 +31,7 @@ from server.gamekit.fold import AnyRuleset
 from server.gateway.identity import Identity
 from server.gateway.sessions import CommandRate, Sessions
 from server.kernel.clock import Clock
+from server.kernel.passwords import Passwords
 from server.kernel.tasks import Tasks
 from server.rulesets import find_rulesets
 
@@ -46,12 +47,17 @@ class MovableClock(Clock):
 
     def __init__(self) -> None:
         self.ahead_s = 0.0
+        self.stopped_s: float | None = None
 
     def now(self) -> datetime:
         return super().now() + timedelta(seconds=self.ahead_s)
 
     def monotonic(self) -> float:
-        return super().monotonic() + self.ahead_s
+        return (self.stopped_s or super().monotonic()) + self.ahead_s
+
+    def stop(self) -> None:
+        """Let monotonic time pass only by `ahead_s` from now on."""
+        self.stopped_s = super().monotonic()
 
 
 class Refused(Exception):
@@ -59,6 +65,7 @@ class Refused(Exception):
 
     def __init__(self, reply: Json) -> None:
         super().__init__(reply)
+        self.reply = reply
         self.code = reply["code"]
         self.message = reply["message"]
         self.field = reply.get("field")
@@ -69,6 +76,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.closing = False
+        self.remote = "127.0.0.1"
         self.last_seen = 0.0
         self.replies: dict[int, Json] = {}
         self.updates: list[Json] = []
@@ -169,6 +177,7 @@ class Hall:
         behalf: Behalf,
         tasks: Tasks,
         rulesets: Mapping[str, AnyRuleset],
+        passwords: Passwords,
     ) -> None:
         self.database = database
         self.behalf = behalf
@@ -185,6 +194,7 @@ class Hall:
             presence=self.sessions,
             rulesets=rulesets,
             start_game=self.start_game,
+            passwords=passwords,
             clock=self.clock,
             tasks=tasks,
         )
@@ -254,8 +264,11 @@ class Hall:
 async def open_hall(
     database: Database, behalf: Behalf, rulesets: Mapping[str, AnyRuleset] | None = None
 ) -> AsyncIterator[Hall]:
+    passwords = Passwords()
     async with Tasks() as tasks:
-        yield Hall(database, behalf, tasks, find_rulesets() if rulesets is None else rulesets)
+        tasks.loop(passwords.run(), name="password hashing")
+        rulesets = find_rulesets() if rulesets is None else rulesets
+        yield Hall(database, behalf, tasks, rulesets, passwords)
 
 
 def without_code(lobby: Json) -> Json:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.integration.lobbies.hall import Hall, Json, Refused, without_code
+from persistence.database import Database
+from tests.integration.lobbies.hall import Hall, Json, Refused, open_hall, without_code
 
 PUBLIC = {"ruleset": "el_dorado", "seats": 4}
 
@@ -232,6 +233,33 @@ async def test_lobby_that_turns_private_is_lost_to_those_who_only_watch(hall: Ha
     await ann.lobby("add_bot", **at, bot="random")
     assert bob.changes() == ["joined", "configured"]
     assert cem.changes() == ["configured", "bot_added"]
+
+
+async def test_lobby_that_is_changed_and_hidden_in_one_step_tells_outsiders_nothing_new(
+    hall: Hall, database: Database
+) -> None:
+    """By those who watch it, here and on another node, and by those who watch the list."""
+    ann, bob, cem, dan = await hall.people(4)
+    lobby = await ann.lobby("create", **PUBLIC, name="Old name")
+    at = {"lobby_id": lobby["lobby_id"]}
+    await bob.lobby("join", **at)
+    await cem.lobby("watch", **at)
+    await dan.ask("lobby.watch")
+    async with open_hall(database, hall.behalf) as other:
+        eve = await other.person("Eve")
+        await eve.lobby("watch", **at)
+        await ann.lobby("configure", **at, name="New name", seats=7, is_public=False)
+        await other.room.upkeep.catch_up()
+        told = [cem.memory.updates[-1], dan.memory.updates[-1], eve.memory.updates[-1]]
+    assert "New name" in str(bob.memory.updates[-1])
+    for update in told:
+        assert "New name" not in str(update)
+        assert "7" not in str(update["lobby"] and update["lobby"]["seats"])
+        assert ann.player_id not in str(update["lobby"])
+    assert told[1]["lobby"] is None
+    assert not told[0]["lobby"]["is_public"]
+    assert not cem.hears_of(lobby["lobby_id"])
+    assert not eve.hears_of(lobby["lobby_id"])
 
 
 async def test_player_is_in_few_open_lobbies_at_a_time(hall: Hall) -> None:

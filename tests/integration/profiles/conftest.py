@@ -18,9 +18,8 @@ from protocol.account import Tokens
 from protocol.errors import CloseReason
 from protocol.ids import PlayerId
 from server.domains.accounts.accounts import Accounts, Lifetimes
-from server.domains.accounts.guests import GuestLimits
 from server.domains.accounts.keys import Keys
-from server.domains.accounts.routes import AccountRoutes
+from server.domains.accounts.routes import AccountRoutes, guest_limiter
 from server.domains.profiles.erasure import Erasure
 from server.domains.profiles.export import Exports
 from server.domains.profiles.mydataroutes import MyDataRoutes
@@ -102,7 +101,7 @@ async def room(database: Database, behalf: Behalf) -> AsyncIterator[Room]:
         end_sockets=lambda _: None,
     )
     signed_in = AccountRoutes(
-        accounts=accounts, keys=keys, guests=GuestLimits(600), now=clock.monotonic
+        accounts=accounts, keys=keys, guests=guest_limiter(600), now=clock.monotonic
     )
 
     async def leave_lobbies(player_id: PlayerId) -> None:

@@ -9,9 +9,8 @@ from persistence.accounts import AccountStore
 from persistence.database import Database
 from persistence.records import RecordStore
 from server.domains.accounts.accounts import Accounts, Lifetimes
-from server.domains.accounts.guests import GuestLimits
 from server.domains.accounts.keys import Keys
-from server.domains.accounts.routes import AccountRoutes
+from server.domains.accounts.routes import AccountRoutes, guest_limiter
 from server.domains.records.routes import RecordRoutes
 from server.gateway.http import Endpoint
 from server.kernel.clock import Clock
@@ -32,7 +31,7 @@ def rooms(database: Database) -> list[Endpoint]:
         end_sockets=lambda _: None,
     )
     account_routes = AccountRoutes(
-        accounts=accounts, keys=keys, guests=GuestLimits(600), now=clock.monotonic
+        accounts=accounts, keys=keys, guests=guest_limiter(600), now=clock.monotonic
     )
     record_routes = RecordRoutes(store=RecordStore(database), rulesets=find_rulesets())
     return [*account_routes.endpoints(), *record_routes.endpoints()]

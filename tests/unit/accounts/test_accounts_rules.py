@@ -1,13 +1,11 @@
-"""The pure parts of accounts: names, the verdict on a refresh token, guests per network."""
+"""The pure parts of accounts: names, and the verdict on a refresh token."""
 
 import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from server.domains.accounts.guests import GuestLimits
 from server.domains.accounts.names import NUMBER_BITS, coin
-from server.domains.accounts.rates import KEYS_MAX
 from server.domains.accounts.rules import REPEAT_S, Verdict, judge, successor_of, token_hash
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -51,34 +49,19 @@ def test_numbers_spread_over_names() -> None:
 def test_verdict_on_a_token_that_comes_back(
     used_at: datetime | None, is_ended: bool, is_successor_used: bool, verdict: Verdict
 ) -> None:
-    found = judge(used_at=used_at, is_ended=is_ended, is_successor_used=is_successor_used, now=NOW)
+    found = judge(
+        used_at=used_at,
+        is_ended=is_ended,
+        is_successor_used=is_successor_used,
+        expires_at=NOW,
+        now=NOW,
+    )
     assert found is verdict
 
 
 def test_successor_needs_both_the_token_and_the_salt() -> None:
     successor = successor_of("token", "salt")
-    assert re.fullmatch(r"[\w-]{43}", successor)
+    assert re.fullmatch(r"[\w-]{43}\.[\w-]{22}", successor)
     assert successor == successor_of("token", "salt")
     assert len({successor, successor_of("token", "other"), successor_of("other", "salt")}) == 3
     assert len(token_hash(successor)) == 32
-
-
-def test_networks_are_counted_apart() -> None:
-    limits = GuestLimits(per_minute=1)
-    assert limits.may("192.0.2.1", 0.0)
-    assert not limits.may("192.0.2.1", 0.0)
-    assert limits.may("192.0.2.2", 0.0)
-    assert limits.may("192.0.2.1", 60.0)
-
-
-def test_one_ipv6_network_is_one_guest_maker() -> None:
-    limits = GuestLimits(per_minute=1)
-    assert limits.may("2001:db8::1", 0.0)
-    assert not limits.may("2001:db8::2", 0.0)
-
-
-def test_remembered_networks_are_bounded() -> None:
-    limits = GuestLimits(per_minute=1)
-    for n in range(KEYS_MAX + 100):
-        limits.may(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", 0.0)
-    assert len(limits) == KEYS_MAX
