@@ -66,6 +66,8 @@ class Site:
             peer_refusals=lambda: 1,
             peer_queued_bytes=lambda: 7,
             refusals=lambda: self.refusals,
+            ruleset_failures=lambda: {("nim", "evolve"): 2},
+            games_quarantined=lambda: 1,
             log=self.log,
         )
 
