@@ -194,12 +194,16 @@ class Game:
             self._link.unfollow(self.game_id)
         return event
 
-    async def act(self, move: Json) -> int:
-        """Make a move; gives the index of its first event once that is committed."""
+    async def act(self, move: Json, *, expected_head: int | None = None) -> int:
+        """Make a move; gives the index of its first event once that is committed.
+
+        With `expected_head`, the move is refused (`game_moved_on`) if anything that counts has
+        happened since that event: what a person chose is then played nowhere else.
+        """
         if self.following.failure is not None:
             raise self.following.failure
         index: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.following.moves.make(move, partial(_settle, index))
+        self.following.moves.make(move, partial(_settle, index), expected_head=expected_head)
         return await index
 
     async def view(self) -> Json:

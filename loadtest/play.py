@@ -1,7 +1,6 @@
 """`playhall play`: a game against bots, in the terminal."""
 
 import asyncio
-from dataclasses import dataclass
 from random import Random
 from typing import Annotated, Final, NoReturn
 
@@ -19,6 +18,15 @@ from loadtest.terminal.screen import Screen, Unclear
 from protocol.game import Json
 
 HERE: Final = "http://127.0.0.1:8080"
+# Events that change nothing on the table; a move that was chosen before is still good.
+PASSING: Final = frozenset(
+    {
+        "invalid_action",
+        "player_disconnected",
+        "player_reconnected",
+        "player_became_spectator",
+    }
+)
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -30,6 +38,9 @@ def play(
     ruleset: Annotated[str, typer.Option(help=f"One of: {', '.join(SCREENS)}.")] = "el_dorado",
     name: Annotated[str | None, typer.Option(help="How the others see you.")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, max=10, help="Of El Dorado.")] = None,
+    turn_timeout: Annotated[
+        float | None, typer.Option(min=1, max=86_400, help="Seconds for a turn.")
+    ] = None,
     auto: Annotated[bool, typer.Option("--auto", help="Let the program play for you.")] = False,
     resume: Annotated[str | None, typer.Option(help="Go back to a game, by its id.")] = None,
 ) -> None:
@@ -38,7 +49,8 @@ def play(
         _fail(f"There is no screen for {ruleset}; choose one of: {', '.join(SCREENS)}.")
     if rounds is not None and ruleset != "el_dorado":
         _fail("Only el_dorado has rounds; leave --rounds out.")
-    config: Json = {} if rounds is None else {"rounds": rounds}
+    asked = {"rounds": rounds, "turn_timeout_s": turn_timeout}
+    config: Json = {name: value for name, value in asked.items() if value is not None}
     kept = None if resume is None else KeptGames().find(resume)
     if resume is not None and kept is None:
         _fail(f"--resume: nothing is kept of a game {resume}; without it, a new one begins.")
@@ -51,7 +63,9 @@ def play(
     except Unreachable as error:
         _fail(f"{error} Start a server with `playhall serve`, or name another with --url.")
     except ClientError as error:
-        _fail(f"{error}{evening.way_back(context.command_path)}")
+        is_stopped = isinstance(error, Refused) and error.code == "quarantined"
+        way_back = "" if is_stopped else evening.way_back(context.command_path)
+        _fail(f"{error}{way_back}")
     except EOFError:
         out.print("\nYou left the table.")
     except KeyboardInterrupt:
@@ -98,13 +112,12 @@ class _Evening:
             game,
             SCREENS[kept.ruleset](me, kept.names),
             KINDS[kept.ruleset].behaviour(me, Random()),  # noqa: S311 - a game, no secret
-            None if self._auto else Keyboard(),
-            head,
+            keyboard=None if self._auto else Keyboard(),
+            head=head,
         )
         try:
             self._keep(client, kept)
-            async for event in game:
-                await party.take(event)
+            await party.play()
         except EOFError:
             await game.leave()
             self._forget(kept)
@@ -149,56 +162,145 @@ async def _bots_of(client: Client, ruleset: str) -> list[str]:
     raise Refused("unknown_ruleset", f"This server has no {ruleset} with bots.")
 
 
-@dataclass
+class _Ahead:
+    """The next event of a game, waited for in a task, so that a typed line can be as well."""
+
+    def __init__(self, game: Game, tasks: asyncio.TaskGroup) -> None:
+        self._game = game
+        self._tasks = tasks
+        self.coming = tasks.create_task(self._following())
+
+    async def next(self) -> Event | None:
+        """Wait for the next event; None after the game's last. Raises `ClientError`."""
+        event = await self.coming
+        if isinstance(event, ClientError):
+            raise event
+        self.coming = self._tasks.create_task(self._following())
+        return event
+
+    def stop(self) -> None:
+        """Wait no longer."""
+        self.coming.cancel()
+
+    async def _following(self) -> Event | ClientError | None:
+        try:
+            async for event in self._game:
+                return event
+        except ClientError as error:  # for who asks; in the group it would end the others
+            return error
+        return None
+
+
 class _Party:
     """One person's game: every event told, every turn played, from the event `head` on."""
 
-    game: Game
-    screen: Screen
-    behaviour: Behaviour
-    keyboard: Keyboard | None
-    head: int
-    played_turn: int = -1
+    def __init__(
+        self,
+        game: Game,
+        screen: Screen,
+        behaviour: Behaviour,
+        *,
+        keyboard: Keyboard | None,
+        head: int,
+    ) -> None:
+        self._game = game
+        self._screen = screen
+        self._behaviour = behaviour
+        self._keyboard = keyboard
+        self._head = head  # what happened before is not told again
+        self._index = -1  # the last event that was told
+        self._played_turn = -1
 
-    async def take(self, event: Event) -> None:
-        """Tell an event, and move if it is this player's turn."""
+    async def play(self) -> None:
+        """Go on until the game is over."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                ahead = _Ahead(self._game, self._tasks)
+                try:
+                    await self._follow(ahead)
+                finally:
+                    ahead.stop()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None  # the body's own; the tasks raise nothing
+
+    async def _follow(self, ahead: _Ahead) -> None:
+        while (event := await ahead.next()) is not None:
+            self._tell(event)
+            if event.event_index >= self._head and self._is_my_turn():
+                await self._take_turn(ahead)
+
+    def _tell(self, event: Event) -> None:
+        """Take an event in, and say what happened."""
         payload = event.payload or {}
-        self.behaviour.see(event.type, payload)
-        told = self.screen.tell(event.type, payload)
-        if event.event_index < self.head:
-            return
-        if told is not None:
+        self._index = event.event_index
+        self._behaviour.see(event.type, payload)
+        told = self._screen.tell(event.type, payload)
+        if told is not None and event.event_index >= self._head:
             out.print(told, soft_wrap=True)
-        move = self.behaviour.choose()
-        if move is None or self.behaviour.turn == self.played_turn:
-            return
-        self.played_turn = self.behaviour.turn
-        if self.keyboard is None:
-            await self._act(move)
-        else:
-            await self._ask(self.keyboard)
 
-    async def _ask(self, keyboard: Keyboard) -> None:
-        """Ask until a move is accepted, or the turn is over."""
-        view = await self.game.view()
-        if view["legal_moves"]:
-            out.print(self.screen.show(view))
-        while view["legal_moves"]:
-            out.print(self.screen.prompt(view), end="")
+    def _is_my_turn(self) -> bool:
+        return self._behaviour.choose() is not None and self._behaviour.turn != self._played_turn
+
+    async def _take_turn(self, ahead: _Ahead) -> None:
+        if self._keyboard is not None:
+            await self._ask(self._keyboard, ahead)
+            return
+        self._played_turn = self._behaviour.turn
+        move = self._behaviour.choose()
+        assert move is not None
+        await self._act(move, expected_head=None)
+
+    async def _ask(self, keyboard: Keyboard, ahead: _Ahead) -> None:
+        """Ask until a move is accepted, or it is not this player's turn any more.
+
+        A move is made at the table that was shown, or not at all.
+        """
+        while True:
+            picture = await self._game.snapshot()
+            while self._index < picture["head"] and (event := await ahead.next()) is not None:
+                self._tell(event)
+            view = picture["view"]
+            if not view["legal_moves"]:
+                return
+            self._played_turn = self._behaviour.turn
+            keyboard.forget()
+            out.print(self._screen.show(view))
+            move = await self._typed(keyboard, view, ahead)
+            if move is not None and await self._act(move, expected_head=picture["head"]):
+                return
+
+    async def _typed(self, keyboard: Keyboard, view: Json, ahead: _Ahead) -> Json | None:
+        """Wait for a move, telling what happens meanwhile; None once the table has changed."""
+        while True:
+            out.print(self._screen.prompt(view), end="")
+            line = self._tasks.create_task(keyboard.line())
             try:
-                move = self.screen.read(await keyboard.line(), view)
+                await asyncio.wait({line, ahead.coming}, return_when=asyncio.FIRST_COMPLETED)
+                while ahead.coming.done():
+                    out.print()  # the prompt stands on this line
+                    event = await ahead.next()
+                    if event is None:
+                        return None
+                    self._tell(event)
+                    if event.type not in PASSING:
+                        return None
+                    out.print(self._screen.prompt(view), end="")
+                typed = await line
+                if typed is None:
+                    raise EOFError
+                return self._screen.read(typed, view)
             except Unclear as unclear:
                 out.print(str(unclear), style="yellow")
-                continue
-            if await self._act(move):
-                return
-            view = await self.game.view()
+            finally:
+                line.cancel()
 
-    async def _act(self, move: Json) -> bool:
+    async def _act(self, move: Json, *, expected_head: int | None) -> bool:
         try:
-            await self.game.act(move)
+            await self._game.act(move, expected_head=expected_head)
         except Refused as refused:
-            if refused.code != "game_over":
+            if refused.code == "game_moved_on":
+                out.print("The game has moved on; your move was not played.", style="yellow")
+            elif refused.code != "game_over":
                 out.print(refused.message, style="yellow")
             return False
         return True

@@ -29,6 +29,10 @@ class BadPayload(Exception):
     """The database could not keep this payload as it is."""
 
 
+class NotJson(BadPayload):
+    """This payload is no JSON. What a client sent is, so it can only come of a ruleset."""
+
+
 def canonical(payload: dict[str, Any]) -> bytes:
     """Write a payload canonically; raise `BadPayload` for what `jsonb` cannot hold."""
     try:
@@ -36,7 +40,7 @@ def canonical(payload: dict[str, Any]) -> bytes:
         if _SUSPECT_NUMBER.search(written):
             written = orjson.dumps(_as_jsonb(payload), option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:
-        raise BadPayload(str(error)) from None
+        raise NotJson(str(error)) from None
     if len(written) > PAYLOAD_BYTES_MAX:
         raise BadPayload(f"{len(written)} bytes are more than {PAYLOAD_BYTES_MAX}")
     if b"\\u0000" in written and _has_nul(payload):

@@ -18,6 +18,7 @@ SQL = load("games")
 PAGE_ROWS_MAX = 1000
 ORPHANS_MAX = 200
 HELD_MAX = 20_000
+REASON_CHARS_MAX = 2000
 
 
 class Claim(NamedTuple):
@@ -80,6 +81,12 @@ class GameStore:
         assert record is not None
         return Totals(*record)
 
+    async def last_command(self, game_id: GameId, seat: int) -> int:
+        """Give the highest command number that a seat has used; 0 for none."""
+        async with self._database.acquire() as connection:
+            number: int | None = await connection.fetchval(SQL["last_command"], game_id, seat)
+        return number or 0
+
     async def claim(self, game_id: GameId) -> Claim | None:
         """Take a game, unless another node's lease on it is good."""
         async with self._database.acquire() as connection:
@@ -129,10 +136,11 @@ class GameStore:
             )
         return {record["id"] for record in records}
 
-    async def quarantine(self, game_id: GameId, reason: str) -> None:
-        """Set a game aside and keep why."""
+    async def quarantine(self, game_id: GameId, reason: str, *, owner_epoch: int) -> None:
+        """Set a game aside and keep why, unless another owner has taken it meanwhile."""
+        kept = reason.replace("\0", "\\0")[:REASON_CHARS_MAX]  # PostgreSQL stores no NUL
         async with self._database.acquire() as connection:
-            await connection.execute(SQL["quarantine_game"], game_id, reason)
+            await connection.execute(SQL["quarantine_game"], game_id, kept, owner_epoch)
 
 
 def _stored(record: asyncpg.Record) -> StoredGame:

@@ -18,7 +18,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import asyncpg
 
@@ -29,12 +29,13 @@ from persistence.gamerow import GameRow
 from persistence.metrics import LogMetrics
 from persistence.newgame import LobbyChanged
 from persistence.queries import load
-from persistence.trouble import TROUBLES, may_pass
+from persistence.trouble import TROUBLES, is_about_values, may_pass
 from protocol.errors import NotCommitted, Overloaded, Unavailable
 from protocol.ids import GameId
 
 log = logging.getLogger(__name__)
 SQL = load("log")
+T = TypeVar("T")
 
 BATCH_EVENTS_MAX = 1000
 BATCH_BYTES_MAX = 1024 * 1024
@@ -66,6 +67,10 @@ class Fenced(Lost):
 
 class Refused(Lost):
     """The database does not accept these events."""
+
+
+class Unstorable(Refused):
+    """The events hold values that the database cannot store, and never will."""
 
 
 class _Locked(Exception):
@@ -297,7 +302,7 @@ class Log:
         except TROUBLES as trouble:
             if may_pass(trouble):
                 raise
-            return Refused(str(trouble))
+            return _refused(trouble)
         return None
 
     async def _write_alone(self, batch: Batch) -> None:
@@ -401,7 +406,7 @@ class _Writer:
     async def _halve(self, batches: list[Batch], error: Exception) -> None:
         """Find the game whose events the database refuses; only that one fails."""
         if len(batches) == 1:
-            batches[0].game.settle(batches[0], Refused(str(error)))
+            batches[0].game.settle(batches[0], _refused(error))
             return
         middle = len(batches) // 2
         await self._write(batches[:middle])
@@ -415,6 +420,10 @@ class _Writer:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+
+
+def _refused(error: Exception) -> Refused:
+    return Unstorable(str(error)) if is_about_values(error) else Refused(str(error))
 
 
 def not_committed(lost: Lost) -> NotCommitted:

@@ -23,12 +23,21 @@ TROUBLES: Final = (
 # available, operator intervention, system error.
 _PASSING: Final = frozenset({"08", "40", "53", "55", "57", "58"})
 
+_DATA_EXCEPTION: Final = "22"
+
 
 def may_pass(error: BaseException) -> bool:
     """Tell a trouble that may pass from a refusal of the rows themselves."""
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate)[:2] in _PASSING
     return not isinstance(error, ValueError)  # what asyncpg cannot encode
+
+
+def is_about_values(error: BaseException) -> bool:
+    """Tell whether the rows hold values that no column can: they will never be stored."""
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error.sqlstate)[:2] == _DATA_EXCEPTION
+    return isinstance(error, ValueError)  # what asyncpg cannot encode
 
 
 def said_in_one_line(record: logging.LogRecord) -> bool:

@@ -13,6 +13,7 @@ from protocol.catalog import COMMANDS
 from protocol.envelope import Command
 from protocol.errors import (
     BadFrame,
+    GameMovedOn,
     InvalidField,
     MoveRefused,
     PlayhallError,
@@ -173,6 +174,8 @@ def error_fields(error: PlayhallError) -> dict[str, object]:
         fields["wait_s"] = round(error.retry_after_s, 3)
     if isinstance(error, MoveRefused):
         fields["event_index"] = error.event_index
+    if isinstance(error, GameMovedOn):
+        fields["head"] = error.head
     if isinstance(error, WrongNode):
         fields["address"] = error.address
     return fields

@@ -34,6 +34,9 @@ class Refusal(WireModel):
     event_index: int | None = Field(
         default=None, description="A refused move that is in the log, and has used its `cmd_no`."
     )
+    head: int | None = Field(
+        default=None, description="With `game_moved_on`: the index of the game's last event."
+    )
     address: str | None = Field(
         default=None, description="With `wrong_node`: the server that has the game."
     )

@@ -347,8 +347,21 @@ class WrongNode(PlayhallError):
         self.address = address
 
 
+class GameMovedOn(PlayhallError):
+    """The game is past `expected_head`; look at what happened, then move with the same number."""
+
+    code, status = "game_moved_on", 409
+
+    def __init__(self, *, expected: int, head: int) -> None:
+        super().__init__(
+            f"The game is at event {head}, past the expected {expected}; nothing was played.",
+            field="expected_head",
+        )
+        self.head = head
+
+
 class Quarantined(PlayhallError):
-    """The game's log failed a check; it is kept as it is until an operator has looked."""
+    """The game is quarantined: its log or its rules failed; an operator must look at it."""
 
     code, status = "quarantined", 409
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from protocol.envelope import Command, Ok, Update, WireModel
 from protocol.ids import WireGameId
-from protocol.limits import INT_MAX
+from protocol.limits import CMD_NO_MAX, EVENT_INDEX_MAX
 
 # A move or a payload belongs to the ruleset: JSON that the server bounds and passes on.
 Json = dict[str, Any]
@@ -14,6 +14,10 @@ Json = dict[str, Any]
 EventIndex = Annotated[int, Field(ge=0)]
 # Bounds are checked against the game's own head, so that the error can name it.
 After = Annotated[int, Field(description="The last index you have; -1 for none.")]
+Commitment = Annotated[
+    str | None,
+    Field(description="What the log up to `head` commits to; see docs/fairness.md."),
+]
 
 
 class Acted(Ok):
@@ -28,8 +32,13 @@ class Act(Command):
     reply: ClassVar[type[WireModel]] = Acted
     type: Literal["game.act"]
     game_id: WireGameId
-    cmd_no: Annotated[int, Field(ge=1, le=INT_MAX, description="Your 1st, 2nd, … in this game.")]
+    cmd_no: Annotated[int, Field(ge=1, le=CMD_NO_MAX, description="Your 1st, 2nd, … in this game.")]
     move: Json
+    expected_head: Annotated[int, Field(ge=0, le=EVENT_INDEX_MAX)] | None = Field(
+        default=None,
+        description="The last event that you know: refused as `game_moved_on`, without using up "
+        "the number, if the game has moved on since.",
+    )
 
 
 class Head(Ok):
@@ -39,6 +48,7 @@ class Head(Ok):
     seat: int | None = None
     cmd_no: Annotated[int, Field(description="Your last command number in the log; 0 for none.")]
     status: Literal["created", "in_progress", "completed"]
+    commitment: Commitment
 
 
 class Resume(Command):
@@ -87,6 +97,7 @@ class SnapshotReply(Ok):
     players: list[Json]
     turn: Json | None
     view: Json
+    commitment: Commitment
 
 
 class Snapshot(Command):
@@ -122,7 +133,21 @@ class PictureUpdate(Update):
     players: list[Json]
     turn: Json | None
     view: Json
+    commitment: Commitment
+
+
+class GameStopped(Update):
+    """The game does not go on. Nothing more of it is sent, and commands get the same `code`.
+
+    `quarantined`: its rules failed; its log stays as it is until an operator has looked.
+    """
+
+    type: Literal["game.stopped"] = "game.stopped"
+    game_id: WireGameId
+    code: Literal["quarantined"]
+    message: str
+    retry: bool
 
 
 COMMANDS: tuple[type[Command], ...] = (Act, Resume, Watch, Unwatch, Leave, Snapshot)
-UPDATES: tuple[type[Update], ...] = (GameEvent, PictureUpdate)
+UPDATES: tuple[type[Update], ...] = (GameEvent, PictureUpdate, GameStopped)

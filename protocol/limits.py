@@ -24,4 +24,5 @@ CHUNK_BYTES_MAX: Final = 64 * 1024
 
 SEATS_MAX: Final = 64
 INT_MAX: Final = 2**53 - 1  # what every JSON reader holds exactly (RFC 8259, section 6)
-EVENT_INDEX_MAX: Final = 2**31 - 1
+EVENT_INDEX_MAX: Final = 2**31 - 1  # an `int` column
+CMD_NO_MAX: Final = EVENT_INDEX_MAX  # each command that is carried out has an event

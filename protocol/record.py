@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from protocol.envelope import WireModel
-from protocol.game import GameEvent
+from protocol.game import Commitment, GameEvent
 from protocol.ids import UUID_PATTERN, MatchId, WireGameId, WirePlayerId
 from protocol.limits import CURSOR_CHARS_MAX, EVENT_INDEX_MAX, EVENTS_PAGE_MAX, PAGE_ITEMS_MAX
 
@@ -79,12 +79,22 @@ class EventsQuery(WireModel):
     limit: Annotated[int, Field(ge=1, le=EVENTS_PAGE_MAX)] = 200
 
 
+class LoggedEvent(GameEvent):
+    """An event of a log."""
+
+    hash: str | None = Field(
+        description="Of this event and all before it, in hex; null while the game runs, since it "
+        "would show what is hidden. See docs/fairness.md."
+    )
+
+
 class Events(WireModel):
     """A part of a log, redacted for the reader while the game runs."""
 
     game_id: WireGameId
-    events: list[GameEvent]
+    events: list[LoggedEvent]
     head: int
+    commitment: Commitment
 
 
 class Summary(WireModel):

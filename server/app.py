@@ -340,7 +340,12 @@ class App:
             guests=guest_limiter(base.config.guests_per_minute),
             now=base.clock.monotonic,
         )
-        games = GameRoutes(access=self.access, store=self.games, rulesets=base.rulesets)
+        games = GameRoutes(
+            access=self.access,
+            store=self.games,
+            rulesets=base.rulesets,
+            faults=self.hosting.faults,
+        )
         records = RecordRoutes(store=RecordStore(base.database), rulesets=base.rulesets)
         listed: list[Endpoint] = [
             *accounts.endpoints(),
@@ -412,6 +417,8 @@ class App:
             task_failures=self._failures,
             bytes_out=lambda: self._door.bytes_out if self._door is not None else 0,
             refusals=lambda: self.refusals.counts,
+            ruleset_failures=lambda: self.hosting.faults.raised,
+            games_quarantined=lambda: self.hosting.faults.quarantined,
             peers=self.signaling.peers,
             peer_messages=self.signaling.relayed,
             peer_refusals=lambda: self.signaling.refused,

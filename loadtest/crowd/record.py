@@ -69,6 +69,8 @@ def seen_of(event: str, payload: Json | None, at: str, hides: dict[str, str] | N
     whole: Json = payload if payload is not None else {}
     if hides is None:
         return Seen(event, whole, {}, at)
+    if event == INVALID_ACTION:  # why a move was refused is for the mover alone
+        return Seen(event, whole, {"player_id": whole["player_id"]}, at)
     key = hides.get(event)
     public = whole if key is None else {name: whole[name] for name in whole if name != key}
     return Seen(event, whole, public, at)

@@ -117,8 +117,8 @@ class Link:
         def later(tries: int, action: Callable[[], None]) -> None:
             asyncio.get_running_loop().call_later(full_jitter_s(tries) if tries else 0, action)
 
-        def send(cmd_no: int, move: Json, on_reply: OnReply) -> None:
-            self._send("game.act", {"game_id": game_id, "cmd_no": cmd_no, "move": move}, on_reply)
+        def send(fields: Json, on_reply: OnReply) -> None:
+            self._send("game.act", {"game_id": game_id, **fields}, on_reply)
 
         return Moves(send, later)
 
@@ -259,6 +259,12 @@ class Link:
             following.fail(error)
         self._on_update({"type": ENDED})
 
+    def _stop(self, message: Json) -> None:
+        """Take note that a game does not go on."""
+        following = self.following.pop(message["game_id"], None)
+        if following is not None:
+            following.fail(Refused(message["code"], message["message"]))
+
     # ------------------------------------------------------------------ frames
 
     async def _call(self, command: str, fields: dict[str, object]) -> Json:
@@ -296,7 +302,9 @@ class Link:
             if following is not None:
                 following.take(message)
         else:
-            if message["type"] == "session.closing":
+            if message["type"] == "game.stopped":
+                self._stop(message)
+            elif message["type"] == "session.closing":
                 self._pause_s = random.uniform(0, message["pause_ms"] / 1000)  # noqa: S311 - no secret
             self._on_update(message)
 

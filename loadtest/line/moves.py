@@ -23,8 +23,8 @@ _OVER: Final = "game_over"
 # What became of a move: the reply, or why there is none; and the seconds since it was first sent.
 Done = Callable[[Json | ClientError, float], None]
 OnReply = Callable[[Json | ClientError], None]
-# Sends one `game.act`; the reply, or the loss of it, is told to the callback.
-Send = Callable[[int, Json, OnReply], None]
+# Sends one `game.act` with these fields; the reply, or the loss of it, is told to the callback.
+Send = Callable[[Json, OnReply], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -33,6 +33,7 @@ class UnderWay:
 
     cmd_no: int
     move: Json
+    expected_head: int | None
     done: Done
     began: float
     tries: int = 0
@@ -55,11 +56,15 @@ class Moves:
         self._send = send
         self._later = later
 
-    def make(self, move: Json, done: Done) -> None:
-        """Make a move; it is sent now, or as soon as the game is being followed again."""
+    def make(self, move: Json, done: Done, *, expected_head: int | None = None) -> None:
+        """Make a move; it is sent now, or as soon as the game is being followed again.
+
+        With `expected_head`, it is refused if the game is past that event by then.
+        """
         if len(self.under_way) >= UNDER_WAY_MAX:
             raise Lost(f"{UNDER_WAY_MAX} moves wait for their answers; wait for one of them.")
-        item = UnderWay(self.used + len(self.under_way) + 1, move, done, time.perf_counter())
+        number = self.used + len(self.under_way) + 1
+        item = UnderWay(number, move, expected_head, done, time.perf_counter())
         self.under_way.append(item)
         if self.is_open:
             self._go(item)
@@ -102,7 +107,10 @@ class Moves:
     def _go(self, item: UnderWay) -> None:
         item.tries += 1
         item.asked = True
-        self._send(item.cmd_no, item.move, lambda reply: self._answered(item, reply))
+        fields: Json = {"cmd_no": item.cmd_no, "move": item.move}
+        if item.expected_head is not None:
+            fields["expected_head"] = item.expected_head
+        self._send(fields, lambda reply: self._answered(item, reply))
 
     def _answered(self, item: UnderWay, reply: Json | ClientError) -> None:
         item.asked = False

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from loadtest.terminal.cards import in_order, painted, read_card, symbol
+from loadtest.terminal.cards import in_order, painted, read_card, short, symbol
 from loadtest.terminal.screen import Screen, choice
 from protocol.game import Json
 
@@ -17,12 +17,19 @@ class ElDoradoScreen(Screen):
     """Bids, tricks and scores."""
 
     title: ClassVar[str] = "El Dorado"
+    moves: ClassVar[frozenset[str]] = frozenset({"player_bid", "card_played"})
 
     def __init__(self, me: str, names: Mapping[str, str]) -> None:
         super().__init__(me, names)
         self._trick: list[tuple[str, str]] = []
         self._bids: list[str] = []
         self._players: list[str] = []
+
+    def describe_move(self, event: str, payload: Json) -> str:
+        """Say what was bid or played."""
+        return (
+            f"bid {payload['bid']}" if event == "player_bid" else f"played {short(payload['card'])}"
+        )
 
     def tell_move(self, event: str, payload: Json) -> Text | None:
         """Tell a deal, the bids, a trick, or a round's score in a line each."""

@@ -16,6 +16,11 @@ class FourInARowScreen(Screen):
     """The board; columns are counted from 1."""
 
     title: ClassVar[str] = "Four in a row"
+    moves: ClassVar[frozenset[str]] = frozenset({"disc_dropped"})
+
+    def describe_move(self, event: str, payload: Json) -> str:
+        """Say where a disc went."""
+        return f"dropped into column {payload['column'] + 1}"
 
     def tell_move(self, event: str, payload: Json) -> Text | None:
         """Tell a drop, and how it ended."""

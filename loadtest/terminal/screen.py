@@ -18,6 +18,8 @@ class Screen(ABC):
     """One game, as one person at a terminal sees it. `names` gives everybody's by player id."""
 
     title: ClassVar[str]
+    # The events that a move begins with; without a command's number the server has moved.
+    moves: ClassVar[frozenset[str]]
 
     def __init__(self, me: str, names: Mapping[str, str]) -> None:
         self.me = me
@@ -36,7 +38,16 @@ class Screen(ABC):
             return Text(f"{self.name(payload['player_id'])} {_PRESENCE[event]}.", style="dim")
         if event == "game_completed":
             return self._result(payload)
-        return self.tell_move(event, payload)
+        told = self.tell_move(event, payload)
+        is_mine = event in self.moves and payload["player_id"] == self.me
+        if is_mine and "_cmd" not in payload:
+            did = self.describe_move(event, payload)
+            return Text(f"Your turn timed out; the server {did}.", style="bold yellow")
+        return told
+
+    @abstractmethod
+    def describe_move(self, event: str, payload: Json) -> str:
+        """Say what was done by one of the `moves`: `played A♠`."""
 
     @abstractmethod
     def tell_move(self, event: str, payload: Json) -> Text | None:

@@ -23,6 +23,11 @@ FROM game_events
 WHERE game_id = $1 AND payload -> '_cmd' = jsonb_build_array($2::int, $3::int)
 ORDER BY event_index LIMIT 1;
 
+-- name: last_command
+-- Find the highest command number of a seat in a game's log; NULL where it has none.
+SELECT max((payload #>> '{_cmd,1}')::int) FROM game_events
+WHERE game_id = $1 AND payload -> '_cmd' -> 0 = to_jsonb($2::int);
+
 -- name: claim_game
 -- Take a running game whose owner is this node or whose owner's lease ran out; the owner epoch goes up.
 UPDATE games g SET owner_node = $2, owner_epoch = g.owner_epoch + 1
@@ -70,9 +75,9 @@ JOIN unnest($1::uuid[], $2::bigint[]) AS held(id, owner_epoch) USING (id, owner_
 WHERE g.owner_node = $3;
 
 -- name: quarantine_game
--- Set a game aside whose log failed a check; nothing else about it changes.
+-- Set a game aside whose log or rules failed, if this owner epoch still has it; nothing else about it changes.
 UPDATE games SET quarantined_at = clock_timestamp(), quarantine_reason = $2
-WHERE id = $1 AND quarantined_at IS NULL;
+WHERE id = $1 AND quarantined_at IS NULL AND status = 'in_progress' AND owner_epoch = $3;
 
 -- name: totals
 -- Count the games that ended and all events, over all nodes; finished games are counted as they end.

@@ -8,6 +8,7 @@ from server.audit.findings import Broken
 from server.domains.games.scribe import Told
 from server.gamekit.contract import Payload, Viewer
 from server.gamekit.fold import AnyRuleset, Fold
+from server.gamekit.table import visible
 
 AROUND = 3
 
@@ -76,5 +77,5 @@ class Replay:
         told = self.log[index]
         seen: Payload | None = told.event.payload
         if not gaze.is_open:
-            seen = self.fold.ruleset.redact(told.event, gaze.viewer)
+            seen = visible(self.fold.ruleset, told.event, gaze.viewer)
         return Shown(told, seen, index == self.index)

@@ -9,22 +9,28 @@ ruleset's own events:
     player_disconnected      the last socket of a player went away; the seat is kept
     player_reconnected
     player_became_spectator  somebody who had left looks on
-    invalid_action           a refused move: kept for statistics, no rule sees it
+    invalid_action           a refused move: kept for statistics, no rule sees it; while the
+                             game runs, why it was refused is for the mover alone
     game_completed           last event: standings, and the seed itself
 """
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import Final, NamedTuple
+from hashlib import blake2b, sha256
+from typing import Any, Final, NamedTuple
 
 from protocol.ids import PlayerId
-from server.gamekit.contract import Event, Outcome, Payload
+from server.gamekit.contract import Event, Outcome, Payload, Ruleset, Viewer
 
 INVALID_ACTION: Final = "invalid_action"
 GAME_CREATED: Final = "game_created"
 GAME_COMPLETED: Final = "game_completed"
+
+# Events that leave a game where it was: a player may miss them and still know what to play.
+PASSING: Final = frozenset(
+    {INVALID_ACTION, "player_disconnected", "player_reconnected", "player_became_spectator"}
+)
 
 # How many command numbers a seat can be asked for again, and how many of a seat's
 # refused moves are kept in the log.
@@ -137,6 +143,17 @@ def seed_hash(seed: str) -> str:
     return sha256(seed.encode()).hexdigest()
 
 
+def commitment(seed: str, chain_hash: bytes) -> str:
+    """Commit to a log without showing it: 32 hex digits, checked once the seed is revealed.
+
+    A hash of the chain itself would show what is hidden: whoever knows the hash before, and
+    that the event is a hand of one card, or one of three refusals, tries them all. Keyed with
+    a secret that the first event commits to, it says nothing until the game is over.
+    """
+    key = sha256(f"{seed}:chain".encode()).digest()
+    return blake2b(chain_hash, digest_size=len(chain_hash), key=key).hexdigest()
+
+
 def game_created(
     ruleset: str, version: int, players: Sequence[Player], config: Payload, seed: str
 ) -> Event:
@@ -170,6 +187,25 @@ def invalid_action(table: Table, seat: int, code: str, message: str) -> Event:
         INVALID_ACTION,
         {"seat": seat, "player_id": chair.player_id, "code": code, "message": message, "_v": 1},
     )
+
+
+def refused_move_seen(event: Event, viewer: Viewer) -> Payload:
+    """Give what a viewer may see of a refused move while the game runs.
+
+    The code and the message tell about a hand (`must_follow_suit`), so they are for the mover
+    alone; everybody else sees who made a move that was refused. The command number goes too.
+    """
+    payload = event.payload
+    if viewer is not None and payload["seat"] == viewer:
+        return payload
+    return {key: payload[key] for key in ("seat", "player_id", "_v")}
+
+
+def visible(ruleset: Ruleset[Any, Any], event: Event, viewer: Viewer) -> Payload | None:
+    """Give what a viewer may see of any event while the game runs."""
+    if event.type == INVALID_ACTION:
+        return refused_move_seen(event, viewer)
+    return ruleset.redact(event, viewer)
 
 
 def game_completed(table: Table, outcome: Outcome, seed: str) -> Event:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from server.gateway.session import Session
 
 Immediate = Callable[["Session", Any], None]
-Awaited = Callable[["Session", Any], Awaitable[Mapping[str, object] | WireModel | None]]
+# What an awaited handler gives: the reply's fields, the whole reply, or None for a bare `ok`.
+Answer = Mapping[str, object] | WireModel | None
+Awaited = Callable[["Session", Any], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)

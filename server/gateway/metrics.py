@@ -31,7 +31,10 @@ Count = Callable[[], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readings:
-    """Where each number is read; `refusals` counts by transport and code, since the start."""
+    """Where each number is read, since the start.
+
+    `refusals` counts by transport and code, `ruleset_failures` by ruleset and method.
+    """
 
     connections: Count
     sessions: Count
@@ -47,7 +50,9 @@ class Readings:
     peer_queued_bytes: Count
     mails_carried: Count
     mails_lost: Count
+    games_quarantined: Count
     refusals: Callable[[], Mapping[tuple[Transport, str], int]]
+    ruleset_failures: Callable[[], Mapping[tuple[str, str], int]]
     log: LogMetrics
 
 
@@ -62,6 +67,7 @@ class ServerCollector(Collector):
         yield from self._gauges()
         yield from self._counters()
         yield _refusals(self._readings.refusals())
+        yield _ruleset_failures(self._readings.ruleset_failures())
         yield _commit_latency(self._readings.log)
 
     def _gauges(self) -> Iterator[Metric]:
@@ -85,6 +91,7 @@ class ServerCollector(Collector):
             ("log_batches", "Batches committed.", now.log.batches),
             ("log_retries", "Batches that were sent again.", now.log.retries),
             ("games_completed", "Games completed.", now.log.completions),
+            ("games_quarantined", "Games that were quarantined.", now.games_quarantined()),
             ("task_failures", "Tasks that failed.", now.task_failures()),
             ("bytes_out", "Bytes written to websockets.", now.bytes_out()),
             ("peer_messages", "Signaling messages passed on.", now.peer_messages()),
@@ -114,6 +121,17 @@ def _refusals(counts: Mapping[tuple[Transport, str], int]) -> Metric:
     )
     for labels, total in sorted(counts.items()):
         family.add_metric(labels, total)
+    return family
+
+
+def _ruleset_failures(counts: Mapping[tuple[str, str], int]) -> Metric:
+    family = CounterMetricFamily(
+        "playhall_ruleset_failures",
+        "Errors that rulesets raised.",
+        labels=["ruleset", "method"],
+    )
+    for labels, total in sorted(counts.items()):
+        family.add_metric(list(labels), total)
     return family
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from protocol.errors import (
     WrongNode,
 )
 from protocol.session import Hello
-from server.gateway.dispatch import Route
+from server.gateway.dispatch import Answer, Route
 from server.gateway.framing import text_frame
 from server.gateway.identity import NOT_FOR_BOTS, Identity
 from server.gateway.limits import TokenBucket
@@ -120,6 +120,25 @@ class Session:
         """Answer a command with `ok`."""
         self.socket.send(text_frame(ok(command_id, **(fields or {}))))
 
+    async def answer(self, command: Command, work: Awaitable[Answer]) -> None:
+        """Await what carries out a command, and send exactly one reply, whatever it raises.
+
+        The reply is encoded before anything is sent, so an answer that is no JSON is refused too.
+        """
+        try:
+            answer = await work
+            if isinstance(answer, WireModel):
+                told = encode(answer)
+            else:
+                told = ok(command.id, **(answer or {}))
+        except PlayhallError as error:
+            self.refuse(command.id, error)
+        except Exception:
+            log.exception("%s failed", command.type)
+            self.refuse(command.id, PlayhallError())
+        else:
+            self.socket.send(text_frame(told))
+
     def refuse(self, command_id: int | None, error: PlayhallError) -> None:
         """Answer a command with an error."""
         self.sessions.count_refusal(error.wire_code)
@@ -207,15 +226,4 @@ class Session:
 
     async def _run_awaited(self, command: Command, route: Route) -> None:
         assert route.awaited is not None
-        try:
-            answer = await route.awaited(self, command)
-        except PlayhallError as error:
-            self.refuse(command.id, error)
-        except Exception:
-            log.exception("%s failed", command.type)
-            self.refuse(command.id, PlayhallError())
-        else:
-            if isinstance(answer, WireModel):
-                self.socket.send(text_frame(encode(answer)))
-            else:
-                self.reply(command.id, answer)
+        await self.answer(command, route.awaited(self, command))

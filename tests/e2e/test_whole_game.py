@@ -83,7 +83,7 @@ async def _read_log(web: aiohttp.ClientSession, game_id: str) -> list[Json]:
     while True:
         path = f"/v1/games/{game_id}/events?after={len(log) - 1}&limit=100"
         page = await _get(web, path)
-        log += page["events"]
+        log += [{key: event[key] for key in event if key != "hash"} for event in page["events"]]
         if len(log) == page["head"] + 1:
             return log
 

@@ -49,7 +49,7 @@ async def test_damaged_logs_are_set_aside_and_the_other_games_go_on(
                 await host.come_back()
             assert refused.value.reply["code"] == "quarantined"
             assert DAMAGES[sql] in await reason(fresh_dsn, host.game_id)
-            assert any(f"{host.game_id} is set aside" in line for line in node.output)
+            assert any(f"{host.game_id} is quarantined" in line for line in node.output)
         await asyncio.gather(*(end_relay(seats) for seats in games.relays[:3]))
         found = findings(await read_evidence(fresh_dsn), [p.witness for p in games.players])
         assert {line.split()[1].rstrip(":") for line in found} == {

@@ -12,6 +12,7 @@ from protocol.ids import GameId, LobbyId, PlayerId
 from server.domains.games.host import Host, Reply
 from server.domains.games.hosting import Hosting
 from server.domains.games.recovery import players_of, tell
+from server.gamekit.table import commitment
 from server.kernel.clock import Clock
 
 # Whether somebody (None: anybody at all) may watch the game of a lobby.
@@ -50,6 +51,11 @@ class Access:
             return head
         before = self._clock.now() - timedelta(seconds=delay_s)
         return await self._store.head_at(game_id, before)
+
+    async def commitment(self, game: StoredGame, index: int) -> str | None:
+        """Say what the log of a game up to an event commits to; None where there is no event."""
+        rows = await self._store.read(game.id, after=index - 1, limit=1) if index >= 0 else []
+        return commitment(game.seed, rows[0].hash) if rows else None
 
     def is_at_the_table(self, game_id: GameId, player_id: PlayerId | None) -> bool:
         """Say whether somebody sits in a game on this node, and has not left."""

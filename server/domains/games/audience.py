@@ -9,10 +9,15 @@ from typing import Protocol
 
 import orjson
 
-from protocol.errors import CloseReason
+from protocol.codec import encode
+from protocol.errors import CloseReason, Quarantined
+from protocol.game import GameStopped
 from protocol.ids import GameId
+from server.domains.games.faults import Faults
 from server.domains.games.scribe import Told
 from server.gamekit.contract import Event, Payload, Viewer
+from server.gamekit.fold import AnyRuleset
+from server.gamekit.table import INVALID_ACTION, refused_move_seen
 from server.gateway.framing import text_frame
 from server.kernel.containment import contained, failed
 
@@ -38,14 +43,42 @@ def in_the_open(event: Event, _: Viewer) -> Payload:
     return event.payload
 
 
+def stopped_frame(game_id: GameId) -> bytes:
+    """Say to followers that their game is quarantined, and that asking again is of no use."""
+    why = Quarantined()
+    return text_frame(
+        encode(
+            GameStopped(game_id=game_id, code="quarantined", message=why.message, retry=why.retry)
+        )
+    )
+
+
 class Lens:
-    """How one game's events look to a viewer, as frames."""
+    """How one game's events look to a viewer: as payloads, or as frames.
 
-    __slots__ = ("_prefix", "_redact")
+    Without a ruleset nothing is hidden. A payload that the ruleset cannot redact is hidden
+    altogether: the stream has no gap, and shows nothing that the viewer may not know.
+    """
 
-    def __init__(self, game_id: GameId, redact: Redact) -> None:
+    __slots__ = ("_faults", "_name", "_prefix", "_redact", "_redact_refused")
+
+    def __init__(self, game_id: GameId, ruleset: AnyRuleset | None, faults: Faults) -> None:
         self._prefix = b'{"type":"game.event","game_id":"%b","event_index":' % game_id.encode()
-        self._redact = redact
+        self._faults = faults
+        self._name = "" if ruleset is None else ruleset.name
+        self._redact: Redact = in_the_open if ruleset is None else ruleset.redact
+        self._redact_refused: Redact = in_the_open if ruleset is None else refused_move_seen
+
+    def seen(self, event: Event, viewer: Viewer) -> Payload | None:
+        """Give what a viewer may see of an event."""
+        try:
+            redact = self._redact_refused if event.type == INVALID_ACTION else self._redact
+            seen = redact(event, viewer)
+        except Exception as error:
+            self._note(error)
+            return None
+        is_whole = seen is event.payload
+        return seen if is_whole or self._encoded(seen) != b"null" else None
 
     def frames(self, told: Sequence[Told], viewer: Viewer) -> bytes:
         """Frame some events for one viewer."""
@@ -54,19 +87,34 @@ class Lens:
     def frames_for(self, told: Sequence[Told], viewers: Iterable[Viewer]) -> dict[Viewer, bytes]:
         """Frame some events for each viewer; equal views share one encoding."""
         views: dict[Viewer, list[bytes]] = {viewer: [] for viewer in viewers}
-        redact = self._redact
+        redact_other, redact_refused = self._redact, self._redact_refused
         for item in told:
             shared: bytes | None = None
             payload = item.event.payload
+            redact = redact_refused if item.event.type == INVALID_ACTION else redact_other
             for viewer, frames in views.items():
-                seen = redact(item.event, viewer)
+                try:
+                    seen = redact(item.event, viewer)
+                except Exception as error:
+                    self._note(error)
+                    seen = None
                 if seen is not payload:
-                    frames.append(self._frame(item, orjson.dumps(seen)))
+                    frames.append(self._frame(item, self._encoded(seen)))
                     continue
                 if shared is None:
                     shared = self._frame(item, item.payload)
                 frames.append(shared)
         return {viewer: b"".join(frames) for viewer, frames in views.items()}
+
+    def _encoded(self, seen: Payload | None) -> bytes:
+        try:
+            return orjson.dumps(seen)
+        except orjson.JSONEncodeError as error:
+            self._note(error)
+            return b"null"
+
+    def _note(self, error: Exception) -> None:
+        self._faults.note(self._name, "redact", error)
 
     def _frame(self, item: Told, payload: bytes) -> bytes:
         return text_frame(
@@ -102,31 +150,15 @@ class Audience:
         """Send committed events to everybody, each as they may see them."""
         if not self.followers:
             return
-        try:
-            frames = self.lens.frames_for(told, self._viewers)
-        except Exception:
-            frames = self._frames_one_by_one(told)
+        frames = self.lens.frames_for(told, self._viewers)
         for follower, viewer in self.followers.items():
             try:
                 follower.deliver(frames[viewer])
             except Exception:
                 failed("delivering a game's events")
 
-    def _frames_one_by_one(self, told: Sequence[Told]) -> dict[Viewer, bytes]:
-        """Frame for each viewer alone; those whose view the rules fail to make are hung up on."""
-        frames: dict[Viewer, bytes] = {}
-        for viewer in self._viewers:
-            try:
-                frames[viewer] = self.lens.frames(told, viewer)
-            except Exception:
-                failed(f"showing a game's events to {_named(viewer)}")
-        for follower, viewer in list(self.followers.items()):
-            if viewer not in frames:
-                self.dismiss(follower)
-                with contained("hanging up on a follower"):
-                    follower.hang_up(CloseReason.OVERLOADED)
-        return frames
-
-
-def _named(viewer: Viewer) -> str:
-    return "spectators" if viewer is None else f"seat {viewer}"
+    def tell_all(self, frame: bytes) -> None:
+        """Send everybody the same frame."""
+        for follower in self.followers:
+            with contained("telling a follower that a game is quarantined"):
+                follower.deliver(frame)

@@ -1,7 +1,6 @@
 """Commands of games, from the wire to the host."""
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from functools import partial
 
@@ -14,10 +13,14 @@ from protocol.errors import (
     GameOver,
     NotSeated,
     PlayhallError,
+    Quarantined,
+    Unavailable,
+    WrongNode,
 )
 from protocol.ids import GameId
+from protocol.limits import EVENT_INDEX_MAX
 from server.domains.games.access import Access, committed
-from server.domains.games.audience import Lens, in_the_open
+from server.domains.games.audience import Lens
 from server.domains.games.delayed import DelayedStream
 from server.domains.games.host import Host, Reply, reply_of
 from server.domains.games.hosting import Hosting
@@ -33,13 +36,11 @@ from server.domains.games.streams import (
     send_chunks,
 )
 from server.gamekit.fold import AnyRuleset
-from server.gamekit.table import answer_of
+from server.gamekit.table import answer_of, commitment
 from server.gateway.dispatch import Route, Routes
 from server.gateway.framing import text_frame
 from server.gateway.session import Session
 from server.kernel.clock import Clock
-
-log = logging.getLogger(__name__)
 
 
 def reply_when_committed(session: Session, command_id: int, what: int | PlayhallError) -> None:
@@ -89,43 +90,59 @@ class GameCommands:
         host = self._hosting.here(command.game_id)
         seat = host.seat_of(session.who.player_id) if host is not None else None
         if host is None or seat is None:
-            work = self._act_later(session, command)
+            work = session.answer(command, self._act_later(session, command))
             session.sessions.tasks.work(work, name="a move in a game not in memory")
             return
         reply: Reply = partial(reply_when_committed, session, command.id)
-        host.act(seat, command.cmd_no, command.move, reply)
+        host.act(seat, command.cmd_no, command.move, reply, expected_head=command.expected_head)
 
-    async def _act_later(self, session: Session, command: wire.Act) -> None:
-        reply: Reply = partial(reply_when_committed, session, command.id)
+    async def _act_later(self, session: Session, command: wire.Act) -> dict[str, object]:
         try:
-            host = await self._hosting.find(command.game_id)
+            host = await self._found(session, command.game_id)
             seat = await self._access.seat_at(host, session.who.player_id)
-            host.act(seat, command.cmd_no, command.move, reply)
+            index = await committed(
+                lambda reply: host.act(
+                    seat,
+                    command.cmd_no,
+                    command.move,
+                    reply,
+                    expected_head=command.expected_head,
+                )
+            )
         except GameOver:
-            reply(await self._answered_before(session, command))
-        except PlayhallError as error:
-            reply(error)
-        except Exception:
-            log.exception("a move in game %s failed", command.game_id)
-            reply(PlayhallError())
+            index = await self._answered_before(session, command)
+        return {"event_index": index}
 
-    async def _answered_before(self, session: Session, command: wire.Act) -> int | PlayhallError:
-        """Find the reply of a command that was carried out before its game ended."""
+    async def _answered_before(self, session: Session, command: wire.Act) -> int:
+        """Give the reply of a command that was carried out before its game ended, or raise it."""
+        seat = await self._access.seat_in(command.game_id, session.who.player_id)
+        if seat is None:
+            raise GameOver
+        row = await self._store.event_of(command.game_id, seat=seat, cmd_no=command.cmd_no)
+        if row is None:
+            raise GameOver
+        answer = reply_of(answer_of(row.event_index, tell(row).event))
+        if isinstance(answer, PlayhallError):
+            raise answer
+        return answer
+
+    async def _found(self, session: Session, game_id: GameId) -> Host:
+        """Find a running game; who may not see it is told that there is none, however it is.
+
+        Raises what `Hosting.find` does.
+        """
         try:
-            seat = await self._access.seat_in(command.game_id, session.who.player_id)
-            if seat is None:
-                return GameOver()
-            row = await self._store.event_of(command.game_id, seat=seat, cmd_no=command.cmd_no)
-        except PlayhallError as error:
-            return error
-        return GameOver() if row is None else reply_of(answer_of(row.event_index, tell(row).event))
+            return await self._hosting.find(game_id)
+        except (GameOver, Quarantined, Unavailable, WrongNode):
+            await self._access.readable(game_id, session.who.player_id)
+            raise
 
     # ------------------------------------------------------------------ streams
 
     async def resume(self, session: Session, command: wire.Resume) -> dict[str, object]:
         """Take the stream of one's seat."""
         try:
-            host = await self._hosting.find(command.game_id)
+            host = await self._found(session, command.game_id)
         except GameOver:
             return await self._read_finished(session, command.game_id, command.after, seated=True)
         seat = await self._access.seat_at(host, session.who.player_id)
@@ -136,20 +153,19 @@ class GameCommands:
         after = await catch_up(host, session, seat, after=command.after)
         head = await follow(host, self._store, session, seat, after=after)
         follow_chat(self._bus, session, command.game_id)
-        return head_of(head, seat, host.fold.table.chairs[seat].cmd_no, host.status)
+        return _head(host, head, seat=seat, cmd_no=host.fold.table.chairs[seat].cmd_no)
 
     async def watch(self, session: Session, command: wire.Watch) -> dict[str, object]:
         """Follow as a spectator; a player who had left becomes one."""
         try:
-            host = await self._hosting.find(command.game_id)
+            host = await self._found(session, command.game_id)
         except GameOver:
             return await self._read_finished(session, command.game_id, command.after, seated=False)
         await self._access.check_host(host, session.who.player_id)
-        seen = await self._access.horizon(
-            host.game_id, None, head=host.head, delay_s=host.spectator_delay_s
-        )
-        check_after(command.after, seen)
         seat = host.seat_of(session.who.player_id)
+        if seat is not None:
+            _check_has_left(host, seat)
+        await self._check_watched_after(host, seat, command.after)
         if seat is not None:
             _look_on(host, seat)
         begin_anew(session, command.game_id)
@@ -158,21 +174,40 @@ class GameCommands:
         after = await catch_up(host, session, None, after=command.after)
         head = await follow(host, self._store, session, None, after=after)
         follow_chat(self._bus, session, command.game_id)
-        return head_of(head, None, 0, host.status)
+        return _head(host, head)
+
+    async def _check_watched_after(self, host: Host, seat: int | None, after: int) -> None:
+        """Refuse an index beyond what a spectator may know of.
+
+        Who has left saw the game as players do until then, so their last index may be one that
+        spectators do not see yet. Any index of theirs is taken, as if it were there: the stream
+        is held until what follows may be seen, and the reply does not tell how far the game is.
+        """
+        if seat is not None and host.spectator_delay_s:
+            check_after(after, EVENT_INDEX_MAX)
+            return
+        seen = await self._access.horizon(
+            host.game_id, None, head=host.head, delay_s=host.spectator_delay_s
+        )
+        check_after(after, seen)
 
     def _watch_later(
         self, host: Host, session: Session, after: int, delay_s: float
     ) -> dict[str, object]:
         """Follow at a distance in time, from the same log; its end is told like any event."""
-        lens = host.audience.lens
         stream = DelayedStream(
-            host.game_id, lens, store=self._store, clock=self._clock, delay_s=delay_s
+            host.game_id,
+            host.audience.lens,
+            store=self._store,
+            clock=self._clock,
+            delay_s=delay_s,
+            is_stopped=partial(self._hosting.is_quarantined, host.game_id),
         )
         work = stream.run(session, after=after)
         task = session.sessions.tasks.work(work, name="delayed spectator")
         session.follow(("game", host.game_id), partial(_cancel, task))
         follow_chat(self._bus, session, host.game_id)
-        return head_of(after, None, 0, "in_progress")
+        return head_of(after, seat=None, cmd_no=0, status="in_progress", commitment=None)
 
     async def unwatch(self, session: Session, command: wire.Unwatch) -> None:
         """Stop following."""
@@ -182,18 +217,24 @@ class GameCommands:
 
     async def leave(self, session: Session, command: wire.Leave) -> dict[str, object]:
         """Give up one's seat; answered when that is committed."""
-        host = await self._hosting.find(command.game_id)
-        seat = await self._access.seat_at(host, session.who.player_id)
+        host = await self._found(session, command.game_id)
+        player_id = session.who.player_id
+        seat = await self._access.seat_at(host, player_id)
         chair = host.fold.table.chairs[seat]
         if chair.present:
             await committed(partial(host.note, "player_left", seat))
+            head: int = host.head
+        else:  # left before, and sees no more than any spectator since
+            head = await self._access.horizon(
+                host.game_id, player_id, head=host.head, delay_s=host.spectator_delay_s
+            )
         session.unfollow(("game", command.game_id))
-        return head_of(host.head, seat, chair.cmd_no, host.status)
+        return _head(host, head, seat=seat, cmd_no=chair.cmd_no)
 
     async def snapshot(self, session: Session, command: wire.Snapshot) -> dict[str, object]:
         """Give the whole picture at a committed index."""
         try:
-            host = await self._hosting.find(command.game_id)
+            host = await self._found(session, command.game_id)
         except GameOver:
             return await self._snapshot_finished(session, command.game_id)
         viewer = host.seat_of(session.who.player_id)
@@ -201,7 +242,7 @@ class GameCommands:
             await self._access.check_host(host, session.who.player_id)
         if not self._access.is_at_the_table(host.game_id, session.who.player_id):
             _check_no_delay(host)
-        picture = picture_of(host.fold, viewer)
+        picture = host.picture(viewer)
         await committed(host.when_committed)  # the state runs ahead; what leaves does not
         return picture
 
@@ -213,21 +254,41 @@ class GameCommands:
         """Send the whole log, with nothing hidden any more."""
         game = await self._access.readable(game_id, session.who.player_id)
         check_after(after, game.next_event_index - 1)
-        lens = Lens(game_id, in_the_open)
+        lens = Lens(game_id, None, self._hosting.faults)
         cursor = after
         while rows := await self._store.read(game_id, after=cursor, limit=READ_ROWS):
             told = [tell(row) for row in rows]
             await send_chunks(session, lens, told, None)
             cursor = rows[-1].event_index
         seat = await self._access.seat_in(game_id, session.who.player_id) if seated else None
-        return head_of(cursor, seat, 0, "completed")
+        return head_of(
+            cursor,
+            seat=seat,
+            cmd_no=0 if seat is None else await self._store.last_command(game_id, seat),
+            status="completed",
+            commitment=await self._access.commitment(game, cursor),
+        )
 
     async def _snapshot_finished(self, session: Session, game_id: GameId) -> dict[str, object]:
         game = await self._access.readable(game_id, session.who.player_id)
         rows = await self._store.read_all(game_id)
         scribe = recover(game, rows, self._rulesets.get(game.ruleset))
         viewer = scribe.fold.table.seats.get(session.who.player_id)
-        return picture_of(scribe.fold, viewer)
+        return {
+            **picture_of(scribe.fold, viewer),
+            "commitment": commitment(game.seed, scribe.hash),
+        }
+
+
+def _head(host: Host, head: int, *, seat: int | None = None, cmd_no: int = 0) -> dict[str, object]:
+    """Draw up where a running game's stream stands; the log is committed to at its head only."""
+    return head_of(
+        head,
+        seat=seat,
+        cmd_no=cmd_no,
+        status=host.status,
+        commitment=host.commitment if head == host.head else None,
+    )
 
 
 def _come_back(host: Host, seat: int) -> None:
@@ -241,9 +302,12 @@ def _come_back(host: Host, seat: int) -> None:
         host.note("player_reconnected", seat)
 
 
-def _look_on(host: Host, seat: int) -> None:
+def _check_has_left(host: Host, seat: int) -> None:
     if host.fold.table.chairs[seat].present:
         raise NotSeated("You sit at this table; use game.resume, or game.leave first.")
+
+
+def _look_on(host: Host, seat: int) -> None:
     if not host.fold.table.completed:
         host.note("player_became_spectator", seat)
 

@@ -4,32 +4,40 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain, islice
 
-from persistence.chain import BadPayload
+from persistence.chain import BadPayload, NotJson
 from persistence.completion import Completion
-from persistence.log import GameLog, Log, Lost, Refused, Row, not_committed
+from persistence.log import Fenced, GameLog, Log, Lost, Row, Unstorable, not_committed
 from protocol.errors import (
+    BadIndex,
     CmdNoForgotten,
     CmdNoGap,
+    GameMovedOn,
     GameOver,
     InvalidField,
     MoveRefused,
     NotSeated,
     Overloaded,
     PlayhallError,
+    Quarantined,
     TooManyMisplays,
     Unavailable,
 )
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.domains.games.audience import Audience, Lens
-from server.domains.games.results import completion_of
-from server.domains.games.scribe import Command, Scribe, Told
-from server.gamekit.contract import Event, IllegalMove, Payload
+from server.domains.games.faults import Faults, Method, described
+from server.domains.games.pictures import picture_of
+from server.domains.games.results import checked, completion_of
+from server.domains.games.scribe import Command, Scribe, Told, prepared
+from server.gamekit.contract import Event, IllegalMove, Payload, Viewer
 from server.gamekit.fold import Fold
 from server.gamekit.table import (
     MISPLAYS_LOGGED_MAX,
+    PASSING,
     Answer,
     Chair,
+    commitment,
     game_completed,
     invalid_action,
     presence,
@@ -55,6 +63,7 @@ class HostEvents:
     settled: Callable[["Host"], None]  # everything decided so far is committed
     completed: Callable[["Host"], None]
     lost: Callable[["Host", Lost], None]
+    failed: Callable[["Host"], None]  # the rules failed: `fault` says how
 
 
 class Host:
@@ -64,6 +73,8 @@ class Host:
         "_ahead",
         "_clock",
         "_events",
+        "_faults",
+        "_hash",
         "_log",
         "_may_serve",
         "_owed",
@@ -73,6 +84,7 @@ class Host:
         "busy_at",
         "closed",
         "committed",
+        "fault",
         "fold",
         "game_id",
         "lobby_id",
@@ -90,6 +102,7 @@ class Host:
         log: Log,
         clock: Clock,
         may_serve: Callable[[], bool],
+        faults: Faults,
         events: HostEvents,
     ) -> None:
         self.game_id = game_id
@@ -97,11 +110,16 @@ class Host:
         self.owner_epoch = owner_epoch
         self.fold: Fold = scribe.fold
         self.committed = self.fold.next_index
-        self.audience = Audience(Lens(game_id, self.fold.ruleset.redact))
+        self.audience = Audience(Lens(game_id, self.fold.ruleset, faults))
         self.tail: deque[Told] = deque(maxlen=TAIL_EVENTS)
         self.closed = False
+        # Why nothing is played here any more: the rules failed half way through a fold, so
+        # `fold` is a state that no log has. Only what is on its way to the disk still counts.
+        self.fault: str | None = None
         self.busy_at = clock.monotonic()
         self._scribe = scribe
+        self._hash = scribe.hash  # of the last committed event
+        self._faults = faults
         self._clock = clock
         self._events = events
         self._may_serve = may_serve
@@ -144,14 +162,47 @@ class Host:
         """Find a player's seat."""
         return self.fold.table.seats.get(player_id)
 
+    @property
+    def commitment(self) -> str:
+        """What the head commits to: see docs/fairness.md."""
+        return commitment(self.fold.origin.seed, self._hash)
+
+    def picture(self, viewer: Viewer) -> dict[str, object]:
+        """Draw the whole picture of the state as it was decided, perhaps ahead of the disk."""
+        self.check_sound()
+        try:
+            picture = picture_of(self.fold, viewer)
+        except Exception as error:
+            raise self._refusal("view", error) from error
+        return {**picture, "commitment": commitment(self.fold.origin.seed, self._scribe.hash)}
+
+    def check_sound(self) -> None:
+        """Raise `Quarantined` where the rules failed."""
+        if self.fault is not None:
+            raise Quarantined
+
     def when_committed(self, reply: Reply) -> None:
         """Call back once everything decided so far is committed."""
+        self.check_sound()
         self._owe(self.fold.next_index - 1, reply, self.fold.next_index - 1)
 
     # ------------------------------------------------------------------ what is done
 
-    def act(self, seat: int, cmd_no: int, move: Payload, reply: Reply) -> None:
-        """Carry out a player's move; `reply` is called when its fate is committed."""
+    def act(
+        self,
+        seat: int,
+        cmd_no: int,
+        move: Payload,
+        reply: Reply,
+        *,
+        expected_head: int | None = None,
+    ) -> None:
+        """Carry out a player's move; `reply` is called when its fate is committed.
+
+        With `expected_head`, only if nothing that counts has happened since that event.
+        """
+        if self.fault is not None:  # first: this state may remember answers that were never written
+            raise Quarantined
         chair = self.fold.table.chairs[seat]
         if cmd_no <= chair.cmd_no:
             self._repeat(chair, cmd_no, reply)
@@ -161,6 +212,10 @@ class Host:
             raise CmdNoGap(f"Your next command here is number {chair.cmd_no + 1}, not {cmd_no}.")
         if not chair.present:
             raise NotSeated("You left this game; take your seat again with game.resume.")
+        if expected_head is not None and self._has_moved_on(expected_head):
+            last = self.fold.next_index - 1
+            self._owe(last, reply, GameMovedOn(expected=expected_head, head=last))
+            return
         try:
             events = self._decide(seat, move)
         except IllegalMove as illegal:
@@ -195,7 +250,22 @@ class Host:
 
     # ------------------------------------------------------------------ deciding
 
+    def fail(self, method: Method, error: Exception) -> None:
+        """Play no more: the rules failed where the state, or the way on, depends on them.
+
+        What was decided before goes its way to the disk, and to those who follow, first.
+        """
+        self._faults.note(self.fold.ruleset.name, method, error)
+        if self.closed:
+            return
+        self.closed = True
+        self.fault = f"{self.fold.ruleset.name} failed in {method}: {described(error)}"
+        if self.is_settled:
+            self._events.failed(self)
+
     def _check_open(self) -> None:
+        if self.fault is not None:
+            raise Quarantined
         if self.fold.table.completed:
             raise GameOver
         if not self._may_serve():
@@ -204,8 +274,37 @@ class Host:
             raise Overloaded
 
     def _decide(self, seat: int, raw: Payload) -> list[Event]:
+        """Ask the rules. Whatever they raise but `IllegalMove` is a fault of theirs."""
         ruleset = self.fold.ruleset
-        return ruleset.decide(self.fold.state, seat, ruleset.read_move(raw))
+        try:
+            return ruleset.decide(self.fold.state, seat, ruleset.read_move(raw))
+        except IllegalMove:
+            raise
+        except Exception as error:
+            raise self._refusal("decide", error) from error
+
+    def _refusal(self, method: Method, error: Exception) -> PlayhallError:
+        """Count a failure that left the state as it was."""
+        self._faults.note(self.fold.ruleset.name, method, error)
+        return PlayhallError(
+            "The rules of this game failed; nothing was changed, and it was logged."
+        )
+
+    def _has_moved_on(self, expected: int) -> bool:
+        """Say whether an event that counts came after this one, committed or not.
+
+        Looks only at what is at hand: who is further behind than that has missed something.
+        """
+        behind = self.fold.next_index - 1 - expected
+        if behind < 0:
+            raise BadIndex(
+                f"expected_head: the game's last event is {self.fold.next_index - 1}.",
+                field="expected_head",
+            )
+        if behind > len(self.tail) + len(self._ahead):
+            return True
+        since = islice(chain(reversed(self._ahead), reversed(self.tail)), behind)
+        return any(told.event.type not in PASSING for told in since)
 
     def _misplay(self, seat: int, cmd_no: int, illegal: IllegalMove, reply: Reply) -> None:
         """Log a refused move, so that its number is used up and statistics have it."""
@@ -226,15 +325,26 @@ class Host:
         """Fold new events, hand them to the log; returns the first one's index."""
         moment = self._clock.moment()
         first = self.fold.next_index
+        if not events:
+            raise self._refusal("decide", ValueError("a move must cause at least one event"))
         try:
-            rows, told = self._scribe.write(events, moment=moment, command=command)
-            completion = self._complete(rows, told, moment)
+            payloads = prepared(events, command)
         except BadPayload as bad:
+            if isinstance(bad, NotJson):
+                raise self._refusal("decide", bad) from None
             raise InvalidField(f"move: {bad}.", field="move") from None
+        except Exception as error:  # what was decided are no events
+            raise self._refusal("decide", error) from error
+        method: Method = "evolve"
+        try:
+            rows, told = self._scribe.write(events, moment=moment, payloads=payloads)
+            method = "outcome"
+            completion = self._complete(rows, told, moment)
         except Exception as error:
-            # A ruleset that fails half way leaves a state that no log has: read the log again.
-            self._on_lost(Refused(f"{self.fold.ruleset.name} failed: {error!r}"))
-            raise
+            # A fold that stops half way is a state that no log has, and reading the log again
+            # would only lead back here: the next move of the same kind fails again.
+            self.fail(method, error)
+            raise Quarantined from error
         self._ahead.extend(told)
         self._log.append(rows, completion)
         return first
@@ -244,6 +354,7 @@ class Host:
         outcome = self.fold.outcome()
         if outcome is None or self.fold.table.completed:
             return None
+        checked(outcome, seats=len(self.fold.table.chairs))
         last = game_completed(self.fold.table, outcome, self.fold.origin.seed)
         completion = completion_of(self.fold, outcome, moment.at)
         more_rows, more_told = self._scribe.write([last], moment=moment)
@@ -262,6 +373,7 @@ class Host:
     def _on_committed(self, rows: list[Row]) -> None:
         told = [self._ahead.popleft() for _ in rows]
         self.committed += len(told)
+        self._hash = rows[-1].hash
         self.busy_at = self._clock.monotonic()
         self.tail.extend(told)
         self.audience.tell(told)
@@ -270,7 +382,9 @@ class Host:
             _give(reply, what)
         if self._ahead:
             return
-        if self.fold.table.completed:
+        if self.fault is not None:
+            self._events.failed(self)
+        elif self.fold.table.completed:
             self.closed = True
             self._events.completed(self)
         else:
@@ -278,11 +392,19 @@ class Host:
 
     def _on_lost(self, lost: Lost) -> None:
         self.closed = True
-        error = not_committed(lost)
+        if isinstance(lost, Unstorable) and self.fault is None:
+            self.fault = (
+                f"{self.fold.ruleset.name} decided what cannot be stored: {described(lost)}"
+            )
+        is_failed = self.fault is not None and not isinstance(lost, Fenced)
+        error = Quarantined() if is_failed else not_committed(lost)
         owed, self._owed = self._owed, deque()
         for _, reply, _ in owed:
             _give(reply, error)
-        self._events.lost(self, lost)
+        if is_failed:
+            self._events.failed(self)
+        else:
+            self._events.lost(self, lost)
 
 
 def _give(reply: Reply, what: int | PlayhallError) -> None:

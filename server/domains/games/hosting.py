@@ -23,6 +23,8 @@ from protocol.errors import (
     WrongNode,
 )
 from protocol.ids import GameId, LobbyId, PlayerId
+from server.domains.games.audience import stopped_frame
+from server.domains.games.faults import Faults
 from server.domains.games.host import Host, HostEvents
 from server.domains.games.making import make_game
 from server.domains.games.recovery import CorruptLog, recover
@@ -40,6 +42,7 @@ GameIsOver = Callable[[LobbyId], Coroutine[Any, Any, None]]
 
 GAMES_MAX = 20_000
 FIRST_EPOCH = 1
+SET_ASIDE_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,11 @@ class Hosting:
         self._turns: dict[GameId, Turns] = {}
         self._loading: dict[GameId, asyncio.Future[Host]] = {}
         self._games_of: dict[PlayerId, set[GameId]] = {}
-        self._events = HostEvents(self._settled, self._completed, self._lost)
         self._has_taken_back = False
+        # Games whose rules failed, until the database has it: they must not be read again.
+        self._failing: set[GameId] = set()
+        self.faults = Faults(clock.monotonic)
+        self._events = HostEvents(self._settled, self._completed, self._lost, self._failed)
         self.draining = False
 
     def __len__(self) -> int:
@@ -99,6 +105,13 @@ class Hosting:
         """List the games in memory in which a player has a seat."""
         return [self._hosts[game] for game in self._games_of.get(player_id, ())]
 
+    async def is_quarantined(self, game_id: GameId) -> bool:
+        """Say whether a game was set aside, here or on another node."""
+        if game_id in self._failing or game_id in self._hosts:
+            return game_id in self._failing
+        game = await self._store.find(game_id)
+        return game is not None and game.quarantined
+
     async def find(self, game_id: GameId) -> Host:
         """Find a running game, from the log if it is not in memory.
 
@@ -106,7 +119,10 @@ class Hosting:
         of the node that has it.
         """
         self._check_serving()
+        if game_id in self._failing:
+            raise Quarantined
         if (host := self._hosts.get(game_id)) is not None:
+            host.check_sound()
             return host
         loading = self._loading.get(game_id)
         if loading is None:
@@ -148,10 +164,13 @@ class Hosting:
         try:
             scribe = recover(game, rows, self._ruleset_of(game))
         except CorruptLog as corrupt:
-            log.error("game %s is set aside: %s", game_id, corrupt)  # noqa: TRY400 - no bug of ours
-            await self._store.quarantine(game_id, str(corrupt))
+            log.exception("game %s is quarantined", game_id)
+            await self._store.quarantine(game_id, str(corrupt), owner_epoch=claim.owner_epoch)
+            self.faults.quarantined += 1
             raise Quarantined from corrupt
-        return self._admit(game.id, scribe, claim.owner_epoch, lobby_id=game.lobby_id)
+        host = self._admit(game.id, scribe, claim.owner_epoch, lobby_id=game.lobby_id)
+        host.check_sound()
+        return host
 
     def _ruleset_of(self, game: StoredGame) -> AnyRuleset | None:
         """Find a game's rules; those of another version are not its own."""
@@ -174,7 +193,11 @@ class Hosting:
         ruleset = self._rulesets.get(new.ruleset)
         if ruleset is None:
             raise UnknownRuleset
-        made = make_game(new, ruleset, node=self._config.node, moment=self._clock.moment())
+        try:
+            made = make_game(new, ruleset, node=self._config.node, moment=self._clock.moment())
+        except Exception as error:
+            self.faults.note(ruleset.name, "setup", error)
+            raise PlayhallError("The rules could not begin a game; it was logged.") from error
         await self._log.create(made.row, made.first_rows)
         host = self._admit(made.row.id, made.scribe, FIRST_EPOCH, lobby_id=new.lobby_id)
         host.tail.extend(made.first_told)
@@ -193,12 +216,15 @@ class Hosting:
             log=self._log,
             clock=self._clock,
             may_serve=self._may_serve,
+            faults=self.faults,
             events=self._events,
         )
         self._hosts[game_id] = host
         for player_id in host.fold.table.seats:
             self._games_of.setdefault(player_id, set()).add(game_id)
-        turns = Turns(host, clock=self._clock, bot_pause_s=self._config.bot_pause_s)
+        turns = Turns(
+            host, clock=self._clock, faults=self.faults, bot_pause_s=self._config.bot_pause_s
+        )
         self._turns[game_id] = turns
         turns.rearm()
         return host
@@ -233,6 +259,29 @@ class Hosting:
             with contained("hanging up on a follower"):
                 follower.hang_up(why)
         self._drop(host)
+
+    def _failed(self, host: Host) -> None:
+        """Set a game aside whose rules failed. Those who follow are told once, and not to retry."""
+        assert host.fault is not None
+        log.error("game %s is quarantined: %s", host.game_id, host.fault)
+        self.faults.quarantined += 1
+        self._failing.add(host.game_id)
+        host.audience.tell_all(stopped_frame(host.game_id))
+        self._drop(host)
+        work = self._set_aside(host.game_id, host.fault, owner_epoch=host.owner_epoch)
+        self._tasks.work(work, name="quarantine of a game")
+
+    async def _set_aside(self, game_id: GameId, reason: str, *, owner_epoch: int) -> None:
+        """Keep in the database that a game is quarantined; tried until it is done."""
+        while True:
+            try:
+                await self._store.quarantine(game_id, reason, owner_epoch=owner_epoch)
+            except Exception:  # until then `_failing` has it, and this node plays it no more
+                log.exception("game %s: its quarantine could not be stored yet", game_id)
+                await asyncio.sleep(SET_ASIDE_AGAIN_S)
+            else:
+                self._failing.discard(game_id)
+                return
 
     # ------------------------------------------------------------------ owning
 

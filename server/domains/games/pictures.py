@@ -6,9 +6,17 @@ from server.gamekit.contract import Viewer
 from server.gamekit.fold import Fold
 
 
-def head_of(head: int, seat: int | None, cmd_no: int, status: str) -> dict[str, object]:
-    """Draw up the reply that says where a stream stands."""
-    return {"head": head, "seat": seat, "cmd_no": cmd_no, "status": status}
+def head_of(
+    head: int, *, seat: int | None, cmd_no: int, status: str, commitment: str | None
+) -> dict[str, object]:
+    """Draw up the reply that says where a stream stands, and what the log commits to there."""
+    return {
+        "head": head,
+        "seat": seat,
+        "cmd_no": cmd_no,
+        "status": status,
+        "commitment": commitment,
+    }
 
 
 def picture_of(fold: Fold, viewer: Viewer) -> dict[str, object]:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from persistence.chain import BadPayload, canonical, genesis, link
 from persistence.gamerow import StoredGame
 from persistence.log import Row
+from server.domains.games.faults import described
 from server.domains.games.scribe import Scribe, Told
 from server.gamekit.contract import Event
 from server.gamekit.fold import AnyRuleset, Fold, Origin
@@ -37,12 +38,19 @@ def recover(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None) -
     if not rows:
         raise CorruptLog("the log is empty")
     told = _verified(game, rows)
-    fold = Fold(_origin(game, told[0].event, ruleset))
+    try:
+        fold = Fold(_origin(game, told[0].event, ruleset))
+    except CorruptLog:
+        raise
+    except Exception as error:
+        raise CorruptLog(f"the rules cannot begin this game: {described(error)}") from error
     for item, row in zip(told, rows, strict=True):
         try:
             fold.apply(item.event, int(row.at.timestamp() * 1000 + 0.5))
         except Exception as error:
-            raise CorruptLog(f"event {item.event_index} does not follow: {error!r}") from error
+            raise CorruptLog(
+                f"event {item.event_index} does not follow: {described(error)}"
+            ) from error
     return Scribe(fold, rows[-1].hash)
 
 

@@ -2,12 +2,23 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+from persistence.chain import canonical
 from persistence.completion import Completion, SeatResult, Summary
 from server.gamekit.contract import Outcome, Standing
 from server.gamekit.fold import Fold
 from server.gamekit.table import Chair, Table
+
+NUMBER_MAX: Final = 2**31 - 1  # `int` columns
+_OPTIONAL: Final = frozenset({"highest_bid"})
+_NUMBERS: Final = (
+    "score",
+    "tricks_won",
+    "highest_bid",
+    "longest_win_streak",
+    "longest_loss_streak",
+)
 
 
 def completion_of(fold: Fold, outcome: Outcome, at: datetime) -> Completion:
@@ -26,6 +37,24 @@ def completion_of(fold: Fold, outcome: Outcome, at: datetime) -> Completion:
     winners = [result.player_id for result in results if result.is_winner]
     winner_id = winners[0] if len(winners) == 1 else None
     return Completion(at, summary_of(fold.table, outcome), results, winner_id)
+
+
+def checked(outcome: Outcome, *, seats: int) -> None:
+    """Raise `ValueError` for a result that cannot be stored, before anything is told of it."""
+    standings = outcome.standings
+    if [standing.seat for standing in standings] != list(range(seats)):
+        raise ValueError(f"the outcome must have one standing for each of {seats} seats, in order")
+    for standing in standings:
+        for field in _NUMBERS:
+            value = getattr(standing, field)
+            if value is None and field in _OPTIONAL:
+                continue
+            if type(value) is not int or abs(value) > NUMBER_MAX:
+                raise ValueError(f"seat {standing.seat}: {field} is no 32-bit integer: {value!r}")
+        if type(standing.is_winner) is not bool:
+            raise ValueError(f"seat {standing.seat}: is_winner is no bool: {standing.is_winner!r}")
+    for each in list(outcome.rounds):
+        canonical(each)  # one by one: each is as large as an event at most
 
 
 def summary_of(table: Table, outcome: Outcome) -> Summary:

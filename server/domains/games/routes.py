@@ -4,16 +4,17 @@ from collections.abc import Mapping
 
 from persistence.gamerow import StoredGame
 from persistence.games import GameStore
+from persistence.log import Row
 from protocol.codec import validate
 from protocol.envelope import WireModel
 from protocol.errors import GameNotFound, InvalidField
-from protocol.game import GameEvent
 from protocol.ids import GameId, PlayerId, WireGameId
-from protocol.record import Events, EventsQuery
+from protocol.record import Events, EventsQuery, LoggedEvent
 from protocol.record import Game as WireGame
 from server.domains.games.access import Access
+from server.domains.games.audience import Lens
+from server.domains.games.faults import Faults
 from server.domains.games.recovery import tell
-from server.domains.games.scribe import Told
 from server.gamekit.contract import Viewer
 from server.gamekit.fold import AnyRuleset
 from server.gateway.http import Endpoint, HttpRequest
@@ -38,8 +39,10 @@ class GameRoutes:
         access: Access,
         store: GameStore,
         rulesets: Mapping[str, AnyRuleset],
+        faults: Faults,
     ) -> None:
         self._access = access
+        self._faults = faults
         self._store = store
         self._rulesets = rulesets
 
@@ -91,11 +94,19 @@ class GameRoutes:
         query: EventsQuery = request.query
         rows = await self._store.read(game.id, after=query.after, limit=query.limit)
         seat = await self._access.seat_in(game.id, who) if who is not None else None
-        ruleset = None if game.status == "completed" else self._ruleset(game.ruleset)
+        is_over = game.status == "completed"
+        lens = Lens(game.id, None if is_over else self._ruleset(game.ruleset), self._faults)
         head = await self._horizon(game, who)
-        seen = [tell(row) for row in rows if row.event_index <= head]
-        events = [_shown(game.id, item, ruleset, seat) for item in seen]
-        return Events(game_id=game.id, events=events, head=head)
+        return Events(
+            game_id=game.id,
+            events=[
+                _shown(game.id, row, lens, seat, with_hash=is_over)
+                for row in rows
+                if row.event_index <= head
+            ],
+            head=head,
+            commitment=await self._access.commitment(game, head),
+        )
 
     async def _horizon(self, game: StoredGame, who: PlayerId | None) -> int:
         """Say up to which event this viewer may see the game now."""
@@ -113,12 +124,16 @@ class GameRoutes:
         return ruleset
 
 
-def _shown(game_id: GameId, item: Told, ruleset: AnyRuleset | None, viewer: Viewer) -> GameEvent:
-    payload = item.event.payload if ruleset is None else ruleset.redact(item.event, viewer)
-    return GameEvent(
+def _shown(
+    game_id: GameId, row: Row, lens: Lens, viewer: Viewer, *, with_hash: bool
+) -> LoggedEvent:
+    """Show one event; its hash would show what is hidden, so only once nothing is."""
+    item = tell(row)
+    return LoggedEvent(
         game_id=game_id,
         event_index=item.event_index,
         event=item.event.type,
-        payload=payload,
+        payload=lens.seen(item.event, viewer),
         at=item.at.decode(),
+        hash=row.hash.hex() if with_hash else None,
     )

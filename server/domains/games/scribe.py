@@ -27,6 +27,16 @@ class Command(NamedTuple):
     cmd_no: int
 
 
+def prepared(events: Sequence[Event], command: Command | None = None) -> list[bytes]:
+    """Name the command on the first event, and write every payload canonically.
+
+    Raises `BadPayload`, or anything at all for what are no events; nothing is folded yet.
+    """
+    if command is not None:
+        events[0].payload[CMD] = list(command)
+    return [canonical(event.payload) for event in events]
+
+
 class Scribe:
     """Writes one game's events, in order, and folds each as it is written."""
 
@@ -37,15 +47,15 @@ class Scribe:
         self.hash = last_hash
 
     def write(
-        self, events: Sequence[Event], *, moment: Moment, command: Command | None = None
+        self, events: Sequence[Event], *, moment: Moment, payloads: Sequence[bytes] | None = None
     ) -> tuple[list[Row], list[Told]]:
-        """Write events that were just decided; the first one names the command.
+        """Write events that were just decided, and fold them.
 
-        Raises `BadPayload` before anything is folded.
+        `payloads` are what `prepared` gave for them. Whatever this raises, the fold is not
+        what the log has any more.
         """
-        if command is not None:
-            events[0].payload[CMD] = list(command)
-        payloads = [canonical(event.payload) for event in events]
+        if payloads is None:
+            payloads = prepared(events)
         rows: list[Row] = []
         told: list[Told] = []
         for event, payload in zip(events, payloads, strict=True):

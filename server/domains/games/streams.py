@@ -18,7 +18,6 @@ from protocol.limits import CHUNK_BYTES_MAX, EVENT_INDEX_MAX
 from server.domains.games.access import committed
 from server.domains.games.audience import Lens
 from server.domains.games.host import Host
-from server.domains.games.pictures import picture_of
 from server.domains.games.recovery import tell
 from server.domains.games.scribe import Told
 from server.gamekit.contract import Viewer
@@ -82,6 +81,7 @@ async def follow(
         cursor = told[-1].event_index if told else cursor
         if session.socket.closing:
             return cursor
+    host.check_sound()
     if host.is_lost:
         raise Overloaded("The game had to be read again; take its stream up once more.")
     host.audience.admit(follower, viewer)
@@ -96,7 +96,7 @@ async def catch_up(host: Host, session: Session, viewer: Viewer, *, after: int) 
     """
     if host.head - after <= host.fold.ruleset.resume_events_max:
         return after
-    picture = picture_of(host.fold, viewer)
+    picture = host.picture(viewer)
     head = await committed(host.when_committed)
     update = {"type": "game.picture", "game_id": host.game_id, **picture}
     session.socket.send(text_frame(orjson.dumps(update)))

@@ -19,8 +19,8 @@ Lines = list[dict[str, Any]]
 
 @pytest.fixture
 def check(tmp_path: Path) -> Callable[[Path], subprocess.CompletedProcess[str]]:
-    """The page's own code, in a Python that knows nothing of ours."""
-    [code] = re.findall(r"```python\n(.+?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    """The page's own check of a deal, in a Python that knows nothing of ours."""
+    [code, _] = re.findall(r"```python\n(.+?)```", PAGE.read_text("utf-8"), re.DOTALL)
     script = tmp_path / "check.py"
     script.write_text(code, "utf-8")
 

@@ -1,9 +1,13 @@
 """The terminal player as one starts it, against a real server."""
 
 import asyncio
+import os
+import pty
 import re
+import select
 import signal
 import stat
+import subprocess
 import sys
 
 import psycopg
@@ -96,6 +100,84 @@ async def test_game_that_is_left_with_ctrl_c_can_be_come_back_to(server_url, sta
     assert status == 0, printed
     assert "Final score" in printed  # wherever the game had got to meanwhile
     assert not list(state.iterdir())
+
+
+class Terminal:
+    """The program at a terminal of its own; `printed` is all that the screen has shown."""
+
+    def __init__(self, *arguments):
+        self._ours, theirs = pty.openpty()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", MAIN, *map(str, arguments)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            close_fds=True,
+        )
+        os.close(theirs)
+        self.printed = ""
+
+    def until(self, text, *, after=0):
+        """Read until a text is on the screen; gives the place behind it, None if it never comes."""
+        while text not in self.printed[after:]:
+            if not self._read():
+                return None
+        return self.printed.index(text, after) + len(text)
+
+    def type(self, text):
+        os.write(self._ours, text.encode())
+
+    def end(self):
+        """Read to the end; gives the exit status."""
+        while self._read():
+            pass
+        os.close(self._ours)
+        return self._process.wait(60)
+
+    def _read(self):
+        assert select.select([self._ours], [], [], 60)[0], self.printed
+        try:
+            data = os.read(self._ours, 4096)
+        except OSError:  # how Linux says that the other side is closed
+            return False
+        self.printed += data.decode()
+        return bool(data)
+
+
+def test_number_typed_before_a_turn_timed_out_is_not_played_in_a_later_one(server_url, serving_dsn):
+    """The number is typed for a bid; the key that sends it comes when a card is asked for."""
+    for _ in range(5):  # until the machine is quick enough to type within the first turn
+        terminal = Terminal("--url", server_url, "--rounds", 2, "--turn-timeout", 2)
+        asked = terminal.until("How many tricks will you take?")
+        terminal.type("1")
+        late = terminal.until("Your turn timed out; the server ", after=asked)
+        is_in_time = "1" in terminal.printed[asked:late].partition(")")[2].split("\r")[0]
+        card = terminal.until("Which card?", after=late)
+        terminal.type("\n")
+        answered = terminal.until("Type a card's number", after=card)
+        assert terminal.end() == 0, terminal.printed
+        assert "Final score" in terminal.printed
+        [game_id] = re.findall(r"Kept as game (\S+)\.", terminal.printed)
+        with psycopg.connect(serving_dsn) as connection:
+            moves = "SELECT count(*) FROM game_events WHERE game_id = %s AND payload ? '_cmd'"
+            assert not is_in_time or connection.execute(moves, [game_id]).fetchone() == (0,)
+        if is_in_time and answered is not None:
+            return
+    pytest.fail("the machine was never quick enough to try it")
+
+
+def test_what_the_server_plays_is_shown_while_a_move_is_waited_for(server_url):
+    terminal = Terminal("--url", server_url, "--rounds", 1, "--turn-timeout", 1)
+    place = 0
+    for text in (
+        "How many tricks will you take?",
+        "Your turn timed out; the server bid 0.",
+        "Your turn timed out; the server played ",
+        "Final score",
+    ):
+        place = terminal.until(text, after=place)
+        assert place is not None, terminal.printed
+    assert terminal.end() == 0, terminal.printed
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,8 @@ class Site:
             mails_carried=lambda: 12,
             mails_lost=lambda: 1,
             refusals=lambda: self.refusals,
+            ruleset_failures=lambda: {("nim", "evolve"): 2},
+            games_quarantined=lambda: 1,
             log=self.log,
         )
 

@@ -21,8 +21,8 @@ class Desk:
         self.done = []
         self.moves = Moves(self._send, lambda _, action: self.later.append(action))
 
-    def _send(self, cmd_no, move, on_reply):
-        self.sent.append((cmd_no, move["n"]))
+    def _send(self, fields, on_reply):
+        self.sent.append((fields["cmd_no"], fields["move"]["n"]))
         self.replies.append(on_reply)
 
     def make(self, n):
