@@ -153,7 +153,8 @@ def origin_of(
     created = first_event(log).payload
     seed = seed_of(evidence, log)
     ruleset = rulesets.get(created["ruleset"])
-    if ruleset is None or ruleset.version != created["ruleset_version"]:
+    ruleset = ruleset and ruleset.of_version(created["ruleset_version"])
+    if ruleset is None:
         named = f"{created['ruleset']} of version {created['ruleset_version']}"
         raise Broken(f"this program has no ruleset {named}")
     try:

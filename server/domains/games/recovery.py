@@ -29,8 +29,12 @@ def tell(row: Row) -> Told:
 
 
 def recover(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None) -> Scribe:
-    """Fold a whole log, checking indexes, hash chain and rules; raise `CorruptLog`."""
-    if ruleset is None or ruleset.version != game.ruleset_version:
+    """Fold a whole log, checking indexes, hash chain and rules; raise `CorruptLog`.
+
+    `ruleset` is the one of that name in any version; the game is folded by its own.
+    """
+    ruleset = ruleset and ruleset.of_version(game.ruleset_version)
+    if ruleset is None:
         raise CorruptLog(f"there is no ruleset {game.ruleset} of version {game.ruleset_version}")
     if len(rows) != game.next_event_index:
         raise CorruptLog(f"{len(rows)} events are there, {game.next_event_index} were written")

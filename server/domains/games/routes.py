@@ -91,7 +91,7 @@ class GameRoutes:
         query: EventsQuery = request.query
         rows = await self._store.read(game.id, after=query.after, limit=query.limit)
         seat = await self._access.seat_in(game.id, who) if who is not None else None
-        ruleset = None if game.status == "completed" else self._ruleset(game.ruleset)
+        ruleset = None if game.status == "completed" else self._ruleset(game)
         head = await self._horizon(game, who)
         seen = [tell(row) for row in rows if row.event_index <= head]
         events = [_shown(game.id, item, ruleset, seat) for item in seen]
@@ -105,11 +105,13 @@ class GameRoutes:
         delay_s = game.config.get("spectator_delay_s", 0.0)
         return await self._access.horizon(game.id, who, head=head, delay_s=delay_s)
 
-    def _ruleset(self, name: str) -> AnyRuleset:
-        """Find who can redact a running game; without its rules nothing of it is shown."""
-        ruleset = self._rulesets.get(name)
+    def _ruleset(self, game: StoredGame) -> AnyRuleset:
+        """Find the rules that redact a running game; without them nothing of it is shown."""
+        ruleset = self._rulesets.get(game.ruleset)
+        ruleset = ruleset and ruleset.of_version(game.ruleset_version)
         if ruleset is None:
-            raise GameNotFound(f"This server has no ruleset {name}.")
+            named = f"{game.ruleset} of version {game.ruleset_version}"
+            raise GameNotFound(f"This server has no ruleset {named}.")
         return ruleset
 
 
