@@ -27,8 +27,12 @@ def append_columns(games: Sequence[tuple[GameId, int, Sequence["Row"]]]) -> tupl
     counts = [len(rows) for _, _, rows in games]
     nths = [nth for nth, (_, _, rows) in enumerate(games, 1) for _ in rows]
     every = [row for _, _, rows in games for row in rows]
-    indexes, kinds, payloads, times, hashes = map(list, zip(*every, strict=True))
-    return ids, epochs, expected, counts, nths, indexes, kinds, payloads, times, hashes
+    return ids, epochs, expected, counts, nths, *row_columns(every)
+
+
+def row_columns(rows: Sequence["Row"]) -> tuple[Any, ...]:
+    """Lay rows out as columns: indexes, types, payloads, times, hashes."""
+    return tuple(map(list, zip(*rows, strict=True)))
 
 
 async def write_completion(

@@ -96,7 +96,7 @@ class Books:
             return None
         fields = _parsed(record)
         reason = fields.pop("quarantine_reason")
-        return StoredGame(**fields), reason
+        return StoredGame.read(fields), reason
 
     async def events(self, game_id: GameId) -> list[Row]:
         """Read a game's whole log."""

@@ -139,7 +139,7 @@ def _stored(record: asyncpg.Record) -> StoredGame:
     fields = dict(record)
     fields["seed"] = fields.pop("session_seed")
     fields["config"] = orjson.loads(fields["config"])
-    return StoredGame(**fields)
+    return StoredGame.read(fields)
 
 
 def _columns(rulesets: Sequence[tuple[str, int]]) -> tuple[list[str], list[int]]:

@@ -70,6 +70,8 @@ class Game(WireModel):
     created_at: str
     started_at: str | None
     completed_at: str | None
+    min_players: int | None = Field(description="How many it needs; null if not recorded.")
+    max_players: int | None = Field(description="How many seats its lobby has; null likewise.")
 
 
 class EventsQuery(WireModel):

@@ -33,10 +33,23 @@ FOR NO KEY UPDATE SKIP LOCKED;
 SELECT EXISTS (SELECT FROM games WHERE id = $1);
 
 -- name: create_game
--- Insert a game that this node owns; its events follow in the same transaction.
+-- Insert a game that this node owns; `begin_game` follows in the same transaction.
 INSERT INTO games (id, ruleset, ruleset_version, session_seed, config, status, lobby_id, is_public,
-                   owner_node, owner_epoch, next_event_index, started_at, created_at)
-VALUES ($1, $2, $3, $4, $5, 'in_progress', $6, $7, $8, 1, 0, $9, $9);
+                   owner_node, owner_epoch, next_event_index, created_at)
+VALUES ($1, $2, $3, $4, $5, 'created', $6, $7, $8, 1, 0, $9);
+
+-- name: begin_game
+-- Write the first events of a game that was created; with them it is in progress.
+WITH begun AS (
+    UPDATE games SET status = 'in_progress', started_at = created_at,
+                     next_event_index = cardinality($2::int[])
+    WHERE id = $1 AND status = 'created'
+    RETURNING id
+)
+INSERT INTO game_events (game_id, event_index, type, payload, created_at, hash)
+SELECT b.id, e.event_index, e.type, e.payload, e.created_at, e.hash
+FROM begun b, unnest($2::int[], $3::text[], $4::jsonb[], $5::timestamptz[], $6::bytea[])
+    AS e(event_index, type, payload, created_at, hash);
 
 -- name: start_lobby
 -- Turn an open lobby into this game, unless it changed since it was read.

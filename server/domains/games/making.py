@@ -53,3 +53,4 @@ def _row(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> Gam
         seats=new.seats,
         taken=len(new.players),
     )
+        players_min=min(ruleset.seats),

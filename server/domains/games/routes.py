@@ -77,6 +77,8 @@ class GameRoutes:
             ruleset_version=game.ruleset_version,
             status=game.status,  # type: ignore[arg-type]  # checked by the database
             config=game.config,
+            min_players=game.players_min,
+            max_players=game.players_max,
             head=await self._horizon(game, who),
             quarantined=game.quarantined,
             created_at=wire_time(game.created_at),
