@@ -67,8 +67,23 @@ class Redecision:
     def _begin(self) -> None:
         origin = self.fold.origin
         name, version = origin.ruleset.name, origin.ruleset.version
-        config = self._log[0].event.payload["config"]
-        self._follow([game_created(name, version, origin.players, config, origin.seed)])
+        found = self._log[0].event.payload
+        # Which way the game ends is settled in event 0, like its configuration.
+        rule = found.get("leavers_rank_last")
+        if rule is not None and rule is not origin.ruleset.leavers_rank_last:
+            raise Broken("event 0 is not what the rules give: leavers_rank_last differs")
+        self._follow(
+            [
+                game_created(
+                    name,
+                    version,
+                    origin.players,
+                    found["config"],
+                    origin.seed,
+                    leavers_rank_last=rule,
+                )
+            ]
+        )
         self._follow(origin.ruleset.setup(self.fold.state))
 
     def _follow(self, expected: Sequence[Event]) -> None:

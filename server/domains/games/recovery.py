@@ -1,7 +1,6 @@
 """A game from its log: verified event by event, or refused with the reason."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 from pydantic import ValidationError
@@ -12,7 +11,7 @@ from persistence.log import Row
 from server.domains.games.scribe import Scribe, Told
 from server.gamekit.contract import Event
 from server.gamekit.fold import AnyRuleset, Fold, Origin
-from server.gamekit.table import GAME_CREATED, Player, seed_hash
+from server.gamekit.table import GAME_CREATED, players_of, seed_hash
 from server.kernel.clock import wire_time
 
 
@@ -75,8 +74,3 @@ def _origin(game: StoredGame, first: Event, ruleset: AnyRuleset) -> Origin:
     except ValidationError as error:
         raise CorruptLog(f"the configuration is not valid: {error}") from None
     return Origin(ruleset, players_of(first.payload), config, game.seed)
-
-
-def players_of(created: dict[str, Any]) -> tuple[Player, ...]:
-    """Read who sits where from a `game_created` payload."""
-    return tuple(Player(seat["player_id"], seat["bot"]) for seat in created["players"])
