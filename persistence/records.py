@@ -86,7 +86,7 @@ class StoredMatch(NamedTuple):
     winner_id: PlayerId | None
     replay_url: str | None
     players: list[dict[str, Any]]
-    uncounted: Uncounted | None = None
+    uncounted: Uncounted | None
 
 
 class Entry(NamedTuple):

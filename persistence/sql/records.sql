@@ -76,12 +76,13 @@ SELECT EXISTS (
 -- name: lobby_matches
 -- Read a page of what was played in a lobby, newest first.
 SELECT m.id AS match_id, m.game_id, m.mode, m.ruleset, m.started_at, m.ended_at, m.winner_id,
-       m.replay_url, seats.players
+       m.replay_url, m.uncounted, seats.players
 FROM matches m
 CROSS JOIN LATERAL (
   SELECT jsonb_agg(jsonb_build_object(
            'player_id', mp.player_id, 'display_name', p.display_name, 'is_bot', p.is_bot,
-           'seat', mp.seat, 'score', mp.score, 'is_winner', mp.is_winner)
+           'seat', mp.seat, 'score', mp.score, 'is_winner', mp.is_winner,
+           'forfeited', mp.forfeited)
          ORDER BY mp.seat, mp.player_id) AS players
   FROM match_players mp JOIN players p ON p.id = mp.player_id WHERE mp.match_id = m.id) seats
 WHERE m.lobby_id = $1 AND m.ended_at <= $2 AND (m.ended_at < $2 OR m.id > $3)

@@ -17,7 +17,8 @@ from server.audit.findings import Broken, NotChecked
 from server.audit.tally import tally_differences
 from server.domains.games.results import completion_of
 from server.domains.games.scribe import Told
-from server.gamekit.fold import Fold
+from server.gamekit.commands import command_stream, initial_state
+from server.gamekit.fold import Fold, Origin
 
 
 def check_game(evidence: Evidence, game: StoredGame, *, log: Sequence[Told]) -> str:
@@ -45,6 +46,23 @@ def check_stated(stated: Stated, log: Sequence[Told]) -> str:
         if stated.game[field] != logged.get(field):
             raise Broken(f"the file gives another {field} than its log")
     return "as the log has it"
+
+
+def check_commands(stated: Stated, origin: Origin, *, log: Sequence[Told]) -> str:
+    """A replay file's initial state and commands are those that its log came of."""
+    if stated.initial_state is None:
+        raise NotChecked("the file has no initial state and no commands")
+    if stated.initial_state != initial_state(origin):
+        raise Broken("the file gives another initial state than its log")
+    if stated.commands is None:
+        raise NotChecked("the file has no commands")
+    drawn = command_stream(origin, [told.event for told in log]) or []
+    for found, command in zip(stated.commands, drawn, strict=False):
+        if found != command:
+            raise Broken(f"the command of event {command['event_index']} is not what the log gives")
+    if len(stated.commands) != len(drawn):
+        raise Broken(f"the file has {len(stated.commands)} commands, the log {len(drawn)}")
+    return f"{len(drawn)} commands, as the log has them"
 
 
 def check_summary(stored: Conclusions, completion: Completion | None) -> str:

@@ -47,10 +47,16 @@ class Conclusions:
 
 
 class Stated(NamedTuple):
-    """What a replay file says of its game, beside the log: `game` is as the file has it."""
+    """What a replay file says of its game, beside the log: `game` is as the file has it.
+
+    `initial_state` and `commands` are None where the file does not have them: files of the
+    first format, and rules that do not tell their moves.
+    """
 
     game: Mapping[str, object]
     summary: Summary
+    initial_state: Mapping[str, object] | None = None
+    commands: Sequence[Mapping[str, object]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
