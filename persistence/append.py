@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from persistence.completion import Completion, XpRule
+from persistence.completion import NO_XP, Completion, XpRule
 from persistence.database import Connection
 from persistence.queries import load
 from protocol.ids import GameId
@@ -27,8 +27,12 @@ def append_columns(games: Sequence[tuple[GameId, int, Sequence["Row"]]]) -> tupl
     counts = [len(rows) for _, _, rows in games]
     nths = [nth for nth, (_, _, rows) in enumerate(games, 1) for _ in rows]
     every = [row for _, _, rows in games for row in rows]
-    indexes, kinds, payloads, times, hashes = map(list, zip(*every, strict=True))
-    return ids, epochs, expected, counts, nths, indexes, kinds, payloads, times, hashes
+    return ids, epochs, expected, counts, nths, *row_columns(every)
+
+
+def row_columns(rows: Sequence["Row"]) -> tuple[Any, ...]:
+    """Lay rows out as columns: indexes, types, payloads, times, hashes."""
+    return tuple(map(list, zip(*rows, strict=True)))
 
 
 async def write_completion(
@@ -37,17 +41,25 @@ async def write_completion(
     """Write the summary, everybody's statistics, XP and the match, and close the lobby."""
     players = [result.player_id for result in completion.results]
     scores = [result.score for result in completion.results]
-    tricks = [result.tricks_won for result in completion.results]
     won = [result.is_winner for result in completion.results]
+    forfeited = [result.forfeited for result in completion.results]
     seats = [result.seat for result in completion.results]
     at = completion.at
+    # Also for a game that is not counted: the locks keep a player who is being erased from
+    # getting into the summary by name.
     await connection.execute(SQL["ensure_stats"], players)
     await connection.execute(SQL["lock_stats"], players)
-    await connection.execute(SQL["apply_stats"], players, scores, tricks, won, at)
+    if completion.uncounted is None:
+        counted = [result.counted_score for result in completion.results]
+        tricks = [result.counted_tricks for result in completion.results]
+        await connection.execute(SQL["apply_stats"], game_id, players, counted, tricks, won, at)
+    else:
+        xp = NO_XP
     await connection.execute(SQL["insert_summary"], game_id, *_summary_columns(completion))
     await connection.execute(SQL["complete_game"], game_id, at)
-    match = await connection.fetchval(SQL["insert_match"], game_id, at, completion.winner_id)
-    shares = (match, players, seats, scores, won, at, xp.per_game, xp.per_win)
+    how = (completion.winner_id, completion.uncounted)
+    match = await connection.fetchval(SQL["insert_match"], game_id, at, *how)
+    shares = (match, players, seats, scores, won, at, xp.per_game, xp.per_win, forfeited)
     await connection.execute(SQL["insert_match_players"], *shares)
     await connection.execute(SQL["close_lobby"], game_id, at)
     await connection.execute(SQL["unlist_room"], game_id)

@@ -37,6 +37,7 @@ class MatchRow(NamedTuple):
     started_at: datetime | None
     ended_at: datetime | None
     winner_id: PlayerId | None
+    uncounted: str | None = None
 
 
 class MatchPlayer(NamedTuple):
@@ -47,13 +48,18 @@ class MatchPlayer(NamedTuple):
     score: int | None
     is_winner: bool
     ended_at: datetime
+    forfeited: bool = False
 
 
 class CountedGame(NamedTuple):
-    """A game in a player's history; `seq` grows in the order in which games were counted."""
+    """A game in a player's history; `seq` grows in the order in which games were counted.
+
+    The score is None for a player who left before the end.
+    """
 
     seq: int
     game_id: GameId
+    ruleset: str
     score: int | None
     tricks_won: int | None
     is_winner: bool
@@ -61,7 +67,7 @@ class CountedGame(NamedTuple):
 
 
 class Lifetime(NamedTuple):
-    """A player's lifetime statistics; the defaults are those of a new player."""
+    """A player's statistics, over all games or in one ruleset; the defaults are a new player's."""
 
     games_played: int = 0
     games_won: int = 0
@@ -96,7 +102,7 @@ class Books:
             return None
         fields = _parsed(record)
         reason = fields.pop("quarantine_reason")
-        return StoredGame(**fields), reason
+        return StoredGame.read(fields), reason
 
     async def events(self, game_id: GameId) -> list[Row]:
         """Read a game's whole log."""
@@ -139,6 +145,17 @@ class Books:
     async def write_lifetime(self, player_id: PlayerId, lifetime: Lifetime) -> None:
         """Put a player's lifetime statistics right; they must be locked."""
         await self._connection.execute(SQL["write_lifetime"], player_id, *lifetime)
+
+    async def ruleset_stats(self, player_id: PlayerId) -> dict[str, Lifetime]:
+        """Read a player's statistics by ruleset."""
+        records = await self._connection.fetch(SQL["ruleset_stats"], player_id)
+        return {ruleset: Lifetime(*columns) for ruleset, *columns in records}
+
+    async def write_ruleset_stats(
+        self, player_id: PlayerId, ruleset: str, lifetime: Lifetime
+    ) -> None:
+        """Put a player's statistics in a ruleset right; those over all games must be locked."""
+        await self._connection.execute(SQL["write_ruleset_stats"], player_id, ruleset, *lifetime)
 
     async def xp(self, player_id: PlayerId) -> Xp | None:
         """Read a player's XP; None for one without an account."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from protocol.ids import PlayerId
 
@@ -17,16 +17,35 @@ class XpRule:
 
 NO_XP = XpRule()
 
+# Why a game is in the history and counts for nothing else: its scores were declared by a
+# client, or it had one seat, so nobody to win against.
+Uncounted: TypeAlias = Literal["declared", "solo"]
+
 
 @dataclass(frozen=True, slots=True)
 class SeatResult:
-    """How a game went for one player, as it enters their lifetime statistics."""
+    """How a game went for one player, as it enters their statistics.
+
+    `forfeited`: they left before the end. It counts as a game played and not won, and
+    brings no points, no tricks and no XP.
+    """
 
     player_id: PlayerId
     seat: int
     score: int
     tricks_won: int
     is_winner: bool
+    forfeited: bool = False
+
+    @property
+    def counted_score(self) -> int | None:
+        """The score as it enters statistics; None where it does not."""
+        return None if self.forfeited else self.score
+
+    @property
+    def counted_tricks(self) -> int:
+        """The tricks as they enter statistics."""
+        return 0 if self.forfeited else self.tricks_won
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +67,12 @@ class Summary:
 class Completion:
     """Everything that commits together with a game's last events.
 
-    `winner_id` is set where exactly one player won.
+    `winner_id` is set where exactly one player won. `uncounted` says why the game brings no
+    XP and enters no statistics; None where it does both.
     """
 
     at: datetime
     summary: Summary
     results: tuple[SeatResult, ...]
     winner_id: PlayerId | None
+    uncounted: Uncounted | None = None

@@ -2,16 +2,24 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from protocol.ids import GameId, LobbyId
 
+# What the column `games.config` holds beside the ruleset's configuration. A ruleset's own
+# fields are in lower case, so these cannot be among them; events do not have them.
+MIN_PLAYERS: Final = "minPlayers"
+MAX_PLAYERS: Final = "maxPlayers"
+
 
 @dataclass(frozen=True, slots=True)
 class GameRow:
-    """What a new game is inserted with; `lobby_version` is the one its lobby was read at."""
+    """What a new game is inserted with; `lobby_version` is the one its lobby was read at.
+
+    `players_min` is how many players the ruleset needs, `seats` how many the lobby has.
+    """
 
     id: GameId
     ruleset: str
@@ -20,6 +28,7 @@ class GameRow:
     config: dict[str, Any]
     node: str
     created_at: datetime
+    players_min: int = 0
     lobby_id: LobbyId | None = None
     lobby_version: int = 0
     is_public: bool = True
@@ -34,7 +43,7 @@ class GameRow:
             self.ruleset,
             self.ruleset_version,
             self.seed,
-            orjson.dumps(self.config, option=orjson.OPT_SORT_KEYS),
+            orjson.dumps({**self.config, MIN_PLAYERS: self.players_min, MAX_PLAYERS: self.seats}),
             self.lobby_id,
             self.is_public,
             self.node,
@@ -48,7 +57,11 @@ class GameRow:
 
 @dataclass(frozen=True, slots=True)
 class StoredGame:
-    """A game's row as it stands; `seed` is secret until the game is over."""
+    """A game's row as it stands; `seed` is secret until the game is over.
+
+    `config` is the ruleset's, as the first event has it. The bounds on players are None for
+    games from before they were stored.
+    """
 
     id: GameId
     ruleset: str
@@ -64,3 +77,12 @@ class StoredGame:
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
+    players_min: int | None = None
+    players_max: int | None = None
+
+    @classmethod
+    def read(cls, fields: dict[str, Any]) -> "StoredGame":
+        """Make one of its columns; `config` is parsed JSON."""
+        config = dict(fields["config"])
+        bounds = config.pop(MIN_PLAYERS, None), config.pop(MAX_PLAYERS, None)
+        return cls(**{**fields, "config": config}, players_min=bounds[0], players_max=bounds[1])

@@ -1,6 +1,6 @@
 """Reading games and their logs, and owning them. Events are written by `log` alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -93,10 +93,10 @@ class GameStore:
             record = await connection.fetchrow(SQL["claim_game"], game_id, self.node)
         return None if record is None else Claim(*record)
 
-    async def held(self, rulesets: Mapping[str, int]) -> list[GameId]:
+    async def held(self, rulesets: Sequence[tuple[str, int]]) -> list[GameId]:
         """List the running games that this node owns, in this life or an earlier one.
 
-        `rulesets` says which it can play: name to version.
+        `rulesets` says which it can play: names with versions.
         """
         async with self._database.acquire() as connection:
             records = await connection.fetch(
@@ -104,7 +104,7 @@ class GameStore:
             )
         return [record["id"] for record in records]
 
-    async def orphaned(self, rulesets: Mapping[str, int]) -> list[GameId]:
+    async def orphaned(self, rulesets: Sequence[tuple[str, int]]) -> list[GameId]:
         """List some running games of these rulesets that no live node owns, oldest first."""
         async with self._database.acquire() as connection:
             records = await connection.fetch(
@@ -147,8 +147,8 @@ def _stored(record: asyncpg.Record) -> StoredGame:
     fields = dict(record)
     fields["seed"] = fields.pop("session_seed")
     fields["config"] = orjson.loads(fields["config"])
-    return StoredGame(**fields)
+    return StoredGame.read(fields)
 
 
-def _columns(rulesets: Mapping[str, int]) -> tuple[list[str], list[int]]:
-    return list(rulesets), list(rulesets.values())
+def _columns(rulesets: Sequence[tuple[str, int]]) -> tuple[list[str], list[int]]:
+    return [name for name, _ in rulesets], [version for _, version in rulesets]

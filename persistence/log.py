@@ -22,7 +22,7 @@ from typing import NamedTuple, TypeVar
 
 import asyncpg
 
-from persistence.append import append_columns, write_completion
+from persistence.append import append_columns, row_columns, write_completion
 from persistence.completion import NO_XP, Completion, XpRule
 from persistence.database import Database
 from persistence.gamerow import GameRow
@@ -253,8 +253,7 @@ class Log:
             )
             if game.lobby_id is not None and started is None:
                 raise LobbyChanged
-            batch = append_columns([(game.id, 1, rows)])
-            await connection.fetch(SQL["append"], *batch)
+            await connection.execute(SQL["begin_game"], game.id, *row_columns(rows))
             if game.is_public and game.join_code is not None:
                 await connection.execute(SQL["list_room"], *game.room())
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import orjson
 
+from persistence.completion import Uncounted
 from persistence.database import Database
 from persistence.queries import load
 from protocol.ids import GameId, LobbyId, MatchId, PlayerId
@@ -21,6 +22,12 @@ BOARDS: Mapping[Board, str] = {
     "win_rate": SQL["leaderboard_win_rate"],
     "highest_score": SQL["leaderboard_highest_score"],
     "total_tricks": SQL["leaderboard_total_tricks"],
+}
+BOARDS_IN_RULESET: Mapping[Board, str] = {
+    "wins": SQL["leaderboard_wins_in_ruleset"],
+    "win_rate": SQL["leaderboard_win_rate_in_ruleset"],
+    "highest_score": SQL["leaderboard_highest_score_in_ruleset"],
+    "total_tricks": SQL["leaderboard_total_tricks_in_ruleset"],
 }
 
 
@@ -41,7 +48,7 @@ class StoredSummary(NamedTuple):
 
 
 class StoredStats(NamedTuple):
-    """A player's lifetime statistics."""
+    """A player's statistics, over all games or in one ruleset."""
 
     player_id: PlayerId
     display_name: str
@@ -79,6 +86,7 @@ class StoredMatch(NamedTuple):
     winner_id: PlayerId | None
     replay_url: str | None
     players: list[dict[str, Any]]
+    uncounted: Uncounted | None
 
 
 class Entry(NamedTuple):
@@ -103,10 +111,14 @@ class RecordStore:
             record = await connection.fetchrow(SQL["game_summary"], game_id, viewer)
         return None if record is None else StoredSummary(**_parsed(record))
 
-    async def stats(self, player_id: PlayerId) -> StoredStats | None:
-        """Read a player's lifetime statistics."""
+    async def stats(self, player_id: PlayerId, *, ruleset: str | None = None) -> StoredStats | None:
+        """Read a player's statistics: over all games, or in one ruleset."""
         async with self._database.acquire() as connection:
-            record = await connection.fetchrow(SQL["player_stats"], player_id)
+            if ruleset is None:
+                record = await connection.fetchrow(SQL["player_stats"], player_id)
+            else:
+                query = SQL["player_stats_in_ruleset"]
+                record = await connection.fetchrow(query, player_id, ruleset)
         return None if record is None else StoredStats(*record)
 
     async def has_player(self, player_id: PlayerId) -> bool:
@@ -141,11 +153,18 @@ class RecordStore:
         return None if record is None else StoredMatch(**_parsed(record))
 
     async def leaderboard(
-        self, board: Board, *, min_games: int, bots: bool, limit: int
+        self, board: Board, *, min_games: int, bots: bool, limit: int, ruleset: str | None = None
     ) -> list[Entry]:
-        """List players from the best; of equal ones, in the order of their ids."""
+        """List players from the best; of equal ones, in the order of their ids.
+
+        Over all games, or in one ruleset.
+        """
+        query, asked = BOARDS[board], (min_games, bots, limit)
         async with self._database.acquire() as connection:
-            records = await connection.fetch(BOARDS[board], min_games, bots, limit)
+            if ruleset is None:
+                records = await connection.fetch(query, *asked)
+            else:
+                records = await connection.fetch(BOARDS_IN_RULESET[board], *asked, ruleset)
         return [Entry(*record) for record in records]
 
 

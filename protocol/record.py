@@ -8,11 +8,16 @@ from protocol.envelope import WireModel
 from protocol.game import Commitment, GameEvent
 from protocol.ids import UUID_PATTERN, MatchId, WireGameId, WirePlayerId
 from protocol.limits import CURSOR_CHARS_MAX, EVENT_INDEX_MAX, EVENTS_PAGE_MAX, PAGE_ITEMS_MAX
+from protocol.lobbyfields import RulesetName
 
 Cursor = Annotated[str, Field(max_length=CURSOR_CHARS_MAX)]
 Limit = Annotated[int, Field(ge=1, le=PAGE_ITEMS_MAX)]
 WireMatchId = Annotated[MatchId, StringConstraints(pattern=UUID_PATTERN)]
 Board = Literal["wins", "win_rate", "highest_score", "total_tricks"]
+WhichRuleset = Annotated[
+    RulesetName | None,
+    Field(description="Only games of this ruleset; all games that count, if left out."),
+]
 
 
 class GamePath(WireModel):
@@ -65,6 +70,8 @@ class Game(WireModel):
     ruleset_version: int
     status: Literal["created", "in_progress", "completed"]
     config: dict[str, Any]
+    min_players: int | None = Field(description="How many it needs; null if not recorded.")
+    max_players: int | None = Field(description="How many seats its lobby has; null likewise.")
     head: int = Field(description="Index of the last event; -1 for none.")
     quarantined: bool
     created_at: str
@@ -113,10 +120,17 @@ class Summary(WireModel):
     created_at: str
 
 
+class StatsQuery(WireModel):
+    """Which games to count."""
+
+    ruleset: WhichRuleset = None
+
+
 class PlayerStats(WireModel):
-    """A player's lifetime statistics."""
+    """A player's statistics, over all games that count or in one ruleset."""
 
     player_id: WirePlayerId
+    ruleset: str | None = Field(description="The ruleset that was asked for; null for all.")
     display_name: str
     is_bot: bool
     games_played: int
@@ -151,7 +165,11 @@ class Match(WireModel):
     ended_at: str | None
     winner_id: str | None
     replay_url: str | None
-    players: list[dict[str, Any]]
+    counts: bool = Field(description="Whether it brings XP and enters statistics and ranks.")
+    declared: bool = Field(description="A client declared the scores; the server checked nothing.")
+    players: list[dict[str, Any]] = Field(
+        description="Who played; `forfeited` are those who left before the end."
+    )
 
 
 class Matches(WireModel):
@@ -162,8 +180,9 @@ class Matches(WireModel):
 
 
 class LeaderboardQuery(WireModel):
-    """How to rank: who has played enough, and whether bots count."""
+    """How to rank: in which games, who has played enough, and whether bots count."""
 
+    ruleset: WhichRuleset = None
     min_games: Annotated[int, Field(ge=1, le=100_000)] = 1
     bots: bool = False
     limit: Limit = 20
@@ -184,6 +203,7 @@ class Leaderboard(WireModel):
     """The best players by one measure."""
 
     board: Board
+    ruleset: str | None = Field(description="The ruleset that was asked for; null for all.")
     rows: list[LeaderboardRow]
 
 

@@ -183,6 +183,7 @@ class App:
             clock=base.clock,
             folder=config.data_dir / "uploads",
             terms=Terms(config.upload_url_s, config.files_bytes_per_user),
+            rulesets=base.rulesets,
         )
 
     def _make_signaling(self, store: LobbyStore) -> None:

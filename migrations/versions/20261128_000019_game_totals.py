@@ -3,7 +3,7 @@
 from migrations.script import run_beside
 
 revision = "20261128_000019"
-down_revision = "20261128_000016"
+down_revision = "20261128_000017"
 
 
 def upgrade() -> None:

@@ -18,11 +18,12 @@ FROM game_summaries WHERE game_id = $1;
 
 -- name: audited_match
 -- Read a game's history record.
-SELECT mode, ruleset, lobby_id, started_at, ended_at, winner_id FROM matches WHERE game_id = $1;
+SELECT mode, ruleset, lobby_id, started_at, ended_at, winner_id, uncounted
+FROM matches WHERE game_id = $1;
 
 -- name: audited_match_players
 -- Read who took part in a game, by its history record.
-SELECT mp.player_id, mp.seat, mp.score, mp.is_winner, mp.ended_at
+SELECT mp.player_id, mp.seat, mp.score, mp.is_winner, mp.ended_at, mp.forfeited
 FROM matches m JOIN match_players mp ON mp.match_id = m.id
 WHERE m.game_id = $1 ORDER BY mp.seat, mp.player_id;
 
@@ -41,12 +42,14 @@ SELECT g.id, g.created_at FROM games g
 WHERE (g.created_at, g.id) > ($1, $2) ORDER BY g.created_at, g.id LIMIT $3;
 
 -- name: counted_games
--- List a player's finished games after one of them, in the order in which they entered the statistics.
-SELECT m.seq, m.game_id, mp.score, (s.players -> mp.seat::int ->> 'tricks_won')::int AS tricks_won,
+-- List a player's finished games after one of them that count, in the order in which they entered the statistics.
+SELECT m.seq, m.game_id, m.ruleset, CASE WHEN NOT mp.forfeited THEN mp.score END AS score,
+       CASE WHEN mp.forfeited THEN 0
+            ELSE (s.players -> mp.seat::int ->> 'tricks_won')::int END AS tricks_won,
        mp.is_winner, mp.ended_at
 FROM match_players mp JOIN matches m ON m.id = mp.match_id
 LEFT JOIN game_summaries s ON s.game_id = m.game_id
-WHERE mp.player_id = $1 AND m.game_id IS NOT NULL AND m.seq > $2
+WHERE mp.player_id = $1 AND m.game_id IS NOT NULL AND m.uncounted IS NULL AND m.seq > $2
 ORDER BY m.seq;
 
 -- name: lifetime
@@ -63,6 +66,24 @@ UPDATE player_lifetime_stats SET
     total_tricks_won = $7, most_consecutive_wins = $8, most_consecutive_losses = $9,
     current_win_streak = $10, current_loss_streak = $11, last_game_at = $12
 WHERE player_id = $1;
+
+-- name: ruleset_stats
+-- Read a player's statistics in each ruleset.
+SELECT ruleset, games_played, games_won, highest_score, lowest_score, total_points,
+       total_tricks_won, most_consecutive_wins, most_consecutive_losses, current_win_streak,
+       current_loss_streak, last_game_at
+FROM player_ruleset_stats WHERE player_id = $1 ORDER BY ruleset;
+
+-- name: write_ruleset_stats
+-- Put a player's statistics in one ruleset right.
+INSERT INTO player_ruleset_stats (player_id, ruleset, games_played, games_won, highest_score,
+    lowest_score, total_points, total_tricks_won, most_consecutive_wins, most_consecutive_losses,
+    current_win_streak, current_loss_streak, last_game_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+ON CONFLICT (player_id, ruleset) DO UPDATE SET
+    games_played = $3, games_won = $4, highest_score = $5, lowest_score = $6, total_points = $7,
+    total_tricks_won = $8, most_consecutive_wins = $9, most_consecutive_losses = $10,
+    current_win_streak = $11, current_loss_streak = $12, last_game_at = $13;
 
 -- name: xp
 -- Read a player's XP as it is stored, and as the matches that brought it add up.

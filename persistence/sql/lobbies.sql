@@ -208,9 +208,9 @@ SELECT lobby_id, player_id FROM lobby_bans WHERE lobby_id = ANY($1::uuid[]);
 SELECT EXISTS (SELECT FROM matches WHERE id = $1 AND lobby_id = $2);
 
 -- name: add_match
--- Write the history record of a session between peers.
-INSERT INTO matches (id, lobby_id, mode, ruleset, started_at, ended_at, winner_id, reported_by)
-VALUES ($1, $2, 'peer', $3, $4, $5, $6, $7);
+-- Write the history record of a session between peers; its host declared the result.
+INSERT INTO matches (id, lobby_id, mode, ruleset, started_at, ended_at, winner_id, reported_by, uncounted)
+VALUES ($1, $2, 'peer', $3, $4, $5, $6, $7, 'declared');
 
 -- name: add_match_players
 -- Write who played in a session between peers, on which seat, and how it went for them.

@@ -24,6 +24,22 @@ SELECT p.id AS player_id, p.display_name, p.is_bot,
 FROM players p LEFT JOIN player_lifetime_stats s ON s.player_id = p.id
 WHERE p.id = $1;
 
+-- name: player_stats_in_ruleset
+-- Read a player's statistics in one ruleset: zeros before the first game of it is over.
+SELECT p.id AS player_id, p.display_name, p.is_bot,
+       coalesce(s.games_played, 0) AS games_played, coalesce(s.games_won, 0) AS games_won,
+       coalesce(s.games_won::float8 / nullif(s.games_played, 0), 0) AS win_rate,
+       s.highest_score, s.lowest_score,
+       coalesce(s.total_points, 0) AS total_points,
+       coalesce(s.total_tricks_won, 0) AS total_tricks_won,
+       coalesce(s.most_consecutive_wins, 0) AS most_consecutive_wins,
+       coalesce(s.most_consecutive_losses, 0) AS most_consecutive_losses,
+       coalesce(s.current_win_streak, 0) AS current_win_streak,
+       coalesce(s.current_loss_streak, 0) AS current_loss_streak,
+       s.last_game_at
+FROM players p LEFT JOIN player_ruleset_stats s ON s.player_id = p.id AND s.ruleset = $2
+WHERE p.id = $1;
+
 -- name: player_exists
 -- Say whether there is such a player.
 SELECT EXISTS (SELECT FROM players WHERE id = $1);
@@ -31,7 +47,7 @@ SELECT EXISTS (SELECT FROM players WHERE id = $1);
 -- name: player_matches
 -- Read a page of a player's history, newest first; private games only for those who played them.
 SELECT m.id AS match_id, m.game_id, m.mode, m.ruleset, m.started_at, theirs.ended_at, m.winner_id,
-       m.replay_url, seats.players
+       m.replay_url, m.uncounted, seats.players
 FROM match_players theirs
 JOIN matches m ON m.id = theirs.match_id
 LEFT JOIN games g ON g.id = m.game_id
@@ -39,7 +55,8 @@ LEFT JOIN lobbies l ON l.id = m.lobby_id
 CROSS JOIN LATERAL (
   SELECT jsonb_agg(jsonb_build_object(
            'player_id', mp.player_id, 'display_name', p.display_name, 'is_bot', p.is_bot,
-           'seat', mp.seat, 'score', mp.score, 'is_winner', mp.is_winner)
+           'seat', mp.seat, 'score', mp.score, 'is_winner', mp.is_winner,
+           'forfeited', mp.forfeited)
          ORDER BY mp.seat, mp.player_id) AS players
   FROM match_players mp JOIN players p ON p.id = mp.player_id WHERE mp.match_id = m.id) seats
 WHERE theirs.player_id = $1
@@ -59,12 +76,13 @@ SELECT EXISTS (
 -- name: lobby_matches
 -- Read a page of what was played in a lobby, newest first.
 SELECT m.id AS match_id, m.game_id, m.mode, m.ruleset, m.started_at, m.ended_at, m.winner_id,
-       m.replay_url, seats.players
+       m.replay_url, m.uncounted, seats.players
 FROM matches m
 CROSS JOIN LATERAL (
   SELECT jsonb_agg(jsonb_build_object(
            'player_id', mp.player_id, 'display_name', p.display_name, 'is_bot', p.is_bot,
-           'seat', mp.seat, 'score', mp.score, 'is_winner', mp.is_winner)
+           'seat', mp.seat, 'score', mp.score, 'is_winner', mp.is_winner,
+           'forfeited', mp.forfeited)
          ORDER BY mp.seat, mp.player_id) AS players
   FROM match_players mp JOIN players p ON p.id = mp.player_id WHERE mp.match_id = m.id) seats
 WHERE m.lobby_id = $1 AND m.ended_at <= $2 AND (m.ended_at < $2 OR m.id > $3)
@@ -73,14 +91,15 @@ ORDER BY m.ended_at DESC, m.id LIMIT $4;
 -- name: find_match
 -- Read one match; that of a private game only for those who played it.
 SELECT m.id AS match_id, m.game_id, m.mode, m.ruleset, m.started_at, m.ended_at, m.winner_id,
-       m.replay_url, seats.players
+       m.replay_url, m.uncounted, seats.players
 FROM matches m
 LEFT JOIN games g ON g.id = m.game_id
 LEFT JOIN lobbies l ON l.id = m.lobby_id
 CROSS JOIN LATERAL (
   SELECT jsonb_agg(jsonb_build_object(
            'player_id', mp.player_id, 'display_name', p.display_name, 'is_bot', p.is_bot,
-           'seat', mp.seat, 'score', mp.score, 'is_winner', mp.is_winner)
+           'seat', mp.seat, 'score', mp.score, 'is_winner', mp.is_winner,
+           'forfeited', mp.forfeited)
          ORDER BY mp.seat, mp.player_id) AS players
   FROM match_players mp JOIN players p ON p.id = mp.player_id WHERE mp.match_id = m.id) seats
 WHERE m.id = $1
@@ -114,4 +133,33 @@ ORDER BY s.highest_score DESC, s.player_id LIMIT $3;
 SELECT s.player_id, p.display_name, p.is_bot, s.total_tricks_won::float8 AS value, s.games_played
 FROM player_lifetime_stats s JOIN players p ON p.id = s.player_id
 WHERE s.games_played >= $1 AND ($2 OR NOT p.is_bot)
+ORDER BY s.total_tricks_won DESC, s.player_id LIMIT $3;
+
+-- name: leaderboard_wins_in_ruleset
+-- The same in one ruleset.
+SELECT s.player_id, p.display_name, p.is_bot, s.games_won::float8 AS value, s.games_played
+FROM player_ruleset_stats s JOIN players p ON p.id = s.player_id
+WHERE s.ruleset = $4 AND s.games_played >= $1 AND ($2 OR NOT p.is_bot)
+ORDER BY s.games_won DESC, s.player_id LIMIT $3;
+
+-- name: leaderboard_win_rate_in_ruleset
+-- The same in one ruleset.
+SELECT s.player_id, p.display_name, p.is_bot,
+       s.games_won::float8 / s.games_played AS value, s.games_played
+FROM player_ruleset_stats s JOIN players p ON p.id = s.player_id
+WHERE s.ruleset = $4 AND s.games_played > 0 AND s.games_played >= $1 AND ($2 OR NOT p.is_bot)
+ORDER BY s.games_won::float8 / s.games_played DESC, s.player_id LIMIT $3;
+
+-- name: leaderboard_highest_score_in_ruleset
+-- The same in one ruleset.
+SELECT s.player_id, p.display_name, p.is_bot, s.highest_score::float8 AS value, s.games_played
+FROM player_ruleset_stats s JOIN players p ON p.id = s.player_id
+WHERE s.ruleset = $4 AND s.highest_score IS NOT NULL AND s.games_played >= $1 AND ($2 OR NOT p.is_bot)
+ORDER BY s.highest_score DESC, s.player_id LIMIT $3;
+
+-- name: leaderboard_total_tricks_in_ruleset
+-- The same in one ruleset.
+SELECT s.player_id, p.display_name, p.is_bot, s.total_tricks_won::float8 AS value, s.games_played
+FROM player_ruleset_stats s JOIN players p ON p.id = s.player_id
+WHERE s.ruleset = $4 AND s.games_played >= $1 AND ($2 OR NOT p.is_bot)
 ORDER BY s.total_tricks_won DESC, s.player_id LIMIT $3;

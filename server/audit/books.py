@@ -14,10 +14,11 @@ from persistence.completion import Completion, Summary
 from persistence.gamerow import StoredGame
 from server.audit.evidence import Career, Conclusions, Evidence, Stated, first_event
 from server.audit.findings import Broken, NotChecked
-from server.audit.tally import differences
+from server.audit.tally import tally_differences
 from server.domains.games.results import completion_of
 from server.domains.games.scribe import Told
-from server.gamekit.fold import Fold
+from server.gamekit.commands import command_stream, initial_state
+from server.gamekit.fold import Fold, Origin
 
 
 def check_game(evidence: Evidence, game: StoredGame, *, log: Sequence[Told]) -> str:
@@ -47,6 +48,23 @@ def check_stated(stated: Stated, log: Sequence[Told]) -> str:
     return "as the log has it"
 
 
+def check_commands(stated: Stated, origin: Origin, *, log: Sequence[Told]) -> str:
+    """A replay file's initial state and commands are those that its log came of."""
+    if stated.initial_state is None:
+        raise NotChecked("the file has no initial state and no commands")
+    if stated.initial_state != initial_state(origin):
+        raise Broken("the file gives another initial state than its log")
+    if stated.commands is None:
+        raise NotChecked("the file has no commands")
+    drawn = command_stream(origin, [told.event for told in log]) or []
+    for found, command in zip(stated.commands, drawn, strict=False):
+        if found != command:
+            raise Broken(f"the command of event {command['event_index']} is not what the log gives")
+    if len(stated.commands) != len(drawn):
+        raise Broken(f"the file has {len(stated.commands)} commands, the log {len(drawn)}")
+    return f"{len(drawn)} commands, as the log has them"
+
+
 def check_summary(stored: Conclusions, completion: Completion | None) -> str:
     """The summary is that of the log; names, which the log has not, aside."""
     if completion is None:
@@ -67,7 +85,13 @@ def check_match(game: StoredGame, stored: Conclusions, *, completion: Completion
     if stored.match is None:
         raise Broken("the game is over, but is not in the history")
     expected = MatchRow(
-        "server", game.ruleset, game.lobby_id, game.started_at, completion.at, completion.winner_id
+        "server",
+        game.ruleset,
+        game.lobby_id,
+        game.started_at,
+        completion.at,
+        completion.winner_id,
+        completion.uncounted,
     )
     for column, said, logged in zip(MatchRow._fields, stored.match, expected, strict=True):
         if said != logged:
@@ -76,7 +100,7 @@ def check_match(game: StoredGame, stored: Conclusions, *, completion: Completion
 
 
 def check_statistics(evidence: Evidence, stored: Conclusions) -> str:
-    """Everybody's lifetime statistics are what their history of games adds up to."""
+    """Everybody's statistics, also by ruleset, are what their history of games adds up to."""
     if not evidence.is_over:
         raise NotChecked("counted when the game ends")
     for career in stored.careers:
@@ -111,7 +135,14 @@ def _nameless(player: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_players(found: Sequence[MatchPlayer], completion: Completion) -> str:
     expected = [
-        MatchPlayer(result.player_id, result.seat, result.score, result.is_winner, completion.at)
+        MatchPlayer(
+            result.player_id,
+            result.seat,
+            result.score,
+            result.is_winner,
+            completion.at,
+            result.forfeited,
+        )
         for result in sorted(completion.results, key=lambda result: result.seat)
     ]
     for player in expected:
@@ -123,9 +154,9 @@ def _check_players(found: Sequence[MatchPlayer], completion: Completion) -> str:
 
 
 def _check_career(career: Career) -> None:
-    if career.stored is None:
+    if career.stored.overall is None:
         raise Broken(f"player {career.player_id} has no statistics")
-    for column, stored, counted in differences(career.stored, career.added_up):
+    for column, stored, counted in tally_differences(career.stored, career.added_up):
         raise Broken(
             f"{column} of player {career.player_id} is {stored}, but their games give {counted}"
         )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import orjson
 from pydantic import ValidationError
 
-from persistence.audit import Books, Lifetime, MatchPlayer, MatchRow
+from persistence.audit import Books, MatchPlayer, MatchRow
 from persistence.chain import BadPayload
 from persistence.completion import Summary
 from persistence.gamerow import StoredGame
@@ -19,20 +19,20 @@ from persistence.log import Row
 from protocol.errors import GameNotFound
 from protocol.ids import GameId, PlayerId
 from server.audit.findings import Broken, NotChecked
-from server.audit.tally import with_game
-from server.domains.games.recovery import players_of, tell
+from server.audit.tally import Tally, stored_tally
+from server.domains.games.recovery import tell
 from server.domains.games.scribe import Told
 from server.gamekit.contract import Event
 from server.gamekit.fold import AnyRuleset, Origin
-from server.gamekit.table import GAME_COMPLETED, GAME_CREATED
+from server.gamekit.table import GAME_COMPLETED, GAME_CREATED, players_of
 
 
 class Career(NamedTuple):
     """A player's statistics: as they are stored, and as the history of games adds up."""
 
     player_id: PlayerId
-    stored: Lifetime | None
-    added_up: Lifetime
+    stored: Tally
+    added_up: Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,16 @@ class Conclusions:
 
 
 class Stated(NamedTuple):
-    """What a replay file says of its game, beside the log: `game` is as the file has it."""
+    """What a replay file says of its game, beside the log: `game` is as the file has it.
+
+    `initial_state` and `commands` are None where the file does not have them: files of the
+    first format, and rules that do not tell their moves.
+    """
 
     game: Mapping[str, object]
     summary: Summary
+    initial_state: Mapping[str, object] | None = None
+    commands: Sequence[Mapping[str, object]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +108,23 @@ async def _game(books: Books, game_id: GameId) -> tuple[StoredGame, str | None]:
 
 async def _careers(books: Books, players: Sequence[PlayerId]) -> list[Career]:
     return [
-        Career(player, await books.lifetime(player), await _added_up(books, player))
+        Career(player, await stored_tally(books, player), await _added_up(books, player))
         for player in players
     ]
 
 
-async def _added_up(books: Books, player_id: PlayerId) -> Lifetime:
+async def _added_up(books: Books, player_id: PlayerId) -> Tally:
     """Count a player's statistics from the history and the summaries, without any log."""
-    lifetime = Lifetime()
+    tally = Tally()
     async for game in books.counted_games(player_id):
-        lifetime = with_game(
-            lifetime,
-            score=game.score or 0,
+        tally = tally.with_game(
+            game.ruleset,
+            score=game.score,
             tricks_won=game.tricks_won or 0,
             is_winner=game.is_winner,
             at=game.ended_at,
         )
-    return lifetime
+    return tally
 
 
 def read_log(rows: Sequence[Row]) -> list[Told]:
@@ -153,7 +159,8 @@ def origin_of(
     created = first_event(log).payload
     seed = seed_of(evidence, log)
     ruleset = rulesets.get(created["ruleset"])
-    if ruleset is None or ruleset.version != created["ruleset_version"]:
+    ruleset = ruleset and ruleset.of_version(created["ruleset_version"])
+    if ruleset is None:
         named = f"{created['ruleset']} of version {created['ruleset_version']}"
         raise Broken(f"this program has no ruleset {named}")
     try:

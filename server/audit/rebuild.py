@@ -1,4 +1,6 @@
-"""Lifetime statistics from the logs: every game folded again, in the order it was counted.
+"""Statistics from the logs: every game folded again, in the order it was counted.
+
+Over all games and in each ruleset; of a game that counts for nothing, nothing is counted.
 
 Which games a player finished, the history says (`verify` checks it against each log);
 how they went, the logs say.
@@ -13,7 +15,13 @@ from persistence.audit import AuditStore, Books, Lifetime
 from persistence.completion import SeatResult
 from persistence.games import GameStore
 from protocol.ids import GameId, PlayerId
-from server.audit.tally import Difference, differences, with_game, xp_differences
+from server.audit.tally import (
+    Difference,
+    Tally,
+    stored_tally,
+    tally_differences,
+    xp_differences,
+)
 from server.domains.games.recovery import CorruptLog, recover
 from server.domains.games.results import completion_of
 from server.gamekit.fold import AnyRuleset
@@ -32,7 +40,7 @@ class Result(NamedTuple):
 class Count(NamedTuple):
     """A player's statistics as counted, up to the game of this `seq`."""
 
-    lifetime: Lifetime
+    tally: Tally
     seq: int = 0
 
 
@@ -81,7 +89,7 @@ class Rebuild:
 
     async def _recount(self, player_id: PlayerId) -> Account:
         async with self._store.snapshot() as books:
-            count = await self._counted(books, player_id, since=Count(Lifetime()))
+            count = await self._counted(books, player_id, since=Count(Tally()))
             differing = await _differing(books, player_id, count)
         if not differing or not self._repair:
             return Account(player_id, tuple(differing))
@@ -89,7 +97,7 @@ class Rebuild:
             # Most was counted above; only games that ended since are folded under the lock.
             count = await self._counted(books, player_id, since=count)
             differing = await _differing(books, player_id, count)
-            await books.write_lifetime(player_id, count.lifetime)
+            await _write(books, player_id, count.tally)
             if (xp := await books.xp(player_id)) is not None:
                 await books.write_xp(player_id, xp.earned)
         return Account(player_id, tuple(differing), repaired=True)
@@ -102,14 +110,14 @@ class Rebuild:
             mine = result.seats.get(player_id)
             if mine is None:
                 raise Uncountable(f"game {game.game_id} is in the history, but not in the log")
-            lifetime = with_game(
-                count.lifetime,
-                score=mine.score,
-                tricks_won=mine.tricks_won,
+            tally = count.tally.with_game(
+                game.ruleset,
+                score=mine.counted_score,
+                tricks_won=mine.counted_tricks,
                 is_winner=mine.is_winner,
                 at=result.at,
             )
-            count = Count(lifetime, game.seq)
+            count = Count(tally, game.seq)
         return count
 
     async def _result(self, game_id: GameId) -> Result:
@@ -138,5 +146,13 @@ class Rebuild:
 
 async def _differing(books: Books, player_id: PlayerId, count: Count) -> list[Difference]:
     """Compare what is stored of a player with their games: statistics counted again, XP summed."""
-    statistics = differences(await books.lifetime(player_id), count.lifetime)
+    statistics = tally_differences(await stored_tally(books, player_id), count.tally)
     return statistics + xp_differences(await books.xp(player_id))
+
+
+async def _write(books: Books, player_id: PlayerId, tally: Tally) -> None:
+    """Put a player's statistics right; a ruleset without any game gets a row of zeros."""
+    await books.write_lifetime(player_id, tally.overall or Lifetime())
+    for ruleset in {*await books.ruleset_stats(player_id), *tally.by_ruleset}:
+        counted = tally.by_ruleset.get(ruleset, Lifetime())
+        await books.write_ruleset_stats(player_id, ruleset, counted)

@@ -5,12 +5,12 @@ around them the table's own events, which the server would have written just so.
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 from persistence.chain import canonical
 from server.audit.findings import Broken
 from server.domains.games.scribe import Told
-from server.gamekit.contract import Event, IllegalMove, Ruleset
+from server.gamekit.commands import PRESENCE, tells_moves
+from server.gamekit.contract import Event, IllegalMove
 from server.gamekit.fold import Fold, Origin
 from server.gamekit.table import (
     CMD,
@@ -23,16 +23,6 @@ from server.gamekit.table import (
     presence,
 )
 
-PRESENCE: Final = frozenset(
-    {
-        "player_left",
-        "player_joined",
-        "player_disconnected",
-        "player_reconnected",
-        "player_became_spectator",
-    }
-)
-
 
 class Redecision:
     """One log on its way through the rules; `fold` stands where the log was followed to."""
@@ -41,7 +31,7 @@ class Redecision:
         self.fold = Fold(origin)
         self._log = log
         # Rules that do not tell their moves are trusted to have decided; they still fold.
-        self.tells_moves = type(origin.ruleset).move_of is not Ruleset.move_of
+        self.tells_moves = tells_moves(origin.ruleset)
 
     def run(self) -> Fold:
         """Follow the whole log; raise `Broken` at the first event that differs."""
@@ -67,8 +57,23 @@ class Redecision:
     def _begin(self) -> None:
         origin = self.fold.origin
         name, version = origin.ruleset.name, origin.ruleset.version
-        config = self._log[0].event.payload["config"]
-        self._follow([game_created(name, version, origin.players, config, origin.seed)])
+        found = self._log[0].event.payload
+        # Which way the game ends is settled in event 0, like its configuration.
+        rule = found.get("leavers_rank_last")
+        if rule is not None and rule is not origin.ruleset.leavers_rank_last:
+            raise Broken("event 0 is not what the rules give: leavers_rank_last differs")
+        self._follow(
+            [
+                game_created(
+                    name,
+                    version,
+                    origin.players,
+                    found["config"],
+                    origin.seed,
+                    leavers_rank_last=rule,
+                )
+            ]
+        )
         self._follow(origin.ruleset.setup(self.fold.state))
 
     def _follow(self, expected: Sequence[Event]) -> None:

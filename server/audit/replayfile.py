@@ -44,10 +44,20 @@ class _Summary(_Strict):
     highest_misplay: int | None
 
 
+class _InitialState(_Strict):
+    config: dict[str, Any]
+    players: list[str]
+    seed: str
+
+
 class _Replay(_Strict):
-    format: Literal["playhall.replay/1"]
+    """A replay file; those of the first format have no initial state and no commands."""
+
+    format: Literal["playhall.replay/1", "playhall.replay/2"]
     match_id: WireMatchId
     game: _Game
+    initial_state: _InitialState | None = None
+    commands: Annotated[list[dict[str, Any]], Field(max_length=EVENTS_MAX)] | None = None
     events: Annotated[list[Line], Field(max_length=EVENTS_MAX)]
     summary: _Summary
 
@@ -81,5 +91,10 @@ def _read(path: Path) -> _Replay:
 
 def _evidence(replay: _Replay, name: str) -> Evidence:
     rows = [row_of(line, f"Event {n} of {name}") for n, line in enumerate(replay.events)]
-    stated = Stated(replay.game.model_dump(), Summary(**replay.summary.model_dump()))
+    stated = Stated(
+        replay.game.model_dump(),
+        Summary(**replay.summary.model_dump()),
+        None if replay.initial_state is None else replay.initial_state.model_dump(),
+        replay.commands,
+    )
     return Evidence(replay.game.game_id, rows, stated=stated)

@@ -59,6 +59,7 @@ class _Examination:
 
     def _against_stated(self, stated: Stated) -> None:
         self._check("game", lambda: books.check_stated(stated, self._log))
+        self._check("commands", lambda: self._commands(stated))
         drawn = Conclusions(None, stated.summary, None, (), ())
         self._check("summary", lambda: books.check_summary(drawn, self._concluded()))
 
@@ -84,6 +85,11 @@ class _Examination:
             name = origin.ruleset.name
             return f"{len(self._log)} events fold; {name} does not tell its moves to decide again"
         return f"{len(self._log)} events are what {origin.ruleset.title} gives for this seed"
+
+    def _commands(self, stated: Stated) -> str:
+        if self._fold is None:
+            raise NotChecked(_WANTED)
+        return books.check_commands(stated, self._fold.origin, log=self._log)
 
     def _concluded(self) -> Completion | None:
         if self._fold is None:

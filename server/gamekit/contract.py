@@ -88,6 +88,8 @@ class Standing:
     highest_bid: int | None = None
     longest_win_streak: int = 0
     longest_loss_streak: int = 0
+    # Left the game and was not back at its end: no win, no XP, no points in any statistics.
+    forfeited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,24 @@ class Ruleset(ABC, Generic[State, Move]):
     verbatim_moves: ClassVar[bool] = False
     # Who comes back further behind than this gets the whole picture, then what follows.
     resume_events_max: ClassVar[int] = 5000
+    # Whether players who are absent at the end are ranked behind those who stayed and earn
+    # nothing, whatever `outcome` says of them. Set it to False only where `outcome` itself
+    # deals with players who left. Event 0 records it, so a game ends by the rule that it
+    # began with.
+    leavers_rank_last: ClassVar[bool] = True
+    # Whether clients declare the scores, so that the server cannot vouch for them. Such games
+    # are in the match history and count for no statistics, leaderboard or XP.
+    scores_declared: ClassVar[bool] = False
+    # The rules of earlier versions. Games that began with one of them go on with it, and
+    # their logs are checked by it. New games always begin with this version.
+    earlier: ClassVar[Sequence["Ruleset[Any, Any]"]] = ()
+
+    def of_version(self, version: int) -> "Ruleset[Any, Any] | None":
+        """Find the rules of a version: these, or earlier ones that were kept."""
+        for rules in (self, *self.earlier):
+            if rules.version == version:
+                return rules
+        return None
 
     @abstractmethod
     def initial(self, setup: Setup) -> State:

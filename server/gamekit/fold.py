@@ -4,7 +4,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from server.gamekit.contract import Event, Outcome, RulesetConfig, Setup, Turn
 from server.gamekit.contract import Ruleset as _Ruleset
-from server.gamekit.table import INVALID_ACTION, Player, Table
+from server.gamekit.table import INVALID_ACTION, Player, Table, ranked
 
 # A ruleset whose state and move types are its own business.
 AnyRuleset: TypeAlias = _Ruleset[Any, Any]
@@ -58,5 +58,10 @@ class Fold:
         return self.turn_at_ms + int(self.turn.timeout_s * 1000)
 
     def outcome(self) -> Outcome | None:
-        """Give the result once the rules say that the game has ended."""
-        return self.ruleset.outcome(self.state)
+        """Give the result once the rules say that the game has ended.
+
+        This is the result that everything else is drawn from: the last event, the summary,
+        statistics, XP and the match. Players who left are already ranked last in it.
+        """
+        outcome = self.ruleset.outcome(self.state)
+        return None if outcome is None else ranked(self.table, outcome)

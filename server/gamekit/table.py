@@ -3,7 +3,8 @@
 These facts are the same in all games, so the server logs them itself, around the
 ruleset's own events:
 
-    game_created             first event: ruleset, players, config, hash of the seed
+    game_created             first event: ruleset, players, config, hash of the seed, and
+                             whether players who left are ranked last
     player_joined            somebody who had left took the seat again
     player_left              gave the seat up; the rules decide what becomes of it
     player_disconnected      the last socket of a player went away; the seat is kept
@@ -16,7 +17,7 @@ ruleset's own events:
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b, sha256
 from typing import Any, Final, NamedTuple
 
@@ -81,12 +82,14 @@ class Chair:
 class Table:
     """The seats of one game, folded from its events."""
 
-    __slots__ = ("chairs", "completed", "seats")
+    __slots__ = ("chairs", "completed", "leavers_rank_last", "seats")
 
     def __init__(self, players: Sequence[Player]) -> None:
         self.chairs = [Chair(player.player_id, player.bot) for player in players]
         self.seats: dict[PlayerId, int] = {p.player_id: i for i, p in enumerate(players)}
         self.completed = False
+        # As event 0 says; None in logs from before there was such a rule.
+        self.leavers_rank_last: bool | None = None
 
     def evolve(self, index: int, event: Event) -> None:
         """Fold one event; types that are not the table's change nothing but `cmd_no`s."""
@@ -100,7 +103,12 @@ class Table:
         seat, cmd_no = event.payload[CMD]
         self.chairs[seat].remember(cmd_no, answer_of(index, event))
 
+    def _created(self, payload: Payload) -> None:
+        self.leavers_rank_last = payload.get("leavers_rank_last")
+
     def _left(self, payload: Payload) -> None:
+        if self.completed:
+            return  # the result stands: nobody leaves a game that is over
         chair = self.chairs[payload["seat"]]
         chair.present = chair.connected = False
 
@@ -122,6 +130,7 @@ class Table:
 
 
 _EVOLVERS: Final[Mapping[str, Callable[[Table, Payload], None]]] = {
+    GAME_CREATED: Table._created,
     "player_left": Table._left,
     "player_joined": Table._joined,
     "player_disconnected": Table._disconnected,
@@ -155,24 +164,61 @@ def commitment(seed: str, chain_hash: bytes) -> str:
 
 
 def game_created(
-    ruleset: str, version: int, players: Sequence[Player], config: Payload, seed: str
+    ruleset: str,
+    version: int,
+    players: Sequence[Player],
+    config: Payload,
+    seed: str,
+    *,
+    leavers_rank_last: bool | None,
 ) -> Event:
-    """Make a game's first event."""
+    """Make a game's first event.
+
+    `leavers_rank_last` is the ruleset's; None leaves it out, as logs did before there was
+    such a rule.
+    """
     seats = [
         {"seat": seat, "player_id": p.player_id, "is_bot": p.bot is not None, "bot": p.bot}
         for seat, p in enumerate(players)
     ]
-    return Event(
-        GAME_CREATED,
-        {
-            "ruleset": ruleset,
-            "ruleset_version": version,
-            "players": seats,
-            "config": config,
-            "seed_hash": seed_hash(seed),
-            "_v": 1,
-        },
-    )
+    payload: Payload = {
+        "ruleset": ruleset,
+        "ruleset_version": version,
+        "players": seats,
+        "config": config,
+        "seed_hash": seed_hash(seed),
+        "_v": 1,
+    }
+    if leavers_rank_last is not None:
+        payload["leavers_rank_last"] = leavers_rank_last
+    return Event(GAME_CREATED, payload)
+
+
+def players_of(created: Payload) -> tuple[Player, ...]:
+    """Read who sits where from a `game_created` payload."""
+    return tuple(Player(seat["player_id"], seat["bot"]) for seat in created["players"])
+
+
+def ranked(table: Table, outcome: Outcome) -> Outcome:
+    """Rank players who are absent at the end behind those who stayed, where event 0 says so.
+
+    Of those who stayed, the winners stay winners. If every winner has left, the highest
+    score among those who stayed wins; if everybody has left, nobody wins. A game that
+    nobody won is still won by nobody.
+    """
+    gone = {seat for seat, chair in enumerate(table.chairs) if not chair.present}
+    if not table.leavers_rank_last or not gone:
+        return outcome
+    stayed = [standing for standing in outcome.standings if standing.seat not in gone]
+    winners = {standing.seat for standing in stayed if standing.is_winner}
+    if stayed and not winners and any(standing.is_winner for standing in outcome.standings):
+        best = max(standing.score for standing in stayed)
+        winners = {standing.seat for standing in stayed if standing.score == best}
+    standings = [
+        replace(standing, is_winner=standing.seat in winners, forfeited=standing.seat in gone)
+        for standing in outcome.standings
+    ]
+    return replace(outcome, standings=tuple(standings))
 
 
 def presence(kind: str, table: Table, seat: int) -> Event:

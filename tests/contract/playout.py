@@ -51,6 +51,7 @@ class Playout:
             for seat in range(seats)
         ]
         self.seed = seed
+        self.rule: bool | None = ruleset.leavers_rank_last  # as event 0 has it
         self.origin = Origin(ruleset, tuple(players), config or ruleset.config(), seed)
         self.fold = Fold(self.origin)
         self.log: list[Event] = []
@@ -72,7 +73,14 @@ class Playout:
         """Log the first events."""
         ruleset, players = self.origin.ruleset, self.origin.players
         config = self.origin.config.model_dump()
-        first = table.game_created(ruleset.name, ruleset.version, players, config, self.seed)
+        first = table.game_created(
+            ruleset.name,
+            ruleset.version,
+            players,
+            config,
+            self.seed,
+            leavers_rank_last=self.rule,
+        )
         self.apply([first])
         self.apply(ruleset.setup(self.fold.state))
         return self

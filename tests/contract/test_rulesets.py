@@ -37,9 +37,16 @@ JUNK: list[Payload] = [
 ]
 
 
-@pytest.fixture(params=sorted(RULESETS))
+VERSIONS = {
+    rules.name if rules is newest else f"{rules.name} {rules.version}": rules
+    for newest in RULESETS.values()
+    for rules in (newest, *newest.earlier)
+}
+
+
+@pytest.fixture(params=sorted(VERSIONS))
 def ruleset(request: pytest.FixtureRequest) -> AnyRuleset:
-    return RULESETS[request.param]
+    return VERSIONS[request.param]
 
 
 @pytest.fixture(params=["fewest", "most"])
@@ -346,6 +353,32 @@ def test_game_that_everybody_left_ends(ruleset: AnyRuleset, seats: int, moves: i
     leave_all(playout)
     while playout.to_act() is not None:
         playout.time_out()
+    assert playout.completed
+
+
+def test_players_who_left_win_nothing_unless_the_rules_say_so(
+    ruleset: AnyRuleset, seats: int
+) -> None:
+    if not ruleset.leavers_rank_last:
+        pytest.skip(f"{ruleset.name} deals with players who leave by itself")
+    for seat in range(min(seats, 3)):
+        playout = Playout(ruleset, seats, "one left")
+        for _ in zip(range(3), steps(playout), strict=False):
+            pass
+        playout.presence("player_left", seat)
+        finished_from_here(playout)
+        outcome = playout.fold.outcome()
+        assert outcome is not None
+        standing = outcome.standings[seat]
+        assert (standing.is_winner, standing.forfeited) == (False, True)
+        assert playout.origin.players[seat].player_id not in playout.log[-1].payload["winners"]
+
+
+def finished_from_here(playout: Playout) -> None:
+    for _ in playing(playout):
+        pass
+    if not playout.completed:
+        leave_all(playout)
     assert playout.completed
 
 

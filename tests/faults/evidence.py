@@ -90,8 +90,10 @@ async def _xp_that_no_match_brought(dsn: str) -> list[str]:
             rows = await connection.fetch(
                 """
                 SELECT f.username FROM profiles f JOIN players p ON p.user_id = f.id::text
-                LEFT JOIN match_players mp ON mp.player_id = p.id
-                GROUP BY f.id HAVING f.xp_total <> coalesce(sum(10 + 25 * mp.is_winner::int), 0)
+                LEFT JOIN match_players mp ON mp.player_id = p.id AND NOT mp.forfeited
+                LEFT JOIN matches m ON m.id = mp.match_id AND m.uncounted IS NULL
+                GROUP BY f.id HAVING f.xp_total <> coalesce(
+                    sum(10 + 25 * mp.is_winner::int) FILTER (WHERE m.id IS NOT NULL), 0)
                 """
             )
     finally:

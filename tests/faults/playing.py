@@ -31,6 +31,19 @@ async def end_relay(players: Seats) -> None:
     await see_the_end(players)
 
 
+async def play_until_one_move_ends_it(players: Seats) -> None:
+    """Play four in a row up to where the next disc of the first player wins."""
+    for _ in range(3):
+        for column, player in enumerate(players):
+            await player.act({"type": "drop", "column": column})
+
+
+async def win(players: Seats) -> None:
+    """Drop the disc that ends the game, and let everybody see it."""
+    await players[0].act({"type": "drop", "column": 0})
+    await see_the_end(players)
+
+
 async def play_relay(players: Seats, enough: asyncio.Event, chance: Random) -> None:
     """Relay until it is enough, then end the game."""
     async with asyncio.TaskGroup() as group:
@@ -108,13 +121,18 @@ async def _moved(seats: Seats) -> float:
 
 
 @asynccontextmanager
-async def hall(where: Where, chance: Random, *, relays: int, turns: int = 0) -> AsyncIterator[Hall]:
-    """Open tables: relays of two, and as many of four in a row and of El Dorado in turns."""
+async def hall(
+    where: Where, chance: Random, *, relays: int = 0, fours: int = 0, turns: int = 0
+) -> AsyncIterator[Hall]:
+    """Open tables: relays of two, four in a row, and as many of that and of El Dorado in turns."""
     async with AsyncExitStack() as stack:
         relay = [
             await stack.enter_async_context(table(where, "relay", humans=2)) for _ in range(relays)
         ]
-        others = []
+        others = [
+            await stack.enter_async_context(table(where, "four_in_a_row", humans=2))
+            for _ in range(fours)
+        ]
         for n in range(turns):
             if n % 2:
                 seats = table(where, "el_dorado", humans=2, bots=("bid_and_duck",))

@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.conftest import Nodes, Rounds
 from tests.faults.evidence import assert_kept, read_evidence
-from tests.faults.playing import end_relay, hall, relay_until
+from tests.faults.playing import hall, play_until_one_move_ends_it, win
 from tests.faults.proxy import APPEND, COMMIT, Loss, Proxy
 from tests.faults.table import Figures
 
@@ -35,11 +35,12 @@ async def test_completion_is_whole_wherever_its_connection_breaks(
 ) -> None:
     node = await asyncio.to_thread(nodes, "a", proxy.dsn)
     breaks = [(s, loss) for s in STATEMENTS for loss in (Loss.STATEMENT_LOST, Loss.ANSWER_LOST)]
-    async with hall(lambda: node.url, Random(5), relays=len(breaks)) as games:
-        for seats, (statement, loss) in zip(games.relays, breaks, strict=True):
+    async with hall(lambda: node.url, Random(5), fours=len(breaks)) as games:
+        for seats, (statement, loss) in zip(games.turns, breaks, strict=True):
+            await play_until_one_move_ends_it(seats)
             trap = proxy.trap(statement, loss)
             async with asyncio.TaskGroup() as group:
-                group.create_task(end_relay(seats))
+                group.create_task(win(seats))
                 await trap.springs()
                 await assert_kept(fresh_dsn, list(seats))
             figures.count("completions broken off survived")
@@ -54,13 +55,12 @@ async def test_server_killed_in_a_completion_completes_all_of_it_after_its_resta
     node = await asyncio.to_thread(nodes, "a", proxy.dsn)
     chance = Random(5)
     chosen = chance.sample(STATEMENTS[1:], rounds(2, len(STATEMENTS) - 1))
-    async with hall(lambda: node.url, chance, relays=len(chosen)) as games:
-        for seats, statement in zip(games.relays, chosen, strict=True):
-            games.enough.set()
-            await relay_until(seats[0], games.enough, chance)
+    async with hall(lambda: node.url, chance, fours=len(chosen)) as games:
+        for seats, statement in zip(games.turns, chosen, strict=True):
+            await play_until_one_move_ends_it(seats)
             trap = proxy.trap(statement, Loss.ANSWER_KEPT)
             async with asyncio.TaskGroup() as group:
-                group.create_task(end_relay(seats))
+                group.create_task(win(seats))
                 await trap.has_answer()
                 node.kill()
                 proxy.hang_up()

@@ -1,15 +1,15 @@
 """The file that a replay is: written for games of the server, checked for games of peers. Pure.
 
-A game's, gzipped JSON: `format`, `match_id`, `game` (what it started from, its seed revealed),
-`events` (the whole log, with the hash chain) and `summary`. A peer's is an object of the host's
-own, with `initial_state` and `commands`.
+Both are gzipped JSON with an `initial_state` and the `commands` that followed. A game's has beside
+them `format`, `match_id`, `game` (what it was, its seed revealed), `events` (the whole log, with
+the hash chain) and `summary`. The rest of a peer's is the host's own.
 """
 
 import gzip
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 import orjson
 
@@ -20,14 +20,42 @@ from protocol.contenterrors import FileRefused
 from protocol.files import REPLAY_JSON_BYTES_MAX
 from protocol.ids import MatchId
 from protocol.limits import JSON_DEPTH_MAX
+from server.gamekit.commands import command_stream, initial_state
+from server.gamekit.contract import Event, Payload
+from server.gamekit.fold import AnyRuleset, Origin
+from server.gamekit.table import players_of
 from server.kernel.clock import wire_time, wire_time_or_none
 
-FORMAT: Final = "playhall.replay/1"
+FORMAT: Final = "playhall.replay/2"
 GZIP_LEVEL: Final = 6
 GZIP_WINDOW: Final = 31  # zlib's way to ask for a gzip header
 
 
-def write(match_id: MatchId, game: StoredGame, rows: Sequence[Row], summary: Summary) -> bytes:
+class Made(NamedTuple):
+    """What a game was made from. `commands` is None where they cannot be told."""
+
+    initial_state: Payload
+    commands: list[Payload] | None
+
+
+def made_from(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None) -> Made:
+    """Draw a game's initial state and commands from its log, by its own rules.
+
+    Without its rules, the initial state is as the log has it, and there are no commands.
+    """
+    players = players_of(orjson.loads(rows[0].payload))
+    ruleset = ruleset and ruleset.of_version(game.ruleset_version)
+    if ruleset is None:
+        ids = [player.player_id for player in players]
+        return Made({"config": game.config, "players": ids, "seed": game.seed}, None)
+    origin = Origin(ruleset, players, ruleset.config.model_validate(game.config), game.seed)
+    log = [Event(row.type, orjson.loads(row.payload)) for row in rows]
+    return Made(initial_state(origin), command_stream(origin, log))
+
+
+def write(
+    match_id: MatchId, game: StoredGame, rows: Sequence[Row], summary: Summary, *, made: Made
+) -> bytes:
     """Write the replay of a finished game; the same game always gives the same bytes."""
     players = orjson.loads(rows[0].payload).get("players", [])
     document = {
@@ -43,6 +71,8 @@ def write(match_id: MatchId, game: StoredGame, rows: Sequence[Row], summary: Sum
             "created_at": wire_time(game.created_at),
             "completed_at": wire_time_or_none(game.completed_at),
         },
+        "initial_state": made.initial_state,
+        "commands": made.commands,
         "events": [_event(row) for row in rows],
         "summary": _nameless(summary),
     }

@@ -6,6 +6,7 @@ forgotten when a node dies, and any number of nodes may look.
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -13,10 +14,11 @@ from persistence.files import Announced, FileStore
 from persistence.replays import Due, Material, ReplayStore
 from protocol.contenterrors import FileTaken, StorageFull
 from protocol.errors import InvalidField, Overloaded, Unavailable
-from protocol.files import NewReplay
+from protocol.files import BUCKETS, NewReplay
 from protocol.ids import new_id
 from server.domains.files import replayfile, rules
 from server.domains.files.uploads import Uploads
+from server.gamekit.fold import AnyRuleset
 from server.kernel.clock import Clock
 from server.kernel.containment import failed
 
@@ -31,9 +33,16 @@ class Replays:
     """The replays of one node's making."""
 
     def __init__(
-        self, *, store: ReplayStore, files: FileStore, uploads: Uploads, clock: Clock
+        self,
+        *,
+        store: ReplayStore,
+        files: FileStore,
+        uploads: Uploads,
+        clock: Clock,
+        rulesets: Mapping[str, AnyRuleset],
     ) -> None:
         self._store = store
+        self._rulesets = rulesets
         self._files = files
         self._uploads = uploads
         self._clock = clock
@@ -65,7 +74,7 @@ class Replays:
         if material is None:
             log.error("game %s is over, but not whole: no replay", due.game_id)
             return False
-        content = await asyncio.to_thread(_written, due, material)
+        content = await asyncio.to_thread(self._written, due, material)
         try:
             new = rules.replay_of(due.match_id, NewReplay(size=len(content)))
         except InvalidField as too_large:
@@ -78,6 +87,16 @@ class Replays:
         await self._uploads.store(claimed, content)
         return True
 
-
-def _written(due: Due, material: Material) -> bytes:
-    return replayfile.write(due.match_id, *material)
+    def _written(self, due: Due, material: Material) -> bytes:
+        """Write the file; without the commands if it would be too large with them."""
+        ruleset = self._rulesets.get(material.game.ruleset)
+        try:
+            made = replayfile.made_from(material.game, material.rows, ruleset)
+        except Exception:  # whatever rules do with their own log; the log itself is still good
+            log.exception("the commands of game %s cannot be told", due.game_id)
+            made = replayfile.made_from(material.game, material.rows, None)
+        content = replayfile.write(due.match_id, *material, made=made)
+        if len(content) <= BUCKETS["replays"].bytes_max:
+            return content
+        log.warning("the replay of game %s is too large with its commands", due.game_id)
+        return replayfile.write(due.match_id, *material, made=made._replace(commands=None))

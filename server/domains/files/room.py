@@ -1,6 +1,6 @@
 """The room of files put together: one object for `app` to hold."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -16,6 +16,7 @@ from server.domains.files.serving import FileServing
 from server.domains.files.signing import Keys
 from server.domains.files.upkeep import Upkeep
 from server.domains.files.uploads import Terms, Uploads
+from server.gamekit.fold import AnyRuleset
 from server.gateway.http import Authenticate, Endpoint
 from server.kernel.clock import Clock
 
@@ -33,6 +34,7 @@ class Files:
         clock: Clock,
         folder: Path,
         terms: Terms,
+        rulesets: Mapping[str, AnyRuleset],
     ) -> None:
         self.objects = objects
         self.store = FileStore(database, behalf)
@@ -40,7 +42,11 @@ class Files:
             store=self.store, objects=objects, keys=keys, clock=clock, folder=folder, terms=terms
         )
         self.replays = Replays(
-            store=ReplayStore(database), files=self.store, uploads=self.uploads, clock=clock
+            store=ReplayStore(database),
+            files=self.store,
+            uploads=self.uploads,
+            clock=clock,
+            rulesets=rulesets,
         )
         self.upkeep = Upkeep(store=self.store, objects=objects, replays=self.replays)
 

@@ -11,8 +11,8 @@ from protocol.errors import GameNotFound, NotSeated, PlayhallError
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.domains.games.host import Host, Reply
 from server.domains.games.hosting import Hosting
-from server.domains.games.recovery import players_of, tell
-from server.gamekit.table import commitment
+from server.domains.games.recovery import tell
+from server.gamekit.table import commitment, players_of
 from server.kernel.clock import Clock
 
 # Whether somebody (None: anybody at all) may watch the game of a lobby.

@@ -173,9 +173,9 @@ class Hosting:
         return host
 
     def _ruleset_of(self, game: StoredGame) -> AnyRuleset | None:
-        """Find a game's rules; those of another version are not its own."""
+        """Find a game's rules, in the version that it began with."""
         ruleset = self._rulesets.get(game.ruleset)
-        return ruleset if ruleset and ruleset.version == game.ruleset_version else None
+        return ruleset and ruleset.of_version(game.ruleset_version)
 
     def _check_serving(self) -> None:
         if self.draining:
@@ -293,9 +293,13 @@ class Hosting:
         """Take the running games that this node had when it was killed; returns how many."""
         return await self._take_all(await self._store.held(self._played_here()))
 
-    def _played_here(self) -> dict[str, int]:
-        """Say which rulesets, in which version, this node can play."""
-        return {ruleset.name: ruleset.version for ruleset in self._rulesets.values()}
+    def _played_here(self) -> list[tuple[str, int]]:
+        """Say which rulesets, in which versions, this node can play."""
+        return [
+            (ruleset.name, rules.version)
+            for ruleset in self._rulesets.values()
+            for rules in (ruleset, *ruleset.earlier)
+        ]
 
     async def _take_all(self, games: list[GameId]) -> int:
         taken = 0

@@ -31,7 +31,14 @@ def make_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -
     players = tuple(Player(player.player_id, player.bot) for player in new.players)
     origin = Origin(ruleset, players, ruleset.config.model_validate(new.config), row.seed)
     scribe = Scribe(Fold(origin), genesis(row.id))
-    created = game_created(ruleset.name, ruleset.version, players, new.config, row.seed)
+    created = game_created(
+        ruleset.name,
+        ruleset.version,
+        players,
+        new.config,
+        row.seed,
+        leavers_rank_last=ruleset.leavers_rank_last,
+    )
     rows, told = scribe.write([created], moment=moment)
     more_rows, more_told = scribe.write(ruleset.setup(scribe.fold.state), moment=moment)
     return Made(row, scribe, rows + more_rows, told + more_told)
@@ -46,6 +53,7 @@ def _row(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> Gam
         config=new.config,
         node=node,
         created_at=moment.at,
+        players_min=min(ruleset.seats),
         lobby_id=new.lobby_id,
         lobby_version=new.lobby_version,
         is_public=new.is_public,

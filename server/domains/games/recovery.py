@@ -1,7 +1,6 @@
 """A game from its log: verified event by event, or refused with the reason."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 from pydantic import ValidationError
@@ -13,7 +12,7 @@ from server.domains.games.faults import described
 from server.domains.games.scribe import Scribe, Told
 from server.gamekit.contract import Event
 from server.gamekit.fold import AnyRuleset, Fold, Origin
-from server.gamekit.table import GAME_CREATED, Player, seed_hash
+from server.gamekit.table import GAME_CREATED, players_of, seed_hash
 from server.kernel.clock import wire_time
 
 
@@ -30,8 +29,12 @@ def tell(row: Row) -> Told:
 
 
 def recover(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None) -> Scribe:
-    """Fold a whole log, checking indexes, hash chain and rules; raise `CorruptLog`."""
-    if ruleset is None or ruleset.version != game.ruleset_version:
+    """Fold a whole log, checking indexes, hash chain and rules; raise `CorruptLog`.
+
+    `ruleset` is the one of that name in any version; the game is folded by its own.
+    """
+    ruleset = ruleset and ruleset.of_version(game.ruleset_version)
+    if ruleset is None:
         raise CorruptLog(f"there is no ruleset {game.ruleset} of version {game.ruleset_version}")
     if len(rows) != game.next_event_index:
         raise CorruptLog(f"{len(rows)} events are there, {game.next_event_index} were written")
@@ -79,8 +82,3 @@ def _origin(game: StoredGame, first: Event, ruleset: AnyRuleset) -> Origin:
     except ValidationError as error:
         raise CorruptLog(f"the configuration is not valid: {error}") from None
     return Origin(ruleset, players_of(first.payload), config, game.seed)
-
-
-def players_of(created: dict[str, Any]) -> tuple[Player, ...]:
-    """Read who sits where from a `game_created` payload."""
-    return tuple(Player(seat["player_id"], seat["bot"]) for seat in created["players"])

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from persistence.chain import canonical
-from persistence.completion import Completion, SeatResult, Summary
+from persistence.completion import Completion, SeatResult, Summary, Uncounted
 from server.gamekit.contract import Outcome, Standing
 from server.gamekit.fold import Fold
 from server.gamekit.table import Chair, Table
@@ -31,12 +31,20 @@ def completion_of(fold: Fold, outcome: Outcome, at: datetime) -> Completion:
             score=standing.score,
             tricks_won=standing.tricks_won,
             is_winner=standing.is_winner,
+            forfeited=standing.forfeited,
         )
         for standing in outcome.standings
     )
     winners = [result.player_id for result in results if result.is_winner]
     winner_id = winners[0] if len(winners) == 1 else None
-    return Completion(at, summary_of(fold.table, outcome), results, winner_id)
+    return Completion(at, summary_of(fold.table, outcome), results, winner_id, _uncounted(fold))
+
+
+def _uncounted(fold: Fold) -> Uncounted | None:
+    """Say why a game counts for nothing; None where it counts."""
+    if fold.ruleset.scores_declared:
+        return "declared"
+    return "solo" if len(fold.table.chairs) == 1 else None
 
 
 def checked(outcome: Outcome, *, seats: int) -> None:
@@ -60,8 +68,13 @@ def checked(outcome: Outcome, *, seats: int) -> None:
 def summary_of(table: Table, outcome: Outcome) -> Summary:
     """Summarise a game; names are added where it is stored."""
     standings = outcome.standings
+    players = [_player(table.chairs[standing.seat], standing) for standing in standings]
+    if table.leavers_rank_last is not None:  # games from before have neither
+        for player, standing in zip(players, standings, strict=True):
+            player["forfeited"] = standing.forfeited
+            player["place"] = 1 + sum(_rank(other) < _rank(standing) for other in standings)
     return Summary(
-        players=[_player(table.chairs[standing.seat], standing) for standing in standings],
+        players=players,
         rounds=outcome.rounds,
         final_scores={table.chairs[s.seat].player_id: s.score for s in standings},
         highest_bid=_most(s.highest_bid for s in standings),
@@ -86,6 +99,11 @@ def _player(chair: Chair, standing: Standing) -> dict[str, Any]:
         "is_winner": standing.is_winner,
         "is_bot": chair.bot is not None,
     }
+
+
+def _rank(standing: Standing) -> tuple[bool, bool, int]:
+    """Order standings from the best: players who left come last, winners first."""
+    return standing.forfeited, not standing.is_winner, -standing.score
 
 
 def _most(values: Iterable[int | None]) -> int | None:

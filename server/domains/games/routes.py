@@ -80,6 +80,8 @@ class GameRoutes:
             ruleset_version=game.ruleset_version,
             status=game.status,  # type: ignore[arg-type]  # checked by the database
             config=game.config,
+            min_players=game.players_min,
+            max_players=game.players_max,
             head=await self._horizon(game, who),
             quarantined=game.quarantined,
             created_at=wire_time(game.created_at),
@@ -95,7 +97,7 @@ class GameRoutes:
         rows = await self._store.read(game.id, after=query.after, limit=query.limit)
         seat = await self._access.seat_in(game.id, who) if who is not None else None
         is_over = game.status == "completed"
-        lens = Lens(game.id, None if is_over else self._ruleset(game.ruleset), self._faults)
+        lens = Lens(game.id, None if is_over else self._ruleset(game), self._faults)
         head = await self._horizon(game, who)
         return Events(
             game_id=game.id,
@@ -116,11 +118,13 @@ class GameRoutes:
         delay_s = game.config.get("spectator_delay_s", 0.0)
         return await self._access.horizon(game.id, who, head=head, delay_s=delay_s)
 
-    def _ruleset(self, name: str) -> AnyRuleset:
-        """Find who can redact a running game; without its rules nothing of it is shown."""
-        ruleset = self._rulesets.get(name)
+    def _ruleset(self, game: StoredGame) -> AnyRuleset:
+        """Find the rules that redact a running game; without them nothing of it is shown."""
+        ruleset = self._rulesets.get(game.ruleset)
+        ruleset = ruleset and ruleset.of_version(game.ruleset_version)
         if ruleset is None:
-            raise GameNotFound(f"This server has no ruleset {name}.")
+            named = f"{game.ruleset} of version {game.ruleset_version}"
+            raise GameNotFound(f"This server has no ruleset {named}.")
         return ruleset
 
 

@@ -36,19 +36,23 @@ def summary(stored: StoredSummary) -> Summary:
     return Summary(**{**stored._asdict(), "created_at": wire_time(stored.created_at)})
 
 
-def stats(stored: StoredStats) -> PlayerStats:
-    """Write a player's statistics."""
+def stats(stored: StoredStats, ruleset: str | None) -> PlayerStats:
+    """Write a player's statistics, over all games or in a ruleset."""
     last_game_at = wire_time_or_none(stored.last_game_at)
-    return PlayerStats(**{**stored._asdict(), "last_game_at": last_game_at})
+    return PlayerStats(**{**stored._asdict(), "last_game_at": last_game_at}, ruleset=ruleset)
 
 
 def match(stored: StoredMatch) -> Match:
     """Write one match."""
-    times = {
+    fields = stored._asdict()
+    uncounted = fields.pop("uncounted")
+    shown = {
         "started_at": wire_time_or_none(stored.started_at),
         "ended_at": wire_time_or_none(stored.ended_at),
+        "counts": uncounted is None,
+        "declared": uncounted == "declared",
     }
-    return Match(**{**stored._asdict(), **times})
+    return Match(**{**fields, **shown})
 
 
 def page(found: Sequence[StoredMatch], limit: int) -> Matches:
@@ -58,13 +62,13 @@ def page(found: Sequence[StoredMatch], limit: int) -> Matches:
     return Matches(matches=[match(stored) for stored in shown], next=cursor)
 
 
-def leaderboard(board: Board, entries: Sequence[Entry]) -> Leaderboard:
+def leaderboard(board: Board, entries: Sequence[Entry], ruleset: str | None = None) -> Leaderboard:
     """Write a board that begins with the best; equal values share a rank."""
     values = [entry.value for entry in entries]
     rows = [
         LeaderboardRow(rank=values.index(entry.value) + 1, **entry._asdict()) for entry in entries
     ]
-    return Leaderboard(board=board, rows=rows)
+    return Leaderboard(board=board, ruleset=ruleset, rows=rows)
 
 
 def _position(stored: StoredMatch) -> Position:

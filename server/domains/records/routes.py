@@ -20,6 +20,7 @@ from protocol.record import (
     PlayerPath,
     PlayerStats,
     Rulesets,
+    StatsQuery,
     Summary,
 )
 from server.domains.records import answers
@@ -85,9 +86,10 @@ class RecordRoutes:
         return [
             get(
                 "/v1/players/{player_id}/stats",
-                "Read a player's lifetime statistics.",
+                "Read a player's statistics: over all games that count, or in one ruleset.",
                 self._stats,
                 auth="none",
+                query=StatsQuery,
                 answer=PlayerStats,
             ),
             get(
@@ -110,10 +112,14 @@ class RecordRoutes:
         return answers.summary(found)
 
     async def _stats(self, request: HttpRequest) -> PlayerStats:
-        found = await self._store.stats(validate(PlayerPath, dict(request.path)).player_id)
+        player_id = validate(PlayerPath, dict(request.path)).player_id
+        query: StatsQuery = request.query
+        found = await self._store.stats(player_id, ruleset=query.ruleset)
         if found is None:
             raise NotFound(NO_PLAYER)
-        return answers.stats(found)
+        if found.games_played == 0:
+            self._require_known(query.ruleset)
+        return answers.stats(found, query.ruleset)
 
     async def _history(self, request: HttpRequest) -> Matches:
         player_id = validate(PlayerPath, dict(request.path)).player_id
@@ -150,7 +156,22 @@ class RecordRoutes:
         board = validate(BoardPath, dict(request.path)).board
         query: LeaderboardQuery = request.query
         entries = await self._store.leaderboard(board, **query.model_dump())
-        return answers.leaderboard(board, entries)
+        if not entries:
+            self._require_known(query.ruleset)
+        return answers.leaderboard(board, entries, query.ruleset)
+
+    def _require_known(self, ruleset: str | None) -> None:
+        """Refuse the name of a ruleset that nobody played and that cannot be played here.
+
+        Records outlive rulesets, so a name that has some is good whatever is installed.
+        """
+        names = [known.name for known in self._rulesets.rulesets]
+        if ruleset is not None and ruleset not in names:
+            raise InvalidField(
+                f"ruleset: there are no games of {ruleset!r}; "
+                f"this server has {', '.join(names)} (GET /v1/rulesets).",
+                field="ruleset",
+            )
 
 
 def _viewer(request: HttpRequest) -> PlayerId | None:

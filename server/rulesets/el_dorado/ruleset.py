@@ -19,11 +19,16 @@ from server.rulesets.el_dorado.state import Config, State, evolve, initial
 from server.rulesets.el_dorado.view import redact, view
 
 
-class ElDorado(Ruleset[State, Move]):
-    """Ten rounds of bidding and trick-taking with a new trump suit in each."""
+class ElDorado1(Ruleset[State, Move]):
+    """Ten rounds of bidding and trick-taking with a new trump suit in each.
+
+    Version 1, in which a player who has left can still win.
+    """
 
     name = "el_dorado"
+    version = 1
     title = "El Dorado"
+    leavers_rank_last = False
     seats: ClassVar[range] = range(2, 11)
     config = Config
     bots = BOTS
@@ -72,3 +77,11 @@ class ElDorado(Ruleset[State, Move]):
     def outcome(self, state: State) -> Outcome | None:
         """Give the result after the last round, or once fewer than two players are left."""
         return scoring.outcome(state) if state.phase == "over" else None
+
+
+class ElDorado(ElDorado1):
+    """Version 2: players who left are ranked behind those who stayed, and earn nothing."""
+
+    version = 2
+    leavers_rank_last = True
+    earlier = (ElDorado1(),)

@@ -5,7 +5,8 @@
 
 The host is the first seat that is still there. Its move `{"type": "end"}`, with `scores` if
 there are any, ends the game: the highest score wins, ties share the win. A game that
-everybody left ends without a winner.
+everybody left ends without a winner. What a host declares counts for no statistics,
+leaderboard or XP.
 """
 
 from dataclasses import dataclass
@@ -51,6 +52,9 @@ class Relay(Ruleset[State, Payload]):
     title = "Relay"
     seats: ClassVar[range] = range(1, SEATS_MAX + 1)
     verbatim_moves = True
+    # The host declares the result, so the server can vouch for none of it.
+    scores_declared = True
+    leavers_rank_last = False
 
     def initial(self, setup: Setup) -> State:
         """Seat everybody."""

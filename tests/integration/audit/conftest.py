@@ -1,7 +1,7 @@
 """One played database, copied for every test that spoils it, and the command line."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from server.config import Config
 from server.domains.games.host import Host
 from server.domains.games.hosting import Hosting, HostingConfig
 from server.export import export_game
+from server.gamekit.fold import AnyRuleset
 from server.kernel.clock import Clock
 from server.kernel.tasks import Tasks
 from server.rulesets import find_rulesets
@@ -33,7 +34,12 @@ from tests.integration.games.conftest import Room, act
 
 @asynccontextmanager
 async def open_room(
-    database: Database, *, node: str = "here", clock: Clock | None = None, xp: XpRule = NO_XP
+    database: Database,
+    *,
+    node: str = "here",
+    clock: Clock | None = None,
+    xp: XpRule = NO_XP,
+    rulesets: Mapping[str, AnyRuleset] | None = None,
 ) -> AsyncIterator[Room]:
     """A node with two writers and quick bots."""
     log, store = Log(database, writers=2, xp=xp), GameStore(database, node=node)
@@ -44,7 +50,7 @@ async def open_room(
             log=log,
             clock=clock or Clock(),
             tasks=tasks,
-            rulesets=find_rulesets(),
+            rulesets=find_rulesets() if rulesets is None else rulesets,
             may_serve=lambda: True,
         )
         running = tasks.loop(log.run(), name="log")

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 def test_last_event_is_shown_with_the_table(playhall: Playhall, played: Played) -> None:
     shown = playhall("replay", played.finished)
     assert shown.exit_code == 0
-    assert shown.stdout.startswith(f"El Dorado 1  game {played.finished}\n")
+    assert shown.stdout.startswith(f"El Dorado 2  game {played.finished}\n")
     assert "as a spectator sees it" in shown.stdout
     assert "game_completed" in shown.stdout
 

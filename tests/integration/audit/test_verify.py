@@ -21,7 +21,7 @@ def test_untouched_game_holds_in_every_check(playhall: Playhall, played: Played)
     assert {name: one["holds"] for name, one in found.items()} == dict.fromkeys(CHECKS, True)
     report = playhall("verify", played.finished)
     assert report.exit_code == 0
-    assert report.stdout.startswith(f"✓ game {played.finished}  el_dorado 1, ")
+    assert report.stdout.startswith(f"✓ game {played.finished}  el_dorado 2, ")
 
 
 def test_game_under_way_holds_up_to_its_head(playhall: Playhall, played: Played) -> None:

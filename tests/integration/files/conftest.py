@@ -23,6 +23,7 @@ from server.domains.files.uploads import Terms
 from server.gateway.http import build_http
 from server.gateway.identity import Identity
 from server.kernel.clock import Clock
+from server.rulesets import find_rulesets
 from tests.fixtures.http import bearer, served_app
 
 Json: TypeAlias = dict[str, Any]
@@ -145,6 +146,7 @@ async def store(
         clock=clock,
         folder=tmp_path / "uploads",
         terms=Terms(url_s=600.0, account_bytes_max=QUOTA),
+        rulesets=find_rulesets(),
     )
     hosts: set[tuple[str, str]] = set()
 

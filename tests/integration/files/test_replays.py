@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import zlib
 from pathlib import Path
+from random import Random
 from resource import RUSAGE_CHILDREN, getrusage
 from typing import Any
 
@@ -14,9 +15,12 @@ from protocol.files import REPLAY_JSON_BYTES_MAX
 from protocol.ids import new_id
 from server.audit.replayfile import read_file
 from server.audit.verify import verify
+from server.domains.games.host import Host
+from server.gamekit.contract import Event, Setup
 from server.rulesets import find_rulesets
-from tests.integration.audit.conftest import open_room
+from tests.integration.audit.conftest import open_room, play_and_leave
 from tests.integration.files.conftest import Json, Store
+from tests.integration.games.conftest import act
 
 PEERS = {"initial_state": {"board": [0] * 9}, "commands": [{"move": 4}, {"move": 0}]}
 
@@ -54,7 +58,7 @@ async def test_downloaded_replay_of_a_finished_game_is_verified(
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/gzip")
     path = tmp_path / "full_session.json.gz"
     path.write_bytes(body)
-    checks = ["order", "chain", "seed", "rules", "end", "game", "summary"]
+    checks = ["order", "chain", "seed", "rules", "end", "game", "commands", "summary"]
     assert _held(path) == dict.fromkeys(checks, True)
     assert b"display_name" not in gzip.decompress(body)
 
@@ -66,6 +70,10 @@ async def test_downloaded_replay_of_a_finished_game_is_verified(
         (lambda file: file["events"][5].update(hash="0" * 32), "chain"),
         (lambda file: file["game"].update(seed="another"), "game"),
         (lambda file: file["game"]["config"].update(rounds=2), "game"),
+        (lambda file: file["initial_state"]["players"].reverse(), "commands"),
+        (lambda file: file["commands"].pop(3), "commands"),
+        (lambda file: file["commands"].pop(), "commands"),
+        (lambda file: file["commands"][2].update(cmd_no=7), "commands"),
         (lambda file: _worsen(file["summary"]["final_scores"]), "summary"),
     ],
 )
@@ -84,6 +92,115 @@ async def test_changed_replay_does_not_hold(
 
 def _worsen(scores: dict[str, int]) -> None:
     scores[next(iter(scores))] += 1
+
+
+async def _file(store: Store, game: Host) -> Json:
+    """Build the replay of a finished game and read it."""
+    assert await store.files.replays.build_due() == 1
+    (row,) = await store.run("SELECT replay_url FROM matches WHERE game_id = $1", game.game_id)
+    _, body = await store.get(row["replay_url"])
+    file: Json = orjson.loads(gzip.decompress(body))
+    return file
+
+
+def _played_again(file: Json) -> list[tuple[int, str, Json]]:
+    """Put a file's commands through the rules, from its initial state; give what comes of it."""
+    ruleset = find_rulesets()[file["game"]["ruleset"]]
+    start = file["initial_state"]
+    config = ruleset.config.model_validate(start["config"])
+    state = ruleset.initial(Setup(config, start["players"], start["seed"]))
+    came: list[tuple[int, str, Json]] = []
+
+    def follow(index: int, events: list[Event]) -> None:
+        for at, event in enumerate(events, start=index):
+            ruleset.evolve(state, event)
+            came.append((at, *event))
+
+    follow(1, ruleset.setup(state))
+    for command in file["commands"]:
+        index, seat = command["event_index"], command["seat"]
+        if "presence" in command:
+            payload = {"seat": seat, "player_id": start["players"][seat], "_v": 1}
+            follow(index, [Event(command["presence"], payload)])
+        else:
+            events = ruleset.decide(state, seat, ruleset.parse(command["move"]))
+            if command["cmd_no"] is not None:
+                events[0].payload["_cmd"] = [seat, command["cmd_no"]]
+            follow(index, events)
+    return came
+
+
+def _came(file: Json) -> list[tuple[int, str, Json]]:
+    """Give a file's events, but for those that come of no command that was accepted."""
+    others = ("game_created", "invalid_action", "game_completed")
+    events = [(e["event_index"], e["event"], e["payload"]) for e in file["events"]]
+    return [event for event in events if event[1] not in others]
+
+
+async def test_commands_played_again_give_the_same_events(store: Store) -> None:
+    async with open_room(store.database) as room:
+        game = await room.game("el_dorado", [None, "random", "bid_and_duck"], rounds=2)
+        await play_and_leave(game)
+        await room.completed(game.game_id)
+    file = await _file(store, game)
+    assert file["format"] == "playhall.replay/2"
+    assert file["initial_state"]["seed"] == file["game"]["seed"]
+    own = [command for command in file["commands"] if command["seat"] == 0]
+    assert (own[0]["cmd_no"], own[0]["move"]["type"]) == (1, "bid")
+    assert [command["presence"] for command in own if "presence" in command] == ["player_left"]
+    assert {command["cmd_no"] for command in own[1:] if "move" in command} == {None}
+    assert _played_again(file) == _came(file)
+
+
+async def test_commands_of_a_relay_are_what_was_sent(store: Store) -> None:
+    async with open_room(store.database) as room:
+        game = await room.game("relay", [None, None])
+        await act(game, 1, 1, {"fire": [1, 2.5]})
+        await act(game, 0, 1, {"type": "end", "scores": "no scores"})
+        await act(game, 0, 2, {"type": "end"})
+        await room.completed(game.game_id)
+    file = await _file(store, game)
+    assert file["commands"] == [
+        {"event_index": 1, "seat": 1, "cmd_no": 1, "move": {"fire": [1, 2.5]}},
+        {"event_index": 3, "seat": 0, "cmd_no": 2, "move": {"type": "end", "scores": {}}},
+    ]
+    assert _played_again(file) == _came(file)
+
+
+async def test_replay_of_rules_that_are_gone_has_the_log_and_no_commands(store: Store) -> None:
+    match_id = await _finish_game(store)
+    store.files.replays._rulesets = {}
+    await store.files.replays.build_due()
+    _, body = await store.get(str(await _url(store, match_id)))
+    file = orjson.loads(gzip.decompress(body))
+    assert file["commands"] is None
+    assert len(file["initial_state"]["players"]) == 3
+    assert file["events"][-1]["event"] == "game_completed"
+
+
+async def test_replay_that_is_too_large_with_its_commands_goes_without(store: Store) -> None:
+    noise = Random(1)
+    async with open_room(store.database) as room:
+        game = await room.game("relay", [None])
+        for cmd_no in range(1, 300):
+            await act(game, 0, cmd_no, {"noise": noise.randbytes(8000).hex()})
+        await act(game, 0, 300, {"type": "end"})
+        await room.completed(game.game_id)
+    file = await _file(store, game)
+    assert (file["commands"], len(file["events"])) == (None, 302)
+
+
+async def test_file_of_the_first_format_still_verifies(store: Store, tmp_path: Path) -> None:
+    match_id = await _finish_game(store)
+    await store.files.replays.build_due()
+    _, body = await store.get(str(await _url(store, match_id)))
+    file = orjson.loads(gzip.decompress(body))
+    del file["initial_state"], file["commands"]
+    path = tmp_path / "first.json.gz"
+    path.write_bytes(gzip.compress(orjson.dumps(file | {"format": "playhall.replay/1"})))
+    held = _held(path)
+    assert held.pop("commands") is None
+    assert set(held.values()) == {True}
 
 
 async def test_replay_is_built_once_by_however_many_look(store: Store) -> None:

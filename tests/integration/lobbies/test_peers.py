@@ -265,6 +265,7 @@ async def test_result_is_on_record_with_all_who_played(hall: Hall) -> None:
         (bob.player_id, 1, 9, True),
         (cem.player_id, 2, None, False),
     ]
+    assert stored.uncounted == "declared"
     assert await hall.run("SELECT FROM player_lifetime_stats") == []
 
 

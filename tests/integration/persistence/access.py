@@ -19,6 +19,7 @@ EVERYBODY: Final = {
     "matches": "S",
     "match_players": "S",
     "player_lifetime_stats": "S",
+    "player_ruleset_stats": "S",
     "blueprints": "S",
     "files": "S",
     "bot_identities": "S",

@@ -145,6 +145,86 @@ def test_names_that_do_not_fit_are_made_to(empty_dsn: str) -> None:
         ]
 
 
+PLAYED = """
+    INSERT INTO players (id, display_name, avatar_seed, color, user_id) VALUES
+        (md5('a')::uuid, 'Ann', '', '', md5('f')::uuid::text),
+        (md5('b')::uuid, 'Bob', '', '', NULL);
+    INSERT INTO auth.users (id) VALUES (md5('f')::uuid);
+    INSERT INTO profiles (id, username, display_name, xp_total)
+    VALUES (md5('f')::uuid, 'ann', 'Ann', 135);
+    CREATE FUNCTION pg_temp.played(nth int, kind text, ann int, bob int) RETURNS void
+    LANGUAGE sql AS $$
+        INSERT INTO games (id, session_seed, config, status, ruleset, ruleset_version)
+        VALUES (md5(nth::text)::uuid, 's', '{}', 'in_progress', kind, 1);
+        INSERT INTO game_summaries (game_id, players, rounds, final_scores)
+        VALUES (md5(nth::text)::uuid, '[{"tricks_won": 2}, {"tricks_won": 3}]', '[]', '{}');
+        INSERT INTO matches (id, game_id, mode, ruleset, ended_at)
+        VALUES (md5(nth::text)::uuid, md5(nth::text)::uuid, 'server', kind,
+                '2026-11-20'::timestamptz + nth * interval '1 hour');
+        INSERT INTO match_players (match_id, player_id, seat, score, is_winner, ended_at, xp)
+        SELECT md5(nth::text)::uuid, md5('a')::uuid, 0, ann,
+               ann > coalesce(bob, -1), '2026-11-20'::timestamptz + nth * interval '1 hour', 15
+        UNION ALL
+        SELECT md5(nth::text)::uuid, md5('b')::uuid, 1, bob, bob > ann,
+               '2026-11-20'::timestamptz + nth * interval '1 hour', 0 WHERE bob IS NOT NULL
+    $$;
+    SELECT pg_temp.played(1, 'el_dorado', 5, 1);
+    SELECT pg_temp.played(2, 'el_dorado', 9, -4);
+    SELECT pg_temp.played(3, 'relay', 1000000, 0);
+    SELECT pg_temp.played(4, 'four_in_a_row', 0, 1);
+    SELECT pg_temp.played(5, 'el_dorado', 2, 8);
+    SELECT pg_temp.played(6, 'el_dorado', 2, 8);
+    SELECT pg_temp.played(7, 'patience', 70, NULL);
+    SELECT pg_temp.played(8, 'four_in_a_row', 1, 0);
+    INSERT INTO player_lifetime_stats (player_id, games_played, games_won, highest_score)
+    SELECT id, 8, 5, 1000000 FROM players;
+    INSERT INTO matches (id, mode, ruleset, ended_at)
+    VALUES (md5('c')::uuid, 'peer', 'sky_duel', now());
+"""
+COUNTED = """
+    SELECT games_played, games_won, highest_score, lowest_score, total_points, total_tricks_won,
+        most_consecutive_wins, most_consecutive_losses, current_win_streak, current_loss_streak,
+        extract(hour FROM last_game_at AT TIME ZONE 'UTC')::int
+    FROM player_{}_stats WHERE player_id = md5('{}')::uuid {}
+"""
+
+
+def test_what_was_played_before_is_counted_by_ruleset_and_what_does_not_count_is_taken_out(
+    empty_dsn: str,
+) -> None:
+    runner.upgrade(empty_dsn, "20261121_000015")
+    with psycopg.connect(empty_dsn) as connection:
+        connection.execute("SET TIME ZONE 'UTC'")
+        connection.execute(PLAYED)
+    runner.upgrade(empty_dsn)
+    with psycopg.connect(empty_dsn) as connection:
+
+        def counted(table: str, player: str, which: str = "") -> object:
+            return connection.execute(COUNTED.format(table, player, which)).fetchone()
+
+        uncounted = connection.execute("SELECT ruleset, uncounted FROM matches ORDER BY seq")
+        assert uncounted.fetchall() == [
+            *(("el_dorado", None),) * 2,
+            ("relay", "declared"),
+            ("four_in_a_row", None),
+            *(("el_dorado", None),) * 2,
+            ("patience", "solo"),
+            ("four_in_a_row", None),
+            ("sky_duel", "declared"),
+        ]
+        dorado, four = ("AND ruleset = 'el_dorado'", "AND ruleset = 'four_in_a_row'")
+        assert counted("ruleset", "a", dorado) == (4, 2, 9, 2, 18, 8, 2, 2, 0, 2, 6)
+        assert counted("ruleset", "b", dorado) == (4, 2, 8, -4, 13, 12, 2, 2, 2, 0, 6)
+        assert counted("ruleset", "a", four) == (2, 1, 1, 0, 1, 4, 1, 1, 1, 0, 8)
+        assert counted("lifetime", "a") == (6, 3, 9, 0, 19, 12, 2, 3, 1, 0, 8)
+        assert counted("lifetime", "b") == (6, 3, 8, -4, 14, 18, 3, 2, 0, 1, 8)
+        rows = connection.execute("SELECT count(*) FROM player_ruleset_stats").fetchone()
+        assert rows == (4,)
+        assert connection.execute("SELECT xp_total FROM profiles").fetchone() == (135 - 30,)
+        earned = connection.execute("SELECT sum(xp) FROM match_players").fetchone()
+        assert earned == (6 * 15,)
+
+
 def _start_upgrade(dsn: str) -> subprocess.Popen[str]:
     program = "import sys; from migrations import runner; runner.upgrade(sys.argv[1])"
     pipe = subprocess.PIPE

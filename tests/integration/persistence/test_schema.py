@@ -126,6 +126,7 @@ RIGHTS = {
     "room_directory": "SELECT INSERT UPDATE DELETE",
     "game_summaries": "SELECT INSERT",
     "player_lifetime_stats": "SELECT INSERT UPDATE",
+    "player_ruleset_stats": "SELECT INSERT UPDATE",
     "matches": "SELECT INSERT UPDATE",
     "match_players": "SELECT INSERT UPDATE",
     "blueprints": "SELECT",

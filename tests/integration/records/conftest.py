@@ -48,8 +48,11 @@ class Archive:
                 is_bot,
             )
         if stats:
-            await self._stats(player_id, stats)
+            await self._stats("player_lifetime_stats", player_id, stats)
         return player_id
+
+    async def in_ruleset(self, player_id: str, ruleset: str, **stats: object) -> None:
+        await self._stats("player_ruleset_stats", player_id, {"ruleset": ruleset, **stats})
 
     async def game(
         self, players: Sequence[str], *, is_public: bool = True, at: datetime = AT
@@ -96,12 +99,12 @@ class Archive:
         """Connect as the owner of the tables."""
         return await asyncpg.connect(self.dsn)
 
-    async def _stats(self, player_id: str, stats: dict[str, object]) -> None:
+    async def _stats(self, table: str, player_id: str, stats: dict[str, object]) -> None:
         columns = ", ".join(stats)
         values = ", ".join(f"${n}" for n in range(2, len(stats) + 2))
         async with self.database.acquire() as connection:
             await connection.execute(
-                f"INSERT INTO player_lifetime_stats (player_id, {columns}) VALUES ($1, {values})",
+                f"INSERT INTO {table} (player_id, {columns}) VALUES ($1, {values})",
                 player_id,
                 *stats.values(),
             )

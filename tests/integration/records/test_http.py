@@ -61,6 +61,7 @@ async def test_match_names_its_players_in_seat_order(
             "seat": 0,
             "score": 10,
             "is_winner": True,
+            "forfeited": False,
         },
         {
             "player_id": players[1],
@@ -69,6 +70,7 @@ async def test_match_names_its_players_in_seat_order(
             "seat": 1,
             "score": 9,
             "is_winner": False,
+            "forfeited": False,
         },
     ]
 
@@ -100,6 +102,25 @@ async def test_statistics_are_told(client: aiohttp.ClientSession, archive: Archi
     _, stats = await _get(client, f"/v1/players/{ann}/stats")
     assert (stats["display_name"], stats["win_rate"]) == ("Ann", 0.75)
     assert stats["last_game_at"] == "2026-11-20T12:00:00.000Z"
+
+
+async def test_statistics_of_one_ruleset_are_told_apart(
+    client: aiohttp.ClientSession, archive: Archive
+) -> None:
+    ann = await archive.player("Ann", games_played=4, games_won=3)
+    await archive.in_ruleset(ann, "el_dorado", games_played=2, games_won=1, highest_score=17)
+    path = f"/v1/players/{ann}/stats"
+    _, overall = await _get(client, path)
+    assert (overall["ruleset"], overall["games_played"], overall["win_rate"]) == (None, 4, 0.75)
+    _, stats = await _get(client, path, ruleset="el_dorado")
+    told = stats["ruleset"], stats["games_played"], stats["win_rate"], stats["highest_score"]
+    assert told == ("el_dorado", 2, 0.5, 17)
+    _, none = await _get(client, path, ruleset="four_in_a_row")
+    assert (none["ruleset"], none["games_played"], none["last_game_at"]) == (
+        "four_in_a_row",
+        0,
+        None,
+    )
 
 
 async def test_history_pages_without_hole_or_repeat(

@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from persistence.records import BOARDS
+from persistence.records import BOARDS, BOARDS_IN_RULESET
 from tests.integration.records.conftest import Archive
 
 ROWS = 20_000
@@ -15,7 +15,7 @@ ROWS = 20_000
 @pytest.fixture(autouse=True)
 async def _no_ranks(archive: Archive) -> None:
     owner = await archive.owner()
-    await owner.execute("TRUNCATE player_lifetime_stats")
+    await owner.execute("TRUNCATE player_lifetime_stats, player_ruleset_stats")
     await owner.close()
 
 
@@ -70,6 +70,34 @@ async def test_a_board_is_as_long_as_asked(client: aiohttp.ClientSession, archiv
     assert len(await _board(client, "wins", limit=2)) == 2
 
 
+async def test_a_board_of_one_ruleset_ranks_by_its_games_alone(
+    client: aiohttp.ClientSession, archive: Archive
+) -> None:
+    ann = await archive.player("Ann", games_played=9, games_won=7, highest_score=90)
+    bob = await archive.player("Bob", games_played=3, games_won=3, highest_score=40)
+    await archive.in_ruleset(ann, "el_dorado", games_played=4, games_won=2, highest_score=30)
+    await archive.in_ruleset(ann, "chess", games_played=5, games_won=5, highest_score=90)
+    await archive.in_ruleset(bob, "el_dorado", games_played=3, games_won=3, highest_score=40)
+    assert _ranks(await _board(client, "wins")) == [(1, "Ann", 7), (2, "Bob", 3)]
+    for board, best in (("wins", 3), ("win_rate", 1.0), ("highest_score", 40)):
+        ranks = _ranks(await _board(client, board, ruleset="el_dorado"))
+        assert (ranks[0], len(ranks)) == ((1, "Bob", best), 2)
+    # Records outlive the rulesets that are installed.
+    assert _ranks(await _board(client, "wins", ruleset="chess")) == [(1, "Ann", 5)]
+    assert await _board(client, "wins", ruleset="relay") == []
+
+
+async def test_a_ruleset_that_nobody_played_is_refused_by_name(
+    client: aiohttp.ClientSession, archive: Archive
+) -> None:
+    ann = await archive.player("Ann")
+    for path in ("/v1/leaderboards/wins", f"/v1/players/{ann}/stats"):
+        for wrong in ("el-dorado", "no_such_game", "x" * 33, ""):
+            async with client.get(path, params={"ruleset": wrong}) as reply:
+                body = await reply.json()
+            assert (reply.status, body["field"]) == (422, "ruleset"), body
+
+
 @pytest.fixture
 async def crowd(archive: Archive) -> AsyncIterator[Any]:
     """A connection to a database with many players."""
@@ -80,14 +108,21 @@ async def crowd(archive: Archive) -> AsyncIterator[Any]:
         " INSERT INTO player_lifetime_stats (player_id, games_played, games_won, highest_score,"
         " total_tricks_won) SELECT id, 100, random() * 100, random() * 200, random() * 1000 FROM p"
     )
-    await owner.execute("ANALYZE players, player_lifetime_stats")
+    await owner.execute(
+        "INSERT INTO player_ruleset_stats (player_id, ruleset, games_played, games_won,"
+        " highest_score, total_tricks_won) SELECT player_id, unnest(ARRAY['el_dorado', 'chess']),"
+        " games_played, games_won, highest_score, total_tricks_won FROM player_lifetime_stats"
+    )
+    await owner.execute("ANALYZE players, player_lifetime_stats, player_ruleset_stats")
     yield owner
     await owner.close()
 
 
 async def test_no_board_reads_the_whole_table(crowd: Any) -> None:
-    for query in BOARDS.values():
-        rows = await crowd.fetch(f"EXPLAIN {query}", 1, False, 100)
+    asked = [(query, (1, False, 100)) for query in BOARDS.values()]
+    asked += [(query, (1, False, 100, "el_dorado")) for query in BOARDS_IN_RULESET.values()]
+    for query, arguments in asked:
+        rows = await crowd.fetch(f"EXPLAIN {query}", *arguments)
         plan = "\n".join(row[0] for row in rows)
         assert "Index Scan" in plan, plan
         assert "Seq Scan" not in plan, plan

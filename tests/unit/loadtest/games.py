@@ -44,7 +44,9 @@ class Hall:
         parsed = self.ruleset.config.model_validate(config)
         self._seed = f"seed {seed}"
         self.fold = Fold(Origin(self.ruleset, tuple(seated), parsed, self._seed))
-        self.take([game_created(name, 1, seated, config, self._seed)])
+        rule = self.ruleset.leavers_rank_last
+        created = game_created(name, 1, seated, config, self._seed, leavers_rank_last=rule)
+        self.take([created])
         setup = Setup(parsed, self.players, self._seed)
         self.take(self.ruleset.setup(self.ruleset.initial(setup)))
 

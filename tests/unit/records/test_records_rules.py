@@ -15,7 +15,7 @@ AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def _match(at: datetime = AT) -> StoredMatch:
-    return StoredMatch(MatchId(new_id()), None, "peer", None, None, at, None, None, [])
+    return StoredMatch(MatchId(new_id()), None, "peer", None, None, at, None, None, [], None)
 
 
 def _entry(value: float) -> Entry:

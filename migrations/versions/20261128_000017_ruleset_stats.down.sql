@@ -1,0 +1,3 @@
+DROP TABLE player_ruleset_stats;
+ALTER TABLE match_players DROP COLUMN forfeited;
+ALTER TABLE matches DROP COLUMN uncounted;
