@@ -51,6 +51,7 @@ Json = Annotated[Path | None, typer.Option("--json", help="Write the report as J
 Html = Annotated[Path | None, typer.Option("--html", help="Write the report as a page.")]
 SampleSize = Annotated[int, typer.Option(min=0, help="Games to read again over HTTP and compare.")]
 
+PEER_MESSAGES_PER_S = 80.0  # a server closes peers that send more than 100, if not told otherwise
 HERE = "http://127.0.0.1:8080"
 
 
@@ -134,6 +135,9 @@ def signaling(
     duration: Duration = 10,
     ramp_up: RampUp = 1,
     processes: Processes = 1,
+    messages_per_s: Annotated[
+        float, typer.Option(min=0, help="Most that a peer sends; 0: as fast as it is answered.")
+    ] = PEER_MESSAGES_PER_S,
     path: Annotated[str, typer.Option(help="Where the server signals.")] = "/peerjs",
     key: Annotated[str, typer.Option(help="The key of the peers.")] = "peerjs",
     json_file: Json = None,
@@ -150,6 +154,7 @@ def signaling(
             ramp_up_s=ramp_up,
             path=path,
             key=key,
+            messages_per_s=messages_per_s,
         )
         for place in _places(url, min(processes, pairs))
     ]
