@@ -18,6 +18,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 from migrations import runner
 from persistence.dsn import EXAMPLE_URL, problem_of
@@ -26,6 +27,7 @@ from persistence.refusals import StartRefused
 from persistence.trouble import said_in_one_line
 from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
+from server.gamekit.checking import RulesetRefused
 from server.kernel.stopping import StoppedAtOnce
 
 app = typer.Typer(
@@ -72,18 +74,14 @@ def _log_to_stderr(level: str) -> None:
 def _serve(config: Config, dsn: str) -> None:
     import uvloop
 
-    from server.rulesets import find_rulesets
+    from server.rulesets import find_rulesets, folders_in
     from server.serving import serve as serve_until_stopped
 
-    extra = [Path(folder) for folder in config.rulesets_path.split(os.pathsep) if folder]
-    for folder in extra:
-        if not folder.is_dir():
-            fail(f"PLAYHALL_RULESETS_PATH: there is no folder {folder}.")
     work = serve_until_stopped(
         config,
         dsn,
         embedded=config.database_url is None,
-        rulesets=find_rulesets(*extra),
+        rulesets=find_rulesets(*folders_in(config.rulesets_path)),
         ready=_welcome,
     )
     loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
@@ -164,7 +162,7 @@ def said_plainly() -> Iterator[None]:
         yield
     except Unavailable:
         fail("The database cannot be reached. Does it run, and is PLAYHALL_DATABASE_URL right?")
-    except (StartRefused, PlayhallError) as refused:
+    except (StartRefused, RulesetRefused, PlayhallError) as refused:
         fail(str(refused))
     except OSError as error:
         fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.")
@@ -172,7 +170,7 @@ def said_plainly() -> Iterator[None]:
 
 def fail(sentence: str) -> None:
     """Say why, and exit with status 1."""
-    err.print(f"[red]playhall:[/red] {sentence}", soft_wrap=True)
+    err.print(f"[red]playhall:[/red] {escape(sentence)}", soft_wrap=True)
     raise typer.Exit(1)
 
 
