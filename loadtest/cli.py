@@ -282,6 +282,9 @@ def _run(
     add_up: Callable[[Sequence[Measured]], Measured] = merge,
 ) -> None:
     """Run a load test and show it; exit with 1 if a check failed."""
+    for option, file in (("--json", json_file), ("--html", html_file)):
+        if file is not None and not file.parent.is_dir():
+            _fail(f"{option}: there is no folder {file.parent}.")
     began_at = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         measured = add_up(_with_bar(scenario, shares))
@@ -325,10 +328,13 @@ def _settings(shares: Sequence[Share]) -> dict[str, object]:
 
 
 def _write(report: Report, json_file: Path | None, html_file: Path | None) -> None:
-    if json_file is not None:
-        json_file.write_bytes(orjson.dumps(as_json(report), option=orjson.OPT_INDENT_2))
-    if html_file is not None:
-        html_file.write_text(page(report), encoding="utf-8")
+    try:
+        if json_file is not None:
+            json_file.write_bytes(orjson.dumps(as_json(report), option=orjson.OPT_INDENT_2))
+        if html_file is not None:
+            html_file.write_text(page(report), encoding="utf-8")
+    except OSError as error:
+        _fail(f"The report cannot be written to {error.filename}: {error.strerror}.")
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -40,6 +40,16 @@ class EmbeddedPostgres:
         self._data_dir: Path | None = None
         self._use: IO[bytes] | None = None
 
+    def is_in(self, data_dir: Path) -> bool:
+        """Say whether there is a server's folder to start; raise `UnusableFolder`."""
+        try:
+            return (data_dir.expanduser() / "cluster" / "PG_VERSION").exists()
+        except OSError as error:
+            raise UnusableFolder(
+                f"The data folder {data_dir} cannot be read ({error.strerror}); "
+                "run this as the user who runs the server."
+            ) from error
+
     def start(self, data_dir: Path) -> str:
         """Start the server, or join it if it runs; make the folder if there is none.
 

@@ -54,7 +54,7 @@ def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) 
     # While the database starts, half of what there is to import is imported.
     Thread(target=import_module, args=("server.serving",), daemon=True).start()
     try:
-        with said_plainly(), database_url(config) as dsn:
+        with said_plainly(), made_database_url(config) as dsn:
             runner.upgrade(dsn)
             _serve(config, dsn)
     except StoppedAtOnce as stopped:
@@ -125,7 +125,8 @@ def migrate(
 ) -> None:
     """Bring the database up to date, or back, or say where it stands."""
     config = read_config(data_dir=data_dir)
-    with said_plainly(), database_url(config) as dsn:
+    goes_up = down is None and not status
+    with said_plainly(), (made_database_url if goes_up else database_url)(config) as dsn:
         if down is not None:
             runner.downgrade(dsn, down)
         elif not status:
@@ -151,8 +152,9 @@ def spec(folder: Path = Path("docs")) -> None:
     """Write the AsyncAPI and OpenAPI documents into a folder."""
     from server.documents import write_documents
 
-    for path in write_documents(folder):
-        out.print(f"wrote {path}")
+    with said_plainly():
+        for path in write_documents(folder):
+            out.print(f"wrote {path}", markup=False)
 
 
 @contextmanager
@@ -188,16 +190,55 @@ def read_config(**overrides: object) -> Config:
 
 @contextmanager
 def database_url(config: Config) -> Iterator[str]:
-    """Give the database's address, with the bundled one running where none is configured."""
+    """Give the address of the database that there is, with the bundled one running.
+
+    Raises `StartRefused` where there is none: only `made_database_url` makes one.
+    """
     if config.database_url is not None:
-        dsn = config.database_url.get_secret_value()
-        if problem := problem_of(dsn):
-            fail(f"PLAYHALL_DATABASE_URL: {problem}; write it as {EXAMPLE_URL}")
-        config.data_dir.mkdir(parents=True, exist_ok=True)
+        yield _configured(config.database_url.get_secret_value())
+        return
+    bundled = EmbeddedPostgres()
+    if not bundled.is_in(config.data_dir / "postgres"):
+        raise StartRefused(
+            f"There is no Playhall data in {config.data_dir}. Name the folder that a server uses "
+            "with --data-dir, or its database with PLAYHALL_DATABASE_URL; `playhall serve` makes "
+            "a new one."
+        )
+    with _running(bundled, config) as dsn:
+        yield dsn
+
+
+@contextmanager
+def made_database_url(config: Config) -> Iterator[str]:
+    """Give the database's address; where none is configured, make the bundled one if need be."""
+    if config.database_url is not None:
+        dsn = _configured(config.database_url.get_secret_value())
+        _make_folder(config.data_dir)
         yield dsn
         return
-    config.data_dir.mkdir(parents=True, exist_ok=True)
-    bundled = EmbeddedPostgres()
+    _make_folder(config.data_dir)
+    with _running(EmbeddedPostgres(), config) as dsn:
+        yield dsn
+
+
+def _make_folder(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartRefused(
+            f"The data folder {data_dir} cannot be made ({error.strerror}); choose another with "
+            "--data-dir."
+        ) from error
+
+
+def _configured(dsn: str) -> str:
+    if problem := problem_of(dsn):
+        fail(f"PLAYHALL_DATABASE_URL: {problem}; write it as {EXAMPLE_URL}")
+    return dsn
+
+
+@contextmanager
+def _running(bundled: EmbeddedPostgres, config: Config) -> Iterator[str]:
     dsn = bundled.start(config.data_dir / "postgres")
     try:
         yield dsn
