@@ -35,6 +35,8 @@ class KeptGames:
         new = path.with_suffix(".new")
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(game.model_dump_json())
+            file.flush()
+            os.fsync(file.fileno())  # before the rename: otherwise a crash may leave it empty
         new.replace(path)
         by_age = sorted(self._folder.glob("*.json"), key=lambda kept: kept.stat().st_mtime)
         for old in by_age[:-KEPT_MAX]:

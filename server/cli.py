@@ -23,6 +23,7 @@ from rich.markup import escape
 from migrations import runner
 from persistence.dsn import EXAMPLE_URL, problem_of
 from persistence.embedded import EmbeddedPostgres
+from persistence.privatefiles import close_to_others, make_folder
 from persistence.refusals import StartRefused
 from persistence.trouble import said_in_one_line
 from protocol.errors import PlayhallError, Unavailable
@@ -41,6 +42,9 @@ err = Console(stderr=True, highlight=False)
 
 # Where clients look if they are not told otherwise.
 HERE = "http://127.0.0.1:8080"
+
+# What is ours in the data folder; see docs/operations.md.
+KEPT_IN_DATA_DIR = frozenset({"postgres", "files", "uploads", "mail", "node", "secret.key"})
 
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 for any free one.")]
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the bundled database.")]
@@ -223,10 +227,11 @@ def made_database_url(config: Config) -> Iterator[str]:
 
 def _make_folder(data_dir: Path) -> None:
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(data_dir)
+        close_to_others(data_dir, ours=KEPT_IN_DATA_DIR)
     except OSError as error:
         raise StartRefused(
-            f"The data folder {data_dir} cannot be made ({error.strerror}); choose another with "
+            f"The data folder {data_dir} cannot be used ({error.strerror}); choose another with "
             "--data-dir."
         ) from error
 

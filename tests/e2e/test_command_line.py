@@ -130,7 +130,7 @@ def test_a_folder_that_may_not_be_read_is_said(tmp_path: Path, command: str) -> 
         (("accounts", "ban", "ann", "--reason", "spam", "--days", "-1"), "--days: give more"),
         (("accounts", "ban", "ann", "--reason", "spam", "--days", "1e300"), "--days: give more"),
         (("spec", "--folder", "/dev/null/docs"), "Not a directory"),
-        (("serve", "--data-dir", "/dev/null"), "cannot be made"),
+        (("serve", "--data-dir", "/dev/null"), "cannot be used"),
         (("loadtest", "idle", "--json", "/nowhere/a.json"), "--json: there is no folder /nowhere"),
         (("export", "[/bold]", "--data-dir", "[/red]"), "There is no Playhall data in [/red]."),
         (("nonsense",), "No such command"),
