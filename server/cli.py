@@ -30,6 +30,9 @@ from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
 from server.gamekit.checking import RulesetRefused
 from server.kernel.stopping import StoppedAtOnce
+from server.terminal import flush_streams, prepare_streams, unreadable_argument
+
+log = logging.getLogger(__name__)
 
 app = typer.Typer(
     help="A realtime game-session server that never loses a move.",
@@ -100,6 +103,13 @@ def _serve(config: Config, dsn: str) -> None:
 
 
 def _welcome(url: str) -> None:
+    try:
+        _print_welcome(url)
+    except (BrokenPipeError, SystemExit):  # rich turns the one into the other
+        log.info("ready at %s", url)  # nobody reads the output, and clients may come all the same
+
+
+def _print_welcome(url: str) -> None:
     me, there = _how_we_are_called(), "" if url == HERE else f" --url {url}"
     for line in (
         f"[bold]Playhall[/bold] is ready at [bold]{url}[/bold]",
@@ -170,6 +180,8 @@ def said_plainly() -> Iterator[None]:
         fail("The database cannot be reached. Does it run, and is PLAYHALL_DATABASE_URL right?")
     except (StartRefused, RulesetRefused, PlayhallError) as refused:
         fail(str(refused))
+    except BrokenPipeError:
+        raise  # whoever read the output has seen enough: the command ends without a word
     except OSError as error:
         fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.")
 
@@ -253,9 +265,16 @@ def _running(bundled: EmbeddedPostgres, config: Config) -> Iterator[str]:
 
 def main() -> None:
     """Run the command line; a server starts without what the other commands import."""
+    prepare_streams()
+    if argument := unreadable_argument(sys.argv[1:]):
+        err.print(f"[red]playhall:[/red] The argument {escape(argument)} is not UTF-8.")
+        sys.exit(2)
     if sys.argv[1:2] != ["serve"]:
         _add_the_others()
-    app()
+    try:
+        app()
+    finally:
+        flush_streams()
 
 
 def _add_the_others() -> None:

@@ -90,7 +90,7 @@ class _Commands:
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
-        self._out = Console(highlight=False, soft_wrap=True)
+        self._out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def verify(
         self,

@@ -72,7 +72,7 @@ class _Commands:
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
-        self._out = Console(highlight=False, soft_wrap=True)
+        self._out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def status(self, data_dir: DataDir = None) -> None:
         """Show the last days, what time it is for them, and who advances them."""
