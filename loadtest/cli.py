@@ -51,6 +51,7 @@ Json = Annotated[Path | None, typer.Option("--json", help="Write the report as J
 Html = Annotated[Path | None, typer.Option("--html", help="Write the report as a page.")]
 SampleSize = Annotated[int, typer.Option(min=0, help="Games to read again over HTTP and compare.")]
 
+PEER_MESSAGES_PER_S = 80.0  # a server closes peers that send more than 100, if not told otherwise
 HERE = "http://127.0.0.1:8080"
 
 
@@ -134,6 +135,9 @@ def signaling(
     duration: Duration = 10,
     ramp_up: RampUp = 1,
     processes: Processes = 1,
+    messages_per_s: Annotated[
+        float, typer.Option(min=0, help="Most that a peer sends; 0: as fast as it is answered.")
+    ] = PEER_MESSAGES_PER_S,
     path: Annotated[str, typer.Option(help="Where the server signals.")] = "/peerjs",
     key: Annotated[str, typer.Option(help="The key of the peers.")] = "peerjs",
     json_file: Json = None,
@@ -150,6 +154,7 @@ def signaling(
             ramp_up_s=ramp_up,
             path=path,
             key=key,
+            messages_per_s=messages_per_s,
         )
         for place in _places(url, min(processes, pairs))
     ]
@@ -277,6 +282,9 @@ def _run(
     add_up: Callable[[Sequence[Measured]], Measured] = merge,
 ) -> None:
     """Run a load test and show it; exit with 1 if a check failed."""
+    for option, file in (("--json", json_file), ("--html", html_file)):
+        if file is not None and not file.parent.is_dir():
+            _fail(f"{option}: there is no folder {file.parent}.")
     began_at = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         measured = add_up(_with_bar(scenario, shares))
@@ -320,10 +328,13 @@ def _settings(shares: Sequence[Share]) -> dict[str, object]:
 
 
 def _write(report: Report, json_file: Path | None, html_file: Path | None) -> None:
-    if json_file is not None:
-        json_file.write_bytes(orjson.dumps(as_json(report), option=orjson.OPT_INDENT_2))
-    if html_file is not None:
-        html_file.write_text(page(report), encoding="utf-8")
+    try:
+        if json_file is not None:
+            json_file.write_bytes(orjson.dumps(as_json(report), option=orjson.OPT_INDENT_2))
+        if html_file is not None:
+            html_file.write_text(page(report), encoding="utf-8")
+    except OSError as error:
+        _fail(f"The report cannot be written to {error.filename}: {error.strerror}.")
 
 
 def _fail(sentence: str) -> NoReturn:

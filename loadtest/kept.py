@@ -1,6 +1,8 @@
 """Games that were left in the middle: what it takes to come back to them, kept in a folder."""
 
+import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -26,15 +28,21 @@ class KeptGames:
     """The folder; only its owner can read what is in it."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder or _state_folder() / "playhall" / "games"
+        self._given = folder
+
+    @property
+    def _folder(self) -> Path:
+        return self._given or _state_folder() / "playhall" / "games"
 
     def keep(self, game: Kept) -> None:
-        """Write a game down, in place of what was kept of it."""
+        """Write a game down, in place of what was kept of it; raise `OSError`."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path(game.game_id)
         new = path.with_suffix(".new")
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(game.model_dump_json())
+            file.flush()
+            os.fsync(file.fileno())  # before the rename: otherwise a crash may leave it empty
         new.replace(path)
         by_age = sorted(self._folder.glob("*.json"), key=lambda kept: kept.stat().st_mtime)
         for old in by_age[:-KEPT_MAX]:
@@ -49,7 +57,8 @@ class KeptGames:
 
     def forget(self, game_id: str) -> None:
         """Let go of a game that nobody comes back to; harmless if it is not kept."""
-        self._path(game_id).unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path(game_id).unlink()
 
     def _path(self, game_id: str) -> Path:
         return self._folder / f"{Path(game_id).name}.json"
@@ -58,4 +67,7 @@ class KeptGames:
 def _state_folder() -> Path:
     """Find where programs keep such things (XDG base directories)."""
     named = os.environ.get("XDG_STATE_HOME", "")
-    return Path(named) if named else Path.home() / ".local" / "state"
+    try:
+        return Path(named) if named else Path.home() / ".local" / "state"
+    except RuntimeError as error:
+        raise FileNotFoundError(errno.ENOENT, "there is no home folder") from error

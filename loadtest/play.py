@@ -28,7 +28,7 @@ PASSING: Final = frozenset(
     }
 )
 
-out = Console(highlight=False)
+out = Console(highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False)
 
 
@@ -79,6 +79,7 @@ class _Evening:
         self._auto = auto
         self._games = KeptGames()
         self._kept: Kept | None = None
+        self._told = False  # that the game cannot be kept
 
     async def begin(self, url: str, name: str | None, *, ruleset: str, config: Json) -> None:
         """Open a game and play it."""
@@ -130,8 +131,15 @@ class _Evening:
 
     def _keep(self, client: Client, kept: Kept) -> None:
         token = client.link.account.refresh_token
-        self._kept = kept.model_copy(update={"refresh_token": token})
-        self._games.keep(self._kept)
+        try:
+            newest = kept.model_copy(update={"refresh_token": token})
+            self._games.keep(newest)
+            self._kept = newest
+        except OSError as error:
+            if not self._told:
+                why = error.strerror or error
+                out.print(f"If you go away, you cannot come back to this game ({why}).")
+            self._told = True
 
     def _forget(self, kept: Kept) -> None:
         self._kept = None

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from persistence.privatefiles import PASSAGE_MODE, sync_folder
 from persistence.refusals import UnusableFolder
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ START_TIMEOUT_S: Final = 60
 STOP_TIMEOUT_S: Final = 30
 POLL_S: Final = 0.05
 SOCKET_PATH_BYTES_MAX: Final = 103  # on macOS; Linux takes four more
+OWN_FOLDERS: Final = 2  # above the cluster's: the one that holds it, and the data folder
 SYSTEM_USER: Final = "playhall-postgres"  # PostgreSQL refuses to run as root
 
 
@@ -60,7 +62,7 @@ class Cluster:
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
         )
         unfinished.rename(self._path)
-        _sync_folder(self._path.parent)
+        sync_folder(self._path.parent)
 
     def ensure_running(self, settings: Mapping[str, str]) -> None:
         """Return once the server answers, whatever state it was left in."""
@@ -123,7 +125,9 @@ class Cluster:
         """
         if self._user is None:
             return
-        for folder in (*self._path.parents, *_program("postgres").parents):
+        for folder in self._path.parents[:OWN_FOLDERS]:
+            self._let_through(folder)
+        for folder in (*self._path.parents[OWN_FOLDERS:], *_program("postgres").parents):
             mode = folder.stat().st_mode
             if not mode & stat.S_IXOTH:
                 folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
@@ -133,6 +137,14 @@ class Cluster:
                     folder,
                     self._user.pw_name,
                 )
+
+    def _let_through(self, folder: Path) -> None:
+        """Let PostgreSQL's user, and no other, pass through a private folder of ours."""
+        assert self._user is not None
+        status = folder.stat()
+        if status.st_uid == 0 and not status.st_mode & stat.S_IXOTH:
+            os.chown(folder, -1, self._user.pw_gid)
+            folder.chmod(PASSAGE_MODE)
 
     def _require_version(self) -> None:
         theirs = (self._path / "PG_VERSION").read_text().strip()
@@ -185,14 +197,6 @@ def _environment() -> dict[str, str]:
     """Ours, without what would change the programs' minds or language."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return {**kept, "LC_ALL": "C"}
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _user_for(cluster: Path) -> pwd.struct_passwd | None:

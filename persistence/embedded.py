@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from persistence.cluster import Cluster
+from persistence.privatefiles import make_folder, open_private
 from persistence.refusals import UnusableFolder
 
 SETTINGS: Final[Mapping[str, str]] = {
@@ -40,6 +41,16 @@ class EmbeddedPostgres:
         self._data_dir: Path | None = None
         self._use: IO[bytes] | None = None
 
+    def is_in(self, data_dir: Path) -> bool:
+        """Say whether there is a server's folder to start; raise `UnusableFolder`."""
+        try:
+            return (data_dir.expanduser() / "cluster" / "PG_VERSION").exists()
+        except OSError as error:
+            raise UnusableFolder(
+                f"The data folder {data_dir} cannot be read ({error.strerror}); "
+                "run this as the user who runs the server."
+            ) from error
+
     def start(self, data_dir: Path) -> str:
         """Start the server, or join it if it runs; make the folder if there is none.
 
@@ -48,12 +59,12 @@ class EmbeddedPostgres:
         """
         data_dir = data_dir.expanduser().resolve()
         try:
-            data_dir.mkdir(parents=True, exist_ok=True)
+            make_folder(data_dir)
             with _locked(data_dir / "lock"):
                 cluster = Cluster(data_dir / "cluster")
                 cluster.ensure_made()
                 cluster.ensure_running(self._settings)
-                self._use = (data_dir / "users").open("ab")
+                self._use = open_private(data_dir / "users", "ab")
                 fcntl.flock(self._use, fcntl.LOCK_SH)
         except OSError as error:
             raise UnusableFolder(
@@ -76,13 +87,13 @@ class EmbeddedPostgres:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    with path.open("ab") as file:
+    with open_private(path, "ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def _unused(path: Path) -> bool:
-    with path.open("ab") as file:
+    with open_private(path, "ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

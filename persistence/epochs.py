@@ -99,6 +99,25 @@ class NewDay(NamedTuple):
     profile: EpochProfile
 
 
+class DayBefore(NamedTuple):
+    """What the next day needs to know of the one before it.
+
+    `is_whole` says whether it was to last the whole local day, so that no pause is meant to
+    follow it.
+    """
+
+    day: date
+    ends_at: datetime
+    is_whole: bool
+
+
+class DayAfter(NamedTuple):
+    """What a day needs to know of the one that follows it and is announced already."""
+
+    day: date
+    starts_at: datetime
+
+
 class EpochStore:
     """Profiles, days and what happened in them. Reading is for everybody."""
 
@@ -161,12 +180,28 @@ class EpochStore:
             row = await connection.fetchrow(SQL["active_profile"])
         return None if row is None else StoredProfile(*row)
 
+    async def profiles_in_use(self) -> list[tuple[str, bytes]]:
+        """List keys and rules, as JSON, of the active profile and of days under way."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(SQL["profiles_in_use"])
+        return [(row["profile_key"], row["config"]) for row in rows]
+
     # ------------------------------------------------------------------ days
 
     async def make_day(self, new: NewDay) -> EpochId | None:
         """Add a day and its slots; None if there is one of its date; raise `EpochsOverlap`."""
         async with self._database.transaction() as connection:
             return await add_day(connection, new)
+
+    async def neighbours(self, now: datetime) -> tuple[DayBefore | None, DayAfter | None]:
+        """Read the last day that has begun at a time, and the first that has not."""
+        async with self._database.acquire() as connection:
+            before = await connection.fetchrow(SQL["day_before"], now)
+            after = await connection.fetchrow(SQL["day_after"], now)
+        return (
+            None if before is None else DayBefore(*before),
+            None if after is None else DayAfter(*after),
+        )
 
     async def read_day(self, key: DayKey) -> Day:
         """Read a day; raise `EpochNotFound`."""

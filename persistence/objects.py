@@ -6,14 +6,16 @@ An object is written once and whole, under a key that is never used again.
 import asyncio
 import errno
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from persistence.privatefiles import forget_unfinished, make_folder, sync_folder, write_file
 from persistence.refusals import StartRefused
 from protocol.contenterrors import StorageFull
 from protocol.errors import Unavailable
@@ -21,6 +23,7 @@ from protocol.errors import Unavailable
 CHUNK_BYTES: Final = 256 * 1024
 PART_BYTES: Final = 5 * 1024 * 1024  # the least that S3 takes as a part
 PARTS_AT_ONCE: Final = 2
+PUT_ATTEMPTS_MAX: Final = 5
 
 _FULL_ERRNOS: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 # The library says what happened in words only: the system's number, or a store's own code.
@@ -66,7 +69,10 @@ class Objects:
             ) from error
 
     async def put(self, key: str, content: IO[bytes] | bytes) -> None:
-        """Write an object; nobody ever sees half of it."""
+        """Write an object, whole; when this returns, it survives a power failure."""
+        if not self._url:
+            await _to_its_end(partial(self._put_local, key, content))
+            return
         with _translated():
             await self._store.put_async(
                 key, content, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
@@ -98,7 +104,44 @@ class Objects:
             return
 
     def _local(self) -> ObjectStore:
-        return LocalStore(self._folder.absolute(), mkdir=True, automatic_cleanup=True)
+        make_folder(self._folder)
+        make_folder(self._unfinished)
+        forget_unfinished(self._unfinished)
+        return LocalStore(self._folder.absolute(), automatic_cleanup=True)
+
+    @property
+    def _unfinished(self) -> Path:
+        """Where local objects are written until they are whole: no key begins with a dot."""
+        return self._folder / ".unfinished"
+
+    def _put_local(self, key: str, content: IO[bytes] | bytes) -> None:
+        """Write a local object. `LocalStore` would neither sync it nor keep it to ourselves."""
+        path = self._folder.joinpath(*PurePosixPath(key).parts)
+        try:
+            with full_disk_is_told():
+                self._write(path, content)
+                for folder in path.parent.parents:
+                    if not folder.is_relative_to(self._folder):
+                        break
+                    sync_folder(folder)  # another upload may have made it and not synced it yet
+        except OSError as error:
+            raise Unavailable(
+                f"The file store cannot write ({error.strerror}); try again."
+            ) from error
+
+    def _write(self, path: Path, content: IO[bytes] | bytes) -> None:
+        """Write a file; its folder may go meanwhile, with the last object that was in it."""
+        for attempts_left in reversed(range(PUT_ATTEMPTS_MAX)):
+            make_folder(path.parent)
+            try:
+                write_file(path, content, beside=self._unfinished)
+            except FileNotFoundError:
+                if not attempts_left:
+                    raise
+                if not isinstance(content, bytes):
+                    content.seek(0)
+            else:
+                return
 
     @property
     def _store(self) -> ObjectStore:
@@ -112,6 +155,19 @@ class Objects:
         except ObjectMissing:
             return False
         return True
+
+
+async def _to_its_end(work: Callable[[], None]) -> None:
+    """Do some work in a thread; a cancellation goes on once that is over.
+
+    Otherwise an object could appear after its upload was given up and its key deleted.
+    """
+    done = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        await asyncio.shield(done)
+    except asyncio.CancelledError:
+        await asyncio.wait([done])
+        raise
 
 
 async def _chunks(stream: AsyncIterator[object]) -> AsyncIterator[bytes]:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from persistence.privatefiles import make_folder, write_new_file
 from persistence.refusals import StartRefused
 
 KEY_BYTES: Final = 32
@@ -182,15 +183,8 @@ def _keys_in(file: Path, *, make: bool) -> list[SecretKey]:
 
 def _write_new(file: Path) -> None:
     """Make the file with its contents at once, so that of two processes one's key counts."""
-    draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
-    draft.touch(mode=0o600)
-    draft.write_text(SecretKey.make().text, "ascii")
-    try:
-        file.hardlink_to(draft)
-    except FileExistsError:
-        pass  # another process was first: its key counts
-    finally:
-        draft.unlink()
+    make_folder(file.parent)
+    write_new_file(file, SecretKey.make().text.encode("ascii"))
 
 
 def _parts(sealed: bytes) -> tuple[bytes, bytes, bytes]:

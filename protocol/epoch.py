@@ -178,8 +178,12 @@ class SettlementRules(_Part):
 
 @cache
 def _zones() -> frozenset[str]:
-    """List the time zones there are: they are files, and reading them takes milliseconds."""
-    return frozenset(available_timezones())
+    """List the time zones there are: they are files, and reading them takes milliseconds.
+
+    They are those of the machine and of the package `tzdata`, which is always there. `localtime`
+    is left out: it is another zone on each machine.
+    """
+    return frozenset(available_timezones() - {"localtime"})
 
 
 class EpochProfile(_Part):

@@ -258,7 +258,7 @@ class App:
         tasks.loop(self.keys.follow(), name="signing keys")
         tasks.loop(self.files.upkeep.run(), name="files")
         self.account_room.start(tasks)
-        self.competition.start()
+        await self.competition.start()
         tasks.loop(self.erasure.follow(), name="erased people")
         tasks.loop(self.signaling.sweep(), name="signaling")
         tasks.loop(self.signaling.show_out_strangers(), name="members' peers")

@@ -18,15 +18,21 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 from migrations import runner
 from persistence.dsn import EXAMPLE_URL, problem_of
 from persistence.embedded import EmbeddedPostgres
+from persistence.privatefiles import close_to_others, make_folder
 from persistence.refusals import StartRefused
 from persistence.trouble import said_in_one_line
 from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
+from server.gamekit.checking import RulesetRefused
 from server.kernel.stopping import StoppedAtOnce
+from server.terminal import flush_streams, prepare_streams, unreadable_argument
+
+log = logging.getLogger(__name__)
 
 app = typer.Typer(
     help="A realtime game-session server that never loses a move.",
@@ -40,6 +46,9 @@ err = Console(stderr=True, highlight=False)
 # Where clients look if they are not told otherwise.
 HERE = "http://127.0.0.1:8080"
 
+# What is ours in the data folder; see docs/operations.md.
+KEPT_IN_DATA_DIR = frozenset({"postgres", "files", "uploads", "mail", "node", "secret.key"})
+
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 for any free one.")]
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the bundled database.")]
 
@@ -52,7 +61,7 @@ def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) 
     # While the database starts, half of what there is to import is imported.
     Thread(target=import_module, args=("server.serving",), daemon=True).start()
     try:
-        with said_plainly(), database_url(config) as dsn:
+        with said_plainly(), made_database_url(config) as dsn:
             runner.upgrade(dsn)
             _serve(config, dsn)
     except StoppedAtOnce as stopped:
@@ -72,18 +81,14 @@ def _log_to_stderr(level: str) -> None:
 def _serve(config: Config, dsn: str) -> None:
     import uvloop
 
-    from server.rulesets import find_rulesets
+    from server.rulesets import find_rulesets, folders_in
     from server.serving import serve as serve_until_stopped
 
-    extra = [Path(folder) for folder in config.rulesets_path.split(os.pathsep) if folder]
-    for folder in extra:
-        if not folder.is_dir():
-            fail(f"PLAYHALL_RULESETS_PATH: there is no folder {folder}.")
     work = serve_until_stopped(
         config,
         dsn,
         embedded=config.database_url is None,
-        rulesets=find_rulesets(*extra),
+        rulesets=find_rulesets(*folders_in(config.rulesets_path)),
         ready=_welcome,
     )
     loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
@@ -98,6 +103,13 @@ def _serve(config: Config, dsn: str) -> None:
 
 
 def _welcome(url: str) -> None:
+    try:
+        _print_welcome(url)
+    except (BrokenPipeError, SystemExit):  # rich turns the one into the other
+        log.info("ready at %s", url)  # nobody reads the output, and clients may come all the same
+
+
+def _print_welcome(url: str) -> None:
     me, there = _how_we_are_called(), "" if url == HERE else f" --url {url}"
     for line in (
         f"[bold]Playhall[/bold] is ready at [bold]{url}[/bold]",
@@ -127,7 +139,8 @@ def migrate(
 ) -> None:
     """Bring the database up to date, or back, or say where it stands."""
     config = read_config(data_dir=data_dir)
-    with said_plainly(), database_url(config) as dsn:
+    goes_up = down is None and not status
+    with said_plainly(), (made_database_url if goes_up else database_url)(config) as dsn:
         if down is not None:
             runner.downgrade(dsn, down)
         elif not status:
@@ -153,8 +166,9 @@ def spec(folder: Path = Path("docs")) -> None:
     """Write the AsyncAPI and OpenAPI documents into a folder."""
     from server.documents import write_documents
 
-    for path in write_documents(folder):
-        out.print(f"wrote {path}")
+    with said_plainly():
+        for path in write_documents(folder):
+            out.print(f"wrote {path}", markup=False)
 
 
 @contextmanager
@@ -164,15 +178,17 @@ def said_plainly() -> Iterator[None]:
         yield
     except Unavailable:
         fail("The database cannot be reached. Does it run, and is PLAYHALL_DATABASE_URL right?")
-    except (StartRefused, PlayhallError) as refused:
+    except (StartRefused, RulesetRefused, PlayhallError) as refused:
         fail(str(refused))
+    except BrokenPipeError:
+        raise  # whoever read the output has seen enough: the command ends without a word
     except OSError as error:
         fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.")
 
 
 def fail(sentence: str) -> None:
     """Say why, and exit with status 1."""
-    err.print(f"[red]playhall:[/red] {sentence}", soft_wrap=True)
+    err.print(f"[red]playhall:[/red] {escape(sentence)}", soft_wrap=True)
     raise typer.Exit(1)
 
 
@@ -190,16 +206,56 @@ def read_config(**overrides: object) -> Config:
 
 @contextmanager
 def database_url(config: Config) -> Iterator[str]:
-    """Give the database's address, with the bundled one running where none is configured."""
+    """Give the address of the database that there is, with the bundled one running.
+
+    Raises `StartRefused` where there is none: only `made_database_url` makes one.
+    """
     if config.database_url is not None:
-        dsn = config.database_url.get_secret_value()
-        if problem := problem_of(dsn):
-            fail(f"PLAYHALL_DATABASE_URL: {problem}; write it as {EXAMPLE_URL}")
-        config.data_dir.mkdir(parents=True, exist_ok=True)
+        yield _configured(config.database_url.get_secret_value())
+        return
+    bundled = EmbeddedPostgres()
+    if not bundled.is_in(config.data_dir / "postgres"):
+        raise StartRefused(
+            f"There is no Playhall data in {config.data_dir}. Name the folder that a server uses "
+            "with --data-dir, or its database with PLAYHALL_DATABASE_URL; `playhall serve` makes "
+            "a new one."
+        )
+    with _running(bundled, config) as dsn:
+        yield dsn
+
+
+@contextmanager
+def made_database_url(config: Config) -> Iterator[str]:
+    """Give the database's address; where none is configured, make the bundled one if need be."""
+    if config.database_url is not None:
+        dsn = _configured(config.database_url.get_secret_value())
+        _make_folder(config.data_dir)
         yield dsn
         return
-    config.data_dir.mkdir(parents=True, exist_ok=True)
-    bundled = EmbeddedPostgres()
+    _make_folder(config.data_dir)
+    with _running(EmbeddedPostgres(), config) as dsn:
+        yield dsn
+
+
+def _make_folder(data_dir: Path) -> None:
+    try:
+        make_folder(data_dir)
+        close_to_others(data_dir, ours=KEPT_IN_DATA_DIR)
+    except OSError as error:
+        raise StartRefused(
+            f"The data folder {data_dir} cannot be used ({error.strerror}); choose another with "
+            "--data-dir."
+        ) from error
+
+
+def _configured(dsn: str) -> str:
+    if problem := problem_of(dsn):
+        fail(f"PLAYHALL_DATABASE_URL: {problem}; write it as {EXAMPLE_URL}")
+    return dsn
+
+
+@contextmanager
+def _running(bundled: EmbeddedPostgres, config: Config) -> Iterator[str]:
     dsn = bundled.start(config.data_dir / "postgres")
     try:
         yield dsn
@@ -209,9 +265,16 @@ def database_url(config: Config) -> Iterator[str]:
 
 def main() -> None:
     """Run the command line; a server starts without what the other commands import."""
+    prepare_streams()
+    if argument := unreadable_argument(sys.argv[1:]):
+        err.print(f"[red]playhall:[/red] The argument {escape(argument)} is not UTF-8.")
+        sys.exit(2)
     if sys.argv[1:2] != ["serve"]:
         _add_the_others()
-    app()
+    try:
+        app()
+    finally:
+        flush_streams()
 
 
 def _add_the_others() -> None:

@@ -10,6 +10,7 @@ from protocol.errors import NotFound
 from server.chain.room import chain_of
 from server.domains.bots.passes import People, Sockets
 from server.domains.bots.room import BotRoom
+from server.domains.epochs.profiles import require_profiles
 from server.domains.epochs.room import Epochs
 from server.foundation import Foundation
 from server.gateway.http import Endpoint
@@ -56,8 +57,10 @@ class Competition:
             get=self._read,
         )
 
-    def start(self) -> None:
-        """Set going what must not stop."""
+    async def start(self) -> None:
+        """Set going what must not stop; raise `StartRefused` where days cannot be made."""
+        if self._base.config.epochs:
+            await require_profiles(self.epochs.days)
         tasks = self._base.tasks
         self.bots.start(tasks)
         self.chain.start(tasks)

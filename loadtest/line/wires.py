@@ -71,6 +71,7 @@ async def dial_websockets(url: str, on_frame: OnFrame) -> Wire:
             url,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             compression=None,
+            proxy=None,  # as HTTP requests: see docs/clients.md
             max_size=INCOMING_BYTES_MAX,
             open_timeout=OPEN_TIMEOUT_S,
             close_timeout=CLOSE_TIMEOUT_S,

@@ -28,6 +28,7 @@ TOO_MANY: Final = 1008  # RFC 6455: a rule of the server's was broken, here its 
 class Signaling:
     """One share of: `pairs` of peers who keep `window` messages each under way.
 
+    A peer sends at most `messages_per_s`; 0 is as fast as its messages are answered.
     `path` and `key` are where the server signals; `asks` lets it read Playhall's own numbers.
     """
 
@@ -40,6 +41,7 @@ class Signaling:
     path: str = "/peerjs"
     key: str = "peerjs"
     asks: bool = True
+    messages_per_s: float = 0
 
     async def run(self, tell: Tell) -> Measured:
         """Send."""
@@ -71,7 +73,12 @@ class Signaling:
             (f"{self.place.index}-{n}-a", f"{self.place.index}-{n}-b")
             for n in range(self.place.part(self.pairs))
         ]
-        peers = [Caller(me, other, meter, pad) for a, b in names for me, other in ((a, b), (b, a))]
+        pause_s = 1 / self.messages_per_s if self.messages_per_s else 0.0
+        peers = [
+            Caller(me, other, meter, pad, pause_s=pause_s)
+            for a, b in names
+            for me, other in ((a, b), (b, a))
+        ]
         url = self.place.url.replace("http", "ws", 1).rstrip("/")
         async with asyncio.TaskGroup() as tasks:
             for start in range(0, len(peers), AT_ONCE):
@@ -91,12 +98,14 @@ class Signaling:
 class Caller:
     """One peer; it numbers what it sends and expects its partner to do so."""
 
-    def __init__(self, me: str, other: str, meter: Meter, pad: str) -> None:
+    def __init__(self, me: str, other: str, meter: Meter, pad: str, *, pause_s: float) -> None:
         self.me = me
         self.fault: str | None = None
         self._other = other
         self._meter = meter
         self._pad = pad
+        self._pause_s = pause_s
+        self._may_send_at = 0.0
         self._next = 0
         self._expected = 0
         self._open = asyncio.Event()
@@ -124,7 +133,7 @@ class Caller:
     def begin(self, window: int) -> None:
         """Send the first messages; each that comes is answered by the next one."""
         for _ in range(window):
-            self._send("OFFER")
+            self._send_in_turn("OFFER")
 
     def close(self) -> None:
         """Hang up."""
@@ -132,8 +141,20 @@ class Caller:
         if self._wire is not None:
             self._wire.close()
 
+    def _send_in_turn(self, kind: str) -> None:
+        """Send now, or when the server's limit for one peer lets it."""
+        loop = asyncio.get_running_loop()
+        at = max(loop.time(), self._may_send_at)
+        self._may_send_at = at + self._pause_s
+        if at > loop.time():
+            loop.call_at(at, self._send, kind)
+        else:
+            self._send(kind)
+
     def _send(self, kind: str) -> None:
         assert self._wire is not None
+        if self._closing or self.fault is not None:
+            return
         payload = {"n": self._next, "pad": self._pad}
         self._next += 1
         self._wire.send(orjson.dumps({"type": kind, "dst": self._other, "payload": payload}))
@@ -146,7 +167,7 @@ class Caller:
         self._meter.tally.counts["deliveries"] += 1
         self._check(message)
         if not self._closing and self.fault is None:
-            self._send("CANDIDATE")
+            self._send_in_turn("CANDIDATE")
 
     def _check(self, message: dict[str, object]) -> None:
         payload = message.get("payload")

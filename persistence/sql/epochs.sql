@@ -36,12 +36,29 @@ ORDER BY profile_key;
 SELECT id AS profile_id, profile_key, version, is_active, config FROM epoch_profiles
 WHERE is_active;
 
+-- name: profiles_in_use
+-- Read the rules that days are made by, and those of days that are under way.
+SELECT p.profile_key, p.config FROM epoch_profiles p
+WHERE p.is_active OR EXISTS (SELECT FROM epochs e WHERE e.profile_id = p.id AND e.phase <> 'archive')
+ORDER BY p.profile_key;
+
 -- name: make_day
 -- Add a day; nothing comes back if there is one of this date.
 INSERT INTO epochs (day_date, profile_id, starts_at, freeze_at, ends_at, pool_wei)
 VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (day_date) DO NOTHING
 RETURNING id;
+
+-- name: day_before
+-- Read the last day that has begun at a time. Without a duration, a profile's days last 24 hours.
+SELECT e.day_date, e.ends_at,
+       coalesce((p.config #>> '{cadence,duration_hours}')::int, 24) = 24
+FROM epochs e JOIN epoch_profiles p ON p.id = e.profile_id
+WHERE e.starts_at <= $1 ORDER BY e.starts_at DESC LIMIT 1;
+
+-- name: day_after
+-- Read the first day that has not begun at a time.
+SELECT day_date, starts_at FROM epochs WHERE starts_at > $1 ORDER BY starts_at LIMIT 1;
 
 -- name: make_slots
 -- Add a day's slots, in the order of their index.

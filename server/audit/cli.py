@@ -30,7 +30,7 @@ from server.audit.replayfile import read_file
 from server.audit.verify import verify
 from server.config import Config
 from server.gamekit.fold import AnyRuleset
-from server.rulesets import find_rulesets
+from server.rulesets import find_rulesets, folders_in
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -90,7 +90,7 @@ class _Commands:
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
-        self._out = Console(highlight=False, soft_wrap=True)
+        self._out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def verify(
         self,
@@ -234,7 +234,7 @@ def _desk(config: Config, dsn: str) -> AbstractAsyncContextManager[Desk]:
 
 
 def _rulesets(config: Config) -> dict[str, AnyRuleset]:
-    return find_rulesets(*map(Path, filter(None, config.rulesets_path.split(os.pathsep))))
+    return find_rulesets(*folders_in(config.rulesets_path))
 
 
 def _game_id(game: str) -> GameId:

@@ -32,6 +32,7 @@ from server.kernel.clock import Clock, wire_time
 T = TypeVar("T")
 
 FOUND_MAX: Final = 50
+BAN_DAYS_MAX: Final = 36_500
 ROLES: Final = ("moderator", "admin")
 
 Whom = Annotated[str, typer.Argument(help="A user's or player's id, or a username.")]
@@ -74,7 +75,7 @@ class _Commands:
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
-        self._out = Console(highlight=False, soft_wrap=True)
+        self._out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     # ------------------------------------------------------------------ accounts
 
@@ -96,6 +97,8 @@ class _Commands:
         """Ban an account: it cannot sign in, and its sockets close."""
         if not 1 <= len(reason) <= TEXT_CHARS_MAX:
             raise typer.BadParameter(f"--reason: write 1 to {TEXT_CHARS_MAX} characters.")
+        if days is not None and not 0 < days <= BAN_DAYS_MAX:
+            raise typer.BadParameter(f"--days: give more than 0, and {BAN_DAYS_MAX} at most.")
         ends_at = None if days is None else Clock().now() + timedelta(days=days)
         self._change(
             whom,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 import orjson
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 
 from persistence.auditlog import CONSOLE
@@ -16,7 +17,7 @@ from persistence.epochimport import ImportStore
 from persistence.epochs import Day, DayKey, EpochStore, NewDay, StoredProfile
 from persistence.epochsteps import StepStore
 from persistence.objects import Objects
-from protocol.codec import validate
+from protocol.codec import describe, validate
 from protocol.epoch import EpochProfile
 from protocol.errors import InvalidField, NotFound
 from server.audit.cli import DataDir, Shell
@@ -26,6 +27,7 @@ from server.console.rehearsal import add_rehearsal_commands
 from server.console.roles import both_roles
 from server.domains.epochs.importing import FIRST_YEAR, LAST_YEAR, days_in
 from server.domains.epochs.phases import times_of
+from server.domains.epochs.profiles import require_profiles
 from server.domains.epochs.rules import check_profile
 from server.domains.epochs.scheduler import Scheduler
 from server.domains.epochs.steps import Steps
@@ -70,7 +72,7 @@ class _Commands:
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
-        self._out = Console(highlight=False, soft_wrap=True)
+        self._out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def status(self, data_dir: DataDir = None) -> None:
         """Show the last days, what time it is for them, and who advances them."""
@@ -90,6 +92,7 @@ class _Commands:
         """Take every step that is due, here and now."""
 
         async def work(desk: Desk) -> int:
+            await require_profiles(desk.days)
             taken = await desk.scheduler.tick()
             await desk.store.note_rollover(CONSOLE, steps=taken)
             return taken
@@ -171,13 +174,12 @@ class _Commands:
         async def work(desk: Desk) -> list[str]:
             if profile is not None:
                 await desk.days.put_profile(key, profile)
+            for one in await desk.days.profiles():
+                if one.profile_key == activate:
+                    check_profile(one.profile)
             if activate:
                 await desk.days.activate_profile(activate)
-            return [
-                f"{one.profile_key}  version {one.version}  {one.profile.slots.count} slots"
-                f"{'  active' if one.is_active else ''}"
-                for one in await desk.days.profiles()
-            ]
+            return [_profile_line(one) for one in await desk.days.profiles()]
 
         for line in self._at_desk(work, data_dir):
             self._out.print(line)
@@ -231,7 +233,11 @@ class _Commands:
     def _at_desk(self, work: Callable[[Desk], Coroutine[Any, Any, T]], data_dir: DataDir) -> T:
         config = self._shell.read_config(data_dir=data_dir)
         with self._shell.said_plainly():
-            return self._shell.at_desk(config, desk=_desk, work=work)
+            try:
+                return self._shell.at_desk(config, desk=_desk, work=work)
+            except ValidationError as error:
+                problem = describe(error).message
+                raise InvalidField(f"A profile cannot be used here. {problem}") from error
 
 
 @asynccontextmanager
@@ -258,6 +264,15 @@ def _day(day: date, kept: StoredProfile) -> NewDay:
     return NewDay(
         day, kept.profile_id, times.starts_at, times.freeze_at, times.ends_at, kept.profile
     )
+
+
+def _profile_line(one: StoredProfile) -> str:
+    try:
+        said = f"{one.profile.slots.count} slots"
+    except ValidationError as error:
+        said = f"cannot be used here: {describe(error).message}"
+    active = "  active" if one.is_active else ""
+    return f"{one.profile_key}  version {one.version}  {said}{active}"
 
 
 def _key(day: str) -> DayKey:

@@ -31,6 +31,7 @@ from server.domains.accounts.minting import Lifetimes, Mint
 from server.domains.accounts.room import seal_by
 from server.domains.bots.rules import drawn, minted
 from server.domains.epochs.phases import day_of, times_of
+from server.domains.epochs.profiles import require_profiles
 from server.kernel.clock import Clock
 
 CAST_MAX: Final = 10_000
@@ -177,6 +178,7 @@ async def _first_playable(days: EpochStore, today: date) -> date:
 
 async def _prepare(cast: Cast, *, live: bool, speed: float | None) -> None:
     if live:
+        await require_profiles(cast.days)
         await make_live(cast.days, speed=speed)
     typer.echo("These are for rehearsals: whoever has a token speaks for it.", err=True)
 

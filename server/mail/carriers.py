@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
+from persistence.privatefiles import make_folder, write_file
+
 log = logging.getLogger(__name__)
 
 SMTP_TIMEOUT_S: Final = 20.0  # for each reply
@@ -68,16 +70,9 @@ def file_carrier(folder: Path) -> Carrier:
     """Put letters into a folder, for development; the log says where."""
 
     def write(letter: EmailMessage) -> Path:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         file = folder / f"{secrets.token_hex(8)}.eml"
-        draft = file.with_suffix(".part")
-        try:
-            draft.touch(mode=0o600)
-            draft.write_bytes(bytes(letter))
-            draft.rename(file)
-        except OSError:
-            draft.unlink(missing_ok=True)  # half a letter is none
-            raise
+        write_file(file, bytes(letter))
         return file
 
     async def carry(letter: EmailMessage) -> None:

@@ -7,20 +7,99 @@ Promises: a ruleset is pure and deterministic; adding a folder needs no edit els
 Must not know: each other, sockets, storage, the clock.
 """
 
+import os
+import traceback
 from functools import cache
 from importlib import import_module
+from inspect import getsourcefile, getsourcelines
 from pathlib import Path
 from pkgutil import iter_modules
 
+from server.gamekit.checking import RulesetRefused, problem_of
 from server.gamekit.fold import AnyRuleset
+
+_HERE = Path(__file__).parent
+
+
+def folders_in(listed: str) -> list[Path]:
+    """Read a list of folders, separated as in `PATH`."""
+    return [Path(folder) for folder in listed.split(os.pathsep) if folder]
 
 
 @cache
 def find_rulesets(*extra: Path) -> dict[str, AnyRuleset]:
     """Import every folder here and in the extra directories; return its ruleset by name.
 
-    A folder here goes before one of the same name elsewhere.
+    Raises `RulesetRefused` for the first that cannot be used.
     """
-    __path__.extend(str(path) for path in extra if str(path) not in __path__)
-    found = [import_module(f"{__name__}.{m.name}").RULESET for m in iter_modules(__path__)]
-    return {ruleset.name: ruleset for ruleset in sorted(found, key=lambda r: r.name)}
+    found: dict[str, tuple[Path, AnyRuleset]] = {}
+    for directory in dict.fromkeys([_HERE, *(path.resolve() for path in extra)]):
+        for name in _names_in(directory):
+            if name in found:
+                raise RulesetRefused(
+                    f"There are two rulesets called {name!r}: {found[name][0] / name} and "
+                    f"{directory / name}; rename one of them, its folder and its `name`."
+                )
+            found[name] = directory, _ruleset_in(directory, name)
+    return {name: found[name][1] for name in sorted(found)}
+
+
+def _names_in(directory: Path) -> list[str]:
+    if not directory.is_dir():
+        raise RulesetRefused(f"PLAYHALL_RULESETS_PATH: there is no folder {directory}.")
+    if directory != _HERE and (directory / "__init__.py").exists():
+        raise RulesetRefused(
+            f"PLAYHALL_RULESETS_PATH: {directory} is itself a ruleset or a package; name the "
+            "folder that your rulesets' folders are in."
+        )
+    names = [module.name for module in iter_modules([str(directory)])]
+    if not names:
+        raise RulesetRefused(
+            f"PLAYHALL_RULESETS_PATH: there is no ruleset in {directory}; each is a folder with an "
+            "__init__.py."
+        )
+    return names
+
+
+def _ruleset_in(directory: Path, name: str) -> AnyRuleset:
+    if str(directory) not in __path__:
+        __path__.append(str(directory))
+    file = _file_of(directory, name)
+    try:
+        module = import_module(f"{__name__}.{name}")
+    except (Exception, SystemExit) as error:
+        why = _told(error, file)
+        raise RulesetRefused(f"The ruleset in {file} cannot be loaded: {why}.") from error
+    if not hasattr(module, "RULESET"):
+        raise RulesetRefused(f"{file} has no RULESET; add RULESET = YourRuleset() to it.")
+    ruleset: AnyRuleset = module.RULESET
+    if problem := problem_of(ruleset, folder=name):
+        raise RulesetRefused(
+            f"The ruleset in {file} cannot be used: {problem}{_where(ruleset, file)}."
+        )
+    return ruleset
+
+
+def _file_of(directory: Path, name: str) -> Path:
+    package = directory / name / "__init__.py"
+    return package if package.exists() else directory / f"{name}.py"
+
+
+def _told(error: BaseException, file: Path) -> str:
+    """Say an error in one line, with the last place in the ruleset's own files that led to it."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"SyntaxError in {error.filename}, line {error.lineno}: {error.msg}"
+    said = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".: ")
+    folder = str(file.parent if file.name == "__init__.py" else file)
+    ours = [each for each in traceback.extract_tb(error.__traceback__)
+            if each.filename.startswith(folder)]  # fmt: skip
+    return f"{said} ({ours[-1].filename}, line {ours[-1].lineno})" if ours else said
+
+
+def _where(found: object, file: Path) -> str:
+    """Name the file and line of a ruleset's class, if it is not a builtin one."""
+    kind = found if isinstance(found, type) else type(found)
+    try:
+        return f" ({getsourcefile(kind) or file}, line {getsourcelines(kind)[1]})"
+    except (TypeError, OSError):
+        return ""

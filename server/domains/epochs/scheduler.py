@@ -15,8 +15,9 @@ from persistence.epochsteps import StepStore
 from protocol.epocherrors import EpochsOverlap
 from protocol.errors import PlayhallError
 from protocol.ids import EpochId
-from server.domains.epochs.phases import ORDER, day_of, times_of
+from server.domains.epochs.phases import ORDER, DayTimes, next_day
 from server.domains.epochs.steps import Steps
+from server.kernel.clock import wire_time
 from server.kernel.containment import failed
 from server.kernel.sweeping import AWAY, every
 
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 TICK_S: Final = 1.0
 LEASE_S: Final = 5.0
 NEXT: Final = "the next epoch"
+MADE_AT_ONCE: Final = 2  # the present day, and the one after it
 
 
 class Scheduler:
@@ -77,26 +79,26 @@ class Scheduler:
             log.warning("another node leads only after %d s: %s", LEASE_S, error.message)
 
     async def _make_days(self) -> None:
-        """Make today's day, and tomorrow's once it is announced."""
+        """Make the day that should be on, and the next one once it is announced."""
         kept = await self._days.active_profile()
         if kept is None:
             return
         now, profile = await self._days.now(), kept.profile
-        today = day_of(now, profile.cadence)
-        for day in (today, today + timedelta(days=1)):
-            times = times_of(day, profile.cadence)
-            if times.prep_at <= now < times.ends_at:
-                new = NewDay(
-                    day, kept.profile_id, times.starts_at, times.freeze_at, times.ends_at, profile
-                )
-                await self._make(new)
-
-    async def _make(self, new: NewDay) -> None:
-        try:
-            if await self._days.make_day(new) is not None:
-                log.info("epoch %s: made", new.day)
-        except EpochsOverlap:
-            log.warning("epoch %s: not made, for it would overlap with another", new.day)
+        for _ in range(MADE_AT_ONCE):
+            before, after = await self._days.neighbours(now)
+            planned = next_day(now, profile.cadence, before=before, after=after)
+            if planned is None or now < planned.times.prep_at:
+                return
+            day, times = planned.day, planned.times
+            new = NewDay(
+                day, kept.profile_id, times.starts_at, times.freeze_at, times.ends_at, profile
+            )
+            try:
+                if await self._days.make_day(new) is None:
+                    return  # there is one of this date, from a rehearsal or an import
+            except EpochsOverlap:
+                return  # another leader made a day meanwhile: the next tick plans from that
+            log.info("epoch %s: made%s", day, "" if planned.is_usual else _fitted(times))
 
     async def _advance(self, epoch_id: EpochId) -> int:
         """Take every due step of one day; its trouble keeps no other day waiting."""
@@ -129,6 +131,15 @@ class Scheduler:
             self._trouble[what] = repr(error)
         else:
             self._trouble.pop(what, None)
+
+
+def _fitted(times: DayTimes) -> str:
+    """Say how long a day is that could not have its usual times; this is logged once a change."""
+    hours = (times.ends_at - times.starts_at) / timedelta(hours=1)
+    return (
+        f", from {wire_time(times.starts_at)} to {wire_time(times.ends_at)} ({hours:g} hours), "
+        "so that it follows the day before it"
+    )
 
 
 def _named(epoch_id: EpochId) -> str:

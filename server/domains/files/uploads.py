@@ -12,6 +12,7 @@ from typing import IO, Final, NamedTuple
 from persistence.behalf import Requester
 from persistence.files import Announced, FileStore, StoredFile
 from persistence.objects import Objects, full_disk_is_told
+from persistence.privatefiles import make_folder
 from protocol.contenterrors import BadUpload, FileRefused
 from protocol.errors import Overloaded
 from protocol.files import NewReplay, NewUpload, Upload
@@ -103,7 +104,7 @@ class Uploads:
             return await self._finish(upload, digest)
 
     def _place(self) -> IO[bytes]:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         return TemporaryFile(dir=self._folder)
 
     async def _finish(self, upload: Announced, digest: bytes) -> StoredFile:

@@ -296,7 +296,7 @@ async def test_days_that_would_overlap_are_refused(stage: Stage) -> None:
     await stage.days.put_profile("tokyo-v1", tokyo)
     await stage.days.activate_profile("tokyo-v1")
     await stage.at(MIDNIGHT + timedelta(hours=16))
-    await stage.scheduler.tick()  # says so in the log, and goes on with the day that there is
+    await stage.scheduler.tick()  # the next day is not due: it begins when this one ends
     assert [day.day for day in await stage.days.list_days(before=date.max, limit=9)] == [DAY]
 
 

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from loadtest.crowd.record import AGREE, LEGAL, LOG, ORDER, SCORE, SUMMARY
+from server.config import Config
 from tests.fixtures.node import Node
 from tests.integration.loadtest.proxy import proxied
 
@@ -181,3 +182,30 @@ async def test_nobody_at_the_address_is_said_in_a_sentence():
     assert status == 1
     assert "Nobody answers at http://127.0.0.1:9." in printed
     assert "Traceback" not in printed
+
+
+@pytest.fixture(scope="module")
+def default_url(serving_dsn, tmp_path_factory):
+    """A server whose limits are the ones that it has when nobody sets any."""
+    limits = ("commands_per_s", "commands_burst", "guests_per_minute", "bot_pause_s")
+    defaults = {name: Config.model_fields[name].default for name in limits}
+    with Node(tmp_path_factory.mktemp("defaults"), serving_dsn, **defaults) as node:
+        yield node.url
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("matches", "--games", 2),
+        ("relay", "--rooms", 1, "--players", 2, "--duration", 2),
+        ("signaling", "--pairs", 2, "--duration", 2),
+        ("idle", "--connections", 10, "--duration", 1),
+        ("lobby", "--pairs", 1, "--duration", 2),
+        ("epoch", "--watchers", 5, "--duration", 1),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+async def test_every_scenario_passes_within_the_limits_of_a_default_server(default_url, arguments):
+    scenario, *options = arguments
+    status, printed = await loadtest(scenario, "--url", default_url, *options)
+    assert status == 0, printed

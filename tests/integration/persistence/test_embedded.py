@@ -185,13 +185,15 @@ def test_a_path_too_long_for_a_socket_is_refused(data_dir: Path) -> None:
 
 
 @as_root
-def test_a_closed_folder_is_opened_for_passing_through_alone(data_dir: Path) -> None:
+def test_a_closed_folder_is_opened_for_postgresqls_user_alone(data_dir: Path) -> None:
     private = data_dir.parent / "private"
     private.mkdir(mode=0o700)
     server = EmbeddedPostgres()
     server.start(private / "postgres")
     server.stop()
-    assert stat.S_IMODE(private.stat().st_mode) == 0o701
+    for folder in (private, private / "postgres"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o710
+        assert folder.stat().st_gid == (private / "postgres" / "cluster").stat().st_gid
 
 
 @not_as_root

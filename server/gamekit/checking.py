@@ -1,0 +1,88 @@
+"""Whether an object is a ruleset that the server can work with, said before any game needs it.
+
+These checks read attributes and run none of the rules; `tests/contract` checks the rules.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from protocol.limits import NAME_CHARS_MAX, SEATS_MAX
+from server.gamekit.contract import Ruleset, RulesetConfig
+
+NAME: Final = re.compile(r"[a-z0-9_]{1,64}")
+VERSION_MAX: Final = 2**31 - 1  # what the database's column holds
+
+
+class RulesetRefused(Exception):
+    """A ruleset cannot be used; the message is a sentence that names the file and the remedy."""
+
+
+def problem_of(found: object, *, folder: str) -> str | None:
+    """Say what is wrong with a module's `RULESET`; `folder` is the name of its folder."""
+    if isinstance(found, type):
+        return f"RULESET is the class {found.__name__} itself; write RULESET = {found.__name__}()"
+    if not isinstance(found, Ruleset):
+        return f"RULESET is of type {type(found).__name__}; make it an instance of a Ruleset"
+    return next(_problems(found, folder), None)
+
+
+def _problems(found: Ruleset[object, object], folder: str) -> Iterator[str]:
+    for attribute, (is_right, remedy) in _ATTRIBUTES.items():
+        try:
+            value = getattr(found, attribute)
+        except AttributeError:
+            yield f"{attribute} is missing; {remedy}"
+            return
+        if not is_right(value):
+            yield f"{attribute} is {value!r}; {remedy}"
+            return
+    if found.name != folder:
+        yield f"its name is {found.name!r}, but its folder is called {folder!r}; make them the same"
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= NAME_CHARS_MAX
+
+
+def _is_count(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _are_seats(value: object) -> bool:
+    if not isinstance(value, range) or not value or value.step < 1:
+        return False
+    return value[0] >= 1 and value[-1] <= SEATS_MAX
+
+
+def _is_config(value: object) -> bool:
+    """Tell whether a configuration has a default for every field."""
+    if not (isinstance(value, type) and issubclass(value, RulesetConfig)):
+        return False
+    return not any(field.is_required() for field in value.model_fields.values())
+
+
+def _are_bots(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        _is_text(name) and callable(bot) for name, bot in value.items()
+    )
+
+
+_ATTRIBUTES: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
+    "name": (
+        lambda value: isinstance(value, str) and NAME.fullmatch(value) is not None,
+        "it must be 1 to 64 of a-z, 0-9 and _",
+    ),
+    "title": (_is_text, f"it must be 1 to {NAME_CHARS_MAX} characters in one line"),
+    "version": (
+        lambda value: _is_count(value, 1, VERSION_MAX),
+        "it must be a whole number from 1",
+    ),
+    "seats": (_are_seats, f"it must be a range such as range(2, 5), within 1 to {SEATS_MAX}"),
+    "config": (_is_config, "it must be a subclass of RulesetConfig, with a default for each field"),
+    "bots": (_are_bots, "it must be a dict of names and functions"),
+    "resume_events_max": (
+        lambda value: _is_count(value, 0, VERSION_MAX),
+        "it must be a whole number from 0",
+    ),
+}

@@ -1,0 +1,48 @@
+"""What a command is started with: standard streams that may be closed, broken or ASCII.
+
+A command must not end in a traceback because of them, and its output is not worth more than
+what it does: a server whose terminal goes away serves on.
+"""
+
+import os
+import sys
+
+STREAMS = (0, 1, 2)
+
+
+def prepare_streams() -> None:
+    """Open what is closed, on nothing; write `?` for what a terminal's encoding does not have.
+
+    Without this, the next socket or file would become standard output.
+    """
+    for descriptor in STREAMS:
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - a descriptor
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            stream = open(descriptor, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+        getattr(sys, name).reconfigure(errors="replace")
+
+
+def flush_streams() -> None:
+    """Write out what is left; where nobody reads any more, let Python not complain at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, stream.fileno())
+            os.close(nothing)
+
+
+def unreadable_argument(arguments: list[str]) -> str | None:
+    """Give the first argument that is not text in the terminal's encoding, made readable."""
+    for argument in arguments:
+        if any("\ud800" <= letter <= "\udfff" for letter in argument):
+            return argument.encode("ascii", "backslashreplace").decode()
+    return None

@@ -1,0 +1,145 @@
+"""Every command, given what is not there: a sentence, a status, and nothing made on the way."""
+
+import ctypes
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from server import cli
+from tests.fixtures.shell import PLAYHALL, TIMEOUT_S, playhall, surroundings
+
+GAME = "00000000-0000-0000-0000-000000000000"
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+
+# Commands that work on a database that must be there already.
+READERS: list[tuple[str, ...]] = [
+    ("accounts", "ban", "ann", "--reason", "spam"),
+    ("accounts", "find", "ann"),
+    ("accounts", "grant", "ann", "admin"),
+    ("accounts", "revoke", "ann", "admin"),
+    ("accounts", "unban", "ann"),
+    ("epoch", "advance"),
+    ("epoch", "bots", "1"),
+    ("epoch", "clock"),
+    ("epoch", "import", os.devnull, "--profile", "daily-v1"),
+    ("epoch", "profiles"),
+    ("epoch", "settle", "2026-02-12", "--verify"),
+    ("epoch", "status"),
+    ("epoch", "verify", "2026-02-12"),
+    ("epoch", "voters", "1"),
+    ("export", GAME),
+    ("keys", "list"),
+    ("keys", "reencrypt"),
+    ("keys", "rotate"),
+    ("migrate", "--status"),
+    ("migrate", "--down", "base"),
+    ("replay", GAME),
+    ("stats", "rebuild", "--verify"),
+    ("verify", GAME),
+    ("verify", "--since", "2026-01-01"),
+]
+# Commands that make a database, or need none.
+OTHERS = {"serve", "play", "spec", "loadtest", ("keys", "new")}
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+def test_every_command_is_tried_here() -> None:
+    app = typer.Typer()
+    app.registered_commands = list(cli.app.registered_commands)
+    app.registered_groups = list(cli.app.registered_groups)
+    before, cli.app = cli.app, app
+    try:
+        cli._add_the_others()
+    finally:
+        cli.app = before
+    tried = {arguments[:2] for arguments in READERS} | {arguments[:1] for arguments in READERS}
+    for path in commands(typer.main.get_command(app)):
+        assert path in tried or path in OTHERS or path[0] in OTHERS, path
+
+
+@pytest.mark.parametrize("arguments", READERS, ids=" ".join)
+def test_no_database_is_made_in_an_unknown_folder(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "nowhere"
+    done = playhall(*arguments, "--data-dir", folder, cwd=tmp_path)
+    assert done.status == 1, done.said
+    assert f"There is no Playhall data in {folder}." in done.said
+    done.assert_plain()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [("export", GAME), ("verify", GAME), ("replay", GAME)])
+def test_the_folder_that_is_used_by_default_is_not_made_either(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    done = playhall(*arguments, cwd=tmp_path)
+    assert (done.status, "There is no Playhall data in .playhall." in done.said) == (1, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder_stays_empty(tmp_path: Path) -> None:
+    done = playhall("verify", GAME, "--data-dir", tmp_path)
+    assert "There is no Playhall data in" in done.said
+    assert list(tmp_path.iterdir()) == []
+
+
+def without_root_powers() -> None:
+    """Let file modes count for root as for everybody else; runs in the child."""
+    libc = ctypes.CDLL(None)
+    for power in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        libc.prctl(PR_CAPBSET_DROP, power, 0, 0, 0)
+
+
+@pytest.mark.parametrize("command", ["verify", "serve"])
+def test_a_folder_that_may_not_be_read_is_said(tmp_path: Path, command: str) -> None:
+    folder = tmp_path / "data"
+    (folder / "postgres").mkdir(parents=True)
+    (folder / "postgres").chmod(0)
+    done = subprocess.run(
+        [*PLAYHALL, command, *([GAME] if command == "verify" else []), "--data-dir", folder],
+        env=surroundings({}),
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        text=True,
+        check=False,
+        preexec_fn=without_root_powers,
+    )
+    (folder / "postgres").chmod(0o700)
+    assert done.returncode == 1, done.stderr
+    assert "Permission denied" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("accounts", "ban", "ann", "--reason", "spam", "--days", "nan"), "--days: give more"),
+        (("accounts", "ban", "ann", "--reason", "spam", "--days", "-1"), "--days: give more"),
+        (("accounts", "ban", "ann", "--reason", "spam", "--days", "1e300"), "--days: give more"),
+        (("spec", "--folder", "/dev/null/docs"), "Not a directory"),
+        (("serve", "--data-dir", "/dev/null"), "cannot be used"),
+        (("loadtest", "idle", "--json", "/nowhere/a.json"), "--json: there is no folder /nowhere"),
+        (("export", "[/bold]", "--data-dir", "[/red]"), "There is no Playhall data in [/red]."),
+        (("nonsense",), "No such command"),
+        (("export",), "Missing argument"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_mistake_is_a_sentence(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
+    done = playhall(*arguments, cwd=tmp_path)
+    assert done.status in (1, 2)
+    assert told in done.said
+    done.assert_plain()
