@@ -66,6 +66,12 @@ class TooLarge(PlayhallError):
     code, status = "too_large", 413
 
 
+class RequestTimeout(PlayhallError):
+    """The request's body did not come in time; send it again, without pauses."""
+
+    code, status, retry = "request_timeout", 408, True
+
+
 # ------------------------------------------------------------------ session and identity
 
 

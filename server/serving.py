@@ -9,8 +9,6 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from aiohttp import web
-
 from persistence.behalf import ANONYMOUS_ROLE, Behalf
 from persistence.database import SERVER_ROLE, Database
 from persistence.refusals import StartRefused
@@ -19,6 +17,7 @@ from server.app import App
 from server.config import Config
 from server.foundation import Foundation
 from server.gamekit.fold import AnyRuleset
+from server.gateway.httpconnection import http_runner
 from server.kernel.clock import Clock
 from server.kernel.node import NodeName
 from server.kernel.stopping import StoppedAtOnce
@@ -91,7 +90,7 @@ async def _database(
 
 @asynccontextmanager
 async def _listening(app: App, config: Config) -> AsyncIterator[str]:
-    runner = web.AppRunner(app.http(), access_log=None, handle_signals=False)
+    runner = http_runner(app.http())
     await runner.setup()
     assert runner.server is not None
     door = app.open_door(runner.server)

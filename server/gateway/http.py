@@ -159,17 +159,25 @@ async def _identify(
 
 
 async def _body(endpoint: Endpoint, request: web.Request) -> BaseModel | None:
+    raw = await _read(request)
     if endpoint.body is None:
         return None
-    try:
-        raw = await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise TooLarge(f"The body is larger than {BODY_BYTES_MAX} bytes.") from None
     try:
         data = orjson.loads(raw or b"{}")
     except orjson.JSONDecodeError as error:
         raise BadFrame(f"The body is not valid JSON: {error}.") from None
     return validate(endpoint.body, data)
+
+
+async def _read(request: web.Request) -> bytes:
+    """Read a body, also one that nobody asked for: unread, it would cost the connection."""
+    too_large = TooLarge(f"The body is larger than {BODY_BYTES_MAX} bytes.")
+    if (request.content_length or 0) > BODY_BYTES_MAX:
+        raise too_large
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise too_large from None
 
 
 def _respond(answer: Answer) -> web.Response:
@@ -190,17 +198,6 @@ def error_response(error: PlayhallError) -> web.Response:
     if error.retry:
         wait_s = error.retry_pause_s if error.retry_after_s is None else error.retry_after_s
         response.headers["Retry-After"] = str(max(1, ceil(wait_s)))
-    return response
-
-
-async def ask_for_a_new_connection(_: web.Request) -> web.Response:
-    """Answer who wants a websocket on a connection that has carried a request already."""
-    response = web.Response(
-        status=426,
-        text="A websocket needs a connection of its own: open a new one for it.\n",
-        headers={"Upgrade": "websocket"},
-    )
-    response.force_close()
     return response
 
 

@@ -14,6 +14,7 @@ from protocol.errors import (
     BadToken,
     InvalidField,
     PlayhallError,
+    RequestTimeout,
     TokenExpired,
     TooLarge,
 )
@@ -140,7 +141,7 @@ def _possible_errors(endpoint: Endpoint) -> set[type[PlayhallError]]:
     if endpoint.query is not None or endpoint.body is not None:
         possible.add(InvalidField)
     if endpoint.body is not None:
-        possible |= {BadFrame, TooLarge}
+        possible |= {BadFrame, TooLarge, RequestTimeout}
     return possible
 
 
