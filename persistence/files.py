@@ -96,6 +96,15 @@ class FileStore:
             raise BadUpload
         return Announced(*record)
 
+    async def owner_of(self, upload_id: str) -> UserId | None:
+        """Read whose an upload is, none for a match's; raise `BadUpload` as `claim` would."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["owner_of_upload"], upload_id)
+        if record is None:
+            raise BadUpload
+        owner: UserId | None = record["owner_id"]
+        return owner
+
     async def give_up(self, upload_id: str) -> None:
         """Forget an upload; what it left behind is thrown away."""
         async with self._database.acquire() as connection:

@@ -66,6 +66,18 @@ class TooLarge(PlayhallError):
     code, status = "too_large", 413
 
 
+class UnsupportedEncoding(PlayhallError):
+    """The body is encoded (compressed) in a way that is not read here; send it as it is."""
+
+    code, status = "unsupported_encoding", 415
+
+
+class RequestTimeout(PlayhallError):
+    """The request's body did not come in time; send it again, without pauses."""
+
+    code, status, retry = "request_timeout", 408, True
+
+
 # ------------------------------------------------------------------ session and identity
 
 

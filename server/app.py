@@ -57,10 +57,9 @@ from server.domains.records.routes import RecordRoutes
 from server.domains.signaling.room import SOCKET_PATH, Signaling
 from server.foundation import Foundation
 from server.gateway import dispatch
-from server.gateway.connections import connections
 from server.gateway.frontdoor import FrontDoor, Route
-from server.gateway.http import Endpoint, ask_for_a_new_connection, build_http
-from server.gateway.limits import TransportLimits
+from server.gateway.http import Endpoint, build_http
+from server.gateway.limits import TransportLimits, address_share
 from server.gateway.metrics import Readings, exposition
 from server.gateway.openapi import openapi_document
 from server.gateway.origins import welcome_pages
@@ -271,8 +270,6 @@ class App:
         self.files.serve_from(app, self.authority.authenticate)
         self.account_room.serve_from(app)
         self.signaling.add_routes(app)
-        for path in (WEBSOCKET_PATH, SOCKET_PATH):
-            app.router.add_get(path, ask_for_a_new_connection)
         welcome_pages(app, names_in(self._base.config.origins))
         believe(app, self._proxies())
         return app
@@ -285,7 +282,12 @@ class App:
         config = self._base.config
         limits = TransportLimits(
             connections_max=config.connections_max,
-            connections_per_address_max=config.connections_per_address_max,
+            connections_per_address_max=(
+                config.connections_per_address_max or address_share(config.connections_max)
+            ),
+            keepalive_timeout_s=config.keepalive_timeout_s,
+            body_timeout_s=config.body_timeout_s,
+            write_timeout_s=config.write_timeout_s,
             outbox_bytes_max=config.outbox_bytes_max,
         )
         peer_origins = frozenset(names_in(config.peer_origins))
@@ -294,7 +296,7 @@ class App:
             SOCKET_PATH: Route(self.signaling.accept, origins=peer_origins),
         }
         self._door = FrontDoor(
-            http=connections(http, self.refusals.counting("http")),
+            http=http,
             websockets=websockets,
             limits=limits,
             origins=frozenset(names_in(config.origins)),

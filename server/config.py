@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from protocol.emailaddress import BadAddress, parse_sender
+from server.kernel.addresses import is_origin
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Xp = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -35,19 +36,33 @@ def _sender(text: str) -> str:
     return text
 
 
+def _origins(listed: str) -> str:
+    for name in names_in(listed):
+        if name not in ("*", "null") and not is_origin(name):
+            raise PydanticCustomError(
+                "origin",
+                "write {name} as https://play.example or https://play.example:8443, commas between",
+                {"name": name},
+            )
+    return listed
+
+
 class Config(BaseSettings):
     """What an operator can set; every field `x` is the variable `PLAYHALL_X`."""
 
     model_config = SettingsConfigDict(env_prefix="PLAYHALL_", frozen=True, extra="ignore")
 
-    host: str = "127.0.0.1"
+    host: str = Field(
+        default="127.0.0.1",
+        description="Addresses to listen on, comma separated; :: takes IPv4 as well.",
+    )
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     public_url: str = Field(
         default="", description="Where clients reach this node, if not host:port."
     )
     tls_certificate: Path | None = None
     tls_key: Path | None = None
-    origins: str = Field(
+    origins: Annotated[str, AfterValidator(_origins)] = Field(
         default="", description="Allowed browser origins, comma separated; * for any."
     )
 
@@ -61,7 +76,7 @@ class Config(BaseSettings):
     peer_keys: str = Field(
         default="peerjs", description="Keys that PeerJS clients may use, comma separated."
     )
-    peer_origins: str = Field(
+    peer_origins: Annotated[str, AfterValidator(_origins)] = Field(
         default="*", description="Origins whose pages may signal; * for any, for no cookie counts."
     )
     peer_messages_per_s: Annotated[float, Field(gt=0)] = Field(
@@ -115,7 +130,18 @@ class Config(BaseSettings):
     commands_burst: Annotated[float, Field(ge=1)] = 200.0
     guests_per_minute: Annotated[float, Field(gt=0)] = 600.0
     connections_max: Annotated[int, Field(ge=1)] = 20_000
-    connections_per_address_max: Annotated[int, Field(ge=1)] = 20_000
+    connections_per_address_max: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Of one network; a tenth of connections_max where unset."
+    )
+    keepalive_timeout_s: Annotated[float, Field(ge=0.05, le=3600)] = Field(
+        default=75.0, description="How long an HTTP connection may be idle between requests."
+    )
+    body_timeout_s: Annotated[float, Field(ge=0.05, le=3600)] = Field(
+        default=10.0, description="Within which some of a request's body must arrive."
+    )
+    write_timeout_s: Annotated[float, Field(ge=0.05, le=3600)] = Field(
+        default=20.0, description="Within which a client must read some of an answer."
+    )
     outbox_bytes_max: Annotated[int, Field(ge=65_536)] = 1_048_576
 
     access_token_s: Annotated[int, Field(ge=30, le=86_400)] = 600

@@ -1,24 +1,26 @@
 """A node's life: open the database, listen, serve, and go away without losing anything."""
 
 import asyncio
+import errno
 import gc
 import logging
 import random
 import signal
+import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-
-from aiohttp import web
 
 from persistence.behalf import ANONYMOUS_ROLE, Behalf
 from persistence.database import SERVER_ROLE, Database
 from persistence.refusals import StartRefused
 from protocol.errors import CloseReason
 from server.app import App
-from server.config import Config
+from server.config import Config, names_in
 from server.foundation import Foundation
 from server.gamekit.fold import AnyRuleset
+from server.gateway.httpconnection import http_runner
+from server.kernel.addresses import WILDCARDS, url_of
 from server.kernel.clock import Clock
 from server.kernel.containment import contained, count_stray
 from server.kernel.node import NodeName
@@ -28,6 +30,9 @@ from server.kernel.tasks import Tasks
 log = logging.getLogger(__name__)
 
 BACKLOG = 4096
+ANY_IPV6 = "::"
+Addresses = list[tuple[socket.AddressFamily, str]]
+NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 GARBAGE_OBJECTS = 50_000
 TLS_HANDSHAKE_TIMEOUT_S = 5.0
 DRAIN_TIMEOUT_S = 10.0
@@ -93,21 +98,28 @@ async def _database(
 
 @asynccontextmanager
 async def _listening(app: App, config: Config) -> AsyncIterator[str]:
-    runner = web.AppRunner(app.http(), access_log=None, handle_signals=False)
+    runner = http_runner(app.http())
     await runner.setup()
     assert runner.server is not None
     door = app.open_door(runner.server)
     tls = _tls(config)
-    server = await _bind(door.protocol, config, tls)
-    host, port = server.sockets[0].getsockname()[:2]
-    url = f"{'https' if tls else 'http'}://{host}:{port}"
+    servers = [await _listen(door.protocol, each, tls) for each in _bind(config.host, config.port)]
+    url = _url(servers[0].sockets[0], tls)
+    if not config.public_url and _is_wildcard(servers[0].sockets[0]):
+        log.warning(
+            "clients are told the address %s, which only this machine reaches; "
+            "set PLAYHALL_PUBLIC_URL to where others reach it",
+            url,
+        )
     try:
         await app.start(config.public_url or url)
         _settle_garbage()
-        await server.start_serving()
+        for server in servers:
+            await server.start_serving()
         yield url
     finally:
-        server.close()
+        for server in servers:
+            server.close()
         await door.close_all(CloseReason.GOING_AWAY)
         await runner.cleanup()
 
@@ -119,24 +131,88 @@ def _settle_garbage() -> None:
     gc.set_threshold(GARBAGE_OBJECTS)
 
 
-async def _bind(
-    protocol: Callable[[], asyncio.Protocol], config: Config, tls: ssl.SSLContext | None
+async def _listen(
+    protocol: Callable[[], asyncio.Protocol], sock: socket.socket, tls: ssl.SSLContext | None
 ) -> asyncio.Server:
+    return await asyncio.get_running_loop().create_server(
+        protocol,
+        sock=sock,
+        backlog=BACKLOG,
+        ssl=tls,
+        ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT_S if tls else None,
+        start_serving=False,
+    )
+
+
+def _bind(hosts: str, port: int) -> list[socket.socket]:
+    """Bind every host, all to one port: with port 0, to the one that the first was given."""
+    bound: list[socket.socket] = []
     try:
-        return await asyncio.get_running_loop().create_server(
-            protocol,
-            config.host,
-            config.port,
-            backlog=BACKLOG,
-            ssl=tls,
-            ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT_S if tls else None,
-            start_serving=False,
-        )
+        wanted = [_addresses_of(host) for host in names_in(hosts) or (ANY_IPV6,)]
+        has_ipv4 = any(family == socket.AF_INET for each in wanted for family, _ in each)
+        for addresses in wanted:
+            _bind_host(addresses, port, bound, with_ipv4=not has_ipv4)
     except OSError as error:
+        for each in bound:
+            each.close()
         raise StartRefused(
-            f"Cannot listen on {config.host}:{config.port} ({error.strerror or error}); "
-            "choose another port with --port, 0 for any free one."
+            f"Cannot listen on {hosts}, port {port} ({error.strerror or error}); choose another "
+            "port with --port (0 for any free one), or other addresses with PLAYHALL_HOST."
         ) from error
+    return bound
+
+
+def _bind_host(
+    addresses: Addresses, port: int, bound: list[socket.socket], *, with_ipv4: bool
+) -> None:
+    """Bind the addresses of one host, but for those that this machine lacks if it has another."""
+    lacking: OSError | None = None
+    before = len(bound)
+    for family, address in addresses:
+        try:
+            bound.append(_bind_one(family, address, _port_of(bound) or port, with_ipv4=with_ipv4))
+        except OSError as error:
+            if error.errno not in NO_SUCH_ADDRESS:
+                raise
+            lacking = error
+    if lacking is not None and len(bound) == before:
+        raise lacking
+
+
+def _addresses_of(host: str) -> Addresses:
+    found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
+
+
+def _bind_one(
+    family: socket.AddressFamily, address: str, port: int, *, with_ipv4: bool
+) -> socket.socket:
+    """Bind one address; `::` takes IPv4 as well, if no IPv4 address is named beside it."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            is_only_ipv6 = address != ANY_IPV6 or not with_ipv4
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, is_only_ipv6)
+        sock.setblocking(False)
+        sock.bind((address, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _port_of(bound: Sequence[socket.socket]) -> int:
+    return int(bound[0].getsockname()[1]) if bound else 0
+
+
+def _url(sock: socket.socket, tls: ssl.SSLContext | None) -> str:
+    host, port = sock.getsockname()[:2]
+    return url_of("https" if tls else "http", host, port)
+
+
+def _is_wildcard(sock: socket.socket) -> bool:
+    return sock.getsockname()[0] in WILDCARDS
 
 
 def _tls(config: Config) -> ssl.SSLContext | None:

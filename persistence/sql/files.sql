@@ -34,6 +34,11 @@ SET claimed_at = clock_timestamp(), expires_at = clock_timestamp() + make_interv
 WHERE id = $1 AND claimed_at IS NULL AND expires_at > clock_timestamp()
 RETURNING id AS upload_id, owner_id, match_id, bucket, path, size, content_type;
 
+-- name: owner_of_upload
+-- Read whose upload it is that has not begun; nothing if its URL is not good (any more).
+SELECT owner_id FROM file_uploads
+WHERE id = $1 AND claimed_at IS NULL AND expires_at > clock_timestamp();
+
 -- name: give_up_upload
 -- Forget an upload; what it left behind is thrown away.
 DELETE FROM file_uploads WHERE id = $1;

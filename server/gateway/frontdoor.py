@@ -1,10 +1,11 @@
-"""One port, two engines: a connection's first request decides who serves it.
+"""One port, two engines: a connection's first request decides who serves it at first.
 
     bytes -> _Entrance -- GET of a websocket's path --> picows (`websocket.serve`)
-                       -- anything else ------------> _Web -> aiohttp
+                       -- anything else ------------> aiohttp (`HttpConnection`)
+                                                         -- a websocket's handshake --> picows
 
-Nobody else sees a connection before its first request's head is complete, and whoever
-gets it then is told what was read so far. Every connection is counted until it is gone.
+Neither engine sees a connection before its first request's head is complete; it is then
+told what was read so far. Every connection is counted until it is gone.
 """
 
 import asyncio
@@ -12,7 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
+from aiohttp import web
+
 from protocol.errors import CloseReason
+from server.gateway.connections import connections
 from server.gateway.handshake import (
     Agreement,
     UpgradeRequest,
@@ -20,18 +24,26 @@ from server.gateway.handshake import (
     parse_request,
     target_of,
 )
+from server.gateway.httpconnection import HEAD_LATE, Closing, HttpConnection, watch
 from server.gateway.limits import AddressLimits, TransportLimits
 from server.gateway.origins import normal_origins
 from server.gateway.outbox import Flusher
 from server.gateway.proxies import Proxies
 from server.gateway.refusals import Count, code_of_status, uncounted
 from server.gateway.websocket import Accept, HttpRefusal, Peer, Socket, serve
+from server.kernel.addresses import plain_address
 from server.kernel.containment import contained, failed
 
 HEAD_END: Final = b"\r\n\r\n"
 TLS_HANDSHAKE: Final = 22  # the first byte of a client that wants TLS (RFC 8446, section 5.1)
 PLAIN: Final = HttpRefusal(400, "This port has no TLS; the address begins with http:// or ws://.")
 FULL: Final = HttpRefusal(503, "All connections are taken; try again later.", {"Retry-After": "5"})
+ADDRESS_FULL: Final = HttpRefusal(
+    503,
+    "Your network has as many connections as one may have; close some of them. "
+    "The operator can raise PLAYHALL_CONNECTIONS_PER_ADDRESS_MAX.",
+    {"Retry-After": "5"},
+)
 GOING: Final = HttpRefusal(503, "This server is stopping; try again.", {"Retry-After": "1"})
 BROKEN: Final = HttpRefusal(500, "Something went wrong here; it was logged.")
 
@@ -51,24 +63,25 @@ class Route:
 class FrontDoor:
     """All connections of one listening port; made inside the event loop that serves it.
 
-    `http` makes the protocol of a connection that is no websocket (aiohttp's `web.Server`);
-    closing those at the end is its owner's business. `count_refusal` is told the codes of what
-    is refused at the door. `origins` are the browser origins that may open websockets: none for
-    those of the same host only, `*` for any. Connections of trusted `proxies` are not counted by
-    address; the websockets of their clients are.
+    `http` serves the requests that are no websockets (see `http_runner`); closing its
+    connections at the end is its owner's business. `count_refusal` is told the codes of what
+    is refused here and on connections. `origins` are the browser origins that may open
+    websockets: none for those of the same host only, `*` for any. Connections of trusted
+    `proxies` are not counted by address; the websockets of their clients are.
     """
 
     def __init__(
         self,
         *,
-        http: Callable[[], asyncio.BaseProtocol],
+        http: web.Server,
         websockets: Mapping[str, Route],
         limits: TransportLimits | None = None,
         origins: frozenset[str] = frozenset(),
         proxies: Proxies | None = None,
         count_refusal: Count = uncounted,
     ) -> None:
-        self.http = http
+        watch(http)
+        self.http = connections(http, count_refusal)
         self.count_refusal = count_refusal
         self.websockets = dict(websockets)
         self.limits = limits or TransportLimits()
@@ -82,7 +95,7 @@ class FrontDoor:
         self._sockets: set[Socket] = set()
         self._no_sockets = asyncio.Event()
         self._no_sockets.set()
-        self._closed = False
+        self.is_closed = False
 
     def protocol(self) -> asyncio.Protocol:
         """Make the protocol of a new connection: the factory for `loop.create_server`.
@@ -103,7 +116,7 @@ class FrontDoor:
 
     async def close_all(self, reason: CloseReason) -> None:
         """Refuse newcomers, close all websockets, wait `close_timeout_s` for them at most."""
-        self._closed = True
+        self.is_closed = True
         for entrance in tuple(self._entrances):
             with contained("dropping a connection"):
                 entrance.abort()
@@ -116,12 +129,12 @@ class FrontDoor:
 
     def enter(self, entrance: "_Entrance") -> HttpRefusal | None:
         """Count a connection in, or say why not."""
-        if self._closed:
+        if self.is_closed:
             return GOING
         if self.connections >= self.limits.connections_max:
             return FULL
         if not self._admits(entrance.remote):
-            return FULL
+            return ADDRESS_FULL
         self.connections += 1
         self._entrances.add(entrance)
         return None
@@ -148,7 +161,7 @@ class FrontDoor:
         if isinstance(agreed, HttpRefusal):
             return agreed
         if request.remote != through and not self._admits(request.remote):
-            return FULL
+            return ADDRESS_FULL
         peer = _accepted(route, request)
         if isinstance(peer, HttpRefusal):
             if request.remote != through:
@@ -191,7 +204,7 @@ class _Entrance(asyncio.Protocol):
     One that may not enter is told so when it asks, since clients do not listen before.
     """
 
-    __slots__ = ("_answered", "_door", "_head", "_refusal", "_timer", "_transport", "remote")
+    __slots__ = ("_door", "_head", "_refusal", "_timer", "_transport", "remote")
 
     _transport: asyncio.Transport
     _timer: asyncio.TimerHandle
@@ -201,20 +214,17 @@ class _Entrance(asyncio.Protocol):
         self.remote = ""
         self._door = door
         self._head = bytearray()
-        self._answered = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self.remote = str((transport.get_extra_info("peername") or ("",))[0])
+        self.remote = plain_address(str((transport.get_extra_info("peername") or ("",))[0]))
         self._refusal = self._door.enter(self)
         if self._refusal is None:
-            self._within(self._door.limits.handshake_timeout_s)
+            self._within(self._door.limits.handshake_timeout_s, self._late)
         else:
             self._turn_away()
 
     def data_received(self, data: bytes) -> None:
-        if self._answered:
-            return
         if self._refusal is not None:
             self._refuse(self._refusal)
             return
@@ -231,23 +241,25 @@ class _Entrance(asyncio.Protocol):
             self._route(bytes(self._head[:end]))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._timer.cancel()
-        if self._refusal is None:
-            self._door.pass_on(self)
-            self._door.leave(self.remote)
-        else:
-            self._door.turned_away -= 1
+        self._gone()
 
     def abort(self) -> None:
         """Drop the connection."""
         self._transport.abort()
 
-    def _within(self, timeout_s: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(timeout_s, self.abort)
+    def _within(self, timeout_s: float, otherwise: Callable[[], None]) -> None:
+        self._timer = asyncio.get_running_loop().call_later(timeout_s, otherwise)
+
+    def _late(self) -> None:
+        """End a connection whose first head did not come in time; silence is not answered."""
+        if self._head:
+            self._refuse(HEAD_LATE)
+        else:
+            self.abort()
 
     def _turn_away(self) -> None:
         limits = self._door.limits
-        self._within(limits.close_timeout_s)
+        self._within(limits.close_timeout_s, self.abort)
         self._door.turned_away += 1
         if self._door.turned_away > limits.turned_away_max:
             self.abort()
@@ -270,10 +282,7 @@ class _Entrance(asyncio.Protocol):
 
     def _hand_over_to_web(self) -> None:
         read = self._pass_on()
-        web = _Web(cast("asyncio.Protocol", self._door.http()), self._door, self.remote)
-        self._transport.set_protocol(web)
-        web.connection_made(self._transport)
-        web.data_received(read)
+        HttpConnection(self._door.http(), self._door, self.remote).start(self._transport, read)
 
     def _hand_over_to_peer(self, peer: Peer, agreement: Agreement, *, early_at: int) -> None:
         early = self._pass_on()[early_at:]
@@ -290,43 +299,16 @@ class _Entrance(asyncio.Protocol):
 
     def _refuse(self, refusal: HttpRefusal) -> None:
         """Answer, and close so that the client can read it: what it still sends is dropped."""
-        self._answered = True
         self._door.count_refusal(code_of_status(refusal.status))
+        self._timer.cancel()
         self._head.clear()
         self._transport.write(refusal.to_bytes())
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-            self._timer.cancel()
-            self._within(self._door.limits.close_timeout_s)
+        Closing(self._transport, self._door.limits, self._gone, half=True)
+
+    def _gone(self) -> None:
+        self._timer.cancel()
+        if self._refusal is None:
+            self._door.pass_on(self)
+            self._door.leave(self.remote)
         else:
-            self._transport.close()
-
-
-class _Web(asyncio.Protocol):
-    """aiohttp's protocol, counted."""
-
-    __slots__ = ("_door", "_inner", "_remote")
-
-    def __init__(self, inner: asyncio.Protocol, door: FrontDoor, remote: str) -> None:
-        self._inner = inner
-        self._door = door
-        self._remote = remote
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._inner.connection_made(transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._inner.data_received(data)
-
-    def eof_received(self) -> bool | None:
-        return self._inner.eof_received()
-
-    def pause_writing(self) -> None:
-        self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._inner.resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._door.leave(self._remote)
-        self._inner.connection_lost(exc)
+            self._door.turned_away -= 1

@@ -13,6 +13,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from server.gateway.origins import ANY_ORIGIN
 from server.gateway.proxies import Proxies
+from server.kernel.addresses import is_same_host, normal_origin
 
 QUERY_FIELDS_MAX: Final = 32
 NO_PROXIES: Final = Proxies()
@@ -81,12 +82,23 @@ def parse_request(
             return HttpRefusal(400, "A header line is malformed.")
         headers.add(match[1], match[2].strip(" \t"))
     path, _, query = target_of(head)[1].partition("?")
+    return upgrade_request(path, query, CIMultiDictProxy(headers), remote, proxies)
+
+
+def upgrade_request(
+    path: str,
+    query: str,
+    headers: CIMultiDictProxy[str],
+    remote: str,
+    proxies: Proxies = NO_PROXIES,
+) -> UpgradeRequest | HttpRefusal:
+    """Make the request of a GET whose head is parsed; `remote` is who connected."""
     try:
         fields = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX))
     except ValueError:
         return HttpRefusal(400, f"A query may have {QUERY_FIELDS_MAX} fields.")
     client = proxies.client(remote, headers.getall("X-Forwarded-For", ()))
-    return UpgradeRequest(path, fields, CIMultiDictProxy(headers), client)
+    return UpgradeRequest(path, fields, headers, client)
 
 
 def negotiate(
@@ -148,5 +160,5 @@ def _is_welcome(origin: str | None, host: str, origins: frozenset[str]) -> bool:
     if origin is None or ANY_ORIGIN in origins:
         return True
     if origins:
-        return origin.lower() in origins
-    return origin.lower().partition("://")[2] == host.lower()
+        return normal_origin(origin) in origins
+    return is_same_host(origin, host)

@@ -24,6 +24,7 @@ from protocol.errors import (
     NotFound,
     PlayhallError,
     TooLarge,
+    UnsupportedEncoding,
 )
 from server.gateway.identity import NOT_FOR_BOTS, Identity
 from server.gateway.query import query_reader
@@ -32,6 +33,8 @@ from server.gateway.refusals import Count, code_of_status, uncounted
 log = logging.getLogger(__name__)
 
 BODY_BYTES_MAX = 256 * 1024
+# Of contents and of transfers: what leaves the bytes of a body as they are.
+PLAIN_CODINGS = frozenset(["identity", "chunked"])
 
 Authenticate = Callable[[str], Awaitable[Identity]]
 
@@ -111,7 +114,9 @@ def build_http(
     count: Count = uncounted,
 ) -> web.Application:
     """Make the aiohttp application that serves the endpoints; `count` is told refusals' codes."""
-    app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[_errors_as_json])
+    app = web.Application(
+        client_max_size=BODY_BYTES_MAX, middlewares=[_errors_as_json, _refuse_encoded]
+    )
     app.on_response_prepare.append(_finishing(count))
     for endpoint in endpoints:
         handler = _serve(endpoint, authenticate)
@@ -159,17 +164,25 @@ async def _identify(
 
 
 async def _body(endpoint: Endpoint, request: web.Request) -> BaseModel | None:
+    raw = await _read(request)
     if endpoint.body is None:
         return None
-    try:
-        raw = await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise TooLarge(f"The body is larger than {BODY_BYTES_MAX} bytes.") from None
     try:
         data = orjson.loads(raw or b"{}")
     except orjson.JSONDecodeError as error:
         raise BadFrame(f"The body is not valid JSON: {error}.") from None
     return validate(endpoint.body, data)
+
+
+async def _read(request: web.Request) -> bytes:
+    """Read a body, also one that nobody asked for: unread, it would cost the connection."""
+    too_large = TooLarge(f"The body is larger than {BODY_BYTES_MAX} bytes.")
+    if (request.content_length or 0) > BODY_BYTES_MAX:
+        raise too_large
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise too_large from None
 
 
 def _respond(answer: Answer) -> web.Response:
@@ -190,17 +203,6 @@ def error_response(error: PlayhallError) -> web.Response:
     if error.retry:
         wait_s = error.retry_pause_s if error.retry_after_s is None else error.retry_after_s
         response.headers["Retry-After"] = str(max(1, ceil(wait_s)))
-    return response
-
-
-async def ask_for_a_new_connection(_: web.Request) -> web.Response:
-    """Answer who wants a websocket on a connection that has carried a request already."""
-    response = web.Response(
-        status=426,
-        text="A websocket needs a connection of its own: open a new one for it.\n",
-        headers={"Upgrade": "websocket"},
-    )
-    response.force_close()
     return response
 
 
@@ -243,3 +245,30 @@ def _broken_off(response: web.Response) -> web.Response:
 
 def _is_gone(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
+
+
+@web.middleware
+async def _refuse_encoded(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Answer a compressed body with 415 at every address, and say what is taken instead.
+
+    Kilobytes can become gigabytes, so that inflating is work without a bound.
+    """
+    codings = [*_listed(request, "Content-Encoding"), *_listed(request, "Transfer-Encoding")]
+    refused = [coding for coding in codings if coding not in PLAIN_CODINGS]
+    if not refused or (request.content.is_eof() and not request.content.total_bytes):
+        return await handler(request)
+    error = UnsupportedEncoding(
+        f"A body encoded with {refused[0][:40]} is not read here; send it without "
+        "Content-Encoding (identity)."
+    )
+    response = error_response(error)
+    response.headers["Accept-Encoding"] = "identity"
+    return response
+
+
+def _listed(request: web.Request, header: str) -> list[str]:
+    """Give the names that a header lists, in lowercase."""
+    joined = ",".join(request.headers.getall(header, ())).lower()
+    return [name for name in (name.strip() for name in joined.split(",")) if name]

@@ -20,7 +20,7 @@ class TransportLimits:
     head_bytes_max: int = 16 * 1024
     handshake_timeout_s: float = 5.0
     connections_max: int = 20_000
-    connections_per_address_max: int = 20_000
+    connections_per_address_max: int = 2_000
     turned_away_max: int = 1_000  # connections above those that are told so; the rest is cut
 
     frame_bytes_max: int = FRAME_BYTES_MAX
@@ -35,11 +35,29 @@ class TransportLimits:
 
     close_timeout_s: float = 2.0  # for the client's part in the closing handshake
 
+    # HTTP after the first request's head. A minimum rate, measured over each time-out, bounds a
+    # body and an answer by their size; clients on slow lines are well above it.
+    keepalive_timeout_s: float = 75.0  # between requests; above what proxies wait (60 s)
+    body_timeout_s: float = 10.0
+    body_bytes_per_s_min: int = 4 * 1024  # unless the body ends within the time-out
+    write_timeout_s: float = 20.0
+    write_bytes_per_s_min: int = 1024  # while any are unsent
+    discarded_bytes_max: int = 1 << 20  # of what still comes once a connection is closing
+
+
+def address_share(connections_max: int) -> int:
+    """Give how many of all connections one address may have where the operator sets no number.
+
+    A tenth, but at least 64, since a household behind one address opens a few dozen; never
+    more than half, so that one address cannot take them all.
+    """
+    return max(1, min(connections_max // 2, max(64, connections_max // 10)))
+
 
 class AddressLimits:
     """How many connections each remote address has; addresses without any are forgotten.
 
-    A network of IPv6 is one address: whoever has one has all 2^64 of its /64.
+    The /64 of an IPv6 address counts as one: a client that has one address has all 2^64.
     """
 
     __slots__ = ("_counts", "_per_address_max")

@@ -14,8 +14,10 @@ from protocol.errors import (
     BadToken,
     InvalidField,
     PlayhallError,
+    RequestTimeout,
     TokenExpired,
     TooLarge,
+    UnsupportedEncoding,
 )
 from protocol.ids import UUID_PATTERN
 from protocol.schemas import JsonObject, Schemas, inline
@@ -140,7 +142,7 @@ def _possible_errors(endpoint: Endpoint) -> set[type[PlayhallError]]:
     if endpoint.query is not None or endpoint.body is not None:
         possible.add(InvalidField)
     if endpoint.body is not None:
-        possible |= {BadFrame, TooLarge}
+        possible |= {BadFrame, TooLarge, UnsupportedEncoding, RequestTimeout}
     return possible
 
 

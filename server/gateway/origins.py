@@ -8,6 +8,8 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from server.kernel.addresses import normal_origin
+
 ANY_ORIGIN: Final = "*"
 # What pages may ask from elsewhere; everything else is for browsers themselves.
 PATHS: Final = ("/v1/", "/files/")
@@ -20,8 +22,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def normal_origins(origins: Iterable[str]) -> frozenset[str]:
-    """Write origins as they are compared: in lowercase, without spaces or a slash at the end."""
-    return frozenset(origin.strip().rstrip("/").lower() for origin in origins)
+    """Write origins as they are compared."""
+    return frozenset(map(normal_origin, origins))
 
 
 def welcome_pages(app: web.Application, origins: Iterable[str]) -> None:
@@ -65,4 +67,4 @@ class _Cors:
             return None
         if ANY_ORIGIN in self._origins:
             return ANY_ORIGIN
-        return origin if origin.lower() in self._origins else None
+        return origin if normal_origin(origin) in self._origins else None

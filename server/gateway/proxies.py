@@ -13,8 +13,11 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from server.kernel.addresses import plain_address
+
 # Further addresses were put there by somebody who wants to keep us busy.
 HOPS_MAX: Final = 32
+MAPPED_BITS: Final = 96  # of ::ffff:0:0/96, before the IPv4 address
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -27,7 +30,7 @@ class Proxies:
     """
 
     def __init__(self, networks: Iterable[IPv4Network | IPv6Network] = ()) -> None:
-        self._networks = tuple(networks)
+        self._networks = tuple(map(_plain_network, networks))
 
     @classmethod
     def named(cls, names: Iterable[str]) -> "Proxies":
@@ -45,7 +48,7 @@ class Proxies:
         `peer` is who connected; what cannot be read ends the search at who wrote it.
         """
         hops = [hop.strip() for line in forwarded for hop in line.split(",")]
-        nearest = peer
+        nearest = plain_address(peer)
         for hop in hops[: -HOPS_MAX - 1 : -1]:
             if not self.trusts(nearest):
                 break
@@ -61,9 +64,9 @@ def believe(app: web.Application, proxies: Proxies) -> None:
     @web.middleware
     async def told(request: web.Request, handler: Handler) -> web.StreamResponse:
         peer = request.remote or ""
-        if proxies.trusts(peer):
-            lines = request.headers.getall(hdrs.X_FORWARDED_FOR, ())
-            request = request.clone(remote=proxies.client(peer, lines))
+        client = proxies.client(peer, request.headers.getall(hdrs.X_FORWARDED_FOR, ()))
+        if client != peer:
+            request = request.clone(remote=client)
         return await handler(request)
 
     app.middlewares.insert(0, told)
@@ -75,6 +78,14 @@ def _parsed(address: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
+def _plain_network(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """Write a network of IPv4 addresses in IPv6 (`::ffff:10.0.0.0/104`) as that of IPv4."""
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < MAPPED_BITS:
+        return network
+    return IPv4Network((mapped, network.prefixlen - MAPPED_BITS))
 
 
 def _without_port(hop: str) -> str:

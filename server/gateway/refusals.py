@@ -14,6 +14,7 @@ TRANSPORTS: Final[tuple[Transport, ...]] = ("http", "websocket")
 _CODES_OF_STATUSES: Final = {
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
     413: "too_large",
     500: "internal",
     503: "overloaded",

@@ -1,11 +1,13 @@
 """What every HTTP client may expect of every address."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.faults.client_line import new_guests
 from tests.fixtures.http import address_of, bearer, operations_of
@@ -48,13 +50,21 @@ async def test_settings_say_which_pages_may_ask_and_whose_word_counts(
                 async with web.post("/v1/auth/guest", json={}, headers=headers) as answer:
                     assert answer.status == status
                     assert answer.headers["Access-Control-Allow-Origin"] == page["Origin"]
-            for path in ("/ws", "/peerjs/peerjs"):
-                async with web.get("/v1/rulesets") as answer:
-                    await answer.read()  # the connection is used again
-                upgrade = {"Upgrade": "websocket", "Connection": "Upgrade"}
-                async with web.get(path, headers=upgrade) as answer:
-                    assert answer.status == 426
-                    assert "open a new one" in await answer.text()
+
+
+@pytest.mark.parametrize("path", ["/ws", "/peerjs/peerjs?key=peerjs&id=ann&token=t"])
+async def test_every_websocket_opens_on_a_connection_that_was_used_before(
+    tmp_path: Path, serving_dsn: str, path: str
+) -> None:
+    # One connection is all that a client may have here, so that it is the same one.
+    with Node(tmp_path / "node", serving_dsn, connections_per_address_max=1) as node:
+        async with aiohttp.ClientSession(node.url) as web:
+            async with web.post("/v1/auth/guest", json={}) as answer:
+                assert answer.status == 200
+                await answer.read()
+            async with web.ws_connect(path) as opened:
+                await opened.send_str('{"type": "HEARTBEAT"}')
+                assert json.loads(await opened.receive_str())["type"] in ("error", "OPEN")
 
 
 async def test_no_answer_is_cached_or_sniffed_unless_it_says_so(

@@ -17,9 +17,10 @@ TASK_GROUPS = ("group", "tasks", "self._group", "self._tasks")
 # eth-utils leaves it to whoever uses it to bring what computes Keccak; redis is what the fan-out
 # between nodes will use, for which `persistence/bus.py` has the place.
 NOT_USED_BY_US = {"eth-hash", "redis"}
-# What others call by its name: picows, asyncio's transports, pydantic, Alembic, and tests.
+# What others call by its name: picows, aiohttp, asyncio's transports, pydantic, Alembic, tests.
 CALLED_FROM_OUTSIDE = {
     *("on_ws_connected", "on_ws_frame", "on_ws_disconnected", "writelines"),
+    *("feed_data", "feed_eof"),
     *("field_title_should_be_set", "down_revision", "interrupt", "follows"),
 }
 

@@ -5,10 +5,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 from protocol.boterrors import BadWalletProof
 from protocol.errors import InvalidField
+from server.kernel.addresses import normal_origin
 
 SKEW: Final = timedelta(seconds=60)  # by which a wallet's clock may be ahead of ours
 AGE_MAX: Final = timedelta(minutes=15)  # of a message; a nonce lives shorter
@@ -72,11 +72,12 @@ class Origin(NamedTuple):
     @classmethod
     def of(cls, url: str) -> "Origin":
         """Read the origin of an address; what is no address has none that anything equals."""
-        try:
-            parts = urlsplit(url)
-        except ValueError:
-            return cls("", url)
-        return cls(parts.scheme.lower(), parts.netloc.lower())
+        scheme, separator, domain = normal_origin(url).partition("://")
+        return cls(scheme, domain) if separator else cls("", url)
+
+    def is_domain(self, domain: str) -> bool:
+        """Say whether a message's domain, which may name a default port, is this origin's."""
+        return Origin.of(f"{self.scheme}://{domain}") == self
 
 
 def parse(message: str) -> SignIn:
@@ -107,7 +108,7 @@ def parse(message: str) -> SignIn:
 
 def require_ours(sign_in: SignIn, origins: Collection[Origin], *, now: datetime) -> None:
     """Raise `BadWalletProof` unless a message was meant for one of these origins, and for now."""
-    origin = next((each for each in origins if each.domain == sign_in.domain.lower()), None)
+    origin = next((each for each in origins if each.is_domain(sign_in.domain)), None)
     if origin is None:
         ours = ", ".join(sorted(each.domain for each in origins))
         raise _refused(f"it was signed for {sign_in.domain}; sign it for {ours}")

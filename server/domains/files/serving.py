@@ -76,7 +76,8 @@ class FileServing:
             request.query.get("token", ""),
             link=f"{bucket}/{path}",
             content_type=media_type(request.headers.get("Content-Type", "")),
-            chunks=request.content.iter_chunked(CHUNK_BYTES),
+            chunks=aiter(request.content.iter_chunked(CHUNK_BYTES)),
+            remote=request.remote or "",
         )
         body = answers.file(file).model_dump_json()
         return web.Response(text=body, content_type="application/json")

@@ -1,8 +1,9 @@
 """Taking in files: announced, streamed to disk, checked, stored, recorded."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -14,16 +15,19 @@ from persistence.files import Announced, FileStore, StoredFile
 from persistence.objects import Objects, full_disk_is_told
 from persistence.privatefiles import make_folder
 from protocol.contenterrors import BadUpload, FileRefused
-from protocol.errors import Overloaded
+from protocol.errors import Overloaded, RateLimited, RequestTimeout
 from protocol.files import NewReplay, NewUpload, Upload
-from protocol.ids import MatchId, new_id
+from protocol.ids import MatchId, UserId, new_id
 from server.domains.files import peercheck, rules, signing
 from server.domains.files.rules import HEAD_BYTES
+from server.gateway.limits import network_of
 from server.kernel.clock import Clock, wire_time
 
 RECEIVE_S: Final = 300.0
 SETTLE_S: Final = 60.0  # after which what is still under way is forgotten
 RECEIVED_AT_ONCE: Final = 64
+RECEIVED_PER_OWNER: Final = 4
+RECEIVED_PER_NETWORK: Final = 16
 CHECKED_AT_ONCE: Final = 1
 
 
@@ -32,6 +36,40 @@ class Terms(NamedTuple):
 
     url_s: float
     account_bytes_max: int
+
+
+class _Shares:
+    """The uploads that are being received: so many in all, of one owner, and of one network."""
+
+    def __init__(self) -> None:
+        self._all = 0
+        self._of: Counter[str] = Counter()
+
+    @contextmanager
+    def place(self, owner: UserId | None, network: str) -> Iterator[None]:
+        """Hold a place; raise `Overloaded` or `RateLimited` where there is none.
+
+        A match's replay has no owner, and counts for its network alone.
+        """
+        if self._all >= RECEIVED_AT_ONCE:
+            raise Overloaded
+        shares = {f"network {network}": RECEIVED_PER_NETWORK}
+        if owner is not None:
+            shares[f"owner {owner}"] = RECEIVED_PER_OWNER
+        for name, most in shares.items():
+            if self._of[name] >= most:
+                whose = "Your network" if name.startswith("network") else "You"
+                raise RateLimited(
+                    f"{whose} may send {most} files at once; send this one after another is done."
+                )
+        self._all += 1
+        self._of.update(shares.keys())
+        try:
+            yield
+        finally:
+            self._all -= 1
+            self._of.subtract(shares.keys())
+            self._of = +self._of  # without those at 0
 
 
 class Uploads:
@@ -53,7 +91,7 @@ class Uploads:
         self._clock = clock
         self._folder = folder
         self._terms = terms
-        self._receiving = 0
+        self._receiving = _Shares()
         self._checks = asyncio.Semaphore(CHECKED_AT_ONCE)
 
     async def announce(self, who: Requester, new: NewUpload) -> Upload:
@@ -72,22 +110,30 @@ class Uploads:
         return self._signed(upload, expires_at)
 
     async def receive(
-        self, token: str, *, link: str, content_type: str, chunks: AsyncIterator[bytes]
+        self, token: str, *, link: str, content_type: str, chunks: AsyncIterator[bytes], remote: str
     ) -> StoredFile:
-        """Take in what was announced; the URL is used up, whatever comes.
+        """Take in what was announced; the URL is used up, whatever comes once bytes have come.
 
-        `link` is the bucket and path that it was sent to. Raises `BadUpload`, `FileRefused`.
+        `link` is the bucket and path that it was sent to, `remote` the client's address. Raises
+        `BadUpload`, `FileRefused`, `Overloaded`, `RateLimited`, and `RequestTimeout` after
+        `RECEIVE_S`; pauses within a body are the connection's business.
         """
-        if self._receiving >= RECEIVED_AT_ONCE:
-            raise Overloaded
         upload_id = await signing.upload_in(token, self._keys)
-        upload = await self._store.claim(upload_id, for_s=RECEIVE_S + SETTLE_S)
-        async with self._under_way(upload), asyncio.timeout(RECEIVE_S):
-            if link != f"{upload.bucket}/{upload.path}":
-                raise BadUpload("This upload URL is for another path.")
-            if content_type != upload.content_type:
-                raise FileRefused(f"Send it with the Content-Type {upload.content_type}.")
-            return await self._take(upload, chunks)
+        owner = await self._store.owner_of(upload_id)
+        first = await anext(chunks, b"")  # silence takes no place, and leaves the URL as it is
+        with self._receiving.place(owner, network_of(remote)):
+            upload = await self._store.claim(upload_id, for_s=RECEIVE_S + SETTLE_S)
+            try:
+                async with self._under_way(upload), asyncio.timeout(RECEIVE_S):
+                    if link != f"{upload.bucket}/{upload.path}":
+                        raise BadUpload("This upload URL is for another path.")
+                    if content_type != upload.content_type:
+                        raise FileRefused(f"Send it with the Content-Type {upload.content_type}.")
+                    return await self._take(upload, _behind(first, chunks))
+            except TimeoutError:
+                raise RequestTimeout(
+                    f"The file did not come within {RECEIVE_S:.0f} seconds; announce it again."
+                ) from None
 
     async def store(self, upload: Announced, content: bytes) -> StoredFile:
         """Store what was made here, under an upload that is claimed."""
@@ -128,15 +174,12 @@ class Uploads:
 
     @asynccontextmanager
     async def _under_way(self, upload: Announced) -> AsyncIterator[None]:
-        self._receiving += 1
         try:
             yield
         except BaseException:
             # If this fails as well, the upload expires, and is thrown away then.
             await self._store.give_up(upload.upload_id)
             raise
-        finally:
-            self._receiving -= 1
 
     def _expiry(self) -> datetime:
         return self._clock.now() + timedelta(seconds=self._terms.url_s)
@@ -145,6 +188,12 @@ class Uploads:
         token = signing.sign(upload.upload_id, self._keys.newest, expires_at=expires_at)
         url = f"/files/{upload.bucket}/{upload.path}"
         return Upload(upload_url=f"{url}?token={token}", expires_at=wire_time(expires_at), url=url)
+
+
+async def _behind(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in chunks:
+        yield chunk
 
 
 async def _write(upload: Announced, chunks: AsyncIterator[bytes], file: IO[bytes]) -> bytes:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -22,6 +23,7 @@ from server.domains.files.room import Files
 from server.domains.files.uploads import Terms
 from server.gateway.http import build_http
 from server.gateway.identity import Identity
+from server.gateway.limits import TransportLimits
 from server.kernel.clock import Clock
 from server.rulesets import find_rulesets
 from tests.fixtures.http import bearer, served_app
@@ -135,6 +137,28 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
 async def store(
     database: Database, behalf: Behalf, objects: Objects, tmp_path: Path
 ) -> AsyncIterator[Store]:
+    async with _store(database, behalf, objects, tmp_path) as store:
+        yield store
+
+
+@pytest.fixture
+async def hasty(
+    database: Database, behalf: Behalf, objects: Objects, tmp_path: Path
+) -> AsyncIterator[Store]:
+    """A store that soon gives up on a body that stops coming."""
+    limits = TransportLimits(body_timeout_s=0.3)
+    async with _store(database, behalf, objects, tmp_path, limits) as store:
+        yield store
+
+
+@asynccontextmanager
+async def _store(
+    database: Database,
+    behalf: Behalf,
+    objects: Objects,
+    folder: Path,
+    limits: TransportLimits | None = None,
+) -> AsyncIterator[Store]:
     clock = Clock()
     keys = Keys(AccountStore(database), now=clock.monotonic)
     await keys.start()
@@ -144,7 +168,7 @@ async def store(
         objects=objects,
         keys=keys,
         clock=clock,
-        folder=tmp_path / "uploads",
+        folder=folder / "uploads",
         terms=Terms(url_s=600.0, account_bytes_max=QUOTA),
         rulesets=find_rulesets(),
     )
@@ -155,7 +179,7 @@ async def store(
 
     app = build_http(files.endpoints(may_report), _by_user_id)
     files.serve_from(app, _by_user_id)
-    async with served_app(app) as http:
+    async with served_app(app, limits) as http:
         yield Store(http, files, database, hosts)
 
 

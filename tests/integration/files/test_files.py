@@ -1,7 +1,9 @@
 """Files over a real port, in a folder and in S3."""
 
 import asyncio
+from asyncio import StreamReader as Reader
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from persistence.files import Announced
 from protocol.ids import new_id
 from server.domains.files import signing, uploads
-from tests.integration.files.conftest import GLB, PNG, QUOTA, TYPES, Store
+from tests.integration.files.conftest import GLB, PNG, QUOTA, TYPES, Json, Store
 
 
 def _path(who: str) -> str:
@@ -132,6 +134,98 @@ async def test_only_so_many_are_taken_in_at_once(
     assert (status, refused["code"]) == (503, "overloaded")
     monkeypatch.setattr(uploads, "RECEIVED_AT_ONCE", 1)
     assert (await store.put(announced["upload_url"], GLB))[0] == 200
+
+
+@asynccontextmanager
+async def _sending(store: Store, announced: Json, part: bytes = GLB[:4]) -> AsyncIterator[Reader]:
+    """Begin an upload, and send only a part of it; gives where the answer comes."""
+    base = store.http._base_url
+    assert base is not None
+    reader, writer = await asyncio.open_connection(base.host, base.port)
+    head = (
+        f"PUT {announced['upload_url']} HTTP/1.1\r\nHost: h\r\nContent-Type: {TYPES['glb']}\r\n"
+        f"Content-Length: {len(GLB)}\r\n\r\n"
+    )
+    writer.write(head.encode() + part)
+    try:
+        yield reader
+    finally:
+        writer.transport.abort()
+
+
+async def _begun(store: Store, count: int) -> None:
+    """Wait until so many uploads are being received."""
+    async with asyncio.timeout(60):
+        while len(await store.run("SELECT FROM file_uploads WHERE claimed_at IS NOT NULL")) < count:
+            await asyncio.sleep(0.01)
+
+
+async def test_one_person_cannot_take_every_place(store: Store) -> None:
+    ann, eve = await store.person(), await store.person()
+    async with AsyncExitStack() as stack:
+        for _ in range(uploads.RECEIVED_PER_OWNER):
+            _, announced = await store.announce(ann, _path(ann), GLB)
+            await stack.enter_async_context(_sending(store, announced))
+        await _begun(store, uploads.RECEIVED_PER_OWNER)
+        _, further = await store.announce(ann, _path(ann), GLB)
+        status, refused = await store.put(further["upload_url"], GLB)
+        assert (status, refused["code"]) == (429, "rate_limited")
+        assert "You may send 4 files at once" in refused["message"]
+        _, others = await store.announce(eve, _path(eve), GLB)
+        assert (await store.put(others["upload_url"], GLB))[0] == 200
+    async with asyncio.timeout(60):
+        while (await store.put(further["upload_url"], GLB))[0] == 429:
+            await asyncio.sleep(0.01)
+
+
+async def test_one_network_cannot_take_every_place(store: Store) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(uploads.RECEIVED_PER_NETWORK):
+            one = await store.person()
+            _, announced = await store.announce(one, _path(one), GLB)
+            await stack.enter_async_context(_sending(store, announced))
+        await _begun(store, uploads.RECEIVED_PER_NETWORK)
+        another = await store.person()
+        _, announced = await store.announce(another, _path(another), GLB)
+        status, refused = await store.put(announced["upload_url"], GLB)
+        assert (status, refused["code"]) == (429, "rate_limited")
+        assert "Your network" in refused["message"]
+    assert uploads.RECEIVED_PER_NETWORK < uploads.RECEIVED_AT_ONCE
+
+
+async def test_uploads_that_send_nothing_take_no_place(store: Store) -> None:
+    ann = await store.person()
+    async with AsyncExitStack() as stack:
+        for _ in range(uploads.RECEIVED_AT_ONCE):
+            _, announced = await store.announce(ann, _path(ann), GLB)
+            await stack.enter_async_context(_sending(store, announced, b""))
+        _, announced = await store.announce(ann, _path(ann), GLB)
+        assert (await store.put(announced["upload_url"], GLB))[0] == 200
+
+
+@pytest.mark.parametrize("part", [b"", GLB[:4]], ids=["nothing", "a part"])
+async def test_upload_that_stops_is_answered_408(hasty: Store, part: bytes) -> None:
+    ann = await hasty.person()
+    _, announced = await hasty.announce(ann, _path(ann), GLB)
+    async with _sending(hasty, announced, part) as reader:
+        assert b" 408 " in await reader.readline()
+        assert b"request_timeout" in await reader.read()
+    status, again = await hasty.put(announced["upload_url"], GLB)
+    if part:
+        assert (status, again["code"]) == (403, "bad_upload")
+    else:
+        assert status == 200
+
+
+async def test_upload_that_takes_too_long_in_all_is_answered_408(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "RECEIVE_S", 0.3)
+    ann = await store.person()
+    _, announced = await store.announce(ann, _path(ann), GLB)
+    async with _sending(store, announced) as reader:
+        assert b" 408 " in await reader.readline()
+        assert b"announce it again" in await reader.read()
 
 
 # ------------------------------------------------------------------ who, where, how much

@@ -10,12 +10,17 @@ from aiohttp import web
 
 from server.gateway.framing import BINARY, frame, text_frame
 from server.gateway.frontdoor import FrontDoor, Route
-from server.gateway.http import ask_for_a_new_connection
+from server.gateway.http import Endpoint, HttpRequest, Raw, build_http
+from server.gateway.httpconnection import http_runner
 from server.gateway.limits import TransportLimits
 from server.gateway.proxies import Proxies, believe
 from server.gateway.websocket import Peer, Socket, UpgradeRequest
+from tests.fixtures.http import nobody
 
-QUICK = TransportLimits(handshake_timeout_s=0.3, close_timeout_s=0.3)
+# For tests whose clients do in time what they must, however busy the machine is.
+PATIENT = TransportLimits(handshake_timeout_s=60.0, close_timeout_s=60.0)
+# For tests that wait until a client's time is over; others would fail on a busy machine.
+HASTY = TransportLimits(handshake_timeout_s=0.3, close_timeout_s=0.3)
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455, section 1.3
@@ -72,12 +77,12 @@ class Hall:
 async def hall(
     peer: Callable[[], Peer] = Echo,
     *,
-    limits: TransportLimits = QUICK,
+    limits: TransportLimits = PATIENT,
     origins: frozenset[str] = frozenset(),
     tls: ssl.SSLContext | None = None,
     proxies: Proxies | None = None,
 ) -> AsyncIterator[Hall]:
-    """Open a front door with one websocket at /ws, and /hello and /count over HTTP."""
+    """Open a front door with one websocket at /ws, and /hello, /count, /large over HTTP."""
 
     def accept(request: UpgradeRequest) -> Peer:
         running.requests.append(request)
@@ -85,7 +90,7 @@ async def hall(
         return running.peers[-1]
 
     proxies = proxies or Proxies()
-    runner = web.AppRunner(_app(proxies), access_log=None)
+    runner = http_runner(_app(proxies))
     await runner.setup()
     assert runner.server is not None
     route = Route(accept, subprotocol="playhall.v1")
@@ -109,6 +114,12 @@ async def hall(
 
 
 def _app(proxies: Proxies) -> web.Application:
+    async def told(_: HttpRequest) -> Raw:
+        return Raw(b"told", "text/plain")
+
+    async def large(request: web.Request) -> web.Response:
+        return web.Response(body=bytes(int(request.query["bytes"])))
+
     async def hello(_: web.Request) -> web.Response:
         return web.Response(text="hello")
 
@@ -118,10 +129,10 @@ def _app(proxies: Proxies) -> web.Application:
     async def whence(request: web.Request) -> web.Response:
         return web.Response(text=request.remote)
 
-    app = web.Application()
+    app = build_http([Endpoint("POST", "/told", "Answer.", told, auth="none")], nobody)
     believe(app, proxies)
-    app.router.add_get("/ws", ask_for_a_new_connection)
     app.router.add_get("/whence", whence)
+    app.router.add_get("/large", large)
     app.router.add_get("/hello", hello)
     app.router.add_post("/count", count)
     return app

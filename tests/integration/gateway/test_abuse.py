@@ -15,7 +15,7 @@ from server.gateway.framing import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 from server.gateway.limits import TransportLimits
 from server.gateway.outbox import Flusher
 from server.gateway.websocket import Socket
-from tests.integration.gateway.halls import QUICK, Echo, Hall, hall
+from tests.integration.gateway.halls import PATIENT, Echo, Hall, hall
 from tests.integration.gateway.wire import Wire, masked, request
 
 PIECE = text_frame(b"x" * 4096)
@@ -108,7 +108,7 @@ async def test_nothing_after_a_fault_reaches_the_peer() -> None:
 
 
 async def test_frame_too_big_reaches_nobody_when_it_is_all_there_at_once() -> None:
-    async with hall(limits=replace(QUICK, frame_bytes_max=4096)) as h, Wire(h) as wire:
+    async with hall(limits=replace(PATIENT, frame_bytes_max=4096)) as h, Wire(h) as wire:
         wire.send(request() + masked(TEXT, b"x" * 4097) + masked(TEXT, b"late"))
         assert await wire.status() == 101
         assert await wire.close_code() == 1009
@@ -155,7 +155,7 @@ async def test_close_is_answered_with_its_code(code: int) -> None:
 
 
 async def test_server_waits_for_the_answer_to_its_close() -> None:
-    async with hall(limits=replace(QUICK, close_timeout_s=60.0)) as h, Wire(h) as wire:
+    async with hall(limits=PATIENT) as h, Wire(h) as wire:
         await wire.upgrade()
         socket = socket_of(h)
         socket.send(text_frame(b"last"))
@@ -193,7 +193,7 @@ async def test_faults_of_clients_are_not_logged_as_errors(
 
 # ------------------------------------------------------------------------ slow readers
 
-SLOW = replace(QUICK, outbox_bytes_max=256 * 1024, socket_buffer_bytes=16 * 1024)
+SLOW = replace(PATIENT, outbox_bytes_max=256 * 1024, socket_buffer_bytes=16 * 1024)
 CAPS = {
     "bytes": SLOW,
     "frames": replace(SLOW, outbox_bytes_max=1 << 30, outbox_frames_max=50),
@@ -223,7 +223,8 @@ async def test_slow_reader_is_closed_at_the_cap_and_others_read_on(
 
 
 async def test_reader_that_never_reads_is_dropped() -> None:
-    async with hall(limits=SLOW) as h, Wire(h, receive_bytes=4096) as slow:
+    limits = replace(SLOW, close_timeout_s=0.3)
+    async with hall(limits=limits) as h, Wire(h, receive_bytes=4096) as slow:
         await slow.upgrade()
         socket = socket_of(h)
         while not socket.closing:
@@ -247,7 +248,7 @@ async def test_late_reader_gets_everything_in_order() -> None:
 
 
 async def test_burst_that_the_kernel_takes_is_no_slowness() -> None:
-    limits = replace(QUICK, outbox_frames_max=10)
+    limits = replace(PATIENT, outbox_frames_max=10)
     async with hall(limits=limits) as h, Wire(h) as wire:
         await wire.upgrade()
         socket = socket_of(h)
@@ -270,7 +271,7 @@ async def test_stalls_that_come_and_go_are_watched_by_one_timer() -> None:
     async with hall() as h, Wire(h) as wire:
         await wire.upgrade()
         socket = socket_of(h)
-        flusher = Counting(loop, QUICK)
+        flusher = Counting(loop, PATIENT)
         for _ in range(100):
             flusher.stalled(socket)
             flusher.drained(socket)
@@ -281,7 +282,7 @@ async def test_slow_reader_is_closed_at_the_cap_over_tls(
     tls_server: ssl.SSLContext, tls_client: ssl.SSLContext
 ) -> None:
     async with (
-        hall(limits=SLOW, tls=tls_server) as h,
+        hall(limits=replace(SLOW, close_timeout_s=0.3), tls=tls_server) as h,
         Wire(h, receive_bytes=4096, tls=tls_client) as slow,
     ):
         await slow.upgrade()

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import aiohttp
@@ -13,7 +14,7 @@ from websockets.typing import Subprotocol
 from protocol.errors import CloseReason
 from server.gateway.framing import TEXT
 from server.gateway.handshake import HttpRefusal
-from tests.integration.gateway.halls import ACCEPT, QUICK, Echo, hall
+from tests.integration.gateway.halls import ACCEPT, HASTY, PATIENT, Echo, hall
 from tests.integration.gateway.wire import Wire, masked, request
 
 PLAYHALL = Subprotocol("playhall.v1")
@@ -182,6 +183,12 @@ async def test_version_refusal_names_the_version() -> None:
         ({"https://play.example"}, "http://play.example", 403),
         ({"https://play.example"}, "http://127.0.0.1", 403),
         ({"*"}, "https://any.example", 101),
+        (set(), "http://127.0.0.1:80", 101),
+        (set(), "HTTP://127.0.0.1.", 101),
+        ({"https://play.example:443"}, "https://play.example", 101),
+        ({"https://play.example"}, "https://play.example.:443", 101),
+        ({"https://play.example"}, "https://play.example:8443", 403),
+        ({"http://[::1]:80"}, "http://[0:0::1]", 101),
     ],
 )
 async def test_origin_decides_for_browsers(
@@ -216,7 +223,7 @@ async def test_failing_accept_is_answered_and_logged(caplog: pytest.LogCaptureFi
 
 
 async def test_full_door_refuses_with_503_and_lets_in_again() -> None:
-    async with hall(limits=replace(QUICK, connections_max=2)) as h:
+    async with hall(limits=replace(PATIENT, connections_max=2)) as h:
         async with Wire(h) as first, Wire(h) as second, Wire(h) as third:
             await first.upgrade()
             second.send(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -230,7 +237,7 @@ async def test_full_door_refuses_with_503_and_lets_in_again() -> None:
 
 
 async def test_crowd_before_a_full_door_is_cut_off() -> None:
-    limits = replace(QUICK, connections_max=0, turned_away_max=1)
+    limits = replace(PATIENT, connections_max=0, turned_away_max=1)
     async with hall(limits=limits) as h, Wire(h) as told, Wire(h) as cut:
         assert await cut.ended() == b""
         told.send(request())
@@ -238,7 +245,7 @@ async def test_crowd_before_a_full_door_is_cut_off() -> None:
 
 
 async def test_one_address_cannot_take_all_connections() -> None:
-    async with hall(limits=replace(QUICK, connections_per_address_max=1)) as h:
+    async with hall(limits=replace(PATIENT, connections_per_address_max=1)) as h:
         async with Wire(h) as first, Wire(h) as second:
             await first.upgrade()
             second.send(request())
@@ -248,32 +255,40 @@ async def test_one_address_cannot_take_all_connections() -> None:
 
 
 async def test_thousand_unfinished_handshakes_keep_nobody_out() -> None:
-    async with hall() as h:
-        wires = [await Wire(h).__aenter__() for _ in range(1_000)]
-        for wire in wires:
+    async with hall() as h, AsyncExitStack() as stack:
+        for _ in range(1_000):
+            wire = await stack.enter_async_context(Wire(h))
             wire.send(b"GET /ws HTTP/1.1\r\nHost: h\r\n")
         async with connect(h.url) as socket:
             await socket.send("still in")
             assert await socket.recv() == "still in"
-        assert {await wire.ended() for wire in wires} == {b""}
+        await stack.aclose()
         await h.emptied()
 
 
-async def test_head_that_trickles_in_is_cut_off() -> None:
-    async with hall() as h, Wire(h) as wire:
-        while not wire.reader.at_eof() and wire.reader.exception() is None:
+async def test_connection_that_sends_nothing_is_cut_off() -> None:
+    async with hall(limits=HASTY) as h, Wire(h) as wire:
+        assert await wire.ended() == b""
+        await h.emptied()
+
+
+async def test_head_that_trickles_in_is_answered_408_and_cut_off() -> None:
+    async with hall(limits=HASTY) as h, Wire(h) as wire:
+        answer = asyncio.create_task(wire.status())
+        while not answer.done():
             wire.send(b"X")
             await asyncio.sleep(0.02)
+        assert answer.result() == 408
         await h.emptied()
 
 
 async def test_handshake_timeout_ends_with_the_handshake() -> None:
-    limits = replace(QUICK, handshake_timeout_s=0.05)
+    limits = replace(PATIENT, handshake_timeout_s=2.0)
     async with hall(limits=limits) as h, Wire(h) as socket, Wire(h) as web:
         await socket.upgrade()
         web.send(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n")
         assert await web.status() == 200
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(2.1)
         assert await socket.say(b"still here") == (TEXT, b"still here")
         web.send(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n")
         await web.reader.readexactly(len(b"hello"))
@@ -281,7 +296,7 @@ async def test_handshake_timeout_ends_with_the_handshake() -> None:
 
 
 async def test_going_away_closes_websockets_and_refuses_newcomers() -> None:
-    async with hall() as h:
+    async with hall(limits=replace(PATIENT, close_timeout_s=0.3)) as h:
         async with connect(h.url) as socket, Wire(h) as silent, Wire(h) as half:
             await silent.upgrade()
             half.send(b"GET ")

@@ -65,6 +65,14 @@ async def test_answers_and_refusals_may_be_read_by_a_named_origin(
             assert answer.headers["Vary"] == "Origin"
 
 
+@pytest.mark.parametrize("origin", [f"{PAGE}:443", "https://play.example.", "HTTPS://Play.Example"])
+async def test_other_spelling_of_a_named_origin_is_answered_as_it_was_sent(
+    client: aiohttp.ClientSession, origin: str
+) -> None:
+    async with client.get("/v1/told", headers={"Origin": origin}) as answer:
+        assert answer.headers[ALLOW_ORIGIN] == origin
+
+
 @pytest.mark.parametrize("origin", ["https://elsewhere.example", "http://play.example", "null"])
 async def test_other_origins_get_nothing(client: aiohttp.ClientSession, origin: str) -> None:
     async with client.options("/v1/told", headers={"Origin": origin, **PREFLIGHT}) as answer:

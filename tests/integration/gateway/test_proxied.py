@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 
-from server.gateway.limits import TransportLimits
+from server.gateway.limits import AddressLimits, TransportLimits
 from server.gateway.proxies import Proxies
 from tests.integration.gateway.halls import hall
 from tests.integration.gateway.wire import Wire, request
@@ -72,12 +72,12 @@ async def test_refused_client_of_a_proxy_is_not_counted() -> None:
                 assert await wire.status() == 500
 
 
-async def test_websocket_on_a_used_connection_is_sent_to_a_new_one() -> None:
-    async with hall() as h, Wire(h) as wire:
-        wire.send(b"GET /hello HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        assert (await wire.reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
-        wire.send(request("/ws"))
-        answer = (await wire.reader.read()).decode()
-        assert answer.startswith("HTTP/1.1 426 ")
-        assert "open a new one" in answer
-        assert h.peers == []
+@pytest.mark.parametrize("mapped", ["::ffff:127.0.0.1", "0:0:0:0:0:FFFF:7f00:1"])
+def test_ipv4_address_in_ipv6_is_the_ipv4_address(mapped: str) -> None:
+    assert OURS.trusts(mapped)
+    assert Proxies.named(["::ffff:127.0.0.0/104"]).trusts("127.0.0.1")
+    assert OURS.client(mapped, ["::ffff:203.0.113.9"]) == "203.0.113.9"
+    assert OTHERS.client(mapped, [FORGED]) == "127.0.0.1"
+    counts = AddressLimits(1)
+    assert counts.enter(mapped)
+    assert not counts.enter("127.0.0.1")

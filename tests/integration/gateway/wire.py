@@ -49,17 +49,24 @@ class Wire:
     """One TCP connection to a hall, opened as a context manager."""
 
     def __init__(
-        self, hall: Hall, *, tls: ssl.SSLContext | None = None, receive_bytes: int | None = None
+        self,
+        hall: Hall,
+        *,
+        tls: ssl.SSLContext | None = None,
+        receive_bytes: int | None = None,
+        source: str = "127.0.0.1",
     ) -> None:
         self._hall = hall
         self._tls = tls
         self._receive_bytes = receive_bytes
+        self._source = source
 
     async def __aenter__(self) -> "Wire":
         sock = socket.socket()
         if self._receive_bytes is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_bytes)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.bind((self._source, 0))
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self._hall.port))
         self.reader, self.writer = await asyncio.open_connection(

@@ -160,3 +160,24 @@ def test_message_for_others_or_another_time_is_refused(part: str, instead: str, 
     assert part in message
     with pytest.raises(BadWalletProof, match=why):
         require_ours(parse(message.replace(part, instead)), OURS, now=now)
+
+
+@pytest.mark.parametrize(
+    ("begins", "uri"),
+    [
+        ("example.com:443", "https://example.com/login"),
+        ("Example.COM", "https://EXAMPLE.com:443/login"),
+        ("https://example.com:443", "https://example.com:443/login"),
+    ],
+)
+def test_default_port_and_case_of_a_domain_do_not_matter(begins: str, uri: str) -> None:
+    message = EXAMPLE.replace("example.com wants", f"{begins} wants")
+    message = message.replace("URI: https://example.com/login", f"URI: {uri}")
+    require_ours(parse(message), OURS, now=ISSUED)
+
+
+@pytest.mark.parametrize("begins", ["user@example.com", "example.com:80", "example.com@evil.org"])
+def test_domain_that_only_looks_like_ours_is_refused(begins: str) -> None:
+    message = EXAMPLE.replace("example.com wants", f"{begins} wants")
+    with pytest.raises(BadWalletProof, match="it was signed for"):
+        require_ours(parse(message), OURS, now=ISSUED)

@@ -158,7 +158,7 @@ def test_parameters_come_from_the_address_and_the_query(http: JsonObject) -> Non
 def test_refusals_are_what_can_happen(http: JsonObject) -> None:
     expected = {
         ("/v1/b", "get"): ["200", "500"],
-        ("/v1/b", "post"): ["200", "400", "401", "413", "422", "500"],
+        ("/v1/b", "post"): ["200", "400", "401", "408", "413", "415", "422", "500"],
         ("/v1/a/{game_id}", "get"): ["200", "401", "403", "404", "422", "500"],
     }
     found = {keys: _keys(http, "paths", *keys, "responses") for keys in expected}

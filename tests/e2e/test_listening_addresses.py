@@ -1,0 +1,133 @@
+"""What a server listens on, and the addresses that it tells."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import psycopg
+import pytest
+from websockets.asyncio.client import connect
+
+from tests.fixtures.node import SECRET_KEYS, Node
+
+HAS_IPV6 = socket.has_dualstack_ipv6()
+needs_ipv6 = pytest.mark.skipif(not HAS_IPV6, reason="this machine has no IPv6")
+
+
+async def reaches(url: str, **headers: str) -> None:
+    """Ask over HTTP and open a websocket."""
+    async with aiohttp.ClientSession() as web, web.get(f"{url}/readyz") as answer:
+        assert await answer.json() == {"status": "ok"}
+    socket_url = url.replace("http", "ws", 1) + "/ws"
+    async with connect(socket_url, additional_headers=headers, proxy=None) as opened:
+        await opened.send("{}")
+        assert json.loads(await opened.recv())["type"] == "error"
+
+
+def told(dsn: str) -> str:
+    """Read the address that clients are sent to."""
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute("SELECT address FROM nodes").fetchone()
+        assert row is not None
+        return str(row[0])
+
+
+@needs_ipv6
+def test_ipv6_address_is_shown_told_and_used_in_brackets(
+    tmp_path: Path, serving_dsn: str, fresh_dsn: str
+) -> None:
+    with Node(tmp_path, serving_dsn, host="::1") as node:
+        assert node.url.startswith("http://[::1]:")
+        assert told(fresh_dsn) == node.url
+        asyncio.run(reaches(node.url, Origin=node.url))
+        loadtest = [sys.executable, "-m", "server.cli", "loadtest", "idle", "--url", node.url]
+        done = subprocess.run(
+            [*loadtest, "--connections", "2", "--duration", "1"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_ipv6
+def test_every_ipv6_address_includes_ipv4_and_the_url_can_be_used(
+    tmp_path: Path, serving_dsn: str, fresh_dsn: str
+) -> None:
+    with Node(tmp_path, serving_dsn, host="::") as node:
+        port = node.url.rpartition(":")[2]
+        assert node.url == told(fresh_dsn) == f"http://127.0.0.1:{port}"
+        assert any("set PLAYHALL_PUBLIC_URL" in line for line in node.output)
+        for host in ("127.0.0.1", "[::1]"):
+            asyncio.run(reaches(f"http://{host}:{port}"))
+
+
+@needs_ipv6
+@pytest.mark.parametrize(
+    "hosts", ["127.0.0.1,::1", "::1, 127.0.0.1", "0.0.0.0,::", "localhost,::1"]
+)
+def test_several_addresses_share_one_port(tmp_path: Path, serving_dsn: str, hosts: str) -> None:
+    with Node(tmp_path, serving_dsn, host=hosts) as node:
+        port = node.url.rpartition(":")[2]
+        for host in ("127.0.0.1", "[::1]"):
+            asyncio.run(reaches(f"http://{host}:{port}"))
+
+
+def test_every_ipv4_address_is_told_as_one_that_can_be_used(
+    tmp_path: Path, serving_dsn: str, fresh_dsn: str
+) -> None:
+    with Node(tmp_path, serving_dsn, host="0.0.0.0") as node:
+        assert node.url == told(fresh_dsn)
+        assert node.url.startswith("http://127.0.0.1:")
+        asyncio.run(reaches(node.url))
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1", "127.0.0.1,192.0.2.1"])
+def test_address_that_is_not_this_machines_is_refused_with_a_remedy(
+    tmp_path: Path, serving_dsn: str, host: str
+) -> None:
+    settings = {
+        "PLAYHALL_HOST": host,
+        "PLAYHALL_PORT": "0",
+        "PLAYHALL_DATA_DIR": str(tmp_path),
+        "PLAYHALL_DATABASE_URL": serving_dsn,
+        "PLAYHALL_SECRET_KEYS": SECRET_KEYS,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "server.cli", "serve"],
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = " ".join(done.stderr.split())
+    assert done.returncode == 1
+    assert f"Cannot listen on {host}" in said
+    assert "PLAYHALL_HOST" in said
+    assert "Traceback" not in said
+
+
+@needs_ipv6
+def test_limits_count_an_ipv4_client_once_whichever_way_it_comes(
+    tmp_path: Path, serving_dsn: str
+) -> None:
+    settings = {"host": "::", "trusted_proxies": "127.0.0.1", "connections_per_address_max": 1}
+
+    async def come(port: str) -> None:
+        from_client = {"X-Forwarded-For": "203.0.113.9"}
+        url = f"ws://127.0.0.1:{port}/ws"
+        async with connect(url, additional_headers=from_client, proxy=None) as first:
+            await first.send("{}")
+            await first.recv()
+            with pytest.raises(Exception, match="503"):
+                await connect(
+                    url, additional_headers={"X-Forwarded-For": "::ffff:203.0.113.9"}, proxy=None
+                )
+
+    with Node(tmp_path, serving_dsn, **settings) as node:
+        asyncio.run(come(node.url.rpartition(":")[2]))

@@ -1,0 +1,111 @@
+"""Compressed request bodies: refused at every address before anything is inflated."""
+
+import gzip
+import zlib
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from pydantic import BaseModel
+
+from protocol.envelope import WireModel
+from server.gateway.http import Endpoint, HttpRequest, Raw
+from tests.fixtures.http import nobody, served
+from tests.integration.gateway.halls import hall
+from tests.integration.gateway.wire import Wire, request
+
+BLANKS = gzip.compress(b" " * (8 << 20))
+ADDRESSES = [
+    ("GET", "/healthz"),
+    ("POST", "/body"),
+    ("POST", "/bodiless"),
+    ("PUT", "/nowhere"),
+    ("DELETE", "/healthz"),
+]
+CODINGS = ["gzip", "GZip", "deflate", "br", "zstd", "x-gzip", "compress", "identity, gzip", "me"]
+
+
+class Said(WireModel):
+    """A body."""
+
+    text: str = ""
+
+
+async def _tell(request: HttpRequest) -> Raw:
+    text = request.body.text if isinstance(request.body, BaseModel) else "told"
+    return Raw(text.encode(), "text/plain")
+
+
+ENDPOINTS = [
+    Endpoint("GET", "/healthz", "Tell.", _tell, auth="none"),
+    Endpoint("POST", "/body", "Tell.", _tell, auth="none", body=Said),
+    Endpoint("POST", "/bodiless", "Tell.", _tell, auth="none"),
+]
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with served(ENDPOINTS, nobody) as client:
+        yield client
+
+
+@pytest.mark.parametrize(("method", "path"), ADDRESSES)
+@pytest.mark.parametrize("coding", CODINGS)
+async def test_encoded_body_is_answered_415_with_what_is_taken(
+    client: aiohttp.ClientSession, method: str, path: str, coding: str
+) -> None:
+    headers = {"Content-Encoding": coding}
+    async with client.request(method, path, data=BLANKS, headers=headers) as answer:
+        assert answer.status == 415
+        assert answer.headers["Accept-Encoding"] == "identity"
+        told = await answer.json()
+        assert told["code"] == "unsupported_encoding"
+        assert "without Content-Encoding" in told["message"]
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "deflate,chunked"])
+async def test_encoded_transfer_is_refused(coding: str) -> None:
+    async with hall() as h, Wire(h) as wire:
+        body = zlib.compress(b"{}")
+        wire.send(
+            f"POST /told HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: {coding}\r\n\r\n"
+            f"{len(body):x}\r\n".encode()
+            + body
+            + b"\r\n0\r\n\r\n"
+        )
+        assert await wire.status() == 415
+
+
+async def test_transfer_that_has_no_end_is_refused() -> None:
+    async with hall() as h, Wire(h) as wire:
+        wire.send(b"POST /told HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n")
+        assert await wire.status() == 400
+        await wire.ended()
+        await h.emptied()
+
+
+async def test_plain_bodies_are_read_whatever_they_are_called(
+    client: aiohttp.ClientSession,
+) -> None:
+    for coding in ("identity", "Identity", ""):
+        headers = {"Content-Encoding": coding}
+        async with client.post("/body", data=b'{"text": "hi"}', headers=headers) as answer:
+            assert (answer.status, await answer.text()) == (200, "hi")
+    async with client.get("/healthz", headers={"Content-Encoding": "gzip"}) as answer:
+        assert answer.status == 200  # there is no body
+
+
+async def test_compressed_body_of_an_announced_upload_is_refused(
+    client: aiohttp.ClientSession,
+) -> None:
+    async with client.put("/files/b/p", data=BLANKS, headers={"Content-Encoding": "gzip"}) as no:
+        assert no.status == 415
+
+
+async def test_websocket_compression_is_not_agreed_on() -> None:
+    extension = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+    async with hall() as h, Wire(h) as wire:
+        wire.send(request("/ws", extension))
+        head = await wire.head()
+        assert head.startswith("HTTP/1.1 101 ")
+        assert "extensions" not in head.lower()
