@@ -8,12 +8,12 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from pydantic import ValidationError
@@ -23,6 +23,7 @@ from migrations import runner
 from persistence.dsn import EXAMPLE_URL, problem_of
 from persistence.embedded import EmbeddedPostgres
 from persistence.refusals import StartRefused
+from persistence.signals import unwinding
 from persistence.trouble import said_in_one_line
 from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
@@ -52,9 +53,9 @@ def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) 
     # While the database starts, half of what there is to import is imported.
     Thread(target=import_module, args=("server.serving",), daemon=True).start()
     try:
-        with said_plainly(), database_url(config) as dsn:
-            runner.upgrade(dsn)
-            _serve(config, dsn)
+        with said_plainly(), reach_database(config) as database:
+            runner.upgrade(database.owner)
+            _serve(config, database)
     except StoppedAtOnce as stopped:
         # The bundled database is stopped; what the loop had still to do is left undone.
         err.print("[red]playhall:[/red] Stopped at once. What was confirmed is kept.")
@@ -69,7 +70,7 @@ def _log_to_stderr(level: str) -> None:
     logging.getLogger("asyncpg.pool").addFilter(said_in_one_line)
 
 
-def _serve(config: Config, dsn: str) -> None:
+def _serve(config: Config, database: "Reached") -> None:
     import uvloop
 
     from server.rulesets import find_rulesets
@@ -81,10 +82,10 @@ def _serve(config: Config, dsn: str) -> None:
             fail(f"PLAYHALL_RULESETS_PATH: there is no folder {folder}.")
     work = serve_until_stopped(
         config,
-        dsn,
-        embedded=config.database_url is None,
+        database.serving,
         rulesets=find_rulesets(*extra),
         ready=_welcome,
+        keep_database=database.keep,
     )
     loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     try:
@@ -127,7 +128,8 @@ def migrate(
 ) -> None:
     """Bring the database up to date, or back, or say where it stands."""
     config = read_config(data_dir=data_dir)
-    with said_plainly(), database_url(config) as dsn:
+    with said_plainly(), reach_database(config) as database:
+        dsn = database.owner
         if down is not None:
             runner.downgrade(dsn, down)
         elif not status:
@@ -145,7 +147,7 @@ def export(game: str, data_dir: DataDir = None) -> None:
 
     config = read_config(data_dir=data_dir)
     with said_plainly(), database_url(config) as dsn:
-        asyncio.run(export_game(dsn, game, sys.stdout.buffer, embedded=config.database_url is None))
+        asyncio.run(export_game(dsn, game, sys.stdout.buffer))
 
 
 @app.command()
@@ -188,23 +190,41 @@ def read_config(**overrides: object) -> Config:
         raise
 
 
+class Reached(NamedTuple):
+    """A database that answers: the names of its two logins, and what keeps it up."""
+
+    serving: str
+    owner: str
+    keep: Callable[[], Coroutine[Any, Any, None]] | None = None
+
+
 @contextmanager
 def database_url(config: Config) -> Iterator[str]:
-    """Give the database's address, with the bundled one running where none is configured."""
-    if config.database_url is not None:
-        dsn = config.database_url.get_secret_value()
-        if problem := problem_of(dsn):
-            fail(f"PLAYHALL_DATABASE_URL: {problem}; write it as {EXAMPLE_URL}")
+    """Give the database's address for a login that serves, with the bundled one running."""
+    with reach_database(config) as database:
+        yield database.serving
+
+
+@contextmanager
+def reach_database(config: Config) -> Iterator[Reached]:
+    """Give the database's addresses, with the bundled one running where none is configured.
+
+    A signal that ends the program unwinds the block, so that the bundled one is stopped.
+    """
+    with unwinding():
         config.data_dir.mkdir(parents=True, exist_ok=True)
-        yield dsn
-        return
-    config.data_dir.mkdir(parents=True, exist_ok=True)
-    bundled = EmbeddedPostgres()
-    dsn = bundled.start(config.data_dir / "postgres")
-    try:
-        yield dsn
-    finally:
-        bundled.stop()
+        if config.database_url is not None:
+            dsn = config.database_url.get_secret_value()
+            if problem := problem_of(dsn):
+                fail(f"PLAYHALL_DATABASE_URL: {problem}; write it as {EXAMPLE_URL}")
+            yield Reached(dsn, dsn)
+            return
+        bundled = EmbeddedPostgres()
+        try:
+            owner = bundled.start(config.data_dir / "postgres")
+            yield Reached(bundled.admit(), owner, bundled.keep)
+        finally:
+            bundled.stop()
 
 
 def main() -> None:

@@ -183,7 +183,7 @@ class _Commands:
 @asynccontextmanager
 async def _desk(config: Config, dsn: str) -> AsyncIterator[Desk]:
     seal, clock = seal_by(config), Clock()
-    database = await Database.open(dsn, embedded=config.database_url is None)
+    database = await Database.open(dsn)
     try:
         accounts = AccountStore(database)
         keys = Keys(accounts, now=clock.monotonic, seal=seal if config.secret_keys else None)
