@@ -86,11 +86,42 @@ def upgrade(dsn: str, to: str = HEAD) -> None:
     _require(to, HEAD)
     if pending := status(dsn).pending:
         log.info("bringing the database up to date, %d steps", len(pending))
-        _as_owner(dsn, up=to)
+        with _said_plainly(), _connection(dsn) as connection:
+            _take_steps(connection, up=to)
 
 
 def downgrade(dsn: str, to: str) -> None:
     """Take the steps back down to a revision, or to "base": their tables and rows go."""
+    _require_below(dsn, to)
+    with _said_plainly(), _connection(dsn) as connection:
+        _take_steps(connection, down=to)
+
+
+def losses(dsn: str, to: str) -> list[str]:
+    """List what the way down to a revision would delete, as `games: 12 rows`; empty if nothing.
+
+    The way is taken in a transaction that is rolled back, so the tables are locked meanwhile.
+    """
+    _require_below(dsn, to)
+    with _said_plainly(), _connection(dsn) as connection:
+        rows = _counted(connection)
+        columns = _columns(connection)
+        _take_steps(connection, down=to)
+        tables_left, columns_left = _counted(connection), _columns(connection)
+        connection.rollback()
+    lost = [
+        f"{table}: {count} row{'' if count == 1 else 's'}"
+        for table, count in rows.items()
+        if count > tables_left.get(table, 0)
+    ]
+    return lost + [
+        f"{table}.{column}: a column of {rows[table]} row{'' if rows[table] == 1 else 's'}"
+        for table, column in sorted(columns - columns_left)
+        if table in tables_left and rows[table]
+    ]
+
+
+def _require_below(dsn: str, to: str) -> None:
     _require(to, BASE)
     current = status(dsn).current
     if to != BASE and (current is None or to > current):
@@ -98,7 +129,20 @@ def downgrade(dsn: str, to: str) -> None:
             f"The database is at {current or BASE}, which is before {to}; "
             "up goes `playhall migrate --to`."
         )
-    _as_owner(dsn, down=to)
+
+
+def _counted(connection: "Connection") -> dict[str, int]:
+    """Count the rows of every table of ours but the one that says where the database stands."""
+    tables = connection.exec_driver_sql(_queries["tables"]).scalars().all()
+    return {
+        table: int(connection.exec_driver_sql(f"{_queries['count']} {table}").scalar_one())
+        for table in tables
+    }
+
+
+def _columns(connection: "Connection") -> set[tuple[str, str]]:
+    found = connection.exec_driver_sql(_queries["columns"])
+    return {(table, column) for table, column in found}
 
 
 def _require(to: str, end: str) -> None:
@@ -109,14 +153,14 @@ def _require(to: str, end: str) -> None:
         )
 
 
-def _as_owner(dsn: str, *, up: str | None = None, down: str | None = None) -> None:
-    """Take steps; what the database says against it becomes a sentence."""
+@contextmanager
+def _said_plainly() -> Iterator[None]:
+    """Turn what the database says against a step into a sentence."""
     import psycopg
     from psycopg import errors
 
     try:
-        with _connection(dsn) as connection:
-            _take_steps(connection, up=up, down=down)
+        yield
     except errors.InsufficientPrivilege as error:
         raise NotMigrated(
             "The database must be migrated, and this login may not do that; run `playhall "
