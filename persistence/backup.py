@@ -78,7 +78,7 @@ def dump(dsn: str, file: Path) -> None:
         raise
 
 
-def restore(dsn: str, file: Path) -> None:
+def fill_from(dsn: str, file: Path) -> None:
     """Fill an empty database from a dump, whole or not at all; raise `BackupFailed`."""
     if not file.is_file():
         raise BackupFailed(f"There is no file {file}.")

@@ -171,11 +171,11 @@ def backup(file: Path, data_dir: DataDir = None) -> None:
 @app.command()
 def restore(file: Path, data_dir: DataDir = None) -> None:
     """Fill an empty database from a dump; the bundled one in a new folder, or your own."""
-    from persistence.backup import restore as restore_dump
+    from persistence.backup import fill_from
 
     config = read_config(data_dir=data_dir)
     with said_plainly(), reach_database(config) as database:
-        restore_dump(database.owner, file)
+        fill_from(database.owner, file)
         stands = runner.status(database.owner)
     out.print(f"The database is at {stands.current}.")
     if stands.pending:
