@@ -6,23 +6,43 @@ those of libpq: `postgresql://user@host/name`, or a unix socket's folder as `?ho
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
-from persistence.database import SERVER_ROLE, start_errors
+from persistence.database import SERVER_ROLE, opening
+from persistence.dsn import normalised
+from persistence.preflight import plain_connection, require_usable
 from persistence.queries import load
 from persistence.refusals import NotMigrated, UnknownRevision
 
 if TYPE_CHECKING:
+    import psycopg
     from alembic.config import Config
+    from sqlalchemy import Connection
 
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S: Final = 10
-INSUFFICIENT_PRIVILEGE: Final = "42501"  # SQLSTATE
+# What the steps rely upon, whatever the login and the database have as their defaults.
+SESSION: Final = {
+    "role": "none",
+    "row_security": "on",
+    "search_path": "public",
+    "client_encoding": "UTF8",
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "standard_conforming_strings": "on",
+    "default_transaction_isolation": "read committed",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
 HEAD: Final = "head"
 BASE: Final = "base"
 
@@ -66,11 +86,42 @@ def upgrade(dsn: str, to: str = HEAD) -> None:
     _require(to, HEAD)
     if pending := status(dsn).pending:
         log.info("bringing the database up to date, %d steps", len(pending))
-        _as_owner(dsn, up=to)
+        with _said_plainly(), _connection(dsn) as connection:
+            _take_steps(connection, up=to)
 
 
 def downgrade(dsn: str, to: str) -> None:
     """Take the steps back down to a revision, or to "base": their tables and rows go."""
+    _require_below(dsn, to)
+    with _said_plainly(), _connection(dsn) as connection:
+        _take_steps(connection, down=to)
+
+
+def losses(dsn: str, to: str) -> list[str]:
+    """List what the way down to a revision would delete, as `games: 12 rows`; empty if nothing.
+
+    The way is taken in a transaction that is rolled back, so the tables are locked meanwhile.
+    """
+    _require_below(dsn, to)
+    with _said_plainly(), _connection(dsn) as connection:
+        rows = _counted(connection)
+        columns = _columns(connection)
+        _take_steps(connection, down=to)
+        tables_left, columns_left = _counted(connection), _columns(connection)
+        connection.rollback()
+    lost = [
+        f"{table}: {count} row{'' if count == 1 else 's'}"
+        for table, count in rows.items()
+        if count > tables_left.get(table, 0)
+    ]
+    return lost + [
+        f"{table}.{column}: a column of {rows[table]} row{'' if rows[table] == 1 else 's'}"
+        for table, column in sorted(columns - columns_left)
+        if table in tables_left and rows[table]
+    ]
+
+
+def _require_below(dsn: str, to: str) -> None:
     _require(to, BASE)
     current = status(dsn).current
     if to != BASE and (current is None or to > current):
@@ -78,7 +129,20 @@ def downgrade(dsn: str, to: str) -> None:
             f"The database is at {current or BASE}, which is before {to}; "
             "up goes `playhall migrate --to`."
         )
-    _as_owner(dsn, down=to)
+
+
+def _counted(connection: "Connection") -> dict[str, int]:
+    """Count the rows of every table of ours but the one that says where the database stands."""
+    tables = connection.exec_driver_sql(_queries["tables"]).scalars().all()
+    return {
+        table: int(connection.exec_driver_sql(f"{_queries['count']} {table}").scalar_one())
+        for table in tables
+    }
+
+
+def _columns(connection: "Connection") -> set[tuple[str, str]]:
+    found = connection.exec_driver_sql(_queries["columns"])
+    return {(table, column) for table, column in found}
 
 
 def _require(to: str, end: str) -> None:
@@ -89,49 +153,86 @@ def _require(to: str, end: str) -> None:
         )
 
 
-def _as_owner(dsn: str, *, up: str | None = None, down: str | None = None) -> None:
-    from sqlalchemy.exc import DBAPIError
+@contextmanager
+def _said_plainly() -> Iterator[None]:
+    """Turn what the database says against a step into a sentence."""
+    import psycopg
+    from psycopg import errors
 
     try:
-        _migrate(dsn, up=up, down=down)
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != INSUFFICIENT_PRIVILEGE:
-            raise
+        yield
+    except errors.InsufficientPrivilege as error:
         raise NotMigrated(
             "The database must be migrated, and this login may not do that; run `playhall "
             "migrate` with PLAYHALL_DATABASE_URL naming the database's owner."
         ) from error
+    except (
+        errors.DuplicateTable,  # and other relations
+        errors.DuplicateObject,
+        errors.DuplicateFunction,
+        errors.DuplicateSchema,
+    ) as error:
+        raise NotMigrated(
+            f"The database has something of the same name already: {error.diag.message_primary}. "
+            "Nothing was changed; give Playhall a database of its own."
+        ) from error
+    except psycopg.OperationalError as error:
+        raise NotMigrated(
+            f"The database did not take the steps: {str(error).partition(chr(10))[0]}. Nothing was "
+            "changed; try again."
+        ) from error
 
 
 async def _current(dsn: str) -> str | None:
-    with start_errors(SERVER_ROLE):
-        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
-        try:
-            revision: str | None = await connection.fetchval(_queries["revision"])
-        except asyncpg.UndefinedTableError:
-            return None
-        finally:
-            await connection.close()
+    dsn = normalised(dsn)
+    with opening(dsn, SERVER_ROLE):
+        async with plain_connection(dsn) as connection:
+            await require_usable(connection, dsn)
+            try:
+                async with connection.transaction():
+                    await connection.execute(_queries["as_the_login"])
+                    revision: str | None = await connection.fetchval(_queries["revision"])
+            except asyncpg.UndefinedTableError:
+                return None
     return revision
 
 
-def _migrate(dsn: str, *, up: str | None = None, down: str | None = None) -> None:
-    from alembic import command
+@contextmanager
+def _connection(dsn: str) -> Iterator["Connection"]:
+    """Open a connection in a transaction that holds the lock on migrating this database."""
     from sqlalchemy import create_engine, pool
+    from sqlalchemy.exc import DBAPIError
 
-    engine = create_engine(
-        "postgresql+psycopg://" + dsn.partition("://")[2],
-        poolclass=pool.NullPool,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "options": "-c search_path=public"},
-    )
-    with engine.begin() as connection:
-        connection.exec_driver_sql(_queries["lock"])
-        config = _config()
-        config.attributes["connection"] = connection
-        if up:
-            command.upgrade(config, up)
-        if down:
-            command.downgrade(config, down)
+    def connect() -> "psycopg.Connection":
+        import psycopg
+
+        # As it is, not in the words of another library: it would read the name differently.
+        connection = psycopg.connect(normalised(dsn), connect_timeout=CONNECT_TIMEOUT_S)
+        for name, value in SESSION.items():
+            connection.execute(_queries["set"], [name, value])
+        connection.commit()
+        return connection
+
+    engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=pool.NullPool)
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(_queries["lock"])
+            yield connection
+    except DBAPIError as error:
+        raise (error.orig or error) from error
+
+
+def _take_steps(
+    connection: "Connection", *, up: str | None = None, down: str | None = None
+) -> None:
+    from alembic import command
+
+    config = _config()
+    config.attributes["connection"] = connection
+    if up:
+        command.upgrade(config, up)
+    if down:
+        command.downgrade(config, down)
 
 
 def _config() -> "Config":

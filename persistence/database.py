@@ -7,30 +7,46 @@ writes and reads), and a `timestamptz` is an aware datetime.
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Final, Self, TypeAlias
 
 import asyncpg
 from asyncpg.pool import Pool, PoolConnectionProxy
 
+from persistence.dsn import normalised
+from persistence.preflight import (
+    CONNECT_TIMEOUT_S,
+    require_sessions,
+    require_usable,
+    start_errors,
+)
 from persistence.queries import load
-from persistence.refusals import NotMigrated, StartRefused, UnsafeDatabase
+from persistence.refusals import UnsafeDatabase
 from protocol.errors import Overloaded, Unavailable
 
 SERVER_ROLE: Final = "playhall_server"
-MAJOR_VERSION_MIN: Final = 15
 POOL_MIN: Final = 2
 POOL_MAX: Final = 20
 ACQUIRE_TIMEOUT_S: Final = 5.0
-CONNECT_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 5.0
 COMMAND_TIMEOUT_S: Final = 20.0  # the server's own comes first: it says what went wrong
+# All that is relied upon, whatever the login, the database or the server have as their defaults;
+# written as `current_setting` gives it back.
 SESSION: Final = {
     "application_name": "playhall",
     "search_path": "public",
-    "timezone": "UTC",
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "standard_conforming_strings": "on",
+    "row_security": "on",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
     "statement_timeout": "15s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "30s",
+    "idle_session_timeout": "0",
 }
 
 Connection: TypeAlias = asyncpg.Connection | PoolConnectionProxy
@@ -41,7 +57,12 @@ _BUSY = (
     asyncpg.QueryCanceledError,
     asyncpg.TooManyConnectionsError,
 )
-_LOST = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, OSError)
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.ReadOnlySQLTransactionError,  # after a failover, this server is the standby
+    OSError,
+)
 _ANSWER_LOST = "The database did not answer; look whether it was done before you send it again."
 _NO_ROOM = "The database has no room left; nothing was changed, send it again later."
 _queries = load("database")
@@ -50,17 +71,18 @@ _queries = load("database")
 class Database:
     """A pool of connections that work as one role."""
 
-    def __init__(self, pool: Pool, *, dsn: str, role: str) -> None:
+    def __init__(self, pool: Pool, *, dsn: str, role: str, is_pooled: bool = False) -> None:
         self._pool = pool
         self._dsn = dsn
         self._role = role
+        self._is_pooled = is_pooled
 
     @classmethod
     async def open(
         cls,
         dsn: str,
         *,
-        embedded: bool,
+        embedded: bool = False,
         role: str = SERVER_ROLE,
         pool_min: int = POOL_MIN,
         pool_max: int = POOL_MAX,
@@ -68,14 +90,20 @@ class Database:
     ) -> Self:
         """Connect, and refuse a database that is unsafe to play on.
 
-        `embedded`: it is our own bundled one, where logging in as its owner is right.
+        `embedded`: accept a login that owns the tables or is a superuser, as in tests.
         `allow_unsafe`: accept that confirmed moves may be lost when the machine fails.
         Raises `Unavailable`, or a `StartRefused` that says what to do.
         """
-        database = cls(_pool(dsn, role, size=(pool_min, pool_max)), dsn=dsn, role=role)
+        dsn = normalised(dsn)
+        size = (pool_min, pool_max)
+        with opening(dsn, role):
+            try:
+                database = await cls._connected(dsn, role, size, is_pooled=False)
+            except (asyncpg.ProtocolViolationError, _SettingsDropped):
+                # A pooler does not pass on what a session is opened with.
+                await require_sessions(dsn)
+                database = await cls._connected(dsn, role, size, is_pooled=True)
         try:
-            with start_errors(role):
-                await database._pool
             await database._require_safety(embedded=embedded, allow_unsafe=allow_unsafe)
         except BaseException:
             database._pool.terminate()
@@ -83,10 +111,31 @@ class Database:
         return database
 
     @classmethod
+    async def _connected(
+        cls, dsn: str, role: str, size: tuple[int, int], *, is_pooled: bool
+    ) -> Self:
+        """Connect; raise `_SettingsDropped` where a session is not as it was asked for.
+
+        `is_pooled`: settings are made after connecting and after each reset, since what is in
+        between knows no others; it costs a round trip.
+        """
+        pool = _pool(dsn, role, size=size, is_pooled=is_pooled)
+        try:
+            await pool
+            async with pool.acquire() as connection:
+                await require_usable(connection, dsn)
+                await _require_settings(connection, role)
+        except BaseException:
+            pool.terminate()
+            raise
+        return cls(pool, dsn=dsn, role=role, is_pooled=is_pooled)
+
+    @classmethod
     def unopened(cls) -> Self:
         """Make one that reaches nothing, for what only describes its users."""
         nowhere = "postgresql://nowhere.invalid/"
-        return cls(_pool(nowhere, SERVER_ROLE, size=(0, 1)), dsn=nowhere, role=SERVER_ROLE)
+        pool = _pool(nowhere, SERVER_ROLE, size=(0, 1), is_pooled=False)
+        return cls(pool, dsn=nowhere, role=SERVER_ROLE)
 
     async def close(self) -> None:
         """Close every connection; one still in use is cut, and what it did rolls back."""
@@ -103,9 +152,9 @@ class Database:
                 self._dsn,
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=COMMAND_TIMEOUT_S,
-                server_settings={**SESSION, "role": self._role},
+                server_settings=None if self._is_pooled else _session(self._role),
             )
-            await _shape_values(connection)
+            await _prepare(connection, role=self._role if self._is_pooled else None)
             return connection
 
     @asynccontextmanager
@@ -137,11 +186,6 @@ class Database:
         async with self.acquire() as connection:
             found = await connection.fetchrow(_queries["safety"])
         assert found is not None
-        if found["major_version"] < MAJOR_VERSION_MIN:
-            raise UnsafeDatabase(
-                f"PostgreSQL {found['major_version']} is too old; Playhall needs "
-                f"{MAJOR_VERSION_MIN} or newer."
-            )
         if found["switched_off"] and not allow_unsafe:
             raise UnsafeDatabase(
                 f"The database has {' and '.join(found['switched_off'])} switched off, so a power "
@@ -161,37 +205,43 @@ class Database:
             )
 
 
+class _SettingsDropped(Exception):
+    """What a session was opened with is not in force in it."""
+
+
 @contextmanager
-def start_errors(role: str) -> Iterator[None]:
-    """Say what to do about a server, a login or a role that does not work."""
-    try:
-        with _translated():
-            yield
-    except asyncpg.InvalidParameterValueError as error:
-        raise NotMigrated(f"The database has no role {role}; migrate it first.") from error
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise StartRefused(f"The login may not act as {role}; GRANT {role} to it.") from error
-    except (
-        asyncpg.InvalidAuthorizationSpecificationError,
-        asyncpg.InvalidCatalogNameError,
-    ) as error:
-        raise StartRefused(f"The database refuses the login: {error}; correct the DSN.") from error
+def opening(dsn: str, role: str) -> Iterator[None]:
+    """Turn what may go wrong with the first connection into sentences, or `Unavailable`."""
+    with _translated(), start_errors(dsn, role):
+        yield
 
 
-def _pool(dsn: str, role: str, *, size: tuple[int, int]) -> Pool:
+def _pool(dsn: str, role: str, *, size: tuple[int, int], is_pooled: bool) -> Pool:
+    set_later = role if is_pooled else None
     return asyncpg.create_pool(
         dsn,
         min_size=size[0],
         max_size=size[1],
-        init=_shape_values,
-        reset=_forget_the_loan,
+        init=partial(_prepare, role=set_later),
+        reset=partial(_forget_the_loan, role=set_later),
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
-        server_settings={**SESSION, "role": role},
+        server_settings=None if is_pooled else _session(role),
     )
 
 
-async def _shape_values(connection: Connection) -> None:
+def _session(role: str) -> dict[str, str]:
+    return {**SESSION, "role": role}
+
+
+def _columns(settings: dict[str, str]) -> tuple[list[str], list[str]]:
+    return list(settings), list(settings.values())
+
+
+async def _prepare(connection: Connection, *, role: str | None) -> None:
+    """Agree on the shapes of values; with a `role`, make the settings of a session as well."""
+    if role is not None:
+        await connection.fetch(_queries["set"], *_columns(_session(role)))
     await connection.set_type_codec(
         "uuid", schema="pg_catalog", encoder=str, decoder=str, format="text"
     )
@@ -200,9 +250,16 @@ async def _shape_values(connection: Connection) -> None:
     )
 
 
-async def _forget_the_loan(connection: Connection) -> None:
+async def _require_settings(connection: Connection, role: str) -> None:
+    if await connection.fetch(_queries["not_in_force"], *_columns(_session(role))):
+        raise _SettingsDropped
+
+
+async def _forget_the_loan(connection: Connection, *, role: str | None) -> None:
     # The driver's own way leaves the role as it was set last; RESET ALL leaves it out.
     await connection.execute(_queries["reset"])
+    if role is not None:
+        await connection.fetch(_queries["set"], *_columns(_session(role)))
 
 
 def _to_jsonb(json: bytes) -> bytes:
@@ -228,6 +285,8 @@ def _translated(connection: Connection | None = None, *, lost: str | None = None
     except asyncpg.InsufficientResourcesError as error:
         raise Unavailable(_NO_ROOM) from error
     except _LOST as error:
+        if connection is not None and isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+            connection.terminate()  # the next one may find the primary
         raise Unavailable(lost) from error
     except asyncpg.InternalClientError as error:
         # What the driver says of a connection that was cut while it was being used.

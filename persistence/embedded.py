@@ -5,9 +5,14 @@
     <data_dir>/cluster/     PostgreSQL's own folder
 
 The locks are the kernel's, so a killed process holds none. Linux and macOS only.
+
+A process that serves also watches over the server (`keep`) and starts it again when it was
+killed. A server that outlived all its users is taken over by the next one.
 """
 
+import asyncio
 import fcntl
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +21,15 @@ from typing import IO, Final
 from persistence.cluster import Cluster
 from persistence.privatefiles import make_folder, open_private
 from persistence.refusals import UnusableFolder
+from persistence.signals import uninterrupted
+
+log = logging.getLogger(__name__)
+
+WATCH_S: Final = 0.25
+# A start that fails, or that lasts less than this, is a failed one.
+STEADY_S: Final = 5.0
+FAILED_STARTS_MAX: Final = 10
+RETRY_S_MAX: Final = 8.0
 
 SETTINGS: Final[Mapping[str, str]] = {
     "fsync": "on",
@@ -54,8 +68,8 @@ class EmbeddedPostgres:
     def start(self, data_dir: Path) -> str:
         """Start the server, or join it if it runs; make the folder if there is none.
 
-        Returns the data source name; raises `UnusableFolder`. Blocks: about two seconds
-        for a new folder, a fraction of one for an existing one.
+        Returns the data source name of its superuser; raises `UnusableFolder`. Blocks: about
+        two seconds for a new folder, a fraction of one for an existing one.
         """
         data_dir = data_dir.expanduser().resolve()
         try:
@@ -63,9 +77,14 @@ class EmbeddedPostgres:
             with _locked(data_dir / "lock"):
                 cluster = Cluster(data_dir / "cluster")
                 cluster.ensure_made()
-                cluster.ensure_running(self._settings)
-                self._use = open_private(data_dir / "users", "ab")
-                fcntl.flock(self._use, fcntl.LOCK_SH)
+                try:
+                    cluster.ensure_running(self._settings)
+                    self._use = open_private(data_dir / "users", "ab")
+                    fcntl.flock(self._use, fcntl.LOCK_SH)
+                except BaseException:
+                    _leave(data_dir, self._use)
+                    self._use = None
+                    raise
         except OSError as error:
             raise UnusableFolder(
                 f"The data folder {data_dir} cannot be used ({error.strerror}); "
@@ -74,15 +93,62 @@ class EmbeddedPostgres:
         self._data_dir = data_dir
         return cluster.dsn
 
+    def admit(self) -> str:
+        """Make the login that serves, if need be, and return its data source name."""
+        assert self._data_dir is not None
+        cluster = Cluster(self._data_dir / "cluster")
+        cluster.admit()
+        return cluster.serving_dsn
+
+    async def keep(self) -> None:
+        """Start the server again whenever it ended, until this is cancelled.
+
+        Connections are cut meanwhile, and nothing that was committed is lost. Raises
+        `UnusableFolder` when several starts in a row have failed.
+        """
+        assert self._data_dir is not None
+        cluster = Cluster(self._data_dir / "cluster")
+        now = asyncio.get_running_loop().time
+        failed, started_at, why = 0, now(), ""
+        while True:
+            await asyncio.sleep(min(WATCH_S * 2**failed, RETRY_S_MAX))
+            if await asyncio.to_thread(cluster.is_alive):
+                failed = 0 if now() - started_at > STEADY_S else failed
+                continue
+            if failed >= FAILED_STARTS_MAX:
+                raise UnusableFolder(
+                    f"The bundled PostgreSQL ended, and {failed} starts in a row failed. {why}"
+                )
+            try:
+                if not await asyncio.to_thread(self._start_again, cluster):
+                    continue
+                log.warning("the bundled PostgreSQL ended and is started again")
+                why = "It ended again within seconds."
+            except (UnusableFolder, OSError) as error:
+                log.warning("the bundled PostgreSQL ended and does not start: %s", error)
+                why = str(error)
+            failed, started_at = failed + 1, now()  # until it has proved steady
+
     def stop(self) -> None:
         """Let go of the server, and stop it if nobody else uses it."""
         if self._use is None or self._data_dir is None:
             return
-        with _locked(self._data_dir / "lock"):
-            self._use.close()
+        with uninterrupted(), _locked(self._data_dir / "lock"):
+            _leave(self._data_dir, self._use)
             self._use = None
-            if _unused(self._data_dir / "users"):
-                Cluster(self._data_dir / "cluster").stop()
+
+    def _start_again(self, cluster: Cluster) -> bool:
+        """Start a server that ended; false if another process is just starting or stopping it."""
+        assert self._data_dir is not None
+        with (self._data_dir / "lock").open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            if cluster.is_alive():
+                return False
+            cluster.launch(self._settings)
+        return True
 
 
 @contextmanager
@@ -90,6 +156,14 @@ def _locked(path: Path) -> Iterator[None]:
     with open_private(path, "ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _leave(data_dir: Path, use: IO[bytes] | None) -> None:
+    """Give up one's hold, and stop the server if that was the last; the lock is held."""
+    if use is not None:
+        use.close()
+    if _unused(data_dir / "users"):
+        Cluster(data_dir / "cluster").stop()
 
 
 def _unused(path: Path) -> bool:

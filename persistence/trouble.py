@@ -22,6 +22,8 @@ TROUBLES: Final = (
 # SQLSTATE classes of troubles that may pass: connection, rollback, resources, object not
 # available, operator intervention, system error.
 _PASSING: Final = frozenset({"08", "40", "53", "55", "57", "58"})
+# A server that became a standby by a failover: the next connection may find the primary.
+_READ_ONLY: Final = "25006"
 
 _DATA_EXCEPTION: Final = "22"
 
@@ -29,7 +31,8 @@ _DATA_EXCEPTION: Final = "22"
 def may_pass(error: BaseException) -> bool:
     """Tell a trouble that may pass from a refusal of the rows themselves."""
     if isinstance(error, asyncpg.PostgresError):
-        return str(error.sqlstate)[:2] in _PASSING
+        state = str(error.sqlstate)
+        return state[:2] in _PASSING or state == _READ_ONLY
     return not isinstance(error, ValueError)  # what asyncpg cannot encode
 
 

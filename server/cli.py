@@ -8,12 +8,12 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from pydantic import ValidationError
@@ -25,6 +25,7 @@ from persistence.dsn import EXAMPLE_URL, problem_of
 from persistence.embedded import EmbeddedPostgres
 from persistence.privatefiles import close_to_others, make_folder
 from persistence.refusals import StartRefused
+from persistence.signals import unwinding
 from persistence.trouble import said_in_one_line
 from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
@@ -61,9 +62,9 @@ def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) 
     # While the database starts, half of what there is to import is imported.
     Thread(target=import_module, args=("server.serving",), daemon=True).start()
     try:
-        with said_plainly(), made_database_url(config) as dsn:
-            runner.upgrade(dsn)
-            _serve(config, dsn)
+        with said_plainly(), reach_database(config, may_make=True) as database:
+            runner.upgrade(database.owner)
+            _serve(config, database)
     except StoppedAtOnce as stopped:
         # The bundled database is stopped; what the loop had still to do is left undone.
         err.print("[red]playhall:[/red] Stopped at once. What was confirmed is kept.")
@@ -78,7 +79,7 @@ def _log_to_stderr(level: str) -> None:
     logging.getLogger("asyncpg.pool").addFilter(said_in_one_line)
 
 
-def _serve(config: Config, dsn: str) -> None:
+def _serve(config: Config, database: "Reached") -> None:
     import uvloop
 
     from server.rulesets import find_rulesets, folders_in
@@ -86,10 +87,10 @@ def _serve(config: Config, dsn: str) -> None:
 
     work = serve_until_stopped(
         config,
-        dsn,
-        embedded=config.database_url is None,
+        database.serving,
         rulesets=find_rulesets(*folders_in(config.rulesets_path)),
         ready=_welcome,
+        keep_database=database.keep,
     )
     loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     try:
@@ -135,18 +136,61 @@ def migrate(
     to: Annotated[str, typer.Option(help="Revision to go up to.")] = "head",
     down: Annotated[str | None, typer.Option(help="Revision to go back to, or `base`.")] = None,
     status: Annotated[bool, typer.Option("--status", help="Only say where it stands.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Go back without asking.")] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Bring the database up to date, or back, or say where it stands."""
     config = read_config(data_dir=data_dir)
     goes_up = down is None and not status
-    with said_plainly(), (made_database_url if goes_up else database_url)(config) as dsn:
+    with said_plainly(), reach_database(config, may_make=goes_up) as database:
+        dsn = database.owner
         if down is not None:
+            if not yes:
+                _ask_before_losing(runner.losses(dsn, down))
             runner.downgrade(dsn, down)
         elif not status:
             runner.upgrade(dsn, to)
         stands = runner.status(dsn)
     out.print(f"The database is at {stands.current or 'base'}.")
+    if stands.pending:
+        out.print(f"Still to come: {', '.join(stands.pending)}. Run: playhall migrate")
+
+
+def _ask_before_losing(lost: list[str]) -> None:
+    """Have it confirmed that rows go; without a terminal to ask at, refuse."""
+    if not lost:
+        return
+    err.print("This deletes, for good:", soft_wrap=True)
+    for each in lost:
+        err.print(f"  {each}", soft_wrap=True)
+    if not sys.stdin or not sys.stdin.isatty():
+        fail("Nothing was changed. Make a backup (playhall backup FILE), then add --yes.")
+    if not typer.confirm("Delete it?", err=True):
+        fail("Nothing was changed.")
+
+
+@app.command()
+def backup(file: Path, data_dir: DataDir = None) -> None:
+    """Write a dump of the database into a new file; keep it as you keep secrets."""
+    from persistence.backup import dump
+
+    config = read_config(data_dir=data_dir)
+    with said_plainly(), reach_database(config) as database:
+        dump(database.owner, file)
+    out.print(f"wrote {file}", soft_wrap=True)
+    out.print("Not in it: the sealing keys (PLAYHALL_SECRET_KEYS, or secret.key) and the files.")
+
+
+@app.command()
+def restore(file: Path, data_dir: DataDir = None) -> None:
+    """Fill an empty database from a dump; the bundled one in a new folder, or your own."""
+    from persistence.backup import fill_from
+
+    config = read_config(data_dir=data_dir)
+    with said_plainly(), reach_database(config, may_make=True) as database:
+        fill_from(database.owner, file)
+        stands = runner.status(database.owner)
+    out.print(f"The database is at {stands.current}.")
     if stands.pending:
         out.print(f"Still to come: {', '.join(stands.pending)}. Run: playhall migrate")
 
@@ -158,7 +202,7 @@ def export(game: str, data_dir: DataDir = None) -> None:
 
     config = read_config(data_dir=data_dir)
     with said_plainly(), database_url(config) as dsn:
-        asyncio.run(export_game(dsn, game, sys.stdout.buffer, embedded=config.database_url is None))
+        asyncio.run(export_game(dsn, game, sys.stdout.buffer))
 
 
 @app.command()
@@ -204,37 +248,49 @@ def read_config(**overrides: object) -> Config:
         raise
 
 
+class Reached(NamedTuple):
+    """A database that answers: the names of its two logins, and what keeps it up."""
+
+    serving: str
+    owner: str
+    keep: Callable[[], Coroutine[Any, Any, None]] | None = None
+
+
 @contextmanager
 def database_url(config: Config) -> Iterator[str]:
-    """Give the address of the database that there is, with the bundled one running.
-
-    Raises `StartRefused` where there is none: only `made_database_url` makes one.
-    """
-    if config.database_url is not None:
-        yield _configured(config.database_url.get_secret_value())
-        return
-    bundled = EmbeddedPostgres()
-    if not bundled.is_in(config.data_dir / "postgres"):
-        raise StartRefused(
-            f"There is no Playhall data in {config.data_dir}. Name the folder that a server uses "
-            "with --data-dir, or its database with PLAYHALL_DATABASE_URL; `playhall serve` makes "
-            "a new one."
-        )
-    with _running(bundled, config) as dsn:
-        yield dsn
+    """Give the address of the database that there is, for a login that serves."""
+    with reach_database(config) as database:
+        yield database.serving
 
 
 @contextmanager
-def made_database_url(config: Config) -> Iterator[str]:
-    """Give the database's address; where none is configured, make the bundled one if need be."""
-    if config.database_url is not None:
-        dsn = _configured(config.database_url.get_secret_value())
-        _make_folder(config.data_dir)
-        yield dsn
-        return
-    _make_folder(config.data_dir)
-    with _running(EmbeddedPostgres(), config) as dsn:
-        yield dsn
+def reach_database(config: Config, *, may_make: bool = False) -> Iterator[Reached]:
+    """Give the database's addresses, with the bundled one running where none is configured.
+
+    Raises `StartRefused` where there is none, unless one may be made. A signal that ends the
+    program unwinds the block, so that the bundled one is stopped.
+    """
+    with unwinding():
+        if may_make:
+            _make_folder(config.data_dir)
+        if config.database_url is not None:
+            dsn = config.database_url.get_secret_value()
+            if problem := problem_of(dsn):
+                fail(f"PLAYHALL_DATABASE_URL: {problem}; write it as {EXAMPLE_URL}")
+            yield Reached(dsn, dsn)
+            return
+        bundled = EmbeddedPostgres()
+        if not may_make and not bundled.is_in(config.data_dir / "postgres"):
+            raise StartRefused(
+                f"There is no Playhall data in {config.data_dir}. Name the folder that a server "
+                "uses with --data-dir, or its database with PLAYHALL_DATABASE_URL; `playhall "
+                "serve` makes a new one."
+            )
+        try:
+            owner = bundled.start(config.data_dir / "postgres")
+            yield Reached(bundled.admit(), owner, bundled.keep)
+        finally:
+            bundled.stop()
 
 
 def _make_folder(data_dir: Path) -> None:
@@ -246,21 +302,6 @@ def _make_folder(data_dir: Path) -> None:
             f"The data folder {data_dir} cannot be used ({error.strerror}); choose another with "
             "--data-dir."
         ) from error
-
-
-def _configured(dsn: str) -> str:
-    if problem := problem_of(dsn):
-        fail(f"PLAYHALL_DATABASE_URL: {problem}; write it as {EXAMPLE_URL}")
-    return dsn
-
-
-@contextmanager
-def _running(bundled: EmbeddedPostgres, config: Config) -> Iterator[str]:
-    dsn = bundled.start(config.data_dir / "postgres")
-    try:
-        yield dsn
-    finally:
-        bundled.stop()
 
 
 def main() -> None:

@@ -14,10 +14,10 @@ from server.kernel.clock import wire_time
 PAGE_ROWS = 1000
 
 
-async def export_game(dsn: str, game: str, out: BinaryIO, *, embedded: bool) -> None:
+async def export_game(dsn: str, game: str, out: BinaryIO) -> None:
     """Write every event of a game, one a line, with its link of the hash chain in hex."""
     game_id = validate(GamePath, {"game_id": game}).game_id
-    database = await Database.open(dsn, embedded=embedded)
+    database = await Database.open(dsn)
     try:
         store = GameStore(database, node="")
         if await store.find(game_id) is None:

@@ -8,13 +8,15 @@ import random
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from persistence.behalf import ANONYMOUS_ROLE, Behalf
 from persistence.database import SERVER_ROLE, Database
 from persistence.refusals import StartRefused
-from protocol.errors import CloseReason
+from persistence.signals import handled
+from protocol.errors import CloseReason, Overloaded, Unavailable
 from server.app import App
 from server.config import Config, names_in
 from server.foundation import Foundation
@@ -41,26 +43,77 @@ CLOSE_GROUP = 200
 CLOSE_GROUP_PAUSE_S = 0.05
 
 
+class Stop:
+    """Tells a node to go away: asked by a signal, or forced by a database that is gone."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self._why: StartRefused | None = None
+
+    def signalled(self, number: signal.Signals) -> None:
+        """Ask; a second SIGTERM or SIGINT raises `StoppedAtOnce`.
+
+        SIGHUP hurries nobody: when a terminal closes, it comes more than once.
+        """
+        if self._asked.is_set() and number != signal.SIGHUP:
+            raise StoppedAtOnce(number)
+        self._asked.set()
+
+    async def wait(self) -> None:
+        """Return once the node has to go away."""
+        await self._asked.wait()
+
+    async def without(self, database: Coroutine[Any, Any, None]) -> None:
+        """Look after a database; should that fail, the node goes away, and `check` says why."""
+        try:
+            await database
+        except StartRefused as error:
+            self._why = error
+            self._asked.set()
+
+    def check(self) -> None:
+        """Raise what forced the node to go away, if something did."""
+        if self._why is not None:
+            raise self._why
+
+
 async def serve(
     config: Config,
     dsn: str,
     *,
-    embedded: bool,
     rulesets: dict[str, AnyRuleset],
     ready: Callable[[str], None],
+    keep_database: Callable[[], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; `ready` is told the address once clients may come.
+    """Serve until SIGTERM, SIGINT or SIGHUP; `ready` is told the address once clients may come.
 
-    A second signal ends the loop with `StoppedAtOnce`, whatever is under way.
+    A second signal ends the loop with `StoppedAtOnce`, whatever is under way. `keep_database`
+    looks after a database of the node's own; the node goes away when it raises `StartRefused`,
+    which is raised from here in the end.
     """
-    stop = asyncio.Event()
+    stop = Stop()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(count_stray)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, stop, number)
+    for number in handled():
+        loop.add_signal_handler(number, stop.signalled, number)
+    async with Tasks() as keeper:
+        if keep_database is not None:
+            keeper.loop(stop.without(keep_database()), name="the bundled database")
+        await _serve(config, dsn, rulesets=rulesets, ready=ready, stop=stop)
+    stop.check()
+
+
+async def _serve(
+    config: Config,
+    dsn: str,
+    *,
+    rulesets: dict[str, AnyRuleset],
+    ready: Callable[[str], None],
+    stop: Stop,
+) -> None:
     async with (
-        _database(config, dsn, embedded=embedded, role=SERVER_ROLE) as database,
-        _database(config, dsn, embedded=embedded, role=ANONYMOUS_ROLE) as anonymous,
+        _database(config, dsn, role=SERVER_ROLE) as database,
+        _database(config, dsn, role=ANONYMOUS_ROLE) as anonymous,
         Tasks() as tasks,
     ):
         with NodeName(config.data_dir) as node:
@@ -73,19 +126,10 @@ async def serve(
                 await _go_away(app)
 
 
-def _stop(stop: asyncio.Event, number: signal.Signals) -> None:
-    if stop.is_set():
-        raise StoppedAtOnce(number)
-    stop.set()
-
-
 @asynccontextmanager
-async def _database(
-    config: Config, dsn: str, *, embedded: bool, role: str
-) -> AsyncIterator[Database]:
+async def _database(config: Config, dsn: str, *, role: str) -> AsyncIterator[Database]:
     database = await Database.open(
         dsn,
-        embedded=embedded,
         role=role,
         pool_max=config.database_pool,
         allow_unsafe=config.unsafe_database,
@@ -237,7 +281,10 @@ async def _go_away(app: App) -> None:
             await app.log.drain()
     except TimeoutError:
         log.warning("some events were not committed; nobody was told that they were")
-    await app.lease.release()
+    try:
+        await app.lease.release()
+    except (Overloaded, Unavailable):
+        log.warning("the lease could not be given back; other nodes wait until it runs out")
     for n, session in enumerate(list(app.sessions), 1):
         pause_ms = random.randint(0, RECONNECT_WITHIN_MS)  # noqa: S311 - to spread them
         why = CloseReason.GOING_AWAY

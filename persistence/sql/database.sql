@@ -1,7 +1,6 @@
 -- name: safety
 -- What decides whether moves are safe in this database, and how much we may do in it.
 SELECT
-    current_setting('server_version_num')::int / 10000 AS major_version,
     ARRAY(
         SELECT name FROM pg_settings
         WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'
@@ -32,3 +31,12 @@ SELECT
 -- name: reset
 -- Make a connection as it was when it was opened, its role included.
 SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL; RESET ROLE;
+
+-- name: set
+-- Make settings for the session; the role comes last.
+SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS t(name, value);
+
+-- name: not_in_force
+-- Which settings a session does not have; a pooler may write its own application_name.
+SELECT name FROM unnest($1::text[], $2::text[]) AS t(name, value)
+WHERE current_setting(name) <> value AND name <> 'application_name';

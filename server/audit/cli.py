@@ -230,7 +230,7 @@ class _Commands:
 
 
 def _desk(config: Config, dsn: str) -> AbstractAsyncContextManager[Desk]:
-    return open_desk(dsn, _rulesets(config), embedded=config.database_url is None)
+    return open_desk(dsn, _rulesets(config))
 
 
 def _rulesets(config: Config) -> dict[str, AnyRuleset]:

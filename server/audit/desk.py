@@ -47,11 +47,9 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(
-    dsn: str, rulesets: Mapping[str, AnyRuleset], *, embedded: bool
-) -> AsyncIterator[Desk]:
+async def open_desk(dsn: str, rulesets: Mapping[str, AnyRuleset]) -> AsyncIterator[Desk]:
     """Sit down at a database; raise `StartRefused` where that is not safe."""
-    database = await Database.open(dsn, embedded=embedded)
+    database = await Database.open(dsn)
     try:
         yield Desk(database, rulesets)
     finally:

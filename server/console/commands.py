@@ -227,7 +227,7 @@ class _Commands:
 @asynccontextmanager
 async def _desk(config: Config, dsn: str, *, opens: bool) -> AsyncIterator[Desk]:
     seal, clock = seal_by(config), Clock()
-    database = await Database.open(dsn, embedded=config.database_url is None)
+    database = await Database.open(dsn)
     try:
         accounts, methods = AccountStore(database), SignInStore(database)
         if opens:

@@ -244,7 +244,7 @@ class _Commands:
 async def _desk(config: Config, dsn: str) -> AsyncIterator[Desk]:
     objects = Objects(config.files_url, folder=config.data_dir / "files")
     objects.open()
-    async with both_roles(config, dsn) as (database, behalf):
+    async with both_roles(dsn) as (database, behalf):
         days, store = EpochStore(database), StepStore(database)
         steps = Steps(
             store,

@@ -209,7 +209,7 @@ async def _register(cast: Cast, owner: Owner, *, after: int) -> tuple[BotId, int
 @asynccontextmanager
 async def _cast(config: Config, dsn: str) -> AsyncIterator[Cast]:
     seal, clock = seal_by(config), Clock()
-    async with both_roles(config, dsn) as (database, behalf):
+    async with both_roles(dsn) as (database, behalf):
         accounts = AccountStore(database)
         keys = Keys(accounts, now=clock.monotonic, seal=seal if config.secret_keys else None)
         await keys.start()

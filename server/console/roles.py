@@ -5,16 +5,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from persistence.behalf import ANONYMOUS_ROLE, Behalf
 from persistence.database import Database
-from server.config import Config
 
 
 @asynccontextmanager
-async def both_roles(config: Config, dsn: str) -> AsyncIterator[tuple[Database, Behalf]]:
+async def both_roles(dsn: str) -> AsyncIterator[tuple[Database, Behalf]]:
     """Open it in both roles for a block; raise `StartRefused` where that is not safe."""
-    embedded = config.database_url is None
     async with AsyncExitStack() as stack:
-        database = await Database.open(dsn, embedded=embedded)
+        database = await Database.open(dsn)
         stack.push_async_callback(database.close)
-        anonymous = await Database.open(dsn, embedded=embedded, role=ANONYMOUS_ROLE)
+        anonymous = await Database.open(dsn, role=ANONYMOUS_ROLE)
         stack.push_async_callback(anonymous.close)
         yield database, Behalf(anonymous)

@@ -58,7 +58,7 @@ async def cancel_after(turns: int, behalf: Behalf, who: Requester) -> bool:
 async def ask_slowly(behalf: Behalf, who: Requester) -> None:
     async with behalf.of(who) as connection:
         assert (await connection.fetchrow(WHO))["user_id"] == who.user_id
-        await connection.execute("SELECT pg_sleep(0.01)")
+        await connection.execute("SELECT count(*) FROM generate_series(1, 100000)")
 
 
 async def assert_nobody_is_left(behalf: Behalf) -> None:

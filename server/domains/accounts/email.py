@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 
 from persistence.signin import Method, SignInStore
 from protocol.account import Tokens
-from protocol.errors import BadCode, InvalidField, WrongCredentials
+from protocol.errors import BadCode, InvalidField, NotSetUp, WrongCredentials
 from protocol.ids import UserId
 from server.domains.accounts import letters
 from server.domains.accounts.accounts import Accounts
@@ -39,7 +39,10 @@ class Confirmed(NamedTuple):
 
 
 class EmailSignIn:
-    """Everything with an address; `send` takes letters, `server` says where this one is."""
+    """Everything with an address; `send` takes letters, `server` says where this one is.
+
+    Without `send` whoever has a password signs in and changes it, and what takes a mail is refused.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,7 @@ class EmailSignIn:
         methods: Methods,
         codes: Codes,
         accounts: Accounts,
-        send: Callable[[Letter], None],
+        send: Callable[[Letter], None] | None,
         server: Callable[[], str],
         mails: Attempts,
         guesses: Guesses,
@@ -58,7 +61,7 @@ class EmailSignIn:
         self._methods = methods
         self._codes = codes
         self._accounts = accounts
-        self._send = send
+        self._mail = send
         self._server = server
         self._mails = mails
         self._guesses = guesses
@@ -66,6 +69,7 @@ class EmailSignIn:
 
     async def ask(self, email: str, *, display_name: str | None, remote: str) -> None:
         """Mail a code that makes an account, or chooses a new password for the one there is."""
+        self._require_mail()
         self._mails.count(remote=remote, account=folded_email(email))
         found = await self._methods.find(EMAIL, email)
         to = email if found is None else self._methods.shown(found)
@@ -77,6 +81,7 @@ class EmailSignIn:
         self, who: Identity, email: str, *, password: str | None, remote: str
     ) -> None:
         """Mail a code that links an address to an account; to change it takes the password."""
+        self._require_mail()
         self._mails.count(remote=remote, account=folded_email(email))
         if (present := await self._present(who.user_id)) is not None:
             await self._require(who, present, password, remote=remote)
@@ -131,6 +136,14 @@ class EmailSignIn:
         await self._require(who, present, password, remote=remote)
         hashed = await self._passwords.hash(new_password, Asker.of("account", remote))
         await self._store.set_password(who.user_id, hashed)
+
+    def _require_mail(self) -> None:
+        if self._mail is None:
+            raise NotSetUp("This server sends no mail; sign in with the password that you have.")
+
+    def _send(self, letter: Letter) -> None:
+        if self._mail is not None:
+            self._mail(letter)
 
     async def _join(self, proof: Proof, email: str, password_hash: str) -> Confirmed:
         tokens = await self._methods.join(

@@ -98,7 +98,7 @@ class AccountRoom:
         sign_in = SignInRoutes(
             methods=self._methods,
             endings=self.endings,
-            email=None if self._post is None else self._email(self._post),
+            email=self._email(self._post),
             discord=self._discord if self._config.discord_client_id else None,
             elsewhere=self._config.supabase_url if is_elsewhere(self._config) else None,
         )
@@ -136,14 +136,14 @@ class AccountRoom:
         )
         discord.serve_from(app)
 
-    def _email(self, post: Post) -> EmailSignIn:
+    def _email(self, post: Post | None) -> EmailSignIn:
         now = self._clock.monotonic
         return EmailSignIn(
             store=self._store,
             methods=self._methods,
             codes=self._codes,
             accounts=self._accounts,
-            send=post.send,
+            send=None if post is None else post.send,
             server=self._server,
             mails=Attempts(network=MAILS[0], account=MAILS[1], now=now),
             guesses=self._guesses,

@@ -66,6 +66,7 @@ class Played:
     """A database with a finished game of one person and two bots, and one under way."""
 
     dsn: str
+    serving_dsn: str
     finished: GameId
     under_way: GameId
     players: Sequence[PlayerId]
@@ -94,7 +95,7 @@ async def intact(databases: Databases) -> AsyncIterator[Played]:
         relay = await room.game("relay", [None] * 2)
         await act(relay, 0, 1, {"hello": "\x1b[31m"})
     await database.close()
-    yield Played(dsn, host.game_id, relay.game_id, players)
+    yield Played(dsn, databases.serving_dsn(dsn), host.game_id, relay.game_id, players)
     databases.drop(dsn)
 
 
@@ -107,7 +108,7 @@ def played(
         yield intact
         return
     dsn = databases.create(template=urlsplit(intact.dsn).path[1:])
-    yield replace(intact, dsn=dsn)
+    yield replace(intact, dsn=dsn, serving_dsn=databases.serving_dsn(dsn))
     databases.drop(dsn)
 
 
@@ -135,7 +136,7 @@ def playhall(played: Played, tmp_path: Path) -> Playhall:
 
     @contextmanager
     def database_url(_: Config) -> Iterator[str]:
-        yield played.dsn
+        yield played.serving_dsn
 
     def read_config(**_: object) -> Config:
         return Config(data_dir=tmp_path, database_url=None)
@@ -149,5 +150,5 @@ def exported(played: Played, tmp_path: Path) -> Path:
     """The finished game as a file."""
     path = tmp_path / "game.jsonl"
     with path.open("wb") as file:
-        asyncio.run(export_game(played.dsn, played.finished, file, embedded=True))
+        asyncio.run(export_game(played.serving_dsn, played.finished, file))
     return path

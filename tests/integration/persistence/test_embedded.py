@@ -12,6 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from migrations import runner
+from persistence.cluster import Cluster
 from persistence.embedded import SETTINGS, EmbeddedPostgres
 from persistence.refusals import UnusableFolder
 from tests.fixtures.postgres import postmaster_pid, stop_immediately
@@ -162,6 +164,64 @@ def test_it_is_quiet(data_dir: Path) -> None:
     assert (done.stdout, done.stderr) == ("started\n", "")
 
 
+# ------------------------------------------------------------------ the login that serves
+
+
+def test_session_of_the_server_has_no_more_rights_to_go_back_to(data_dir: Path) -> None:
+    with _admitted(data_dir) as dsn, psycopg.connect(dsn, autocommit=True) as session:
+        session.execute("SET ROLE playhall_server")
+        session.execute("RESET ROLE")
+        mighty = session.execute(
+            "SELECT rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication"
+            " FROM pg_roles WHERE rolname = session_user"
+        )
+        assert mighty.fetchone() == (False,)
+        for statement in (
+            "SET ROLE postgres",
+            "SET SESSION AUTHORIZATION postgres",
+            "SET ROLE service_role",
+            "CREATE ROLE more",
+            "ALTER ROLE playhall_node SUPERUSER",
+            "ALTER TABLE game_events DISABLE TRIGGER ALL",
+            "COPY (SELECT 1) TO PROGRAM 'true'",
+            "SELECT pg_read_file('PG_VERSION')",
+            "CREATE EXTENSION dblink",
+            "CREATE TABLE public.own (n int)",
+            "DELETE FROM game_events",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                session.execute(statement.encode())
+
+
+def test_folder_of_an_older_version_gets_the_login_and_loses_what_it_must_not_have(
+    data_dir: Path,
+) -> None:
+    with _admitted(data_dir), psycopg.connect(_owner(data_dir), autocommit=True) as owner:
+        owner.execute("ALTER ROLE playhall_node SUPERUSER CREATEROLE BYPASSRLS")
+        owner.execute("GRANT postgres, service_role TO playhall_node")
+    with _admitted(data_dir) as dsn, psycopg.connect(dsn) as session:
+        found = session.execute(
+            "SELECT rolsuper, rolcreaterole, rolbypassrls,"
+            " ARRAY(SELECT roleid::regrole::text FROM pg_auth_members WHERE member = r.oid)"
+            " FROM pg_roles r WHERE rolname = session_user"
+        )
+        assert found.fetchone() == (False, False, False, ["playhall_server"])
+
+
+@contextmanager
+def _admitted(data_dir: Path) -> Iterator[str]:
+    server = EmbeddedPostgres()
+    runner.upgrade(server.start(data_dir))
+    try:
+        yield server.admit()
+    finally:
+        server.stop()
+
+
+def _owner(data_dir: Path) -> str:
+    return Cluster(data_dir.resolve() / "cluster").dsn
+
+
 # ------------------------------------------------------------------ refusals
 
 
@@ -180,8 +240,31 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_path_too_long_for_a_socket_is_refused(data_dir: Path) -> None:
-    with pytest.raises(UnusableFolder, match="choose a shorter data folder"):
+    with pytest.raises(UnusableFolder, match="too long for a socket; choose another data folder"):
         EmbeddedPostgres().start(data_dir / ("x" * 100))
+
+
+@pytest.mark.parametrize("name", ["a,b", "two\nlines", "not \udcff UTF-8"])
+def test_a_path_that_clients_cannot_name_is_refused_before_anything_is_made(
+    data_dir: Path, name: str
+) -> None:
+    with pytest.raises(UnusableFolder, match="choose another data folder with --data-dir"):
+        EmbeddedPostgres().start(data_dir / name)
+    assert not (data_dir / name / "cluster").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["two words", "it's", 'a "quote"', "100% #1?", "$HOME `id`", "back\\slash", "ünï", "a+b=c@d"],
+)
+def test_a_path_with_odd_characters_is_served_from(data_dir: Path, name: str) -> None:
+    with _running(data_dir / name) as dsn:
+        runner.upgrade(dsn)
+        assert runner.status(dsn).pending == ()
+        _write(dsn, 1)
+    with _running(data_dir / name) as dsn:
+        assert _read(dsn) == [1]
+    assert not (data_dir / name / "cluster" / "postmaster.pid").exists()
 
 
 @as_root

@@ -4,6 +4,7 @@ The database is asked as a person's own program could ask it: as `anon` or `auth
 the claims of a token. Anything else than "not allowed" or "no such row" counts as allowed.
 """
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
@@ -337,3 +338,130 @@ async def test_views_show_what_their_reader_may_see(owner: asyncpg.Connection) -
     assert [
         v["relname"] for v in views if "security_invoker=true" not in (v["reloptions"] or [])
     ] == []
+
+
+# ------------------------------------------------------------------ beyond rows
+
+# Built-in functions with effects that everybody may call, and what bounds each kind.
+HARMLESS: Final = (
+    "binary_upgrade_.*",  # work during an upgrade of the server only
+    "amvalidate|.*_to_xml.*|ts_stat|ts_rewrite|current_query|currtid2",  # read as the caller
+    "brin_.*|gin_clean_pending_list",  # ask for the owner of the index
+    "(curr|last|next|set)val|pg_sequence_last_value|pg_get_sequence_data",  # by rights on it
+    "pg_(copy|create|drop|sync|logical|replication|isolation)_.*(slot|slots).*",  # REPLICATION
+    "pg_logical_slot_.*|pg_replication_slot_advance",
+    "pg_(clear|restore)_(attribute|relation)_stats|pg_extension_config_dump",  # by rights on it
+    "pg_(nextoid|stop_making_pinned_objects|import_system_collations)",  # superusers
+    "pg_(cancel|terminate)_backend",  # one's own role's sessions
+    "pg_advisory_unlock.*",  # gives back what nobody here can take
+    "set_config|setseed|random|random_normal|array_s(ample|huffle)|uuidv[47]|gen_random_uuid",
+    "clock_timestamp|timeofday|txid_status",
+    "pg_(stat|control|last|current|xact|wal|get|is|available|notification)_.*",  # tell
+    "pg_(relation|table|total_relation|indexes|database|tablespace)_size",
+    "pg_(blocking_pids|safe_snapshot_blocking_pids|lock_status|prepared_xact|partition_.*)",
+    "pg_(collation|database_collation)_actual_version|pg_jit_available",
+    "pg_isolation_test_session_is_blocked|plpgsql_(call_handler|validator)",
+)
+
+
+@pytest.fixture
+def migrated_dsn(empty_dsn: str) -> str:
+    """A database that was migrated where it is; rights on a whole database are not copied."""
+    runner.upgrade(empty_dsn)
+    return empty_dsn
+
+
+@pytest.fixture
+async def hardened(migrated_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(migrated_dsn)
+    yield connection
+    await connection.close()
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])
+async def test_people_call_no_built_in_function_that_holds_up_or_fills(
+    hardened: asyncpg.Connection, role: str
+) -> None:
+    callable_ones = await hardened.fetch(
+        """
+        SELECT DISTINCT proname::text AS name FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace AND provolatile = 'v' AND prokind <> 'a'
+            AND prorettype <> 'trigger'::regtype
+            AND NOT 'internal'::regtype = ANY (proargtypes::oid[])
+            AND has_function_privilege($1, oid, 'EXECUTE')
+        """,
+        role,
+    )
+    left = [
+        row["name"]
+        for row in callable_ones
+        if not any(re.fullmatch(harmless, row["name"]) for harmless in HARMLESS)
+    ]
+    assert callable_ones
+    assert sorted(left) == []
+
+
+BEYOND_ROWS: Final = (
+    "SELECT lo_create(0)",
+    "SELECT lo_creat(-1)",
+    "SELECT lo_from_bytea(0, 'x')",
+    "SELECT lo_import('/etc/passwd')",
+    "CREATE TEMP TABLE mine (n int)",
+    "CREATE TEMP VIEW mine AS SELECT 1",
+    "CREATE TABLE public.mine (n int)",
+    "CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql RETURN 1",
+    "CREATE SCHEMA mine",
+    "SELECT pg_advisory_lock(7310865489172336748)",
+    "SELECT pg_try_advisory_xact_lock(1)",
+    "SELECT pg_sleep(0)",
+    "SELECT pg_logical_emit_message(true, 'x', 'y')",
+    "SELECT pg_export_snapshot()",
+    "SELECT playhall_auth.harden()",
+    "COPY (SELECT 1) TO PROGRAM 'true'",
+    "SELECT pg_read_file('PG_VERSION')",
+    "LOCK TABLE game_events IN ACCESS EXCLUSIVE MODE",
+)
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])
+async def test_people_reach_nothing_beyond_their_rows(
+    hardened: asyncpg.Connection, role: str
+) -> None:
+    reached = []
+    for statement in BEYOND_ROWS:
+        try:
+            async with hardened.transaction():
+                await hardened.execute(f"SET LOCAL ROLE {role}")
+                await hardened.execute(statement)
+        except DENIED:
+            continue
+        reached.append(statement)
+    assert reached == []
+
+
+async def test_people_lock_only_tables_whose_rows_they_may_delete(
+    hardened: asyncpg.Connection,
+) -> None:
+    """PostgreSQL lets whoever may delete rows lock the table; rights on columns allow no lock."""
+    tables = await hardened.fetch(TABLES)
+    locked: dict[str, list[str]] = {"anon": [], "authenticated": []}
+    for role, found in locked.items():
+        for table in tables:
+            try:
+                async with hardened.transaction():
+                    await hardened.execute(f"SET LOCAL ROLE {role}")
+                    await hardened.execute(f"LOCK TABLE {table['name']} IN ROW EXCLUSIVE MODE")
+                    found.append(table["name"])
+            except DENIED:
+                pass
+    deletable = sorted(name for name, rights in OWN.items() if " D" in rights)
+    assert locked == {"anon": [], "authenticated": deletable}
+
+
+async def test_server_may_still_take_its_locks(fresh_dsn: str) -> None:
+    connection = await asyncpg.connect(fresh_dsn)
+    await connection.execute("SET ROLE playhall_server")
+    await connection.execute("SELECT pg_advisory_xact_lock(1), pg_try_advisory_xact_lock(1, 2)")
+    with pytest.raises(DENIED):
+        await connection.execute("SELECT lo_create(0)")
+    await connection.close()

@@ -1,0 +1,230 @@
+"""Dumps of a database, and new databases from them.
+
+The work is that of PostgreSQL's `pg_dump` and `pg_restore`. What they leave out is done here:
+
+- Row level security is forced, so an owner's `pg_dump` refuses every table unless it is told to
+  dump what it may see. That is all, by the policy `owner`, which is checked first.
+- Roles belong to a server and are in no dump; those that grants and policies name are made first.
+- The policy `owner` names the login that migrated. Another one may restore, so it is changed.
+- Rights on the database itself are in no dump either; see `playhall_auth.harden`.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from persistence.cluster import postgres_program
+from persistence.dsn import normalised
+from persistence.queries import load
+from persistence.refusals import StartRefused
+
+CONNECT_TIMEOUT_S: Final = 10
+OWNER_POLICY: Final = re.compile(rb'^CREATE POLICY owner ON \S+ TO ("(?:[^"]|"")+"|\w+)', re.M)
+
+AS_ONE: Final = ("--single-transaction",)
+# pg_restore makes a setting that servers before this version do not know.
+TRANSACTION_TIMEOUT_SINCE: Final = 17_00_00
+UNKNOWN_BEFORE: Final = b"SET transaction_timeout = 0;\n"
+HEADER_LINES_MAX: Final = 100
+
+_queries = load("backup")
+
+
+class BackupFailed(StartRefused):
+    """A database could not be dumped, or not be made from a dump."""
+
+
+def dump(dsn: str, file: Path) -> None:
+    """Write a dump of a database, whole or not at all; raise `BackupFailed`.
+
+    It has no roles, no sealing keys and no files. What is in it is secret: keys that sign tokens,
+    and seeds of running games.
+    """
+    if file.exists():
+        raise BackupFailed(f"{file} is there already; name a new file, or move that one away.")
+    with _connected(dsn) as connection:
+        hidden = connection.execute(_queries["hidden"]).fetchone()
+    if hidden is not None:
+        raise BackupFailed(
+            f"This login does not see every row of {hidden[0]}; dump as the owner of the tables, "
+            "who migrates, or as a superuser."
+        )
+    unfinished = file.with_name(f"{file.name}.part")
+    try:
+        unfinished.touch(mode=0o600, exist_ok=False)
+        with unfinished.open("rb") as written:
+            _run(
+                dsn,
+                *("pg_dump", "--format=custom", "--enable-row-security"),
+                f"--file={unfinished}",
+            )
+            os.fsync(written.fileno())
+        unfinished.rename(file)
+    except FileExistsError:
+        raise BackupFailed(f"{unfinished} is there already; is another backup running?") from None
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def fill_from(dsn: str, file: Path) -> None:
+    """Fill an empty database from a dump, whole or not at all; raise `BackupFailed`."""
+    if not file.is_file():
+        raise BackupFailed(f"There is no file {file}.")
+    owners = _owners_in(dsn, file)
+    with _connected(dsn) as connection:
+        in_the_way = connection.execute(_queries["in_the_way"]).fetchone()
+        if in_the_way is not None:
+            raise BackupFailed(
+                f"The database is not empty: {in_the_way[0]} is in it. Restore into a new one: "
+                "another --data-dir, or what CREATE DATABASE makes."
+            )
+        connection.execute(_queries["roles"])
+        with _roles_for_now(connection, owners), _list_of(dsn, file) as wanted:
+            what = ("--no-owner", f"--use-list={wanted}", str(file))
+            if connection.info.server_version >= TRANSACTION_TIMEOUT_SINCE:
+                _run(dsn, "pg_restore", *AS_ONE, "--exit-on-error", *what)
+            else:
+                _restore_into_older(dsn, *what)
+            connection.execute(_queries["take_over"])
+
+
+@contextmanager
+def _connected(dsn: str) -> Iterator["psycopg.Connection"]:
+    try:
+        with psycopg.connect(
+            normalised(dsn), connect_timeout=CONNECT_TIMEOUT_S, autocommit=True
+        ) as connection:
+            yield connection
+    except psycopg.Error as error:
+        raise BackupFailed(f"The database says: {str(error).splitlines()[0]}.") from error
+
+
+@contextmanager
+def _roles_for_now(connection: "psycopg.Connection", names: set[str]) -> Iterator[None]:
+    """Make the roles that a dump names as its owner, for a block; those that are there stay."""
+    made = [n for n in names if connection.execute(_queries["is_role"], [n]).fetchone() is None]
+    for name in made:
+        connection.execute(SQL("CREATE ROLE {} NOLOGIN").format(Identifier(name)))
+    try:
+        yield
+    finally:
+        for name in made:
+            connection.execute(SQL("DROP ROLE {}").format(Identifier(name)))
+
+
+def _owners_in(dsn: str, file: Path) -> set[str]:
+    text = _output_of(dsn, "pg_restore", "--section=post-data", "--file=-", str(file))
+    return {_unquoted(name.decode()) for name in OWNER_POLICY.findall(text)}
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
+def _run(dsn: str, name: str, *arguments: str) -> None:
+    url, environment = _without_password(normalised(dsn))
+    done = subprocess.run(  # noqa: S603 - PostgreSQL's own program
+        [_program(dsn, name), f"--dbname={url}", "--no-password", *arguments],
+        check=False,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+    if done.returncode:
+        raise BackupFailed(_said(name, done.stderr))
+
+
+@contextmanager
+def _list_of(dsn: str, file: Path) -> Iterator[Path]:
+    """List what a dump has, for a block, but for rights on PostgreSQL's own functions.
+
+    `take_over` gives those anew: a server of another version has other functions.
+    """
+    text = _output_of(dsn, "pg_restore", "--list", str(file))
+    kept = [line for line in text.splitlines(keepends=True) if b" ACL pg_catalog " not in line]
+    with tempfile.TemporaryDirectory(prefix="playhall-") as folder:
+        path = Path(folder, "list")
+        path.write_bytes(b"".join(kept))
+        yield path
+
+
+def _restore_into_older(dsn: str, *what: str) -> None:
+    """Restore as text, without the setting that an older server does not know."""
+    url, environment = _without_password(normalised(dsn))
+    psql = [_program(dsn, "psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", *AS_ONE]
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(  # noqa: S603 - PostgreSQL's own program
+            [_program(dsn, "pg_restore"), "--file=-", *what],
+            stdout=subprocess.PIPE,
+            stderr=said,
+        ) as source,
+        subprocess.Popen(  # noqa: S603 - PostgreSQL's own program
+            [*psql, "--no-password", f"--dbname={url}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            env=environment,
+        ) as target,
+    ):
+        assert source.stdout is not None
+        assert target.stdin is not None
+        try:
+            for line in islice(source.stdout, HEADER_LINES_MAX):
+                target.stdin.write(b"" if line == UNKNOWN_BEFORE else line)
+            shutil.copyfileobj(source.stdout, target.stdin)
+            if source.wait() != 0:
+                target.kill()  # before it commits a part
+            target.stdin.close()
+        except BrokenPipeError:
+            source.terminate()  # psql has ended, and said why
+        if source.wait() or target.wait():
+            said.seek(0)
+            raise BackupFailed(_said("pg_restore", said.read()))
+
+
+def _output_of(dsn: str, name: str, *arguments: str) -> bytes:
+    done = subprocess.run(  # noqa: S603 - PostgreSQL's own program
+        [_program(dsn, name), *arguments], check=False, capture_output=True
+    )
+    if done.returncode:
+        raise BackupFailed(_said(name, done.stderr))
+    return done.stdout
+
+
+def _said(name: str, stderr: bytes) -> str:
+    return f"{name} failed, and nothing was kept: " + " ".join(
+        stderr.decode(errors="replace").splitlines()
+    )
+
+
+def _program(dsn: str, name: str) -> str:
+    """Take the machine's own program, which can do TLS, for a database that is reached by a host.
+
+    The bundled ones cannot, and fit the bundled database.
+    """
+    own = shutil.which(name) if urlsplit(dsn).hostname else None
+    return own or str(postgres_program(name))
+
+
+def _without_password(url: str) -> tuple[str, dict[str, str]]:
+    """Move the password into the environment: others see a program's arguments."""
+    parts = urlsplit(url)
+    user, has_password, password = parts.netloc.rpartition("@")[0].partition(":")
+    if not has_password:
+        return url, dict(os.environ)
+    hosts = parts.netloc.rpartition("@")[2]
+    bare = parts._replace(netloc=f"{user}@{hosts}").geturl()
+    return bare, {**os.environ, "PGPASSWORD": unquote(password)}

@@ -1,0 +1,74 @@
+"""What SIGTERM, SIGINT and SIGHUP do to a program that has a database to stop.
+
+Outside of a serving event loop, which has handlers of its own, a signal unwinds the program like
+an error (`unwinding`), so that what was started is stopped. It waits for the end of steps that
+must not be broken off (`uninterrupted`): PostgreSQL's programs leave processes and half-made
+folders behind when they are interrupted.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SIGNALLED: Final = 128  # shells add this to the number of the signal that ended a program
+
+
+class Stopped(SystemExit):
+    """A signal ends the program, with the status that shells give for it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(SIGNALLED + number)
+
+
+@contextmanager
+def unwinding() -> Iterator[None]:
+    """Let the signals that end a program raise `Stopped` in the block."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        raise Stopped(number)
+
+    before = {number: signal.signal(number, stop) for number in handled()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold back the signals that end a program until the block is done, then deliver the first.
+
+    In other threads than the main one there is nothing to hold back: signals never reach them.
+    """
+    if not _is_main():
+        yield
+        return
+    came: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        came.append(number)
+
+    before = {number: signal.signal(number, note) for number in handled()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
+def handled() -> list[signal.Signals]:
+    """List the signals that end this program: not those that it ignores, as under `nohup`."""
+    if not _is_main():
+        return []
+    return [number for number in ENDING if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+
+
+def _is_main() -> bool:
+    return threading.current_thread() is threading.main_thread()
