@@ -1,0 +1,5 @@
+DROP FUNCTION is_game_running(uuid);
+REVOKE SELECT (join_code) ON room_directory FROM anon, authenticated;
+DROP INDEX room_directory_newest_idx;
+COMMENT ON COLUMN room_directory.current_players IS NULL;
+ALTER TABLE room_directory DROP COLUMN can_watch;

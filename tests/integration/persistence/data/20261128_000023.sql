@@ -1,0 +1,1 @@
+UPDATE room_directory SET can_watch = false;
