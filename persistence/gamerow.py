@@ -52,7 +52,15 @@ class GameRow:
 
     def room(self) -> tuple[Any, ...]:
         """Give the parameters of `list_room`."""
-        return self.id, self.lobby_id, self.join_code, self.is_public, self.seats, self.taken
+        return (
+            self.id,
+            self.lobby_id,
+            self.join_code,
+            self.is_public,
+            self.seats,
+            self.taken,
+            self.created_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,14 @@ from pydantic import Field, StringConstraints
 
 from protocol.envelope import WireModel
 from protocol.game import Commitment, GameEvent
-from protocol.ids import UUID_PATTERN, MatchId, WireGameId, WirePlayerId
-from protocol.limits import CURSOR_CHARS_MAX, EVENT_INDEX_MAX, EVENTS_PAGE_MAX, PAGE_ITEMS_MAX
+from protocol.ids import UUID_PATTERN, MatchId, WireGameId, WireLobbyId, WirePlayerId
+from protocol.limits import (
+    CURSOR_CHARS_MAX,
+    EVENT_INDEX_MAX,
+    EVENTS_PAGE_MAX,
+    PAGE_ITEMS_MAX,
+    SEATS_MAX,
+)
 from protocol.lobbyfields import RulesetName
 
 Cursor = Annotated[str, Field(max_length=CURSOR_CHARS_MAX)]
@@ -77,6 +83,41 @@ class Game(WireModel):
     created_at: str
     started_at: str | None
     completed_at: str | None
+
+
+class GamesQuery(WireModel):
+    """Which running games to list, and how many at once."""
+
+    ruleset: RulesetName | None = None
+    free_seats: Annotated[int, Field(ge=0, le=SEATS_MAX)] = 0
+    can_watch: bool = False
+    cursor: Cursor | None = None
+    limit: Limit = 20
+
+
+class RunningGame(WireModel):
+    """A public game that runs."""
+
+    game_id: WireGameId
+    lobby_id: WireLobbyId | None
+    join_code: str = Field(description="For `lobby.join`, as a spectator.")
+    ruleset: str
+    ruleset_version: int
+    max_players: int
+    current_players: int = Field(
+        description="Seats that are held: bots, and players who did not leave."
+    )
+    can_watch: bool = Field(
+        description="Anybody may `game.watch`; else join the lobby with its password first."
+    )
+    started_at: str
+
+
+class RunningGames(WireModel):
+    """A page of running games, newest first."""
+
+    games: list[RunningGame]
+    next: str | None
 
 
 class EventsQuery(WireModel):

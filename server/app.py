@@ -16,6 +16,7 @@ from persistence.mydata import MyDataStore
 from persistence.objects import Objects
 from persistence.profiles import ProfileStore
 from persistence.records import RecordStore
+from persistence.roomdirectory import RoomDirectory
 from persistence.signin import SignInStore
 from protocol.asyncapi import asyncapi_document
 from protocol.errors import Unavailable
@@ -36,6 +37,7 @@ from server.domains.chat.handlers import ChatCommands
 from server.domains.files.room import Files
 from server.domains.files.uploads import Terms
 from server.domains.games.access import Access
+from server.domains.games.directory import DirectoryRoutes, DirectoryUpkeep
 from server.domains.games.handlers import GameCommands
 from server.domains.games.hosting import Hosting, HostingConfig
 from server.domains.games.ownership import Lease
@@ -155,6 +157,8 @@ class App:
             rulesets=base.rulesets,
             may_serve=self.lease.is_good,
         )
+        self.rooms = RoomDirectory(base.database, public=base.behalf.anybody)
+        self.directory = DirectoryUpkeep(self.rooms)
 
     def _make_lobbies(self, store: LobbyStore) -> None:
         base = self._base
@@ -227,6 +231,7 @@ class App:
         )
         presence = Presence(self.hosting, self.sessions)
         self.hosting.on_game_over += [self.lobbies.game_over]
+        self.hosting.on_seats_changed += [self.directory.note]
         self.lobbies.members.on_kick += [presence.show_out]
         self.lobbies.upkeep.games_here = self.hosting.of_lobbies
         self.lobbies.upkeep.on_kicked += [presence.show_out_watcher]
@@ -252,6 +257,7 @@ class App:
         tasks.loop(self.lease.keep(), name="lease")
         tasks.loop(self.hosting.keep_adopting(every_s=ADOPT_EVERY_S), name="adoption")
         tasks.loop(self.hosting.keep_tidy(every_s=TIDY_EVERY_S), name="idle games")
+        tasks.loop(self.directory.run(), name="directory of games")
         tasks.loop(self.sessions.sweep(), name="silent connections")
         tasks.loop(self.lobbies.upkeep.run(), name="lobbies")
         tasks.loop(self.keys.follow(), name="signing keys")
@@ -356,6 +362,7 @@ class App:
             *self._of_profiles(accounts.read_me),
             *LobbyRoutes(self.lobbies).endpoints(),
             *PeerRoutes(self.peer_door).endpoints(),
+            *DirectoryRoutes(self.rooms).endpoints(),
             *games.endpoints(),
             *records.endpoints(),
             *self.competition.endpoints(),

@@ -58,9 +58,11 @@ WHERE id = $1 AND status = 'OPEN' AND version = $3
 RETURNING id;
 
 -- name: list_room
--- List a public game in the room directory.
-INSERT INTO room_directory (game_id, lobby_id, join_code, is_public, max_players, current_players)
-VALUES ($1, $2, $3, $4, $5, $6);
+-- List a public game in the room directory; anybody may watch it unless its lobby has a password.
+INSERT INTO room_directory
+  (game_id, lobby_id, join_code, is_public, max_players, current_players, can_watch, created_at)
+VALUES ($1, $2, $3, $4, $5, $6,
+        EXISTS (SELECT FROM lobbies l WHERE l.id = $2 AND l.password_hash IS NULL), $7);
 
 -- name: ensure_stats
 -- Make the statistics rows that players do not have yet, in id order; who was erased gets none.

@@ -149,7 +149,7 @@ class GameCommands:
         check_after(command.after, host.head)
         begin_anew(session, command.game_id)
         if not session.socket.closing:  # else nobody is there who could come back
-            _come_back(host, seat)
+            _come_back(self._hosting, host, seat)
         after = await catch_up(host, session, seat, after=command.after)
         head = await follow(host, self._store, session, seat, after=after)
         follow_chat(self._bus, session, command.game_id)
@@ -222,7 +222,7 @@ class GameCommands:
         seat = await self._access.seat_at(host, player_id)
         chair = host.fold.table.chairs[seat]
         if chair.present:
-            await committed(partial(host.note, "player_left", seat))
+            await committed(partial(_note_seat, self._hosting, host, "player_left", seat))
             head: int = host.head
         else:  # left before, and sees no more than any spectator since
             head = await self._access.horizon(
@@ -291,15 +291,29 @@ def _head(host: Host, head: int, *, seat: int | None = None, cmd_no: int = 0) ->
     )
 
 
-def _come_back(host: Host, seat: int) -> None:
+def _come_back(hosting: Hosting, host: Host, seat: int) -> None:
     """Note a return, except to a game that is decided: its last events are on their way."""
     chair = host.fold.table.chairs[seat]
     if host.fold.table.completed:
         return
     if not chair.present:
-        host.note("player_joined", seat)
+        _note_seat(hosting, host, "player_joined", seat)
     elif not chair.connected:
         host.note("player_reconnected", seat)
+
+
+def _note_seat(
+    hosting: Hosting, host: Host, kind: str, seat: int, reply: Reply | None = None
+) -> None:
+    """Log that a seat was left or taken again; the directory hears of it when it is committed."""
+
+    def told(what: int | PlayhallError) -> None:
+        if isinstance(what, int):
+            hosting.seats_changed(host)
+        if reply is not None:
+            reply(what)
+
+    host.note(kind, seat, told)
 
 
 def _check_has_left(host: Host, seat: int) -> None:

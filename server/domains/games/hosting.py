@@ -39,6 +39,7 @@ from server.kernel.tasks import Tasks
 log = logging.getLogger(__name__)
 
 GameIsOver = Callable[[LobbyId], Coroutine[Any, Any, None]]
+SeatsChanged = Callable[[Host], None]
 
 GAMES_MAX = 20_000
 FIRST_EPOCH = 1
@@ -76,6 +77,7 @@ class Hosting:
         self._tasks = tasks
         self._rulesets = rulesets
         self.on_game_over: list[GameIsOver] = []
+        self.on_seats_changed: list[SeatsChanged] = []
         self._hosts: dict[GameId, Host] = {}
         self._turns: dict[GameId, Turns] = {}
         self._loading: dict[GameId, asyncio.Future[Host]] = {}
@@ -170,6 +172,7 @@ class Hosting:
             raise Quarantined from corrupt
         host = self._admit(game.id, scribe, claim.owner_epoch, lobby_id=game.lobby_id)
         host.check_sound()
+        self.seats_changed(host)  # what the last owner still had to tell of it is lost
         return host
 
     def _ruleset_of(self, game: StoredGame) -> AnyRuleset | None:
@@ -240,6 +243,11 @@ class Hosting:
             games.discard(host.game_id)
             if not games:
                 del self._games_of[player_id]
+
+    def seats_changed(self, host: Host) -> None:
+        """Tell that somebody left a seat or took it again, and that this is committed."""
+        for tell in self.on_seats_changed:
+            tell(host)
 
     def _settled(self, host: Host) -> None:
         if (turns := self._turns.get(host.game_id)) is not None:
