@@ -138,10 +138,11 @@ async def half_open(node: Node, count: int) -> AsyncIterator[list[asyncio.Stream
 
 
 async def ended(reader: asyncio.StreamReader) -> bool:
-    """Wait until the server has ended a connection."""
+    """Wait until the server has ended a connection; half of a request is answered 408."""
     try:
         async with asyncio.timeout(PATIENCE_S):
-            return await reader.read() == b""
+            answer = await reader.read()
+            return answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
     except ConnectionResetError:
         return True
 
