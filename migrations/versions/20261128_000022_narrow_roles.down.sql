@@ -1,3 +1,4 @@
+DROP FUNCTION lock_own_uploads();
 DO $$
 DECLARE
     called regprocedure;

@@ -7,6 +7,7 @@
 CREATE FUNCTION playhall_auth.harden() RETURNS void LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
     called record;
+    owner  regrole := (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = 'playhall_auth');
 BEGIN
     FOR called IN
         SELECT p.oid::regprocedure AS name, p.proname ~ 'advisory|sleep' AS is_the_servers
@@ -19,7 +20,7 @@ BEGIN
                 '|pg_logical_emit_message|pg_export_snapshot|pg_notify)$')
     LOOP
         EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', called.name);
-        EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO pg_database_owner', called.name);
+        EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO pg_database_owner, %s', called.name, owner);
         IF called.is_the_servers THEN
             EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO playhall_server', called.name);
         END IF;
@@ -41,3 +42,13 @@ COMMENT ON FUNCTION playhall_auth.harden() IS 'takes from everybody what only th
 REVOKE ALL ON FUNCTION playhall_auth.harden() FROM PUBLIC;
 
 SELECT playhall_auth.harden();
+
+-- The one lock that people need: it is theirs alone, so it holds up nobody else.
+CREATE FUNCTION lock_own_uploads() RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = '' AS $$
+    SELECT pg_catalog.pg_advisory_xact_lock(
+        pg_catalog.hashtextextended('files of ' || auth.uid(), 0))
+$$;
+COMMENT ON FUNCTION lock_own_uploads() IS 'lets an account announce one upload at a time; the lock goes with the transaction';
+REVOKE ALL ON FUNCTION lock_own_uploads() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lock_own_uploads() TO authenticated;

@@ -1,6 +1,6 @@
 -- name: lock_quota
 -- Let an account announce one upload at a time; the lock goes with the transaction.
-SELECT pg_advisory_xact_lock(hashtextextended('files of ' || $1::uuid, 0));
+SELECT lock_own_uploads();
 
 -- name: bytes_used
 -- Count what an account's files take, with those that are announced.

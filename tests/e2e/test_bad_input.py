@@ -51,7 +51,8 @@ class World:
         line = await (await Line(self.node.websocket_url).__aenter__()).greet(self.guests[role])
         self.lines[role] = line
         if older is not None:
-            assert (await older.end()).code == 4002
+            # Superseded; on a machine that is slow enough, closed for its silence before that.
+            assert (await older.end()).code in (4002, 4003)
         return line
 
     def named(self, fields: Json) -> Json:

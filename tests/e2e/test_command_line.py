@@ -23,10 +23,12 @@ READERS: list[tuple[str, ...]] = [
     ("accounts", "grant", "ann", "admin"),
     ("accounts", "revoke", "ann", "admin"),
     ("accounts", "unban", "ann"),
+    ("backup", "database.dump"),
     ("epoch", "advance"),
     ("epoch", "bots", "1"),
     ("epoch", "clock"),
     ("epoch", "import", os.devnull, "--profile", "daily-v1"),
+    ("epoch", "mirror", os.devnull, "--source", "elsewhere"),
     ("epoch", "profiles"),
     ("epoch", "settle", "2026-02-12", "--verify"),
     ("epoch", "status"),
@@ -44,7 +46,7 @@ READERS: list[tuple[str, ...]] = [
     ("verify", "--since", "2026-01-01"),
 ]
 # Commands that make a database, or need none.
-OTHERS = {"serve", "play", "spec", "loadtest", ("keys", "new")}
+OTHERS = {("restore",), "serve", "play", "spec", "loadtest", ("keys", "new"), ("keys", "forget")}
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
