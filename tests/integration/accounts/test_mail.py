@@ -23,7 +23,7 @@ from server.mail.carriers import BadMailUrl, Carrier, NotCarried, file_carrier, 
 from server.mail.post import CARRIED_AT_ONCE, WAITING_MAX, Letter, Post
 
 SENDER = "Playhall <hall@example.org>"
-PATIENCE_S = 10
+PATIENCE_S = 60
 LETTER = Letter("ann@example.org", "A new pässword", "Grüße.\n")
 
 

@@ -25,7 +25,7 @@ class Sweep:
 
 
 async def _until_well(sweep: Sweep) -> None:
-    async with Tasks() as tasks, asyncio.timeout(10):
+    async with Tasks() as tasks, asyncio.timeout(60):
         tasks.loop(every(0, sweep, "sweeping"), name="sweep")
         await sweep.went_well.wait()
 
