@@ -17,7 +17,13 @@ from persistence.database import Connection, Database
 from persistence.queries import load
 from protocol.boterrors import WalletRequired
 from protocol.epoch import TargetType
-from protocol.epocherrors import BotRequired, Cooldown, EpochNotLive, VotingClosed
+from protocol.epocherrors import (
+    BotRequired,
+    Cooldown,
+    EpochMirrored,
+    EpochNotLive,
+    VotingClosed,
+)
 from protocol.errors import InvalidField
 from protocol.ids import UUID_PATTERN, BotId, EpochId, SessionId
 
@@ -29,6 +35,7 @@ OUT_OF_RANGE = "PH002"
 NOT_TAKEN = "PH003"
 NO_BOT = "PH004"
 TOO_EARLY = "PH005"
+MIRRORED = "PH006"
 
 
 class NewVote(NamedTuple):
@@ -58,7 +65,7 @@ class BallotStore:
     async def cast(self, who: Requester, vote: NewVote, *, wallet: str | None) -> Counted:
         """Vote with a wallet of one's own, the first if none is named.
 
-        Raises `EpochNotLive`, `WalletRequired`, `VotingClosed` or `InvalidField`.
+        Raises `EpochNotLive`, `EpochMirrored`, `WalletRequired`, `VotingClosed` or `InvalidField`.
         """
         async with self._behalf.of(who) as connection:
             with _read_refusals():
@@ -111,6 +118,8 @@ def _read_refusals() -> Iterator[None]:
     except asyncpg.PostgresError as error:
         if error.sqlstate == TOO_LATE:
             raise EpochNotLive from None
+        if error.sqlstate == MIRRORED:
+            raise EpochMirrored from None
         if error.sqlstate == OUT_OF_RANGE:
             problem = "score: the epoch's profile does not take this score of this target."
             raise InvalidField(problem, field="score") from None

@@ -16,6 +16,7 @@ from protocol.epoch import Cooldowns
 from protocol.epocherrors import (
     BotRequired,
     Cooldown,
+    EpochMirrored,
     EpochNotFound,
     EpochNotLive,
     SlotNotFound,
@@ -47,7 +48,7 @@ class ClaimStore:
     async def claim(self, new: NewClaim) -> int:
         """Write a claim; gives its version.
 
-        Raises `EpochNotLive`, `BotRequired`, `SlotNotFound` or `Cooldown`.
+        Raises `EpochNotLive`, `EpochMirrored`, `BotRequired`, `SlotNotFound` or `Cooldown`.
         """
         async with self._database.transaction() as connection:
             now, cooldowns = await _open_day(connection, new.epoch_id)
@@ -72,6 +73,8 @@ async def _open_day(connection: Connection, epoch_id: EpochId) -> tuple[datetime
 
 
 def _require(seen: asyncpg.Record, now: datetime, cooldowns: Cooldowns) -> None:
+    if seen["is_mirrored"]:
+        raise EpochMirrored
     if not seen["may_claim"]:
         raise BotRequired("This token may not claim for the bot any more.")
     if not seen["is_slot"]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import asyncpg
 import orjson
@@ -24,6 +24,17 @@ from protocol.errors import InvalidField
 from protocol.ids import BotId, EpochId
 
 SQL = load("epochimport")
+
+# The classes of SQLSTATE that say that a vote is wrong: of our triggers, of data, of constraints.
+REFUSALS: Final = ("PH", "22", "23")
+
+
+class BadLine(InvalidField):
+    """A line that cannot be kept: which one, which field of it, and why."""
+
+    def __init__(self, number: int, problem: str, *, field: str | None = None) -> None:
+        super().__init__(f"line {number}: {problem}", field=field)
+        self.number = number
 
 
 class ImportedClaim(NamedTuple):
@@ -79,7 +90,7 @@ class ImportStore:
         """
         async with (
             self._database.transaction() as connection,
-            _own_time(connection, new.starts_at),
+            own_time(connection, new.starts_at),
         ):
             epoch_id = await add_day(connection, new)
             if epoch_id is None:
@@ -87,14 +98,13 @@ class ImportStore:
             await connection.execute(SQL["begin"], epoch_id)
             await append(connection, epoch_id, "phase_changed", payload={"phase": "live"})
             for line in lines:
-                await connection.execute(SQL["stop_clock"], line.at)
-                with _named(line):
-                    await _write(connection, epoch_id, line)
+                await write_line(connection, epoch_id, line)
             return epoch_id
 
 
 @asynccontextmanager
-async def _own_time(connection: Connection, at: datetime) -> AsyncIterator[None]:
+async def own_time(connection: Connection, at: datetime) -> AsyncIterator[None]:
+    """Let `write_line` set what time it is for epochs, in this transaction alone."""
     was_set = await connection.fetchval(SQL["hold_clock"])
     await connection.execute(SQL["own_clock"], at)
     await connection.execute(SQL["stop_clock"], at)
@@ -108,8 +118,14 @@ def _named(line: Line) -> Iterator[None]:
     try:
         yield
     except (asyncpg.DataError, orjson.JSONEncodeError) as error:
-        where = f"line {line.number}"
-        raise InvalidField(f"{where}: cannot be kept: {error}.", field=where) from None
+        raise BadLine(line.number, f"cannot be kept: {error}.") from None
+
+
+async def write_line(connection: Connection, epoch_id: EpochId, line: Line) -> None:
+    """Write a line within `own_time`, at its own time; raise `BadLine`."""
+    await connection.execute(SQL["stop_clock"], line.at)
+    with _named(line):
+        await _write(connection, epoch_id, line)
 
 
 async def _write(connection: Connection, epoch_id: EpochId, line: Line) -> None:
@@ -144,7 +160,7 @@ async def _vote(connection: Connection, epoch_id: EpochId, line: ImportedVote) -
     try:
         await connection.execute(BALLOTS["cast_vote"], *values)
     except asyncpg.PostgresError as error:
-        where = f"line {line.number}"
-        raise InvalidField(
-            f"{where}: the day does not take this vote: {error}.", field=where
-        ) from None
+        if (error.sqlstate or "")[:2] not in REFUSALS:
+            raise  # the line is not to blame: a lost connection, a lock that was not given
+        problem = f"the day does not take this vote: {error}."
+        raise BadLine(line.number, problem) from None

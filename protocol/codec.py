@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from protocol.catalog import COMMANDS
 from protocol.envelope import Command
+from protocol.epocherrors import MirrorGap
 from protocol.errors import (
     BadFrame,
     GameMovedOn,
@@ -178,6 +179,8 @@ def error_fields(error: PlayhallError) -> dict[str, object]:
         fields["head"] = error.head
     if isinstance(error, WrongNode):
         fields["address"] = error.address
+    if isinstance(error, MirrorGap):
+        fields["expected"] = error.expected
     return fields
 
 

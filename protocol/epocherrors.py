@@ -41,6 +41,31 @@ class AlreadyPaid(PlayhallError):
     code, status = "already_paid", 409
 
 
+# ------------------------------------------------------------------ mirrored days
+
+
+class EpochMirrored(PlayhallError):
+    """Another system plays this epoch and its events come from there; claim and vote there."""
+
+    code, status = "epoch_mirrored", 409
+
+
+class EpochPlayed(PlayhallError):
+    """Claims or votes were made here already, so the epoch cannot be mirrored; take the next."""
+
+    code, status = "epoch_played", 409
+
+
+class MirrorGap(PlayhallError):
+    """A line is missing and nothing was applied; send the lines again from `expected` on."""
+
+    code, status = "mirror_gap", 409
+
+    def __init__(self, message: str | None = None, *, expected: int = 1) -> None:
+        super().__init__(message)
+        self.expected = expected
+
+
 # ------------------------------------------------------------------ claims and votes
 
 

@@ -13,6 +13,7 @@ from protocol.record import Limit
 DAY_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 RESULT_MAX = 2**31 - 1
 REASON_CHARS_MAX = 500
+MIRROR_LINES_MAX = 200
 
 WireBotId = Annotated[BotId, StringConstraints(pattern=UUID_PATTERN)]
 Reason = Annotated[
@@ -187,6 +188,27 @@ class RolledOver(WireModel):
     """How many steps were taken."""
 
     steps: int
+
+
+class MirrorBatch(WireModel):
+    """Some lines of a day that another system plays, in order.
+
+    A line has the format of imported days, and `seq`: its number in the day, from 1 on.
+    """
+
+    source: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    lines: Annotated[list[dict[str, Any]], Field(max_length=MIRROR_LINES_MAX)]
+
+
+class Mirrored(WireModel):
+    """How far a day is mirrored: all lines up to `acknowledged` are stored."""
+
+    epoch_id: str
+    source: str
+    acknowledged: int = Field(description="The `seq` of the last line that was applied; 0 for none")
+    applied: int = Field(description="How many lines of this batch were applied.")
+    skipped: int = Field(description="How many were applied before.")
+    version: int
 
 
 class PayoutChange(WireModel):

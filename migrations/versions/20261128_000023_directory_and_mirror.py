@@ -1,4 +1,4 @@
-"""The directory of running games: who may watch them, in order, and which of them run."""
+"""The directory of running games, and days that are mirrored from another system as they go."""
 
 from migrations.script import run_beside
 

@@ -6,8 +6,10 @@ WHERE e.id = $1 FOR UPDATE OF e;
 
 -- name: look
 -- Read what decides about a claim: may the token claim, who holds the slot, the last claims; of the
--- bot's, those until a moment, for the clock may have been put back.
+-- bot's, those until a moment, for the clock may have been put back. Whether the day is mirrored is
+-- read here, after the day was locked: a statement that waits for the lock sees what was there before.
 SELECT
+  EXISTS (SELECT FROM epoch_mirrors m WHERE m.epoch_id = $1) AS is_mirrored,
   EXISTS (
     SELECT FROM good_bot_tokens t
     WHERE t.token_id = $4 AND t.bot_identity_id = $3 AND 'claim' = ANY (t.scopes)

@@ -1,4 +1,4 @@
-"""`playhall epoch status|advance|settle|verify|clock|profiles|import`."""
+"""`playhall epoch status|advance|settle|verify|clock|profiles|import|mirror`."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -23,6 +23,7 @@ from protocol.errors import InvalidField, NotFound
 from server.audit.cli import DataDir, Shell
 from server.chain.room import chain_of
 from server.config import Config
+from server.console.mirror import add_mirror_command
 from server.console.rehearsal import add_rehearsal_commands
 from server.console.roles import both_roles
 from server.domains.epochs.importing import FIRST_YEAR, LAST_YEAR, days_in
@@ -63,6 +64,7 @@ def add_epoch_commands(app: typer.Typer, shell: Shell) -> None:
     epoch.command()(commands.clock)
     epoch.command()(commands.profiles)
     epoch.command("import")(commands.import_days)
+    add_mirror_command(epoch, shell, key_of=_key)
     add_rehearsal_commands(epoch, shell)
     app.add_typer(epoch, name="epoch")
 

@@ -7,9 +7,18 @@ from persistence.epochs import EpochStore
 from persistence.epochsteps import StepStore
 from protocol import epochpage as wire
 from protocol.codec import validate
-from protocol.epocherrors import AlreadyPaid, EpochNotFound, EpochNotSettled
+from protocol.epocherrors import (
+    AlreadyPaid,
+    EpochMirrored,
+    EpochNotFound,
+    EpochNotLive,
+    EpochNotSettled,
+    EpochPlayed,
+    MirrorGap,
+)
 from protocol.errors import Forbidden, InvalidField, NotFound
 from protocol.ids import EpochId
+from server.domains.epochs.mirroring import Mirroring
 from server.domains.epochs.routes import day_key
 from server.domains.epochs.scheduler import Scheduler
 from server.domains.epochs.steps import Steps
@@ -24,12 +33,19 @@ class EpochAdminRoutes:
     """The addresses of those who look after days."""
 
     def __init__(
-        self, *, days: EpochStore, store: StepStore, steps: Steps, scheduler: Scheduler
+        self,
+        *,
+        days: EpochStore,
+        store: StepStore,
+        steps: Steps,
+        scheduler: Scheduler,
+        mirroring: Mirroring,
     ) -> None:
         self._days = days
         self._store = store
         self._steps = steps
         self._scheduler = scheduler
+        self._mirroring = mirroring
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -52,6 +68,23 @@ class EpochAdminRoutes:
                 body=wire.Recompute,
                 answer=wire.Recomputed,
                 errors=(Forbidden, EpochNotFound, EpochNotSettled, AlreadyPaid),
+            ),
+            make(
+                "POST",
+                f"{ONE}/mirror",
+                "Write what happened in a day that another system plays; each line once.",
+                self._mirror,
+                body=wire.MirrorBatch,
+                answer=wire.Mirrored,
+                errors=(
+                    Forbidden,
+                    EpochNotFound,
+                    EpochNotLive,
+                    EpochMirrored,
+                    EpochPlayed,
+                    MirrorGap,
+                    InvalidField,
+                ),
             ),
             make(
                 "PATCH",
@@ -84,6 +117,10 @@ class EpochAdminRoutes:
         differs = await self._steps.verify(epoch_id)
         number = await self._steps.recompute(epoch_id, by=actor, reason=body.reason)
         return wire.Recomputed(number=number, changed=bool(differs))
+
+    async def _mirror(self, request: HttpRequest) -> wire.Mirrored:
+        actor = _require_admin(request.who)
+        return await self._mirroring.apply(await self._epoch_id(request), request.body, actor=actor)
 
     async def _set_payout(self, request: HttpRequest) -> wire.Noted:
         actor = _require_admin(request.who)

@@ -8,6 +8,7 @@ Lines are in the order of their times. A bot is named by its slug, and must be r
 """  # noqa: E501 - lines of the format are shown as they are
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import groupby
@@ -16,7 +17,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from persistence.epochimport import ImportedClaim, ImportedNote, ImportedVote, Line
+from persistence.epochimport import BadLine, ImportedClaim, ImportedNote, ImportedVote, Line
 from protocol.codec import validate
 from protocol.epoch import CODE_CHARS_MAX, SLOTS_MAX, EpochProfile, TargetType
 from protocol.errors import InvalidField
@@ -72,7 +73,7 @@ class ImportedDay(NamedTuple):
 def days_in(
     text: Iterable[str], profile: EpochProfile, bots: Mapping[str, BotId], *, now: datetime
 ) -> Iterator[ImportedDay]:
-    """Read lines into days; raise `InvalidField`, which names the line."""
+    """Read lines into days; raise `BadLine`."""
     lines = (
         _line(number, raw, bots) for number, raw in enumerate(text, 1) if raw and not raw.isspace()
     )
@@ -83,30 +84,45 @@ def days_in(
 
 
 def _line(number: int, raw: str, bots: Mapping[str, BotId]) -> Line:
-    where = f"line {number}"
-    if len(raw) > LINE_CHARS_MAX:
-        raise InvalidField(f"{where}: is longer than {LINE_CHARS_MAX} characters.", field=where)
+    with at_line(number):
+        if len(raw) > LINE_CHARS_MAX:
+            raise InvalidField(f"is longer than {LINE_CHARS_MAX} characters.")
+        try:
+            data = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise InvalidField(f"is not JSON: {error}.") from None
+    return line_of(number, data, bots)
+
+
+def line_of(number: int, data: object, bots: Mapping[str, BotId]) -> Line:
+    """Read one line that was parsed; raise `BadLine`."""
+    with at_line(number):
+        read = _read(data)
+        if read.at.tzinfo is None:
+            raise InvalidField("at: say the time zone, for example with a Z.", field="at")
+        if not FIRST_YEAR <= read.at.year <= LAST_YEAR:
+            problem = f"at: send a year from {FIRST_YEAR} to {LAST_YEAR}."
+            raise InvalidField(problem, field="at")
+        at = read.at.astimezone(UTC)
+        if isinstance(read, SlotUpdate):
+            return ImportedClaim(number, at, read.slot_index, _bot(read.bot, bots), read.code)
+        if isinstance(read, Cast):
+            target = read.target_id
+            if read.target_type == "bot":
+                target = _bot(target, bots, field="target_id")
+            voter = read.voter.lower()
+            return ImportedVote(number, at, voter, read.target_type, target, read.score)
+        bot_id = None if read.bot is None else _bot(read.bot, bots)
+        return ImportedNote(number, at, read.kind, bot_id, read.data)
+
+
+@contextmanager
+def at_line(number: int) -> Iterator[None]:
+    """Say at which line a field is wrong: an `InvalidField` becomes a `BadLine`."""
     try:
-        read = _read(orjson.loads(raw))
-    except orjson.JSONDecodeError as error:
-        raise InvalidField(f"{where}: is not JSON: {error}.", field=where) from None
+        yield
     except InvalidField as error:
-        raise InvalidField(f"{where}: {error.message}", field=where) from None
-    if read.at.tzinfo is None:
-        raise InvalidField(f"{where}: at: say the time zone, for example with a Z.", field=where)
-    if not FIRST_YEAR <= read.at.year <= LAST_YEAR:
-        problem = f"{where}: at: send a year from {FIRST_YEAR} to {LAST_YEAR}."
-        raise InvalidField(problem, field=where)
-    at = read.at.astimezone(UTC)
-    if isinstance(read, SlotUpdate):
-        return ImportedClaim(number, at, read.slot_index, _bot(read.bot, where, bots), read.code)
-    if isinstance(read, Cast):
-        target = read.target_id
-        if read.target_type == "bot":
-            target = _bot(target, where, bots)
-        return ImportedVote(number, at, read.voter.lower(), read.target_type, target, read.score)
-    bot_id = None if read.bot is None else _bot(read.bot, where, bots)
-    return ImportedNote(number, at, read.kind, bot_id, read.data)
+        raise BadLine(number, error.message, field=error.field) from None
 
 
 def _read(data: object) -> SlotUpdate | Cast | Activity:
@@ -118,11 +134,10 @@ def _read(data: object) -> SlotUpdate | Cast | Activity:
     return validate(Cast, data) if kind[1] == "vote" else validate(Activity, data)
 
 
-def _bot(slug: str, where: str, bots: Mapping[str, BotId]) -> BotId:
+def _bot(slug: str, bots: Mapping[str, BotId], *, field: str = "bot") -> BotId:
     if slug not in bots:
-        raise InvalidField(
-            f"{where}: bot: {slug!r} is not registered; register it first.", field=where
-        )
+        problem = f"{field}: {slug!r} is not registered; register it first."
+        raise InvalidField(problem, field=field)
     return bots[slug]
 
 
@@ -133,11 +148,11 @@ def _sorted(lines: Iterable[Line], now: datetime) -> Iterator[Line]:
     """
     before: datetime | None = None
     for line in lines:
-        where = f"line {line.number}"
-        if before is not None and line.at < before:
-            raise InvalidField(f"{where}: at: comes before the line above; sort them.", field=where)
-        if line.at > now:
-            raise InvalidField(f"{where}: at: has not come yet; mend the time.", field=where)
+        with at_line(line.number):
+            if before is not None and line.at < before:
+                raise InvalidField("at: comes before the line above; sort them.", field="at")
+            if line.at > now:
+                raise InvalidField("at: has not come yet; mend the time.", field="at")
         before = line.at
         yield line
 
@@ -146,12 +161,15 @@ def _in_time(lines: Iterable[Line], day: date, profile: EpochProfile) -> Iterato
     """Check that lines come while the day was live, and name slots that there are."""
     times = times_of(day, profile.cadence)
     for line in lines:
-        where = f"line {line.number}"
-        if line.at >= times.freeze_at:
-            raise InvalidField(
-                f"{where}: at: the day {day} was frozen by then; mend the profile or leave it out.",
-                field=where,
-            )
-        if isinstance(line, ImportedClaim) and line.slot_index >= profile.slots.count:
-            raise InvalidField(f"{where}: slot_index: the profile has no such slot.", field=where)
+        with at_line(line.number):
+            if line.at >= times.freeze_at:
+                problem = f"at: the day {day} was frozen by then; mend the profile or leave it out."
+                raise InvalidField(problem, field="at")
+            check_slot(line, profile)
         yield line
+
+
+def check_slot(line: Line, profile: EpochProfile) -> None:
+    """Refuse a line that names a slot that the profile does not have."""
+    if isinstance(line, ImportedClaim) and line.slot_index >= profile.slots.count:
+        raise InvalidField("slot_index: the profile has no such slot.", field="slot_index")

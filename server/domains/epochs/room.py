@@ -5,12 +5,14 @@ from persistence.behalf import Behalf
 from persistence.bus import Bus
 from persistence.claims import ClaimStore
 from persistence.database import Database
+from persistence.epochmirror import MirrorStore
 from persistence.epochs import EpochStore
 from persistence.epochsteps import StepStore
 from server.domains.epochs.adminroutes import EpochAdminRoutes
 from server.domains.epochs.following import Following
 from server.domains.epochs.handlers import EpochCommands
 from server.domains.epochs.metrics import EpochCollector
+from server.domains.epochs.mirroring import Mirroring
 from server.domains.epochs.routes import EpochRoutes, Get
 from server.domains.epochs.scheduler import Scheduler
 from server.domains.epochs.steps import OwnersAt, OwnersKnown, Put, Steps
@@ -57,6 +59,7 @@ class Epochs:
             ballots=BallotStore(database, behalf),
             following=self.following,
         )
+        self._mirroring = Mirroring(MirrorStore(database), self.following)
         self._get = get
 
     def routes(self) -> Routes:
@@ -67,6 +70,10 @@ class Epochs:
         """List the addresses of days."""
         public = EpochRoutes(days=self._public, steps=self._steps_stored, get=self._get)
         admin = EpochAdminRoutes(
-            days=self.days, store=self._steps_stored, steps=self.steps, scheduler=self.scheduler
+            days=self.days,
+            store=self._steps_stored,
+            steps=self.steps,
+            scheduler=self.scheduler,
+            mirroring=self._mirroring,
         )
         return [*public.endpoints(), *admin.endpoints()]

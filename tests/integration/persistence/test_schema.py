@@ -124,6 +124,7 @@ RIGHTS = {
     "games": "SELECT INSERT UPDATE",
     "game_events": "SELECT INSERT",
     "room_directory": "SELECT INSERT UPDATE DELETE",
+    "epoch_mirrors": "SELECT INSERT UPDATE",
     "game_summaries": "SELECT INSERT",
     "player_lifetime_stats": "SELECT INSERT UPDATE",
     "player_ruleset_stats": "SELECT INSERT UPDATE",
