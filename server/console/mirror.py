@@ -83,8 +83,8 @@ def add_mirror_command(
 
 
 @asynccontextmanager
-async def _desk(config: Config, dsn: str) -> AsyncIterator[Desk]:
-    database = await Database.open(dsn, embedded=config.database_url is None)
+async def _desk(_: Config, dsn: str) -> AsyncIterator[Desk]:
+    database = await Database.open(dsn)
     try:
         yield Desk(EpochStore(database), Mirroring(MirrorStore(database)))
     finally:
