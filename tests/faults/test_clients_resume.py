@@ -203,9 +203,9 @@ BAD_INDEXES = {
     str(2**64): "invalid_field",
     "1" * 400: "bad_frame",
     '"0"': "invalid_field",
-    "0.0": "invalid_field",
-    "-0.0": "invalid_field",
-    "1e3": "invalid_field",
+    "1.0": "bad_index",  # a whole float is the integer that it equals
+    "1e3": "bad_index",
+    "0.5": "invalid_field",
     "true": "invalid_field",
     "null": "invalid_field",
     "[0]": "invalid_field",
