@@ -42,7 +42,7 @@ STILL_IN_USE: Final = "pre-existing shared memory block"
 
 # The shell puts the server into the background; arguments reach it as they are, unlike those of
 # `pg_ctl start`, which pastes paths into a command line.
-IN_BACKGROUND: Final = '"$@" </dev/null >>"$0" 2>&1 & echo $!'
+IN_BACKGROUND: Final = 'umask 077; "$@" </dev/null >>"$0" 2>&1 & echo $!'
 
 _queries = load("embedded")
 
