@@ -38,8 +38,9 @@ T = TypeVar("T")
 class Hall:
     """A database, the command line on it, and the configuration that both have."""
 
-    def __init__(self, dsn: str, folder: Path) -> None:
-        self.dsn = dsn
+    def __init__(self, dsn: str, serving_dsn: str, folder: Path) -> None:
+        self.dsn = dsn  # of the owner; the command line has the login of a server
+        self._serving_dsn = serving_dsn
         self.config = Config(data_dir=folder, secret_keys=SecretStr(OLD.text))
         app = typer.Typer()
         add_commands(app, Shell(lambda **_: self.config, self._database_url, said_plainly))
@@ -91,12 +92,12 @@ class Hall:
 
     @contextmanager
     def _database_url(self, _: Config) -> Iterator[str]:
-        yield self.dsn
+        yield self._serving_dsn
 
 
 @pytest.fixture
-def hall(fresh_dsn: str, tmp_path: Path) -> Hall:
-    return Hall(fresh_dsn, tmp_path)
+def hall(fresh_dsn: str, serving_dsn: str, tmp_path: Path) -> Hall:
+    return Hall(fresh_dsn, serving_dsn, tmp_path)
 
 
 def test_person_is_found_by_username_id_and_email(hall: Hall) -> None:

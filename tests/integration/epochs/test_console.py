@@ -22,10 +22,11 @@ from tests.integration.epochs.test_import import HISTORY
 
 
 class Line:
-    """The command line on a database."""
+    """The command line on a database, with the login of a server; `dsn` is its owner's."""
 
-    def __init__(self, dsn: str, folder: Path, **settings: object) -> None:
+    def __init__(self, dsn: str, serving_dsn: str, folder: Path, **settings: object) -> None:
         self.dsn, self.folder = dsn, folder
+        self._serving_dsn = serving_dsn
         self._app = typer.Typer()
         config = Config.model_validate({"data_dir": folder, **settings})
         add_epoch_commands(self._app, Shell(lambda **_: config, self._url, said_plainly))
@@ -45,12 +46,12 @@ class Line:
 
     @contextmanager
     def _url(self, _: Config) -> Iterator[str]:
-        yield self.dsn
+        yield self._serving_dsn
 
 
 @pytest.fixture
-def line(fresh_dsn: str, tmp_path: Path) -> Line:
-    return Line(fresh_dsn, tmp_path)
+def line(fresh_dsn: str, serving_dsn: str, tmp_path: Path) -> Line:
+    return Line(fresh_dsn, serving_dsn, tmp_path)
 
 
 def test_a_day_is_rehearsed_with_the_clock(line: Line) -> None:
@@ -181,11 +182,15 @@ def test_a_key_that_cannot_be_one_is_refused_without_a_trace(line: Line) -> None
 
 
 def test_no_day_is_settled_at_the_console_before_the_chain_is_read(
-    fresh_dsn: str, tmp_path: Path
+    fresh_dsn: str, serving_dsn: str, tmp_path: Path
 ) -> None:
     contracts = f"1:0x{'a' * 40}"
     chained = Line(
-        fresh_dsn, tmp_path, chain_rpc_url="http://127.0.0.1:1", chain_contracts=contracts
+        fresh_dsn,
+        serving_dsn,
+        tmp_path,
+        chain_rpc_url="http://127.0.0.1:1",
+        chain_contracts=contracts,
     )
     chained.put_profile("short-v1")
     chained.ok("clock", "--at", "2026-02-12T10:00Z")
