@@ -68,7 +68,7 @@ class FileStore:
     ) -> None:
         """Allow an upload; raise `FileTaken`, or `QuotaExceeded` beyond `bytes_max` in all."""
         async with self._behalf.of(who) as connection:
-            await connection.execute(SQL["lock_quota"])
+            await connection.execute(SQL["lock_quota"], who.user_id)
             await _free_path(connection, upload)
             used = await connection.fetchval(SQL["bytes_used"], who.user_id)
             if used + upload.size > bytes_max:

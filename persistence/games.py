@@ -46,7 +46,7 @@ class GameStore:
         """Read one game's row."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["find_game"], game_id)
-        return None if record is None else _stored(record)
+        return None if record is None else stored_game(record)
 
     async def read(self, game_id: GameId, *, after: int, limit: int = PAGE_ROWS_MAX) -> list[Row]:
         """Read at most `limit` committed events with an index above `after`, in order."""
@@ -143,7 +143,7 @@ class GameStore:
             await connection.execute(SQL["quarantine_game"], game_id, kept, owner_epoch)
 
 
-def _stored(record: asyncpg.Record) -> StoredGame:
+def stored_game(record: asyncpg.Record) -> StoredGame:
     fields = dict(record)
     fields["seed"] = fields.pop("session_seed")
     fields["config"] = orjson.loads(fields["config"])

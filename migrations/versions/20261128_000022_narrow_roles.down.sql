@@ -1,4 +1,3 @@
-DROP FUNCTION lock_own_uploads();
 DO $$
 DECLARE
     called regprocedure;

@@ -42,13 +42,3 @@ COMMENT ON FUNCTION playhall_auth.harden() IS 'takes from everybody what only th
 REVOKE ALL ON FUNCTION playhall_auth.harden() FROM PUBLIC;
 
 SELECT playhall_auth.harden();
-
--- The one lock that people need: it is theirs alone, so it holds up nobody else.
-CREATE FUNCTION lock_own_uploads() RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = '' AS $$
-    SELECT pg_catalog.pg_advisory_xact_lock(
-        pg_catalog.hashtextextended('files of ' || auth.uid(), 0))
-$$;
-COMMENT ON FUNCTION lock_own_uploads() IS 'lets an account announce one upload at a time; the lock goes with the transaction';
-REVOKE ALL ON FUNCTION lock_own_uploads() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION lock_own_uploads() TO authenticated;

@@ -1,6 +1,6 @@
 -- name: lock_quota
--- Let an account announce one upload at a time; the lock goes with the transaction.
-SELECT lock_own_uploads();
+-- Let an account announce one upload at a time: people's roles have no other locks than their rows.
+SELECT FROM profiles WHERE id = $1::uuid FOR NO KEY UPDATE;
 
 -- name: bytes_used
 -- Count what an account's files take, with those that are announced.

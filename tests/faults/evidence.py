@@ -5,7 +5,8 @@ from collections import Counter
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.games import GameStore
+from persistence.gamerow import StoredGame
+from persistence.games import SQL, stored_game
 from protocol.ids import GameId
 from server.kernel.clock import wire_time
 from tests.faults.checker import Evidence, StoredEvent, findings
@@ -24,8 +25,11 @@ async def read_evidence(dsn: str) -> Evidence:
 
 
 async def _read(database: Database) -> Evidence:
-    store = GameStore(database, node="checker")
-    async with database.acquire() as connection:
+    async with (
+        database.acquire() as connection,
+        # Servers may be writing: all of this is read as of one moment.
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
         ids = [record["id"] for record in await connection.fetch("SELECT id FROM games")]
         summaries = await connection.fetch("SELECT game_id, final_scores FROM game_summaries")
         matches = await connection.fetch("SELECT game_id FROM matches")
@@ -34,7 +38,7 @@ async def _read(database: Database) -> Evidence:
             "FROM player_lifetime_stats"
         )
         logs = {game_id: await _log(connection, game_id) for game_id in ids}
-    games = {game_id: await store.find(game_id) for game_id in ids}
+        games = {game_id: await _game(connection, game_id) for game_id in ids}
     return Evidence(
         games={game_id: game for game_id, game in games.items() if game is not None},
         logs=logs,
@@ -45,6 +49,11 @@ async def _read(database: Database) -> Evidence:
             for row in statistics
         },
     )
+
+
+async def _game(connection: Connection, game_id: GameId) -> StoredGame | None:
+    record = await connection.fetchrow(SQL["find_game"], game_id)
+    return None if record is None else stored_game(record)
 
 
 async def _log(connection: Connection, game_id: GameId) -> list[StoredEvent]:

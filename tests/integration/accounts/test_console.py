@@ -39,7 +39,8 @@ class Hall:
     """A database, the command line on it, and the configuration that both have."""
 
     def __init__(self, dsn: str, serving_dsn: str, folder: Path) -> None:
-        self.dsn, self._serving_dsn = dsn, serving_dsn
+        self.dsn = dsn  # of the owner; the command line has the login of a server
+        self._serving_dsn = serving_dsn
         self.config = Config(data_dir=folder, secret_keys=SecretStr(OLD.text))
         app = typer.Typer()
         add_commands(app, Shell(lambda **_: self.config, self._database_url, said_plainly))

@@ -22,10 +22,11 @@ from tests.integration.epochs.test_import import HISTORY
 
 
 class Line:
-    """The command line on a database."""
+    """The command line on a database, with the login of a server; `dsn` is its owner's."""
 
     def __init__(self, dsn: str, serving_dsn: str, folder: Path, **settings: object) -> None:
-        self.dsn, self._serving_dsn, self.folder = dsn, serving_dsn, folder
+        self.dsn, self.folder = dsn, folder
+        self._serving_dsn = serving_dsn
         self._app = typer.Typer()
         config = Config.model_validate({"data_dir": folder, **settings})
         add_epoch_commands(self._app, Shell(lambda **_: config, self._url, said_plainly))
