@@ -24,7 +24,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from loadtest.benching import loads, reviving, shown
+from loadtest.benching import loads, reviving, shown, statements
 from loadtest.benching.figures import Figures, Run
 from loadtest.benching.machine import Cores, cores
 from loadtest.benching.node import DidNotStart, Node, Server
@@ -55,6 +55,7 @@ class Part(StrEnum):
     """What can be measured by itself."""
 
     MATCHES = "matches"
+    STATEMENTS = "statements"
     LATENCY = "latency"
     RELAY = "relay"
     RESUME = "resume"
@@ -76,6 +77,7 @@ class Scale:
     connections: int = 5000
     resumes: int = 50
     games: int = 1000
+    counted_games: int = 40
     watchers: int = 10_000
     epoch_seconds: float = 20.0
 
@@ -87,6 +89,7 @@ QUICK: Final = Scale(
     connections=500,
     resumes=10,
     games=200,
+    counted_games=8,
     watchers=500,
     epoch_seconds=3.0,
 )
@@ -113,6 +116,7 @@ class Bench:
     def _measure(self, part: Part) -> None:
         measures: dict[Part, Callable[[Node], None]] = {
             Part.MATCHES: self._matches,
+            Part.STATEMENTS: self._statements,
             Part.LATENCY: self._latency,
             Part.RELAY: self._relay,
             Part.RESUME: self._resume,
@@ -146,6 +150,11 @@ class Bench:
             run = loads.play(node, self._on, seconds=self._scale.seconds)
             moves, games = run.numbers["moves/s"], run.numbers.get("games/s", 0.0)
             self._record(run, moves=moves, games=games, move_us=_us_per(run, "moves/s"))
+
+    def _statements(self, node: Node) -> None:
+        run = statements.count(node, self._on, games=self._scale.counted_games)
+        numbers = (run.numbers[f"{name} per game"] for name in ("statements", "transactions"))
+        self._record(run, **dict(zip(("statements", "transactions"), numbers, strict=True)))
 
     def _latency(self, node: Node) -> None:
         """Let everybody think for so long that about half of the moves are made."""

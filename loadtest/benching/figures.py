@@ -91,6 +91,8 @@ _ROWS: Final = (
     ("moves/s", "El Dorado, 100 games of 4 at once: moves", "/s", _at_least(8000)),
     ("games/s", "… games", "/s", _at_least(30)),
     ("µs/move", "… server CPU for a move", "µs", None),
+    ("statements", "… statements for a game but its appends, from lobby to replay", "", None),
+    ("transactions", "… and transactions", "", None),
     ("relay 50", "relay, 50 rooms of 4: deliveries", "/s", None),
     ("µs/relay 50", "… server CPU for a delivery", "µs", None),
     ("colyseus 50", "… Colyseus 0.17, bare relay: deliveries", "/s", None),

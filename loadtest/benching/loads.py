@@ -35,19 +35,29 @@ EPOCH_PROCESSES = 3  # one with those who act
 AddUp = Callable[[Sequence[Measured]], Measured]
 
 
-def play(node: Node, on: Cores, *, seconds: float, think_s: float = 0, rounds: int = 10) -> Run:
-    """Play El Dorado in a hundred rooms."""
+def play(
+    node: Node,
+    on: Cores,
+    *,
+    seconds: float,
+    think_s: float = 0,
+    rounds: int = 10,
+    rooms: int = ROOMS,
+    games: int | None = None,
+    sample: int = 20,
+) -> Run:
+    """Play El Dorado in a hundred rooms, or so many games in all."""
     share = Matches(
         place=Place(node.url),
         kind=KINDS["el_dorado"],
         players=PLAYERS,
-        concurrency=ROOMS,
-        games=None,
-        duration_s=seconds,
+        concurrency=rooms,
+        games=games,
+        duration_s=None if games else seconds,
         ramp_up_s=seconds / 2,  # so that games do not end all at once
         habits=Habits(think_s=think_s),
         config={"rounds": rounds},
-        sample=20,
+        sample=sample,
     )
     what = "El Dorado" if not think_s else f"El Dorado, up to {think_s * 1000:.0f} ms for a move"
     return _run(what, share, node=node, on=on)

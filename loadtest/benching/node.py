@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 from typing import IO, Final
+from urllib.parse import quote
 
 from loadtest.benching.machine import Cores, family, pin
 
@@ -99,6 +100,15 @@ class Node(Server):
         for pid in family(self.database_pid):
             pin(pid, self._on.rest)
         return seconds
+
+    def dsn(self, user: str) -> str:
+        """Name its database, for a user."""
+        return f"postgresql://{user}@/postgres?host={quote(str(self._postmaster.parent))}"
+
+    def set_database(self, name: str, value: str) -> None:
+        """Set a parameter of PostgreSQL; it holds from the next start on."""
+        with (self._postmaster.parent / "postgresql.auto.conf").open("a") as settings:
+            settings.write(f"{name} = '{value}'\n")
 
     def console(self, *arguments: str) -> list[str]:
         """Run a command of `playhall` beside it; gives the lines that it printed."""
