@@ -144,6 +144,7 @@ class GameStore:
 
 
 def stored_game(record: asyncpg.Record) -> StoredGame:
+    """Read a row of `find_game`."""
     fields = dict(record)
     fields["seed"] = fields.pop("session_seed")
     fields["config"] = orjson.loads(fields["config"])
