@@ -187,6 +187,8 @@ def restore(file: Path, data_dir: DataDir = None) -> None:
     from persistence.backup import fill_from
 
     config = read_config(data_dir=data_dir)
+    if not file.is_file():  # before a database is made for it
+        fail(f"There is no file {file}.")
     with said_plainly(), reach_database(config, may_make=True) as database:
         fill_from(database.owner, file)
         stands = runner.status(database.owner)

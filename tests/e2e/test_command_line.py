@@ -35,6 +35,7 @@ READERS: list[tuple[str, ...]] = [
     ("epoch", "verify", "2026-02-12"),
     ("epoch", "voters", "1"),
     ("export", GAME),
+    ("keys", "forget", "old"),
     ("keys", "list"),
     ("keys", "reencrypt"),
     ("keys", "rotate"),
@@ -89,6 +90,12 @@ def test_the_folder_that_is_used_by_default_is_not_made_either(
 ) -> None:
     done = playhall(*arguments, cwd=tmp_path)
     assert (done.status, "There is no Playhall data in .playhall." in done.said) == (1, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_restored_from_a_file_that_is_not_there(tmp_path: Path) -> None:
+    done = playhall("restore", "hall.dump", "--data-dir", tmp_path / "data", cwd=tmp_path)
+    assert (done.status, "There is no file hall.dump." in done.said) == (1, True)
     assert list(tmp_path.iterdir()) == []
 
 
