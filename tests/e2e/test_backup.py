@@ -172,7 +172,7 @@ def test_own_database_is_restored_into_the_bundled_one_and_back(
             left = admin.execute("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'owner%'")
             assert left.fetchone() == (0,)
         forget_made_up_keys(dsn)
-    with Node(folder, None) as node:
+    with Node(folder, None, epochs=False) as node:
         assert get(f"{node.url}/readyz") == 200
         assert node.stop() == 0
     assert playhall("backup", str(dumps[1]), folder=folder).returncode == 0
@@ -253,7 +253,9 @@ def test_person_who_signs_in_by_email_is_not_shut_out_by_a_move_to_ones_own_data
         node.stop()
     assert playhall("backup", str(file), folder=folder).returncode == 0
     assert playhall("restore", str(file), dsn=own_databases[1], folder=tmp_path).returncode == 0
-    with Node(tmp_path / "node", databases.serving_dsn(own_databases[1])) as node:
+    secret_keys = (folder / "secret.key").read_text()  # as the instructions say
+    serving = databases.serving_dsn(own_databases[1])
+    with Node(tmp_path / "node", serving, secret_keys=secret_keys) as node:
         tokens = post(node, "/v1/auth/email/sign-in", login)
         assert tokens["access_token"]
         with pytest.raises(urllib.error.HTTPError, match="404") as refused:
@@ -328,14 +330,15 @@ def bundled(data_dir: Path) -> Iterator[str]:
 
 
 def forget_made_up_keys(dsn: str) -> None:
-    """Delete the keys of the test's rows, which sign nothing."""
+    """Delete of the test's rows what no key signs with, or opens."""
     with psycopg.connect(as_superuser(dsn)) as admin:
-        admin.execute("DELETE FROM playhall_auth.signing_keys")
+        for table in ("signing_keys", "methods", "codes"):
+            admin.execute(f"DELETE FROM playhall_auth.{table}".encode())
 
 
 def serves(folder: Path, dsn: str) -> None:
     forget_made_up_keys(dsn)
-    with Node(folder, dsn) as node:
+    with Node(folder, dsn, epochs=False) as node:  # the rows' days have no rules to go by
         assert get(f"{node.url}/readyz") == 200
         assert post(node, "/v1/auth/guest", {})["access_token"]
         assert node.stop() == 0
