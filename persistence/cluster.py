@@ -79,7 +79,7 @@ class Cluster:
             )
             unfinished.rename(self._path)
         except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            _remove(unfinished)
             raise
         sync_folder(self._path.parent)
 
@@ -253,6 +253,14 @@ class Cluster:
         if not self._log.exists():
             return []
         return self._log.read_text(errors="replace").splitlines()[-LAST_WORDS:]
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder that processes which are about to end may still write into."""
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while folder.exists() and time.monotonic() < deadline:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(POLL_S)
 
 
 def _dsn(path: Path, login: str) -> str:

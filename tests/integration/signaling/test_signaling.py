@@ -176,7 +176,7 @@ def load(node: Node) -> Signaling:
 @pytest.mark.parametrize(("src", "number"), [("other", 0), ("me-b", 1)])
 async def test_load_test_finds_a_message_that_is_not_in_its_place(src: str, number: int) -> None:
     async with Web("http://nowhere.invalid") as web:
-        caller = Caller("me-a", "me-b", Meter(web, tell=lambda _: None, asks=False), "")
+        caller = Caller("me-a", "me-b", Meter(web, tell=lambda _: None, asks=False), "", pause_s=0)
         caller._check({"type": "OFFER", "src": src, "payload": {"n": number}})
         assert caller.fault is not None
         assert "where 0 of me-b was due" in caller.fault
