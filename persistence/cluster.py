@@ -66,22 +66,8 @@ class Cluster:
         if self._path.exists():
             self._require_version()
             return
-        unfinished = self._path.with_suffix(".new")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(mode=0o700)
-        try:
-            if self._user:
-                os.chown(unfinished, self._user.pw_uid, self._user.pw_gid)
-            self._run(
-                *("initdb", "-D", str(unfinished), f"--username={OWNER}", "--auth=trust"),
-                *("--encoding=UTF8", "--locale=C"),
-                *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-            )
-            unfinished.rename(self._path)
-        except BaseException:
-            _remove(unfinished)
-            raise
-        sync_folder(self._path.parent)
+        with uninterrupted():  # about a second; a signal must not leave a half-made folder
+            self._make()
 
     def ensure_running(self, settings: Mapping[str, str]) -> None:
         """Return once the server answers, whatever state it was left in."""
@@ -158,6 +144,24 @@ class Cluster:
         except (FileNotFoundError, ProcessLookupError, PermissionError, ValueError):
             return False
         return True
+
+    def _make(self) -> None:
+        unfinished = self._path.with_suffix(".new")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        try:
+            if self._user:
+                os.chown(unfinished, self._user.pw_uid, self._user.pw_gid)
+            self._run(
+                *("initdb", "-D", str(unfinished), f"--username={OWNER}", "--auth=trust"),
+                *("--encoding=UTF8", "--locale=C"),
+                *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+            )
+            unfinished.rename(self._path)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        sync_folder(self._path.parent)
 
     def _answers(self) -> bool:
         ping = [str(postgres_program("pg_isready")), "-q", "-h", str(self._path)]
@@ -253,14 +257,6 @@ class Cluster:
         if not self._log.exists():
             return []
         return self._log.read_text(errors="replace").splitlines()[-LAST_WORDS:]
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder that processes which are about to end may still write into."""
-    deadline = time.monotonic() + STOP_TIMEOUT_S
-    while folder.exists() and time.monotonic() < deadline:
-        shutil.rmtree(folder, ignore_errors=True)
-        time.sleep(POLL_S)
 
 
 def _dsn(path: Path, login: str) -> str:

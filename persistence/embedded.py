@@ -71,7 +71,7 @@ class EmbeddedPostgres:
         Returns the data source name of its superuser; raises `UnusableFolder`. Blocks: about
         two seconds for a new folder, a fraction of one for an existing one.
         """
-        data_dir = data_dir.expanduser().resolve()
+        self._data_dir = data_dir = data_dir.expanduser().resolve()
         try:
             make_folder(data_dir)
             with _locked(data_dir / "lock"):
@@ -90,7 +90,6 @@ class EmbeddedPostgres:
                 f"The data folder {data_dir} cannot be used ({error.strerror}); "
                 "choose another one, or give this user the right to write there."
             ) from error
-        self._data_dir = data_dir
         return cluster.dsn
 
     def admit(self) -> str:

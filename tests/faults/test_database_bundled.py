@@ -173,10 +173,13 @@ def test_signal_in_a_first_start_leaves_no_process_and_nothing_half_made(
 ) -> None:
     node = Node(folder, None)
     ready = node.launch()
-    wait_until(lambda: MOMENTS[moment](folder) or node.has_ended)
-    node.send(number)
-    status = node.wait()
-    ready.wait(WAIT_S)
+    try:
+        wait_until(lambda: MOMENTS[moment](folder) or node.has_ended)
+        node.send(number)
+        status = node.wait()
+        ready.wait(WAIT_S)
+    finally:
+        node.kill()
     assert status in (0, 128 + number, -number)  # ended itself; at once where it had just begun
     assert processes_in(folder) == []
     assert not (folder / "postgres" / "cluster.new").exists()
