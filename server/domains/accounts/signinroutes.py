@@ -30,7 +30,7 @@ TAG = "accounts"
 
 
 class SignInRoutes:
-    """The addresses of signing in; without `email` or `discord` they say that it is not set up.
+    """The endpoints of signing in; those of Discord answer `not_set_up` without `discord`.
 
     `elsewhere` is the service that keeps the accounts, if it is not this server.
     """
@@ -40,13 +40,13 @@ class SignInRoutes:
         *,
         methods: Methods,
         endings: Endings,
-        email: EmailSignIn | None,
+        email: EmailSignIn,
         discord: DiscordSignIn | None,
         elsewhere: str | None = None,
     ) -> None:
         self._methods = methods
         self._endings = endings
-        self._with_email = email
+        self._email = email
         self._with_discord = discord
         self._elsewhere = elsewhere
 
@@ -80,7 +80,7 @@ class SignInRoutes:
                 self._confirm,
                 body=wire.EmailConfirmation,
                 answer=wire.Confirmed,
-                errors=(BadCode, MethodTaken, Banned, RateLimited, Overloaded, NotSetUp),
+                errors=(BadCode, MethodTaken, Banned, RateLimited, Overloaded),
             ),
             public(
                 "/v1/auth/email/sign-in",
@@ -88,7 +88,7 @@ class SignInRoutes:
                 self._sign_in,
                 body=wire.PasswordSignIn,
                 answer=Tokens,
-                errors=(WrongCredentials, RateLimited, Overloaded, Banned, NotSetUp),
+                errors=(WrongCredentials, RateLimited, Overloaded, Banned),
             ),
         ]
 
@@ -145,25 +145,18 @@ class SignInRoutes:
                 self._change_password,
                 body=wire.PasswordChange,
                 answer=SessionsEnded,
-                errors=(WrongCredentials, RateLimited, Overloaded, NotSetUp),
+                errors=(WrongCredentials, RateLimited, Overloaded),
             ),
         ]
 
     async def _offer(self, _: HttpRequest) -> wire.Offer:
         if self._elsewhere is not None:
             return wire.Offer(methods=["supabase"], url=self._elsewhere)
-        offered = wire.Offer(methods=["guest"])
-        offered.methods += ["email"] if self._with_email else []
+        offered = wire.Offer(methods=["guest", "email"])
         offered.methods += ["discord"] if self._with_discord else []
         return offered
 
     # ------------------------------------------------------------------ email
-
-    @property
-    def _email(self) -> EmailSignIn:
-        if self._with_email is None:
-            raise NotSetUp
-        return self._with_email
 
     async def _ask(self, request: HttpRequest) -> wire.Mailed:
         body: wire.EmailRequest = request.body
