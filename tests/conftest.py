@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -22,6 +23,9 @@ pytest.register_assert_rewrite(
 # Set by the process that starts the run; the workers of a parallel run inherit it.
 _FOLDER = "PLAYHALL_TEST_POSTGRES"
 
+_HERE = Path(__file__).parent
+_LONGEST_FIRST = ("faults", "e2e", "fuzz", "integration", "contract", "unit", "tidy")
+
 # Making a database for each of thousands of tests is quickest in memory, where there is enough.
 _MEMORY = Path("/dev/shm")
 _ENOUGH_BYTES = 6 << 30
@@ -34,10 +38,16 @@ def _quickest() -> Path | None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the server's folder: PostgreSQL's own user must be able to get there."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup make test` must not have nodes ignore it
     if not hasattr(config, "workerinput"):
         folder = tempfile.mkdtemp(prefix="playhall-", dir=_quickest())
         Path(folder).chmod(0o755)
         os.environ[_FOLDER] = folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that parallel workers end together."""
+    items.sort(key=lambda item: _LONGEST_FIRST.index(item.path.relative_to(_HERE).parts[0]))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
