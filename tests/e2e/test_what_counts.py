@@ -298,3 +298,32 @@ async def test_row_of_a_game_says_how_many_may_play_and_when_it_began(server: Se
         assert created["config"] == config
         assert created["leavers_rank_last"] is True
         assert created["ruleset_version"] == 2
+
+
+async def test_totals_exceed_what_a_single_score_may_be(server: Server) -> None:
+    large = 2**31 - 1
+    async with server.table(2) as (guests, _):
+        pass
+    winner = guests[0]
+
+    async def win() -> None:
+        async with lines(server.node, guests) as table:
+            game_id = await sit_down(table, "four_in_a_row")
+            await table[0].ok("game.resume", game_id=game_id)
+            await table[1].ok("game.leave", game_id=game_id)
+            await see_the_end(table[0])
+
+    def add(points: int) -> None:
+        for table in ("player_lifetime_stats", "player_ruleset_stats"):
+            with psycopg.connect(server.dsn) as connection:
+                connection.execute(
+                    f"UPDATE {table} SET total_points = total_points + %s WHERE player_id = %s",  # type: ignore[arg-type]
+                    (points, winner.player_id),
+                )
+
+    await win()
+    add(large)
+    await win()
+    assert (await server.stats(winner))["total_points"] == large + 2
+    assert (await server.stats(winner, ruleset="four_in_a_row"))["total_points"] == large + 2
+    add(-large)
