@@ -38,7 +38,9 @@ def _quickest() -> Path | None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the server's folder: PostgreSQL's own user must be able to get there."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup make test` must not have nodes ignore it
+    # Nodes must not ignore these because `nohup`, or a shell in the background, has us ignore them.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         folder = tempfile.mkdtemp(prefix="playhall-", dir=_quickest())
         Path(folder).chmod(0o755)

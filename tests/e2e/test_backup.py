@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -23,6 +22,7 @@ from psycopg.sql import SQL, Identifier
 from migrations import runner
 from persistence.cluster import postgres_program
 from persistence.embedded import EmbeddedPostgres
+from tests.fixtures import shell
 from tests.fixtures.node import Node
 from tests.fixtures.postgres import Databases
 
@@ -56,23 +56,12 @@ RIGHTS = """
 """
 
 
-def playhall(
-    *arguments: str, dsn: str | None = None, folder: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name[:9] != "PLAYHALL_"}
-    if dsn is not None:
-        environment["PLAYHALL_DATABASE_URL"] = dsn
-    if folder is not None:
-        environment["PLAYHALL_DATA_DIR"] = str(folder)
-    return subprocess.run(
-        [sys.executable, "-m", "server.cli", *arguments],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-    )
+def playhall(*arguments: str, dsn: str | None = None, folder: Path | None = None) -> shell.Done:
+    settings = {
+        "PLAYHALL_DATABASE_URL": dsn,
+        "PLAYHALL_DATA_DIR": None if folder is None else str(folder),
+    }
+    return shell.playhall(*arguments, environment=settings)
 
 
 @pytest.fixture
@@ -144,17 +133,17 @@ def test_own_database_is_restored_by_its_owner_and_by_another(
 ) -> None:
     file = tmp_path / "playhall.dump"
     done = playhall("backup", str(file), dsn=filled, folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.err
     assert file.stat().st_mode & 0o077 == 0
     done = playhall("restore", str(file), dsn=own_databases[1], folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.err
     assert contents(own_databases[1]) == contents(filled)
     assert rights(own_databases[1]) == rights(filled)
     assert len([row for row in rights(filled) if row[0] == "policy"]) > 150
     assert runner.status(own_databases[1]).pending == ()
     # Whoever restored may back it up in turn: the owner's policies are theirs.
     again = tmp_path / "again.dump"
-    assert playhall("backup", str(again), dsn=own_databases[1], folder=tmp_path).returncode == 0
+    assert playhall("backup", str(again), dsn=own_databases[1], folder=tmp_path).status == 0
     serves(tmp_path / "node", databases.serving_dsn(own_databases[1]))
 
 
@@ -162,9 +151,9 @@ def test_own_database_is_restored_into_the_bundled_one_and_back(
     filled: str, own_databases: list[str], databases: Databases, tmp_path: Path, data_dir: Path
 ) -> None:
     folder, dumps = data_dir.parent, [tmp_path / "first.dump", tmp_path / "second.dump"]
-    assert playhall("backup", str(dumps[0]), dsn=filled, folder=tmp_path).returncode == 0
+    assert playhall("backup", str(dumps[0]), dsn=filled, folder=tmp_path).status == 0
     done = playhall("restore", str(dumps[0]), folder=folder)
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.err
     with bundled(data_dir) as dsn:
         assert contents(dsn) == contents(filled)
         assert rights(dsn) == rights(filled)
@@ -175,9 +164,9 @@ def test_own_database_is_restored_into_the_bundled_one_and_back(
     with Node(folder, None, epochs=False) as node:
         assert get(f"{node.url}/readyz") == 200
         assert node.stop() == 0
-    assert playhall("backup", str(dumps[1]), folder=folder).returncode == 0
+    assert playhall("backup", str(dumps[1]), folder=folder).status == 0
     done = playhall("restore", str(dumps[1]), dsn=own_databases[1], folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.err
     assert rights(own_databases[1]) == rights(filled)
     serves(tmp_path / "node", databases.serving_dsn(own_databases[1]))
 
@@ -211,9 +200,9 @@ def test_backup_is_restored_into_an_older_postgres(filled: str, data_dir: Path) 
     try:
         dsn = f"postgresql://postgres@/postgres?host={where}"
         file = folder / "playhall.dump"
-        assert playhall("backup", str(file), dsn=filled, folder=folder).returncode == 0
+        assert playhall("backup", str(file), dsn=filled, folder=folder).status == 0
         done = playhall("restore", str(file), dsn=dsn, folder=folder)
-        assert done.returncode == 0, done.stderr
+        assert done.status == 0, done.err
         assert contents(dsn) == contents(filled)
         assert [r for r in rights(dsn) if r[0] == "policy"] == [
             r for r in rights(filled) if r[0] == "policy"
@@ -251,8 +240,8 @@ def test_person_who_signs_in_by_email_is_not_shut_out_by_a_move_to_ones_own_data
         code = mailed_code(folder / "mail")
         post(node, "/v1/auth/email/confirm", {"code": code, "password": login["password"]})
         node.stop()
-    assert playhall("backup", str(file), folder=folder).returncode == 0
-    assert playhall("restore", str(file), dsn=own_databases[1], folder=tmp_path).returncode == 0
+    assert playhall("backup", str(file), folder=folder).status == 0
+    assert playhall("restore", str(file), dsn=own_databases[1], folder=tmp_path).status == 0
     secret_keys = (folder / "secret.key").read_text()  # as the instructions say
     serving = databases.serving_dsn(own_databases[1])
     with Node(tmp_path / "node", serving, secret_keys=secret_keys) as node:
@@ -295,30 +284,30 @@ def test_restore_goes_into_an_empty_database_only(
     filled: str, tmp_path: Path, own_databases: list[str]
 ) -> None:
     file = tmp_path / "playhall.dump"
-    assert playhall("backup", str(file), dsn=filled, folder=tmp_path).returncode == 0
+    assert playhall("backup", str(file), dsn=filled, folder=tmp_path).status == 0
     before = contents(filled)
     done = playhall("restore", str(file), dsn=filled, folder=tmp_path)
-    assert done.returncode == 1
-    assert "The database is not empty" in done.stderr
+    assert done.status == 1
+    assert "The database is not empty" in done.err
     assert contents(filled) == before
 
     file.write_bytes(file.read_bytes()[:-2000])  # as by a full disk
     done = playhall("restore", str(file), dsn=own_databases[1], folder=tmp_path)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
+    assert done.status == 1
+    assert "Traceback" not in done.err
     assert contents(own_databases[1]) == {}
 
 
 def test_backup_is_whole_or_refused(filled: str, tmp_path: Path, databases: Databases) -> None:
     file = tmp_path / "playhall.dump"
     done = playhall("backup", str(file), dsn=databases.serving_dsn(filled), folder=tmp_path)
-    assert done.returncode == 1
-    assert "does not see every row of" in done.stderr
+    assert done.status == 1
+    assert "does not see every row of" in done.err
     assert list(tmp_path.iterdir()) == []
     file.write_text("mine")
     done = playhall("backup", str(file), dsn=filled, folder=tmp_path)
-    assert (done.returncode, file.read_text()) == (1, "mine")
-    assert "is there already" in done.stderr
+    assert (done.status, file.read_text()) == (1, "mine")
+    assert "is there already" in done.err
 
 
 @contextmanager

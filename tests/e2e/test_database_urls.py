@@ -1,8 +1,5 @@
 """URLs of databases as hosting services hand them out: they work, or one sentence says why not."""
 
-import os
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,22 +16,17 @@ from persistence.embedded import EmbeddedPostgres
 from tests.fixtures.node import Node
 from tests.fixtures.pgbouncer import IGNORED, pgbouncer
 from tests.fixtures.postgres import Databases
+from tests.fixtures.shell import playhall
 
 TIMEOUT_S = 60
 
 
 def refusal(folder: Path, dsn: str, *command: str) -> str:
     """Run a command that must end with one sentence; gives it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "server.cli", *(command or ("serve", "--port", "0"))],
-        env={**os.environ, "PLAYHALL_DATABASE_URL": dsn, "PLAYHALL_DATA_DIR": str(folder)},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-    )
-    assert done.returncode == 1, done
-    (line,) = done.stderr.splitlines()
+    settings = {"PLAYHALL_DATABASE_URL": dsn, "PLAYHALL_DATA_DIR": str(folder)}
+    done = playhall(*(command or ("serve", "--port", "0")), environment=settings)
+    assert done.status == 1, done.said
+    (line,) = done.err.splitlines()
     assert line.startswith("playhall: ")
     return line
 

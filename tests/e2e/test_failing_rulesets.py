@@ -1,10 +1,7 @@
 """A ruleset that fails costs its own game at most, and nobody waits or retries in vain."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import psycopg
 import pytest
 
 from tests.faults.client_line import Guest, Json, Line, lines, new_guests, sit_down, until
+from tests.fixtures import shell
 from tests.fixtures.node import Node
 from tests.fixtures.postgres import TEMPLATE, Databases
 
@@ -278,8 +276,8 @@ async def test_quarantine_outlives_the_node_and_names_its_reason(
             assert (await move(other, beside, 2, "fine"))["type"] == "ok"
         assert not any(game_id in said for said in node.output)
     verified = playhall("verify", game_id, dsn=serving_dsn, rulesets=RULESETS)
-    assert verified.returncode == 1
-    assert "brittle failed in evolve: ZeroDivisionError" in " ".join(verified.stdout.split())
+    assert verified.status == 1
+    assert "brittle failed in evolve: ZeroDivisionError" in " ".join(verified.out.split())
 
 
 async def test_rules_that_fail_on_an_old_log_quarantine_their_games_once(
@@ -312,13 +310,6 @@ async def test_rules_that_fail_on_an_old_log_quarantine_their_games_once(
         assert await metric(node, "playhall_games_quarantined_total") == len(games)
 
 
-def playhall(*arguments: str, dsn: str, rulesets: Path) -> subprocess.CompletedProcess[str]:
+def playhall(*arguments: str, dsn: str, rulesets: Path) -> shell.Done:
     settings = {"PLAYHALL_DATABASE_URL": dsn, "PLAYHALL_RULESETS_PATH": str(rulesets)}
-    return subprocess.run(
-        [sys.executable, "-m", "server.cli", *arguments],
-        env={**os.environ, **settings},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return shell.playhall(*arguments, environment=settings)

@@ -1,8 +1,5 @@
 """Why a move was refused is for the mover alone while the game runs: it tells about a hand."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import aiohttp
@@ -11,6 +8,7 @@ import pytest
 from tests.faults.client_line import Guest, Json, Line, lines, new_guests, sit_down
 from tests.fixtures.node import Node
 from tests.fixtures.postgres import TEMPLATE, Databases
+from tests.fixtures.shell import playhall
 
 pytestmark = pytest.mark.xdist_group("refused moves")
 
@@ -89,13 +87,8 @@ async def test_others_see_that_a_move_was_refused_and_no_more_until_the_game_is_
 def replayed(dsn: str, game_id: str, *, seat: str | None) -> str:
     """Show the table around the refused move, as `playhall replay` does."""
     looking = [] if seat is None else ["--seat", seat]
-    done = subprocess.run(
-        [sys.executable, "-m", "server.cli", "replay", game_id, "--at", "1", *looking],
-        env={**os.environ, "PLAYHALL_DATABASE_URL": dsn, "COLUMNS": "400"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    assert "invalid_action" in done.stdout
-    return done.stdout
+    settings = {"PLAYHALL_DATABASE_URL": dsn, "COLUMNS": "400"}
+    done = playhall("replay", game_id, "--at", "1", *looking, environment=settings)
+    assert done.status == 0, done.said
+    assert "invalid_action" in done.out
+    return done.out

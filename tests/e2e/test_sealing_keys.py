@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -17,6 +15,7 @@ from persistence.sealing import Seal, parse_keys
 from protocol.ids import UserId
 from server.domains.accounts.sealed import about_method, method_indexes
 from tests.fixtures.node import SECRET_KEYS, Node
+from tests.fixtures.shell import playhall
 
 WAIT_S = 20
 EMAIL = "ann@example.org"
@@ -95,9 +94,9 @@ def test_lost_key_file_is_named_and_none_is_made_in_its_place(
     assert "from a backup" in said
     assert not file.exists()
 
-    found = playhall("accounts", "find", EMAIL, folder=folder)
-    assert found.returncode == 1
-    assert "is missing" in found.stderr
+    found = playhall("accounts", "find", EMAIL, "--data-dir", folder)
+    assert found.status == 1
+    assert "is missing" in found.said
     assert not file.exists()
 
     shutil.copy(backup, file)
@@ -128,15 +127,6 @@ def test_key_file_that_does_not_open_what_is_stored_is_named_and_left_alone(
     assert sentence in said
     assert str(file) in said
     assert (file.read_bytes() if file.exists() else None) == contents
-
-
-def playhall(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "server.cli", *arguments, "--data-dir", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize(

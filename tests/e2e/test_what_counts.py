@@ -1,8 +1,5 @@
 """Which results bring a win, XP, statistics and a place on a board, seen from outside."""
 
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from random import Random
@@ -16,6 +13,7 @@ from tests.faults.client_line import Guest, Json, Line, lines, new_guests, sit_d
 from tests.faults.client_turns import is_over, play
 from tests.fixtures.node import Node
 from tests.fixtures.postgres import TEMPLATE, Databases
+from tests.fixtures.shell import playhall
 
 BOARDS = ("wins", "win_rate", "highest_score", "total_tricks")
 RULE = {"xp_per_game": 10, "xp_per_win": 25}
@@ -70,17 +68,13 @@ class Server:
 
     def audit(self, *command: str) -> str:
         """Run `playhall` on the database; it must have nothing to say against it."""
-        environment = {**os.environ, "PLAYHALL_DATABASE_URL": self._serving_dsn}
-        environment["PLAYHALL_DATA_DIR"] = str(self.node.folder)
-        done = subprocess.run(
-            [sys.executable, "-m", "server.cli", *command],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        settings = {
+            "PLAYHALL_DATABASE_URL": self._serving_dsn,
+            "PLAYHALL_DATA_DIR": str(self.node.folder),
+        }
+        done = playhall(*command, environment=settings)
+        assert done.status == 0, done.said
+        return done.out
 
     def assert_books_agree(self) -> None:
         """Check every game and everybody's statistics against the logs."""

@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -16,6 +14,7 @@ from tests.faults.client_line import PATIENCE_S, Guest, Json, lines, new_guests,
 from tests.fixtures.http import bearer
 from tests.fixtures.node import Node
 from tests.fixtures.postgres import TEMPLATE, Databases
+from tests.fixtures.shell import playhall
 
 WALLET = "0x" + "ab" * 20
 
@@ -66,14 +65,9 @@ class World:
 
     def verify(self) -> None:
         """Check that every game on the node is what was played."""
-        done = subprocess.run(
-            [sys.executable, "-m", "server.cli", "verify", "--since", "2000-01-01"],
-            env={**os.environ, "PLAYHALL_DATABASE_URL": self.serving_dsn},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        settings = {"PLAYHALL_DATABASE_URL": self.serving_dsn}
+        done = playhall("verify", "--since", "2000-01-01", environment=settings)
+        assert done.status == 0, done.said
 
 
 async def _live_day(node: Node) -> object:
