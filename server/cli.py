@@ -4,6 +4,7 @@ Errors are sentences with a remedy; a traceback is a bug.
 """
 
 import asyncio
+import gc
 import logging
 import os
 import shutil
@@ -43,6 +44,9 @@ app = typer.Typer(
 )
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+
+# Look for garbage in cycles less often: imports make none, and serving hardly any.
+GARBAGE_OBJECTS = 50_000
 
 # Where clients look if they are not told otherwise.
 HERE = "http://127.0.0.1:8080"
@@ -308,6 +312,7 @@ def _make_folder(data_dir: Path) -> None:
 
 def main() -> None:
     """Run the command line; a server starts without what the other commands import."""
+    gc.set_threshold(GARBAGE_OBJECTS)
     prepare_streams()
     if argument := unreadable_argument(sys.argv[1:]):
         err.print(f"[red]playhall:[/red] The argument {escape(argument)} is not UTF-8.")

@@ -35,7 +35,6 @@ BACKLOG = 4096
 ANY_IPV6 = "::"
 Addresses = list[tuple[socket.AddressFamily, str]]
 NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-GARBAGE_OBJECTS = 50_000
 TLS_HANDSHAKE_TIMEOUT_S = 5.0
 DRAIN_TIMEOUT_S = 10.0
 RECONNECT_WITHIN_MS = 3000
@@ -169,10 +168,9 @@ async def _listening(app: App, config: Config) -> AsyncIterator[str]:
 
 
 def _settle_garbage() -> None:
-    """Look for garbage in cycles less often: hardly anything here makes any."""
+    """Have the collector pass over what stays as long as the server."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GARBAGE_OBJECTS)
 
 
 async def _listen(
