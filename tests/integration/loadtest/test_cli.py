@@ -1,7 +1,6 @@
 """The load tester as one starts it, against a real server."""
 
 import asyncio
-import sys
 
 import orjson
 import pytest
@@ -9,23 +8,14 @@ import pytest
 from loadtest.crowd.record import AGREE, LEGAL, LOG, ORDER, SCORE, SUMMARY
 from server.config import Config
 from tests.fixtures.node import Node
+from tests.fixtures.shell import playhall
 from tests.integration.loadtest.proxy import proxied
-
-MAIN = "from loadtest.cli import app; app()"
 
 
 async def loadtest(*arguments):
     """Run it; gives exit status and all that it printed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        MAIN,
-        *map(str, arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    printed, _ = await process.communicate()
-    return process.returncode, printed.decode()
+    done = await asyncio.to_thread(playhall, "loadtest", *arguments)
+    return done.status, done.out + done.err
 
 
 def report_in(file):

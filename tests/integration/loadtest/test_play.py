@@ -13,6 +13,8 @@ import sys
 import psycopg
 import pytest
 
+from tests.fixtures.shell import playhall
+
 MAIN = "import typer; from loadtest.play import play; typer.run(play)"
 
 
@@ -36,9 +38,8 @@ async def started(*arguments):
 
 
 async def play(*arguments, typed=""):
-    process = await started(*arguments)
-    printed, _ = await process.communicate(typed.encode())
-    return process.returncode, printed.decode()
+    done = await asyncio.to_thread(playhall, "play", *arguments, text=typed)
+    return done.status, done.out + done.err
 
 
 @pytest.mark.parametrize("arguments", [("--rounds", 2), ("--ruleset", "four_in_a_row")])

@@ -255,7 +255,7 @@ def test_a_path_that_clients_cannot_name_is_refused_before_anything_is_made(
 
 @pytest.mark.parametrize(
     "name",
-    ["it's a \"quote\"", "$HOME `id` back\\slash", "ünï a+b=c@d 100% #1?"],
+    ['it\'s a "quote"', "$HOME `id` back\\slash", "ünï a+b=c@d 100% #1?"],
 )
 def test_a_path_with_odd_characters_is_served_from(data_dir: Path, name: str) -> None:
     with _running(data_dir / name) as dsn:
