@@ -166,5 +166,5 @@ def start_errors(dsn: str, role: str) -> Iterator[None]:
             raise
         raise StartRefused(
             f"PostgreSQL at {host} offers no TLS, which sslmode asks for; switch ssl on there, or "
-            "write sslmode=disable if nobody else can listen in between."
+            "write sslmode=disable if the network between is private."
         ) from error
