@@ -8,6 +8,7 @@ so that the chain can be checked from the database alone.
 
 import re
 from hashlib import blake2b
+from math import isfinite
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +44,9 @@ def canonical(payload: dict[str, Any]) -> bytes:
         raise NotJson(str(error)) from None
     if len(written) > PAYLOAD_BYTES_MAX:
         raise BadPayload(f"{len(written)} bytes are more than {PAYLOAD_BYTES_MAX}")
+    # orjson writes NaN and infinities as null: the log would not say what was decided.
+    if b"null" in written and _has_no_number(payload):
+        raise NotJson("a number that is not finite")
     if b"\\u0000" in written and _has_nul(payload):
         raise BadPayload("text with a NUL character cannot be stored")
     return written
@@ -72,6 +76,14 @@ def _has_nul(value: Any) -> bool:
     if isinstance(value, list):
         return any(map(_has_nul, value))
     return isinstance(value, str) and "\0" in value
+
+
+def _has_no_number(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_no_number, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_no_number, value))
+    return isinstance(value, float) and not isfinite(value)
 
 
 def genesis(game_id: GameId) -> bytes:

@@ -140,6 +140,18 @@ _EVOLVERS: Final[Mapping[str, Callable[[Table, Payload], None]]] = {
 }
 
 
+# The server's own events, which no ruleset may decide.
+TABLE_EVENTS: Final = frozenset({*_EVOLVERS, "player_became_spectator"})
+
+
+def rules_own(events: list[Event]) -> list[Event]:
+    """Give a ruleset's events back; raise if one is the table's, which would be believed."""
+    for event in events:
+        if event.type in TABLE_EVENTS:
+            raise ValueError(f"{event.type} is the server's own event; call yours otherwise")
+    return events
+
+
 def answer_of(index: int, event: Event) -> Answer:
     """Read from a command's first event what it was answered."""
     if event.type == INVALID_ACTION:

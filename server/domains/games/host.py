@@ -41,6 +41,7 @@ from server.gamekit.table import (
     game_completed,
     invalid_action,
     presence,
+    rules_own,
 )
 from server.kernel.clock import Clock, Moment
 from server.kernel.containment import failed
@@ -277,7 +278,7 @@ class Host:
         """Ask the rules. Whatever they raise but `IllegalMove` is a fault of theirs."""
         ruleset = self.fold.ruleset
         try:
-            return ruleset.decide(self.fold.state, seat, ruleset.read_move(raw))
+            return rules_own(ruleset.decide(self.fold.state, seat, ruleset.read_move(raw)))
         except IllegalMove:
             raise
         except Exception as error:

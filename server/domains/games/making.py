@@ -10,7 +10,7 @@ from persistence.newgame import NewGame
 from protocol.ids import GameId, new_id
 from server.domains.games.scribe import Scribe, Told
 from server.gamekit.fold import AnyRuleset, Fold, Origin
-from server.gamekit.table import Player, game_created
+from server.gamekit.table import Player, game_created, rules_own
 from server.kernel.clock import Moment
 
 SEED_BYTES = 16
@@ -40,7 +40,7 @@ def make_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -
         leavers_rank_last=ruleset.leavers_rank_last,
     )
     rows, told = scribe.write([created], moment=moment)
-    more_rows, more_told = scribe.write(ruleset.setup(scribe.fold.state), moment=moment)
+    more_rows, more_told = scribe.write(rules_own(ruleset.setup(scribe.fold.state)), moment=moment)
     return Made(row, scribe, rows + more_rows, told + more_told)
 
 

@@ -78,6 +78,10 @@ class Brittle(Ruleset[State, Payload]):
             return None  # type: ignore[return-value]  # on purpose
         if kind == "no JSON":
             return [Event("moved", {"what": {1, 2}, "_v": 1})]
+        if kind == "no number":
+            return [Event("moved", {"what": [float("nan")], "_v": 1})]
+        if kind == "event of the table":
+            return [Event("game_completed", {"_v": 1})]
         return [Event("moved", {"player_id": state.players[seat], "what": kind, "_v": 1})]
 
     def evolve(self, state: State, event: Event) -> None:
