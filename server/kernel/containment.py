@@ -31,6 +31,19 @@ class Failures:
 FAILURES: Final = Failures()
 
 
+# What a call of a ruleset's method is guarded against. Those that are no `Exception` would end
+# the server, or the task of somebody who only asked; rules that call `sys.exit` have a bug like any
+# other. Only for calls without an `await`, where a cancellation can come of nothing else; signals
+# are the event loop's and raise nothing here.
+RAISED_BY_RULES: Final = (
+    Exception,
+    SystemExit,
+    KeyboardInterrupt,
+    GeneratorExit,
+    asyncio.CancelledError,
+)
+
+
 def failed(what: str) -> None:
     """Log the exception that is being handled, with its trace, and count it."""
     FAILURES.total += 1

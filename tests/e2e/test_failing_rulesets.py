@@ -21,6 +21,7 @@ RULESETS = Path(__file__).parent / "rulesets"
 # What ends a game: the state, or whether it has ended, depends on the method that failed.
 FATAL = {
     "evolve": "evolve",
+    "exit in evolve": "evolve",
     "to_act": "evolve",
     "turn of nobody": "evolve",
     "outcome": "outcome",
@@ -29,7 +30,10 @@ FATAL = {
     "outcome without a seat": "outcome",
 }
 # What leaves the state as it was.
-HARMLESS = ("parse", "decide", "no event", "no list", "no JSON", "no number", "event of the table")
+HARMLESS = (
+    *("parse", "decide", "no event", "no list", "no JSON", "no number", "event of the table"),
+    *("exit", "interrupt", "cancel"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +155,7 @@ async def test_move_that_the_rules_cannot_decide_changes_nothing(node: Node, kin
     assert await metric(node, failures("decide")) == failed + 3
 
 
-@pytest.mark.parametrize("kind", ["redact", "redact into no JSON"])
+@pytest.mark.parametrize("kind", ["redact", "redact into no JSON", "exit in redact"])
 async def test_event_that_cannot_be_redacted_is_hidden_and_the_stream_goes_on(
     node: Node, kind: str
 ) -> None:
@@ -177,7 +181,7 @@ async def test_event_that_cannot_be_redacted_is_hidden_and_the_stream_goes_on(
     assert await metric(node, failures("redact")) > 0
 
 
-@pytest.mark.parametrize("kind", ["view", "view of no JSON"])
+@pytest.mark.parametrize("kind", ["view", "view of no JSON", "exit in view"])
 async def test_picture_that_cannot_be_drawn_is_refused_and_the_game_goes_on(
     node: Node, kind: str
 ) -> None:
@@ -191,7 +195,9 @@ async def test_picture_that_cannot_be_drawn_is_refused_and_the_game_goes_on(
         assert (await line.ok("game.snapshot", game_id=game_id))["view"]["moves"] == 2
 
 
-@pytest.mark.parametrize("fails_in", ["timeout_move", "timeout move that is illegal"])
+@pytest.mark.parametrize(
+    "fails_in", ["timeout_move", "timeout move that is illegal", "exit in timeout_move"]
+)
 async def test_turn_that_nobody_can_end_is_tried_a_few_times_then_the_game_is_quarantined(
     node: Node, fails_in: str
 ) -> None:
@@ -220,18 +226,19 @@ async def test_player_may_still_move_where_the_server_cannot(node: Node) -> None
         assert (await get(node, f"/v1/games/{game_id}"))["status"] == "completed"
 
 
-async def test_bot_that_fails_has_its_turns_passed(node: Node) -> None:
+@pytest.mark.parametrize("bot", ["broken", "leaving"])
+async def test_bot_that_fails_has_its_turns_passed(node: Node, bot: str) -> None:
     async with lines(node, await new_guests(node, 1)) as [line]:
         made = {"ruleset": "brittle", "seats": 2, "config": {"turn_timeout_s": 0.05}}
         lobby = (await line.ok("lobby.create", **made))["lobby"]
-        await line.ok("lobby.add_bot", lobby_id=lobby["lobby_id"], bot="broken")
+        await line.ok("lobby.add_bot", lobby_id=lobby["lobby_id"], bot=bot)
         started = await line.ok("lobby.start", lobby_id=lobby["lobby_id"])
         await line.ok("game.resume", game_id=started["lobby"]["game_id"])
         if not any(event["event"] == "game_completed" for event in line.events):
             await line.event("game_completed")
 
 
-@pytest.mark.parametrize("fails_in", ["initial", "setup"])
+@pytest.mark.parametrize("fails_in", ["initial", "setup", "exit in setup"])
 async def test_game_that_cannot_begin_leaves_its_lobby_open(node: Node, fails_in: str) -> None:
     failed = await metric(node, failures("setup"))
     async with lines(node, await new_guests(node, 1)) as [line]:

@@ -20,7 +20,7 @@ from server.domains.files import replayfile, rules
 from server.domains.files.uploads import Uploads
 from server.gamekit.fold import AnyRuleset
 from server.kernel.clock import Clock
-from server.kernel.containment import failed
+from server.kernel.containment import RAISED_BY_RULES, failed
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,9 @@ class Replays:
         ruleset = self._rulesets.get(material.game.ruleset)
         try:
             made = replayfile.made_from(material.game, material.rows, ruleset)
-        except Exception:  # whatever rules do with their own log; the log itself is still good
+        except (
+            RAISED_BY_RULES
+        ):  # whatever rules do with their own log; the log itself is still good
             log.exception("the commands of game %s cannot be told", due.game_id)
             made = replayfile.made_from(material.game, material.rows, None)
         content = replayfile.write(due.match_id, *material, made=made)

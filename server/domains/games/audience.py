@@ -19,7 +19,7 @@ from server.gamekit.contract import Event, Payload, Viewer
 from server.gamekit.fold import AnyRuleset
 from server.gamekit.table import INVALID_ACTION, refused_move_seen
 from server.gateway.framing import text_frame
-from server.kernel.containment import contained, failed
+from server.kernel.containment import RAISED_BY_RULES, contained, failed
 
 
 class Follower(Protocol):
@@ -74,7 +74,7 @@ class Lens:
         try:
             redact = self._redact_refused if event.type == INVALID_ACTION else self._redact
             seen = redact(event, viewer)
-        except Exception as error:
+        except RAISED_BY_RULES as error:
             self._note(error)
             return None
         is_whole = seen is event.payload
@@ -95,7 +95,7 @@ class Lens:
             for viewer, frames in views.items():
                 try:
                     seen = redact(item.event, viewer)
-                except Exception as error:
+                except RAISED_BY_RULES as error:
                     self._note(error)
                     seen = None
                 if seen is not payload:
@@ -113,7 +113,7 @@ class Lens:
             self._note(error)
             return b"null"
 
-    def _note(self, error: Exception) -> None:
+    def _note(self, error: BaseException) -> None:
         self._faults.note(self._name, "redact", error)
 
     def _frame(self, item: Told, payload: bytes) -> bytes:

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
 
+from server.kernel.containment import RAISED_BY_RULES
+
 log = logging.getLogger(__name__)
 
 # A game that fails at every event would fill the disk with the same trace.
@@ -22,11 +24,11 @@ Method: TypeAlias = Literal[
 ]
 
 
-def described(error: Exception) -> str:
+def described(error: BaseException) -> str:
     """Describe an error in one line of text that can be stored, whatever its `repr` does."""
     try:
         told = repr(error)
-    except Exception:  # its own code, too
+    except RAISED_BY_RULES:  # its own code, too
         told = type(error).__name__
     return told.encode(errors="backslashreplace").decode()
 
@@ -43,7 +45,7 @@ class Faults:
         self._monotonic = monotonic
         self._traced_at: dict[tuple[str, Method], float] = {}  # bounded by the rulesets
 
-    def note(self, ruleset: str, method: Method, error: Exception) -> None:
+    def note(self, ruleset: str, method: Method, error: BaseException) -> None:
         """Count a failure; its trace is logged at most once in a while."""
         which = (ruleset, method)
         self.raised[which] += 1

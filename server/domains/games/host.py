@@ -44,7 +44,7 @@ from server.gamekit.table import (
     rules_own,
 )
 from server.kernel.clock import Clock, Moment
-from server.kernel.containment import failed
+from server.kernel.containment import RAISED_BY_RULES, failed
 
 log = logging.getLogger(__name__)
 
@@ -173,7 +173,7 @@ class Host:
         self.check_sound()
         try:
             picture = picture_of(self.fold, viewer)
-        except Exception as error:
+        except RAISED_BY_RULES as error:
             raise self._refusal("view", error) from error
         return {**picture, "commitment": commitment(self.fold.origin.seed, self._scribe.hash)}
 
@@ -251,7 +251,7 @@ class Host:
 
     # ------------------------------------------------------------------ deciding
 
-    def fail(self, method: Method, error: Exception) -> None:
+    def fail(self, method: Method, error: BaseException) -> None:
         """Play no more: the rules failed where the state, or the way on, depends on them.
 
         What was decided before goes its way to the disk, and to those who follow, first.
@@ -281,10 +281,10 @@ class Host:
             return rules_own(ruleset.decide(self.fold.state, seat, ruleset.read_move(raw)))
         except IllegalMove:
             raise
-        except Exception as error:
+        except RAISED_BY_RULES as error:
             raise self._refusal("decide", error) from error
 
-    def _refusal(self, method: Method, error: Exception) -> PlayhallError:
+    def _refusal(self, method: Method, error: BaseException) -> PlayhallError:
         """Count a failure that left the state as it was."""
         self._faults.note(self.fold.ruleset.name, method, error)
         return PlayhallError(
@@ -334,14 +334,14 @@ class Host:
             if isinstance(bad, NotJson):
                 raise self._refusal("decide", bad) from None
             raise InvalidField(f"move: {bad}.", field="move") from None
-        except Exception as error:  # what was decided are no events
+        except RAISED_BY_RULES as error:  # what was decided are no events
             raise self._refusal("decide", error) from error
         method: Method = "evolve"
         try:
             rows, told = self._scribe.write(events, moment=moment, payloads=payloads)
             method = "outcome"
             completion = self._complete(rows, told, moment)
-        except Exception as error:
+        except RAISED_BY_RULES as error:
             # A fold that stops half way is a state that no log has, and reading the log again
             # would only lead back here: the next move of the same kind fails again.
             self.fail(method, error)

@@ -32,7 +32,7 @@ from server.domains.games.scribe import Scribe
 from server.domains.games.turns import Turns
 from server.gamekit.fold import AnyRuleset
 from server.kernel.clock import Clock
-from server.kernel.containment import contained, failed
+from server.kernel.containment import RAISED_BY_RULES, contained, failed
 from server.kernel.sweeping import every
 from server.kernel.tasks import Tasks
 
@@ -198,7 +198,7 @@ class Hosting:
             raise UnknownRuleset
         try:
             made = make_game(new, ruleset, node=self._config.node, moment=self._clock.moment())
-        except Exception as error:
+        except RAISED_BY_RULES as error:
             self.faults.note(ruleset.name, "setup", error)
             raise PlayhallError("The rules could not begin a game; it was logged.") from error
         await self._log.create(made.row, made.first_rows)

@@ -14,6 +14,7 @@ from server.gamekit.contract import Event
 from server.gamekit.fold import AnyRuleset, Fold, Origin
 from server.gamekit.table import GAME_CREATED, players_of, seed_hash
 from server.kernel.clock import wire_time
+from server.kernel.containment import RAISED_BY_RULES
 
 
 class CorruptLog(Exception):
@@ -45,12 +46,12 @@ def recover(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None) -
         fold = Fold(_origin(game, told[0].event, ruleset))
     except CorruptLog:
         raise
-    except Exception as error:
+    except RAISED_BY_RULES as error:
         raise CorruptLog(f"the rules cannot begin this game: {described(error)}") from error
     for item, row in zip(told, rows, strict=True):
         try:
             fold.apply(item.event, int(row.at.timestamp() * 1000 + 0.5))
-        except Exception as error:
+        except RAISED_BY_RULES as error:
             raise CorruptLog(
                 f"event {item.event_index} does not follow: {described(error)}"
             ) from error

@@ -14,6 +14,7 @@ from server.domains.games.host import Host
 from server.gamekit.chance import Chance, derive
 from server.gamekit.contract import IllegalMove, Payload
 from server.kernel.clock import Clock
+from server.kernel.containment import RAISED_BY_RULES
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Turns:
         """See to it that the present turn is played in time."""
         try:
             self._rearm()
-        except Exception as error:  # a turn with seats or times that there are not
+        except RAISED_BY_RULES as error:  # a turn with seats or times that there are not
             self._host.fail("evolve", error)
 
     def stop(self) -> None:
@@ -105,7 +106,7 @@ class Turns:
             return  # the commit of what is under way arms the timer again
         try:
             self._play_due()
-        except Exception as error:
+        except RAISED_BY_RULES as error:
             self._host.fail("evolve", error)
         if self._host.is_settled:
             self.rearm()
@@ -144,13 +145,13 @@ class Turns:
             try:
                 move = fold.ruleset.bots[bot](fold.ruleset.view(fold.state, seat), chance)
                 fold.ruleset.decide(fold.state, seat, fold.ruleset.read_move(move))
-            except Exception as error:  # its turn is passed
+            except RAISED_BY_RULES as error:  # its turn is passed
                 self._faults.note(fold.ruleset.name, "bot", error)
             else:
                 return move
         try:
             return fold.ruleset.timeout_move(fold.state, seat)
-        except Exception as error:
+        except RAISED_BY_RULES as error:
             self._faults.note(fold.ruleset.name, "timeout_move", error)
             raise PlayhallError("The rules have no move for a seat whose time is up.") from error
 
@@ -161,7 +162,7 @@ class Turns:
         log.warning("game %s: no move can be made: %s", self._host.game_id, error)
         if self._failures >= TRIES_MAX:
             cause = error.__cause__
-            self._host.fail("timeout_move", cause if isinstance(cause, Exception) else error)
+            self._host.fail("timeout_move", cause if isinstance(cause, RAISED_BY_RULES) else error)
         else:
             self._rest(RETRY_MS << (self._failures - 1))
 

@@ -3,8 +3,10 @@
 Never served but by tests, from a scratch folder.
 """
 
+import asyncio
+import sys
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from server.gamekit.chance import Chance
 from server.gamekit.contract import (
@@ -19,6 +21,12 @@ from server.gamekit.contract import (
     Turn,
     Viewer,
 )
+
+EXITS: Final[dict[str, BaseException]] = {
+    "exit": SystemExit(3),
+    "interrupt": KeyboardInterrupt(),
+    "cancel": asyncio.CancelledError(),
+}
 
 
 class Config(RulesetConfig):
@@ -43,12 +51,17 @@ def broken(_: Payload, __: Chance) -> Payload:
     raise RuntimeError("this bot is broken")
 
 
+def leaving(_: Payload, __: Chance) -> Payload:
+    """Exit, as a bot."""
+    sys.exit(3)
+
+
 class Brittle(Ruleset[State, Payload]):
     """Fails in the method that the last move named."""
 
     name, title, config = "brittle", "Brittle", Config
     seats: ClassVar[range] = range(1, 4)
-    bots: ClassVar[dict[str, Any]] = {"broken": broken}
+    bots: ClassVar[dict[str, Any]] = {"broken": broken, "leaving": leaving}
 
     def initial(self, setup: Setup) -> State:
         """Begin."""
@@ -59,6 +72,8 @@ class Brittle(Ruleset[State, Payload]):
     def setup(self, state: State) -> list[Event]:
         """Give no event."""
         _fail_if(state.config.fails_in == "setup")
+        if state.config.fails_in == "exit in setup":
+            sys.exit(3)
         return []
 
     def parse(self, raw: Payload) -> Payload:
@@ -82,6 +97,8 @@ class Brittle(Ruleset[State, Payload]):
             return [Event("moved", {"what": [float("nan")], "_v": 1})]
         if kind == "event of the table":
             return [Event("game_completed", {"_v": 1})]
+        if kind in EXITS:
+            raise EXITS[kind]
         return [Event("moved", {"player_id": state.players[seat], "what": kind, "_v": 1})]
 
     def evolve(self, state: State, event: Event) -> None:
@@ -90,11 +107,15 @@ class Brittle(Ruleset[State, Payload]):
             state.last = event.payload["what"]
             state.moves += 1
             _fail_if(state.last == "evolve")
+            if state.last == "exit in evolve":
+                sys.exit(3)
 
     def redact(self, event: Event, viewer: Viewer) -> Payload | None:
         """Hide nothing, or fail for everybody but seat 0."""
         what = event.payload.get("what")
         _fail_if(what == "redact" and viewer != 0)
+        if what == "exit in redact" and viewer != 0:
+            sys.exit(3)
         if what == "redact into no JSON" and viewer != 0:
             return {"what": {1, 2}}
         return event.payload
@@ -102,6 +123,8 @@ class Brittle(Ruleset[State, Payload]):
     def view(self, state: State, viewer: Viewer) -> Payload:
         """Show how many moves there were."""
         _fail_if(state.last == "view")
+        if state.last == "exit in view":
+            sys.exit(3)
         moves: Any = {1, 2} if state.last == "view of no JSON" else state.moves
         return {"seat": viewer, "moves": moves, "legal_moves": None}
 
@@ -116,6 +139,8 @@ class Brittle(Ruleset[State, Payload]):
     def timeout_move(self, state: State, seat: int) -> Payload:
         """Move, or fail."""
         _fail_if(state.config.fails_in == "timeout_move")
+        if state.config.fails_in == "exit in timeout_move":
+            sys.exit(3)
         if state.config.fails_in == "timeout move that is illegal":
             return {}
         return {"type": "end" if state.moves == 3 else "timed out"}
