@@ -4,7 +4,7 @@ These checks read attributes and run none of the rules; `tests/contract` checks 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from protocol.limits import NAME_CHARS_MAX, SEATS_MAX
@@ -12,6 +12,12 @@ from server.gamekit.contract import Ruleset, RulesetConfig
 
 NAME: Final = re.compile(r"[a-z0-9_]{1,64}")
 VERSION_MAX: Final = 2**31 - 1  # what the database's column holds
+
+
+METHODS: Final = (
+    *("initial", "setup", "parse", "decide", "evolve", "move_of", "redact", "view"),
+    *("to_act", "timeout_move", "outcome"),
+)
 
 
 class RulesetRefused(Exception):
@@ -34,9 +40,15 @@ def _problems(found: Ruleset[object, object], folder: str) -> Iterator[str]:
         except AttributeError:
             yield f"{attribute} is missing; {remedy}"
             return
+        except (Exception, SystemExit) as error:  # a property of its own
+            yield f"{attribute} raises {type(error).__name__}; {remedy}"
+            return
         if not is_right(value):
             yield f"{attribute} is {value!r}; {remedy}"
             return
+    for method in METHODS:
+        if not callable(getattr(found, method)):
+            yield f"{method} is no method; see the contract"
     if found.name != folder:
         yield f"its name is {found.name!r}, but its folder is called {folder!r}; make them the same"
 
@@ -62,6 +74,14 @@ def _is_config(value: object) -> bool:
     return not any(field.is_required() for field in value.model_fields.values())
 
 
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _are_earlier(value: object) -> bool:
+    return isinstance(value, Sequence) and all(isinstance(rules, Ruleset) for rules in value)
+
+
 def _are_bots(value: object) -> bool:
     return isinstance(value, Mapping) and all(
         _is_text(name) and callable(bot) for name, bot in value.items()
@@ -85,4 +105,8 @@ _ATTRIBUTES: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
         lambda value: _is_count(value, 0, VERSION_MAX),
         "it must be a whole number from 0",
     ),
+    "leavers_rank_last": (_is_flag, "it must be True or False"),
+    "scores_declared": (_is_flag, "it must be True or False"),
+    "verbatim_moves": (_is_flag, "it must be True or False"),
+    "earlier": (_are_earlier, "it must be a tuple of rulesets, such as (Nim1(),)"),
 }

@@ -67,7 +67,9 @@ def _ruleset_in(directory: Path, name: str) -> AnyRuleset:
     file = _file_of(directory, name)
     try:
         module = import_module(f"{__name__}.{name}")
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:  # somebody at the terminal
+        raise
+    except BaseException as error:  # SystemExit and CancelledError are no Exception
         why = _told(error, file)
         raise RulesetRefused(f"The ruleset in {file} cannot be loaded: {why}.") from error
     if not hasattr(module, "RULESET"):

@@ -43,6 +43,15 @@ MISTAKES = {
     "title": (changed("title = ''"), ["title is ''"]),
     "bots": (changed("bots = {'random': 1}"), ["bots is {'random': 1}"]),
     "config": (changed("config = dict"), ["config is <class 'dict'>", "RulesetConfig"]),
+    "earlier": (changed("earlier = (1,)"), ["earlier is (1,)", "a tuple of rulesets"]),
+    "no earlier": (changed("earlier = None"), ["earlier is None", "a tuple of rulesets"]),
+    "leavers": (changed("leavers_rank_last = 'no'"), ["leavers_rank_last is 'no'", "True or"]),
+    "declared": (changed("scores_declared = 1"), ["scores_declared is 1", "True or False"]),
+    "verbatim": (changed("verbatim_moves = None"), ["verbatim_moves is None", "True or False"]),
+    "no method": (changed("view = None"), ["view is no method"]),
+    "title that raises": (changed("title = property(lambda _: 1 / 0)"), ["title raises Zero"]),
+    "title that exits": (changed("title = property(lambda _: exit(3))"), ["title raises System"]),
+    "cancels": ("import asyncio\nraise asyncio.CancelledError\n", ["CancelledError", "line 2"]),
 }  # fmt: skip
 
 
