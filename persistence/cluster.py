@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 START_TIMEOUT_S: Final = 60
 STOP_TIMEOUT_S: Final = 30
 POLL_S: Final = 0.05
+SOCKET: Final = ".s.PGSQL.5432"
 SOCKET_PATH_BYTES_MAX: Final = 103  # on macOS; Linux takes four more
 OWN_FOLDERS: Final = 2  # above the cluster's: the one that holds it, and the data folder
 SYSTEM_USER: Final = "playhall-postgres"  # PostgreSQL refuses to run as root
@@ -54,14 +55,14 @@ class Cluster:
         self.dsn = _dsn(path, OWNER)
         self.serving_dsn = _dsn(path, LOGIN)
         self._path = path
-        self._socket = path / ".s.PGSQL.5432"
+        self._socket = path / SOCKET
         self._pid_file = path / "postmaster.pid"
         self._log = path / "server.log"
         self._user = _user_for(path)
 
     def ensure_made(self) -> None:
         """Make the folder, whole or not at all; refuse one that cannot be served."""
-        self._require_usable_path()
+        require_usable(self._path)
         self._ensure_reach()
         if self._path.exists():
             self._require_version()
@@ -174,16 +175,6 @@ class Cluster:
         said = " ".join(self._last_words()) or f"see {self._log}"
         return f"PostgreSQL does not start in {self._path}: {said}"
 
-    def _require_usable_path(self) -> None:
-        problem = _problem_of(self._path)
-        if problem is None and len(os.fsencode(self._socket)) > SOCKET_PATH_BYTES_MAX:
-            problem = "is too long for a socket"
-        if problem:
-            raise UnusableFolder(
-                f"The path {str(self._path)!r} {problem}; choose another data folder with "
-                "--data-dir or PLAYHALL_DATA_DIR."
-            )
-
     def _ensure_reach(self) -> None:
         """Let the user that PostgreSQL runs as pass through the folders above, not look into them.
 
@@ -263,8 +254,19 @@ def _dsn(path: Path, login: str) -> str:
     return f"postgresql://{login}@/postgres?host={quote(os.fsencode(path), safe='')}"
 
 
+def require_usable(path: Path) -> None:
+    """Raise `UnusableFolder` for a path that no cluster can be served from."""
+    problem = _problem_of(path)
+    if problem is None and len(os.fsencode(path / SOCKET)) > SOCKET_PATH_BYTES_MAX:
+        problem = "is too long for a socket"
+    if problem:
+        raise UnusableFolder(
+            f"The path {str(path)!r} {problem}; choose another data folder with "
+            "--data-dir or PLAYHALL_DATA_DIR."
+        )
+
+
 def _problem_of(path: Path) -> str | None:
-    """Say why a folder of this name cannot be served from."""
     try:
         text = str(path.parent).encode().decode()
     except UnicodeEncodeError:

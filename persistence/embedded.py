@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from persistence.cluster import Cluster
+from persistence.cluster import Cluster, require_usable
 from persistence.privatefiles import make_folder, open_private
 from persistence.refusals import UnusableFolder
 from persistence.signals import uninterrupted
@@ -72,6 +72,7 @@ class EmbeddedPostgres:
         two seconds for a new folder, a fraction of one for an existing one.
         """
         self._data_dir = data_dir = data_dir.expanduser().resolve()
+        require_usable(data_dir / "cluster")
         try:
             make_folder(data_dir)
             with _locked(data_dir / "lock"):

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from migrations import runner
+from persistence.cluster import require_usable
 from persistence.dsn import EXAMPLE_URL, problem_of
 from persistence.embedded import EmbeddedPostgres
 from persistence.privatefiles import close_to_others, make_folder
@@ -278,6 +279,8 @@ def reach_database(config: Config, *, may_make: bool = False) -> Iterator[Reache
     """
     with unwinding():
         if may_make:
+            if config.database_url is None:
+                require_usable(config.data_dir.expanduser().resolve() / "postgres" / "cluster")
             _make_folder(config.data_dir)
         if config.database_url is not None:
             dsn = config.database_url.get_secret_value()

@@ -12,8 +12,6 @@ from server.gamekit.contract import Ruleset, RulesetConfig
 
 NAME: Final = re.compile(r"[a-z0-9_]{1,64}")
 VERSION_MAX: Final = 2**31 - 1  # what the database's column holds
-
-
 METHODS: Final = (
     *("initial", "setup", "parse", "decide", "evolve", "move_of", "redact", "view"),
     *("to_act", "timeout_move", "outcome"),

@@ -148,7 +148,7 @@ def rules_own(events: list[Event]) -> list[Event]:
     """Give a ruleset's events back; raise if one is the table's, which would be believed."""
     for event in events:
         if event.type in TABLE_EVENTS:
-            raise ValueError(f"{event.type} is the server's own event; call yours otherwise")
+            raise ValueError(f"{event.type} is the server's own event; rename yours")
     return events
 
 

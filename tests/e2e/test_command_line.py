@@ -105,6 +105,13 @@ def test_an_empty_folder_stays_empty(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["a,b", "two\nlines", "x" * 100])
+def test_nothing_is_made_at_a_path_that_cannot_be_served_from(tmp_path: Path, name: str) -> None:
+    done = playhall("serve", "--port", 0, "--data-dir", tmp_path / "new" / name)
+    assert (done.status, "choose another data folder" in done.said) == (1, True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def without_root_powers() -> None:
     """Let file modes count for root as for everybody else; runs in the child."""
     libc = ctypes.CDLL(None)

@@ -92,9 +92,7 @@ class Replays:
         ruleset = self._rulesets.get(material.game.ruleset)
         try:
             made = replayfile.made_from(material.game, material.rows, ruleset)
-        except (
-            RAISED_BY_RULES
-        ):  # whatever rules do with their own log; the log itself is still good
+        except RAISED_BY_RULES:  # the log itself is still good
             log.exception("the commands of game %s cannot be told", due.game_id)
             made = replayfile.made_from(material.game, material.rows, None)
         content = replayfile.write(due.match_id, *material, made=made)
