@@ -7,11 +7,12 @@ text. Anybody can send such bytes: they are refused like any other request, and 
 import asyncio
 import logging
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.http import HttpProcessingError
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from protocol.errors import BadFrame, PlayhallError
 from server.gateway.http import SAFE_HEADERS, error_response, in_one_line
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 class _Connection(RequestHandler):
     """One connection."""
 
-    __slots__ = ("_count",)
+    __slots__ = ("_count", "_is_broken", "_newest_body")
 
     def __init__(
         self,
@@ -35,6 +36,31 @@ class _Connection(RequestHandler):
     ) -> None:
         super().__init__(server, loop=loop, **settings)
         self._count = count
+        self._is_broken = False  # what came is no HTTP: where a next request begins is not known
+        self._newest_body: StreamReader | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; where that is no HTTP, the body that was being received ends as well.
+
+        aiohttp's parser forgets that body, so whoever reads it would wait. And it fails at each
+        further piece: their queue fills up, and the client seems to be the one that has to wait.
+        """
+        if self._is_broken:
+            return
+        known = len(self._messages)
+        super().data_received(data)
+        for message, body in islice(self._messages, known, None):
+            if isinstance(message, _ErrInfo):
+                self._break_off(message.exc)
+            else:
+                self._newest_body = body
+
+    def _break_off(self, error: BaseException | None) -> None:
+        self._is_broken = True
+        current = self._current_request
+        for body in (self._newest_body, None if current is None else current.content):
+            if error is not None and body is not None and not body.is_eof():
+                body.set_exception(error)
 
     def handle_error(
         self,

@@ -76,6 +76,30 @@ async def test_body_that_drips_is_answered_408_and_closed(head: bytes, drop: byt
             await h.emptied()
 
 
+# Bodies that begin well, and what then comes that no parser takes.
+BROKEN = {
+    "a chunk's size": (CHUNKED + b"4\r\nsome\r\n", b"zz\r\n"),
+    "a chunk's end": (CHUNKED + b"4\r\n", b"more than four"),
+    "too many trailers": (CHUNKED + b"0\r\n", b"X: y\r\n" * 100),
+    "behind a request": (HELLO + CHUNKED + b"4\r\nsome\r\n", b"zz\r\n"),
+}
+
+
+@pytest.mark.parametrize(("head", "rest"), BROKEN.values(), ids=BROKEN)
+async def test_body_that_turns_out_broken_ends_the_connection_at_once(
+    head: bytes, rest: bytes
+) -> None:
+    async with hall(limits=replace(PATIENT, close_timeout_s=0.3)) as h, Wire(h) as wire:
+        wire.send(head)
+        if head.startswith(HELLO):
+            assert await wire.status() == 200
+            await wire.reader.readexactly(5)
+        await asyncio.sleep(0.05)  # the request is being served before its body breaks
+        async with dripping(wire, rest):
+            assert await wire.status() == 400
+            await h.emptied()
+
+
 async def test_body_may_take_many_time_outs_while_enough_of_it_comes() -> None:
     limits = replace(PATIENT, body_timeout_s=0.2, body_bytes_per_s_min=1)
     async with hall(limits=limits) as h, Wire(h) as wire:
