@@ -13,6 +13,8 @@ HEARTBEAT_MS: Final = 15_000
 NAME_CHARS_MAX: Final = 64
 TEXT_CHARS_MAX: Final = 500
 PASSWORD_CHARS_MAX: Final = 128
+# As sent: accents and the parts of syllables may come apart, up to four characters for one.
+PASSWORD_CHARS_TYPED_MAX: Final = 4 * PASSWORD_CHARS_MAX
 PASSWORD_CHARS_MIN: Final = 8  # of an account; a lobby may have any
 TOKEN_CHARS_MAX: Final = 4096
 CURSOR_CHARS_MAX: Final = 200

@@ -6,8 +6,8 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from protocol.limits import CURSOR_CHARS_MAX, NAME_CHARS_MAX, PASSWORD_CHARS_MAX, SEATS_MAX
-from protocol.text import NAME, ONE_LINE
+from protocol.limits import CURSOR_CHARS_MAX, NAME_CHARS_MAX, PASSWORD_CHARS_TYPED_MAX, SEATS_MAX
+from protocol.text import NAME, ONE_LINE, PASSWORD
 
 JOIN_CODE_PATTERN: Final = r"^[2-9A-HJ-NP-Z]{6}$"
 CODE_TYPED_CHARS_MAX: Final = 24  # with the spaces and dashes that people put in
@@ -46,7 +46,7 @@ Region = Annotated[
     StringConstraints(min_length=2, max_length=16),
     shaped(r"[a-z0-9]+(-[a-z0-9]+)*", "Use a short code of a to z, digits and dashes: `eu-west`"),
 ]
-Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_CHARS_MAX)]
+Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_CHARS_TYPED_MAX), PASSWORD]
 JoinCode = Annotated[
     str,
     StringConstraints(max_length=CODE_TYPED_CHARS_MAX),

@@ -9,8 +9,8 @@ from pydantic_core import PydanticCustomError
 from protocol.account import DisplayName, Tokens
 from protocol.emailaddress import ADDRESS_CHARS_MAX, BadAddress, parse_address
 from protocol.envelope import WireModel
-from protocol.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
-from protocol.text import prepare_password
+from protocol.limits import PASSWORD_CHARS_MIN, PASSWORD_CHARS_TYPED_MAX
+from protocol.text import PASSWORD, prepare_password
 
 CODE_CHARS_MAX: Final = 128
 # What earlier versions accepted. Accounts made then still sign in; nothing is mailed to it.
@@ -54,10 +54,11 @@ Email = Annotated[str, _Typed, AfterValidator(_email)]
 KnownEmail = Annotated[str, _Typed, AfterValidator(_known_email)]
 NewPassword = Annotated[
     str,
-    StringConstraints(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_MAX),
+    StringConstraints(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_TYPED_MAX),
     AfterValidator(_long_enough),
+    PASSWORD,
 ]
-Password = Annotated[str, StringConstraints(max_length=PASSWORD_CHARS_MAX)]
+Password = Annotated[str, StringConstraints(max_length=PASSWORD_CHARS_TYPED_MAX), PASSWORD]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=CODE_CHARS_MAX)]
 Challenge = Annotated[str, AfterValidator(_challenge)]
 Kind = Literal["email", "discord"]

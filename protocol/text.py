@@ -11,6 +11,8 @@ from unicodedata import category, normalize
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
+from protocol.limits import PASSWORD_CHARS_MAX
+
 # Formatting characters that writing needs: the joiners, within words and emoji, and the signs
 # that Arabic, Syriac and Kaithi put around numbers, which can be seen.
 FORMATS_ALLOWED: Final = frozenset(
@@ -89,3 +91,14 @@ def prepare_password(password: str) -> str:
     """
     spaced = "".join(" " if category(char) == "Zs" else char for char in password)
     return normalize("NFC", spaced)
+
+
+def _short_enough(password: str) -> str:
+    if len(password) > PASSWORD_CHARS_MAX < len(prepare_password(password)):
+        raise PydanticCustomError(
+            "password", "Use {most} characters or fewer", {"most": PASSWORD_CHARS_MAX}
+        )
+    return password
+
+
+PASSWORD: Final = AfterValidator(_short_enough)

@@ -329,6 +329,8 @@ async def test_codes_are_tried_from_one_network_a_few_times(room: Room) -> None:
         ("pa\u0308sswo\u0308rter", "p\u00e4ssw\u00f6rter"),
         ("two words", "two\u00a0words"),
         ("two\u3000words", "two words"),
+        ("\u1ec7" * 120, "e\u0323\u0302" * 120),
+        ("e\u0323\u0302" * 120, "\u1ec7" * 120),
     ],
 )
 async def test_password_is_the_same_in_every_unicode_form(

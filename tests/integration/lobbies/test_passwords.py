@@ -69,6 +69,16 @@ async def test_password_is_the_same_in_every_unicode_form(hall: Hall, form: str)
     assert await ann.lobby("join", lobby_id=lobby_id, password=typed)
 
 
+async def test_password_is_as_long_as_it_is_composed_however_it_is_typed(hall: Hall) -> None:
+    lobby_id = await locked(hall, "\u1ec7" * 128)
+    ann = await hall.person("Ann")
+    typed = unicodedata.normalize("NFD", "\u1ec7" * 128)  # 384 characters
+    assert await ann.lobby("join", lobby_id=lobby_id, password=typed)
+    for long in ("x" * 129, typed + "x", "x" * 513):
+        joining = ann.refusal("lobby.join", lobby_id=lobby_id, password=long)
+        assert await joining == "invalid_field"
+
+
 async def test_password_that_was_hashed_as_it_was_typed_still_opens(hall: Hall) -> None:
     lobby_id = await locked(hall)
     typed = unicodedata.normalize("NFD", SESAME)
