@@ -33,7 +33,7 @@ from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
 from server.gamekit.checking import RulesetRefused
 from server.kernel.stopping import StoppedAtOnce
-from server.terminal import flush_streams, prepare_streams, unreadable_argument
+from server.terminal import UNWRITABLE, flush_streams, prepare_streams, unreadable_argument
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def _serve(config: Config, database: "Reached") -> None:
 def _welcome(url: str) -> None:
     try:
         _print_welcome(url)
-    except (BrokenPipeError, SystemExit):  # rich turns the one into the other
+    except (OSError, SystemExit):  # rich turns a broken pipe into an exit
         log.info("ready at %s", url)  # nobody reads the output, and clients may come all the same
 
 
@@ -324,6 +324,11 @@ def main() -> None:
         _add_the_others()
     try:
         app()
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        err.print(f"[red]playhall:[/red] The output cannot be written: {error.strerror}.")
+        sys.exit(1)
     finally:
         flush_streams()
 

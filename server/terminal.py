@@ -4,10 +4,15 @@ A command must not end in a traceback because of them, and its output is not wor
 what it does: a server whose terminal goes away serves on.
 """
 
+import errno
 import os
 import sys
+from typing import Final
 
 STREAMS = (0, 1, 2)
+# Why a standard stream that leads to a file cannot be written: the disk or a quota is full, the
+# file is as long as it may be, or the disk is broken.
+UNWRITABLE: Final = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
 
 
 def prepare_streams() -> None:

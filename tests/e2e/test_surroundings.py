@@ -132,6 +132,19 @@ def test_a_reader_that_goes_away_is_no_error(
     assert done.err == ""
 
 
+@pytest.mark.parametrize(
+    "command", ["verify {game}", "replay {game}", "export {game}", "accounts find nobody", "--help"]
+)
+def test_output_onto_a_full_disk_is_an_error_in_one_line(
+    module_dsn: str, finished_game: str, command: str
+) -> None:
+    settings = {"PLAYHALL_DATABASE_URL": module_dsn, "PLAYHALL_SECRET_KEYS": SECRET_KEYS}
+    done = shell(command.format(game=finished_game), "{} > /dev/full", **settings)
+    assert done.status == 1
+    assert "No space left on device" in done.err
+    assert len(done.err.splitlines()) == 1
+
+
 @pytest.mark.parametrize("odd", ["everything closed", "ascii", "one column", "unwritable home"])
 def test_a_load_test_passes(node: Node, odd: str) -> None:
     around, environment = ODD[odd]
@@ -139,7 +152,9 @@ def test_a_load_test_passes(node: Node, odd: str) -> None:
     assert shell(command, around, **environment).status == 0
 
 
-@pytest.mark.parametrize("streams", ["0<&- 1>&- 2>&-", "1>&-", "2>&-", "> >(true)", "2> >(true)"])
+@pytest.mark.parametrize(
+    "streams", ["0<&- 1>&- 2>&-", "1>&-", "2>&-", "> >(true)", "2> >(true)", "> /dev/full 2>&1"]
+)
 def test_a_server_serves_without_its_terminal(
     tmp_path: Path, module_dsn: str, streams: str
 ) -> None:
