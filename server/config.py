@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from protocol.emailaddress import BadAddress, parse_sender
-from server.kernel.addresses import is_origin
+from server.kernel.addresses import is_base_url, is_origin
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Xp = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -47,6 +47,16 @@ def _origins(listed: str) -> str:
     return listed
 
 
+def _public_url(text: str) -> str:
+    """Take off the slash at the end: every path that is put behind it begins with one."""
+    url = text.strip().rstrip("/")
+    if url and not is_base_url(url):
+        raise PydanticCustomError(
+            "public_url", "write it as https://play.example or http://192.0.2.7:8080"
+        )
+    return url
+
+
 class Config(BaseSettings):
     """What an operator can set; every field `x` is the variable `PLAYHALL_X`."""
 
@@ -57,7 +67,7 @@ class Config(BaseSettings):
         description="Addresses to listen on, comma separated; :: takes IPv4 as well.",
     )
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
-    public_url: str = Field(
+    public_url: Annotated[str, AfterValidator(_public_url)] = Field(
         default="", description="Where clients reach this node, if not host:port."
     )
     tls_certificate: Path | None = None

@@ -40,6 +40,17 @@ def is_origin(text: str) -> bool:
     return has_host and is_bare and "@" not in url.raw_authority
 
 
+def is_base_url(text: str) -> bool:
+    """Say whether paths can be put behind a text to make web addresses: no query, no user."""
+    try:
+        url = URL(text)
+        has_host = bool(url.raw_host and url.explicit_port != 0)
+    except ValueError:
+        return False
+    is_bare = not ("?" in text or "#" in text or "@" in url.raw_authority)
+    return url.scheme in ("http", "https") and has_host and is_bare
+
+
 def is_same_host(origin: str, host: str) -> bool:
     """Say whether an origin is at a `Host` header's host and port.
 

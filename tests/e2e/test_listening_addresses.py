@@ -131,3 +131,30 @@ def test_limits_count_an_ipv4_client_once_whichever_way_it_comes(
 
     with Node(tmp_path, serving_dsn, **settings) as node:
         asyncio.run(come(node.url.rpartition(":")[2]))
+
+
+def test_public_url_is_told_without_the_slash_at_its_end(
+    tmp_path: Path, serving_dsn: str, fresh_dsn: str
+) -> None:
+    with Node(tmp_path, serving_dsn, public_url="https://play.example/"):
+        assert told(fresh_dsn) == "https://play.example"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("play.example", "ws://play.example", "//play.example", "https://"),
+        *("https://play.example?a=1", "https://play.example/#a", "https://ann@play.example"),
+        *("http://::1:8304", "http://play.example:0", "http://play.example:eighty"),
+    ],
+)
+def test_public_url_that_no_path_fits_behind_is_refused(tmp_path: Path, url: str) -> None:
+    started = subprocess.run(
+        [sys.executable, "-m", "server.cli", "serve", "--data-dir", str(tmp_path)],
+        env={**os.environ, "PLAYHALL_PUBLIC_URL": url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert started.returncode == 1
+    assert "PLAYHALL_PUBLIC_URL: write it as https://play.example" in started.stderr
