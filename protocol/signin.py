@@ -24,7 +24,9 @@ def _email(text: str) -> str:
         return parse_address(text).text
     except BadAddress as why:
         raise PydanticCustomError(
-            "email", "Write an email address such as name@example.org. {why}", {"why": str(why)}
+            "email",
+            "Write an email address such as name@example.org. {why}",
+            {"why": str(why).rstrip(".")},
         ) from None
 
 

@@ -384,3 +384,10 @@ async def test_database_has_no_address_and_no_password_in_the_clear(
         assert said not in stored
         assert said.encode().hex() not in stored
     assert "$argon2id$" in stored
+
+
+async def test_refused_address_is_explained_in_whole_sentences(client: Client) -> None:
+    status, body = await client.post("/v1/auth/email", email="ann@example.org,")
+    assert (status, body["field"]) == (422, "email")
+    assert body["message"].endswith(".")
+    assert ".." not in body["message"]
