@@ -120,8 +120,8 @@ def without_root_powers() -> None:
 
 
 @pytest.mark.parametrize("command", ["verify", "serve"])
-def test_a_folder_that_may_not_be_read_is_said(tmp_path: Path, command: str) -> None:
-    folder = tmp_path / "data"
+def test_a_folder_that_may_not_be_read_is_said(data_dir: Path, command: str) -> None:
+    folder = data_dir.parent / "data"
     (folder / "postgres").mkdir(parents=True)
     (folder / "postgres").chmod(0)
     done = subprocess.run(

@@ -233,10 +233,10 @@ def test_another_versions_folder_is_refused(data_dir: Path) -> None:
         EmbeddedPostgres().start(data_dir)
 
 
-def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
+def test_a_file_in_the_folders_place_is_refused(data_dir: Path) -> None:
+    (data_dir.parent / "file").touch()
     with pytest.raises(UnusableFolder, match=r"cannot be used \(Not a directory\)"):
-        EmbeddedPostgres().start(tmp_path / "file" / "postgres")
+        EmbeddedPostgres().start(data_dir.parent / "file" / "postgres")
 
 
 def test_a_path_too_long_for_a_socket_is_refused(data_dir: Path) -> None:
