@@ -320,17 +320,20 @@ def main() -> None:
     if argument := unreadable_argument(sys.argv[1:]):
         err.print(f"[red]playhall:[/red] The argument {escape(argument)} is not UTF-8.")
         sys.exit(2)
-    if sys.argv[1:2] != ["serve"]:
+    serves = sys.argv[1:2] == ["serve"]
+    if not serves:
         _add_the_others()
     try:
-        app()
+        try:
+            app()
+        finally:
+            if (unwritten := flush_streams()) and not serves:
+                raise unwritten
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
         err.print(f"[red]playhall:[/red] The output cannot be written: {error.strerror}.")
         sys.exit(1)
-    finally:
-        flush_streams()
 
 
 def _add_the_others() -> None:

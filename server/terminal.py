@@ -34,15 +34,22 @@ def prepare_streams() -> None:
         getattr(sys, name).reconfigure(errors="replace")
 
 
-def flush_streams() -> None:
-    """Write out what is left; where nobody reads any more, let Python not complain at its end."""
+def flush_streams() -> OSError | None:
+    """Write out what is left; give the error of a stream that cannot be written.
+
+    A stream that is no longer read is no error. In both cases Python must not complain at its end.
+    """
+    unwritable = None
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in UNWRITABLE:
+                unwritable = error
             nothing = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nothing, stream.fileno())
             os.close(nothing)
+    return unwritable
 
 
 def unreadable_argument(arguments: list[str]) -> str | None:
