@@ -15,7 +15,7 @@ run: $(RUN)      ## Start the server, with its own database, on http://127.0.0.1
 	@$(BIN)/playhall serve
 
 test: $(DEV)     ## Run the whole suite on a real database
-	@$(BIN)/python -m pytest -n 6 --dist loadscope --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
 faults: $(DEV)   ## Kill, freeze, cut and fill for a long time: see docs/durability.md
 	@PLAYHALL_FAULTS=long $(BIN)/python -m pytest tests/faults -n 2 --dist loadscope

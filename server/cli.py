@@ -323,17 +323,27 @@ def main() -> None:
     serves = sys.argv[1:2] == ["serve"]
     if not serves:
         _add_the_others()
+    status, unwritten = _run()
+    if unwritten and not (serves or status):
+        err.print(f"[red]playhall:[/red] The output cannot be written: {unwritten.strerror}.")
+        status = 1
+    sys.exit(status)
+
+
+def _run() -> tuple[int | str | None, OSError | None]:
+    """Run the command; gives its exit status, and why its output cannot be written."""
+    status, unwritten = None, None
     try:
-        try:
-            app()
-        finally:
-            if (unwritten := flush_streams()) and not serves:
-                raise unwritten
+        app()
+    except SystemExit as ended:
+        status = ended.code
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
-        err.print(f"[red]playhall:[/red] The output cannot be written: {error.strerror}.")
-        sys.exit(1)
+        unwritten = error
+    finally:
+        left = flush_streams()
+    return status, unwritten or left
 
 
 def _add_the_others() -> None:

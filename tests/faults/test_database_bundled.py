@@ -55,7 +55,7 @@ async def playing(node: Node) -> AsyncIterator[Hall]:
 async def test_killed_postgres_is_started_again_and_games_go_on(
     folder: Path, rounds: Rounds, figures: Figures
 ) -> None:
-    with Node(folder, None, lease_s=2) as node:
+    with Node(folder, None) as node:
         async with playing(node) as games:
             for life in range(1, rounds(2, 6) + 1):
                 os.kill(postmaster_pid(folder / "postgres"), signal.SIGKILL)
@@ -66,7 +66,7 @@ async def test_killed_postgres_is_started_again_and_games_go_on(
 
 
 async def test_killed_backend_leaves_games_going_on(folder: Path) -> None:
-    with Node(folder, None, lease_s=2) as node:
+    with Node(folder, None) as node:
         async with playing(node) as games:
             postmaster = postmaster_pid(folder / "postgres")
             backends = backends_of(node)
