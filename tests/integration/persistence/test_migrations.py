@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import psycopg
@@ -26,20 +27,18 @@ def test_after_an_upgrade_nothing_is_pending(empty_dsn: str) -> None:
     runner.upgrade(empty_dsn)
 
 
-@pytest.mark.parametrize("number", range(len(REVISIONS)), ids=REVISIONS)
-def test_each_step_goes_up_down_and_up_again_with_data(empty_dsn: str, number: int) -> None:
-    below = REVISIONS[number - 1] if number else "base"
-    runner.upgrade(empty_dsn, REVISIONS[number])
-    made = _snapshot(empty_dsn)
-    _insert(empty_dsn, REVISIONS[: number + 1])
+def test_each_step_goes_up_down_and_up_again_with_data(empty_dsn: str) -> None:
+    for below, revision in pairwise(["base", *REVISIONS]):
+        runner.upgrade(empty_dsn, revision)
+        made = _snapshot(empty_dsn)
+        _insert(empty_dsn, [revision])
 
-    runner.downgrade(empty_dsn, below)
-    assert _snapshot(empty_dsn) != made
-    runner.upgrade(empty_dsn, REVISIONS[number])
+        runner.downgrade(empty_dsn, below)
+        assert _snapshot(empty_dsn) != made, revision
+        runner.upgrade(empty_dsn, revision)
 
-    assert _snapshot(empty_dsn) == made
-    _insert(empty_dsn, REVISIONS[number : number + 1])
-    runner.upgrade(empty_dsn)
+        assert _snapshot(empty_dsn) == made, revision
+        _insert(empty_dsn, [revision])
 
 
 def test_the_whole_way_back_leaves_nothing_of_ours(empty_dsn: str) -> None:
