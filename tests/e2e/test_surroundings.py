@@ -112,7 +112,7 @@ def test_who_cannot_type_leaves_the_table(node: Node, odd: str) -> None:
 @pytest.mark.parametrize(
     ("command", "odd"),
     [
-        *(("verify", odd) for odd in ("closed output", "everything closed", "unwritable home")),
+        *(("verify", odd) for odd in ODD),
         *(("replay", odd) for odd in ("ascii", "latin", "one column", "everything closed")),
     ],
 )

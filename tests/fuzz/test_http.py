@@ -20,7 +20,7 @@ from schemathesis import Case, GenerationMode
 from tests.fuzz.conftest import World
 
 SEED: Final = 20_261_128
-EXAMPLES: Final = 2
+EXAMPLES: Final = 3
 EXAMPLES_LONG: Final = 150
 TIMEOUT_S: Final = 60
 
