@@ -7,10 +7,9 @@ text. Anybody can send such bytes: they are refused like any other request, and 
 import asyncio
 import logging
 from collections.abc import Callable
-from itertools import islice
 from typing import Any
 
-from aiohttp import StreamReader, web
+from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
@@ -24,7 +23,7 @@ log = logging.getLogger(__name__)
 class _Connection(RequestHandler):
     """One connection."""
 
-    __slots__ = ("_count", "_is_broken", "_newest_body")
+    __slots__ = ("_count", "_is_broken")
 
     def __init__(
         self,
@@ -36,30 +35,28 @@ class _Connection(RequestHandler):
     ) -> None:
         super().__init__(server, loop=loop, **settings)
         self._count = count
-        self._is_broken = False  # what came is no HTTP: where a next request begins is not known
-        self._newest_body: StreamReader | None = None
+        self._is_broken = False  # not HTTP any more: no next request can be found in what comes
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; where that is no HTTP, the body that was being received ends as well.
+        """Parse what came. If it is not HTTP, fail the body that was being received as well.
 
-        aiohttp's parser forgets that body, so whoever reads it would wait. And it fails at each
-        further piece: their queue fills up, and the client seems to be the one that has to wait.
+        aiohttp's parser drops that body without telling its reader, which would wait for it. The
+        parser also queues an error for each further piece. Once the queue is full, aiohttp pauses
+        reading, and then it looks as if the client had to wait for the server.
         """
         if self._is_broken:
             return
-        known = len(self._messages)
         super().data_received(data)
-        for message, body in islice(self._messages, known, None):
-            if isinstance(message, _ErrInfo):
-                self._break_off(message.exc)
-            else:
-                self._newest_body = body
+        if self._messages and isinstance(newest := self._messages[-1][0], _ErrInfo):
+            self._is_broken = True
+            self._fail_bodies(newest.exc)
 
-    def _break_off(self, error: BaseException | None) -> None:
-        self._is_broken = True
-        current = self._current_request
-        for body in (self._newest_body, None if current is None else current.content):
-            if error is not None and body is not None and not body.is_eof():
+    def _fail_bodies(self, error: BaseException) -> None:
+        bodies = [body for _, body in self._messages]
+        if self._current_request is not None:
+            bodies.append(self._current_request.content)
+        for body in bodies:
+            if not body.is_eof():
                 body.set_exception(error)
 
     def handle_error(
