@@ -5,6 +5,7 @@ These checks read attributes and run none of the rules; `tests/contract` checks 
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from inspect import isfunction
 from typing import Final
 
 from protocol.limits import NAME_CHARS_MAX, SEATS_MAX
@@ -12,10 +13,7 @@ from server.gamekit.contract import Ruleset, RulesetConfig
 
 NAME: Final = re.compile(r"[a-z0-9_]{1,64}")
 VERSION_MAX: Final = 2**31 - 1  # what the database's column holds
-METHODS: Final = (
-    *("initial", "setup", "parse", "decide", "evolve", "move_of", "redact", "view"),
-    *("to_act", "timeout_move", "outcome"),
-)
+METHODS: Final = tuple(name for name, member in vars(Ruleset).items() if isfunction(member))
 
 
 class RulesetRefused(Exception):

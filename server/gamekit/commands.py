@@ -9,7 +9,7 @@ from typing import Final
 
 from server.gamekit.contract import Event, Payload, Ruleset
 from server.gamekit.fold import AnyRuleset, Fold, Origin
-from server.gamekit.table import CMD, GAME_COMPLETED, GAME_CREATED, INVALID_ACTION
+from server.gamekit.table import CMD, TABLE_EVENTS
 
 PRESENCE: Final = frozenset(
     {
@@ -20,8 +20,6 @@ PRESENCE: Final = frozenset(
         "player_became_spectator",
     }
 )
-# Events that come of no command that was accepted.
-_PASSED_OVER: Final = frozenset({GAME_CREATED, GAME_COMPLETED, INVALID_ACTION})
 
 
 def tells_moves(ruleset: AnyRuleset) -> bool:
@@ -58,7 +56,7 @@ def command_stream(origin: Origin, log: Sequence[Event]) -> list[Payload] | None
         if event.type in PRESENCE:
             seat = event.payload["seat"]
             commands.append({"event_index": index, "seat": seat, "presence": event.type})
-        elif event.type not in _PASSED_OVER:
+        elif event.type not in TABLE_EVENTS:
             moved = origin.ruleset.move_of(fold.state, event)
             if moved is not None:
                 _, cmd_no = event.payload.get(CMD, (moved.seat, None))

@@ -141,7 +141,7 @@ _EVOLVERS: Final[Mapping[str, Callable[[Table, Payload], None]]] = {
 
 
 # The server's own events, which no ruleset may decide.
-TABLE_EVENTS: Final = frozenset({*_EVOLVERS, "player_became_spectator"})
+TABLE_EVENTS: Final = frozenset({*_EVOLVERS, *PASSING})
 
 
 def rules_own(events: list[Event]) -> list[Event]:
