@@ -7,6 +7,7 @@ so that the chain can be checked from the database alone.
 """
 
 import re
+from collections.abc import Callable
 from hashlib import blake2b
 from math import isfinite
 from typing import Any
@@ -45,9 +46,9 @@ def canonical(payload: dict[str, Any]) -> bytes:
     if len(written) > PAYLOAD_BYTES_MAX:
         raise BadPayload(f"{len(written)} bytes are more than {PAYLOAD_BYTES_MAX}")
     # orjson writes NaN and infinities as null: the log would not say what was decided.
-    if b"null" in written and _has_no_number(payload):
+    if b"null" in written and _holds(payload, _is_not_finite):
         raise NotJson("a number that is not finite")
-    if b"\\u0000" in written and _has_nul(payload):
+    if b"\\u0000" in written and _holds(payload, _has_nul):
         raise BadPayload("text with a NUL character cannot be stored")
     return written
 
@@ -70,19 +71,20 @@ def _number(value: float) -> float | int:
     return value
 
 
-def _has_nul(value: Any) -> bool:
+def _holds(value: Any, is_bad: Callable[[Any], bool]) -> bool:
+    """Say whether one of the keys or values in a payload is bad, however deep."""
     if isinstance(value, dict):
-        return any(_has_nul(key) or _has_nul(item) for key, item in value.items())
-    if isinstance(value, list):
-        return any(map(_has_nul, value))
+        return any(_holds(each, is_bad) for pair in value.items() for each in pair)
+    if isinstance(value, (list, tuple)):
+        return any(_holds(each, is_bad) for each in value)
+    return is_bad(value)
+
+
+def _has_nul(value: Any) -> bool:
     return isinstance(value, str) and "\0" in value
 
 
-def _has_no_number(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_has_no_number, value.values()))
-    if isinstance(value, (list, tuple)):
-        return any(map(_has_no_number, value))
+def _is_not_finite(value: Any) -> bool:
     return isinstance(value, float) and not isfinite(value)
 
 
