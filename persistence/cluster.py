@@ -61,8 +61,7 @@ class Cluster:
         self._user = _user_for(path)
 
     def ensure_made(self) -> None:
-        """Make the folder, whole or not at all; refuse one that cannot be served."""
-        require_usable(self._path)
+        """Make the folder, whole or not at all."""
         self._ensure_reach()
         if self._path.exists():
             self._require_version()

@@ -65,14 +65,18 @@ class EmbeddedPostgres:
                 "run this as the user who runs the server."
             ) from error
 
+    def check_path(self, data_dir: Path) -> None:
+        """Raise `UnusableFolder` where no server could be reached in a folder of this name."""
+        require_usable(data_dir.expanduser().resolve() / "cluster")
+
     def start(self, data_dir: Path) -> str:
         """Start the server, or join it if it runs; make the folder if there is none.
 
         Returns the data source name of its superuser; raises `UnusableFolder`. Blocks: about
         two seconds for a new folder, a fraction of one for an existing one.
         """
+        self.check_path(data_dir)
         self._data_dir = data_dir = data_dir.expanduser().resolve()
-        require_usable(data_dir / "cluster")
         try:
             make_folder(data_dir)
             with _locked(data_dir / "lock"):

@@ -22,7 +22,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from migrations import runner
-from persistence.cluster import require_usable
 from persistence.dsn import EXAMPLE_URL, problem_of
 from persistence.embedded import EmbeddedPostgres
 from persistence.privatefiles import close_to_others, make_folder
@@ -277,10 +276,11 @@ def reach_database(config: Config, *, may_make: bool = False) -> Iterator[Reache
     Raises `StartRefused` where there is none, unless one may be made. A signal that ends the
     program unwinds the block, so that the bundled one is stopped.
     """
+    bundled = EmbeddedPostgres()
     with unwinding():
         if may_make:
             if config.database_url is None:
-                require_usable(config.data_dir.expanduser().resolve() / "postgres" / "cluster")
+                bundled.check_path(config.data_dir / "postgres")
             _make_folder(config.data_dir)
         if config.database_url is not None:
             dsn = config.database_url.get_secret_value()
@@ -288,7 +288,6 @@ def reach_database(config: Config, *, may_make: bool = False) -> Iterator[Reache
                 fail(f"PLAYHALL_DATABASE_URL: {problem}; write it as {EXAMPLE_URL}")
             yield Reached(dsn, dsn)
             return
-        bundled = EmbeddedPostgres()
         if not may_make and not bundled.is_in(config.data_dir / "postgres"):
             raise StartRefused(
                 f"There is no Playhall data in {config.data_dir}. Name the folder that a server "
