@@ -21,7 +21,7 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 class BadAddress(ValueError):
-    """The text is not an email address; the message says what is wrong with it."""
+    """The text is not an email address; the message is a clause that says what is wrong."""
 
 
 class EmailAddress(NamedTuple):
@@ -62,13 +62,13 @@ def parse_sender(text: str) -> Sender:
         address, bracket, rest = address.partition(">")
         name = name.strip().strip('"')
         if not bracket or rest or not name.isprintable():
-            raise BadAddress("It is neither an address nor `Name <address>`.")
+            raise BadAddress("It is neither an address nor `Name <address>`")
     return Sender(name, _address(_validated(address, is_sender=True)))
 
 
 def _validated(text: str, *, is_sender: bool) -> email_validator.ValidatedEmail:
     if not is_sender and len(text) > ADDRESS_CHARS_MAX:
-        raise BadAddress(f"It has more than {ADDRESS_CHARS_MAX} characters.")
+        raise BadAddress(f"It has more than {ADDRESS_CHARS_MAX} characters")
     try:
         found = email_validator.validate_email(
             text,
@@ -82,9 +82,9 @@ def _validated(text: str, *, is_sender: bool) -> email_validator.ValidatedEmail:
             globally_deliverable=not is_sender,  # mail may be from `playhall@localhost`
         )
     except email_validator.EmailNotValidError as error:
-        raise BadAddress(str(error)) from None
+        raise BadAddress(str(error).removesuffix(".")) from None
     if _ENCODED_WORD in found.local_part:
-        raise BadAddress("Encoded words are not supported before the @-sign.")
+        raise BadAddress("Encoded words are not supported before the @-sign")
     return found
 
 

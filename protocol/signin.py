@@ -24,9 +24,7 @@ def _email(text: str) -> str:
         return parse_address(text).text
     except BadAddress as why:
         raise PydanticCustomError(
-            "email",
-            "Write an email address such as name@example.org. {why}",
-            {"why": str(why).rstrip(".")},
+            "email", "Write an email address such as name@example.org. {why}", {"why": str(why)}
         ) from None
 
 
