@@ -31,24 +31,26 @@ def normal_origin(origin: str) -> str:
 
 def is_origin(text: str) -> bool:
     """Say whether a text is an origin: scheme, host, and a port if it is not the default."""
-    try:
-        url = URL(text.strip())
-        has_host = bool(url.scheme and url.raw_host and url.explicit_port != 0)
-    except ValueError:
+    url = _url_of_host(text.strip())
+    if url is None or not url.scheme:
         return False
-    is_bare = url.raw_path in ("", "/") and not (url.raw_query_string or url.raw_fragment)
-    return has_host and is_bare and "@" not in url.raw_authority
+    return url.raw_path in ("", "/") and not (url.raw_query_string or url.raw_fragment)
 
 
 def is_base_url(text: str) -> bool:
-    """Say whether paths can be put behind a text to make web addresses: no query, no user."""
+    """Say whether a path can be appended to a text to make a web address: no query, no user."""
+    url = _url_of_host(text)
+    return url is not None and url.scheme in ("http", "https") and not ("?" in text or "#" in text)
+
+
+def _url_of_host(text: str) -> URL | None:
+    """Parse a URL that names a host, and no user; None for anything else."""
     try:
         url = URL(text)
-        has_host = bool(url.raw_host and url.explicit_port != 0)
+        is_valid = url.raw_host and url.explicit_port != 0 and "@" not in url.raw_authority
     except ValueError:
-        return False
-    is_bare = not ("?" in text or "#" in text or "@" in url.raw_authority)
-    return url.scheme in ("http", "https") and has_host and is_bare
+        return None
+    return url if is_valid else None
 
 
 def is_same_host(origin: str, host: str) -> bool:
