@@ -161,8 +161,7 @@ class Turns:
         self._failures = self._failures + 1 if index == self._rest_at_index else 1
         log.warning("game %s: no move can be made: %s", self._host.game_id, error)
         if self._failures >= TRIES_MAX:
-            cause = error.__cause__
-            self._host.fail("timeout_move", cause if isinstance(cause, RAISED_BY_RULES) else error)
+            self._host.fail("timeout_move", error.__cause__ or error)
         else:
             self._rest(RETRY_MS << (self._failures - 1))
 
