@@ -302,7 +302,7 @@ async def test_rules_that_fail_on_an_old_log_quarantine_their_games_once(
             for line, game_id in zip(table, games, strict=False):
                 await move(line, game_id, 1, "fine")
         node.kill()
-        code.write_text(code.read_text().replace('state.last == "evolve"', "True"))
+        code.write_text(code.read_text().replace('"evolve", state.last', '"evolve", "evolve"'))
         node.output.clear()
         node.start()
         for game_id in games:

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from tests.faults.client_line import Guest, Json, Line, lines, new_guests, sit_down
 from tests.faults.client_turns import is_over, play
@@ -296,8 +297,7 @@ async def test_row_of_a_game_says_how_many_may_play_and_when_it_began(server: Se
 
 async def test_totals_exceed_what_a_single_score_may_be(server: Server) -> None:
     large = 2**31 - 1
-    async with server.table(2) as (guests, _):
-        pass
+    guests = await new_guests(server.node, 2)
     winner = guests[0]
 
     async def win() -> None:
@@ -308,12 +308,10 @@ async def test_totals_exceed_what_a_single_score_may_be(server: Server) -> None:
             await see_the_end(table[0])
 
     def add(points: int) -> None:
-        for table in ("player_lifetime_stats", "player_ruleset_stats"):
-            with psycopg.connect(server.dsn) as connection:
-                connection.execute(
-                    f"UPDATE {table} SET total_points = total_points + %s WHERE player_id = %s",  # type: ignore[arg-type]
-                    (points, winner.player_id),
-                )
+        with psycopg.connect(server.dsn) as connection:
+            for table in ("player_lifetime_stats", "player_ruleset_stats"):
+                more = SQL("UPDATE {} SET total_points = total_points + %s WHERE player_id = %s")
+                connection.execute(more.format(Identifier(table)), (points, winner.player_id))
 
     await win()
     add(large)

@@ -66,19 +66,17 @@ class Brittle(Ruleset[State, Payload]):
     def initial(self, setup: Setup) -> State:
         """Begin."""
         assert isinstance(setup.config, Config)
-        _fail_if(setup.config.fails_in == "initial")
+        _fail_in("initial", setup.config.fails_in)
         return State(setup.config, tuple(setup.players))
 
     def setup(self, state: State) -> list[Event]:
         """Give no event."""
-        _fail_if(state.config.fails_in == "setup")
-        if state.config.fails_in == "exit in setup":
-            sys.exit(3)
+        _fail_in("setup", state.config.fails_in)
         return []
 
     def parse(self, raw: Payload) -> Payload:
         """Take any object with a type."""
-        _fail_if(raw.get("type") == "parse")
+        _fail_in("parse", raw.get("type"))
         if "type" not in raw:
             raise IllegalMove("unknown_move", "Send a type.")
         return raw
@@ -86,7 +84,7 @@ class Brittle(Ruleset[State, Payload]):
     def decide(self, state: State, seat: int, move: Payload) -> list[Event]:
         """Log what was moved, or give something else than events."""
         kind = move["type"]
-        _fail_if(kind == "decide")
+        _fail_in("decide", kind)
         if kind == "no event":
             return []
         if kind == "no list":
@@ -106,31 +104,26 @@ class Brittle(Ruleset[State, Payload]):
         if event.type == "moved":
             state.last = event.payload["what"]
             state.moves += 1
-            _fail_if(state.last == "evolve")
-            if state.last == "exit in evolve":
-                sys.exit(3)
+            _fail_in("evolve", state.last)
 
     def redact(self, event: Event, viewer: Viewer) -> Payload | None:
         """Hide nothing, or fail for everybody but seat 0."""
         what = event.payload.get("what")
-        _fail_if(what == "redact" and viewer != 0)
-        if what == "exit in redact" and viewer != 0:
-            sys.exit(3)
-        if what == "redact into no JSON" and viewer != 0:
-            return {"what": {1, 2}}
+        if viewer != 0:
+            _fail_in("redact", what)
+            if what == "redact into no JSON":
+                return {"what": {1, 2}}
         return event.payload
 
     def view(self, state: State, viewer: Viewer) -> Payload:
         """Show how many moves there were."""
-        _fail_if(state.last == "view")
-        if state.last == "exit in view":
-            sys.exit(3)
+        _fail_in("view", state.last)
         moves: Any = {1, 2} if state.last == "view of no JSON" else state.moves
         return {"seat": viewer, "moves": moves, "legal_moves": None}
 
     def to_act(self, state: State) -> Turn | None:
         """Let seat 0 act, or one that there is not."""
-        _fail_if(state.last == "to_act")
+        _fail_in("to_act", state.last)
         if state.last == "turn of nobody":
             return Turn((99,), state.moves, 1.0)
         timeout_s = state.config.turn_timeout_s
@@ -138,16 +131,14 @@ class Brittle(Ruleset[State, Payload]):
 
     def timeout_move(self, state: State, seat: int) -> Payload:
         """Move, or fail."""
-        _fail_if(state.config.fails_in == "timeout_move")
-        if state.config.fails_in == "exit in timeout_move":
-            sys.exit(3)
+        _fail_in("timeout_move", state.config.fails_in)
         if state.config.fails_in == "timeout move that is illegal":
             return {}
         return {"type": "end" if state.moves == 3 else "timed out"}
 
     def outcome(self, state: State) -> Outcome | None:
         """End the game, perhaps with a result that cannot be stored."""
-        _fail_if(state.last == "outcome")
+        _fail_in("outcome", state.last)
         seats = range(len(state.players))
         if state.last == "outcome that is too large":
             return Outcome(tuple(Standing(seat, 2**40, is_winner=False) for seat in seats))
@@ -161,9 +152,11 @@ class Brittle(Ruleset[State, Payload]):
         return Outcome(tuple(Standing(seat, 0, is_winner=False) for seat in seats))
 
 
-def _fail_if(it_is_time: bool) -> None:
-    if it_is_time:
+def _fail_in(method: str, asked: object) -> None:
+    if asked == method:
         raise ZeroDivisionError("brittle as ever \0 \ud800")
+    if asked == f"exit in {method}":
+        sys.exit(3)
 
 
 RULESET = Brittle()
