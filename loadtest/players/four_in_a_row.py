@@ -38,6 +38,8 @@ class FourInARowBehaviour:
         if self.over or not self.players or self.players[self.turn % 2] != self._me:
             return None
         open_columns = [column for column in range(COLUMNS) if self.heights[column] < ROWS]
+        if not open_columns:  # the last disc was seen, and `board_filled` was not yet
+            return None
         return {"type": "drop", "column": self._chance.choice(open_columns)}
 
     def misplay(self) -> Json:

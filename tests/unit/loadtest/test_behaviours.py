@@ -1,5 +1,7 @@
 """The simulated players against the real rules."""
 
+from random import Random
+
 import pytest
 
 from loadtest.players import KINDS
@@ -31,6 +33,15 @@ def test_four_in_a_row_is_played_until_it_is_decided(seed):
         hall.move(seat, hall.behaviours[seat].choose())
 
     assert all(behaviour.choose() is None for behaviour in hall.behaviours)
+
+
+def test_nothing_is_dropped_between_the_last_disc_and_the_end():
+    first = KINDS["four_in_a_row"].behaviour("a", Random(1))
+    first.see("game_created", {"players": [{"player_id": "a"}, {"player_id": "b"}]})
+    for number in range(42):
+        assert (first.choose() is None) == (number % 2 == 1)
+        first.see("disc_dropped", {"column": number % 7})
+    assert first.choose() is None  # `board_filled` has not come yet
 
 
 @pytest.mark.parametrize("ruleset", ["el_dorado", "four_in_a_row"])
