@@ -104,16 +104,8 @@ class Cluster:
         }
         flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
         server = (str(postgres_program("postgres")), "-D", str(self._path), *flags)
-        pid = int(self._require(["/bin/sh", "-c", IN_BACKGROUND, str(self._log), *server]))
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not self.is_alive():
-            if not _exists(pid):
-                if self._is_still_in_use():
-                    return
-                raise UnusableFolder(self._why_it_ended())
-            if time.monotonic() > deadline:
-                raise UnusableFolder(f"PostgreSQL does not start; see {self._log}.")
-            time.sleep(POLL_S)
+        with uninterrupted():  # `stop` finds a server only once its pid is in the folder
+            self._launch(server)
 
     def admit(self) -> None:
         """Make the login that serves, or bring it to what it may be.
@@ -162,6 +154,18 @@ class Cluster:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
         sync_folder(self._path.parent)
+
+    def _launch(self, server: tuple[str, ...]) -> None:
+        pid = int(self._require(["/bin/sh", "-c", IN_BACKGROUND, str(self._log), *server]))
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self.is_alive():
+            if not _exists(pid):
+                if self._is_still_in_use():
+                    return
+                raise UnusableFolder(self._why_it_ended())
+            if time.monotonic() > deadline:
+                raise UnusableFolder(f"PostgreSQL does not start; see {self._log}.")
+            time.sleep(POLL_S)
 
     def _answers(self) -> bool:
         ping = [str(postgres_program("pg_isready")), "-q", "-h", str(self._path)]

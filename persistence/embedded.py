@@ -87,8 +87,9 @@ class EmbeddedPostgres:
                     self._use = open_private(data_dir / "users", "ab")
                     fcntl.flock(self._use, fcntl.LOCK_SH)
                 except BaseException:
-                    _leave(data_dir, self._use)
-                    self._use = None
+                    with uninterrupted():
+                        _leave(data_dir, self._use)
+                        self._use = None
                     raise
         except OSError as error:
             raise UnusableFolder(

@@ -150,6 +150,9 @@ MOMENTS: dict[str, Callable[[Path], bool]] = {
     "at once": lambda folder: folder.exists(),
     "while the cluster is made": lambda folder: (folder / "postgres" / "cluster.new").exists(),
     "when the cluster was made": lambda folder: (folder / "postgres" / "cluster").exists(),
+    "when PostgreSQL is launched": lambda folder: (
+        folder / "postgres" / "cluster" / "server.log"
+    ).exists(),
     "while PostgreSQL starts": lambda folder: (
         folder / "postgres" / "cluster" / "postmaster.pid"
     ).exists(),
