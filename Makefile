@@ -38,10 +38,13 @@ bench: $(DEV)    ## Measure a server of its own, pinned to one core: see docs/be
 	@$(BIN)/python -m loadtest.bench
 
 lock: $(DEV)     ## Renew the lock files from pyproject.toml
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --upgrade --extra build -o requirements.lock pyproject.toml
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	@$(compile) --upgrade --extra build -o requirements.lock pyproject.toml
+	@$(compile) --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+
+# Our own client is locked by its dependencies only: it comes from this checkout, and a folder
+# has no hash.
+compile = $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-package playhall
 
 SERVICE ?= pypi
 audit: | $(VENV)/bin/uv  ## Look up the locked packages among known vulnerabilities; needs a network
@@ -57,15 +60,19 @@ $(VENV)/bin/uv:
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
 
-$(RUN): requirements.lock pyproject.toml | $(VENV)/bin/uv
+$(RUN): requirements.lock pyproject.toml clients/python/pyproject.toml | $(VENV)/bin/uv
 	@$(call install,requirements.lock)
 	@touch $@
 
-$(DEV): requirements-dev.lock pyproject.toml | $(VENV)/bin/uv
+$(DEV): requirements-dev.lock pyproject.toml clients/python/pyproject.toml | $(VENV)/bin/uv
 	@$(call install,requirements-dev.lock)
 	@touch $@ $(RUN)
 
 # uv is quick; pip knows settings that uv does not read (mirrors, certificates).
 install = { $(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --require-hashes -r $(1) 2>/dev/null \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1); } \
-	&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	&& $(editable) -e clients/python && $(editable) -e .
+
+# One after the other: the server was once called `playhall` as well. Where pip finds that one, it has
+# to be gone before the server brings its command.
+editable = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation

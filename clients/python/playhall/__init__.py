@@ -1,0 +1,34 @@
+"""The Python client of Playhall: what to write bots with. See `docs/clients.md`.
+
+    async with connect("http://localhost:8080", name="Ten Lines") as client:
+        game = await client.quick_play("four_in_a_row")
+        async for event in game:
+            moves = (await game.view())["legal_moves"]
+            if moves:
+                await game.act(random.choice(moves))
+
+The names below are the public interface. The modules behind them are for programs that manage
+their own connections, such as the load tester:
+
+- `client`: an account, the games that it plays, and their events;
+- `connection`: a websocket that reconnects, resumes and repeats;
+- `game`: the state of one followed game, without any I/O;
+- `transport`, `http`, `account`: one websocket, HTTP requests, and tokens;
+- `errors`: everything that is raised.
+"""
+
+from playhall.client import Client, Event, Game, connect
+from playhall.errors import ClientError, Json, Lost, OutOfOrder, Refused, Unreachable
+
+__all__ = [
+    "Client",
+    "ClientError",
+    "Event",
+    "Game",
+    "Json",
+    "Lost",
+    "OutOfOrder",
+    "Refused",
+    "Unreachable",
+    "connect",
+]

@@ -1,0 +1,57 @@
+"""What the client raises, and the type of what it sends and receives.
+
+ClientError
+├── Refused       the server answered, and the answer is no
+├── Lost          the connection is gone, and with it what was not answered
+├── OutOfOrder    an event is missing, repeated, or in the wrong place
+└── Unreachable   no Playhall server answers at the address
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+# A JSON object, as parsed.
+Json = dict[str, Any]
+
+
+class ClientError(Exception):
+    """Base of everything that the client raises."""
+
+
+class Refused(ClientError):
+    """The server refused a command or a request.
+
+    `retry` says whether the same may succeed later. `event_index` is set where the refusal
+    itself is in the game's log.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, retry: bool = False, event_index: int | None = None
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.retry = retry
+        self.event_index = event_index
+
+    @classmethod
+    def of(cls, reply: Mapping[str, Any]) -> "Refused":
+        """Read an error reply."""
+        return cls(
+            str(reply.get("code", "unknown")),
+            str(reply.get("message", "")),
+            retry=bool(reply.get("retry", False)),
+            event_index=reply.get("event_index"),
+        )
+
+
+class Lost(ClientError):
+    """The connection is lost, and will not come back or took an answer with it."""
+
+
+class OutOfOrder(ClientError):
+    """The server sent another event than the one that comes next."""
+
+
+class Unreachable(ClientError):
+    """Nothing that speaks Playhall's protocol answers at the address."""
