@@ -32,8 +32,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from loadtest.benching.machine import Cores, cores
-from loadtest.benching.node import Node
-from loadtest.line.errors import Refused
+from loadtest.benching.servers import Node
+from playhall.errors import Refused
 
 Json = dict[str, Any]
 
@@ -152,13 +152,13 @@ async def _guess(socket: ClientConnection, lobby_id: str) -> None:
 
 async def _confirmations(target: Target) -> None:
     target.ready.set()
-    async with _web(target.url, ATTACKERS_ADDRESS) as web:
+    async with _http(target.url, ATTACKERS_ADDRESS) as http:
 
         async def send() -> None:
             body = {"code": target.code, "password": PASSWORD}
             while True:
                 with suppress(aiohttp.ClientError):
-                    async with web.post("/v1/auth/email/confirm", json=body) as answer:
+                    async with http.post("/v1/auth/email/confirm", json=body) as answer:
                         await answer.read()
                 await asyncio.sleep(0.01)
 
@@ -237,18 +237,18 @@ class Others:
 
     async def prepare(self) -> Target:
         """Make what the attacks are aimed at, each time anew."""
-        async with _web(self._node.url, PLAYERS_ADDRESS) as web:
-            owner = await _post(web, "/v1/auth/guest", {})
-            attacker = await _post(web, "/v1/auth/guest", {})
+        async with _http(self._node.url, PLAYERS_ADDRESS) as http:
+            owner = await _post(http, "/v1/auth/guest", {})
+            attacker = await _post(http, "/v1/auth/guest", {})
             self._email = f"ann-{time.time_ns()}@example.org"
-            await _post(web, "/v1/auth/email", {"email": self._email})
+            await _post(http, "/v1/auth/email", {"email": self._email})
             confirmation = {"code": await self._code(), "password": PASSWORD}
-            await _post(web, "/v1/auth/email/confirm", confirmation)
+            await _post(http, "/v1/auth/email/confirm", confirmation)
             token = attacker["access_token"]
-            link = {"email": self._email}
-            await _post(web, "/v1/me/methods/email", link, token)
+            connection = {"email": self._email}
+            await _post(http, "/v1/me/methods/email", connection, token)
             code = await self._code()
-            urls = [(await _ticket(web, attacker))["upload_url"] for _ in range(UPLOADS)]
+            urls = [(await _ticket(http, attacker))["upload_url"] for _ in range(UPLOADS)]
         async with _socket(self._node.url, owner["access_token"]) as socket:
             lobby = {"ruleset": "relay", "seats": 4, "password": PASSWORD}
             made = (await _call(socket, 2, "lobby.create", **lobby))["lobby"]
@@ -269,8 +269,8 @@ class Others:
         """Sit down, let the attack begin, and play and probe for so long."""
         signed_in = [0, 0]
         uploaded = [0, 0]
-        async with _web(self._node.url, PLAYERS_ADDRESS) as web:
-            guests = [await _post(web, "/v1/auth/guest", {}) for _ in range(2)]
+        async with _http(self._node.url, PLAYERS_ADDRESS) as http:
+            guests = [await _post(http, "/v1/auth/guest", {}) for _ in range(2)]
             tokens = [guest["access_token"] for guest in guests]
             async with (
                 _socket(self._node.url, tokens[0]) as first,
@@ -280,25 +280,25 @@ class Others:
                 game_id = await _sit_down(first, second)
                 await attack()
                 probes = [
-                    group.create_task(self._sign_in(web, signed_in)),
-                    group.create_task(_upload(web, guests[0], uploaded)),
+                    group.create_task(self._sign_in(http, signed_in)),
+                    group.create_task(_upload(http, guests[0], uploaded)),
                 ]
                 moves = await _play(first, second, game_id, seconds)
                 for probe in probes:
                     probe.cancel()
         return Noticed(moves, (signed_in[0], signed_in[1]), (uploaded[0], uploaded[1]))
 
-    async def _sign_in(self, web: aiohttp.ClientSession, counts: list[int]) -> None:
+    async def _sign_in(self, http: aiohttp.ClientSession, counts: list[int]) -> None:
         body = {"email": self._email, "password": PASSWORD}
         for _ in range(8):
-            await _probe(partial(web.post, "/v1/auth/email/sign-in", json=body), counts)
+            await _probe(partial(http.post, "/v1/auth/email/sign-in", json=body), counts)
 
 
-async def _upload(web: aiohttp.ClientSession, guest: Json, counts: list[int]) -> None:
+async def _upload(http: aiohttp.ClientSession, guest: Json, counts: list[int]) -> None:
     @asynccontextmanager
     async def upload() -> AsyncIterator[aiohttp.ClientResponse]:
-        ticket = await _ticket(web, guest)
-        async with web.put(ticket["upload_url"], data=PICTURE, headers=PNG) as answer:
+        ticket = await _ticket(http, guest)
+        async with http.put(ticket["upload_url"], data=PICTURE, headers=PNG) as answer:
             yield answer
 
     for _ in range(4):
@@ -349,26 +349,26 @@ PICTURE: Final = b"\x89PNG\r\n\x1a\n" + bytes(1000)
 PNG: Final = {"Content-Type": "image/png"}
 
 
-async def _ticket(web: aiohttp.ClientSession, guest: Json) -> Json:
+async def _ticket(http: aiohttp.ClientSession, guest: Json) -> Json:
     wanted = {
         "bucket": "thumbnails",
         "path": f"{guest['user_id']}/{uuid4()}-thumb.png",
         "content_type": "image/png",
         "size": len(PICTURE),
     }
-    return await _post(web, "/v1/files/uploads", wanted, guest["access_token"])
+    return await _post(http, "/v1/files/uploads", wanted, guest["access_token"])
 
 
 @asynccontextmanager
-async def _web(url: str, address: str) -> Any:
+async def _http(url: str, address: str) -> Any:
     connector = aiohttp.TCPConnector(local_addr=(address, 0), limit=0)
-    async with aiohttp.ClientSession(url, connector=connector) as web:
-        yield web
+    async with aiohttp.ClientSession(url, connector=connector) as http:
+        yield http
 
 
-async def _post(web: aiohttp.ClientSession, path: str, body: Json, token: str = "") -> Json:
+async def _post(http: aiohttp.ClientSession, path: str, body: Json, token: str = "") -> Json:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    async with web.post(path, json=body, headers=headers) as answer:
+    async with http.post(path, json=body, headers=headers) as answer:
         made: Json = await answer.json()
         if answer.status != 200:
             raise Refused(made["code"], f"{path}: {made['message']}")

@@ -24,13 +24,21 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from loadtest.benching import loads, reviving, shown, statements
-from loadtest.benching.figures import Figures, Run
+from loadtest.benching import loads, recovery
+from loadtest.benching.figures import (
+    Figures,
+    Run,
+    as_json,
+    between_markers,
+    markdown,
+    show,
+    show_run,
+)
+from loadtest.benching.loads import Colyseus, NoPeer, peer_server
 from loadtest.benching.machine import Cores, cores
-from loadtest.benching.node import DidNotStart, Node, Server
-from loadtest.benching.peer import Colyseus, NoPeer, peer_server
-from loadtest.line.errors import ClientError
-from loadtest.processes import ShareFailed
+from loadtest.benching.servers import DidNotStart, Node, Server
+from loadtest.processes import ScenarioFailed
+from playhall.errors import ClientError
 
 DOCS: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 FILES_MAX: Final = 20_000
@@ -110,7 +118,7 @@ class Bench:
         for part in parts:
             try:
                 self._measure(part)
-            except (ClientError, ShareFailed, DidNotStart, NoPeer) as error:
+            except (ClientError, ScenarioFailed, DidNotStart, NoPeer) as error:
                 out.print(f"[red]{part}: not measured:[/red] {escape(str(error))}", soft_wrap=True)
 
     def _measure(self, part: Part) -> None:
@@ -140,7 +148,7 @@ class Bench:
             node.clear()
 
     def _record(self, run: Run, **values: float) -> None:
-        shown.show_run(run, out)
+        show_run(run, out)
         self.figures.record(run, {_KEYS.get(name, name): value for name, value in values.items()})
 
     # ------------------------------------------------------------------ the parts
@@ -152,7 +160,7 @@ class Bench:
             self._record(run, moves=moves, games=games, move_us=_us_per(run, "moves/s"))
 
     def _statements(self, node: Node) -> None:
-        run = statements.count(node, self._on, games=self._scale.counted_games)
+        run = loads.count_statements(node, self._on, games=self._scale.counted_games)
         numbers = (run.numbers[f"{name} per game"] for name in ("statements", "transactions"))
         self._record(run, **dict(zip(("statements", "transactions"), numbers, strict=True)))
 
@@ -217,7 +225,7 @@ class Bench:
             self.figures.compare("signaling", pairs)
 
     def _signal(self, key: str, server: Server, name: str) -> Run:
-        run = loads.signal(server, self._on, pairs=PAIRS, seconds=self._scale.seconds, name=name)
+        run = loads.signaling(server, self._on, pairs=PAIRS, seconds=self._scale.seconds, name=name)
         self._record_relay(f"{key} {PAIRS}", run)
         return run
 
@@ -235,7 +243,7 @@ class Bench:
 
     def _resume(self, node: Node) -> None:
         times = self._scale.resumes
-        run = reviving.in_a_loop(reviving.resume(node.url, events=RESUME_EVENTS, times=times))
+        run = recovery.in_a_loop(recovery.resume(node.url, events=RESUME_EVENTS, times=times))
         self._record(run, resume=run.numbers["resume ms"])
 
     def _idle(self, node: Node) -> None:
@@ -244,12 +252,12 @@ class Bench:
 
     def _recovery(self, node: Node) -> None:
         games = self._scale.games
-        run = reviving.in_a_loop(reviving.recover(node, games=games, events=RECOVERY_EVENTS))
+        run = recovery.in_a_loop(recovery.recover(node, games=games, events=RECOVERY_EVENTS))
         self._record(run, recovery=run.numbers["recovery s"])
 
     def _start(self, node: Node) -> None:
         for _ in range(self._scale.starts):
-            run = reviving.start_again(node)
+            run = recovery.start_again(node)
             self._record(run, ready=run.numbers["ready s"], first=run.numbers["first game s"])
 
     def _epoch(self, node: Node) -> None:
@@ -311,13 +319,13 @@ def bench(
         with suppress(KeyboardInterrupt):  # what was measured until then is shown
             measured.run(only or list(Part))
     figures = measured.figures
-    shown.show(figures, out)
+    show(figures, out)
     if json_file is not None:
-        found = shown.as_json(figures, began_at=began_at)
+        found = as_json(figures, began_at=began_at)
         json_file.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     if update_docs:
-        table = shown.markdown(figures, began_at=began_at)
-        DOCS.write_text(shown.between_markers(DOCS.read_text("utf-8"), table), "utf-8")
+        table = markdown(figures, began_at=began_at)
+        DOCS.write_text(between_markers(DOCS.read_text("utf-8"), table), "utf-8")
     if not all(run.ok for run in figures.runs):
         raise typer.Exit(1)
 

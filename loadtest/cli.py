@@ -14,26 +14,23 @@ from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from loadtest.crowd.player import Habits
-from loadtest.epochs.spread import gather
-from loadtest.line.errors import ClientError
-from loadtest.line.web import Web
-from loadtest.measure.meter import Measured, Progress
+from loadtest.epochs.latency import gather
+from loadtest.measure import Measured, Progress
 from loadtest.players import KINDS
-from loadtest.players.anything import kind_of
-from loadtest.players.kind import Kind
-from loadtest.processes import ShareFailed, merge, run_shares
-from loadtest.report.page import page
-from loadtest.report.report import Report, as_json, report_of
-from loadtest.report.table import number, show
+from loadtest.players.kind import Kind, kind_of
+from loadtest.processes import ScenarioFailed, merge, run_scenarios
+from loadtest.report import Report, as_json, number, report_of, show
+from loadtest.report_page import page
 from loadtest.scenarios.epoch import Epoch
 from loadtest.scenarios.idle import Idle
 from loadtest.scenarios.lobby import Lobbies
 from loadtest.scenarios.matches import Matches
-from loadtest.scenarios.meeting import Meeting
 from loadtest.scenarios.relay import Relay
-from loadtest.scenarios.share import Place, Share
+from loadtest.scenarios.scenario import Barrier, Scenario, Shard
 from loadtest.scenarios.signaling import Signaling
+from loadtest.simulation.player import Habits
+from playhall.errors import ClientError
+from playhall.http import Http
 
 app = typer.Typer(
     help="Simulate players, measure the server, and check all that they saw.",
@@ -79,7 +76,7 @@ def matches(
     concurrency = min(concurrency, games) if games is not None else concurrency
     shares = [
         Matches(
-            place=place,
+            shard=shard,
             kind=kind,
             players=players or kind.seats,
             concurrency=concurrency,
@@ -90,7 +87,7 @@ def matches(
             config={} if rounds is None else {"rounds": rounds},
             sample=sample,
         )
-        for place in _places(url, min(processes, concurrency))
+        for shard in _shards(url, min(processes, concurrency))
     ]
     _run("matches", shares, json_file, html_file)
 
@@ -112,7 +109,7 @@ def relay(
     """Send messages through games without rules: ordered, logged, committed, sent to all."""
     shares = [
         Relay(
-            place=place,
+            shard=shard,
             rooms=rooms,
             players=players,
             window=window,
@@ -121,7 +118,7 @@ def relay(
             ramp_up_s=ramp_up,
             sample=sample,
         )
-        for place in _places(url, min(processes, rooms))
+        for shard in _shards(url, min(processes, rooms))
     ]
     _run("relay", shares, json_file, html_file)
 
@@ -146,7 +143,7 @@ def signaling(
     """Pass messages on between PeerJS peers; works on a PeerJS server as well."""
     shares = [
         Signaling(
-            place=place,
+            shard=shard,
             pairs=pairs,
             window=window,
             payload_bytes=payload_bytes,
@@ -156,7 +153,7 @@ def signaling(
             key=key,
             messages_per_s=messages_per_s,
         )
-        for place in _places(url, min(processes, pairs))
+        for shard in _shards(url, min(processes, pairs))
     ]
     _run("signaling", shares, json_file, html_file)
 
@@ -173,8 +170,8 @@ def idle(
 ) -> None:
     """Hold connections that only show life, and see what each costs the server."""
     shares = [
-        Idle(place=place, connections=connections, duration_s=duration, pid=pid)
-        for place in _places(url, min(processes, connections))
+        Idle(shard=shard, connections=connections, duration_s=duration, pid=pid)
+        for shard in _shards(url, min(processes, connections))
     ]
     _run("idle", shares, json_file, html_file)
 
@@ -191,8 +188,8 @@ def lobby(
 ) -> None:
     """Open, list, join, leave and close lobbies, as fast as they are answered."""
     shares = [
-        Lobbies(place=place, pairs=pairs, duration_s=duration, ruleset=ruleset)
-        for place in _places(url, min(processes, pairs))
+        Lobbies(shard=shard, pairs=pairs, duration_s=duration, ruleset=ruleset)
+        for shard in _shards(url, min(processes, pairs))
     ]
     _run("lobby", shares, json_file, html_file)
 
@@ -215,12 +212,12 @@ def epoch(
 ) -> None:
     """Watch a day of competition in which bots claim and people vote.
 
-    `playhall epoch bots` and `playhall epoch voters` make a cast for a rehearsal.
+    `playhall epoch bots` and `playhall epoch voters` make bots and voters for a rehearsal.
     """
-    meeting = Meeting(processes := min(processes, watchers))
+    barrier = Barrier(processes := min(processes, watchers))
     shares = [
         Epoch(
-            place=place,
+            shard=shard,
             watchers=watchers,
             epoch=epoch,
             claims_per_s=claims_per_s,
@@ -228,9 +225,9 @@ def epoch(
             duration_s=duration,
             bots=_tokens(bots, "--bots"),
             voters=_tokens(voters, "--voters"),
-            meeting=meeting,
+            barrier=barrier,
         )
-        for place in _places(url, processes)
+        for shard in _shards(url, processes)
     ]
     _run("epoch", shares, json_file, html_file, add_up=gather)
 
@@ -265,18 +262,18 @@ def _kind(url: str, ruleset: str) -> Kind:
 
 async def _rulesets(url: str) -> dict[str, int]:
     """Ask a server for its rulesets, and how many players each needs."""
-    async with Web(url) as web:
-        listed = await web.get("/v1/rulesets")
+    async with Http(url) as http:
+        listed = await http.get("/v1/rulesets")
     return {ruleset["name"]: ruleset["seats_min"] for ruleset in listed["rulesets"]}
 
 
-def _places(url: str, processes: int) -> list[Place]:
-    return [Place(url, index, processes) for index in range(processes)]
+def _shards(url: str, processes: int) -> list[Shard]:
+    return [Shard(url, index, processes) for index in range(processes)]
 
 
 def _run(
     scenario: str,
-    shares: Sequence[Share],
+    shares: Sequence[Scenario],
     json_file: Path | None,
     html_file: Path | None,
     add_up: Callable[[Sequence[Measured]], Measured] = merge,
@@ -288,7 +285,7 @@ def _run(
     began_at = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         measured = add_up(_with_bar(scenario, shares))
-    except ShareFailed as failed:
+    except ScenarioFailed as failed:
         _fail(str(failed))
     report = report_of(scenario, measured, began_at=began_at, settings=_settings(shares))
     show(report, out)
@@ -297,34 +294,34 @@ def _run(
         raise typer.Exit(1)
 
 
-def _with_bar(scenario: str, shares: Sequence[Share]) -> list[Measured]:
+def _with_bar(scenario: str, shares: Sequence[Scenario]) -> list[Measured]:
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Bar(*columns, console=err, transient=True) as bar:
         task = bar.add_task(scenario)
 
         def progress(parts: list[Progress]) -> None:
-            bar.update(task, description=_line(scenario, parts))
+            bar.update(task, description=_progress_text(scenario, parts))
 
-        return run_shares(shares, progress=progress)
+        return run_scenarios(shares, progress=progress)
 
 
-def _line(scenario: str, parts: list[Progress]) -> str:
+def _progress_text(scenario: str, parts: list[Progress]) -> str:
     done, moves, deliveries = (
         number(sum(values)) for values in zip(*(part[1:] for part in parts), strict=True)
     )
     return f"{scenario}: {parts[0].stage} {done}; {moves} moves, {deliveries} deliveries"
 
 
-def _settings(shares: Sequence[Share]) -> dict[str, object]:
+def _settings(shares: Sequence[Scenario]) -> dict[str, object]:
     first = shares[0]
     shown = [field for field in fields(first) if field.metadata.get("shown", True)]  # type: ignore[arg-type]  # all shares are dataclasses
     named = {field.name: getattr(first, field.name) for field in shown}
-    place: Place = named.pop("place")
+    shard: Shard = named.pop("shard")
     texts = {
         name: value if isinstance(value, (int, float, str)) else str(value)
         for name, value in named.items()
     }
-    return {"url": place.url, "processes": place.of, **texts}
+    return {"url": shard.url, "processes": shard.of, **texts}
 
 
 def _write(report: Report, json_file: Path | None, html_file: Path | None) -> None:

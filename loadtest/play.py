@@ -8,14 +8,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from loadtest.client import Client, ClientError, Event, Game, Refused, Unreachable, connect
-from loadtest.kept import Kept, KeptGames
 from loadtest.players import KINDS
 from loadtest.players.kind import Behaviour
 from loadtest.terminal import SCREENS
 from loadtest.terminal.keyboard import Keyboard
-from loadtest.terminal.screen import Screen, Unclear
-from protocol.game import Json
+from loadtest.terminal.saved_games import SavedGame, SavedGames
+from loadtest.terminal.screens import Screen, Unclear
+from playhall import Client, ClientError, Event, Game, Json, Refused, Unreachable, connect
 
 HERE: Final = "http://127.0.0.1:8080"
 # Events that change nothing on the table; a move that was chosen before is still good.
@@ -51,35 +50,35 @@ def play(
         _fail("Only el_dorado has rounds; leave --rounds out.")
     asked = {"rounds": rounds, "turn_timeout_s": turn_timeout}
     config: Json = {name: value for name, value in asked.items() if value is not None}
-    kept = None if resume is None else KeptGames().find(resume)
-    if resume is not None and kept is None:
+    saved = None if resume is None else SavedGames().find(resume)
+    if resume is not None and saved is None:
         _fail(f"--resume: nothing is kept of a game {resume}; without it, a new one begins.")
-    evening = _Evening(auto=auto)
+    session = _Session(auto=auto)
     try:
-        if kept is not None:
-            asyncio.run(evening.go_on(kept))
+        if saved is not None:
+            asyncio.run(session.go_on(saved))
         else:
-            asyncio.run(evening.begin(url, name, ruleset=ruleset, config=config))
+            asyncio.run(session.begin(url, name, ruleset=ruleset, config=config))
     except Unreachable as error:
         _fail(f"{error} Start a server with `playhall serve`, or name another with --url.")
     except ClientError as error:
         is_stopped = isinstance(error, Refused) and error.code == "quarantined"
-        way_back = "" if is_stopped else evening.way_back(context.command_path)
+        way_back = "" if is_stopped else session.way_back(context.command_path)
         _fail(f"{error}{way_back}")
     except EOFError:
         out.print("\nYou left the table.")
     except KeyboardInterrupt:
-        out.print(f"\nYou went away.{evening.way_back(context.command_path)}", soft_wrap=True)
+        out.print(f"\nYou went away.{session.way_back(context.command_path)}", soft_wrap=True)
 
 
-class _Evening:
+class _Session:
     """One game from its lobby, or from where it was left, to its end."""
 
     def __init__(self, *, auto: bool) -> None:
         self._auto = auto
-        self._games = KeptGames()
-        self._kept: Kept | None = None
-        self._told = False  # that the game cannot be kept
+        self._games = SavedGames()
+        self._saved: SavedGame | None = None
+        self._warned = False  # that the game cannot be kept
 
     async def begin(self, url: str, name: str | None, *, ruleset: str, config: Json) -> None:
         """Open a game and play it."""
@@ -87,63 +86,63 @@ class _Evening:
             lobby = await _lobby_with_bots(client, ruleset, config)
             names = {member["player_id"]: member["display_name"] for member in lobby["members"]}
             game = await client.started(lobby)
-            kept = Kept(
+            saved = SavedGame(
                 url=url, ruleset=ruleset, game_id=game.game_id, refresh_token="", names=names
             )
-            await self._play(client, game, kept)
+            await self._play(client, game, saved)
 
-    async def go_on(self, kept: Kept) -> None:
+    async def go_on(self, saved: SavedGame) -> None:
         """Play a game that was left; what has happened meanwhile is not told again."""
-        async with connect(kept.url, refresh_token=kept.refresh_token) as client:
-            self._keep(client, kept)
+        async with connect(saved.url, refresh_token=saved.refresh_token) as client:
+            self._save(client, saved)
             await client.player_id()
-            game = await client.game(kept.game_id)
+            game = await client.game(saved.game_id)
             head = (await game.snapshot())["head"]
-            await self._play(client, game, kept, head=head)
+            await self._play(client, game, saved, head=head)
 
     def way_back(self, command: str) -> str:
         """Say how to come back to the game, if there is one to come back to."""
-        if self._kept is None:
+        if self._saved is None:
             return ""
-        return f" The game goes on; come back with: {command} --resume {self._kept.game_id}"
+        return f" The game goes on; come back with: {command} --resume {self._saved.game_id}"
 
-    async def _play(self, client: Client, game: Game, kept: Kept, *, head: int = -1) -> None:
+    async def _play(self, client: Client, game: Game, saved: SavedGame, *, head: int = -1) -> None:
         me = await client.player_id()
-        party = _Party(
+        loop = _GameLoop(
             game,
-            SCREENS[kept.ruleset](me, kept.names),
-            KINDS[kept.ruleset].behaviour(me, Random()),  # noqa: S311 - a game, no secret
+            SCREENS[saved.ruleset](me, saved.names),
+            KINDS[saved.ruleset].behaviour(me, Random()),  # noqa: S311 - a game, no secret
             keyboard=None if self._auto else Keyboard(),
             head=head,
         )
         try:
-            self._keep(client, kept)
-            await party.play()
+            self._save(client, saved)
+            await loop.play()
         except EOFError:
             await game.leave()
-            self._forget(kept)
+            self._delete(saved)
             raise
         except BaseException:
-            self._keep(client, kept)  # with the newest token
+            self._save(client, saved)  # with the newest token
             raise
-        self._forget(kept)
-        out.print(f"Kept as game {kept.game_id}.", soft_wrap=True)
+        self._delete(saved)
+        out.print(f"Kept as game {saved.game_id}.", soft_wrap=True)
 
-    def _keep(self, client: Client, kept: Kept) -> None:
-        token = client.link.account.refresh_token
+    def _save(self, client: Client, saved: SavedGame) -> None:
+        token = client.connection.account.refresh_token
         try:
-            newest = kept.model_copy(update={"refresh_token": token})
-            self._games.keep(newest)
-            self._kept = newest
+            newest = saved.model_copy(update={"refresh_token": token})
+            self._games.save(newest)
+            self._saved = newest
         except OSError as error:
-            if not self._told:
+            if not self._warned:
                 why = error.strerror or error
                 out.print(f"If you go away, you cannot come back to this game ({why}).")
-            self._told = True
+            self._warned = True
 
-    def _forget(self, kept: Kept) -> None:
-        self._kept = None
-        self._games.forget(kept.game_id)
+    def _delete(self, saved: SavedGame) -> None:
+        self._saved = None
+        self._games.delete(saved.game_id)
 
 
 async def _lobby_with_bots(client: Client, ruleset: str, config: Json) -> Json:
@@ -162,7 +161,7 @@ async def _lobby_with_bots(client: Client, ruleset: str, config: Json) -> Json:
 
 
 async def _bots_of(client: Client, ruleset: str) -> list[str]:
-    listed = (await client.web.get("/v1/rulesets"))["rulesets"]
+    listed = (await client.http.get("/v1/rulesets"))["rulesets"]
     for each in listed:
         if each["name"] == ruleset and each["bots"]:
             # The best of them: only where there is no other, the one that plays anything.
@@ -176,21 +175,21 @@ class _Ahead:
     def __init__(self, game: Game, tasks: asyncio.TaskGroup) -> None:
         self._game = game
         self._tasks = tasks
-        self.coming = tasks.create_task(self._following())
+        self.coming = tasks.create_task(self._next_event())
 
     async def next(self) -> Event | None:
         """Wait for the next event; None after the game's last. Raises `ClientError`."""
         event = await self.coming
         if isinstance(event, ClientError):
             raise event
-        self.coming = self._tasks.create_task(self._following())
+        self.coming = self._tasks.create_task(self._next_event())
         return event
 
     def stop(self) -> None:
         """Wait no longer."""
         self.coming.cancel()
 
-    async def _following(self) -> Event | ClientError | None:
+    async def _next_event(self) -> Event | ClientError | None:
         try:
             async for event in self._game:
                 return event
@@ -199,7 +198,7 @@ class _Ahead:
         return None
 
 
-class _Party:
+class _GameLoop:
     """One person's game: every event told, every turn played, from the event `head` on."""
 
     def __init__(
@@ -233,16 +232,16 @@ class _Party:
 
     async def _follow(self, ahead: _Ahead) -> None:
         while (event := await ahead.next()) is not None:
-            self._tell(event)
+            self._show_event(event)
             if event.event_index >= self._head and self._is_my_turn():
                 await self._take_turn(ahead)
 
-    def _tell(self, event: Event) -> None:
+    def _show_event(self, event: Event) -> None:
         """Take an event in, and say what happened."""
         payload = event.payload or {}
         self._index = event.event_index
         self._behaviour.see(event.type, payload)
-        told = self._screen.tell(event.type, payload)
+        told = self._screen.describe(event.type, payload)
         if told is not None and event.event_index >= self._head:
             out.print(told, soft_wrap=True)
 
@@ -264,24 +263,24 @@ class _Party:
         A move is made at the table that was shown, or not at all.
         """
         while True:
-            picture = await self._game.snapshot()
-            while self._index < picture["head"] and (event := await ahead.next()) is not None:
-                self._tell(event)
-            view = picture["view"]
+            snapshot = await self._game.snapshot()
+            while self._index < snapshot["head"] and (event := await ahead.next()) is not None:
+                self._show_event(event)
+            view = snapshot["view"]
             if not view["legal_moves"]:
                 return
             self._played_turn = self._behaviour.turn
             keyboard.forget()
             out.print(self._screen.show(view))
             move = await self._typed(keyboard, view, ahead)
-            if move is not None and await self._act(move, expected_head=picture["head"]):
+            if move is not None and await self._act(move, expected_head=snapshot["head"]):
                 return
 
     async def _typed(self, keyboard: Keyboard, view: Json, ahead: _Ahead) -> Json | None:
         """Wait for a move, telling what happens meanwhile; None once the table has changed."""
         while True:
             out.print(self._screen.prompt(view), end="")
-            line = self._tasks.create_task(keyboard.line())
+            line = self._tasks.create_task(keyboard.read_line())
             try:
                 await asyncio.wait({line, ahead.coming}, return_when=asyncio.FIRST_COMPLETED)
                 while ahead.coming.done():
@@ -289,7 +288,7 @@ class _Party:
                     event = await ahead.next()
                     if event is None:
                         return None
-                    self._tell(event)
+                    self._show_event(event)
                     if event.type not in PASSING:
                         return None
                     out.print(self._screen.prompt(view), end="")

@@ -8,15 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
-from loadtest.line.errors import ClientError
-from loadtest.measure.meter import Measured, Progress, Sample
-from loadtest.measure.tally import Window
-from loadtest.scenarios.share import Share
+from loadtest.measure import Measured, Progress, Sample, Window
+from loadtest.scenarios.scenario import Scenario
+from playhall.errors import ClientError
 
 JOIN_TIMEOUT_S = 10.0
 
 
-class ShareFailed(Exception):
+class ScenarioFailed(Exception):
     """A process of the load test could not do its share; the message says why."""
 
 
@@ -25,8 +24,8 @@ class _Failure:
     sentence: str
 
 
-def run_shares(
-    shares: Sequence[Share], *, progress: Callable[[list[Progress]], None]
+def run_scenarios(
+    shares: Sequence[Scenario], *, progress: Callable[[list[Progress]], None]
 ) -> list[Measured]:
     """Run every share to its end; `progress` is told how far each of them is."""
     context = multiprocessing.get_context("spawn")
@@ -66,14 +65,14 @@ def _hear(pipe: Connection) -> Progress | Measured:
     try:
         said = pipe.recv()
     except EOFError:
-        raise ShareFailed("A process of the load test ended without a result.") from None
+        raise ScenarioFailed("A process of the load test ended without a result.") from None
     if isinstance(said, _Failure):
-        raise ShareFailed(said.sentence)
+        raise ScenarioFailed(said.sentence)
     assert isinstance(said, (Progress, Measured))
     return said
 
 
-def _work(share: Share, pipe: Connection) -> None:
+def _work(share: Scenario, pipe: Connection) -> None:
     """Run in the child: do the share, send the result."""
     _allow_files()
     try:
@@ -118,13 +117,13 @@ def merge(parts: Sequence[Measured]) -> Measured:
     """Add up what the processes measured at the same time."""
     whole, *others = parts
     for part in others:
-        whole.window.tally.add(part.window.tally)
+        whole.window.counters.add(part.window.counters)
         whole.total.add(part.total)
         whole.checks.add(part.checks)
         whole.numbers.update(part.numbers)
         whole.busy = max(whole.busy, part.busy)
     seconds = sum(part.window.seconds for part in parts) / len(parts)
-    whole.window = Window(seconds, whole.window.tally)
+    whole.window = Window(seconds, whole.window.counters)
     whole.samples = _added([part.samples for part in parts])
     return whole
 

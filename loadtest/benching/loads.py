@@ -1,23 +1,36 @@
-"""Load tests as runs: put on a node by one process, with what everybody used meanwhile."""
+"""Load tests as runs on one server, with what every process used meanwhile.
 
+Three kinds: scenarios of the load tester; the statements that a game costs the database; and
+the same work on another server, which needs Node.js and npm (its packages go into a temporary
+folder).
+"""
+
+import shutil
+import signal
+import subprocess
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import orjson
+import psycopg
 
 from loadtest.benching.figures import Run
-from loadtest.benching.machine import Cores, watching
-from loadtest.benching.node import Node, Server
-from loadtest.crowd.player import Habits
-from loadtest.epochs.spread import gather
-from loadtest.measure.meter import Measured
+from loadtest.benching.machine import Cores, monitored
+from loadtest.benching.servers import Node, Server
+from loadtest.epochs.latency import gather
+from loadtest.measure import Checked, Checks, Measured
 from loadtest.players import KINDS
-from loadtest.processes import merge, run_shares
-from loadtest.report.report import report_of
+from loadtest.processes import merge, run_scenarios
+from loadtest.report import report_of
 from loadtest.scenarios.epoch import Epoch
 from loadtest.scenarios.idle import Idle
 from loadtest.scenarios.matches import Matches
-from loadtest.scenarios.meeting import Meeting
 from loadtest.scenarios.relay import Relay
-from loadtest.scenarios.share import Place, Share
+from loadtest.scenarios.scenario import Barrier, Scenario, Shard
 from loadtest.scenarios.signaling import Signaling
+from loadtest.simulation.player import Habits
 
 ROOMS = 100
 PLAYERS = 4
@@ -48,7 +61,7 @@ def play(
 ) -> Run:
     """Play El Dorado in a hundred rooms, or so many games in all."""
     share = Matches(
-        place=Place(node.url),
+        shard=Shard(node.url),
         kind=KINDS["el_dorado"],
         players=PLAYERS,
         concurrency=rooms,
@@ -66,7 +79,7 @@ def play(
 def relay(node: Node, on: Cores, *, rooms: int, seconds: float) -> Run:
     """Relay messages."""
     share = Relay(
-        place=Place(node.url),
+        shard=Shard(node.url),
         rooms=rooms,
         players=PLAYERS,
         window=WINDOW,
@@ -78,10 +91,10 @@ def relay(node: Node, on: Cores, *, rooms: int, seconds: float) -> Run:
     return _run(f"relay, {rooms} rooms", share, node=node, on=on)
 
 
-def signal(server: Server, on: Cores, *, pairs: int, seconds: float, name: str) -> Run:
+def signaling(server: Server, on: Cores, *, pairs: int, seconds: float, name: str) -> Run:
     """Pass messages on between peers, on our server or on another one."""
     share = Signaling(
-        place=Place(server.url),
+        shard=Shard(server.url),
         pairs=pairs,
         window=WINDOW,
         payload_bytes=PAYLOAD_BYTES,
@@ -89,16 +102,16 @@ def signal(server: Server, on: Cores, *, pairs: int, seconds: float, name: str) 
         ramp_up_s=1,
         asks=False,
     )
-    with watching(on=on, server=server.pid) as watch:
-        measured = merge(run_shares([share], progress=lambda _: None))
+    with monitored(on=on, server=server.pid) as monitor:
+        measured = merge(run_scenarios([share], progress=lambda _: None))
     began, ended = measured.numbers["from s"], measured.numbers["to s"]
     numbers = _numbers(measured)
-    return Run(f"{name}, {pairs} pairs", numbers, measured.checks, watch.between(began, ended))
+    return Run(f"{name}, {pairs} pairs", numbers, measured.checks, monitor.between(began, ended))
 
 
 def hold(node: Node, on: Cores, *, connections: int) -> Run:
     """Hold idle connections."""
-    share = Idle(place=Place(node.url), connections=connections, duration_s=5, pid=node.pid)
+    share = Idle(shard=Shard(node.url), connections=connections, duration_s=5, pid=node.pid)
     return _run(f"{connections:,} idle connections", share, node=node, on=on)
 
 
@@ -106,10 +119,10 @@ def watch_epoch(node: Node, on: Cores, *, watchers: int, seconds: float) -> Run:
     """Let bots claim and people vote while thousands watch."""
     bots = node.console("epoch", "bots", str(BOTS), "--live", "--speed", str(EPOCH_SPEED))
     voters = node.console("epoch", "voters", str(VOTERS))
-    meeting = Meeting(EPOCH_PROCESSES)
+    barrier = Barrier(EPOCH_PROCESSES)
     shares = [
         Epoch(
-            place=Place(node.url, index, EPOCH_PROCESSES),
+            shard=Shard(node.url, index, EPOCH_PROCESSES),
             watchers=watchers,
             epoch="current",
             claims_per_s=CLAIMS_PER_S,
@@ -117,20 +130,144 @@ def watch_epoch(node: Node, on: Cores, *, watchers: int, seconds: float) -> Run:
             duration_s=seconds,
             bots=tuple(bots),
             voters=tuple(voters),
-            meeting=meeting,
+            barrier=barrier,
         )
         for index in range(EPOCH_PROCESSES)
     ]
     return _run(f"an epoch, {watchers:,} watchers", *shares, node=node, on=on, add_up=gather)
 
 
-def _run(what: str, *shares: Share, node: Node, on: Cores, add_up: AddUp = merge) -> Run:
-    with watching(on=on, server=node.pid, database=node.database_pid) as watch:
-        measured = add_up(run_shares(shares, progress=lambda _: None))
+def _run(what: str, *shares: Scenario, node: Node, on: Cores, add_up: AddUp = merge) -> Run:
+    with monitored(on=on, server=node.pid, database=node.database_pid) as monitor:
+        measured = add_up(run_scenarios(shares, progress=lambda _: None))
     assert measured.server is not None
     opened, closed = measured.server
-    return Run(what, _numbers(measured), measured.checks, watch.between(opened.at_s, closed.at_s))
+    return Run(what, _numbers(measured), measured.checks, monitor.between(opened.at_s, closed.at_s))
 
 
 def _numbers(measured: Measured) -> dict[str, float]:
     return report_of("", measured, began_at="", settings={}).rows
+
+
+# ---------------------------------------------------------------------- statements of the database
+
+
+COUNTED_ROOMS: Final = 4
+IDLE_S: Final = 5.0
+SETTLE_S: Final = 2.0  # replays are stored after their games
+COUNTED: Final = Path(__file__).with_name("statements.sql").read_text("utf-8")
+OWNER: Final = "postgres"
+
+
+class _Count(NamedTuple):
+    statements: int
+    transactions: int
+
+
+def count_statements(node: Node, on: Cores, *, games: int) -> Run:
+    """Play some games of El Dorado; gives the statements and transactions of one."""
+    node.stop()
+    node.set_database("shared_preload_libraries", "pg_stat_statements")
+    node.start()
+    with psycopg.connect(node.dsn(OWNER), autocommit=True) as database:
+        database.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        idle = _counted(database, lambda: time.sleep(IDLE_S))
+        began = time.monotonic()
+        runs: list[Run] = []
+
+        def play_counted() -> None:
+            runs.append(play(node, on, seconds=0, rooms=COUNTED_ROOMS, games=games, sample=0))
+            time.sleep(SETTLE_S)
+
+        busy = _counted(database, play_counted)
+        share = (time.monotonic() - began) / IDLE_S
+    (run,) = runs
+    numbers = {
+        "statements per game": (busy.statements - share * idle.statements) / games,
+        "transactions per game": (busy.transactions - share * idle.transactions) / games,
+    }
+    return Run(f"{games} games, counted", numbers, run.checks, run.usage)
+
+
+def _counted(database: psycopg.Connection[tuple[int, int]], work: Callable[[], None]) -> _Count:
+    database.execute(b"SELECT pg_stat_statements_reset()")
+    work()
+    row = database.execute(COUNTED.encode()).fetchone()
+    assert row is not None
+    return _Count(*row)
+
+
+# ---------------------------------------------------------------------- other servers
+
+
+SOURCES: Final = Path(__file__).parents[1] / "peers"
+INSTALL_TIMEOUT_S: Final = 180.0
+LOAD_TIMEOUT_S: Final = 180.0
+IN_ORDER: Final = "every client got everybody's messages, in order"
+
+
+class Colyseus:
+    """Colyseus on the server's core; installed in a folder and ready once it is made."""
+
+    def __init__(self, folder: Path, *, on: Cores) -> None:
+        self._folder = folder
+        self._on = on
+        self._node = _found("node")
+        self._server = peer_server("colyseus", folder, on=on)
+        self._server.start()
+
+    def relay(self, *, rooms: int, seconds: float) -> Run:
+        """Relay messages."""
+        asked = {
+            "url": self._server.url,
+            "rooms": rooms,
+            "players": PLAYERS,
+            "window": WINDOW,
+            "payload_bytes": PAYLOAD_BYTES,
+            "ramp_up_s": 1,
+            "duration_s": seconds,
+        }
+        load = [self._node, "load.js", orjson.dumps(asked).decode()]
+        with monitored(on=self._on, server=self._server.pid) as monitor:
+            said = orjson.loads(_run_program(load, self._folder, LOAD_TIMEOUT_S))
+        window_s = said["to_s"] - said["from_s"]
+        numbers = {"window s": window_s, "deliveries/s": said["deliveries"] / window_s}
+        checked = Checked(said["passed"], said["failed"], said["examples"])
+        usage = monitor.between(said["from_s"], said["to_s"])
+        return Run(f"Colyseus, {rooms} rooms", numbers, Checks({IN_ORDER: checked}), usage)
+
+    def clear(self) -> None:
+        """End it."""
+        self._server.end(signal.SIGKILL)
+
+
+def peer_server(name: str, folder: Path, *, on: Cores) -> Server:
+    """Install one of `loadtest/peers` into a folder; it is not started yet."""
+    shutil.copytree(SOURCES / name, folder)
+    _run_program([_found("npm"), "install", "--no-audit", "--no-fund"], folder, INSTALL_TIMEOUT_S)
+    return Server(
+        [_found("node"), str(folder / "server.js")],
+        log=folder / "server.log",
+        on=on,
+        env={"NODE_ENV": "production"},
+    )
+
+
+class NoPeer(Exception):
+    """The other server cannot be run here; the message says why."""
+
+
+def _found(program: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        raise NoPeer(f"{program} is missing: the comparison needs Node.js and npm.")
+    return path
+
+
+def _run_program(command: list[str], folder: Path, timeout_s: float) -> bytes:
+    done = subprocess.run(  # noqa: S603 - programs that the user asked for
+        command, cwd=folder, capture_output=True, check=False, timeout=timeout_s
+    )
+    if done.returncode:
+        raise NoPeer(f"{' '.join(command[:2])} failed: {done.stderr.decode(errors='replace')}")
+    return done.stdout

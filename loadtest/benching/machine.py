@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-LOOK_EVERY_S: Final = 0.2
-LOOKS_MAX: Final = 100_000
+SAMPLE_EVERY_S: Final = 0.2
+SAMPLES_MAX: Final = 100_000
 SATURATED: Final = 0.9
 # Processes without a part in a run that take more of a core than this disturb it.
 DISTURBED: Final = 0.1
@@ -99,44 +99,44 @@ class Usage:
         return "others" if max(self.server_core, self.rest_core) >= SATURATED else "nobody"
 
 
-class _Look(NamedTuple):
+class _Sample(NamedTuple):
     at_s: float
     used: tuple[float, ...]
 
 
-class Watch:
-    """Looks at the processor's use all the time, so that any window can be asked for later."""
+class UsageMonitor:
+    """Samples the processor's use all the time, so that any window can be asked for later."""
 
     def __init__(self, read: Callable[[], tuple[float, ...]]) -> None:
         self._read = read
-        self._looks: list[_Look] = []
+        self._samples: list[_Sample] = []
         self._stop = threading.Event()
 
     def run(self) -> None:
-        """Look, until told to stop."""
-        while not self._stop.wait(LOOK_EVERY_S) and len(self._looks) < LOOKS_MAX:
-            self.look()
+        """Take samples until stopped."""
+        while not self._stop.wait(SAMPLE_EVERY_S) and len(self._samples) < SAMPLES_MAX:
+            self.sample()
 
-    def look(self) -> None:
-        """Look once."""
-        self._looks.append(_Look(time.monotonic(), self._read()))
+    def sample(self) -> None:
+        """Take one sample."""
+        self._samples.append(_Sample(time.monotonic(), self._read()))
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop sampling."""
         self._stop.set()
 
     def between(self, from_s: float, to_s: float) -> Usage:
-        """Tell what was used between two moments of the monotonic clock."""
-        times = [look.at_s for look in self._looks]
-        first = self._looks[max(0, bisect_right(times, from_s) - 1)]
-        last = self._looks[min(len(times) - 1, bisect_right(times, to_s))]
+        """Give what was used between two moments of the monotonic clock."""
+        times = [sample.at_s for sample in self._samples]
+        first = self._samples[max(0, bisect_right(times, from_s) - 1)]
+        last = self._samples[min(len(times) - 1, bisect_right(times, to_s))]
         seconds = last.at_s - first.at_s
         used = zip(first.used, last.used, strict=True)
         return Usage(seconds, *((after - before) / seconds for before, after in used))
 
 
 @contextmanager
-def watching(*, on: Cores, server: int, database: int | None = None) -> Iterator[Watch]:
+def monitored(*, on: Cores, server: int, database: int | None = None) -> Iterator[UsageMonitor]:
     """Watch a server, its database, this process with its other children, and the cores."""
     me = os.getpid()
 
@@ -150,11 +150,11 @@ def watching(*, on: Cores, server: int, database: int | None = None) -> Iterator
             sum(map(core_busy_s, on.rest)),
         )
 
-    watch = Watch(read)
-    thread = threading.Thread(target=watch.run, daemon=True)
+    monitor = UsageMonitor(read)
+    thread = threading.Thread(target=monitor.run, daemon=True)
     thread.start()
     try:
-        yield watch
+        yield monitor
     finally:
-        watch.stop()
+        monitor.stop()
         thread.join()

@@ -8,14 +8,12 @@ from typing import Final
 
 import orjson
 
-from loadtest.epochs.acts import fault_of
-from loadtest.epochs.cast import Acknowledged
-from loadtest.epochs.fold import State, difference, fold
-from loadtest.epochs.sight import Sight, Stream
-from loadtest.line.web import Web
-from loadtest.measure.checks import Checks
+from loadtest.epochs.actors import Acknowledged, fault_of
+from loadtest.epochs.stream_check import DayStream, State, StreamCheck, difference, fold
+from loadtest.measure import Checks
+from playhall import Json
+from playhall.http import Http
 from protocol.epochlive import EVENTS_MAX as PAGE_MAX
-from protocol.game import Json
 
 ORDER: Final = "every watcher saw every change once and in order, as the others did"
 STATE: Final = "every watcher ended in the state that HTTP tells"
@@ -34,47 +32,51 @@ class End:
     state: State
 
 
-async def read_end(web: Web, epoch_id: str) -> End:
+async def read_end(http: Http, epoch_id: str) -> End:
     """Read the state that watchers must come to."""
-    slots = await web.get(f"/v1/epochs/{epoch_id}/slots")
+    slots = await http.get(f"/v1/epochs/{epoch_id}/slots")
     return End(slots["version"], State.of(slots))
 
 
-async def caught_up(sights: Sequence[Sight], version: int) -> None:
+async def caught_up(stream_checks: Sequence[StreamCheck], version: int) -> None:
     """Wait until everybody has a version, or for so long that they will never."""
     until = time.monotonic() + CATCH_UP_S
     while time.monotonic() < until:
-        if all(sight.version >= version for sight in sights):
+        if all(stream_check.version >= version for stream_check in stream_checks):
             return
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def note_sights(sights: Sequence[Sight], stream: Stream, end: End, checks: Checks) -> None:
+def note_stream_checks(
+    stream_checks: Sequence[StreamCheck], stream: DayStream, end: End, checks: Checks
+) -> None:
     """Check the order of what each watcher saw, and the state that it makes."""
     states: dict[tuple[int, int], str | None] = {}
-    for number, sight in enumerate(sights):
-        late = f"the last was version {sight.version}, but there is {end.version}"
-        fault = sight.fault or (late if sight.version < end.version else None)
+    for number, stream_check in enumerate(stream_checks):
+        late = f"the last was version {stream_check.version}, but there is {end.version}"
+        fault = stream_check.fault or (late if stream_check.version < end.version else None)
         checks.note(ORDER, fault and f"watcher {number}: {fault}")
-        key = (id(sight.state), sight.start)  # few pictures, many watchers
+        key = (id(stream_check.state), stream_check.start)  # few pictures, many watchers
         if key not in states:
-            states[key] = _fault_of_state(sight, stream, end)
+            states[key] = _fault_of_state(stream_check, stream, end)
         wrong = fault or states[key]
         checks.note(STATE, wrong and f"watcher {number}: {wrong}")
 
 
-def _fault_of_state(sight: Sight, stream: Stream, end: End) -> str | None:
-    if sight.state is None:
-        return "it was shown no picture"
-    return difference(fold(sight.state, stream.events(sight.start, end.version)), end.state)
+def _fault_of_state(stream_check: StreamCheck, stream: DayStream, end: End) -> str | None:
+    if stream_check.state is None:
+        return "it was shown no snapshot"
+    return difference(
+        fold(stream_check.state, stream.events(stream_check.start, end.version)), end.state
+    )
 
 
 async def note_log(
-    web: Web, epoch_id: str, stream: Stream, checks: Checks, *, after: int, end: End
+    http: Http, epoch_id: str, stream: DayStream, checks: Checks, *, after: int, end: End
 ) -> None:
     """Check every event after a version against the same one over HTTP."""
     while after < end.version:
-        page = await web.get(f"/v1/epochs/{epoch_id}/events?after={after}&limit={PAGE_MAX}")
+        page = await http.get(f"/v1/epochs/{epoch_id}/events?after={after}&limit={PAGE_MAX}")
         for event in page["events"]:
             after += 1
             checks.note(LOG, _fault_of_event(stream, after, event))
@@ -83,7 +85,7 @@ async def note_log(
             return
 
 
-def _fault_of_event(stream: Stream, version: int, event: Json) -> str | None:
+def _fault_of_event(stream: DayStream, version: int, event: Json) -> str | None:
     if event["version"] != version:
         return f"version {event['version']} comes over HTTP where {version} is due"
     frame = stream.frames.get(version)
@@ -95,7 +97,7 @@ def _fault_of_event(stream: Stream, version: int, event: Json) -> str | None:
     return None
 
 
-def note_acknowledged(done: Sequence[Acknowledged], stream: Stream, checks: Checks) -> None:
+def note_acknowledged(done: Sequence[Acknowledged], stream: DayStream, checks: Checks) -> None:
     """Check that what was acknowledged came to the watchers of this process."""
     for each in done:
         frame = stream.frames.get(each.version)

@@ -1,10 +1,10 @@
 """Simulated players: one small file a ruleset, found by its name.
 
 For: choosing moves from nothing but the player's own event stream, and keeping the score,
-for crowds (`loadtest.crowd`) and for the terminal player's `--auto`.
+for simulations (`loadtest.simulation`) and for the terminal player's `--auto`.
 
-Promises: pure; a ruleset that has no file here is played by `anything`, which asks for legal
-moves; one that has is one line in `KINDS`, plays faster, and has its result counted.
+Promises: pure; a ruleset that has no file here is played by `kind.AnyBehaviour`, which asks for
+legal moves; one that has is one line in `KINDS`, plays faster, and has its result counted.
 
 Must not know: sockets, commands, indexes, other players' hands.
 """

@@ -5,7 +5,7 @@ from random import Random
 from typing import Final
 
 from loadtest.players.kind import Kind
-from protocol.game import Json
+from playhall import Json
 
 SUITS: Final = ("spades", "hearts", "diamonds", "clubs")
 RANKS: Final = ("2", "3", "4", "5", "6", "7", "8", "9", "10", "J", "Q", "K", "A")
@@ -78,7 +78,7 @@ class ElDoradoBehaviour:
             return {"type": "bid", "bid": self._worth()}
         return {"type": "play_card", "card": self._chance.choice(self.playable())}
 
-    def misplay(self) -> Json:
+    def illegal_move(self) -> Json:
         """Bid too high, or play a card that is not there."""
         if self.bidding:
             return {"type": "bid", "bid": len(self.hand) + 1}

@@ -4,7 +4,7 @@ from random import Random
 from typing import Final
 
 from loadtest.players.kind import Kind
-from protocol.game import Json
+from playhall import Json
 
 COLUMNS: Final = 7
 ROWS: Final = 6
@@ -42,7 +42,7 @@ class FourInARowBehaviour:
             return None
         return {"type": "drop", "column": self._chance.choice(open_columns)}
 
-    def misplay(self) -> Json:
+    def illegal_move(self) -> Json:
         """Drop beside the board."""
         return {"type": "drop", "column": COLUMNS}
 

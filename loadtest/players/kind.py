@@ -1,11 +1,12 @@
-"""What is known here of one kind of game."""
+"""What is known here of a ruleset, and a player of those of which nothing is known."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
-from protocol.game import Json
+from playhall import Json
+from playhall.game import INVALID_ACTION
 
 
 class Behaviour(Protocol):
@@ -20,7 +21,7 @@ class Behaviour(Protocol):
     def choose(self) -> Json | None:
         """Choose the move to make now; None if it is somebody else's turn."""
 
-    def misplay(self) -> Json:
+    def illegal_move(self) -> Json:
         """Give a move that the rules refuse now."""
 
 
@@ -52,3 +53,50 @@ class Kind:
     def asks(self) -> bool:
         """Whether its behaviour chooses from the moves that the server lists."""
         return self.hidden is None
+
+
+# ---------------------------------------------------------------------- any ruleset
+
+
+class AnyBehaviour:
+    """One seat; chooses from the moves of the last snapshot."""
+
+    __slots__ = ("_chance", "moves", "turn")
+
+    def __init__(self, _: str, chance: Random) -> None:
+        self._chance = chance
+        self.moves: list[Json] | None = None
+        self.turn = 0
+
+    def see(self, event: str, payload: Json) -> None:
+        """Take in the next event: what was legal before may not be any more."""
+        if event != INVALID_ACTION:  # which changes nothing for anybody
+            self.turn += 1
+            self.moves = None
+
+    def choose(self) -> Json | None:
+        """Choose any legal move."""
+        return self._chance.choice(self.moves) if self.moves else None
+
+    def illegal_move(self) -> Json:
+        """Make a move that no game has."""
+        return {"type": "…"}
+
+
+class StatedScore:
+    """The result as the game states it."""
+
+    def __init__(self, players: list[str]) -> None:
+        self.totals = dict.fromkeys(players, 0)
+
+    def see(self, event: str, payload: Json) -> None:
+        """Take in the next event."""
+        if event == "game_completed":
+            self.totals = dict(payload["final_scores"])
+
+
+def kind_of(ruleset: str, *, seats: int) -> Kind:
+    """Say how a ruleset is played of which nothing is known here."""
+    return Kind(
+        ruleset=ruleset, behaviour=AnyBehaviour, score=StatedScore, seats=seats, hidden=None
+    )

@@ -4,7 +4,7 @@ from random import Random
 from typing import Final
 
 from loadtest.players.kind import Kind
-from protocol.game import Json
+from playhall import Json
 
 PAYLOAD_BYTES: Final = 250
 # What a message has around its padding.
@@ -28,7 +28,7 @@ class RelayBehaviour:
         self.turn += 1
         return {"type": "say", "n": self.turn, "pad": self._pad}
 
-    def misplay(self) -> Json:
+    def illegal_move(self) -> Json:
         """Try to end the game in a way that the rules refuse, whoever tries."""
         return {"type": "end", "scores": "none"}
 

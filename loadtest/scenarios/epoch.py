@@ -5,25 +5,23 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from loadtest.crowd.gathering import sign_in
-from loadtest.epochs import acts
+from loadtest.epochs.actors import Acknowledged, ActorGroup, claims, connected_actors, votes
 from loadtest.epochs.audit import (
     caught_up,
     note_acknowledged,
     note_log,
-    note_sights,
+    note_stream_checks,
     read_end,
 )
-from loadtest.epochs.cast import Acknowledged, Cast, on_stage
-from loadtest.epochs.sight import Stream
-from loadtest.epochs.spread import Stamp, Watched
-from loadtest.epochs.watching import Came, Watcher, watching
-from loadtest.line.errors import ClientError, Refused
-from loadtest.line.web import Web
-from loadtest.measure.meter import Meter, Tell
-from loadtest.scenarios.meeting import Meeting
-from loadtest.scenarios.share import Place, sampled
-from protocol.game import Json
+from loadtest.epochs.latency import EpochMeasured, Stamp
+from loadtest.epochs.stream_check import DayStream
+from loadtest.epochs.watchers import OnCount, Watcher, watching
+from loadtest.measure import Meter, OnProgress
+from loadtest.scenarios.scenario import Barrier, Shard, sampled
+from loadtest.simulation.player import sign_in
+from playhall import Json
+from playhall.errors import ClientError, Refused
+from playhall.http import Http
 
 CURRENT: Final = "current"
 LIVE_WAIT_S: Final = 10.0
@@ -39,7 +37,7 @@ class Epoch:
     its stamps do not wait behind thousands of frames.
     """
 
-    place: Place
+    shard: Shard
     watchers: int
     epoch: str
     claims_per_s: float
@@ -47,46 +45,46 @@ class Epoch:
     duration_s: float
     bots: tuple[str, ...] = field(default=(), metadata=HIDDEN, repr=False)
     voters: tuple[str, ...] = field(default=(), metadata=HIDDEN, repr=False)
-    meeting: Meeting = field(default_factory=Meeting, metadata=HIDDEN, repr=False)
+    barrier: Barrier = field(default_factory=Barrier, metadata=HIDDEN, repr=False)
 
     @property
     def acts(self) -> bool:
         """Whether those who act are in this share."""
-        return self.place.index == 0
+        return self.shard.index == 0
 
     @property
     def watchers_here(self) -> int:
         """How many of the watchers are in this share."""
-        if self.place.of == 1:
+        if self.shard.of == 1:
             return self.watchers
         if self.acts:
             return 1
-        return Place("", self.place.index - 1, self.place.of - 1).part(self.watchers - 1)
+        return Shard("", self.shard.index - 1, self.shard.of - 1).part(self.watchers - 1)
 
-    async def run(self, tell: Tell) -> Watched:
+    async def run(self, on_progress: OnProgress) -> EpochMeasured:
         """Watch, and act."""
-        async with Web(self.place.url) as web:
-            meter = Meter(web, tell=tell, asks=self.acts)
-            day = await self._day(web)
-            stream = Stream(meter.tally.counts)
-            accounts = await sign_in(web, self.watchers_here, came=_at(meter, "signing in"))
+        async with Http(self.shard.url) as http:
+            meter = Meter(http, on_progress=on_progress, asks=self.acts)
+            day = await self._day(http)
+            stream = DayStream(meter.counters.counts)
+            accounts = await sign_in(http, self.watchers_here, on_count=_at(meter, "signing in"))
             async with watching(
-                web.socket_url,
+                http.socket_url,
                 accounts,
                 day["epoch_id"],
                 stream=stream,
-                came=_at(meter, "connecting"),
+                on_count=_at(meter, "connecting"),
             ) as watchers:
-                done = await self._measure(web, meter, day)
-                await self._check(web, meter, day["epoch_id"], stream, watchers, done)
+                done = await self._measure(http, meter, day)
+                await self._check(http, meter, day["epoch_id"], stream, watchers, done)
             return _result(meter, stream, done)
 
-    async def _day(self, web: Web) -> Json:
+    async def _day(self, http: Http) -> Json:
         """Find the day; for those who act it must be live, which it may be about to be."""
         until = time.monotonic() + (LIVE_WAIT_S if self.epoch == CURRENT else 0)
         while True:
             try:
-                day = await web.get(f"/v1/epochs/{self.epoch}")
+                day = await http.get(f"/v1/epochs/{self.epoch}")
                 if day["phase"] == "live" or not (self.bots or self.voters):
                     return day
                 problem = f"The day is in phase {day['phase']}, so nobody can claim or vote."
@@ -96,57 +94,60 @@ class Epoch:
                 raise ClientError(problem)
             await asyncio.sleep(LOOK_EVERY_S)
 
-    async def _measure(self, web: Web, meter: Meter, day: Json) -> list[Acknowledged]:
+    async def _measure(self, http: Http, meter: Meter, day: Json) -> list[Acknowledged]:
         tokens = (self.bots, self.voters) if self.acts else ((), ())
-        async with on_stage(web, tokens[0]) as bots, on_stage(web, tokens[1]) as voters:
-            await self.meeting.all_here()
+        async with (
+            connected_actors(http, tokens[0]) as bots,
+            connected_actors(http, tokens[1]) as voters,
+        ):
+            await self.barrier.wait()
             meter.stage, meter.done = "playing", self.watchers_here
             await meter.begin()
-            casts = [Cast(each, day["epoch_id"], meter.tally) for each in (bots, voters)]
+            groups = [ActorGroup(each, day["epoch_id"], meter.counters) for each in (bots, voters)]
             async with sampled(meter) as tasks:
                 tasks.create_task(asyncio.sleep(self.duration_s))
-                await self._perform(web, day["epoch_id"], casts, tasks)
+                await self._perform(http, day["epoch_id"], groups, tasks)
             await meter.close_window()
-            await self.meeting.all_here()
-        return [each for cast in casts for each in cast.acknowledged]
+            await self.barrier.wait()
+        return [each for group in groups for each in group.acknowledged]
 
     async def _perform(
-        self, web: Web, epoch_id: str, casts: list[Cast], tasks: asyncio.TaskGroup
+        self, http: Http, epoch_id: str, groups: list[ActorGroup], tasks: asyncio.TaskGroup
     ) -> None:
-        bots, voters = casts
+        bots, voters = groups
         if self.acts and self.bots:
-            slots = (await web.get(f"/v1/epochs/{epoch_id}/slots"))["slots"]
-            script = acts.claims(slots)
+            slots = (await http.get(f"/v1/epochs/{epoch_id}/slots"))["slots"]
+            script = claims(slots)
             performing = bots.perform(script, per_s=self.claims_per_s, duration_s=self.duration_s)
             tasks.create_task(performing)
         if self.acts and self.voters:
-            rules = (await web.get(f"/v1/epochs/{epoch_id}/profile"))["config"]
-            script = acts.votes(rules["governance"])
+            rules = (await http.get(f"/v1/epochs/{epoch_id}/profile"))["config"]
+            script = votes(rules["governance"])
             performing = voters.perform(script, per_s=self.votes_per_s, duration_s=self.duration_s)
             tasks.create_task(performing)
 
     async def _check(
         self,
-        web: Web,
+        http: Http,
         meter: Meter,
         epoch_id: str,
-        stream: Stream,
+        stream: DayStream,
         watchers: list[Watcher],
         done: list[Acknowledged],
     ) -> None:
         meter.stage = "checking"
-        sights = [watcher.sight for watcher in watchers]
-        end = await read_end(web, epoch_id)
-        await caught_up(sights, end.version)
-        note_sights(sights, stream, end, meter.checks)
-        after = min(sight.start for sight in sights)
-        await note_log(web, epoch_id, stream, meter.checks, after=after, end=end)
+        stream_checks = [watcher.stream_check for watcher in watchers]
+        end = await read_end(http, epoch_id)
+        await caught_up(stream_checks, end.version)
+        note_stream_checks(stream_checks, stream, end, meter.checks)
+        after = min(stream_check.start for stream_check in stream_checks)
+        await note_log(http, epoch_id, stream, meter.checks, after=after, end=end)
         note_acknowledged(done, stream, meter.checks)
 
 
-def _result(meter: Meter, stream: Stream, done: list[Acknowledged]) -> Watched:
+def _result(meter: Meter, stream: DayStream, done: list[Acknowledged]) -> EpochMeasured:
     measured = meter.result()
-    return Watched(
+    return EpochMeasured(
         window=measured.window,
         busy=measured.busy,
         total=measured.total,
@@ -159,9 +160,9 @@ def _result(meter: Meter, stream: Stream, done: list[Acknowledged]) -> Watched:
     )
 
 
-def _at(meter: Meter, stage: str) -> Came:
-    def came(count: int) -> None:
+def _at(meter: Meter, stage: str) -> OnCount:
+    def on_count(count: int) -> None:
         meter.stage, meter.done = stage, count
-        meter.say()
+        meter.report_progress()
 
-    return came
+    return on_count

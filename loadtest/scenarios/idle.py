@@ -4,11 +4,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from loadtest.crowd.gathering import connected, sign_in
-from loadtest.line.web import Web
-from loadtest.measure.meter import Measured, Meter, Tell
-from loadtest.measure.scrape import resident_bytes, scrape
-from loadtest.scenarios.share import Place, sampled
+from loadtest.measure import Measured, Meter, OnProgress, resident_bytes, scrape
+from loadtest.scenarios.scenario import Shard, sampled
+from loadtest.simulation.player import connected, sign_in
+from playhall.http import Http
 
 STAYED: Final = "every connection stayed open"
 
@@ -21,42 +20,44 @@ class Idle:
     The guests sign in first, so that their accounts do not count.
     """
 
-    place: Place
+    shard: Shard
     connections: int
     duration_s: float
     pid: int | None
 
-    async def run(self, tell: Tell) -> Measured:
+    async def run(self, on_progress: OnProgress) -> Measured:
         """Connect, and wait."""
-        async with Web(self.place.url) as web:
-            meter = Meter(web, tell=tell, asks=self.place.index == 0)
-            count = self.place.part(self.connections)
+        async with Http(self.shard.url) as http:
+            meter = Meter(http, on_progress=on_progress, asks=self.shard.index == 0)
+            count = self.shard.part(self.connections)
             meter.stage = "signing in"
             async with sampled(meter):
-                accounts = await sign_in(web, count, came=lambda came: _done(meter, came))
-            before = await self._memory_bytes(web)
+                accounts = await sign_in(
+                    http, count, on_count=lambda on_count: _done(meter, on_count)
+                )
+            before = await self._memory_bytes(http)
             async with connected(
-                web, accounts, tally=meter.tally, chance=self.place.chance
+                http, accounts, counters=meter.counters, chance=self.shard.chance
             ) as players:
                 meter.stage, meter.done = "holding", len(players)
                 await meter.begin()
                 async with sampled(meter):
                     await asyncio.sleep(self.duration_s)
-                after = await self._memory_bytes(web)
+                after = await self._memory_bytes(http)
                 await meter.close_window()
                 for player in players:
-                    stayed = player.link.reconnects == 0 and player.link.failure is None
+                    stayed = player.connection.reconnects == 0 and player.connection.failure is None
                     meter.checks.note(STAYED, None if stayed else f"{player.player_id} lost it")
-            meter.tally.counts["connections"] = count
-            if self.place.index == 0:
+            meter.counters.counts["connections"] = count
+            if self.shard.index == 0:
                 # Every process connects at the same time, so the growth is everybody's.
                 meter.numbers["bytes per connection"] = (after - before) / self.connections
             return meter.result()
 
-    async def _memory_bytes(self, web: Web) -> float:
+    async def _memory_bytes(self, http: Http) -> float:
         if self.pid is not None:
             return resident_bytes(self.pid)
-        told = await scrape(web.url)
+        told = await scrape(http.url)
         return 0.0 if told is None else told.memory_bytes
 
 

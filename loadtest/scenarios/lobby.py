@@ -5,13 +5,12 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from loadtest.crowd.player import Player
-from loadtest.line.backoff import full_jitter_s
-from loadtest.line.errors import Refused
-from loadtest.line.web import Web
-from loadtest.measure.meter import Measured, Meter, Tell
-from loadtest.scenarios.share import Place, crowd, sampled
-from protocol.game import Json
+from loadtest.measure import Measured, Meter, OnProgress
+from loadtest.scenarios.scenario import Shard, sampled, simulated_players
+from loadtest.simulation.player import Player
+from playhall import Json
+from playhall.errors import Refused
+from playhall.http import Http, full_jitter_s
 
 MEMBERS: Final = "a lobby's members are who joined and did not leave"
 TRIES_MAX: Final = 10  # of one command; the pauses between them come to some 15 s
@@ -23,17 +22,17 @@ UNDONE: Final = frozenset({"rate_limited", "overloaded"})
 class Lobbies:
     """One share of: `pairs` of players, one of whom hosts while the other comes and goes."""
 
-    place: Place
+    shard: Shard
     pairs: int
     duration_s: float
     ruleset: str
 
-    async def run(self, tell: Tell) -> Measured:
+    async def run(self, on_progress: OnProgress) -> Measured:
         """Churn."""
-        async with Web(self.place.url) as web:
-            meter = Meter(web, tell=tell, asks=self.place.index == 0)
-            pairs = self.place.part(self.pairs)
-            async with crowd(web, meter, 2 * pairs, self.place.chance) as players:
+        async with Http(self.shard.url) as http:
+            meter = Meter(http, on_progress=on_progress, asks=self.shard.index == 0)
+            pairs = self.shard.part(self.pairs)
+            async with simulated_players(http, meter, 2 * pairs, self.shard.chance) as players:
                 until = time.monotonic() + self.duration_s
                 async with sampled(meter) as tasks:
                     for number in range(pairs):
@@ -58,7 +57,7 @@ class _Pair:
             try:
                 await self._one_lobby(ruleset)
             except Refused as refused:
-                self._meter.tally.refusals[refused.code] += 1
+                self._meter.counters.refusals[refused.code] += 1
                 if not refused.retry:
                     raise
 
@@ -82,15 +81,15 @@ class _Pair:
             except Refused as refused:
                 if refused.code not in UNDONE:
                     raise
-                self._meter.tally.refusals[refused.code] += 1
+                self._meter.counters.refusals[refused.code] += 1
                 await asyncio.sleep(full_jitter_s(attempt))
         return await self._ask_once(player, command, **fields)
 
     async def _ask_once(self, player: Player, command: str, **fields: object) -> Json:
         began = time.perf_counter()
-        reply = await player.link.call(command, **fields)
-        self._meter.tally.latency.record(time.perf_counter() - began)
-        self._meter.tally.counts["commands"] += 1
+        reply = await player.connection.call(command, **fields)
+        self._meter.counters.latency.record(time.perf_counter() - began)
+        self._meter.counters.counts["commands"] += 1
         return reply
 
     def _check(self, lobby: Json, expected: set[str]) -> None:

@@ -4,14 +4,14 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from loadtest.crowd.audit import Reservoir, audit
-from loadtest.crowd.player import Habits
-from loadtest.crowd.room import Room, Table
-from loadtest.line.web import Web
-from loadtest.measure.meter import Measured, Meter, Tell
+from loadtest.measure import Measured, Meter, OnProgress
 from loadtest.players.kind import Kind
-from loadtest.scenarios.share import Place, crowd, sampled
-from protocol.game import Json
+from loadtest.scenarios.scenario import Shard, sampled, simulated_players
+from loadtest.simulation.group import MatchSetup, PlayerGroup
+from loadtest.simulation.player import Habits
+from loadtest.simulation.trace import Reservoir, audit
+from playhall import Json
+from playhall.http import Http
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Matches:
     `sample` is how many finished games are read again over HTTP and compared.
     """
 
-    place: Place
+    shard: Shard
     kind: Kind
     players: int
     concurrency: int
@@ -32,49 +32,51 @@ class Matches:
     config: Json = field(default_factory=dict)
     sample: int = 100
 
-    async def run(self, tell: Tell) -> Measured:
+    async def run(self, on_progress: OnProgress) -> Measured:
         """Play."""
-        async with Web(self.place.url) as web:
-            meter = Meter(web, tell=tell, asks=self.place.index == 0)
-            finished = Reservoir(self.place.part(self.sample), self.place.chance)
-            rooms = self.place.part(self.concurrency)
-            async with crowd(web, meter, rooms * self.players, self.place.chance) as players:
-                table = Table(self.kind, self.habits, self.config)
+        async with Http(self.shard.url) as http:
+            meter = Meter(http, on_progress=on_progress, asks=self.shard.index == 0)
+            finished = Reservoir(self.shard.part(self.sample), self.shard.chance)
+            rooms = self.shard.part(self.concurrency)
+            async with simulated_players(
+                http, meter, rooms * self.players, self.shard.chance
+            ) as players:
+                setup = MatchSetup(self.kind, self.habits, self.config)
                 seats = range(0, len(players), self.players)
-                parties = [players[first : first + self.players] for first in seats]
-                evening = _Evening(self, meter, finished)
+                groups = [players[first : first + self.players] for first in seats]
+                schedule = _Schedule(self, meter, finished)
                 async with sampled(meter) as tasks:
-                    for number, party in enumerate(parties):
-                        room = Room(party, table, meter.checks)
-                        tasks.create_task(evening.spend(room, number / len(parties)))
-                    tasks.create_task(evening.watch_the_clock())
+                    for number, members in enumerate(groups):
+                        group = PlayerGroup(members, setup, meter.checks)
+                        tasks.create_task(schedule.play_games(group, number / len(groups)))
+                    tasks.create_task(schedule.run_clock())
                 await meter.close_window()
-                await _audit(web, meter, finished)
+                await _audit(http, meter, finished)
             return meter.result()
 
 
-class _Evening:
+class _Schedule:
     """Who may begin another game, and when the load is full."""
 
     def __init__(self, share: Matches, meter: Meter, finished: Reservoir) -> None:
         self._share = share
         self._meter = meter
         self._finished = finished
-        self._left = None if share.games is None else share.place.part(share.games)
+        self._left = None if share.games is None else share.shard.part(share.games)
         self._began = time.monotonic()
         self._over = asyncio.Event()
 
-    async def spend(self, room: Room, arrival: float) -> None:
+    async def play_games(self, group: PlayerGroup, arrival: float) -> None:
         """Play game after game; `arrival` is when, as a share of the ramp-up."""
         await asyncio.sleep(arrival * self._share.ramp_up_s)
         while await self._begins_another():
-            game = await room.play()
+            game = await group.play()
             self._meter.done += 1
             if game is not None:
                 self._finished.offer(game)
 
-    async def watch_the_clock(self) -> None:
-        """Open the window after the ramp-up; end the evening when its time is over."""
+    async def run_clock(self) -> None:
+        """Open the window after the ramp-up; stop starting games when the time is over."""
         if await self._is_over_within(self._share.ramp_up_s):
             return
         if self._share.ramp_up_s:
@@ -102,9 +104,9 @@ class _Evening:
         return True
 
 
-async def _audit(web: Web, meter: Meter, finished: Reservoir) -> None:
+async def _audit(http: Http, meter: Meter, finished: Reservoir) -> None:
     meter.stage, meter.done = "checking", 0
     for game in finished.kept:
-        await audit(web, game, meter.checks)
+        await audit(http, game, meter.checks)
         meter.done += 1
-        meter.say()
+        meter.report_progress()

@@ -5,22 +5,21 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from loadtest.crowd.audit import audit
-from loadtest.crowd.player import Habits
-from loadtest.crowd.record import Finished, Record
-from loadtest.crowd.room import Room, Table
-from loadtest.line.web import Web
-from loadtest.measure.meter import Measured, Meter, Tell
+from loadtest.measure import Measured, Meter, OnProgress
 from loadtest.players.kind import Kind
 from loadtest.players.relay import KIND, RelayBehaviour
-from loadtest.scenarios.share import Place, crowd, sampled
+from loadtest.scenarios.scenario import Shard, sampled, simulated_players
+from loadtest.simulation.group import MatchSetup, PlayerGroup
+from loadtest.simulation.player import Habits
+from loadtest.simulation.trace import FinishedGame, GameTrace, audit
+from playhall.http import Http
 
 
 @dataclass(frozen=True, slots=True)
 class Relay:
     """One share of: `rooms` games whose players keep `window` messages each under way."""
 
-    place: Place
+    shard: Shard
     rooms: int
     players: int
     window: int
@@ -29,41 +28,45 @@ class Relay:
     ramp_up_s: float
     sample: int
 
-    async def run(self, tell: Tell) -> Measured:
+    async def run(self, on_progress: OnProgress) -> Measured:
         """Send."""
-        async with Web(self.place.url) as web:
-            meter = Meter(web, tell=tell, asks=self.place.index == 0)
-            rooms = self.place.part(self.rooms)
-            async with crowd(web, meter, rooms * self.players, self.place.chance) as players:
-                table = Table(self._kind(), Habits(window=self.window))
-                parties = [
-                    Room(players[number * self.players :][: self.players], table, meter.checks)
+        async with Http(self.shard.url) as http:
+            meter = Meter(http, on_progress=on_progress, asks=self.shard.index == 0)
+            rooms = self.shard.part(self.rooms)
+            async with simulated_players(
+                http, meter, rooms * self.players, self.shard.chance
+            ) as players:
+                setup = MatchSetup(self._kind(), Habits(window=self.window))
+                groups = [
+                    PlayerGroup(
+                        players[number * self.players :][: self.players], setup, meter.checks
+                    )
                     for number in range(rooms)
                 ]
                 async with sampled(meter):
-                    await self._measure(web, meter, parties)
+                    await self._measure(http, meter, groups)
             return meter.result()
 
-    async def _measure(self, web: Web, meter: Meter, rooms: list[Room]) -> None:
+    async def _measure(self, http: Http, meter: Meter, rooms: list[PlayerGroup]) -> None:
         meter.stage = "sitting down"
         async with asyncio.TaskGroup() as tasks:
-            sitting_down = [tasks.create_task(room.sit_down()) for room in rooms]
+            starting = [tasks.create_task(group.start_game()) for group in rooms]
         meter.stage = "sending"
-        for room in rooms:
-            room.begin()
+        for group in rooms:
+            group.begin()
         await asyncio.sleep(self.ramp_up_s)
         await meter.open_window()
         await asyncio.sleep(self.duration_s)
         await meter.close_window()
-        for room in rooms:
-            room.rest()
+        for group in rooms:
+            group.pause()
         meter.stage = "checking"
         finished = [
-            await _end(room, task.result()) for room, task in zip(rooms, sitting_down, strict=True)
+            await _end(group, task.result()) for group, task in zip(rooms, starting, strict=True)
         ]
-        for game in finished[: self.place.part(self.sample)]:
+        for game in finished[: self.shard.part(self.sample)]:
             if game is not None:
-                await audit(web, game, meter.checks)
+                await audit(http, game, meter.checks)
                 meter.done += 1
 
     def _kind(self) -> Kind:
@@ -71,10 +74,10 @@ class Relay:
         return Kind(KIND.ruleset, behaviour, KIND.score, self.players)
 
 
-async def _end(room: Room, record: Record) -> Finished | None:
-    if not record.went_wrong:
-        await room.stop()
-    return await room.end(record)
+async def _end(group: PlayerGroup, trace: GameTrace) -> FinishedGame | None:
+    if not trace.went_wrong:
+        await group.stop()
+    return await group.end(trace)
 
 
 def _behaviour(me: str, chance: Random, *, payload_bytes: int) -> RelayBehaviour:

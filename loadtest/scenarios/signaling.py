@@ -12,11 +12,12 @@ from typing import Final
 
 import orjson
 
-from loadtest.line.errors import ClientError, Unreachable
-from loadtest.line.web import Web
-from loadtest.line.wires import Wire, dial_picows
-from loadtest.measure.meter import Measured, Meter, Tell
-from loadtest.scenarios.share import Place, sampled
+from loadtest.measure import Measured, Meter, OnProgress
+from loadtest.scenarios.scenario import Shard, sampled
+from loadtest.transport import open_picows
+from playhall.errors import ClientError, Unreachable
+from playhall.http import Http
+from playhall.transport import Transport
 
 AT_ONCE: Final = 16
 OPEN_TIMEOUT_S: Final = 30.0
@@ -32,7 +33,7 @@ class Signaling:
     `path` and `key` are where the server signals; `asks` lets it read Playhall's own numbers.
     """
 
-    place: Place
+    shard: Shard
     pairs: int
     window: int
     payload_bytes: int
@@ -43,16 +44,16 @@ class Signaling:
     asks: bool = True
     messages_per_s: float = 0
 
-    async def run(self, tell: Tell) -> Measured:
+    async def run(self, on_progress: OnProgress) -> Measured:
         """Send."""
-        async with Web(self.place.url) as web:
-            meter = Meter(web, tell=tell, asks=self.asks and self.place.index == 0)
+        async with Http(self.shard.url) as http:
+            meter = Meter(http, on_progress=on_progress, asks=self.asks and self.shard.index == 0)
             meter.stage = "connecting"
             async with self._connected(meter) as peers, sampled(meter):
                 await self._measure(meter, peers)
             return meter.result()
 
-    async def _measure(self, meter: Meter, peers: list["Caller"]) -> None:
+    async def _measure(self, meter: Meter, peers: list["SignalingPeer"]) -> None:
         meter.stage = "sending"
         await meter.begin()
         for peer in peers:
@@ -67,19 +68,19 @@ class Signaling:
             meter.checks.note(IN_ORDER, peer.fault)
 
     @asynccontextmanager
-    async def _connected(self, meter: Meter) -> AsyncIterator[list["Caller"]]:
+    async def _connected(self, meter: Meter) -> AsyncIterator[list["SignalingPeer"]]:
         pad = "x" * self.payload_bytes
         names = [
-            (f"{self.place.index}-{n}-a", f"{self.place.index}-{n}-b")
-            for n in range(self.place.part(self.pairs))
+            (f"{self.shard.index}-{n}-a", f"{self.shard.index}-{n}-b")
+            for n in range(self.shard.part(self.pairs))
         ]
         pause_s = 1 / self.messages_per_s if self.messages_per_s else 0.0
         peers = [
-            Caller(me, other, meter, pad, pause_s=pause_s)
+            SignalingPeer(me, other, meter, pad, pause_s=pause_s)
             for a, b in names
             for me, other in ((a, b), (b, a))
         ]
-        url = self.place.url.replace("http", "ws", 1).rstrip("/")
+        url = self.shard.url.replace("http", "ws", 1).rstrip("/")
         async with asyncio.TaskGroup() as tasks:
             for start in range(0, len(peers), AT_ONCE):
                 group = peers[start : start + AT_ONCE]
@@ -87,7 +88,7 @@ class Signaling:
                     query = f"key={self.key}&id={peer.me}&token=t&version=1.5.5"
                     tasks.create_task(peer.run(f"{url}{self.path}/peerjs?{query}"))
                 for peer in group:
-                    await peer.up()
+                    await peer.ready()
             try:
                 yield peers
             finally:
@@ -95,7 +96,7 @@ class Signaling:
                     peer.close()
 
 
-class Caller:
+class SignalingPeer:
     """One peer; it numbers what it sends and expects its partner to do so."""
 
     def __init__(self, me: str, other: str, meter: Meter, pad: str, *, pause_s: float) -> None:
@@ -110,18 +111,18 @@ class Caller:
         self._expected = 0
         self._open = asyncio.Event()
         self._closing = False
-        self._wire: Wire | None = None
+        self._transport: Transport | None = None
 
     async def run(self, url: str) -> None:
         """Carry messages until it is closed here."""
-        self._wire = await dial_picows(url, self._take)
-        closed = await self._wire.run()
+        self._transport = await open_picows(url, self._take)
+        closed = await self._transport.run()
         if not self._closing:
             remedy = "; raise its PLAYHALL_PEER_MESSAGES_PER_S" if closed.code == TOO_MANY else ""
             self.fault = f"peer {self.me} was closed: {closed.code} {closed.reason}{remedy}"
             self._open.set()
 
-    async def up(self) -> None:
+    async def ready(self) -> None:
         """Wait until the server let it in."""
         try:
             await asyncio.wait_for(self._open.wait(), OPEN_TIMEOUT_S)
@@ -136,10 +137,10 @@ class Caller:
             self._send_in_turn("OFFER")
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._closing = True
-        if self._wire is not None:
-            self._wire.close()
+        if self._transport is not None:
+            self._transport.close()
 
     def _send_in_turn(self, kind: str) -> None:
         """Send now, or when the server's limit for one peer lets it."""
@@ -152,19 +153,19 @@ class Caller:
             self._send(kind)
 
     def _send(self, kind: str) -> None:
-        assert self._wire is not None
+        assert self._transport is not None
         if self._closing or self.fault is not None:
             return
         payload = {"n": self._next, "pad": self._pad}
         self._next += 1
-        self._wire.send(orjson.dumps({"type": kind, "dst": self._other, "payload": payload}))
+        self._transport.send(orjson.dumps({"type": kind, "dst": self._other, "payload": payload}))
 
     def _take(self, frame: bytes) -> None:
         message = orjson.loads(frame)
         if message["type"] == "OPEN":
             self._open.set()
             return
-        self._meter.tally.counts["deliveries"] += 1
+        self._meter.counters.counts["deliveries"] += 1
         self._check(message)
         if not self._closing and self.fault is None:
             self._send_in_turn("CANDIDATE")

@@ -13,7 +13,7 @@ LINES_MAX: Final = 16
 _CHUNK_BYTES: Final = 4096
 
 
-class _Line(NamedTuple):
+class _TypedLine(NamedTuple):
     """A line, None for the end, and when it was read (by the monotonic clock)."""
 
     text: str | None
@@ -29,7 +29,7 @@ class Keyboard:
         self._is_terminal = os.isatty(self._descriptor)
         self._typed_since = 0.0
         self._loop = asyncio.get_running_loop()
-        self._lines: asyncio.Queue[_Line] = asyncio.Queue(LINES_MAX)
+        self._lines: asyncio.Queue[_TypedLine] = asyncio.Queue(LINES_MAX)
         Thread(target=self._read, name="keyboard", daemon=True).start()
 
     def forget(self) -> None:
@@ -41,7 +41,7 @@ class Keyboard:
             termios.tcflush(self._descriptor, termios.TCIFLUSH)
             self._typed_since = time.monotonic()
 
-    async def line(self) -> str | None:
+    async def read_line(self) -> str | None:
         """Wait for the next line; None when there are no more."""
         while True:
             line = await self._lines.get()
@@ -58,11 +58,11 @@ class Keyboard:
                 at = time.monotonic()
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
-                    self._put(_Line(line.decode(errors="replace"), at))
-            self._put(_Line(None, time.monotonic()))
+                    self._put(_TypedLine(line.decode(errors="replace"), at))
+            self._put(_TypedLine(None, time.monotonic()))
         except (CancelledError, RuntimeError):
             return  # the loop is gone, and with it whoever would have listened
 
-    def _put(self, line: _Line) -> None:
+    def _put(self, line: _TypedLine) -> None:
         """Wait for room, so that what is piped in is read as fast as it is wanted."""
         asyncio.run_coroutine_threadsafe(self._lines.put(line), self._loop).result()

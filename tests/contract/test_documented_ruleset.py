@@ -70,7 +70,7 @@ def test_documented_simulated_player_plays_by_the_rules_and_keeps_the_score(
         moves = [each.choose() for each in seats]
         assert moves[1 - seat] is None
         assert moves[seat] in playout.view(seat)["legal_moves"]
-        assert playout.refusal(seat, seats[seat].misplay()) is not None
+        assert playout.refusal(seat, seats[seat].illegal_move()) is not None
         playout.act(seat, moves[seat])
     assert playout.completed
     assert score.totals == playout.log[-1].payload["final_scores"]

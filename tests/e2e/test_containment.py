@@ -12,7 +12,7 @@ import aiohttp
 import asyncpg
 import jwt
 
-from loadtest.client import Client, connect
+from playhall import Client, connect
 from protocol.game import Json
 from tests.fixtures.node import Node
 from tests.fixtures.smtp import PATIENCE_S, until

@@ -10,8 +10,8 @@ import aiohttp
 import psycopg
 import pytest
 
-from loadtest.client import Client, connect
-from loadtest.line.errors import Refused
+from playhall import Client, connect
+from playhall.errors import Refused
 from tests.fixtures.node import Node
 
 WAIT_S = 30

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from loadtest.client import connect
+from playhall import connect
 from tests.fixtures.node import Node
 
 WAIT_S = 20
@@ -24,10 +24,10 @@ async def test_spectator_kicked_on_another_node_hears_no_more_of_the_game(
             async def is_heard() -> bool:
                 index = await played.act({"hello": "you"})
                 await guest.call("session.ping")  # what was sent before it has arrived
-                return watched.following.next_index > index
+                return watched.stream.next_index > index
 
             assert await is_heard()
-            async with connect(there.url, token=host.link.account.token) as elsewhere:
+            async with connect(there.url, token=host.connection.account.token) as elsewhere:
                 kicked = {**at, "player_id": await guest.player_id()}
                 await elsewhere.call("lobby.kick", **kicked)
             while await is_heard():

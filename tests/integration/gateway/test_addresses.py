@@ -5,8 +5,8 @@ import ssl
 import pytest
 from aiohttp import web
 
-from loadtest.line.errors import Refused, Unreachable
-from loadtest.line.web import Web
+from playhall.errors import Refused, Unreachable
+from playhall.http import Http
 from tests.fixtures.http import served_app
 from tests.integration.gateway.halls import hall
 from tests.integration.gateway.wire import Wire
@@ -16,7 +16,7 @@ NOT_OURS = "answers, but it is no Playhall server. Are the host and the port rig
 
 async def refusal(url: str) -> str:
     with pytest.raises(Unreachable) as refused:
-        async with Web(url) as client:
+        async with Http(url) as client:
             await client.post("/v1/auth/guest", {})
     return str(refused.value)
 
@@ -75,7 +75,7 @@ async def test_other_web_server_is_recognised_whatever_it_answers() -> None:
             assert told in await refusal(str(client._base_url))
     app = web.Application()
     app.router.add_post("/v1/auth/guest", broken)
-    async with served_app(app) as client, Web(str(client._base_url)) as asking:
+    async with served_app(app) as client, Http(str(client._base_url)) as asking:
         with pytest.raises(Refused, match="HTTP status 502") as trouble:
             await asking.post("/v1/auth/guest", {})
         assert trouble.value.retry  # a proxy in front of one of ours may say that

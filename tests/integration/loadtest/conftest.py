@@ -6,10 +6,9 @@ from random import Random
 
 import pytest
 
-from loadtest.crowd.gathering import connected, sign_in
-from loadtest.crowd.player import Player
-from loadtest.line.web import Web
-from loadtest.measure.tally import Tally
+from loadtest.measure import Counters
+from loadtest.simulation.player import Player, connected, sign_in
+from playhall.http import Http
 from tests.fixtures.node import Node
 from tests.fixtures.postgres import TEMPLATE, Databases
 
@@ -33,9 +32,9 @@ def server_url(node: Node) -> str:
 
 
 @asynccontextmanager
-async def crowd_of(count: int, url: str) -> AsyncIterator[tuple[Web, list[Player]]]:
+async def players_of(count: int, url: str) -> AsyncIterator[tuple[Http, list[Player]]]:
     """Bring simulated players together."""
-    async with Web(url) as web:
-        accounts = await sign_in(web, count, came=lambda _: None)
-        async with connected(web, accounts, tally=Tally(), chance=Random(1)) as players:
-            yield web, players
+    async with Http(url) as http:
+        accounts = await sign_in(http, count, on_count=lambda _: None)
+        async with connected(http, accounts, counters=Counters(), chance=Random(1)) as players:
+            yield http, players

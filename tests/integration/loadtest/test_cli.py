@@ -5,7 +5,7 @@ import asyncio
 import orjson
 import pytest
 
-from loadtest.crowd.record import AGREE, LEGAL, LOG, ORDER, SCORE, SUMMARY
+from loadtest.simulation.trace import AGREE, LEGAL, LOG, ORDER, SCORE, SUMMARY
 from server.config import Config
 from tests.fixtures.node import Node
 from tests.fixtures.shell import playhall

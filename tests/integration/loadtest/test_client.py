@@ -7,18 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from loadtest import client as client_module
-from loadtest.client import Lost, Refused, Unreachable, connect
-from loadtest.line.account import Account
-from loadtest.line.web import Web
+from playhall import Lost, OutOfOrder, Refused, Unreachable, connect
+from playhall.account import Account
+from playhall.http import Http
 from tests.integration.loadtest.proxy import proxied
 
 DOCS = Path(__file__).parents[3] / "docs" / "clients.md"
 
 
 async def log_of(url, game_id):
-    async with Web(url) as web:
-        page = await web.get(f"/v1/games/{game_id}/events?limit=1000")
+    async with Http(url) as http:
+        page = await http.get(f"/v1/games/{game_id}/events?limit=1000")
         return page["events"]
 
 
@@ -53,11 +52,11 @@ async def test_connection_that_breaks_again_and_again_loses_nothing(server_url, 
 
         def maybe_break(_):
             if chance.random() < 0.2:
-                client.link.interrupt()
+                client.connection.interrupt()
 
         events = await play_through(client, game, each=maybe_break)
 
-        assert client.link.reconnects > 0
+        assert client.connection.reconnects > 0
     log = await log_of(server_url, game.game_id)
     assert [event.event_index for event in events] == list(range(len(log)))
     assert [(event.type, event.at) for event in events] == [
@@ -71,7 +70,7 @@ async def test_move_whose_answer_got_lost_acts_once(server_url):
     def lose_first_ok_of_a_move(_, message):
         if "event_index" in message and message.get("type") == "ok" and not lost:
             lost.append(message)
-            client.link.interrupt()
+            client.connection.interrupt()
             return []
         return [message]
 
@@ -87,7 +86,7 @@ async def test_move_whose_answer_got_lost_acts_once(server_url):
 
 
 async def test_slow_reader_gets_everything_all_the_same(server_url, monkeypatch):
-    monkeypatch.setattr(client_module, "EVENTS_MAX", 4)
+    monkeypatch.setattr("playhall.client.EVENTS_MAX", 4)
     async with connect(server_url) as client:
         lobby = (await client.call("lobby.create", ruleset="relay", seats=1))["lobby"]
         lobby = (await client.call("lobby.start", lobby_id=lobby["lobby_id"]))["lobby"]
@@ -112,7 +111,7 @@ async def test_gap_or_repeat_raises(server_url, spoil):
 
     async with proxied(server_url, change) as url, connect(url) as client:
         game = await client.quick_play("el_dorado", config={"rounds": 1})
-        with pytest.raises(client_module.OutOfOrder):
+        with pytest.raises(OutOfOrder):
             await play_through(client, game)
 
 
@@ -154,13 +153,13 @@ async def test_bad_token_ends_it(server_url):
 async def test_newer_connection_of_a_player_ends_the_older(server_url):
     async with connect(server_url) as older:
         who = await older.player_id()
-        async with connect(server_url, token=older.link.account.token) as newer:
+        async with connect(server_url, token=older.connection.account.token) as newer:
             assert await newer.player_id() == who
             with pytest.raises(Lost, match="superseded"):
                 async for _ in older.updates():
                     pass
             assert (await newer.call("session.ping"))["type"] == "ok"
-        assert newer.link.reconnects == 0
+        assert newer.connection.reconnects == 0
 
 
 async def test_what_the_block_raises_comes_out_as_it_is(server_url):
@@ -177,7 +176,7 @@ async def test_nobody_at_the_address_is_said_in_a_sentence():
 
 async def test_closed_client_refuses_calls(server_url):
     async with connect(server_url) as client:
-        await client.link.up()
+        await client.connection.ready()
     with pytest.raises(Lost):
         await client.call("session.ping")
 
@@ -191,10 +190,10 @@ async def test_tokens_that_are_due_are_renewed_before_connecting(server_url, mon
         renewed.append(account.token)
 
     monkeypatch.setattr(Account, "renew", counted)
-    monkeypatch.setattr("loadtest.line.account.RENEW_AT", 0.0)
+    monkeypatch.setattr("playhall.account.RENEW_AT", 0.0)
     async with connect(server_url) as client:
-        await client.link.up()
-        client.link.interrupt()
+        await client.connection.ready()
+        client.connection.interrupt()
         await client.call("session.ping")
         await client.call("session.refresh", token=renewed[-1])
 

@@ -11,7 +11,7 @@ import pytest
 
 from loadtest.epochs.audit import KEPT, LOG, ORDER, STATE
 from loadtest.scenarios.epoch import Epoch
-from loadtest.scenarios.share import Place
+from loadtest.scenarios.scenario import Shard
 from tests.fixtures.node import SECRET_KEYS
 from tests.integration.loadtest.proxy import proxied
 
@@ -52,7 +52,7 @@ async def cast(node, serving_dsn, tmp_path_factory):
     """Files with the tokens of bots and voters, for a day that is live and goes fast."""
     folder = tmp_path_factory.mktemp("cast")
     made = await asyncio.gather(
-        rehearse(serving_dsn, folder, "bots", 6, "--yes", "--live", "--speed", 60),
+        rehearse(serving_dsn, folder, "bots", 6, "--yes", "--live", "--speed", 120),
         rehearse(serving_dsn, folder, "voters", 4, "--yes"),
     )
     files = []
@@ -199,7 +199,7 @@ async def test_spoilt_day_breaks_a_promise(server_url, cast, spoil, promise):
     bots, voters = (tuple(file.read_text().split()) for file in cast)
     async with proxied(server_url, spoil) as url:
         share = Epoch(
-            place=Place(url),
+            shard=Shard(url),
             watchers=WATCHERS,
             epoch="current",
             claims_per_s=20,

@@ -10,10 +10,10 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from loadtest.line.web import Web
-from loadtest.measure.meter import Meter
-from loadtest.scenarios.share import Place
-from loadtest.scenarios.signaling import IN_ORDER, Caller, Signaling
+from loadtest.measure import Meter
+from loadtest.scenarios.scenario import Shard
+from loadtest.scenarios.signaling import IN_ORDER, Signaling, SignalingPeer
+from playhall.http import Http
 from tests.faults.client_line import served
 from tests.fixtures.node import Node
 from tests.fixtures.postgres import Databases
@@ -169,14 +169,16 @@ async def test_load_test_says_so_when_peers_are_shown_out(node: Node) -> None:
 
 
 def load(node: Node) -> Signaling:
-    place = Place(node.url)
-    return Signaling(place, pairs=3, window=2, payload_bytes=50, duration_s=0.5, ramp_up_s=0.1)
+    shard = Shard(node.url)
+    return Signaling(shard, pairs=3, window=2, payload_bytes=50, duration_s=0.5, ramp_up_s=0.1)
 
 
 @pytest.mark.parametrize(("src", "number"), [("other", 0), ("me-b", 1)])
 async def test_load_test_finds_a_message_that_is_not_in_its_place(src: str, number: int) -> None:
-    async with Web("http://nowhere.invalid") as web:
-        caller = Caller("me-a", "me-b", Meter(web, tell=lambda _: None, asks=False), "", pause_s=0)
-        caller._check({"type": "OFFER", "src": src, "payload": {"n": number}})
-        assert caller.fault is not None
-        assert "where 0 of me-b was due" in caller.fault
+    async with Http("http://nowhere.invalid") as http:
+        peer_client = SignalingPeer(
+            "me-a", "me-b", Meter(http, on_progress=lambda _: None, asks=False), "", pause_s=0
+        )
+        peer_client._check({"type": "OFFER", "src": src, "payload": {"n": number}})
+        assert peer_client.fault is not None
+        assert "where 0 of me-b was due" in peer_client.fault

@@ -52,7 +52,7 @@ def test_every_misplay_is_refused_by_the_rules(ruleset):
         seat = hall.fold.turn.seats[0]
         with pytest.raises(IllegalMove):
             hall.ruleset.decide(
-                hall.fold.state, seat, hall.ruleset.parse(hall.behaviours[seat].misplay())
+                hall.fold.state, seat, hall.ruleset.parse(hall.behaviours[seat].illegal_move())
             )
         refused += 1
         hall.move(seat, hall.behaviours[seat].choose())

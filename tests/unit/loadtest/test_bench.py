@@ -8,11 +8,21 @@ import pytest
 from typer.testing import CliRunner
 
 from loadtest.bench import DOCS, Part, app
-from loadtest.benching.figures import Budget, Figure, Figures, Run, Verdict
-from loadtest.benching.machine import Cores, Usage, Watch, cores, cpu_s, family, pin
-from loadtest.benching.node import DidNotStart, Server
-from loadtest.benching.shown import BEGIN, END, as_json, between_markers, markdown
-from loadtest.measure.checks import Checks
+from loadtest.benching.figures import (
+    BEGIN,
+    END,
+    Budget,
+    Figure,
+    Figures,
+    Run,
+    Verdict,
+    as_json,
+    between_markers,
+    markdown,
+)
+from loadtest.benching.machine import Cores, Usage, UsageMonitor, cores, cpu_s, family, pin
+from loadtest.benching.servers import DidNotStart, Server
+from loadtest.measure import Checks
 
 READY_THEN_WAIT = ["/bin/sh", "-c", "echo ready at http://127.0.0.1:1; exec sleep 60"]
 
@@ -113,14 +123,14 @@ def test_a_run_is_disturbed_when_others_take_part_of_a_core(server_core, rest_co
 
 def test_a_window_is_read_from_the_looks_around_it():
     used = iter([(0.0,) * 5, (1.0, 0.5, 0.2, 1.0, 1.0), (1.5, 0.7, 0.4, 2.0, 2.0)])
-    watch = Watch(lambda: next(used))
+    monitor = UsageMonitor(lambda: next(used))
     moments = []
     for _ in range(3):
-        watch.look()
+        monitor.sample()
         moments.append(time.monotonic())
         time.sleep(0.01)
 
-    usage = watch.between(moments[0], moments[1])
+    usage = monitor.between(moments[0], moments[1])
 
     assert usage.server * usage.seconds == pytest.approx(1.5)
     assert usage.rest_core * usage.seconds == pytest.approx(2.0)

@@ -5,11 +5,10 @@ from collections import Counter
 import orjson
 import pytest
 
-from loadtest.epochs.acts import Act, claims, code_for, fault_of, votes
-from loadtest.epochs.fold import State, difference, fold
-from loadtest.epochs.sight import Sight, Stream
-from loadtest.epochs.spread import Stamp, latencies
-from loadtest.line.errors import ClientError
+from loadtest.epochs.actors import Act, claims, code_for, fault_of, votes
+from loadtest.epochs.latency import Stamp, latencies
+from loadtest.epochs.stream_check import DayStream, State, StreamCheck, difference, fold
+from playhall.errors import ClientError
 
 SLOT = {"slot_index": 0, "code": None, "bot_id": None, "bot": None, "updated_at": None}
 DAY = State("live", ({**SLOT, "version": 0}, {**SLOT, "slot_index": 1, "version": 0}))
@@ -34,15 +33,15 @@ class Watchers:
 
     def __init__(self, count=2):
         self.now = 0.0
-        self.stream = Stream(Counter(), now=lambda: self.now)
-        self.sights = [Sight(self.stream) for _ in range(count)]
-        for sight in self.sights:
-            sight.begin(DAY, 4)
+        self.stream = DayStream(Counter(), now=lambda: self.now)
+        self.stream_checks = [StreamCheck(self.stream) for _ in range(count)]
+        for stream_check in self.stream_checks:
+            stream_check.begin(DAY, 4)
 
     def show(self, number, shown):
         frame = orjson.dumps(shown)
-        if not self.sights[number].is_next(frame):
-            self.sights[number].take(frame, shown)
+        if not self.stream_checks[number].is_next(frame):
+            self.stream_checks[number].take(frame, shown)
 
 
 def test_what_all_get_in_order_is_no_fault():
@@ -50,8 +49,8 @@ def test_what_all_get_in_order_is_no_fault():
     for version in (5, 6):
         for number in (0, 1):
             watchers.show(number, event(version))
-    assert [sight.fault for sight in watchers.sights] == [None, None]
-    assert [sight.version for sight in watchers.sights] == [6, 6]
+    assert [stream_check.fault for stream_check in watchers.stream_checks] == [None, None]
+    assert [stream_check.version for stream_check in watchers.stream_checks] == [6, 6]
 
 
 @pytest.mark.parametrize("shown", [[6], [5, 5], [5, 7], [4]], ids=["first", "repeat", "gap", "old"])
@@ -61,15 +60,15 @@ def test_wrong_place_is_a_fault(shown):
         watchers.show(0, event(version))
     for version in shown:
         watchers.show(1, event(version))
-    assert watchers.sights[0].fault is None
-    assert "was due" in watchers.sights[1].fault
+    assert watchers.stream_checks[0].fault is None
+    assert "was due" in watchers.stream_checks[1].fault
 
 
 def test_right_place_but_other_words_is_a_fault():
     watchers = Watchers()
     watchers.show(0, event(5))
     watchers.show(1, event(5, bot="bot_bob"))
-    assert "not what another watcher got" in watchers.sights[1].fault
+    assert "not what another watcher got" in watchers.stream_checks[1].fault
 
 
 def test_state_is_the_picture_and_the_claims_after_it():

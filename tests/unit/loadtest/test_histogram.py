@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.measure.histogram import BUCKETS, Histogram, bucket_of, upper_us
+from loadtest.measure import BUCKETS, Histogram, bucket_of, upper_us
 
 MICROSECONDS = st.integers(0, 2**31 - 1)
 

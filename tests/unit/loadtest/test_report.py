@@ -6,30 +6,25 @@ import orjson
 import pytest
 from rich.console import Console
 
-from loadtest.crowd.audit import Reservoir
-from loadtest.measure.checks import Checks
-from loadtest.measure.meter import Measured, Sample
-from loadtest.measure.scrape import Scrape, parse
-from loadtest.measure.tally import Tally, Window
+from loadtest.measure import Checks, Counters, Measured, Sample, Scrape, Window, parse
 from loadtest.processes import merge
-from loadtest.report.page import page
-from loadtest.report.plots import Axis, bars, line
-from loadtest.report.report import as_json, report_of
-from loadtest.report.table import number, show
+from loadtest.report import as_json, number, report_of, show
+from loadtest.report_page import Axis, bar_plot, line_plot, page
+from loadtest.simulation.trace import Reservoir
 
 
 def measured(*, fault=None, games=10):
-    tally = Tally()
-    tally.counts.update(games=games, moves=400, deliveries=1600)
-    tally.refusals["invalid_bid"] = 2
+    counters = Counters()
+    counters.counts.update(games=games, moves=400, deliveries=1600)
+    counters.refusals["invalid_bid"] = 2
     for n in range(1, 401):
-        tally.latency.record(n / 1000)
+        counters.latency.record(n / 1000)
     checks = Checks()
     checks.note("events are in order", fault)
     return Measured(
-        window=Window(10.0, tally),
+        window=Window(10.0, counters),
         busy=0.5,
-        total=tally.copy(),
+        total=counters.copy(),
         samples=[Sample(float(n), n, 40 * n, 160 * n) for n in range(1, 11)],
         checks=checks,
         server=(Scrape(0.0, 100, 1 << 20, 1.0), Scrape(10.0, 1100, 2 << 20, 6.0)),
@@ -91,16 +86,16 @@ def test_page_needs_nothing_from_elsewhere_and_escapes_what_it_shows():
 
 def test_plots_are_well_formed():
     for svg in (
-        bars([("a<b", 1.0), ("c", 3.0)], Axis("across", "up & down")),
-        bars([], Axis("across", "upward")),
-        line([(0.0, 1.0), (1.0, 2.0), (2.0, 0.0)], Axis("seconds", "games/s")),
-        line([], Axis("seconds", "games/s")),
+        bar_plot([("a<b", 1.0), ("c", 3.0)], Axis("across", "up & down")),
+        bar_plot([], Axis("across", "upward")),
+        line_plot([(0.0, 1.0), (1.0, 2.0), (2.0, 0.0)], Axis("seconds", "games/s")),
+        line_plot([], Axis("seconds", "games/s")),
     ):
         ElementTree.fromstring(svg)
 
 
 def test_tallest_bar_fills_the_plot():
-    svg = ElementTree.fromstring(bars([("a", 1.0), ("b", 4.0)], Axis("x", "y")))
+    svg = ElementTree.fromstring(bar_plot([("a", 1.0), ("b", 4.0)], Axis("x", "y")))
     heights = [float(each.attrib["height"]) for each in svg.iter("rect")]
 
     assert heights[1] == pytest.approx(4 * heights[0], abs=0.2)
@@ -122,7 +117,7 @@ def test_processes_add_up():
     assert whole.total.counts["moves"] == 800
     assert whole.checks.failed == 1
     assert whole.samples[-1].games == 20
-    assert whole.window.tally.latency.count == 800
+    assert whole.window.counters.latency.count == 800
 
 
 def test_process_that_ends_early_keeps_its_totals():
@@ -153,14 +148,14 @@ def test_sample_is_fair():
 
 
 def test_tally_since_counts_only_what_came_later():
-    tally = Tally()
-    tally.counts["moves"] += 3
-    before = tally.copy()
-    tally.counts["moves"] += 2
-    tally.refusals["x"] += 1
+    counters = Counters()
+    counters.counts["moves"] += 3
+    before = counters.copy()
+    counters.counts["moves"] += 2
+    counters.refusals["x"] += 1
 
-    assert tally.since(before).counts == {"moves": 2}
-    assert tally.since(before).refusals == {"x": 1}
+    assert counters.since(before).counts == {"moves": 2}
+    assert counters.since(before).refusals == {"x": 1}
 
 
 @pytest.mark.parametrize(

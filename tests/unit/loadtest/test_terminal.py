@@ -5,8 +5,7 @@ from rich.console import Console
 
 from loadtest.players import KINDS
 from loadtest.terminal import SCREENS
-from loadtest.terminal.cards import in_order, read_card, short
-from loadtest.terminal.screen import Unclear
+from loadtest.terminal.screens import Unclear, in_order, read_card, short
 from tests.unit.loadtest.games import Hall
 
 HAND = ["d0:spades:A", "d0:hearts:10", "d1:hearts:10", "d0:clubs:2"]
@@ -64,7 +63,7 @@ def test_whole_game_can_be_told_shown_and_played_by_what_is_typed(ruleset):
 
 def tell_new(hall, screen, console, told):
     for event in hall.events[told:]:
-        line = screen.tell(event.type, hall.ruleset.redact(event, 0) or {})
+        line = screen.describe(event.type, hall.ruleset.redact(event, 0) or {})
         if line is not None:
             console.print(line)
     return len(hall.events)

@@ -1,0 +1,130 @@
+"""Players who play together: through a lobby into a game, to its end, and again."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from loadtest.measure import Checks
+from loadtest.players.kind import Kind
+from loadtest.simulation.player import Habits, Player, Seat
+from loadtest.simulation.trace import ORDER, FinishedGame, GameTrace
+from playhall import Json
+from playhall.errors import Lost, Refused
+from playhall.http import full_jitter_s
+
+# A game in which nothing happens for so long is given up, and counts as a failed check.
+STALL_S: Final = 60.0
+TRIES_MAX: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class MatchSetup:
+    """What is played, and how."""
+
+    kind: Kind
+    habits: Habits = field(default_factory=Habits)
+    config: Json = field(default_factory=dict)
+
+
+class PlayerGroup:
+    """Some players and the games that they play, one after the other; the first is the host."""
+
+    def __init__(self, players: Sequence[Player], setup: MatchSetup, checks: Checks) -> None:
+        self.players = players
+        self.seats: list[Seat] = []
+        self._setup = setup
+        self._checks = checks
+
+    async def play(self) -> FinishedGame | None:
+        """Play one game to its end; None if it went wrong, which the checks then say."""
+        trace = await self.start_game()
+        self.begin()
+        return await self.end(trace)
+
+    async def start_game(self) -> GameTrace:
+        """Open a lobby, start the game, and let everybody follow it; nobody moves yet."""
+        game_id = await self._start()
+        players = [player.player_id for player in self.players]
+        trace = GameTrace(self._setup.kind, game_id, players, self._checks)
+        self.seats = [
+            await player.take_seat(trace, self._setup.kind, self._setup.habits)
+            for player in self.players
+        ]
+        return trace
+
+    def begin(self) -> None:
+        """Let everybody play."""
+        for seat in self.seats:
+            seat.begin()
+
+    def pause(self) -> None:
+        """Let nobody move any more."""
+        for seat in self.seats:
+            seat.paused = True
+
+    async def end(self, trace: GameTrace) -> FinishedGame | None:
+        """Wait for the game's end, and check its result."""
+        try:
+            await _until_done(trace)
+        finally:
+            for player in self.players:
+                player.leave_seat()
+        if trace.went_wrong:
+            return None
+        self.players[0].counters.counts["games"] += 1
+        return trace.finish(self.players[0].account.token)
+
+    async def stop(self) -> None:
+        """End a game that does not end by itself: once all have paused, the host ends it."""
+        for seat in self.seats:
+            await _until_answered(seat)
+        self.seats[0].make({"type": "end"}, lambda _, __: None)
+
+    async def _start(self) -> str:
+        """Give the game's id; a lobby that came to nothing is followed by another."""
+        for attempt in range(TRIES_MAX - 1):
+            try:
+                return await self._start_once()
+            except Lost:
+                await self.players[0].connection.ready()
+            except Refused as refused:
+                if not refused.retry:
+                    raise
+            await asyncio.sleep(full_jitter_s(attempt))
+        return await self._start_once()
+
+    async def _start_once(self) -> str:
+        host, *others = [player.connection for player in self.players]
+        setup = self._setup
+        opened = await host.call(
+            "lobby.create",
+            ruleset=setup.kind.ruleset,
+            seats=len(self.players),
+            config=setup.config,
+            is_public=False,
+        )
+        lobby = opened["lobby"]
+        for connection in others:
+            await connection.call("lobby.join", code=lobby["join_code"])
+            await connection.call("lobby.ready", lobby_id=lobby["lobby_id"])
+        started = await host.call("lobby.start", lobby_id=lobby["lobby_id"])
+        return str(started["lobby"]["game_id"])
+
+
+async def _until_done(trace: GameTrace) -> None:
+    while not trace.done.is_set():
+        head = trace.head
+        try:
+            await asyncio.wait_for(trace.done.wait(), STALL_S)
+        except TimeoutError:
+            if trace.head == head:
+                trace.wrong(
+                    ORDER, f"game {trace.game_id}: nothing came after event {head} for {STALL_S} s"
+                )
+
+
+async def _until_answered(seat: Seat) -> None:
+    async with asyncio.timeout(STALL_S):
+        while seat.stream.moves.under_way:  # noqa: ASYNC110 - the answers have no event
+            await asyncio.sleep(0.01)

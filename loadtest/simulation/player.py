@@ -1,0 +1,318 @@
+"""Simulated players: each has a connection, and a seat in the game that it plays."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import Final
+
+from loadtest.measure import Counters
+from loadtest.players.kind import AnyBehaviour, Behaviour, Kind
+from loadtest.simulation.trace import LEGAL, GameTrace
+from loadtest.transport import open_picows
+from playhall import Json
+from playhall.account import Account
+from playhall.connection import Connection
+from playhall.errors import ClientError
+from playhall.game import GAME_COMPLETED, GameStream
+from playhall.http import Http
+
+# Fewer than the server writes into a game's log for one player.
+ILLEGAL_MOVES_MAX: Final = 50
+
+ASK_AGAIN_S: Final = 0.2
+UNLISTED: Final = (
+    "The ruleset does not list legal moves, so it needs a player of its own in loadtest/players."
+)
+
+# The game ended before the move arrived: nobody's fault.
+_TOO_LATE: Final = "game_over"
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How a player plays.
+
+    `think_s` is the most time it takes over a move, `misplays` the share of moves that it
+    gets wrong first, `window` how many moves it has under way at once.
+    """
+
+    think_s: float = 0.0
+    misplays: float = 0.0
+    window: int = 1
+
+
+class Player:
+    """A simulated player on a connection of its own."""
+
+    def __init__(self, url: str, account: Account, *, counters: Counters, chance: Random) -> None:
+        self.account = account
+        self.counters = counters
+        self.chance = chance
+        self.seat: Seat | None = None
+        self.connection = Connection(
+            url, account, open_transport=open_picows, on_update=_ignore, on_frame=self._take_frame
+        )
+
+    @property
+    def player_id(self) -> str:
+        """Who this is, once the connection is up."""
+        return str(self.connection.welcome["player_id"])
+
+    async def run(self) -> None:
+        """Keep the connection up."""
+        await self.connection.run()
+
+    async def take_seat(self, trace: GameTrace, kind: Kind, habits: Habits) -> "Seat":
+        """Follow a game from its first event on, and play in it."""
+        behaviour = kind.behaviour(self.player_id, self.chance)
+        seat = AskingSeat if kind.asks else Seat
+        self.seat = seat(self, trace, behaviour, habits)
+        await self.connection.follow(self.seat.stream)
+        return self.seat
+
+    def leave_seat(self) -> None:
+        """Stop following the game."""
+        if self.seat is not None:
+            self.connection.unfollow(self.seat.stream.game_id)
+            self.seat = None
+
+    def _take_frame(self, frame: bytes) -> None:
+        seat = self.seat
+        if seat is None or not seat.recognise(frame):
+            self.connection.receive(frame)
+
+
+class Seat:
+    """One player in one game."""
+
+    __slots__ = (
+        "_behaviour",
+        "_counters",
+        "_frame",
+        "_habits",
+        "_illegal_moves",
+        "_me",
+        "_played_turn",
+        "_player",
+        "_thinking",
+        "_trace",
+        "paused",
+        "stream",
+    )
+
+    def __init__(
+        self, player: Player, trace: GameTrace, behaviour: Behaviour, habits: Habits
+    ) -> None:
+        self._player = player
+        self._counters = player.counters
+        self._me = player.player_id
+        self._trace = trace
+        self._behaviour = behaviour
+        self._habits = habits
+        self._frame = b""
+        self._played_turn = -1
+        self._illegal_moves = 0
+        self._thinking = 0
+        self.paused = True
+        self.stream = GameStream(
+            trace.game_id,
+            player.connection.moves_of(trace.game_id),
+            on_event=self._take,
+            on_failure=lambda error: trace.fail(self._me, error),
+        )
+
+    def recognise(self, frame: bytes) -> bool:
+        """Take a frame that another player of this game got already, unparsed."""
+        stream = self.stream
+        index = stream.next_index
+        seen = self._trace.known(index, frame)
+        if seen is None or stream.failure is not None:
+            self._frame = frame
+            return False
+        stream.advance(seen.event, seen.payload, index)
+        self._see(seen.event, seen.payload, index)
+        return True
+
+    def make(self, move: Json, done: Callable[[Json | ClientError, float], None]) -> None:
+        """Make a move that is not the behaviour's."""
+        self.stream.moves.make(move, done)
+
+    def begin(self) -> None:
+        """Play from now on."""
+        self.paused = False
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Play what there is to play now."""
+        habits, behaviour, moves = self._habits, self._behaviour, self.stream.moves
+        while behaviour.turn != self._played_turn:
+            busy = len(moves.under_way) + self._thinking >= habits.window
+            if busy or self.paused or self.stream.completed:
+                return
+            turn = behaviour.turn
+            move = behaviour.choose()
+            if move is None:
+                return
+            self._played_turn = turn
+            self._think(move)
+
+    def _take(self, message: Json) -> None:
+        seen = self._trace.take(self._me, message, self._frame)
+        self._see(seen.event, seen.payload, message["event_index"])
+
+    def _see(self, event: str, payload: Json, index: int) -> None:
+        self._counters.counts["deliveries"] += 1
+        self._behaviour.see(event, payload)
+        self._trace.reached(self._me, index)
+        if event != GAME_COMPLETED:
+            self.go_on()
+
+    def _think(self, move: Json) -> None:
+        wait_s = self._habits.think_s
+        if wait_s:
+            self._thinking += 1
+            pause_s = self._player.chance.uniform(0, wait_s)
+            asyncio.get_running_loop().call_later(pause_s, self._thought, move)
+        else:
+            self._play(move)
+
+    def _thought(self, move: Json) -> None:
+        self._thinking -= 1
+        self._play(move)
+
+    def _play(self, move: Json) -> None:
+        if (
+            self._illegal_moves < ILLEGAL_MOVES_MAX
+            and self._player.chance.random() < self._habits.misplays
+        ):
+            self._illegal_moves += 1
+            self.make(self._behaviour.illegal_move(), partial(self._illegal_move_answered, move))
+        else:
+            self.make(move, self._answered)
+
+    def _answered(self, reply: Json | ClientError, waited_s: float) -> None:
+        if isinstance(reply, ClientError):
+            return  # the following has failed, and said so
+        if reply["type"] == "ok":
+            self._counters.counts["moves"] += 1
+            self._counters.latency.record(waited_s)
+        else:
+            self._counters.refusals[reply["code"]] += 1
+            if reply["code"] != _TOO_LATE:
+                self._trace.wrong(
+                    LEGAL, f"game {self._trace.game_id}: {self._me}: {reply['message']}"
+                )
+        self.go_on()
+
+    def _illegal_move_answered(self, move: Json, reply: Json | ClientError, _: float) -> None:
+        if isinstance(reply, ClientError):
+            return
+        if reply["type"] == "ok":
+            self._trace.wrong(LEGAL, f"game {self._trace.game_id}: took a move that is not legal")
+            return
+        self._counters.refusals[reply["code"]] += 1
+        self._trace.checks.note(LEGAL, None)
+        self.make(move, self._answered)
+
+
+class AskingSeat(Seat):
+    """One player in one game whose rules it does not know: it asks for its legal moves."""
+
+    __slots__ = ("_asking",)
+
+    _behaviour: AnyBehaviour
+
+    def __init__(
+        self, player: Player, trace: GameTrace, behaviour: Behaviour, habits: Habits
+    ) -> None:
+        super().__init__(player, trace, behaviour, habits)
+        self._asking = False
+
+    def go_on(self) -> None:
+        """Ask once nothing else is under way, then play."""
+        if self._behaviour.moves is not None:
+            super().go_on()
+        elif not (self._asking or self.paused or self.stream.completed):
+            self._asking = True
+            self._player.connection.request_snapshot(self.stream.game_id, self._shown)
+
+    def _shown(self, reply: Json | ClientError) -> None:
+        self._asking = False
+        if isinstance(reply, ClientError):  # asked again once the connection is back
+            asyncio.get_running_loop().call_later(ASK_AGAIN_S, self.go_on)
+        elif reply["type"] == "error":
+            self._trace.wrong(LEGAL, f"game {self._trace.game_id}: {reply['message']}")
+        elif reply["view"]["legal_moves"] is None and reply["status"] != "completed":
+            self._trace.wrong(LEGAL, UNLISTED)
+        elif reply["head"] < self.stream.next_index:
+            self._take_moves(reply)
+        # Else events are on their way, and asking again is up to the next of them.
+
+    def _take_moves(self, reply: Json) -> None:
+        if reply["head"] == self.stream.next_index - 1:
+            self._behaviour.moves = reply["view"]["legal_moves"] or []
+        self.go_on()
+
+    def _answered(self, reply: Json | ClientError, waited_s: float) -> None:
+        # What was legal when it was asked for may not be when it arrives, if others move too.
+        was_overtaken = self._behaviour.turn != self._played_turn
+        if was_overtaken and not isinstance(reply, ClientError) and reply["type"] != "ok":
+            self._counters.refusals[reply["code"]] += 1
+            self.go_on()
+        else:
+            super()._answered(reply, waited_s)
+
+
+def _ignore(_: Json) -> None:
+    """Drop updates: a group knows its lobby from the replies."""
+
+
+# ---------------------------------------------------------------------- many players
+
+
+AT_ONCE: Final = 16
+
+
+async def sign_in(http: Http, count: int, *, on_count: Callable[[int], None]) -> list[Account]:
+    """Make guests, some at once; `came` is told how many there are."""
+    turnstile = asyncio.Semaphore(AT_ONCE)
+    accounts: list[Account] = []
+
+    async def one(number: int) -> None:
+        async with turnstile:
+            accounts.append(await Account.guest(http, f"Player {number}"))
+            on_count(len(accounts))
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(1, count + 1):
+            tasks.create_task(one(number))
+    return accounts
+
+
+@asynccontextmanager
+async def connected(
+    http: Http, accounts: list[Account], *, counters: Counters, chance: Random
+) -> AsyncIterator[list[Player]]:
+    """Connect players for a block; when it ends, all have gone."""
+    players = [
+        Player(http.socket_url, account, counters=counters, chance=Random(chance.random()))  # noqa: S311 - play
+        for account in accounts
+    ]
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for start in range(0, len(players), AT_ONCE):
+                group = players[start : start + AT_ONCE]
+                for player in group:
+                    tasks.create_task(player.run())
+                for player in group:
+                    await player.connection.ready()
+            try:
+                yield players
+            finally:
+                for player in players:
+                    player.connection.close()
+    finally:
+        counters.counts["reconnects"] += sum(player.connection.reconnects for player in players)

@@ -1,0 +1,288 @@
+"""What the players of one game saw together, and the comparison with its log over HTTP.
+
+The first player to get an event adds it; the others' must be the same. Equal frames are known to
+be the same without being parsed, which is what makes thousands of players cheap. `audit` reads a
+finished game again over HTTP and compares it with the digest of what its players saw.
+"""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from hashlib import blake2b, sha256
+from random import Random
+from typing import Any, Final
+
+import orjson
+
+from loadtest.measure import Checks
+from loadtest.players.kind import Kind, Score
+from playhall import Json
+from playhall.errors import ClientError, OutOfOrder
+from playhall.game import GAME_COMPLETED, INVALID_ACTION
+from playhall.http import Http
+from protocol.limits import EVENTS_PAGE_MAX
+
+# Once every player has this many events behind it, they are dropped.
+TRIM_EVENTS: Final = 512
+
+ORDER: Final = "every client got every event, in order"
+AGREE: Final = "all clients of a game got the same"
+HIDDEN: Final = "nobody got to see another's hand"
+LEGAL: Final = "legal moves were accepted, others refused"
+SCORE: Final = "the result is the score that clients counted"
+LOG: Final = "the log over HTTP is what clients got"
+SUMMARY: Final = "the summary is the score that clients counted"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An event as it was seen: `public` is its payload without what is hidden from others."""
+
+    event: str
+    payload: Json
+    public: Json
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedGame:
+    """A game that is over, as its players saw it; what an audit compares with the server's.
+
+    `hidden` has what was seen of hidden parts: index, key, and the entries.
+    """
+
+    game_id: str
+    head: int
+    digest: bytes
+    totals: dict[str, int]
+    misplays: dict[str, int]
+    hidden: tuple[tuple[int, str, Json], ...]
+    hides: dict[str, str] | None
+    token: str
+
+
+def digest_event(digest: "blake2b", index: int, seen: Seen) -> None:
+    """Add one event's public part to a digest of a log."""
+    digest.update(
+        orjson.dumps([index, seen.event, seen.public, seen.at], option=orjson.OPT_SORT_KEYS)
+    )
+
+
+def seen_of(event: str, payload: Json | None, at: str, hides: dict[str, str] | None) -> Seen:
+    """Split an event into what everybody sees and the rest; all is the rest, if it is not known."""
+    whole: Json = payload if payload is not None else {}
+    if hides is None:
+        return Seen(event, whole, {}, at)
+    if event == INVALID_ACTION:  # why a move was refused is for the mover alone
+        return Seen(event, whole, {"player_id": whole["player_id"]}, at)
+    key = hides.get(event)
+    public = whole if key is None else {name: whole[name] for name in whole if name != key}
+    return Seen(event, whole, public, at)
+
+
+class GameTrace:
+    """One game under way. `done` is set once all players saw its end, or it went wrong."""
+
+    def __init__(self, kind: Kind, game_id: str, players: list[str], checks: Checks) -> None:
+        self.game_id = game_id
+        self.checks = checks
+        self.done = asyncio.Event()
+        self.went_wrong = False
+        self.head = -1
+        self.frames: list[bytes] = []
+        self.events: list[Seen] = []
+        self.base = 0  # the index of the first event that is still here
+        self._hides = None if kind.hidden is None else dict(kind.hidden)
+        self._hidden: list[tuple[int, str, Json]] = []
+        self._score: Score = kind.score(players)
+        self._misplays: Counter[str] = Counter()
+        self._digest = blake2b(digest_size=16)
+        self._next_of = dict.fromkeys(players, 0)
+        self._first: Json = {}
+
+    def known(self, index: int, frame: bytes) -> Seen | None:
+        """Find the event of a frame that another player got already, byte for byte."""
+        place = index - self.base
+        if 0 <= place < len(self.frames) and self.frames[place] == frame:
+            return self.events[place]
+        return None
+
+    def take(self, player: str, message: Json, frame: bytes) -> Seen:
+        """Take an event that a player got: the first time it is added, later compared."""
+        index = message["event_index"]
+        seen = seen_of(message["event"], message["payload"], message["at"], self._hides)
+        self._look_for_hidden(player, index, seen)
+        place = index - self.base
+        if place == len(self.events):
+            self._add(index, seen, frame)
+        else:
+            self._compare(index, seen, self.events[place])
+        return seen
+
+    def reached(self, player: str, index: int) -> None:
+        """Take note how far a player has come."""
+        self._next_of[player] = index + 1
+        if index - self.base >= 2 * TRIM_EVENTS:
+            self._trim()
+        if index == self.head and self.events[-1].event == GAME_COMPLETED:
+            self.checks.note(ORDER, None)
+            if min(self._next_of.values()) > self.head:
+                self.done.set()
+
+    def fail(self, player: str, error: ClientError) -> None:
+        """Take note that a player cannot go on."""
+        name = ORDER if isinstance(error, OutOfOrder) else LEGAL
+        self.wrong(name, f"game {self.game_id}, player {player}: {error}")
+
+    def wrong(self, name: str, fault: str) -> None:
+        """Take note of a broken promise; the game is not waited for any longer."""
+        self.checks.note(name, fault)
+        self.went_wrong = True
+        self.done.set()
+
+    def finish(self, token: str) -> FinishedGame:
+        """Check the result against the count, and give what an audit needs."""
+        last, totals = self.events[-1].payload, self._score.totals
+        self.checks.note(AGREE, None)
+        self.checks.note(SCORE, self._fault_of_result(last, totals))
+        return FinishedGame(
+            game_id=self.game_id,
+            head=self.head,
+            digest=self._digest.digest(),
+            totals=dict(totals),
+            misplays=dict(self._misplays),
+            hidden=tuple(self._hidden),
+            hides=self._hides,
+            token=token,
+        )
+
+    def _add(self, index: int, seen: Seen, frame: bytes) -> None:
+        self.head = index
+        self.frames.append(frame)
+        self.events.append(seen)
+        digest_event(self._digest, index, seen)
+        self._score.see(seen.event, seen.payload)
+        if index == 0:
+            self._first = seen.payload
+        elif seen.event == INVALID_ACTION:
+            self._misplays[seen.payload["player_id"]] += 1
+
+    def _compare(self, index: int, seen: Seen, first: Seen) -> None:
+        if (seen.event, seen.at, seen.public) != (first.event, first.at, first.public):
+            self.wrong(AGREE, f"game {self.game_id}: event {index} is {seen} or {first}")
+
+    def _look_for_hidden(self, player: str, index: int, seen: Seen) -> None:
+        key = None if self._hides is None else self._hides.get(seen.event)
+        if key is None:
+            return
+        entries: Json = seen.payload[key]
+        self._hidden.append((index, key, entries))
+        # Whoever takes up a game that is over gets its log, with nothing hidden any more.
+        if set(entries) - {player} and not self._is_over:
+            self.wrong(HIDDEN, f"game {self.game_id}: {player} saw {sorted(entries)} at {index}")
+        else:
+            self.checks.note(HIDDEN, None)
+
+    @property
+    def _is_over(self) -> bool:
+        return bool(self.events) and self.events[-1].event == GAME_COMPLETED
+
+    def _trim(self) -> None:
+        behind = min(self._next_of.values()) - self.base
+        if behind >= TRIM_EVENTS:
+            del self.frames[:behind], self.events[:behind]
+            self.base += behind
+
+    def _fault_of_result(self, last: dict[str, Any], totals: dict[str, int]) -> str | None:
+        if last["final_scores"] != totals:
+            return f"game {self.game_id}: counted {totals}, the result is {last['final_scores']}"
+        seed_hash = sha256(last["session_seed"].encode()).hexdigest()
+        if seed_hash != self._first.get("seed_hash"):
+            return f"game {self.game_id}: the seed is not the one that was committed to"
+        return None
+
+
+# ---------------------------------------------------------------------- the same game over HTTP
+
+
+EVENTS_MAX: Final = 10_000_000
+
+
+class Reservoir:
+    """A fair sample of what is offered, however much that is (reservoir sampling)."""
+
+    def __init__(self, size: int, chance: Random) -> None:
+        self.kept: list[FinishedGame] = []
+        self._size = size
+        self._offered = 0
+        self._chance = chance
+
+    def offer(self, game: FinishedGame) -> None:
+        """Keep a game, or not."""
+        self._offered += 1
+        if len(self.kept) < self._size:
+            self.kept.append(game)
+            return
+        place = self._chance.randrange(self._offered)
+        if place < self._size:
+            self.kept[place] = game
+
+
+async def audit(http: Http, game: FinishedGame, checks: Checks) -> None:
+    """Compare the log and the summary over HTTP with what was seen."""
+    try:
+        checks.note(LOG, await _fault_of_log(http, game))
+        checks.note(SUMMARY, await _fault_of_summary(http, game))
+    except ClientError as error:
+        checks.note(LOG, f"game {game.game_id}: {error}")
+
+
+async def _fault_of_log(http: Http, game: FinishedGame) -> str | None:
+    digest = blake2b(digest_size=16)
+    hidden = _Hidden(game)
+    after = -1
+    while after < min(game.head, EVENTS_MAX):
+        path = f"/v1/games/{game.game_id}/events?after={after}&limit={EVENTS_PAGE_MAX}"
+        page = await http.get(path, token=game.token)
+        if page["head"] != game.head:
+            return f"game {game.game_id}: {game.head} was the last event, now it is {page['head']}"
+        if not page["events"]:
+            return f"game {game.game_id}: event {after + 1} is missing in the log"
+        for event in page["events"]:
+            after += 1
+            if event["event_index"] != after:
+                return f"game {game.game_id}: {event['event_index']} comes where {after} is due"
+            seen = seen_of(event["event"], event["payload"], event["at"], game.hides)
+            digest_event(digest, after, seen)
+            if (fault := hidden.fault(after, event["payload"])) is not None:
+                return fault
+    if digest.digest() != game.digest:
+        return f"game {game.game_id}: the log is not what its clients got"
+    return None
+
+
+class _Hidden:
+    """What players saw of hidden parts, by index."""
+
+    def __init__(self, game: FinishedGame) -> None:
+        self._game_id = game.game_id
+        self._at: dict[int, list[tuple[str, Json]]] = {}
+        for index, key, entries in game.hidden:
+            self._at.setdefault(index, []).append((key, entries))
+
+    def fault(self, index: int, payload: Json) -> str | None:
+        for key, entries in self._at.get(index, ()):
+            if not entries.items() <= payload[key].items():
+                return f"game {self._game_id}: {key} of event {index} is not what was seen"
+        return None
+
+
+async def _fault_of_summary(http: Http, game: FinishedGame) -> str | None:
+    summary = await http.get(f"/v1/games/{game.game_id}/summary", token=game.token)
+    if summary["final_scores"] != game.totals:
+        return f"game {game.game_id}: counted {game.totals}, summary {summary['final_scores']}"
+    for player in summary["players"]:
+        misplays = game.misplays.get(player["player_id"], 0)
+        if (player["misplays"], player["score"]) != (misplays, game.totals[player["player_id"]]):
+            return f"game {game.game_id}: the summary says {player} of one with {misplays} misplays"
+    return None

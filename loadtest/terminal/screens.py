@@ -1,0 +1,321 @@
+"""What is shown of a game in a terminal, and what a typed line means; one class a ruleset.
+
+Cards are written as people write them: `A♠`, `AS`, `10h`; `A♠²` is of the second deck.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final
+
+from rich.columns import Columns
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from loadtest.players.el_dorado import RANK_OF, SUIT_OF, SUITS
+from loadtest.players.four_in_a_row import COLUMNS, ROWS
+from playhall import Json
+
+
+class Unclear(Exception):
+    """A typed line that makes no sense; the message says what does."""
+
+
+class Screen(ABC):
+    """One game, as one person at a terminal sees it. `names` gives everybody's by player id."""
+
+    title: ClassVar[str]
+    # The events that a move begins with; without a command's number the server has moved.
+    moves: ClassVar[frozenset[str]]
+
+    def __init__(self, me: str, names: Mapping[str, str]) -> None:
+        self.me = me
+        self._names = names
+
+    def name(self, player_id: str) -> str:
+        """Say who somebody is."""
+        return "You" if player_id == self.me else self._names.get(player_id, player_id[:8])
+
+    def describe(self, event: str, payload: Json) -> Text | None:
+        """Tell an event in a line; None for those that need no words."""
+        if event == "game_created":
+            seated = ", ".join(self.name(seat["player_id"]) for seat in payload["players"])
+            return Text(f"{self.title}: {seated}.", style="bold")
+        if event in _PRESENCE:
+            return Text(f"{self.name(payload['player_id'])} {_PRESENCE[event]}.", style="dim")
+        if event == "game_completed":
+            return self._result(payload)
+        told = self.describe_event(event, payload)
+        is_mine = event in self.moves and payload["player_id"] == self.me
+        if is_mine and "_cmd" not in payload:
+            did = self.describe_move(event, payload)
+            return Text(f"Your turn timed out; the server {did}.", style="bold yellow")
+        return told
+
+    @abstractmethod
+    def describe_move(self, event: str, payload: Json) -> str:
+        """Say what was done by one of the `moves`: `played A♠`."""
+
+    @abstractmethod
+    def describe_event(self, event: str, payload: Json) -> Text | None:
+        """Tell one of the ruleset's own events."""
+
+    @abstractmethod
+    def show(self, view: Json) -> RenderableType:
+        """Show the table before this player's move."""
+
+    @abstractmethod
+    def prompt(self, view: Json) -> str:
+        """Ask for a move."""
+
+    @abstractmethod
+    def read(self, line: str, view: Json) -> Json:
+        """Read a typed line as a move; raise `Unclear`."""
+
+    def _result(self, payload: Json) -> Text:
+        scores = sorted(payload["final_scores"].items(), key=lambda item: -item[1])
+        listed = ", ".join(f"{self.name(player)} {score}" for player, score in scores)
+        winners = [self.name(player) for player in payload["winners"]]
+        verdict = f"{' and '.join(winners)} won" if winners else "Nobody won"
+        return Text(f"{verdict}. Final score: {listed}.", style="bold green")
+
+
+_PRESENCE = {
+    "player_left": "left the table",
+    "player_joined": "came back to the table",
+    "player_disconnected": "lost the connection",
+    "player_reconnected": "is back",
+    "player_became_spectator": "looks on",
+    "player_marked_absent": "sits this round out",
+}
+
+
+def choice(line: str, *, low: int, high: int, what: str) -> int:
+    """Read a number within bounds; raise `Unclear`."""
+    text = line.strip()
+    if text.isascii() and text.isdigit() and low <= int(text) <= high:
+        return int(text)
+    raise Unclear(f"Type {what}: a number from {low} to {high}.")
+
+
+# ---------------------------------------------------------------------- cards
+
+
+_SYMBOLS: Final = {"spades": "♠", "hearts": "♥", "diamonds": "♦", "clubs": "♣"}
+_STYLES: Final = {"spades": "", "hearts": "red", "diamonds": "red", "clubs": ""}
+
+
+def symbol(suit: str) -> str:
+    """Write a suit."""
+    return _SYMBOLS[suit]
+
+
+def short(card: str) -> str:
+    """Write a card: `A♠`."""
+    deck, suit, rank = card.split(":")
+    return f"{rank}{_SYMBOLS[suit]}{'' if deck == 'd0' else '²'}"
+
+
+def painted(card: str, extra: str = "") -> Text:
+    """Write a card in its colour."""
+    return Text(short(card), style=f"{_STYLES[SUIT_OF[card]]} {extra}".strip())
+
+
+def in_order(hand: Sequence[str]) -> list[str]:
+    """Sort a hand by suit, high cards first."""
+    return sorted(hand, key=lambda card: (SUITS.index(SUIT_OF[card]), -RANK_OF[card], card))
+
+
+def read_card(line: str, hand: Sequence[str]) -> str:
+    """Find the card that a line means: its place in the hand, from 1, or its name."""
+    text = line.strip().upper()
+    if text.isascii() and text.isdigit():
+        if 1 <= int(text) <= len(hand):
+            return hand[int(text) - 1]
+        raise Unclear(f"Your hand has {len(hand)} cards: type a number from 1 to {len(hand)}.")
+    for card in hand:
+        if text in _spellings(card):
+            return card
+    raise Unclear("Type a card's number, or its name: AS is the ace of spades, 10H a red ten.")
+
+
+def _spellings(card: str) -> set[str]:
+    deck, suit, rank = card.split(":")
+    names = {f"{rank}{_SYMBOLS[suit]}", f"{rank}{suit[0].upper()}"}
+    return names if deck == "d0" else names | {f"{name}2" for name in names} | {short(card)}
+
+
+# ---------------------------------------------------------------------- El Dorado
+
+
+class ElDoradoScreen(Screen):
+    """Bids, tricks and scores."""
+
+    title: ClassVar[str] = "El Dorado"
+    moves: ClassVar[frozenset[str]] = frozenset({"player_bid", "card_played"})
+
+    def __init__(self, me: str, names: Mapping[str, str]) -> None:
+        super().__init__(me, names)
+        self._trick: list[tuple[str, str]] = []
+        self._bids: list[str] = []
+        self._players: list[str] = []
+
+    def describe_move(self, event: str, payload: Json) -> str:
+        """Say what was bid or played."""
+        return (
+            f"bid {payload['bid']}" if event == "player_bid" else f"played {short(payload['card'])}"
+        )
+
+    def describe_event(self, event: str, payload: Json) -> Text | None:
+        """Tell a deal, the bids, a trick, or a round's score in a line each."""
+        match event:
+            case "round_started":
+                self._bids.clear()
+                starter = self.name(payload["player_id"])
+                head = f"\nRound {payload['round']}, {_cards_each(payload['cards'])}; {starter}"
+                return Text(f"{head} {'begin' if starter == 'You' else 'begins'}.", style="bold")
+            case "cards_dealt":
+                self._players = payload["players"]
+                return _cards_text("Your hand: ", in_order(payload["hands"].get(self.me, ())))
+            case "trump_revealed":
+                return _cards_text(f"Trump is {payload['trump']}: ", [payload["card"]])
+            case "player_bid":
+                self._bids.append(f"{self.name(payload['player_id'])} {payload['bid']}")
+            case "bidding_completed":
+                return Text(f"Bids: {', '.join(self._bids)}.")
+            case "trick_started":
+                self._trick.clear()
+            case "card_played":
+                self._trick.append((payload["player_id"], payload["card"]))
+            case "trick_completed":
+                return self._describe_trick(payload)
+            case "round_scored":
+                return self._describe_score(payload)
+        return None
+
+    def show(self, view: Json) -> RenderableType:
+        """Show the scores, the trick, and the hand with what may be played."""
+        return Group(self._table(view), self._hand(view))
+
+    def prompt(self, view: Json) -> str:
+        """Ask for a bid or a card."""
+        if view["phase"] == "bidding":
+            return f"How many tricks will you take? (0 to {view['cards']}) "
+        return "Which card? (number or name) "
+
+    def read(self, line: str, view: Json) -> Json:
+        """Read a bid or a card."""
+        if view["phase"] == "bidding":
+            bid = choice(line, low=0, high=view["cards"], what="your bid")
+            return {"type": "bid", "bid": bid}
+        return {"type": "play_card", "card": read_card(line, in_order(view["hand"]))}
+
+    def _describe_trick(self, payload: Json) -> Text:
+        line = Text(f"Trick {payload['trick']}: ")
+        for place, (player, card) in enumerate(self._trick):
+            line.append(f"{', ' if place else ''}{self.name(player)} ").append_text(painted(card))
+        winner = self.name(payload["player_id"])
+        return line.append(f". {winner} {'take' if winner == 'You' else 'takes'} it.")
+
+    def _describe_score(self, payload: Json) -> Text:
+        results = [
+            f"{self.name(player)} {result['tricks']} of {result['bid']} ({result['delta']:+d})"
+            for player, result in payload["players"].items()
+        ]
+        return Text(f"Round {payload['round']}: {', '.join(results)}.", style="cyan")
+
+    def _table(self, view: Json) -> Table:
+        trump = symbol(view["trump"]) if view["trump"] else "?"
+        table = Table(title=f"Round {view['round']} of {view['rounds']}, trump {trump}")
+        for heading in ("player", "bid", "tricks", "score", "plays"):
+            table.add_column(heading)
+        played = {each["seat"]: each["card"] for each in view["trick"]}
+        for seat, player in enumerate(self._players):
+            bid = view["bids"][seat]
+            table.add_row(
+                self.name(player),
+                "" if bid is None else str(bid),
+                str(view["tricks"][seat]),
+                str(view["totals"][seat]),
+                painted(played[seat]) if seat in played else "",
+            )
+        return table
+
+    def _hand(self, view: Json) -> Columns:
+        playable = {move.get("card") for move in view["legal_moves"]}
+        bidding = view["phase"] == "bidding"
+        return Columns(
+            [
+                Text(f"{place} ").append_text(
+                    painted(card, "bold" if bidding or card in playable else "dim")
+                )
+                for place, card in enumerate(in_order(view["hand"]), start=1)
+            ],
+            padding=(0, 2),
+        )
+
+
+def _cards_text(head: str, cards: list[str]) -> Text:
+    line = Text(head)
+    for card in cards:
+        line.append_text(painted(card)).append(" ")
+    return line
+
+
+def _cards_each(count: int) -> str:
+    return "1 card each" if count == 1 else f"{count} cards each"
+
+
+# ---------------------------------------------------------------------- Four in a Row
+
+
+_DISCS: Final = (("●", "red"), ("○", "yellow"))
+
+
+class FourInARowScreen(Screen):
+    """The board; columns are counted from 1."""
+
+    title: ClassVar[str] = "Four in a row"
+    moves: ClassVar[frozenset[str]] = frozenset({"disc_dropped"})
+
+    def describe_move(self, event: str, payload: Json) -> str:
+        """Say where a disc went."""
+        return f"dropped into column {payload['column'] + 1}"
+
+    def describe_event(self, event: str, payload: Json) -> Text | None:
+        """Tell a drop, and how it ended."""
+        if event == "disc_dropped":
+            player = self.name(payload["player_id"])
+            verb = "drop" if player == "You" else "drops"
+            return Text(f"{player} {verb} into column {payload['column'] + 1}.")
+        if event == "four_connected":
+            player = self.name(payload["player_id"])
+            return Text(f"{player} {'have' if player == 'You' else 'has'} four in a row.")
+        if event == "board_filled":
+            return Text("The board is full.")
+        return None
+
+    def show(self, view: Json) -> RenderableType:
+        """Show the board."""
+        board = Text()
+        for row in reversed(range(ROWS)):
+            for column in view["board"]:
+                if row < len(column):
+                    disc, style = _DISCS[column[row]]
+                    board.append(f" {disc}", style=style)
+                else:
+                    board.append(" ·", style="dim")
+            board.append("\n")
+        return board.append(" " + " ".join(str(number + 1) for number in range(COLUMNS)))
+
+    def prompt(self, view: Json) -> str:
+        """Ask for a column."""
+        disc, _ = _DISCS[view["seat"]]
+        return f"You play {disc}. Which column? (1 to {COLUMNS}) "
+
+    def read(self, line: str, view: Json) -> Json:
+        """Read a column."""
+        return {
+            "type": "drop",
+            "column": choice(line, low=1, high=COLUMNS, what="a column") - 1,
+        }
