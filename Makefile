@@ -6,6 +6,10 @@ RUN    := $(VENV)/.run.stamp
 DEV    := $(VENV)/.dev.stamp
 UV     := 0.13.8
 
+# Where Python may not keep what it compiles, each of the hundreds of programs that the tests start
+# compiles every module anew, which takes two seconds.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help run test check format faults fuzz bench lock audit clean
 
 help:            ## List what can be made
