@@ -230,10 +230,10 @@ def test_documented_way_by_hand_restores_everything_too(
 
 
 def test_person_who_signs_in_by_email_is_not_shut_out_by_a_move_to_ones_own_database(
-    own_databases: list[str], databases: Databases, tmp_path: Path, data_dir: Path
+    own_databases: list[str], databases: Databases, tmp_path: Path, used_data_dir: Path
 ) -> None:
     """The bundled database comes with mail in a folder, one's own with none until SMTP is set."""
-    folder, file = data_dir.parent, tmp_path / "playhall.dump"
+    folder, file = used_data_dir.parent, tmp_path / "playhall.dump"
     login = {"email": "mike@example.org", "password": "correct horse"}
     with Node(folder, None) as node:
         post(node, "/v1/auth/email", {"email": login["email"]})

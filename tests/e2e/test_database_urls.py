@@ -203,17 +203,16 @@ def test_login_without_a_free_connection_is_told_so(
 # ------------------------------------------------------------------ a server of another kind
 
 
-def test_standby_is_refused_and_so_is_a_wrong_password(tmp_path: Path, data_dir: Path) -> None:
+def test_standby_is_refused_and_so_is_a_wrong_password(tmp_path: Path, used_data_dir: Path) -> None:
     server = EmbeddedPostgres()
-    dsn = server.start(data_dir)
-    runner.upgrade(dsn)
+    dsn = server.start(used_data_dir)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("CREATE ROLE node LOGIN PASSWORD 'right' IN ROLE playhall_server")
     server.stop()
-    cluster = data_dir / "cluster"
+    cluster = used_data_dir / "cluster"
     (cluster / "pg_hba.conf").write_text("local all node scram-sha-256\nlocal all all trust\n")
     (cluster / "standby.signal").touch()
-    server.start(data_dir)
+    server.start(used_data_dir)
     try:
         parts = urlsplit(dsn)
         right, wrong = (

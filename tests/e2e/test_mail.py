@@ -261,11 +261,11 @@ async def test_mail_flows_again_after_a_server_that_misbehaved(hall: Hall, mood:
 
 
 async def test_mail_into_a_folder_that_cannot_be_written_is_lost_and_the_node_stays(
-    data_dir: Path,
+    used_data_dir: Path,
 ) -> None:
-    folder = data_dir.parent / "mail"
+    folder = used_data_dir.parent / "mail"
     folder.write_text("A file where the folder of mails should be.")
-    with Node(data_dir.parent, None) as node:
+    with Node(used_data_dir.parent, None) as node:
         async with hall_at(node, PostOffice()) as hall:
             assert await hall.ask("ann@example.org") == 200
             await until(lambda: any("did not get through" in line for line in node.output))

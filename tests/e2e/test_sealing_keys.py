@@ -79,9 +79,9 @@ def sealed_by(dsn: str, keys: str) -> None:
 
 
 def test_lost_key_file_is_named_and_none_is_made_in_its_place(
-    data_dir: Path,
+    used_data_dir: Path,
 ) -> None:
-    folder = data_dir.parent
+    folder = used_data_dir.parent
     file, backup = folder / "secret.key", folder / "backup"
     with Node(folder, None) as node:
         user_id = register(node)

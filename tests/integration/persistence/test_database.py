@@ -224,9 +224,9 @@ async def test_forgetful_commits_are_refused_unless_allowed(fresh_dsn: str) -> N
     await (await Database.open(fresh_dsn, embedded=True, allow_unsafe=True)).close()
 
 
-async def test_a_server_that_does_not_flush_is_refused(data_dir: Path) -> None:
+async def test_a_server_that_does_not_flush_is_refused(used_data_dir: Path) -> None:
     server = EmbeddedPostgres(settings={**SETTINGS, "fsync": "off", "full_page_writes": "off"})
-    dsn = server.start(data_dir)
+    dsn = server.start(used_data_dir)
     try:
         with pytest.raises(UnsafeDatabase, match="fsync and full_page_writes switched off"):
             await Database.open(dsn, embedded=True, role="postgres")

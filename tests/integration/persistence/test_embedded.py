@@ -34,15 +34,15 @@ server.stop()
 """
 
 
-def test_what_was_committed_is_there_after_a_restart(data_dir: Path) -> None:
-    with _running(data_dir) as dsn:
+def test_what_was_committed_is_there_after_a_restart(used_data_dir: Path) -> None:
+    with _running(used_data_dir) as dsn:
         _write(dsn, 1)
-    with _running(data_dir) as dsn:
+    with _running(used_data_dir) as dsn:
         assert _read(dsn) == [1]
 
 
-def test_settings_are_the_declared_ones(data_dir: Path) -> None:
-    with _running(data_dir) as dsn, psycopg.connect(dsn) as connection:
+def test_settings_are_the_declared_ones(used_data_dir: Path) -> None:
+    with _running(used_data_dir) as dsn, psycopg.connect(dsn) as connection:
         shown = {
             name: connection.execute("SELECT current_setting(%s)", [name]).fetchone()
             for name in SETTINGS
@@ -59,31 +59,31 @@ def test_nobody_else_on_the_machine_gets_to_the_socket(data_dir: Path) -> None:
         assert cluster.stat().st_mode & 0o077 == 0
 
 
-def test_the_last_of_two_users_stops_the_server(data_dir: Path) -> None:
+def test_the_last_of_two_users_stops_the_server(used_data_dir: Path) -> None:
     first, second = EmbeddedPostgres(), EmbeddedPostgres()
-    assert first.start(data_dir) == second.start(data_dir)
+    assert first.start(used_data_dir) == second.start(used_data_dir)
     first.stop()
-    assert _is_running(data_dir)
+    assert _is_running(used_data_dir)
     second.stop()
-    assert not _is_running(data_dir)
+    assert not _is_running(used_data_dir)
     second.stop()  # twice does no harm
 
 
-def test_a_killed_user_leaves_the_server_to_the_others(data_dir: Path) -> None:
-    with _running(data_dir) as dsn:
-        _kill(_holder(data_dir))
+def test_a_killed_user_leaves_the_server_to_the_others(used_data_dir: Path) -> None:
+    with _running(used_data_dir) as dsn:
+        _kill(_holder(used_data_dir))
         _write(dsn, 1)
         assert _read(dsn) == [1]
-    assert not _is_running(data_dir)
+    assert not _is_running(used_data_dir)
 
 
-def test_the_servers_only_user_was_killed_and_the_next_takes_it_over(data_dir: Path) -> None:
-    _kill(_holder(data_dir))
-    assert _is_running(data_dir)
-    before = postmaster_pid(data_dir)
-    with _running(data_dir):
-        assert postmaster_pid(data_dir) == before
-    assert not _is_running(data_dir)
+def test_the_servers_only_user_was_killed_and_the_next_takes_it_over(used_data_dir: Path) -> None:
+    _kill(_holder(used_data_dir))
+    assert _is_running(used_data_dir)
+    before = postmaster_pid(used_data_dir)
+    with _running(used_data_dir):
+        assert postmaster_pid(used_data_dir) == before
+    assert not _is_running(used_data_dir)
 
 
 def test_many_processes_starting_a_new_folder_at_once_share_one_server(data_dir: Path) -> None:
@@ -98,33 +98,33 @@ def test_many_processes_starting_a_new_folder_at_once_share_one_server(data_dir:
             _kill(holder)
 
 
-def test_nothing_committed_is_lost_by_a_power_failure(data_dir: Path) -> None:
-    with _running(data_dir) as dsn:
+def test_nothing_committed_is_lost_by_a_power_failure(used_data_dir: Path) -> None:
+    with _running(used_data_dir) as dsn:
         _write(dsn, 1)
-        stop_immediately(data_dir)
-        with _running(data_dir) as dsn_after:
+        stop_immediately(used_data_dir)
+        with _running(used_data_dir) as dsn_after:
             assert _read(dsn_after) == [1]
 
 
-def test_a_server_that_was_killed_outright_starts_again(data_dir: Path) -> None:
-    with _running(data_dir) as dsn:
+def test_a_server_that_was_killed_outright_starts_again(used_data_dir: Path) -> None:
+    with _running(used_data_dir) as dsn:
         _write(dsn, 1)
-        os.kill(postmaster_pid(data_dir), signal.SIGKILL)
-        with _running(data_dir) as dsn_after:
+        os.kill(postmaster_pid(used_data_dir), signal.SIGKILL)
+        with _running(used_data_dir) as dsn_after:
             assert _read(dsn_after) == [1]
 
 
-def test_a_recycled_pid_is_not_taken_for_the_server(data_dir: Path) -> None:
-    with _running(data_dir) as dsn:
+def test_a_recycled_pid_is_not_taken_for_the_server(used_data_dir: Path) -> None:
+    with _running(used_data_dir) as dsn:
         _write(dsn, 1)
-        left_behind = (data_dir / "cluster" / "postmaster.pid").read_text().splitlines()
+        left_behind = (used_data_dir / "cluster" / "postmaster.pid").read_text().splitlines()
     stranger = subprocess.Popen(["sleep", "600"])
     try:
         stale = "\n".join([str(stranger.pid), *left_behind[1:], ""])
-        (data_dir / "cluster" / "postmaster.pid").write_text(stale)
-        (data_dir / "cluster" / ".s.PGSQL.5432").touch()
-        (data_dir / "cluster" / ".s.PGSQL.5432.lock").write_text(stale)
-        with _running(data_dir) as dsn:
+        (used_data_dir / "cluster" / "postmaster.pid").write_text(stale)
+        (used_data_dir / "cluster" / ".s.PGSQL.5432").touch()
+        (used_data_dir / "cluster" / ".s.PGSQL.5432.lock").write_text(stale)
+        with _running(used_data_dir) as dsn:
             assert _read(dsn) == [1]
         assert stranger.poll() is None
     finally:
@@ -167,8 +167,8 @@ def test_it_is_quiet(data_dir: Path) -> None:
 # ------------------------------------------------------------------ the login that serves
 
 
-def test_session_of_the_server_has_no_more_rights_to_go_back_to(data_dir: Path) -> None:
-    with _admitted(data_dir) as dsn, psycopg.connect(dsn, autocommit=True) as session:
+def test_session_of_the_server_has_no_more_rights_to_go_back_to(used_data_dir: Path) -> None:
+    with _admitted(used_data_dir) as dsn, psycopg.connect(dsn, autocommit=True) as session:
         session.execute("SET ROLE playhall_server")
         session.execute("RESET ROLE")
         mighty = session.execute(
@@ -194,12 +194,12 @@ def test_session_of_the_server_has_no_more_rights_to_go_back_to(data_dir: Path) 
 
 
 def test_folder_of_an_older_version_gets_the_login_and_loses_what_it_must_not_have(
-    data_dir: Path,
+    used_data_dir: Path,
 ) -> None:
-    with _admitted(data_dir), psycopg.connect(_owner(data_dir), autocommit=True) as owner:
+    with _admitted(used_data_dir), psycopg.connect(_owner(used_data_dir), autocommit=True) as owner:
         owner.execute("ALTER ROLE playhall_node SUPERUSER CREATEROLE BYPASSRLS")
         owner.execute("GRANT postgres, service_role TO playhall_node")
-    with _admitted(data_dir) as dsn, psycopg.connect(dsn) as session:
+    with _admitted(used_data_dir) as dsn, psycopg.connect(dsn) as session:
         found = session.execute(
             "SELECT rolsuper, rolcreaterole, rolbypassrls,"
             " ARRAY(SELECT roleid::regrole::text FROM pg_auth_members WHERE member = r.oid)"
@@ -225,12 +225,12 @@ def _owner(data_dir: Path) -> str:
 # ------------------------------------------------------------------ refusals
 
 
-def test_another_versions_folder_is_refused(data_dir: Path) -> None:
-    with _running(data_dir):
+def test_another_versions_folder_is_refused(used_data_dir: Path) -> None:
+    with _running(used_data_dir):
         pass
-    (data_dir / "cluster" / "PG_VERSION").write_text("14\n")
+    (used_data_dir / "cluster" / "PG_VERSION").write_text("14\n")
     with pytest.raises(UnusableFolder, match="was made by PostgreSQL 14, and this is 18"):
-        EmbeddedPostgres().start(data_dir)
+        EmbeddedPostgres().start(used_data_dir)
 
 
 def test_a_file_in_the_folders_place_is_refused(data_dir: Path) -> None:
