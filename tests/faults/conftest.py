@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pytest
 
+from tests.faults.bundled import processes_in
 from tests.faults.proxy import Proxy, proxied
 from tests.faults.table import Figures, lines
 from tests.fixtures.node import Node
@@ -47,6 +48,20 @@ def nodes(tmp_path: Path) -> Iterator[Nodes]:
             return stack.enter_context(Node(tmp_path / name, dsn, **settings))
 
         yield start
+
+
+@pytest.fixture
+def folder(data_dir: Path) -> Iterator[Path]:
+    """A data folder for a node with its own PostgreSQL; none is left of it in the end."""
+    yield data_dir.parent
+    assert processes_in(data_dir.parent) == []
+
+
+@pytest.fixture
+def used_folder(folder: Path, used_data_dir: Path) -> Path:
+    """The same folder after a first start."""
+    assert used_data_dir.parent == folder
+    return folder
 
 
 @pytest.fixture
