@@ -1,9 +1,6 @@
 """What every HTTP client may expect of every address."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import aiohttp
@@ -12,6 +9,7 @@ import pytest
 from tests.faults.client_line import new_guests
 from tests.fixtures.http import address_of, bearer, operations_of
 from tests.fixtures.node import Node
+from tests.fixtures.shell import playhall
 
 
 async def test_wrong_method_is_told_the_right_ones_and_head_is_get_without_body(
@@ -106,12 +104,7 @@ async def test_no_answer_is_cached_or_sniffed_unless_it_says_so(
 
 
 def test_proxy_that_is_no_address_is_a_sentence(tmp_path: Path) -> None:
-    started = subprocess.run(
-        [sys.executable, "-m", "server.cli", "serve", "--data-dir", str(tmp_path)],
-        env={**os.environ, "PLAYHALL_TRUSTED_PROXIES": "10.0.0.1, proxy.example"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert started.returncode == 1
-    assert "PLAYHALL_TRUSTED_PROXIES: write proxy.example as 10.0.0.7 or" in started.stderr
+    settings = {"PLAYHALL_TRUSTED_PROXIES": "10.0.0.1, proxy.example"}
+    started = playhall("serve", "--data-dir", tmp_path, environment=settings)
+    assert started.status == 1
+    assert "PLAYHALL_TRUSTED_PROXIES: write proxy.example as 10.0.0.7 or" in started.err

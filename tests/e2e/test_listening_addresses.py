@@ -2,10 +2,7 @@
 
 import asyncio
 import json
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import aiohttp
@@ -14,6 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tests.fixtures.node import SECRET_KEYS, Node
+from tests.fixtures.shell import playhall
 
 HAS_IPV6 = socket.has_dualstack_ipv6()
 needs_ipv6 = pytest.mark.skipif(not HAS_IPV6, reason="this machine has no IPv6")
@@ -45,14 +43,8 @@ def test_ipv6_address_is_shown_told_and_used_in_brackets(
         assert node.url.startswith("http://[::1]:")
         assert told(fresh_dsn) == node.url
         asyncio.run(reaches(node.url, Origin=node.url))
-        loadtest = [sys.executable, "-m", "server.cli", "loadtest", "idle", "--url", node.url]
-        done = subprocess.run(
-            [*loadtest, "--connections", "2", "--duration", "1"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        done = playhall("loadtest", "idle", "--url", node.url, "--connections", 2, "--duration", 1)
+        assert done.status == 0, done.said
 
 
 @needs_ipv6
@@ -98,18 +90,12 @@ def test_address_that_is_not_this_machines_is_refused_with_a_remedy(
         "PLAYHALL_DATABASE_URL": serving_dsn,
         "PLAYHALL_SECRET_KEYS": SECRET_KEYS,
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "server.cli", "serve"],
-        env={**os.environ, **settings},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    said = " ".join(done.stderr.split())
-    assert done.returncode == 1
+    done = playhall("serve", environment=settings)
+    said = " ".join(done.err.split())
+    assert done.status == 1
     assert f"Cannot listen on {host}" in said
     assert "PLAYHALL_HOST" in said
-    assert "Traceback" not in said
+    done.assert_plain()
 
 
 @needs_ipv6
@@ -149,12 +135,7 @@ def test_public_url_is_told_without_the_slash_at_its_end(
     ],
 )
 def test_public_url_that_no_path_fits_behind_is_refused(tmp_path: Path, url: str) -> None:
-    started = subprocess.run(
-        [sys.executable, "-m", "server.cli", "serve", "--data-dir", str(tmp_path)],
-        env={**os.environ, "PLAYHALL_PUBLIC_URL": url},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert started.returncode == 1
-    assert "PLAYHALL_PUBLIC_URL: write it as https://play.example" in started.stderr
+    settings = {"PLAYHALL_PUBLIC_URL": url}
+    started = playhall("serve", "--data-dir", tmp_path, environment=settings)
+    assert started.status == 1
+    assert "PLAYHALL_PUBLIC_URL: write it as https://play.example" in started.err

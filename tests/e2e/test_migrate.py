@@ -3,30 +3,29 @@
 import os
 import pty
 import subprocess
-import sys
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from migrations import runner
+from tests.fixtures.shell import PLAYHALL, TIMEOUT_S, Done, playhall, surroundings
 
 DATA = Path(__file__).parents[1] / "integration" / "persistence" / "data"
-TIMEOUT_S = 120
 
 
-def migrate(
-    dsn: str, folder: Path, *arguments: str, answer: str | None = None
-) -> subprocess.CompletedProcess[str]:
+def migrate(dsn: str, folder: Path, *arguments: str, answer: str | None = None) -> Done:
     """Run `playhall migrate`; with an answer, at a terminal where it is typed."""
+    settings = {"PLAYHALL_DATABASE_URL": dsn, "PLAYHALL_DATA_DIR": str(folder)}
+    if answer is None:
+        return playhall("migrate", *arguments, environment=settings)
     ours, theirs = pty.openpty()
     try:
-        if answer is not None:
-            os.write(ours, f"{answer}\n".encode())
-        return subprocess.run(
-            [sys.executable, "-m", "server.cli", "migrate", *arguments],
-            env={**os.environ, "PLAYHALL_DATABASE_URL": dsn, "PLAYHALL_DATA_DIR": str(folder)},
-            stdin=subprocess.DEVNULL if answer is None else theirs,
+        os.write(ours, f"{answer}\n".encode())
+        done = subprocess.run(
+            [*PLAYHALL, "migrate", *arguments],
+            env=surroundings(settings),
+            stdin=theirs,
             check=False,
             capture_output=True,
             text=True,
@@ -35,6 +34,7 @@ def migrate(
     finally:
         os.close(ours)
         os.close(theirs)
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture
@@ -59,10 +59,10 @@ def test_way_down_that_deletes_is_refused_without_somebody_to_ask(
 ) -> None:
     before = games_in(filled)
     done = migrate(filled, tmp_path, "--down", "base")
-    assert done.returncode == 1
-    assert f"games: {before} row" in done.stderr
-    assert "game_events: 10 rows" in done.stderr
-    assert "Nothing was changed. Make a backup" in done.stderr
+    assert done.status == 1
+    assert f"games: {before} row" in done.err
+    assert "game_events: 10 rows" in done.err
+    assert "Nothing was changed. Make a backup" in done.err
     assert games_in(filled) == before
     assert runner.status(filled).pending == ()
 
@@ -72,22 +72,22 @@ def test_way_down_that_deletes_asks_at_a_terminal(
     filled: str, tmp_path: Path, answer: str, is_left: bool
 ) -> None:
     done = migrate(filled, tmp_path, "--down", "base", answer=answer)
-    assert done.returncode == (1 if is_left else 0), done
-    assert "Delete it?" in done.stderr
+    assert done.status == (1 if is_left else 0), done
+    assert "Delete it?" in done.err
     assert (games_in(filled) is not None) == is_left
 
 
 def test_way_down_that_deletes_is_taken_with_yes(filled: str, tmp_path: Path) -> None:
-    assert migrate(filled, tmp_path, "--down", "base", "--yes").returncode == 0
+    assert migrate(filled, tmp_path, "--down", "base", "--yes").status == 0
     assert games_in(filled) is None
 
 
 def test_columns_with_rows_are_named_as_well(filled: str, tmp_path: Path) -> None:
     done = migrate(filled, tmp_path, "--down", "20261121_000011")
-    assert done.returncode == 1
-    assert "profiles.preferences: a column of" in done.stderr
+    assert done.status == 1
+    assert "profiles.preferences: a column of" in done.err
 
 
 def test_way_down_that_deletes_nothing_asks_nothing(fresh_dsn: str, tmp_path: Path) -> None:
     done = migrate(fresh_dsn, tmp_path, "--down", "20261121_000014")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.status, done.err) == (0, "")

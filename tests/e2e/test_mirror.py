@@ -1,9 +1,7 @@
 """A day that another system plays, on a real node that is killed, and from the command line."""
 
 import asyncio
-import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
@@ -27,6 +25,7 @@ from tests.faults.days import finished_once, phase
 from tests.fixtures.http import bearer
 from tests.fixtures.node import Node
 from tests.fixtures.postgres import TEMPLATE, Databases
+from tests.fixtures.shell import PLAYHALL, playhall, surroundings
 from tests.integration.epochs.line import Line, versions
 from tests.integration.epochs.stage import DAY, MIDNIGHT, Stage, profile
 
@@ -183,27 +182,24 @@ class Console:
     """`playhall epoch mirror`, as a process of its own."""
 
     def __init__(self, folder: Path, dsn: str) -> None:
-        self._environment = {
-            **os.environ,
-            "PLAYHALL_DATA_DIR": str(folder),
-            "PLAYHALL_DATABASE_URL": dsn,
-            "PYTHONUNBUFFERED": "1",
-        }
+        self._settings = {"PLAYHALL_DATA_DIR": str(folder), "PLAYHALL_DATABASE_URL": dsn}
 
     def start(self, place: str) -> subprocess.Popen[bytes]:
-        command = ["epoch", "mirror", place, "--source", "studio", "--day", DAY.isoformat()]
         return subprocess.Popen(
-            [sys.executable, "-m", "server.cli", *command],
-            env=self._environment,
+            [*PLAYHALL, *self._command(place)],
+            env=surroundings(self._settings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
 
     async def run(self, place: str, stdin: bytes = b"") -> tuple[int, str]:
-        process = self.start(place)
-        told, _ = await asyncio.to_thread(process.communicate, stdin, WAIT_S)
-        return process.returncode, told.decode()
+        command, text = self._command(place), stdin.decode()
+        done = await asyncio.to_thread(playhall, *command, environment=self._settings, text=text)
+        return done.status, done.out + done.err
+
+    def _command(self, place: str) -> list[str]:
+        return ["epoch", "mirror", place, "--source", "studio", "--day", DAY.isoformat()]
 
 
 @pytest.fixture

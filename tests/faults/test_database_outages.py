@@ -1,10 +1,8 @@
 """A database that dies, cannot be reached, or is full: nothing false is said, and it passes."""
 
 import asyncio
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -28,6 +26,7 @@ from tests.faults.recording import PATIENCE_S, Player, table
 from tests.faults.table import Figures
 from tests.fixtures.node import Node
 from tests.fixtures.postgres import TEMPLATE, Databases, stop_immediately
+from tests.fixtures.shell import playhall
 
 pytestmark = pytest.mark.slow
 
@@ -196,16 +195,9 @@ def test_database_that_may_forget_is_refused_with_a_sentence(
     with psycopg.connect(fresh_dsn, autocommit=True) as connection:
         name = Identifier(connection.info.dbname)
         connection.execute(SQL("ALTER DATABASE {} SET synchronous_commit = off").format(name))
-    environment = {
-        **os.environ,
-        "PLAYHALL_DATABASE_URL": serving_dsn,
-        "PLAYHALL_DATA_DIR": str(tmp_path),
-    }
-    command = [sys.executable, "-m", "server.cli", "serve", "--port", "0"]
-    refused = subprocess.run(
-        command, env=environment, check=False, capture_output=True, text=True, timeout=PATIENCE_S
-    )
-    assert refused.returncode == 1
-    assert "synchronous_commit switched off" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    settings = {"PLAYHALL_DATABASE_URL": serving_dsn, "PLAYHALL_DATA_DIR": str(tmp_path)}
+    refused = playhall("serve", "--port", 0, environment=settings)
+    assert refused.status == 1
+    assert "synchronous_commit switched off" in refused.err
+    refused.assert_plain()
     assert nodes("told otherwise", serving_dsn, unsafe_database=True).url

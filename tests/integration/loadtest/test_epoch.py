@@ -1,8 +1,6 @@
 """A day of competition under load: what is right passes, what is spoilt fails."""
 
 import asyncio
-import os
-import sys
 from itertools import count
 
 import aiohttp
@@ -13,38 +11,17 @@ from loadtest.epochs.audit import KEPT, LOG, ORDER, STATE
 from loadtest.scenarios.epoch import Epoch
 from loadtest.scenarios.scenario import Shard
 from tests.fixtures.node import SECRET_KEYS
+from tests.fixtures.shell import playhall
 from tests.integration.loadtest.proxy import proxied
 
-LOADTEST = "from loadtest.cli import app; app()"
-PLAYHALL = "from server.cli import main; main()"
 WATCHERS = 4
 
 
-async def run(code, *arguments, **environment):
-    """Run a program of ours; gives status, output and what it complained of."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        code,
-        *map(str, arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **environment},
-    )
-    printed, complaint = await process.communicate()
-    return process.returncode, printed.decode(), complaint.decode()
-
-
 async def rehearse(dsn, folder, *arguments):
-    return await run(
-        PLAYHALL,
-        "epoch",
-        *arguments,
-        "--data-dir",
-        folder,
-        PLAYHALL_DATABASE_URL=dsn,
-        PLAYHALL_SECRET_KEYS=SECRET_KEYS,
-    )
+    """Prepare a day from the command line; gives status, output and what it complained of."""
+    settings = {"PLAYHALL_DATABASE_URL": dsn, "PLAYHALL_SECRET_KEYS": SECRET_KEYS}
+    command = ("epoch", *arguments, "--data-dir", folder)
+    return await asyncio.to_thread(playhall, *command, environment=settings)
 
 
 @pytest.fixture(scope="session")
@@ -66,9 +43,10 @@ async def cast(node, serving_dsn, tmp_path_factory):
 async def loadtest(url, cast, file, *arguments):
     """Run it for a second; gives exit status, all that it printed, and the report."""
     bots, voters = cast
-    status, printed, complaint = await run(
-        LOADTEST, "epoch", "--url", url, "--watchers", WATCHERS, "--bots", bots, "--voters", voters,
-        "--claims-per-s", 10, "--votes-per-s", 10, "--seconds", 1, "--json", file, *arguments,
+    status, printed, complaint = await asyncio.to_thread(
+        playhall, "loadtest", "epoch", "--url", url, "--watchers", WATCHERS, "--bots", bots,
+        "--voters", voters, "--claims-per-s", 10, "--votes-per-s", 10,
+        "--seconds", 1, "--json", file, *arguments,
     )  # fmt: skip
     report = orjson.loads(file.read_bytes()) if file.exists() else {"checks": {}}
     checks = {name: (each["passed"], each["failed"]) for name, each in report["checks"].items()}
@@ -100,9 +78,10 @@ async def test_watchers_see_every_change_and_end_in_the_state_of_the_day(
 
 async def test_watchers_alone_need_no_cast(server_url, cast, tmp_path):
     file = tmp_path / "report.json"
-    status, printed, complaint = await run(
-        LOADTEST, "epoch", "--url", server_url, "--watchers", 3, "--seconds", 0.5, "--json", file
-    )
+    status, printed, complaint = await asyncio.to_thread(
+        playhall, "loadtest", "epoch", "--url", server_url, "--watchers", 3, "--seconds", 0.5,
+        "--json", file,
+    )  # fmt: skip
 
     assert status == 0, printed + complaint
     assert orjson.loads(file.read_bytes())["checks"][STATE]["passed"] == 3
