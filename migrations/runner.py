@@ -16,9 +16,9 @@ import asyncpg
 
 from persistence.database import SERVER_ROLE, opening
 from persistence.dsn import normalised
+from persistence.errors import NotMigrated, UnknownRevision
 from persistence.preflight import plain_connection, require_usable
 from persistence.queries import load
-from persistence.refusals import NotMigrated, UnknownRevision
 
 if TYPE_CHECKING:
     import psycopg
@@ -47,7 +47,7 @@ HEAD: Final = "head"
 BASE: Final = "base"
 
 _FOLDER = Path(__file__).parent
-_queries = load("runner", package="migrations")
+_queries = load("sql/runner", package="migrations")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ from psycopg.sql import SQL, Identifier
 
 from persistence.cluster import postgres_program
 from persistence.dsn import normalised
+from persistence.errors import StartRefused
 from persistence.queries import load
-from persistence.refusals import StartRefused
 
 CONNECT_TIMEOUT_S: Final = 10
 OWNER_POLICY: Final = re.compile(rb'^CREATE POLICY owner ON \S+ TO ("(?:[^"]|"")+"|\w+)', re.M)

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from persistence.privatefiles import PASSAGE_MODE, sync_folder
+from persistence.errors import UnusableFolder
+from persistence.private_files import PASSAGE_MODE, sync_folder
 from persistence.queries import load
-from persistence.refusals import UnusableFolder
 from persistence.signals import uninterrupted
 
 log = logging.getLogger(__name__)

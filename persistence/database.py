@@ -14,6 +14,7 @@ import asyncpg
 from asyncpg.pool import Pool, PoolConnectionProxy
 
 from persistence.dsn import normalised
+from persistence.errors import UnsafeDatabase
 from persistence.preflight import (
     CONNECT_TIMEOUT_S,
     require_sessions,
@@ -21,7 +22,6 @@ from persistence.preflight import (
     start_errors,
 )
 from persistence.queries import load
-from persistence.refusals import UnsafeDatabase
 from protocol.errors import Overloaded, Unavailable
 
 SERVER_ROLE: Final = "playhall_server"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from persistence.refusals import StartRefused
+from persistence.errors import StartRefused
 
 EXAMPLE_URL: Final = "postgresql://user:password@host:5432/database"
 SCHEMES: Final = ("postgresql", "postgres")

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import IO, Final
 
 from persistence.cluster import Cluster, require_usable
-from persistence.privatefiles import make_folder, open_private
-from persistence.refusals import UnusableFolder
+from persistence.errors import UnusableFolder
+from persistence.private_files import make_folder, open_private
 from persistence.signals import uninterrupted
 
 log = logging.getLogger(__name__)

@@ -15,9 +15,9 @@ from typing import IO, Final
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from persistence.privatefiles import forget_unfinished, make_folder, sync_folder, write_file
-from persistence.refusals import StartRefused
-from protocol.contenterrors import StorageFull
+from persistence.errors import StartRefused
+from persistence.private_files import forget_unfinished, make_folder, sync_folder, write_file
+from protocol.content_errors import StorageFull
 from protocol.errors import Unavailable
 
 CHUNK_BYTES: Final = 256 * 1024

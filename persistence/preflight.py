@@ -17,8 +17,8 @@ from asyncpg.exceptions import ClientConfigurationError, TargetServerAttributeNo
 from asyncpg.pool import PoolConnectionProxy
 
 from persistence.dsn import host_of
+from persistence.errors import NotMigrated, StartRefused, UnsafeDatabase
 from persistence.queries import load
-from persistence.refusals import NotMigrated, StartRefused, UnsafeDatabase
 
 MAJOR_VERSION_MIN: Final = 15
 CONNECT_TIMEOUT_S: Final = 10.0

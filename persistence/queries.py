@@ -42,6 +42,6 @@ class Queries(dict[str, str]):
 
 @cache
 def load(name: str, *, package: str = "persistence") -> Queries:
-    """Read `<package>/sql/<name>.sql`; a malformed file raises `ValueError`."""
-    file = files(package) / "sql" / f"{name}.sql"
+    """Read `<package>/<name>.sql`; a malformed file raises `ValueError`."""
+    file = files(package) / f"{name}.sql"
     return Queries(f"{name}.sql", file.read_text("utf-8"))

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from persistence.privatefiles import make_folder, write_new_file
-from persistence.refusals import StartRefused
+from persistence.errors import StartRefused
+from persistence.private_files import make_folder, write_new_file
 
 KEY_BYTES: Final = 32
 KEYS_MAX: Final = 16

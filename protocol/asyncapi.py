@@ -5,9 +5,9 @@ from typing import Final
 from pydantic import JsonValue
 
 from protocol import limits
-from protocol.catalog import COMMANDS, UPDATES
+from protocol.catalog import COMMANDS, UPDATES, all_errors
 from protocol.envelope import Command, Refusal, Update
-from protocol.errors import CloseReason, PlayhallError, all_errors
+from protocol.errors import CloseReason, PlayhallError
 from protocol.schemas import JsonObject, Schemas
 
 _ABOUT: Final = """One websocket carries everything live. A text frame holds one JSON object.

@@ -1,9 +1,20 @@
 """Everything that can travel over the websocket, collected from the domains' files."""
 
-from protocol import chat, epochlive, game, lobby, peerlobby, session
+from protocol import (  # noqa: F401 - their errors
+    bots,
+    chat,
+    content_errors,
+    epochs,
+    games,
+    lobbies,
+    peer_lobbies,
+    session,
+    signaling,
+)
 from protocol.envelope import Command, Update, type_of
+from protocol.errors import PlayhallError
 
-_DOMAINS = (session, lobby, peerlobby, game, chat, epochlive)
+_DOMAINS = (session, lobbies, peer_lobbies, games, chat, epochs)
 
 COMMANDS: dict[str, type[Command]] = {
     type_of(command): command for domain in _DOMAINS for command in domain.COMMANDS
@@ -11,3 +22,8 @@ COMMANDS: dict[str, type[Command]] = {
 UPDATES: dict[str, type[Update]] = {
     type_of(update): update for domain in _DOMAINS for update in domain.UPDATES
 }
+
+
+def all_errors() -> list[type[PlayhallError]]:
+    """Every error class that has a code of its own, by code."""
+    return sorted(PlayhallError.__subclasses__(), key=lambda error: error.code)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from protocol.catalog import COMMANDS
 from protocol.envelope import Command
-from protocol.epocherrors import MirrorGap
+from protocol.epochs import MirrorGap
 from protocol.errors import (
     BadFrame,
     GameMovedOn,

@@ -428,10 +428,3 @@ class CloseReason(Enum):
     def retry(self) -> bool:
         """Whether reconnecting can help."""
         return self.code < 4100
-
-
-def all_errors() -> list[type[PlayhallError]]:
-    """Every error class that has a code of its own, by code."""
-    from protocol import boterrors, contenterrors, epocherrors, peererrors  # noqa: F401 - all
-
-    return sorted(PlayhallError.__subclasses__(), key=lambda error: error.code)

@@ -6,10 +6,10 @@ from typing import Annotated, Final, NamedTuple
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from protocol.blueprint import WireUserId
+from protocol.blueprints import WireUserId
 from protocol.envelope import WireModel
 from protocol.ids import UUID_PATTERN, FileId
-from protocol.lobbyfields import shaped
+from protocol.lobbies import shaped
 
 PATH_CHARS_MAX: Final = 200
 REPLAY_NAME: Final = "full_session.json.gz"

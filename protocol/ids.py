@@ -23,6 +23,7 @@ _Uuid = StringConstraints(pattern=UUID_PATTERN)
 WirePlayerId = Annotated[PlayerId, _Uuid]
 WireLobbyId = Annotated[LobbyId, _Uuid]
 WireGameId = Annotated[GameId, _Uuid]
+WireMatchId = Annotated[MatchId, _Uuid]
 
 
 def new_id() -> str:

@@ -5,71 +5,68 @@ from contextlib import suppress
 import orjson
 from aiohttp import web
 
-from persistence.accounts import AccountStore
-from persistence.blueprints import BlueprintStore
-from persistence.bus import Bus
-from persistence.completion import XpRule
-from persistence.games import GameStore
-from persistence.lobbies import LobbyStore
-from persistence.log import Log
-from persistence.mydata import MyDataStore
+from persistence.accounts.sign_in import SignInStore
+from persistence.accounts.store import AccountStore
+from persistence.blueprints.store import BlueprintStore
+from persistence.broker.memory import Bus
+from persistence.eventlog.completion import XpRule
+from persistence.eventlog.writer import Log
+from persistence.games.directory import RoomDirectory
+from persistence.games.store import GameStore
+from persistence.history.store import RecordStore
+from persistence.lobbies.store import LobbyStore
 from persistence.objects import Objects
-from persistence.profiles import ProfileStore
-from persistence.records import RecordStore
-from persistence.roomdirectory import RoomDirectory
-from persistence.signin import SignInStore
+from persistence.profiles.personal_data import MyDataStore
+from persistence.profiles.store import ProfileStore
 from protocol.asyncapi import asyncapi_document
 from protocol.errors import Unavailable
+from protocol.history import Status
 from protocol.limits import SUBPROTOCOL
-from protocol.record import Status
 from server.competition import Competition
 from server.config import names_in
-from server.domains.accounts.accounts import Accounts, Lifetimes
-from server.domains.accounts.handlers import SessionCommands, limits_in_force
-from server.domains.accounts.keys import Keys
-from server.domains.accounts.passes import Passes
-from server.domains.accounts.room import AccountRoom, authority_by, is_elsewhere, seal_by
-from server.domains.accounts.routes import AccountRoutes, guest_limiter
-from server.domains.accounts.sealcheck import require_keys
-from server.domains.accounts.supabase import switched_off
-from server.domains.blueprints.routes import BlueprintRoutes
-from server.domains.chat.handlers import ChatCommands
-from server.domains.files.room import Files
-from server.domains.files.uploads import Terms
-from server.domains.games.access import Access
-from server.domains.games.directory import DirectoryRoutes, DirectoryUpkeep
-from server.domains.games.handlers import GameCommands
-from server.domains.games.hosting import Hosting, HostingConfig
-from server.domains.games.ownership import Lease
-from server.domains.games.presence import Presence
-from server.domains.games.routes import GameRoutes
-from server.domains.games.totals import CachedTotals
-from server.domains.lobbies.handlers import LobbyCommands
-from server.domains.lobbies.ice import ice_by
-from server.domains.lobbies.peeraccess import PeerDoor
-from server.domains.lobbies.peerroutes import PeerRoutes
-from server.domains.lobbies.room import Lobbies
-from server.domains.lobbies.routes import LobbyRoutes
-from server.domains.operations.routes import OperationRoutes
-from server.domains.profiles.erasure import Erasure
-from server.domains.profiles.export import Exports, Tell
-from server.domains.profiles.mydataroutes import MyDataRoutes
-from server.domains.profiles.routes import ProfileRoutes, ReadMe
-from server.domains.records.routes import RecordRoutes
-from server.domains.signaling.room import SOCKET_PATH, Signaling
-from server.foundation import Foundation
-from server.gateway import dispatch
-from server.gateway.frontdoor import FrontDoor, Route
-from server.gateway.http import Endpoint, build_http
-from server.gateway.limits import TransportLimits, address_share
+from server.core.containment import FAILURES
+from server.core.passwords import Passwords
+from server.core.services import Services
+from server.domains.content.blueprints.http import BlueprintRoutes
+from server.domains.content.files.domain import Files
+from server.domains.content.files.uploads import Terms
+from server.domains.people.accounts.commands import SessionCommands, limits_in_force
+from server.domains.people.accounts.domain import AccountDomain, authority_by, is_elsewhere, seal_by
+from server.domains.people.accounts.http import AccountRoutes, guest_limiter
+from server.domains.people.accounts.keys import Keys
+from server.domains.people.accounts.scoped_tokens import ScopedTokens
+from server.domains.people.accounts.sealed import require_keys
+from server.domains.people.accounts.service import Accounts, Lifetimes
+from server.domains.people.accounts.supabase import switched_off
+from server.domains.people.profiles.erasure import Erasure
+from server.domains.people.profiles.export import Exports, Tell
+from server.domains.people.profiles.http import MyDataRoutes, ProfileRoutes, ReadMe
+from server.domains.play.chat.commands import ChatCommands
+from server.domains.play.games.access import Access
+from server.domains.play.games.commands import GameCommands
+from server.domains.play.games.directory import DirectoryRoutes, DirectoryUpkeep
+from server.domains.play.games.http import GameRoutes
+from server.domains.play.games.node_lease import Lease
+from server.domains.play.games.presence import Presence
+from server.domains.play.games.registry import GameRegistry, GameRegistryConfig
+from server.domains.play.games.totals import CachedTotals
+from server.domains.play.history.http import RecordRoutes
+from server.domains.play.lobbies.commands import LobbyCommands
+from server.domains.play.lobbies.domain import Lobbies
+from server.domains.play.lobbies.http import LobbyRoutes, PeerRoutes
+from server.domains.play.lobbies.peers import PeerAccessControl, ice_by
+from server.domains.play.signaling.service import SOCKET_PATH, Signaling
+from server.gateway.error_counts import Refusals
+from server.gateway.http.cors import welcome_pages
+from server.gateway.http.endpoints import Endpoint, build_http
+from server.gateway.http.openapi import openapi_document
 from server.gateway.metrics import Readings, exposition
-from server.gateway.openapi import openapi_document
-from server.gateway.origins import welcome_pages
-from server.gateway.proxies import Proxies, believe
-from server.gateway.refusals import Refusals
-from server.gateway.sessions import CommandRate, Sessions
-from server.kernel.containment import FAILURES
-from server.kernel.passwords import Passwords
+from server.gateway.session import sessions
+from server.gateway.session.sessions import CommandRate, Sessions
+from server.gateway.transport.limits import TransportLimits, address_share
+from server.gateway.transport.listener import Listener, Route
+from server.gateway.transport.proxies import Proxies, believe
+from server.ops.http import OperationRoutes
 from server.web.pages import add_pages
 
 VERSION = "0.1.0"
@@ -82,12 +79,12 @@ PEER_TOKEN_S = 600
 class App:
     """The rooms of one node, and the one door to them."""
 
-    def __init__(self, base: Foundation) -> None:
+    def __init__(self, base: Services) -> None:
         config, database, clock, tasks = base.config, base.database, base.clock, base.tasks
         rate = CommandRate(config.commands_per_s, config.commands_burst)
         self._base = base
         self._started_at = clock.monotonic()
-        self._door: FrontDoor | None = None
+        self._door: Listener | None = None
         self.bus = Bus()
         self.refusals = Refusals()
         count = self.refusals.counting("websocket")
@@ -129,7 +126,7 @@ class App:
             end_sockets=self.sessions.end_session,
             clock=clock,
         )
-        self.account_room = AccountRoom(
+        self.account_room = AccountDomain(
             config,
             database=self._base.database,
             accounts=self.accounts,
@@ -148,8 +145,8 @@ class App:
         xp = XpRule(config.xp_per_game, config.xp_per_win)
         self.log = Log(base.database, writers=config.writers, xp=xp)
         self.lease = Lease(store, clock=base.clock, lease_s=config.lease_s)
-        self.hosting = Hosting(
-            config=HostingConfig(base.node, config.bot_pause_s, config.idle_game_s),
+        self.hosting = GameRegistry(
+            config=GameRegistryConfig(base.node, config.bot_pause_s, config.idle_game_s),
             store=store,
             log=self.log,
             clock=base.clock,
@@ -192,8 +189,8 @@ class App:
     def _make_signaling(self, store: LobbyStore) -> None:
         config, clock = self._base.config, self._base.clock
         keys, member_keys = names_in(config.peer_keys), names_in(config.peer_member_keys)
-        passes = Passes("peer", keys=self.keys, clock=clock, lifetime_s=PEER_TOKEN_S)
-        self.peer_door = PeerDoor(
+        passes = ScopedTokens("peer", keys=self.keys, clock=clock, lifetime_s=PEER_TOKEN_S)
+        self.peer_door = PeerAccessControl(
             store,
             key=next(iter((*member_keys, *keys)), ""),
             ice=ice_by(config),
@@ -283,7 +280,7 @@ class App:
     def _proxies(self) -> Proxies:
         return Proxies.named(names_in(self._base.config.trusted_proxies))
 
-    def open_door(self, http: web.Server) -> FrontDoor:
+    def open_door(self, http: web.Server) -> Listener:
         """Make the one door for HTTP and websockets."""
         config = self._base.config
         limits = TransportLimits(
@@ -301,7 +298,7 @@ class App:
             WEBSOCKET_PATH: Route(lambda _: self.sessions.new(), SUBPROTOCOL),
             SOCKET_PATH: Route(self.signaling.accept, origins=peer_origins),
         }
-        self._door = FrontDoor(
+        self._door = Listener(
             http=http,
             websockets=websockets,
             limits=limits,
@@ -313,7 +310,7 @@ class App:
 
     # ------------------------------------------------------------------ what can be asked
 
-    def _commands(self) -> dict[str, dispatch.Route]:
+    def _commands(self) -> dict[str, sessions.Route]:
         config, clock = self._base.config, self._base.clock
         limits = limits_in_force(
             commands_per_s=config.commands_per_s, outbox_bytes_max=config.outbox_bytes_max
@@ -338,7 +335,7 @@ class App:
         lobbies = LobbyCommands(self.lobbies)
         peers = PeerRoutes(self.peer_door)
         rooms = (session, lobbies, peers, games, chat, self.competition.epochs)
-        return dispatch.assemble(*(room.routes() for room in rooms))
+        return sessions.assemble(*(room.routes() for room in rooms))
 
     def endpoints(self) -> list[Endpoint]:
         """List every address of the rooms, with those that describe them all."""

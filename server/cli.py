@@ -24,14 +24,13 @@ from rich.markup import escape
 from migrations import runner
 from persistence.dsn import EXAMPLE_URL, problem_of
 from persistence.embedded import EmbeddedPostgres
-from persistence.privatefiles import close_to_others, make_folder
-from persistence.refusals import StartRefused
+from persistence.errors import StartRefused, said_in_one_line
+from persistence.private_files import close_to_others, make_folder
 from persistence.signals import unwinding
-from persistence.trouble import said_in_one_line
 from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
+from server.core.stopping import StoppedAtOnce
 from server.gamekit.checking import RulesetRefused
-from server.kernel.stopping import StoppedAtOnce
 from server.terminal import UNWRITABLE, flush_streams, prepare_streams, unreadable_argument
 
 log = logging.getLogger(__name__)
@@ -204,7 +203,7 @@ def restore(file: Path, data_dir: DataDir = None) -> None:
 @app.command()
 def export(game: str, data_dir: DataDir = None) -> None:
     """Write a game's log to standard output, one event a line, as JSON."""
-    from server.export import export_game
+    from server.ops.export import export_game
 
     config = read_config(data_dir=data_dir)
     with said_plainly(), database_url(config) as dsn:
@@ -214,7 +213,7 @@ def export(game: str, data_dir: DataDir = None) -> None:
 @app.command()
 def spec(folder: Path = Path("docs")) -> None:
     """Write the AsyncAPI and OpenAPI documents into a folder."""
-    from server.documents import write_documents
+    from server.ops.documents import write_documents
 
     with said_plainly():
         for path in write_documents(folder):
@@ -348,9 +347,9 @@ def _run() -> tuple[int | str | None, OSError | None]:
 def _add_the_others() -> None:
     from loadtest.cli import app as loadtest
     from loadtest.play import play
-    from server.audit.cli import Shell, add_commands
-    from server.console.commands import add_commands as add_console
-    from server.console.epochs import add_epoch_commands
+    from server.ops.accounts_cli import add_commands as add_console
+    from server.ops.audit.commands import Shell, add_commands
+    from server.ops.epochs_cli import add_epoch_commands
 
     shell = Shell(read_config, database_url, said_plainly)
     add_commands(app, shell)

@@ -4,16 +4,16 @@ from collections.abc import Callable
 
 from prometheus_client.registry import Collector
 
-from persistence.bus import Bus
+from persistence.broker.memory import Bus
 from persistence.objects import ObjectMissing, Objects
 from protocol.errors import NotFound
-from server.chain.room import chain_of
-from server.domains.bots.passes import People, Sockets
-from server.domains.bots.room import BotRoom
-from server.domains.epochs.profiles import require_profiles
-from server.domains.epochs.room import Epochs
-from server.foundation import Foundation
-from server.gateway.http import Endpoint
+from server.core.services import Services
+from server.domains.compete.blockchain.domain import chain_of
+from server.domains.compete.bots.authentication import People, Sockets
+from server.domains.compete.bots.domain import BotDomain
+from server.domains.compete.epochs.domain import Epochs
+from server.domains.compete.epochs.steps import require_profiles
+from server.gateway.http.endpoints import Endpoint
 
 
 class Competition:
@@ -24,7 +24,7 @@ class Competition:
 
     def __init__(
         self,
-        base: Foundation,
+        base: Services,
         *,
         people: People,
         sockets: Sockets,
@@ -34,7 +34,7 @@ class Competition:
     ) -> None:
         self._base = base
         self._objects = objects
-        self.bots = BotRoom(
+        self.bots = BotDomain(
             database=base.database,
             behalf=base.behalf,
             people=people,

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from protocol.emailaddress import BadAddress, parse_sender
-from server.kernel.addresses import is_base_url, is_origin
+from protocol.email_address import BadAddress, parse_sender
+from server.core.addresses import is_base_url, is_origin
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Xp = Annotated[int, Field(ge=0, le=1_000_000)]

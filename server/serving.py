@@ -12,22 +12,22 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from persistence.behalf import ANONYMOUS_ROLE, Behalf
 from persistence.database import SERVER_ROLE, Database
-from persistence.refusals import StartRefused
+from persistence.errors import StartRefused
+from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
 from persistence.signals import handled
 from protocol.errors import CloseReason, Overloaded, Unavailable
 from server.app import App
 from server.config import Config, names_in
-from server.foundation import Foundation
+from server.core.addresses import WILDCARDS, url_of
+from server.core.clock import Clock
+from server.core.containment import contained, count_stray
+from server.core.node_name import NodeName
+from server.core.services import Services
+from server.core.stopping import StoppedAtOnce
+from server.core.tasks import Tasks
 from server.gamekit.fold import AnyRuleset
-from server.gateway.httpconnection import http_runner
-from server.kernel.addresses import WILDCARDS, url_of
-from server.kernel.clock import Clock
-from server.kernel.containment import contained, count_stray
-from server.kernel.node import NodeName
-from server.kernel.stopping import StoppedAtOnce
-from server.kernel.tasks import Tasks
+from server.gateway.transport.http_connection import http_runner
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,9 @@ async def _serve(
         Tasks() as tasks,
     ):
         with NodeName(config.data_dir) as node:
-            base = Foundation(config, database, Behalf(anonymous), node, Clock(), tasks, rulesets)
+            base = Services(
+                config, database, RlsDatabase(anonymous), node, Clock(), tasks, rulesets
+            )
             app = App(base)
             async with _listening(app, config) as url:
                 ready(url)

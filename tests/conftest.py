@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from persistence.behalf import ANONYMOUS_ROLE, Behalf
 from persistence.cluster import Cluster
 from persistence.database import Database
 from persistence.embedded import EmbeddedPostgres
+from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
 from tests.fixtures.postgres import TEMPLATE, Databases, copy_stopped, make_stopped
 
 # Helpers assert as well. Without this, a failure in one prints no more than "AssertionError".
@@ -142,8 +142,8 @@ async def database(fresh_dsn: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def behalf(fresh_dsn: str) -> AsyncIterator[Behalf]:
+async def behalf(fresh_dsn: str) -> AsyncIterator[RlsDatabase]:
     """The same fresh database as whoever asks, under row level security."""
     database = await Database.open(fresh_dsn, embedded=True, role=ANONYMOUS_ROLE)
-    yield Behalf(database)
+    yield RlsDatabase(database)
     await database.close()

@@ -13,7 +13,7 @@ from loadtest.epochs.stream_check import DayStream, State, StreamCheck, differen
 from loadtest.measure import Checks
 from playhall import Json
 from playhall.http import Http
-from protocol.epochlive import EVENTS_MAX as PAGE_MAX
+from protocol.epochs import EVENTS_MAX as PAGE_MAX
 
 ORDER: Final = "every watcher saw every change once and in order, as the others did"
 STATE: Final = "every watcher ended in the state that HTTP tells"

@@ -1,13 +1,11 @@
-"""The rooms: what people do here, one folder each.
+"""The domains: what people do here, one folder each, in groups.
 
-For: who people are (accounts, profiles), where they meet and play (lobbies, games, chat,
-signaling), what is left of it (records, files), what they make and compete with (blueprints,
-bots, epochs), and how the server is doing (operations). A room has `rules` (pure decisions),
-`handlers` (websocket commands) and `routes` (HTTP endpoints), as far as it needs them; one of
-several parts puts them together in `room`.
+`play` (lobbies, games, chat, signaling, history), `people` (accounts, profiles), `content`
+(blueprints, files), `compete` (bots, epochs, blockchain). A file in a domain is named for its role:
+`rules` (pure decisions), `service` (use cases), `commands` (websocket), `http` (endpoints), `views`
+(what is shown to whom), `jobs` (periodic work), `domain` (puts them together).
 
-Promises: a room imports no other room; what it needs of one is a function that
-`server/app.py` hands in, or `server/competition.py` for bots and epochs.
-
-Must not know: sockets' bytes, SQL, how another room works.
+A domain imports no other domain: what it needs of one is a function that `server/app.py` passes in,
+or `server/competition.py` for bots and epochs. It knows nothing of sockets' bytes, SQL, or how
+another domain works.
 """

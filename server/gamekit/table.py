@@ -58,7 +58,7 @@ class Player(NamedTuple):
 
 
 @dataclass(slots=True)
-class Chair:
+class Seat:
     """One seat, as the log has it."""
 
     player_id: PlayerId
@@ -85,7 +85,7 @@ class Table:
     __slots__ = ("chairs", "completed", "leavers_rank_last", "seats")
 
     def __init__(self, players: Sequence[Player]) -> None:
-        self.chairs = [Chair(player.player_id, player.bot) for player in players]
+        self.chairs = [Seat(player.player_id, player.bot) for player in players]
         self.seats: dict[PlayerId, int] = {p.player_id: i for i, p in enumerate(players)}
         self.completed = False
         # As event 0 says; None in logs from before there was such a rule.

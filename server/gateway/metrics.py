@@ -23,8 +23,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from persistence.metrics import LATENCY_BOUNDS_S, LogMetrics
-from server.gateway.refusals import Transport
+from persistence.eventlog.metrics import LATENCY_BOUNDS_S, LogMetrics
+from server.gateway.error_counts import Transport
 
 Count = Callable[[], int]
 

@@ -14,12 +14,11 @@ from typing import NamedTuple
 import jwt
 import pytest
 
-from persistence.accounts import AccountStore
+from persistence.accounts.store import AccountStore
 from persistence.database import Database
 from persistence.sealing import Seal, parse_keys
 from protocol.ids import new_id
-from server.domains.accounts.keys import Keys
-from server.domains.accounts.tokens import ALGORITHM, TYPE
+from server.domains.people.accounts.keys import ALGORITHM, TYPE, Keys
 from tests.faults.client_line import Guest, Json, Line, lines, new_guests, sit_down
 from tests.fixtures.node import SECRET_KEYS, Node
 from tests.fixtures.postgres import TEMPLATE, Databases

@@ -13,7 +13,7 @@ import asyncpg
 import jwt
 
 from playhall import Client, connect
-from protocol.game import Json
+from protocol.games import Json
 from tests.fixtures.node import Node
 from tests.fixtures.smtp import PATIENCE_S, until
 

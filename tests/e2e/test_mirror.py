@@ -13,14 +13,14 @@ import orjson
 import pytest
 from aiohttp import web
 
-from persistence.behalf import ANONYMOUS_ROLE, Behalf
+from persistence.accounts.moderation import ModerationStore
 from persistence.database import Database
-from persistence.epochimport import ImportStore
-from persistence.epochs import NewDay
-from persistence.moderation import ModerationStore
+from persistence.epochs.imports import ImportStore
+from persistence.epochs.store import NewDay
+from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
 from protocol.ids import UserId
-from server.domains.epochs.importing import days_in
-from server.domains.epochs.phases import times_of
+from server.domains.compete.epochs.imports import days_in
+from server.domains.compete.epochs.phases import times_of
 from tests.faults.days import finished_once, phase
 from tests.fixtures.http import bearer
 from tests.fixtures.node import Node
@@ -69,7 +69,7 @@ async def cast(stage: Stage) -> None:
 
 
 @pytest.fixture
-async def stage(database: Database, behalf: Behalf) -> Stage:
+async def stage(database: Database, behalf: RlsDatabase) -> Stage:
     stage = Stage(database, behalf)
     await cast(stage)
     return stage
@@ -120,7 +120,7 @@ async def imported(dsn: str) -> Json:
     async with asyncio.timeout(WAIT_S):
         database = await Database.open(dsn, embedded=True)
         anonymous = await Database.open(dsn, embedded=True, role=ANONYMOUS_ROLE)
-        stage = Stage(database, Behalf(anonymous))
+        stage = Stage(database, RlsDatabase(anonymous))
         await cast(stage)
         await stage.days.set_clock(MIDNIGHT + timedelta(days=2))
         (kept,) = [one for one in await stage.days.profiles() if one.profile_key == "test-v1"]

@@ -13,7 +13,7 @@ import pytest
 
 from persistence.sealing import Seal, parse_keys
 from protocol.ids import UserId
-from server.domains.accounts.sealed import about_method, method_indexes
+from server.domains.people.accounts.sealed import about_method, method_indexes
 from tests.fixtures.node import SECRET_KEYS, Node
 from tests.fixtures.shell import playhall
 

@@ -8,10 +8,10 @@ import aiohttp
 import pytest
 
 from persistence.database import Database
-from persistence.games import GameStore
+from persistence.games.store import GameStore
 from protocol.ids import GameId
-from server.domains.games.recovery import recover
-from server.domains.games.results import summary_of
+from server.domains.play.games.recovery import recover
+from server.domains.play.games.results import summary_of
 from server.rulesets import find_rulesets
 from tests.faults.client_line import Guest, Json, Line, lines, new_guests
 from tests.faults.client_turns import play

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from persistence.chain import canonical, genesis, link
-from persistence.gamerow import StoredGame
+from persistence.eventlog.hashchain import canonical, genesis, link
+from persistence.games.model import StoredGame
 from protocol.ids import GameId
 from server.gamekit.contract import Event, Outcome
 from server.gamekit.fold import AnyRuleset, Fold, Origin

@@ -10,9 +10,9 @@ import asyncpg
 import orjson
 
 from persistence.database import Database
-from persistence.epochs import Day
-from protocol.epocherrors import EpochNotFound
-from server.domains.bots.rules import token_hash
+from persistence.epochs.store import Day
+from protocol.epochs import EpochNotFound
+from server.domains.compete.bots.rules import token_hash
 from tests.faults.conftest import Nodes
 from tests.faults.recording import PATIENCE_S
 from tests.fixtures.node import Node

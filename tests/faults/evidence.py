@@ -5,10 +5,10 @@ from collections import Counter
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.gamerow import StoredGame
-from persistence.games import SQL, stored_game
+from persistence.games.model import StoredGame
+from persistence.games.store import SQL, stored_game
 from protocol.ids import GameId
-from server.kernel.clock import wire_time
+from server.core.clock import wire_time
 from tests.faults.checker import Evidence, StoredEvent, findings
 from tests.faults.recording import Player
 from tests.faults.table import Figures

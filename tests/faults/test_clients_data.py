@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from persistence.database import Database
-from persistence.games import GameStore
+from persistence.games.store import GameStore
 from protocol.ids import GameId
-from server.domains.games.recovery import recover
+from server.domains.play.games.recovery import recover
 from server.rulesets import find_rulesets
 from tests.faults.client_line import Line, lines, new_guests, sit_down
 from tests.faults.conftest import Nodes, Rounds

@@ -17,7 +17,7 @@ from psycopg.sql import SQL, Identifier
 
 from persistence.cluster import Cluster
 from persistence.embedded import SETTINGS, EmbeddedPostgres
-from server.domains.games.host import AHEAD_EVENTS_MAX
+from server.domains.play.games.live_game import AHEAD_EVENTS_MAX
 from tests.faults.conftest import Nodes, Rounds
 from tests.faults.evidence import assert_kept
 from tests.faults.playing import hall

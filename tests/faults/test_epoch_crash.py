@@ -7,9 +7,9 @@ from time import monotonic
 
 import pytest
 
-from persistence.behalf import Behalf
-from persistence.claims import NewClaim
 from persistence.database import Database
+from persistence.epochs.claims import NewClaim
+from persistence.rls import RlsDatabase
 from tests.faults.conftest import Nodes, Rounds
 from tests.faults.days import (
     begin,
@@ -43,7 +43,7 @@ SPEED = 300.0
 
 
 @pytest.fixture
-async def stage(database: Database, behalf: Behalf) -> Stage:
+async def stage(database: Database, behalf: RlsDatabase) -> Stage:
     return Stage(database, behalf)
 
 

@@ -10,10 +10,10 @@ import asyncpg
 import orjson
 import pytest
 
-from persistence.behalf import Behalf
 from persistence.database import Database
-from persistence.epochs import Day
-from server.domains.epochs.board import event_json
+from persistence.epochs.store import Day
+from persistence.rls import RlsDatabase
+from server.domains.compete.epochs.board import event_json
 from tests.faults.conftest import Nodes, Rounds
 from tests.faults.days import (
     begin,
@@ -39,7 +39,7 @@ SPEED = 450.0
 
 
 @pytest.fixture
-async def stage(database: Database, behalf: Behalf) -> Stage:
+async def stage(database: Database, behalf: RlsDatabase) -> Stage:
     return Stage(database, behalf)
 
 

@@ -13,8 +13,13 @@ import aiohttp
 import psycopg
 import pytest
 
-from server.domains.accounts.discord import CALLBACK, COOKIE, START, STATE_CHARS_IN_NAME
-from server.domains.accounts.exchange import challenge_of
+from server.domains.people.accounts.discord import (
+    CALLBACK,
+    COOKIE,
+    START,
+    STATE_CHARS_IN_NAME,
+    challenge_of,
+)
 from tests.faults.client_line import Json
 from tests.faults.conftest import Nodes
 from tests.faults.table import Figures

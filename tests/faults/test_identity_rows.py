@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import pytest
 
-from persistence.behalf import ANONYMOUS_ROLE, Behalf, Requester
 from persistence.database import Database
+from persistence.rls import ANONYMOUS_ROLE, Requester, RlsDatabase
 from protocol.ids import SessionId, UserId, new_id
 from tests.faults.conftest import Rounds
 from tests.faults.table import Figures
@@ -21,11 +21,11 @@ STEPS = 24
 
 
 @pytest.fixture
-async def pool_of_one(serving_dsn: str) -> AsyncIterator[Behalf]:
+async def pool_of_one(serving_dsn: str) -> AsyncIterator[RlsDatabase]:
     database = await Database.open(
         serving_dsn, embedded=False, role=ANONYMOUS_ROLE, pool_min=1, pool_max=1
     )
-    yield Behalf(database)
+    yield RlsDatabase(database)
     await database.close()
 
 
@@ -34,7 +34,7 @@ def somebody() -> Requester:
 
 
 async def test_cancelled_request_never_lends_its_identity(
-    pool_of_one: Behalf, rounds: Rounds, figures: Figures
+    pool_of_one: RlsDatabase, rounds: Rounds, figures: Figures
 ) -> None:
     """Cancel after every number of turns of the loop, so at every await that there is."""
     cancelled = 0
@@ -46,7 +46,7 @@ async def test_cancelled_request_never_lends_its_identity(
     figures.count("requests cancelled, whose identity nobody got", cancelled)
 
 
-async def cancel_after(turns: int, behalf: Behalf, who: Requester) -> bool:
+async def cancel_after(turns: int, behalf: RlsDatabase, who: Requester) -> bool:
     """Begin a request and cancel it some turns later; says whether it was still at work."""
     async with asyncio.TaskGroup() as group:
         request = group.create_task(ask_slowly(behalf, who))
@@ -55,13 +55,13 @@ async def cancel_after(turns: int, behalf: Behalf, who: Requester) -> bool:
         return request.cancel()
 
 
-async def ask_slowly(behalf: Behalf, who: Requester) -> None:
+async def ask_slowly(behalf: RlsDatabase, who: Requester) -> None:
     async with behalf.of(who) as connection:
         assert (await connection.fetchrow(WHO))["user_id"] == who.user_id
         await connection.execute("SELECT count(*) FROM generate_series(1, 100000)")
 
 
-async def assert_nobody_is_left(behalf: Behalf) -> None:
+async def assert_nobody_is_left(behalf: RlsDatabase) -> None:
     """Ask as nobody, as the bare connection, and as somebody else."""
     async with behalf.of(None) as connection:
         assert tuple(await connection.fetchrow(WHO))[:2] == (None, "anon")
@@ -72,7 +72,7 @@ async def assert_nobody_is_left(behalf: Behalf) -> None:
         assert tuple(await connection.fetchrow(WHO))[:2] == (other.user_id, "authenticated")
 
 
-async def test_request_that_fails_never_lends_its_identity(pool_of_one: Behalf) -> None:
+async def test_request_that_fails_never_lends_its_identity(pool_of_one: RlsDatabase) -> None:
     for statement in ("SELECT 1 / 0", "SELECT * FROM playhall_auth.sessions", "SET ROLE postgres"):
         with suppress(Exception):
             async with pool_of_one.of(somebody()) as connection:
@@ -80,7 +80,9 @@ async def test_request_that_fails_never_lends_its_identity(pool_of_one: Behalf) 
         await assert_nobody_is_left(pool_of_one)
 
 
-async def test_role_that_was_set_for_longer_does_not_outlive_the_loan(pool_of_one: Behalf) -> None:
+async def test_role_that_was_set_for_longer_does_not_outlive_the_loan(
+    pool_of_one: RlsDatabase,
+) -> None:
     async with pool_of_one.of(None) as connection:
         await connection.execute("SET ROLE authenticated")
         await connection.execute(

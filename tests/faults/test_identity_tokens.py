@@ -17,10 +17,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from persistence.accounts import AccountStore
+from persistence.accounts.store import AccountStore
 from persistence.database import Database
 from persistence.sealing import Seal, parse_keys
-from server.domains.accounts.keys import Key, Keys
+from server.domains.people.accounts.keys import Key, Keys
 from tests.faults.client_line import Closed, Guest, Json, Line, new_guests
 from tests.faults.conftest import Nodes
 from tests.faults.table import Figures

@@ -8,9 +8,9 @@ import asyncpg
 import pytest
 
 from persistence.database import Database
-from persistence.games import GameStore
-from server.domains.games.ownership import Lease
-from server.kernel.clock import Clock
+from persistence.games.store import GameStore
+from server.core.clock import Clock
+from server.domains.play.games.node_lease import Lease
 from tests.faults.checker import findings
 from tests.faults.conftest import Nodes, Rounds
 from tests.faults.evidence import assert_kept, read_evidence

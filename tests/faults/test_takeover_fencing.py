@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from persistence.database import Database
-from persistence.games import GameStore
+from persistence.games.store import GameStore
 from tests.faults.conftest import Nodes, Rounds
 from tests.faults.evidence import assert_kept
 from tests.faults.playing import end_relay, hall

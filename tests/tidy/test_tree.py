@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence.queries import load
+from persistence.queries import Queries, load
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = (
@@ -23,7 +23,7 @@ PACKAGES = (
 SQL_WORDS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ")
 TASK_GROUPS = ("group", "tasks", "self._group", "self._tasks")
 # eth-utils leaves it to whoever uses it to bring what computes Keccak; redis is what the fan-out
-# between nodes will use, for which `persistence/bus.py` has the place.
+# between nodes will use, for which `persistence/broker/memory.py` has the place.
 NOT_USED_BY_US = {"eth-hash", "redis"}
 # What others call by its name: picows, aiohttp, asyncio's transports, pydantic, Alembic, tests.
 CALLED_FROM_OUTSIDE = {
@@ -35,6 +35,16 @@ CALLED_FROM_OUTSIDE = {
 
 def modules() -> list[Path]:
     return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def every_query() -> list[tuple[Path, Queries]]:
+    folder = ROOT / "persistence"
+    found = [
+        (path, load(str(path.relative_to(folder).with_suffix(""))))
+        for path in folder.rglob("*.sql")
+    ]
+    assert found
+    return found
 
 
 def name(path: Path) -> str:
@@ -62,15 +72,14 @@ def test_sql_stands_in_sql_files() -> None:
 
 
 def test_every_query_is_described() -> None:
-    for path in (ROOT / "persistence" / "sql").glob("*.sql"):
-        queries = load(path.stem)
+    for path, queries in every_query():
         assert all(queries.descriptions[query] for query in queries), path.name
 
 
 def test_every_query_is_used() -> None:
     source = "".join(path.read_text() for path in modules())
-    for path in (ROOT / "persistence" / "sql").glob("*.sql"):
-        unused = [query for query in load(path.stem) if f'"{query}"' not in source]
+    for path, queries in every_query():
+        unused = [query for query in queries if f'"{query}"' not in source]
         assert unused == [], path.name
 
 
@@ -89,7 +98,7 @@ def test_the_core_is_pure(package: str) -> None:
 
 def test_nothing_asks_the_clock_but_the_clock() -> None:
     for path in modules():
-        if name(path) == "server/kernel/clock.py" or path.is_relative_to(ROOT / "loadtest"):
+        if name(path) == "server/core/clock.py" or path.is_relative_to(ROOT / "loadtest"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and node.attr in ("now", "utcnow", "today"):

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from server.config import Config
-from server.kernel.addresses import is_same_host, normal_origin, plain_address, url_of
+from server.core.addresses import is_same_host, normal_origin, plain_address, url_of
 
 SAME = [
     ("https://b.example", "https://b.example:443"),

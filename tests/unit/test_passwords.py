@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import Overloaded
-from server.kernel.passwords import WAITING_MAX, Asker, Passwords
+from server.core.passwords import WAITING_MAX, Asker, Passwords
 
 ANN = Asker.of("sign-in", "192.0.2.1")
 EVE = Asker.of("lobby", "198.51.100.1")

@@ -3,7 +3,7 @@
 import pytest
 
 from protocol.errors import RateLimited
-from server.kernel.ratelimits import KEYS_MAX, Rate, RateLimiter
+from server.core.rate_limits import KEYS_MAX, Rate, RateLimiter
 
 
 def test_a_burst_is_allowed_and_what_flows_back_after_it() -> None:

@@ -8,24 +8,23 @@ from datetime import datetime, timedelta
 import aiohttp
 import pytest
 
-from persistence.accounts import AccountStore
+from persistence.accounts.moderation import ModerationStore
+from persistence.accounts.sessions import SessionStore
+from persistence.accounts.store import AccountStore
 from persistence.database import Database
-from persistence.moderation import ModerationStore
 from persistence.sealing import Seal, SecretKey
-from persistence.sessions import SessionStore
-from protocol.account import Tokens
+from protocol.accounts import Tokens
 from protocol.errors import CloseReason
 from protocol.ids import UserId
-from server.domains.accounts.accounts import Accounts, Lifetimes
-from server.domains.accounts.adminroutes import AdminRoutes
-from server.domains.accounts.endings import Endings
-from server.domains.accounts.keys import Keys
-from server.domains.accounts.moderation import Moderation
-from server.domains.accounts.routes import AccountRoutes, guest_limiter
-from server.domains.accounts.sessionroutes import SessionRoutes
-from server.gateway.http import Endpoint
-from server.gateway.session import Session
-from server.kernel.clock import Clock
+from server.core.clock import Clock
+from server.domains.people.accounts.admin_http import AdminRoutes
+from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, guest_limiter
+from server.domains.people.accounts.keys import Keys
+from server.domains.people.accounts.moderation import Moderation
+from server.domains.people.accounts.revocation import SessionRevocation
+from server.domains.people.accounts.service import Accounts, Lifetimes
+from server.gateway.http.endpoints import Endpoint
+from server.gateway.session.sessions import Session
 from tests.fixtures.http import served
 from tests.fixtures.postgres import TEMPLATE, Databases
 
@@ -112,7 +111,7 @@ async def client(room: Room) -> AsyncIterator[aiohttp.ClientSession]:
 def more_addresses(room: Room) -> list[Endpoint]:
     """The addresses of sessions and of moderation."""
     store, clock = SessionStore(room.database), room.clock
-    endings = Endings(store=store, sockets=NoSockets(), now=clock.monotonic)
+    endings = SessionRevocation(store=store, sockets=NoSockets(), now=clock.monotonic)
     moderation = Moderation(store=room.moderators, seal=SEAL, told=endings.look)
     admin = AdminRoutes(moderation=moderation, database=room.database, clock=clock)
     return [*SessionRoutes(store=store, endings=endings).endpoints(), *admin.endpoints()]

@@ -14,20 +14,20 @@ from click.testing import Result
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
-from persistence.accounts import AccountStore
+from persistence.accounts.sign_in import SignInStore
+from persistence.accounts.store import AccountStore
 from persistence.database import Database
 from persistence.sealing import Seal, SecretKey
-from persistence.signin import SignInStore
-from protocol.account import Tokens
-from server.audit.cli import Shell
+from protocol.accounts import Tokens
 from server.cli import said_plainly
 from server.config import Config
-from server.console.commands import add_commands
-from server.domains.accounts.accounts import Accounts
-from server.domains.accounts.codes import Codes
-from server.domains.accounts.keys import Keys
-from server.domains.accounts.methods import Methods, Proved
-from server.kernel.clock import Clock
+from server.core.clock import Clock
+from server.domains.people.accounts.codes import Codes
+from server.domains.people.accounts.keys import Keys
+from server.domains.people.accounts.service import Accounts
+from server.domains.people.accounts.sign_in_methods import Methods, Proved
+from server.ops.accounts_cli import add_commands
+from server.ops.audit.commands import Shell
 from tests.integration.accounts.conftest import LIFETIMES
 
 OLD, NEW = SecretKey.make(), SecretKey.make()

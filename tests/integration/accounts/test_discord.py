@@ -10,16 +10,16 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import pytest
 
-from server.domains.accounts.discord import (
+from server.domains.people.accounts.discord import (
     CALLBACK,
     COOKIE,
     START,
     TRIPS_AT_ONCE_MAX,
     Application,
     Discord,
+    challenge_of,
 )
-from server.domains.accounts.exchange import challenge_of
-from server.gateway.http import build_http
+from server.gateway.http.endpoints import build_http
 from tests.fixtures.http import served_app
 from tests.integration.accounts.conftest import SEAL, Room
 from tests.integration.accounts.provider import CLIENT_ID, CLIENT_SECRET, Provider, provider

@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 from argon2 import PasswordHasher
 
-from server.domains.accounts.guesses import Limits
-from server.kernel.ratelimits import Rate
+from server.core.rate_limits import Rate
+from server.domains.people.accounts.password_limits import Limits
 from tests.integration.accounts.conftest import Room
 from tests.integration.accounts.ways import NO_LIMITS, PASSWORD, Client, Ways
 

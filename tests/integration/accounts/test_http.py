@@ -7,7 +7,7 @@ import aiohttp
 import jwt
 import pytest
 
-from server.domains.accounts.routes import AccountRoutes, guest_limiter
+from server.domains.people.accounts.http import AccountRoutes, guest_limiter
 from tests.fixtures.http import bearer, served
 from tests.integration.accounts.conftest import Room
 

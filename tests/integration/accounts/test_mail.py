@@ -18,13 +18,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from protocol.errors import Overloaded
-from server.kernel.tasks import Tasks
-from server.mail.carriers import BadMailUrl, Carrier, NotCarried, file_carrier, smtp_carrier
-from server.mail.post import CARRIED_AT_ONCE, WAITING_MAX, Letter, Post
+from server.core.mail_transports import (
+    BadMailUrl,
+    NotDelivered,
+    Transport,
+    file_carrier,
+    smtp_carrier,
+)
+from server.core.mailer import CARRIED_AT_ONCE, WAITING_MAX, Mail, Mailer
+from server.core.tasks import Tasks
 
 SENDER = "Playhall <hall@example.org>"
 PATIENCE_S = 60
-LETTER = Letter("ann@example.org", "A new pässword", "Grüße.\n")
+LETTER = Mail("ann@example.org", "A new pässword", "Grüße.\n")
 
 
 class Mailbox:
@@ -58,8 +64,8 @@ async def smtp_server(mailbox: Mailbox, **options: Any) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def posting(carrier: Carrier, *pauses_s: float) -> AsyncIterator[Post]:
-    post = Post(carrier, sender=SENDER, pauses_s=pauses_s)
+async def posting(carrier: Transport, *pauses_s: float) -> AsyncIterator[Mailer]:
+    post = Mailer(carrier, sender=SENDER, pauses_s=pauses_s)
     async with Tasks() as tasks:
         tasks.loop(post.run(), name="mail")
         yield post
@@ -95,7 +101,7 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLConte
     return context
 
 
-def _to(port: int) -> Carrier:
+def _to(port: int) -> Transport:
     return smtp_carrier(f"smtp+plain://127.0.0.1:{port}")
 
 
@@ -135,7 +141,7 @@ async def test_password_is_not_sent_to_a_server_without_encryption() -> None:
     mailbox = Mailbox()
     async with smtp_server(mailbox) as port:
         carrier = smtp_carrier(f"smtp://hall:secret@127.0.0.1:{port}")
-        with pytest.raises(NotCarried):
+        with pytest.raises(NotDelivered):
             await carrier(EmailMessage())
     assert mailbox.taken.empty()
 
@@ -163,7 +169,7 @@ async def test_letter_that_is_refused_for_good_is_not_sent_again(
 
 
 async def test_more_letters_than_may_wait_are_refused_aloud() -> None:
-    post = Post(smtp_carrier("smtp+plain://127.0.0.1:1"), sender=SENDER)
+    post = Mailer(smtp_carrier("smtp+plain://127.0.0.1:1"), sender=SENDER)
     for _ in range(WAITING_MAX):
         post.send(LETTER)
     with pytest.raises(Overloaded):
@@ -224,7 +230,7 @@ async def test_letters_that_wait_for_their_next_attempt_hold_nobody_up() -> None
 
     async def carry(message: EmailMessage) -> None:
         if message["To"].startswith("held"):
-            raise NotCarried("later", again=True)
+            raise NotDelivered("later", again=True)
         taken.put_nowait(message["To"])
 
     async with posting(carry, 3600.0) as post, asyncio.timeout(PATIENCE_S):

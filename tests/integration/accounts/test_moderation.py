@@ -6,8 +6,8 @@ import aiohttp
 import asyncpg
 import pytest
 
-from persistence.auditlog import read
-from protocol.account import Tokens
+from persistence.accounts.audit_log import read
+from protocol.accounts import Tokens
 from protocol.errors import BadToken, Banned
 from protocol.ids import UserId, new_id
 from tests.fixtures.http import bearer

@@ -11,11 +11,11 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from protocol.envelope import type_of
 from protocol.errors import BadToken
-from server.domains.accounts.accounts import Accounts
-from server.domains.accounts.handlers import SessionCommands, limits_in_force
-from server.gateway.sessions import CommandRate, Sessions
-from server.kernel.containment import FAILURES
-from server.kernel.tasks import Tasks
+from server.core.containment import FAILURES
+from server.core.tasks import Tasks
+from server.domains.people.accounts.commands import SessionCommands, limits_in_force
+from server.domains.people.accounts.service import Accounts
+from server.gateway.session.sessions import CommandRate, Sessions
 from tests.integration.accounts.conftest import LIFETIMES, Room
 from tests.integration.gateway.halls import hall
 

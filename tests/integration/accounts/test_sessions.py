@@ -6,10 +6,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from persistence.sessions import SessionStore
-from protocol.account import Tokens
+from persistence.accounts.sessions import SessionStore
+from protocol.accounts import Tokens
 from protocol.errors import BadToken
-from server.domains.accounts.endings import Housekeeping
+from server.domains.people.accounts.revocation import SessionMaintenance
 from tests.fixtures.http import bearer
 from tests.integration.accounts.conftest import LIFETIMES, Room
 
@@ -117,7 +117,7 @@ async def test_old_key_is_replaced_by_one_node_and_retired_when_it_is_outlived(r
         await room.accounts.authenticate(token)
 
 
-def _housekeeping(room: Room) -> Housekeeping:
-    return Housekeeping(
+def _housekeeping(room: Room) -> SessionMaintenance:
+    return SessionMaintenance(
         store=SessionStore(room.database), keys=room.keys, token_s=600, rotate_after_s=86_400
     )

@@ -14,15 +14,15 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from migrations import runner
-from persistence.accounts import AccountStore
+from persistence.accounts.moderation import Ban, ModerationStore
+from persistence.accounts.store import AccountStore
 from persistence.database import Database
-from persistence.moderation import Ban, ModerationStore
 from protocol.errors import BadToken, Banned, TokenExpired, Unavailable
 from protocol.ids import UserId, new_id
-from server.domains.accounts.accounts import Accounts
-from server.domains.accounts.keys import Keys
-from server.domains.accounts.routes import AccountRoutes, guest_limiter
-from server.domains.accounts.supabase import SupabaseAccounts, switched_off
+from server.domains.people.accounts.http import AccountRoutes, guest_limiter
+from server.domains.people.accounts.keys import Keys
+from server.domains.people.accounts.service import Accounts
+from server.domains.people.accounts.supabase import SupabaseAccounts, switched_off
 from tests.fixtures.http import bearer, served
 from tests.fixtures.postgres import Databases
 from tests.integration.accounts.conftest import LIFETIMES, MovableClock

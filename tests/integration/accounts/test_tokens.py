@@ -9,12 +9,12 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from persistence.accounts import REFRESHES_MAX, REFRESHES_WITHIN_S, AccountStore
+from persistence.accounts.store import REFRESHES_MAX, REFRESHES_WITHIN_S, AccountStore
 from persistence.database import Database
-from protocol.account import Tokens
+from protocol.accounts import Tokens
 from protocol.errors import BadToken, RateLimited, TokenExpired
-from server.domains.accounts.keys import Key, Keys
-from server.domains.accounts.rules import token_hash
+from server.domains.people.accounts.keys import Key, Keys
+from server.domains.people.accounts.refresh_tokens import token_hash
 from tests.integration.accounts.conftest import LIFETIMES, Room
 
 Forge = Callable[[Key, dict[str, Any]], str]

@@ -8,20 +8,24 @@ from typing import Any
 
 import aiohttp
 
-from persistence.sessions import SessionStore
-from persistence.signin import SignInStore
-from server.domains.accounts.codes import Codes
-from server.domains.accounts.email import EmailSignIn
-from server.domains.accounts.endings import Endings
-from server.domains.accounts.exchange import DiscordSignIn
-from server.domains.accounts.guesses import Guesses, Limits
-from server.domains.accounts.methods import Methods
-from server.domains.accounts.rates import Attempts, Rate
-from server.domains.accounts.signinroutes import SignInRoutes
-from server.gateway.http import Endpoint, build_http
-from server.gateway.proxies import Proxies, believe
-from server.kernel.passwords import Passwords
-from server.mail.post import Letter
+from persistence.accounts.sessions import SessionStore
+from persistence.accounts.sign_in import SignInStore
+from server.core.mailer import Mail
+from server.core.passwords import Passwords
+from server.domains.people.accounts.codes import Codes
+from server.domains.people.accounts.discord import DiscordSignIn
+from server.domains.people.accounts.email import EmailSignIn
+from server.domains.people.accounts.password_limits import (
+    Limits,
+    NetworkAttempts,
+    PasswordLimits,
+    Rate,
+)
+from server.domains.people.accounts.revocation import SessionRevocation
+from server.domains.people.accounts.sign_in_http import SignInRoutes
+from server.domains.people.accounts.sign_in_methods import Methods
+from server.gateway.http.endpoints import Endpoint, build_http
+from server.gateway.transport.proxies import Proxies, believe
 from tests.fixtures.http import bearer, served_app
 from tests.integration.accounts.conftest import SEAL, NoSockets, Room, more_addresses
 
@@ -36,7 +40,7 @@ class Ways:
     """Clients, and what was mailed to them."""
 
     room: Room
-    letters: list[Letter] = field(default_factory=list)
+    letters: list[Mail] = field(default_factory=list)
     mail_rate: Rate = PLENTY
     limits: Limits = NO_LIMITS
     passwords: Passwords = field(default_factory=Passwords)
@@ -55,8 +59,8 @@ class Ways:
             accounts=room.accounts,
             send=self.letters.append,
             server=lambda: SERVER,
-            mails=Attempts(network=PLENTY, account=self.mail_rate, now=now),
-            guesses=Guesses(now=now, limits=self.limits),
+            mails=NetworkAttempts(network=PLENTY, account=self.mail_rate, now=now),
+            guesses=PasswordLimits(now=now, limits=self.limits),
             passwords=self.passwords,
         )
 
@@ -74,7 +78,7 @@ class Ways:
 
     def _addresses(self) -> list[Endpoint]:
         store, now = SessionStore(self.room.database), self.room.clock.monotonic
-        endings = Endings(store=store, sockets=NoSockets(), now=now)
+        endings = SessionRevocation(store=store, sockets=NoSockets(), now=now)
         routes = SignInRoutes(
             methods=self.methods, endings=endings, email=self.email, discord=self.discord
         )

@@ -13,20 +13,20 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from persistence.completion import NO_XP, XpRule
 from persistence.database import Database
-from persistence.games import GameStore
-from persistence.log import Log
+from persistence.eventlog.completion import NO_XP, XpRule
+from persistence.eventlog.writer import Log
+from persistence.games.store import GameStore
 from protocol.ids import GameId, PlayerId
-from server.audit.cli import Shell, add_commands
 from server.cli import said_plainly
 from server.config import Config
-from server.domains.games.host import Host
-from server.domains.games.hosting import Hosting, HostingConfig
-from server.export import export_game
+from server.core.clock import Clock
+from server.core.tasks import Tasks
+from server.domains.play.games.live_game import LiveGame
+from server.domains.play.games.registry import GameRegistry, GameRegistryConfig
 from server.gamekit.fold import AnyRuleset
-from server.kernel.clock import Clock
-from server.kernel.tasks import Tasks
+from server.ops.audit.commands import Shell, add_commands
+from server.ops.export import export_game
 from server.rulesets import find_rulesets
 from tests.fixtures.postgres import TEMPLATE, Databases
 from tests.integration.games.conftest import Room, act
@@ -44,8 +44,8 @@ async def open_room(
     """A node with two writers and quick bots."""
     log, store = Log(database, writers=2, xp=xp), GameStore(database, node=node)
     async with Tasks() as tasks:
-        hosting = Hosting(
-            config=HostingConfig(node=node, bot_pause_s=0, idle_game_s=60),
+        hosting = GameRegistry(
+            config=GameRegistryConfig(node=node, bot_pause_s=0, idle_game_s=60),
             store=store,
             log=log,
             clock=clock or Clock(),
@@ -72,7 +72,7 @@ class Played:
     players: Sequence[PlayerId]
 
 
-async def play_and_leave(host: Host) -> None:
+async def play_and_leave(host: LiveGame) -> None:
     """Bid, send nonsense, and leave: from then on the server plays, then nobody does."""
     while not (moves := host.fold.ruleset.view(host.fold.state, 0)["legal_moves"]):
         await asyncio.sleep(0.01)

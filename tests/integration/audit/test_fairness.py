@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from persistence.chain import canonical, genesis, link
+from persistence.eventlog.hashchain import canonical, genesis, link
 from tests.integration.audit.conftest import Played
 
 PAGE = Path(__file__).parents[3] / "docs" / "fairness.md"

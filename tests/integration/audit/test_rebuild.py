@@ -8,8 +8,8 @@ import pytest
 
 from persistence.database import Database
 from protocol.ids import GameId
-from server.audit.desk import Desk
-from server.kernel.clock import Clock
+from server.core.clock import Clock
+from server.ops.audit.context import AdminContext
 from server.rulesets import find_rulesets
 from tests.integration.audit.conftest import Played, Playhall, Spoil, open_room
 from tests.integration.games.conftest import Room
@@ -127,5 +127,5 @@ async def completed(games: Sequence[GameId], room: Room) -> None:
 
 async def recounted(database: Database, *, repair: bool) -> list[tuple[object, str | None]]:
     """Recount everybody; give what differed and what was in the way."""
-    rebuild = Desk(database, find_rulesets()).rebuild(repair=repair)
+    rebuild = AdminContext(database, find_rulesets()).rebuild(repair=repair)
     return [(account.differences, account.trouble) async for account in rebuild.everybody()]

@@ -7,13 +7,13 @@ from typing import Any, TypeAlias
 import aiohttp
 import pytest
 
-from persistence.behalf import Behalf, Requester
-from persistence.blueprints import BlueprintStore
+from persistence.blueprints.store import BlueprintStore
 from persistence.database import Database
-from persistence.files import FileStore
+from persistence.files.store import FileStore
+from persistence.rls import Requester, RlsDatabase
 from protocol.ids import PlayerId, SessionId, UserId, new_id
-from server.domains.blueprints.routes import BlueprintRoutes
-from server.gateway.identity import Identity
+from server.domains.content.blueprints.http import BlueprintRoutes
+from server.gateway.session.identity import Identity
 from tests.fixtures.http import bearer, served
 
 Json: TypeAlias = dict[str, Any]
@@ -99,7 +99,7 @@ async def by_user_id(token: str) -> Identity:
 
 
 @pytest.fixture
-async def market(database: Database, behalf: Behalf) -> AsyncIterator[Market]:
+async def market(database: Database, behalf: RlsDatabase) -> AsyncIterator[Market]:
     files = FileStore(database, behalf)
     routes = BlueprintRoutes(store=BlueprintStore(behalf), missing=files.missing)
     async with served(routes.endpoints(), by_user_id) as http:

@@ -3,8 +3,8 @@
 import asyncpg
 import pytest
 
-from persistence import blueprints
-from persistence.behalf import Behalf
+from persistence.blueprints import store
+from persistence.rls import RlsDatabase
 from protocol.errors import Forbidden
 from protocol.ids import new_id
 from tests.integration.blueprints.conftest import Market, requester
@@ -50,7 +50,7 @@ async def test_name_must_be_two_syllables_and_a_version(
 
 
 async def test_database_itself_refuses_a_name_without_its_version(
-    market: Market, behalf: Behalf
+    market: Market, behalf: RlsDatabase
 ) -> None:
     ann = await market.person("Ann")
     for name, version in (("MORDIG10", 11), ("mordig10", 10), ("MORDIG010", 10)):
@@ -95,7 +95,7 @@ async def test_id_that_is_taken_is_refused(market: Market) -> None:
 
 
 async def test_account_keeps_only_so_many(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blueprints, "BLUEPRINTS_MAX", 2)
+    monkeypatch.setattr(store, "BLUEPRINTS_MAX", 2)
     ann, bob = await market.person("Ann"), await market.person("Bob")
     for name in ("MORDIG1", "MORDIG2"):
         await market.make(ann, name)
@@ -129,7 +129,7 @@ async def test_others_blueprint_cannot_be_deleted_or_shown(market: Market) -> No
     assert (await market.refusal(ann, "DELETE", path))[0] == "blueprint_not_found"
 
 
-async def test_nobody_deletes_anothers_blueprint(market: Market, behalf: Behalf) -> None:
+async def test_nobody_deletes_anothers_blueprint(market: Market, behalf: RlsDatabase) -> None:
     ann, eve = await market.person("Ann"), await market.person("Eve")
     blueprint_id = (await market.make(ann, "MORDIG10", publish=True))["blueprint_id"]
     delete = "DELETE FROM blueprints WHERE id = $1"
@@ -144,7 +144,7 @@ async def test_nobody_deletes_anothers_blueprint(market: Market, behalf: Behalf)
         assert await connection.execute(delete, blueprint_id) == "DELETE 1"
 
 
-async def test_nobody_makes_a_blueprint_for_another(market: Market, behalf: Behalf) -> None:
+async def test_nobody_makes_a_blueprint_for_another(market: Market, behalf: RlsDatabase) -> None:
     ann, eve = await market.person("Ann"), await market.person("Eve")
     with pytest.raises(Forbidden):
         async with behalf.of(requester(eve)) as connection:
@@ -167,7 +167,7 @@ async def test_nobody_makes_a_blueprint_for_another(market: Market, behalf: Beha
     ],
 )
 async def test_what_a_blueprint_is_never_changes_not_even_for_the_owner_of_the_table(
-    market: Market, behalf: Behalf, fresh_dsn: str, change: str
+    market: Market, behalf: RlsDatabase, fresh_dsn: str, change: str
 ) -> None:
     ann = await market.person("Ann")
     await market.person("Bob")
@@ -223,7 +223,7 @@ async def test_forks_are_counted_and_outlive_their_parent(market: Market) -> Non
 
 
 async def test_what_cannot_be_seen_cannot_be_forked_in_the_database_either(
-    market: Market, behalf: Behalf
+    market: Market, behalf: RlsDatabase
 ) -> None:
     ann, eve = await market.person("Ann"), await market.person("Eve")
     secret = await market.make(ann, "MORDIG10")
@@ -336,7 +336,7 @@ async def test_market_is_read_from_its_indexes(fresh_dsn: str) -> None:
             "market_by_forks": ("5", "blueprints_forks_idx"),
         }
         for query, (key, index) in queries.items():
-            parts = blueprints.SQL[query].replace("$1", key).replace("$2", f"'{new_id()}'")
+            parts = store.SQL[query].replace("$1", key).replace("$2", f"'{new_id()}'")
             rows = await connection.fetch(f"EXPLAIN {parts.replace('$3', '20')}")
             plan = "\n".join(line for (line,) in rows)
             assert index in plan, plan

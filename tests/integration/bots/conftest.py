@@ -11,15 +11,15 @@ import orjson
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from persistence.behalf import ANONYMOUS_ROLE, Behalf
+from persistence.accounts.moderation import ModerationStore
 from persistence.database import Database
-from persistence.moderation import ModerationStore
+from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
 from protocol.ids import UserId, new_id
 from server.app import App
 from server.config import Config
-from server.foundation import Foundation
-from server.kernel.clock import Clock
-from server.kernel.tasks import Tasks
+from server.core.clock import Clock
+from server.core.services import Services
+from server.core.tasks import Tasks
 from tests.fixtures.http import bearer, listening
 from tests.fixtures.postgres import TEMPLATE, Databases
 
@@ -147,7 +147,7 @@ async def node(
     database = await Database.open(dsn, embedded=True)
     anonymous = await Database.open(dsn, embedded=True, role=ANONYMOUS_ROLE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("server.domains.bots.passes.LOOK_EVERY_S", 0.05)
+        patch.setattr("server.domains.compete.bots.authentication.LOOK_EVERY_S", 0.05)
         async with _node(database, anonymous, tmp_path_factory.mktemp("node")) as node:
             yield node
     await anonymous.close()
@@ -159,7 +159,7 @@ async def node(
 async def _node(database: Database, anonymous: Database, folder: Path) -> AsyncIterator[Node]:
     async with Tasks() as tasks:
         config = _config(folder)
-        app = App(Foundation(config, database, Behalf(anonymous), "n1", Clock(), tasks, {}))
+        app = App(Services(config, database, RlsDatabase(anonymous), "n1", Clock(), tasks, {}))
         async with (
             listening(app) as port,
             aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,

@@ -5,11 +5,11 @@ from hashlib import sha256
 
 import pytest
 
-from persistence.auditlog import read
-from persistence.avatars import SQL
-from persistence.behalf import Requester
+from persistence.accounts.audit_log import read
+from persistence.bots.avatars import SQL
 from persistence.database import Connection
 from persistence.queries import load
+from persistence.rls import Requester
 from protocol.errors import Forbidden
 from protocol.ids import EpochId, SessionId, new_id
 from tests.integration.bots.conftest import Json, Node, Person
@@ -109,7 +109,7 @@ async def test_malformed_avatar_is_refused_by_the_fields_name(
 async def test_bot_has_only_so_many_avatars(
     node: Node, ann: Person, bot: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("persistence.avatars.AVATARS_MAX", 1)
+    monkeypatch.setattr("persistence.bots.avatars.AVATARS_MAX", 1)
     await _add(node, ann, bot)
     path = f"/v1/bots/{bot['slug']}/avatars"
     assert await node.refusal(ann, "POST", path, BODY) == "too_many_avatars"
@@ -282,7 +282,7 @@ async def _note(node: Node, bot: Json, epoch: EpochId, uri: str, content: bytes)
     """Note a bot's figures as the archiving of a day does."""
     async with node.database.acquire() as connection:
         digest = sha256(content).hexdigest()
-        add = load("epochsteps")["add_bot_stats"]
+        add = load("epochs/steps")["add_bot_stats"]
         await connection.execute(add, bot["bot_id"], epoch, uri, digest)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from persistence.auditlog import read
+from persistence.accounts.audit_log import read
 from protocol.ids import new_id
 from tests.integration.bots.conftest import CONTRACT, Node, address
 
@@ -69,7 +69,7 @@ async def test_slug_and_token_are_registered_once(node: Node) -> None:
 
 
 async def test_account_registers_only_so_many(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("persistence.bots.BOTS_MAX", 1)
+    monkeypatch.setattr("persistence.bots.store.BOTS_MAX", 1)
     ann = await node.person(wallets=1)
     await node.ok(ann, "POST", "/v1/bots", _body())
     assert await node.refusal(ann, "POST", "/v1/bots", _body()) == "too_many_bots"

@@ -8,7 +8,7 @@ import pytest
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
-from persistence.behalf import Requester
+from persistence.rls import Requester
 from protocol.ids import SessionId, new_id
 from tests.integration.bots.conftest import Json, Node, Person, address
 
@@ -213,8 +213,8 @@ async def test_address_belongs_to_one_account_until_it_is_unlinked(node: Node, a
 async def test_account_links_only_so_many_and_asks_for_only_so_many_nonces(
     node: Node, ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("persistence.wallets.WALLETS_MAX", 1)
-    monkeypatch.setattr("persistence.wallets.NONCES_MAX", 2)
+    monkeypatch.setattr("persistence.bots.wallets.WALLETS_MAX", 1)
+    monkeypatch.setattr("persistence.bots.wallets.NONCES_MAX", 2)
     await node.ok(ann, "POST", WALLETS, await _proof(node, ann, _key()))
     second = await _proof(node, ann, _key())
     assert await node.refusal(ann, "POST", WALLETS, second) == "too_many_wallets"

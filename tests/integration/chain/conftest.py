@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import pytest
 
+from persistence.blockchain.store import TransferStore
 from persistence.database import Database
-from persistence.transfers import TransferStore
-from server.chain.indexer import Terms
-from server.chain.metrics import ContractMetrics
-from server.chain.room import Chain, Rhythm
-from server.chain.rpc import ChainNode
-from server.kernel.clock import Clock
+from server.core.clock import Clock
+from server.domains.compete.blockchain.domain import Chain, Rhythm
+from server.domains.compete.blockchain.indexer import Terms
+from server.domains.compete.blockchain.metrics import ContractMetrics
+from server.domains.compete.blockchain.rpc import ChainNode
 from tests.integration.chain.devnet import Devnet
 
 NEVER_S = 31_536_000.0

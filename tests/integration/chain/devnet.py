@@ -10,7 +10,7 @@ from eth_tester import EthereumTester, PyEVMBackend
 from eth_tester.exceptions import BlockNotFound, TransactionFailed
 from eth_utils import keccak
 
-from persistence.transfers import Contract
+from persistence.blockchain.store import Contract
 
 Json: TypeAlias = dict[str, Any]
 

@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from persistence.behalf import Behalf
-from server.chain.room import Chain
+from persistence.rls import RlsDatabase
+from server.domains.compete.blockchain.domain import Chain
 from tests.integration.chain.conftest import Ledger
 from tests.integration.epochs.stage import Stage
 
@@ -22,7 +22,7 @@ class OnChain(Stage):
 
 
 @pytest.fixture
-def stage(ledger: Ledger, behalf: Behalf, monkeypatch: pytest.MonkeyPatch) -> OnChain:
+def stage(ledger: Ledger, behalf: RlsDatabase, monkeypatch: pytest.MonkeyPatch) -> OnChain:
     """A day in the future: the blocks of the test's chain are never of the past."""
     monkeypatch.setattr("tests.integration.epochs.stage.DAY", date(2100, 2, 12))
     monkeypatch.setattr(

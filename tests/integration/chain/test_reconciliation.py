@@ -124,7 +124,7 @@ async def test_missing_transfer_is_made_up_for(ledger: Ledger) -> None:
 async def test_many_bots_are_compared_page_by_page(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("persistence.transfers.BOTS_PAGE", 2)
+    monkeypatch.setattr("persistence.blockchain.store.BOTS_PAGE", 2)
     net = ledger.net
     bots = [await ledger.register(token) for token in range(5)]
     for token in range(5):

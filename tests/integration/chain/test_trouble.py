@@ -8,10 +8,16 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from persistence.transfers import Contract
-from server.chain.indexer import Terms
-from server.chain.rpc import ChainNode
-from server.chain.trouble import BadAnswer, NotErc721, NotReached, Refused, TooMuch
+from persistence.blockchain.store import Contract
+from server.domains.compete.blockchain.errors import (
+    BadAnswer,
+    NotErc721,
+    NotReached,
+    Refused,
+    TooMuch,
+)
+from server.domains.compete.blockchain.indexer import Terms
+from server.domains.compete.blockchain.rpc import ChainNode
 from tests.integration.chain.conftest import Ledger
 from tests.integration.chain.devnet import KEY, Devnet
 
@@ -94,7 +100,7 @@ async def test_silent_node_is_given_up() -> None:
 async def test_bad_answers_are_refused(
     answer: bytes, error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.chain.rpc.ANSWER_BYTES_MAX", 65_536)
+    monkeypatch.setattr("server.domains.compete.blockchain.rpc.ANSWER_BYTES_MAX", 65_536)
     async with serving(answer) as url, ChainNode(url) as node:
         with pytest.raises(error, match=message):
             await node.chain_id()

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from persistence.behalf import Behalf
 from persistence.database import Database
+from persistence.rls import RlsDatabase
 from tests.fixtures.postgres import TEMPLATE, Databases
 from tests.integration.epochs.served import Served, serving
 from tests.integration.epochs.stage import Stage
 
 
 @pytest.fixture
-def stage(database: Database, behalf: Behalf) -> Stage:
+def stage(database: Database, behalf: RlsDatabase) -> Stage:
     return Stage(database, behalf)
 
 

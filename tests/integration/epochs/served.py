@@ -8,13 +8,13 @@ from typing import Self
 
 import aiohttp
 
-from persistence.behalf import ANONYMOUS_ROLE, Behalf
 from persistence.database import Database
+from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
 from server.app import App
 from server.config import Config
-from server.foundation import Foundation
-from server.kernel.clock import Clock
-from server.kernel.tasks import Tasks
+from server.core.clock import Clock
+from server.core.services import Services
+from server.core.tasks import Tasks
 from tests.fixtures.http import listening
 from tests.integration.bots.conftest import Json, Node, Person
 from tests.integration.epochs.line import Line
@@ -37,7 +37,7 @@ class Served(Node):
     stage: Stage
 
     @classmethod
-    def of(cls, node: Node, behalf: Behalf) -> Self:
+    def of(cls, node: Node, behalf: RlsDatabase) -> Self:
         """Put a node on the stage."""
         served = cls(node.app, node.http, node.database, node.url)
         epochs = node.app.competition.epochs
@@ -76,8 +76,8 @@ async def serving(dsn: str, folder: Path, *, scheduling: bool = False) -> AsyncI
         epochs=scheduling,
     )
     async with Tasks() as tasks:
-        behalf = Behalf(anonymous)
-        app = App(Foundation(config, database, behalf, "n1", Clock(), tasks, {}))
+        behalf = RlsDatabase(anonymous)
+        app = App(Services(config, database, behalf, "n1", Clock(), tasks, {}))
         async with (
             listening(app) as port,
             aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,

@@ -7,17 +7,17 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from persistence.ballots import BallotStore, Counted, NewVote
-from persistence.behalf import Behalf, Requester
-from persistence.bots import BotStore
-from persistence.claims import ClaimStore, NewClaim
+from persistence.bots.store import BotStore
 from persistence.database import Connection, Database
-from persistence.epochs import Day, EpochStore
-from persistence.epochsteps import StepStore
-from protocol.epoch import EpochProfile, TargetType
+from persistence.epochs.claims import ClaimStore, NewClaim
+from persistence.epochs.steps import StepStore
+from persistence.epochs.store import Day, EpochStore
+from persistence.epochs.votes import BallotStore, Counted, NewVote
+from persistence.rls import Requester, RlsDatabase
+from protocol.epoch_profile import EpochProfile, TargetType
 from protocol.ids import BotId, EpochId, SessionId, UserId, new_id
-from server.domains.epochs.scheduler import Scheduler
-from server.domains.epochs.steps import Steps
+from server.domains.compete.epochs.scheduler import Scheduler
+from server.domains.compete.epochs.steps import Steps
 from tests.fixtures.rows import add_player, add_profile
 
 DAY = date(2026, 2, 12)
@@ -66,7 +66,7 @@ class Stage:
     """What a test plays on. `objects` is what was put into the store."""
 
     database: Database
-    behalf: Behalf
+    behalf: RlsDatabase
     node: str = "n1"
     objects: dict[str, bytes] = field(default_factory=dict)
     owners_known: bool = True

@@ -5,7 +5,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from persistence.epochimport import ImportStore
+from persistence.epochs.imports import ImportStore
 from protocol.errors import InvalidField
 from tests.integration.epochs.stage import MIDNIGHT, Stage, profile
 from tests.integration.epochs.test_import import imported, line, update, vote

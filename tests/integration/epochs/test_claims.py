@@ -6,8 +6,8 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from persistence.claims import NewClaim
-from protocol.epocherrors import BotRequired, Cooldown, EpochNotLive, SlotNotFound
+from persistence.epochs.claims import NewClaim
+from protocol.epochs import BotRequired, Cooldown, EpochNotLive, SlotNotFound
 from protocol.ids import EpochId, new_id
 from tests.integration.epochs.stage import MIDNIGHT, Stage, profile
 
@@ -124,7 +124,7 @@ async def test_a_claim_does_not_read_all_time_zones_from_disk(
     def read() -> set[str]:
         raise AssertionError("time zones were read")
 
-    monkeypatch.setattr("protocol.epoch.available_timezones", read)
+    monkeypatch.setattr("protocol.epoch_profile.available_timezones", read)
     assert await stage.claim(bot, 0, "x", at_s=5)
 
 

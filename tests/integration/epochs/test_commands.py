@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from protocol.epoch import CODE_CHARS_MAX
+from protocol.epoch_profile import CODE_CHARS_MAX
 from protocol.ids import new_id
 from tests.integration.bots.conftest import address
 from tests.integration.epochs.line import Json, Line

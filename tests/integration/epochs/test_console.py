@@ -13,10 +13,10 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from server.audit.cli import Shell
 from server.cli import said_plainly
 from server.config import Config
-from server.console.epochs import add_epoch_commands
+from server.ops.audit.commands import Shell
+from server.ops.epochs_cli import add_epoch_commands
 from tests.integration.epochs.stage import MIDNIGHT, Stage, profile
 from tests.integration.epochs.test_import import HISTORY
 

@@ -12,13 +12,13 @@ import orjson
 import psycopg
 import pytest
 
-from persistence.epochs import NewDay, StoredEvent
-from protocol.epoch import Cadence, EpochProfile
-from protocol.epocherrors import AlreadyPaid, EpochNotSettled, EpochsOverlap, ProfileInUse
+from persistence.epochs.store import NewDay, StoredEvent
+from protocol.epoch_profile import Cadence, EpochProfile
+from protocol.epochs import AlreadyPaid, EpochNotSettled, EpochsOverlap, ProfileInUse
 from protocol.ids import EpochId
-from server.domains.epochs.digest import digest_of
-from server.domains.epochs.phases import times_of
-from server.kernel.tasks import Tasks
+from server.core.tasks import Tasks
+from server.domains.compete.epochs.phases import times_of
+from server.domains.compete.epochs.results import digest_of
 from tests.integration.epochs.stage import DAY, MIDNIGHT, Stage, profile
 
 
@@ -349,7 +349,7 @@ async def test_what_a_day_comes_to_is_computed_beside_the_loop(
         return digest_of(events)
 
     for module in ("steps", "results"):
-        monkeypatch.setattr(f"server.domains.epochs.{module}.digest_of", noted)
+        monkeypatch.setattr(f"server.domains.compete.epochs.{module}.digest_of", noted)
     epoch_id = await stage.open()
     await stage.finish()
     await stage.steps.verify(epoch_id)

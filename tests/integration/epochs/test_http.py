@@ -9,10 +9,10 @@ from hashlib import sha256
 import orjson
 import pytest
 
-from persistence.epochs import Day, StoredEvent
+from persistence.epochs.store import Day, StoredEvent
 from protocol.ids import new_id
-from server.domains.epochs.results import contributions
-from server.domains.epochs.settlement import Contribution
+from server.domains.compete.epochs.results import contributions
+from server.domains.compete.epochs.settlement import Contribution
 from tests.integration.bots.conftest import Person
 from tests.integration.epochs.line import Json, versions
 from tests.integration.epochs.served import Player, Served
@@ -321,7 +321,7 @@ async def test_a_scoreboard_is_counted_once_however_many_ask(
         counts.append(threading.current_thread())
         return contributions(day, events, now=now)
 
-    monkeypatch.setattr("server.domains.epochs.routes.contributions", counted)
+    monkeypatch.setattr("server.domains.compete.epochs.http.contributions", counted)
     await served.stage.open()
     await served.stage.finish()  # a live day is counted again as time goes by
     asked = (served.ok(None, "GET", f"{ARCHIVED}/scoreboard") for _ in range(20))

@@ -6,14 +6,14 @@ from typing import Any
 import orjson
 import pytest
 
-from persistence.epochimport import ImportStore
-from persistence.epochs import NewDay
-from protocol.epoch import EpochProfile
+from persistence.epochs.imports import ImportStore
+from persistence.epochs.store import NewDay
+from protocol.epoch_profile import EpochProfile
 from protocol.errors import InvalidField
 from protocol.ids import EpochId
-from server.domains.epochs.importing import days_in
-from server.domains.epochs.phases import times_of
-from server.domains.epochs.verification import Verification
+from server.domains.compete.epochs.imports import days_in
+from server.domains.compete.epochs.phases import times_of
+from server.domains.compete.epochs.verification import Verification
 from tests.integration.epochs.stage import DAY, MIDNIGHT, Stage, profile
 
 VOTER = "0x" + "B" * 40

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from server.domains.epochs.verification import Verification
+from server.domains.compete.epochs.verification import Verification
 from tests.integration.bots.conftest import Person
 from tests.integration.epochs.line import Json, versions
 from tests.integration.epochs.served import Player, Served

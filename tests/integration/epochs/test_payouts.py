@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from protocol.epocherrors import AlreadyPaid
-from server.domains.epochs.verification import Verification
+from protocol.epochs import AlreadyPaid
+from server.domains.compete.epochs.verification import Verification
 from tests.integration.epochs.stage import Stage
 
 THIEF = "0x" + "e" * 40

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from protocol.ids import new_id
-from server.domains.epochs import board, following
+from server.domains.compete.epochs import board, board_streams
 from tests.integration.epochs.line import Json, Line, replay, versions
 from tests.integration.epochs.served import Player, Served
 from tests.integration.epochs.stage import DAY, MIDNIGHT
@@ -222,7 +222,7 @@ def empty(picture: Json) -> Json:
 async def test_old_days_that_are_watched_keep_nobody_from_the_present_one(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "PAST_MAX", 1)
+    monkeypatch.setattr(board_streams, "PAST_MAX", 1)
     first = await served.stage.open()
     await served.stage.finish()
     second = (await served.stage.days.read_day(DAY + timedelta(days=1))).epoch_id

@@ -8,9 +8,9 @@ import asyncpg
 import orjson
 import pytest
 
-from persistence.ballots import NewVote
-from protocol.boterrors import WalletRequired
-from protocol.epocherrors import BotRequired, Cooldown, EpochNotLive, VotingClosed
+from persistence.epochs.votes import NewVote
+from protocol.bots import WalletRequired
+from protocol.epochs import BotRequired, Cooldown, EpochNotLive, VotingClosed
 from protocol.errors import Forbidden, InvalidField
 from tests.integration.epochs.stage import DAY, MIDNIGHT, Stage, profile
 

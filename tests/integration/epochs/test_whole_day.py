@@ -14,9 +14,9 @@ from typing import Any, Final
 import pytest
 
 from persistence.database import Database
-from persistence.epochs import EpochStore
-from protocol.epoch import EpochProfile
-from server.domains.epochs.holds import EpochEvent
+from persistence.epochs.store import EpochStore
+from protocol.epoch_profile import EpochProfile
+from server.domains.compete.epochs.settlement import EpochEvent
 from tests.integration.epochs.line import PATIENCE_S, Json, Line, replay, versions
 from tests.integration.epochs.served import Player, Served, serving
 from tests.integration.epochs.stage import MIDNIGHT, profile
@@ -46,7 +46,7 @@ async def served(
     database: Database, fresh_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Served]:
     """A node that advances the days by itself, ten times a second."""
-    monkeypatch.setattr("server.domains.epochs.scheduler.TICK_S", TICK_S)
+    monkeypatch.setattr("server.domains.compete.epochs.scheduler.TICK_S", TICK_S)
     await EpochStore(database).set_clock(MIDNIGHT - timedelta(days=7))
     async with serving(fresh_dsn, tmp_path, scheduling=True) as served:
         yield served

@@ -13,18 +13,18 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from persistence.accounts import AccountStore
-from persistence.behalf import Behalf
+from persistence.accounts.store import AccountStore
 from persistence.database import Database
 from persistence.objects import Objects
+from persistence.rls import RlsDatabase
 from protocol.ids import MatchId, PlayerId, SessionId, UserId, new_id
-from server.domains.accounts.keys import Keys
-from server.domains.files.room import Files
-from server.domains.files.uploads import Terms
-from server.gateway.http import build_http
-from server.gateway.identity import Identity
-from server.gateway.limits import TransportLimits
-from server.kernel.clock import Clock
+from server.core.clock import Clock
+from server.domains.content.files.domain import Files
+from server.domains.content.files.uploads import Terms
+from server.domains.people.accounts.keys import Keys
+from server.gateway.http.endpoints import build_http
+from server.gateway.session.identity import Identity
+from server.gateway.transport.limits import TransportLimits
 from server.rulesets import find_rulesets
 from tests.fixtures.http import bearer, served_app
 
@@ -135,7 +135,7 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
 
 @pytest.fixture
 async def store(
-    database: Database, behalf: Behalf, objects: Objects, tmp_path: Path
+    database: Database, behalf: RlsDatabase, objects: Objects, tmp_path: Path
 ) -> AsyncIterator[Store]:
     async with _store(database, behalf, objects, tmp_path) as store:
         yield store
@@ -143,7 +143,7 @@ async def store(
 
 @pytest.fixture
 async def hasty(
-    database: Database, behalf: Behalf, objects: Objects, tmp_path: Path
+    database: Database, behalf: RlsDatabase, objects: Objects, tmp_path: Path
 ) -> AsyncIterator[Store]:
     """A store that soon gives up on a body that stops coming."""
     limits = TransportLimits(body_timeout_s=0.3)
@@ -154,7 +154,7 @@ async def hasty(
 @asynccontextmanager
 async def _store(
     database: Database,
-    behalf: Behalf,
+    behalf: RlsDatabase,
     objects: Objects,
     folder: Path,
     limits: TransportLimits | None = None,

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from persistence.files import Announced
+from persistence.files.store import Announced
 from protocol.ids import new_id
-from server.domains.files import signing, uploads
+from server.domains.content.files import upload_tokens, uploads
 from tests.integration.files.conftest import GLB, PNG, QUOTA, TYPES, Json, Store
 
 
@@ -63,7 +63,7 @@ async def test_made_up_and_outdated_signatures_are_refused(store: Store) -> None
     url, _, token = announced["upload_url"].partition("?token=")
     keys = store.files.uploads._keys
     past = store.files.uploads._clock.now() - timedelta(seconds=1)
-    outdated = signing.sign(new_id(), keys.newest, expires_at=past)
+    outdated = upload_tokens.sign(new_id(), keys.newest, expires_at=past)
     for wrong in ("", "a.b.c", token[:-8] + "A" * 8, outdated, token.partition(".")[0] + ".e30."):
         status, refused = await store.put(f"{url}?token={wrong}", GLB)
         assert (status, refused["code"]) == (403, "bad_upload")

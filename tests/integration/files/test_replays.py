@@ -13,10 +13,10 @@ import pytest
 
 from protocol.files import REPLAY_JSON_BYTES_MAX
 from protocol.ids import new_id
-from server.audit.replayfile import read_file
-from server.audit.verify import verify
-from server.domains.games.host import Host
+from server.domains.play.games.live_game import LiveGame
 from server.gamekit.contract import Event, Setup
+from server.ops.audit.log_files import read_file
+from server.ops.audit.verify import verify
 from server.rulesets import find_rulesets
 from tests.integration.audit.conftest import open_room, play_and_leave
 from tests.integration.files.conftest import Json, Store
@@ -94,7 +94,7 @@ def _worsen(scores: dict[str, int]) -> None:
     scores[next(iter(scores))] += 1
 
 
-async def _file(store: Store, game: Host) -> Json:
+async def _file(store: Store, game: LiveGame) -> Json:
     """Build the replay of a finished game and read it."""
     assert await store.files.replays.build_due() == 1
     (row,) = await store.run("SELECT replay_url FROM matches WHERE game_id = $1", game.game_id)

@@ -10,15 +10,15 @@ import orjson
 import pytest
 
 from persistence.database import Database
-from persistence.games import GameStore
-from persistence.log import Log
-from persistence.newgame import NewGame, NewPlayer
+from persistence.eventlog.writer import Log
+from persistence.games.model import NewGame, NewPlayer
+from persistence.games.store import GameStore
 from protocol.errors import CloseReason, PlayhallError
 from protocol.ids import GameId, LobbyId, PlayerId, new_id
-from server.domains.games.host import Host
-from server.domains.games.hosting import Hosting, HostingConfig
-from server.kernel.clock import Clock
-from server.kernel.tasks import Tasks
+from server.core.clock import Clock
+from server.core.tasks import Tasks
+from server.domains.play.games.live_game import LiveGame
+from server.domains.play.games.registry import GameRegistry, GameRegistryConfig
 from server.rulesets import find_rulesets
 
 
@@ -65,7 +65,7 @@ class Room:
     database: Database
     store: GameStore
     log: Log
-    hosting: Hosting
+    hosting: GameRegistry
     over: list[LobbyId]
 
     async def players(self, count: int) -> list[PlayerId]:
@@ -99,7 +99,7 @@ class Room:
         bots: Sequence[str | None],
         players: Sequence[PlayerId] | None = None,
         **config: object,
-    ) -> Host:
+    ) -> LiveGame:
         """Make a game; `bots` has a bot's name or None for each seat."""
         players = players or await self.players(len(bots))
         new = NewGame(
@@ -141,7 +141,7 @@ class Asked:
         self.future.set_result(what)
 
 
-async def act(host: Host, seat: int, cmd_no: int, move: dict[str, Any]) -> int | PlayhallError:
+async def act(host: LiveGame, seat: int, cmd_no: int, move: dict[str, Any]) -> int | PlayhallError:
     """Make a move and wait for its reply."""
     asked = Asked()
     host.act(seat, cmd_no, move, asked)
@@ -159,8 +159,8 @@ async def room(database: Database) -> AsyncIterator[Room]:
     log = Log(database, writers=2)
     store = GameStore(database, node="here")
     async with Tasks() as tasks:
-        hosting = Hosting(
-            config=HostingConfig(node="here", bot_pause_s=0, idle_game_s=60),
+        hosting = GameRegistry(
+            config=GameRegistryConfig(node="here", bot_pause_s=0, idle_game_s=60),
             store=store,
             log=log,
             clock=Clock(),

@@ -6,18 +6,18 @@ import asyncpg
 import pytest
 
 from protocol.errors import CmdNoGap, GameOver, InvalidField, MoveRefused, NotCommitted, Overloaded
-from server.domains.games.host import Host
+from server.domains.play.games.live_game import LiveGame
 from server.gamekit.table import MISPLAYS_LOGGED_MAX
 from tests.integration.games.conftest import Asked, Recorder, Room, act
 
 DROP = {"type": "drop", "column": 3}
 
 
-async def board(room: Room) -> Host:
+async def board(room: Room) -> LiveGame:
     return await room.game("four_in_a_row", [None, None])
 
 
-async def relay(room: Room, seats: int = 2) -> Host:
+async def relay(room: Room, seats: int = 2) -> LiveGame:
     return await room.game("relay", [None] * seats)
 
 

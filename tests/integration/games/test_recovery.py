@@ -4,11 +4,11 @@ import asyncpg
 import pytest
 
 from protocol.errors import MoveRefused, Quarantined, WrongNode
-from server.domains.games.host import Host
+from server.domains.play.games.live_game import LiveGame
 from tests.integration.games.conftest import Room, act
 
 
-async def forget(room: Room, host: Host) -> None:
+async def forget(room: Room, host: LiveGame) -> None:
     """Lose a game's memory, as a crash does; the log is all that is left."""
     room.hosting._drop(host)
 

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from protocol.codec import decode
-from protocol.game import Act
+from protocol.games import Act
 from tests.integration.games.conftest import Recorder, Room, act
 
 

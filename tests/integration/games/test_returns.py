@@ -7,17 +7,16 @@ from typing import Any
 import orjson
 import pytest
 
-from persistence.bus import Bus
+from persistence.broker.memory import Bus
 from protocol.envelope import type_of
 from protocol.ids import LobbyId, PlayerId, SessionId, UserId, new_id
-from server.domains.games.access import Access
-from server.domains.games.handlers import GameCommands
-from server.domains.games.host import Host
-from server.gateway.identity import Identity
-from server.gateway.session import Session
-from server.gateway.sessions import CommandRate, Sessions
-from server.kernel.clock import Clock
-from server.kernel.tasks import Tasks
+from server.core.clock import Clock
+from server.core.tasks import Tasks
+from server.domains.play.games.access import Access
+from server.domains.play.games.commands import GameCommands
+from server.domains.play.games.live_game import LiveGame
+from server.gateway.session.identity import Identity
+from server.gateway.session.sessions import CommandRate, Session, Sessions
 from server.rulesets import find_rulesets
 from tests.integration.games.conftest import Asked, Room, payloads
 
@@ -25,7 +24,7 @@ WAIT_S = 20
 FOREVER_S = 10**10
 
 
-class Outlet:
+class FrameSink:
     """A socket that keeps what is sent, in however many frames at once."""
 
     closing = False
@@ -42,7 +41,7 @@ class Outlet:
         self.news.set()
 
 
-Enter = Callable[[PlayerId], tuple[Session, Outlet]]
+Enter = Callable[[PlayerId], tuple[Session, FrameSink]]
 
 
 async def _anybody(_: LobbyId, __: PlayerId | None) -> bool:
@@ -66,8 +65,8 @@ async def enter(room: Room) -> AsyncIterator[Enter]:
         )
         sessions.routes = {type_of(asked): route for asked, route in commands.routes().items()}
 
-        def come(player_id: PlayerId) -> tuple[Session, Outlet]:
-            session, memory = sessions.new(), Outlet()
+        def come(player_id: PlayerId) -> tuple[Session, FrameSink]:
+            session, memory = sessions.new(), FrameSink()
             session.on_open(memory)  # type: ignore[arg-type]  # all of a socket that is used
             who = UserId(player_id), player_id, SessionId(new_id()), "Ann", FOREVER_S
             sessions.greet(session, Identity(*who))
@@ -76,14 +75,14 @@ async def enter(room: Room) -> AsyncIterator[Enter]:
         yield come
 
 
-async def until(memory: Outlet, seen: Callable[[], bool]) -> None:
+async def until(memory: FrameSink, seen: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_S):
         while not seen():
             memory.news.clear()
             await memory.news.wait()
 
 
-def end(host: Host) -> None:
+def end(host: LiveGame) -> None:
     """Have the host of a relay end it; the writers have not seen it when this returns."""
     host.act(0, 1, {"type": "end"}, Asked())
     assert host.fold.table.completed

@@ -4,11 +4,11 @@ import asyncio
 from itertools import count
 
 from protocol.errors import PlayhallError
-from server.domains.games.host import Host
+from server.domains.play.games.live_game import LiveGame
 from tests.integration.games.conftest import Room, act
 
 
-async def until(host: Host, committed: int) -> None:
+async def until(host: LiveGame, committed: int) -> None:
     async with asyncio.timeout(20):
         while host.committed < committed:
             await asyncio.sleep(0.01)

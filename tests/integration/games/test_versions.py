@@ -4,8 +4,8 @@ import asyncio
 
 from persistence.database import Database
 from protocol.ids import GameId
-from server.audit.desk import Desk
-from server.domains.games.host import Host
+from server.domains.play.games.live_game import LiveGame
+from server.ops.audit.context import AdminContext
 from server.rulesets import find_rulesets
 from tests.integration.audit.conftest import open_room
 from tests.integration.games.conftest import Asked, Room, act
@@ -45,13 +45,13 @@ async def test_game_of_an_earlier_version_is_taken_up_and_ends_by_its_rules(
         " JOIN match_players mp ON mp.match_id = m.id"
     )
     assert (row["games"], row["forfeited"]) == (3 * len(games), 0)
-    desk = Desk(database, find_rulesets())
+    desk = AdminContext(database, find_rulesets())
     for game_id in games:
         report = await desk.verify(game_id)
         assert report.holds, report
 
 
-async def play_seat_0(host: Host) -> None:
+async def play_seat_0(host: LiveGame) -> None:
     """Play what the rules play for the absent, until the game is over."""
     cmd_no = 1
     while not host.closed:

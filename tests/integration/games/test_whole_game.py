@@ -4,9 +4,9 @@ import asyncio
 
 import orjson
 
-from persistence.chain import genesis
-from server.domains.games.recovery import recover
-from server.domains.games.results import summary_of
+from persistence.eventlog.hashchain import genesis
+from server.domains.play.games.recovery import recover
+from server.domains.play.games.results import summary_of
 from server.rulesets import find_rulesets
 from tests.integration.games.conftest import Recorder, Room
 

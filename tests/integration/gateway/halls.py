@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from server.gateway.framing import BINARY, frame, text_frame
-from server.gateway.frontdoor import FrontDoor, Route
-from server.gateway.http import Endpoint, HttpRequest, Raw, build_http
-from server.gateway.httpconnection import http_runner
-from server.gateway.limits import TransportLimits
-from server.gateway.proxies import Proxies, believe
-from server.gateway.websocket import Peer, Socket, UpgradeRequest
+from server.gateway.http.endpoints import Endpoint, HttpRequest, Raw, build_http
+from server.gateway.transport.framing import BINARY, frame, text_frame
+from server.gateway.transport.http_connection import http_runner
+from server.gateway.transport.limits import TransportLimits
+from server.gateway.transport.listener import Listener, Route
+from server.gateway.transport.proxies import Proxies, believe
+from server.gateway.transport.websocket import Peer, Socket, UpgradeRequest
 from tests.fixtures.http import nobody
 
 # For tests whose clients do in time what they must, however busy the machine is.
@@ -57,7 +57,7 @@ class BinaryEcho(Echo):
 class Hall:
     """A running front door: where it is, and who came."""
 
-    door: FrontDoor
+    door: Listener
     port: int
     peers: list[Peer] = field(default_factory=list)
     requests: list[UpgradeRequest] = field(default_factory=list)
@@ -94,7 +94,7 @@ async def hall(
     await runner.setup()
     assert runner.server is not None
     route = Route(accept, subprotocol="playhall.v1")
-    door = FrontDoor(
+    door = Listener(
         http=runner.server,
         websockets={"/ws": route},
         limits=limits,

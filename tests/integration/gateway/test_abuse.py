@@ -11,10 +11,18 @@ import pytest
 from websockets.asyncio.client import connect
 
 from protocol.errors import CloseReason
-from server.gateway.framing import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, text_frame
-from server.gateway.limits import TransportLimits
-from server.gateway.outbox import Flusher
-from server.gateway.websocket import Socket
+from server.gateway.transport.framing import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    text_frame,
+)
+from server.gateway.transport.limits import TransportLimits
+from server.gateway.transport.send_buffer import Flusher
+from server.gateway.transport.websocket import Socket
 from tests.integration.gateway.halls import PATIENT, Echo, Hall, hall
 from tests.integration.gateway.wire import Wire, masked, request
 

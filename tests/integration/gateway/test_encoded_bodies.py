@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from protocol.envelope import WireModel
-from server.gateway.http import Endpoint, HttpRequest, Raw
+from server.gateway.http.endpoints import Endpoint, HttpRequest, Raw
 from tests.fixtures.http import nobody, served
 from tests.integration.gateway.halls import hall
 from tests.integration.gateway.wire import Wire, request

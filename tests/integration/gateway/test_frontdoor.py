@@ -12,8 +12,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from protocol.errors import CloseReason
-from server.gateway.framing import TEXT
-from server.gateway.handshake import HttpRefusal
+from server.gateway.transport.framing import TEXT
+from server.gateway.transport.handshake import HttpRefusal
 from tests.integration.gateway.halls import ACCEPT, HASTY, PATIENT, Echo, hall
 from tests.integration.gateway.wire import Wire, masked, request
 

@@ -7,8 +7,8 @@ import pytest
 from aiohttp import web
 
 from protocol.envelope import WireModel
-from server.gateway.http import Endpoint, HttpRequest, build_http
-from server.gateway.origins import welcome_pages
+from server.gateway.http.cors import welcome_pages
+from server.gateway.http.endpoints import Endpoint, HttpRequest, build_http
 from tests.fixtures.http import nobody, served_app
 
 PAGE = "https://play.example"

@@ -10,8 +10,8 @@ import pytest
 from picows import WSAutoPingStrategy, WSFrame, WSListener, WSMsgType, WSTransport
 from picows.picows import WSProtocol
 
-from server.gateway.framing import CONTINUATION, PING, TEXT
-from server.gateway.websocket import _LOG, _REQUEST
+from server.gateway.transport.framing import CONTINUATION, PING, TEXT
+from server.gateway.transport.websocket import _LOG, _REQUEST
 from tests.integration.gateway.halls import ACCEPT, KEY
 from tests.integration.gateway.wire import masked
 

@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 
-from server.gateway.limits import AddressLimits, TransportLimits
-from server.gateway.proxies import Proxies
+from server.gateway.transport.limits import AddressLimits, TransportLimits
+from server.gateway.transport.proxies import Proxies
 from tests.integration.gateway.halls import hall
 from tests.integration.gateway.wire import Wire, request
 

@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 from websockets.asyncio.client import connect
 
-from server.gateway.framing import PING, PONG, TEXT
-from server.gateway.proxies import Proxies
+from server.gateway.transport.framing import PING, PONG, TEXT
+from server.gateway.transport.proxies import Proxies
 from tests.integration.gateway.halls import PATIENT, Echo, hall
 from tests.integration.gateway.wire import Wire, masked, request
 

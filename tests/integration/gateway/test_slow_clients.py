@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from server.gateway.limits import address_share
+from server.gateway.transport.limits import address_share
 from tests.integration.gateway.halls import PATIENT, hall
 from tests.integration.gateway.wire import Wire
 

@@ -6,7 +6,7 @@ import ssl
 from types import TracebackType
 from typing import Final
 
-from server.gateway.framing import CLOSE, TEXT
+from server.gateway.transport.framing import CLOSE, TEXT
 from tests.integration.gateway.halls import KEY, Hall
 
 MASK: Final = b"\x11\x22\x33\x44"

@@ -14,25 +14,24 @@ from typing import Any
 import orjson
 import pytest
 
-from persistence.behalf import Behalf
-from persistence.bus import Bus
-from persistence.chain import canonical, genesis, link
+from persistence.broker.memory import Bus
 from persistence.database import Database
-from persistence.gamerow import GameRow
-from persistence.lobbies import LobbyStore
-from persistence.log import Log, Row
-from persistence.newgame import NewGame
+from persistence.eventlog.hashchain import canonical, genesis, link
+from persistence.eventlog.writer import Log, Row
+from persistence.games.model import GameRow, NewGame
+from persistence.lobbies.store import LobbyStore
+from persistence.rls import RlsDatabase
 from protocol.envelope import type_of
 from protocol.ids import GameId, PlayerId, SessionId, UserId, new_id
-from server.domains.chat.handlers import ChatCommands
-from server.domains.lobbies.handlers import LobbyCommands
-from server.domains.lobbies.room import Lobbies
+from server.core.clock import Clock
+from server.core.passwords import Passwords
+from server.core.tasks import Tasks
+from server.domains.play.chat.commands import ChatCommands
+from server.domains.play.lobbies.commands import LobbyCommands
+from server.domains.play.lobbies.domain import Lobbies
 from server.gamekit.fold import AnyRuleset
-from server.gateway.identity import Identity
-from server.gateway.sessions import CommandRate, Sessions
-from server.kernel.clock import Clock
-from server.kernel.passwords import Passwords
-from server.kernel.tasks import Tasks
+from server.gateway.session.identity import Identity
+from server.gateway.session.sessions import CommandRate, Sessions
 from server.rulesets import find_rulesets
 
 Json = dict[str, Any]
@@ -174,7 +173,7 @@ class Hall:
     def __init__(
         self,
         database: Database,
-        behalf: Behalf,
+        behalf: RlsDatabase,
         tasks: Tasks,
         rulesets: Mapping[str, AnyRuleset],
         passwords: Passwords,
@@ -262,7 +261,7 @@ class Hall:
 
 @asynccontextmanager
 async def open_hall(
-    database: Database, behalf: Behalf, rulesets: Mapping[str, AnyRuleset] | None = None
+    database: Database, behalf: RlsDatabase, rulesets: Mapping[str, AnyRuleset] | None = None
 ) -> AsyncIterator[Hall]:
     passwords = Passwords()
     async with Tasks() as tasks:

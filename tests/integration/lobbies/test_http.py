@@ -6,8 +6,8 @@ import aiohttp
 import pytest
 
 from protocol.ids import PlayerId, SessionId, UserId
-from server.domains.lobbies.routes import LobbyRoutes
-from server.gateway.identity import Identity
+from server.domains.play.lobbies.http import LobbyRoutes
+from server.gateway.session.identity import Identity
 from tests.fixtures.http import bearer, served
 from tests.integration.lobbies.hall import FOREVER_S, Hall
 

@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from persistence.lobbies import SQL
+from persistence.lobbies.store import SQL
 from tests.integration.lobbies.hall import Hall, Json, Person, Refused
 
 # Open ones, playing ones, and those of weeks past; of several regions.

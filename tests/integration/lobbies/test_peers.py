@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from persistence.database import Database
-from persistence.records import RecordStore
+from persistence.history.store import RecordStore
 from protocol.ids import MatchId, PlayerId, new_id
 from tests.integration.lobbies.hall import Hall, Json, Person, Refused, open_hall
 

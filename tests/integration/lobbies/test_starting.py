@@ -2,9 +2,9 @@
 
 import asyncio
 
-from persistence.behalf import Behalf
 from persistence.database import Database
-from persistence.newgame import NewGame
+from persistence.games.model import NewGame
+from persistence.rls import RlsDatabase
 from server.rulesets.el_dorado.ruleset import ElDorado
 from tests.integration.lobbies.hall import Hall, Json, open_hall
 
@@ -185,7 +185,7 @@ async def test_start_that_fails_is_tried_again_later(hall: Hall) -> None:
 
 
 async def test_quick_play_without_bots_waits_for_enough_players(
-    database: Database, behalf: Behalf
+    database: Database, behalf: RlsDatabase
 ) -> None:
     async with open_hall(database, behalf, {"el_dorado": Botless()}) as hall:
         ann, bob = await hall.people(2)

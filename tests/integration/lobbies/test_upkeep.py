@@ -5,11 +5,11 @@ import logging
 
 import pytest
 
-from persistence.behalf import Behalf
 from persistence.database import Database
-from server.domains.lobbies import upkeep
-from server.kernel import sweeping
-from server.kernel.tasks import Tasks
+from persistence.rls import RlsDatabase
+from server.core import periodic
+from server.core.tasks import Tasks
+from server.domains.play.lobbies import jobs
 from tests.fixtures.postgres import Databases
 from tests.integration.lobbies.hall import Hall, open_hall
 
@@ -134,11 +134,11 @@ async def test_sweeps_go_on_by_themselves(hall: Hall) -> None:
 async def test_database_that_is_away_is_one_line_a_sweep_however_long(
     databases: Databases,
     serving_dsn: str,
-    behalf: Behalf,
+    behalf: RlsDatabase,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(jobs, "LOOK_EVERY_S", 0.01)
     server = await Database.open(serving_dsn, embedded=True)
     looks = [0]
     async with open_hall(server, behalf) as hall, Tasks() as tasks:
@@ -154,7 +154,7 @@ async def test_database_that_is_away_is_one_line_a_sweep_however_long(
         async with asyncio.timeout(20):
             while looks[0] < 5:
                 await asyncio.sleep(0.01)
-        sweepers = (upkeep.__name__, sweeping.__name__)
+        sweepers = (jobs.__name__, periodic.__name__)
         said = [r for r in caplog.records if r.name in sweepers and r.levelno > logging.INFO]
         assert [r.levelname for r in said] == ["WARNING"]
         assert said[0].message.startswith("lobbies: filling with bots waits: ")

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from persistence.chain import canonical, genesis, link
-from persistence.completion import Completion
 from persistence.database import Database
-from persistence.gamerow import GameRow
-from persistence.games import GameStore
-from persistence.log import GameLog, Log, Lost, Row
+from persistence.eventlog.completion import Completion
+from persistence.eventlog.hashchain import canonical, genesis, link
+from persistence.eventlog.writer import GameLog, Log, Lost, Row
+from persistence.games.model import GameRow
+from persistence.games.store import GameStore
 from protocol.ids import GameId, new_id
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)

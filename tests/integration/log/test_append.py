@@ -7,10 +7,9 @@ import asyncpg
 import pytest
 
 from persistence.database import Database
-from persistence.gamerow import GameRow
-from persistence.games import GameStore
-from persistence.log import Fenced, Lost, Refused, Row
-from persistence.newgame import LobbyChanged
+from persistence.eventlog.writer import Fenced, Lost, Refused, Row
+from persistence.games.model import GameRow, LobbyChanged
+from persistence.games.store import GameStore
 from protocol.ids import GameId, LobbyId, new_id
 from tests.integration.log.conftest import AT, Bench
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from persistence.chain import BadPayload, canonical, genesis, link
 from persistence.database import Database
+from persistence.eventlog.hashchain import BadPayload, canonical, genesis, link
 from protocol.ids import GameId
 from protocol.limits import PAYLOAD_BYTES_MAX
 

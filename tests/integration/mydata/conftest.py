@@ -9,7 +9,7 @@ import pytest
 
 from migrations import runner
 from persistence.database import Database
-from persistence.mydata import MyDataStore
+from persistence.profiles.personal_data import MyDataStore
 from protocol.ids import PlayerId, UserId
 from tests.integration.persistence.conftest import supabase_dsn
 

@@ -6,7 +6,7 @@ import asyncpg
 import orjson
 import pytest
 
-from persistence.mydata import MyDataStore
+from persistence.profiles.personal_data import MyDataStore
 from tests.integration.mydata.conftest import (
     ADA,
     DISPLAY_NAME,

@@ -7,7 +7,7 @@ import asyncpg
 import orjson
 import pytest
 
-from persistence.mydata import BY_WALLET, MyDataStore
+from persistence.profiles.personal_data import BY_WALLET, MyDataStore
 from protocol.ids import UserId, new_id
 from tests.integration.mydata.conftest import ADA, PLAYER, tables_with
 

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from persistence.completion import XpRule
 from persistence.database import Database
+from persistence.eventlog.completion import XpRule
 from protocol.ids import PlayerId, UserId
-from server.audit.desk import Desk
-from server.audit.tally import Difference
+from server.ops.audit.context import AdminContext
+from server.ops.audit.rebuild import Difference
 from server.rulesets import find_rulesets
 from tests.fixtures.rows import add_profile
 from tests.integration.audit.conftest import open_room
@@ -88,7 +88,7 @@ async def test_recount_finds_xp_that_no_match_brought(database: Database, repair
         await left_game(room, players)
         earned = (await totals(room))[0][1]
         await room.fetch("UPDATE profiles SET xp_total = 777")
-        rebuild = Desk(database, find_rulesets()).rebuild(repair=repair)
+        rebuild = AdminContext(database, find_rulesets()).rebuild(repair=repair)
         found = await rebuild.recount(players[1])
         assert found.differences == (Difference("xp_total", 777, earned),)
         assert (await totals(room))[0][1] == (earned if repair else 777)

@@ -12,8 +12,8 @@ import pytest
 
 from persistence.database import Connection, Database
 from persistence.embedded import SETTINGS, EmbeddedPostgres
+from persistence.errors import NotMigrated, StartRefused, UnsafeDatabase
 from persistence.queries import Queries, load
-from persistence.refusals import NotMigrated, StartRefused, UnsafeDatabase
 from protocol.errors import Overloaded, Unavailable
 
 

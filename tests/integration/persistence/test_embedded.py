@@ -15,7 +15,7 @@ import pytest
 from migrations import runner
 from persistence.cluster import Cluster
 from persistence.embedded import SETTINGS, EmbeddedPostgres
-from persistence.refusals import UnusableFolder
+from persistence.errors import UnusableFolder
 from tests.fixtures.postgres import postmaster_pid, stop_immediately
 
 ROOT = Path(__file__).parents[3]

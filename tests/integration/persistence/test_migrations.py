@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from migrations import runner
-from persistence.refusals import NotMigrated, UnknownRevision
+from persistence.errors import NotMigrated, UnknownRevision
 
 REVISIONS = runner.revisions()
 ROOT = Path(__file__).parents[3]

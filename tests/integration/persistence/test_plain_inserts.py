@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from persistence.claims import CLAIMED
+from persistence.epochs.claims import CLAIMED
 
 BOT = """
     INSERT INTO bot_identities (slug, chain_id, contract_address, token_id)

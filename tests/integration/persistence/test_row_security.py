@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from migrations import runner
-from persistence.behalf import Behalf, Requester
+from persistence.rls import Requester, RlsDatabase
 from protocol.errors import Forbidden
 from protocol.ids import SessionId, UserId
 from tests.fixtures.postgres import Databases
@@ -187,7 +187,7 @@ async def test_mistake_in_the_rights_is_found(owner: asyncpg.Connection, mistake
 # ------------------------------------------------------------------ the rules by name
 
 
-async def test_nobody_closes_anothers_lobby(owner: asyncpg.Connection, behalf: Behalf) -> None:
+async def test_nobody_closes_anothers_lobby(owner: asyncpg.Connection, behalf: RlsDatabase) -> None:
     close = "UPDATE lobbies SET status = 'CLOSED' WHERE id = $1"
     async with behalf.of(EVE) as connection:
         assert await connection.execute(close, LOBBY) == "UPDATE 0"
@@ -197,7 +197,7 @@ async def test_nobody_closes_anothers_lobby(owner: asyncpg.Connection, behalf: B
 
 
 async def test_host_cannot_make_a_lobby_anothers_or_play_in_it_without_the_server(
-    owner: asyncpg.Connection, behalf: Behalf
+    owner: asyncpg.Connection, behalf: RlsDatabase
 ) -> None:
     for statement in (
         f"UPDATE lobbies SET host_user_id = '{EVE.user_id}' WHERE id = '{LOBBY}'",
@@ -222,7 +222,7 @@ async def test_host_cannot_make_a_lobby_anothers_or_play_in_it_without_the_serve
     ],
 )
 async def test_own_row_takes_no_name_that_the_server_would_refuse(
-    owner: asyncpg.Connection, behalf: Behalf, change: str
+    owner: asyncpg.Connection, behalf: RlsDatabase, change: str
 ) -> None:
     table = "players" if change[0] != "d" else "profiles"
     own = f"user_id = '{ADA.user_id}'" if table == "players" else f"id = '{ADA.user_id}'"
@@ -232,7 +232,7 @@ async def test_own_row_takes_no_name_that_the_server_would_refuse(
 
 
 async def test_own_row_takes_a_name_of_any_script(
-    owner: asyncpg.Connection, behalf: Behalf
+    owner: asyncpg.Connection, behalf: RlsDatabase
 ) -> None:
     rename = "UPDATE players SET display_name = $1 WHERE user_id = $2"
     async with behalf.of(ADA) as connection:
@@ -241,7 +241,7 @@ async def test_own_row_takes_a_name_of_any_script(
 
 
 async def test_private_lobby_is_seen_by_its_members_only(
-    owner: asyncpg.Connection, behalf: Behalf
+    owner: asyncpg.Connection, behalf: RlsDatabase
 ) -> None:
     await owner.execute(
         "UPDATE lobbies SET mode = 'peer', is_public = false, host_peer_id = 'p' WHERE id = $1",
@@ -262,7 +262,7 @@ async def test_private_lobby_is_seen_by_its_members_only(
 
 @pytest.mark.parametrize("column", ["host_peer_id", "join_code", "password_hash"])
 async def test_secrets_of_a_lobby_are_no_column_for_anybody(
-    owner: asyncpg.Connection, behalf: Behalf, column: str
+    owner: asyncpg.Connection, behalf: RlsDatabase, column: str
 ) -> None:
     with pytest.raises(Forbidden):
         async with behalf.of(ADA) as connection:
@@ -270,7 +270,7 @@ async def test_secrets_of_a_lobby_are_no_column_for_anybody(
 
 
 async def test_seed_and_live_events_are_the_servers_alone(
-    owner: asyncpg.Connection, behalf: Behalf
+    owner: asyncpg.Connection, behalf: RlsDatabase
 ) -> None:
     live = await owner.fetchval(
         """
@@ -293,7 +293,7 @@ async def test_seed_and_live_events_are_the_servers_alone(
 
 
 async def test_private_game_and_its_results_are_seen_by_who_took_part_only(
-    owner: asyncpg.Connection, behalf: Behalf
+    owner: asyncpg.Connection, behalf: RlsDatabase
 ) -> None:
     await owner.execute("UPDATE games SET is_public = false WHERE id = $1", GAME)
     for table, key in (

@@ -9,23 +9,22 @@ from typing import Any
 import aiohttp
 import pytest
 
-from persistence.accounts import AccountStore
-from persistence.behalf import Behalf
+from persistence.accounts.store import AccountStore
 from persistence.database import Database
-from persistence.mydata import MyDataStore
-from persistence.profiles import ProfileStore
-from protocol.account import Tokens
+from persistence.profiles.personal_data import MyDataStore
+from persistence.profiles.store import ProfileStore
+from persistence.rls import RlsDatabase
+from protocol.accounts import Tokens
 from protocol.errors import CloseReason
 from protocol.ids import PlayerId
-from server.domains.accounts.accounts import Accounts, Lifetimes
-from server.domains.accounts.keys import Keys
-from server.domains.accounts.routes import AccountRoutes, guest_limiter
-from server.domains.profiles.erasure import Erasure
-from server.domains.profiles.export import Exports
-from server.domains.profiles.mydataroutes import MyDataRoutes
-from server.domains.profiles.routes import ProfileRoutes
-from server.gateway.session import Session
-from server.kernel.clock import Clock
+from server.core.clock import Clock
+from server.domains.people.accounts.http import AccountRoutes, guest_limiter
+from server.domains.people.accounts.keys import Keys
+from server.domains.people.accounts.service import Accounts, Lifetimes
+from server.domains.people.profiles.erasure import Erasure
+from server.domains.people.profiles.export import Exports
+from server.domains.people.profiles.http import MyDataRoutes, ProfileRoutes
+from server.gateway.session.sessions import Session
 from tests.fixtures.http import bearer, served
 
 Json = dict[str, Any]
@@ -89,7 +88,7 @@ class Room:
 
 
 @pytest.fixture
-async def room(database: Database, behalf: Behalf) -> AsyncIterator[Room]:
+async def room(database: Database, behalf: RlsDatabase) -> AsyncIterator[Room]:
     clock, left = MovableClock(), list[PlayerId]()
     keys = Keys(AccountStore(database), now=asyncio.get_running_loop().time)
     await keys.start()

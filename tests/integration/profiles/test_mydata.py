@@ -7,12 +7,12 @@ from zipfile import ZipFile
 import orjson
 import pytest
 
-from persistence.mydata import MyDataStore
-from protocol.account import Me, Tokens
+from persistence.profiles.personal_data import MyDataStore
+from protocol.accounts import Me, Tokens
 from protocol.errors import Overloaded, TooLarge
 from protocol.ids import UserId
-from server.domains.profiles import archive
-from server.domains.profiles.export import EXPORTS_AT_ONCE, Exports
+from server.domains.people.profiles import export
+from server.domains.people.profiles.export import EXPORTS_AT_ONCE, Exports
 from tests.fixtures.http import bearer
 from tests.integration.profiles.conftest import Room
 
@@ -56,7 +56,7 @@ async def test_export_is_an_archive_that_explains_itself(room: Room) -> None:
 
 
 async def test_many_rows_come_whole(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "PAGE_BYTES", 1024)
+    monkeypatch.setattr(export, "PAGE_BYTES", 1024)
     ann = await room.guest()
     await room.run(
         "INSERT INTO playhall_auth.sessions (user_id) SELECT $1 FROM generate_series(1, 999)",
@@ -78,7 +78,7 @@ async def test_exports_are_limited_for_each_account(room: Room) -> None:
 async def test_export_that_grows_too_large_is_refused(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive, "ARCHIVE_BYTES_MAX", 10)
+    monkeypatch.setattr(export, "ARCHIVE_BYTES_MAX", 10)
     status, error = await room.ask("GET", "/v1/me/export", await room.guest())
     assert (status, error["code"]) == (413, "too_large")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from persistence.behalf import Behalf, Requester
+from persistence.rls import Requester, RlsDatabase
 from protocol.errors import Forbidden
 from protocol.ids import SessionId, UserId, new_id
 from tests.integration.profiles.conftest import Room
@@ -114,7 +114,7 @@ async def test_bad_preferences_are_refused_by_field(room: Room, preferences: obj
 
 
 async def test_nobody_changes_another_s_names_whatever_program_asks(
-    room: Room, behalf: Behalf
+    room: Room, behalf: RlsDatabase
 ) -> None:
     ann, eve = await room.guest(), await room.guest("Eve")
     as_eve = Requester(UserId(eve.user_id), SessionId(new_id()))

@@ -11,11 +11,11 @@ import orjson
 import pytest
 
 from persistence.database import Database
-from persistence.records import RecordStore
+from persistence.history.store import RecordStore
 from protocol.errors import BadToken
 from protocol.ids import PlayerId, SessionId, UserId, new_id
-from server.domains.records.routes import RecordRoutes
-from server.gateway.identity import Identity
+from server.domains.play.history.http import RecordRoutes
+from server.gateway.session.identity import Identity
 from server.rulesets import find_rulesets
 from tests.fixtures.http import served
 from tests.fixtures.postgres import TEMPLATE, Databases

@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from persistence.records import BOARDS, BOARDS_IN_RULESET
+from persistence.history.store import BOARDS, BOARDS_IN_RULESET
 from tests.integration.records.conftest import Archive
 
 ROWS = 20_000

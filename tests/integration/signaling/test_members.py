@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from persistence.accounts import AccountStore
+from persistence.accounts.store import AccountStore
 from persistence.database import Database
 from persistence.sealing import Seal, parse_keys
-from server.domains.accounts.keys import Key, Keys
-from server.domains.lobbies.ice import turn_password
+from server.domains.people.accounts.keys import Key, Keys
+from server.domains.play.lobbies.peers import turn_password
 from tests.faults.client_line import Guest, Json, Line, new_guests
 from tests.fixtures.http import bearer
 from tests.fixtures.node import SECRET_KEYS, Node

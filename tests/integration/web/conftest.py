@@ -5,15 +5,15 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from persistence.accounts import AccountStore
+from persistence.accounts.store import AccountStore
 from persistence.database import Database
-from persistence.records import RecordStore
-from server.domains.accounts.accounts import Accounts, Lifetimes
-from server.domains.accounts.keys import Keys
-from server.domains.accounts.routes import AccountRoutes, guest_limiter
-from server.domains.records.routes import RecordRoutes
-from server.gateway.http import Endpoint
-from server.kernel.clock import Clock
+from persistence.history.store import RecordStore
+from server.core.clock import Clock
+from server.domains.people.accounts.http import AccountRoutes, guest_limiter
+from server.domains.people.accounts.keys import Keys
+from server.domains.people.accounts.service import Accounts, Lifetimes
+from server.domains.play.history.http import RecordRoutes
+from server.gateway.http.endpoints import Endpoint
 from server.rulesets import find_rulesets
 from tests.integration.web.site import Site, open_site
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 import aiohttp
 import orjson
 
-from persistence.metrics import LogMetrics
+from persistence.eventlog.metrics import LogMetrics
 from protocol.asyncapi import asyncapi_document
 from protocol.errors import PlayhallError
-from protocol.record import Status
-from server.domains.operations.routes import OperationRoutes
-from server.gateway.http import Endpoint, build_http
+from protocol.history import Status
+from server.gateway.error_counts import Transport
+from server.gateway.http.endpoints import Endpoint, build_http
+from server.gateway.http.openapi import openapi_document
 from server.gateway.metrics import Readings, exposition
-from server.gateway.openapi import openapi_document
-from server.gateway.refusals import Transport
+from server.ops.http import OperationRoutes
 from server.web.pages import add_pages
 from tests.fixtures.http import nobody, served_app
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from protocol.catalog import COMMANDS, UPDATES
-from protocol.errors import all_errors
-from server.gateway.http import Endpoint
+from protocol.catalog import COMMANDS, UPDATES, all_errors
+from server.gateway.http.endpoints import Endpoint
 from tests.integration.web.site import Site, open_site
 
 CHROMIUM = shutil.which("chromium")

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from protocol.errors import Overloaded, Unavailable
-from server.domains.operations import routes
+from server.ops import http
 from tests.integration.web.site import VERSION, Site
 
 
@@ -41,7 +41,7 @@ async def test_without_a_database_it_is_alive_and_not_ready(
 async def test_database_that_hangs_is_not_waited_for(
     client: aiohttp.ClientSession, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routes, "PROBE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(http, "PROBE_TIMEOUT_S", 0.05)
     site.hangs = True
     status, error = await _get(client, "/readyz")
     assert (status, error["code"], error["field"]) == (503, "unavailable", "database")

@@ -5,8 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from server.domains.accounts.names import NUMBER_BITS, coin
-from server.domains.accounts.rules import REPEAT_S, Verdict, judge, successor_of, token_hash
+from server.domains.people.accounts.names import NUMBER_BITS, coin
+from server.domains.people.accounts.refresh_tokens import (
+    REPEAT_S,
+    Verdict,
+    judge,
+    successor_of,
+    token_hash,
+)
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 

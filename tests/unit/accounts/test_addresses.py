@@ -5,8 +5,8 @@ import unicodedata
 import pytest
 
 from persistence.sealing import Seal, SecretKey
-from protocol.emailaddress import BadAddress, parse_address, parse_sender
-from server.domains.accounts.sealed import folded_email, method_indexes, renewed_index
+from protocol.email_address import BadAddress, parse_address, parse_sender
+from server.domains.people.accounts.sealed import folded_email, method_indexes, renewed_index
 
 OLD, NEW = SecretKey.make(), SecretKey.make()
 SEAL = Seal(lambda: [NEW, OLD])

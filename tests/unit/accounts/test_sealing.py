@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence.refusals import StartRefused
+from persistence.errors import StartRefused
 from persistence.sealing import Seal, SecretKey, Unsealable, parse_keys, seal_of
 
 OLD, NEW = SecretKey.make(), SecretKey.make()

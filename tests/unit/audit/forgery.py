@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 import orjson
 
-from persistence.chain import canonical, genesis, link
-from persistence.log import Row
+from persistence.eventlog.hashchain import canonical, genesis, link
+from persistence.eventlog.writer import Row
 from protocol.ids import GameId
-from server.audit.evidence import Evidence
-from server.audit.findings import Finding
-from server.audit.verify import verify
 from server.gamekit.contract import Event
+from server.ops.audit.evidence import Evidence
+from server.ops.audit.findings import Finding
+from server.ops.audit.verify import verify
 from server.rulesets import find_rulesets
 from tests.contract.playout import Playout, written
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from server.audit.exported import LINE_BYTES_MAX, Unreadable, read_export
+from server.ops.audit.log_files import LINE_BYTES_MAX, Unreadable, read_export
 from tests.unit.audit.forgery import AT, GAME, chained, el_dorado
 
 ROWS = chained(el_dorado(rounds=1).start().play().log)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from persistence.log import Row
+from persistence.eventlog.writer import Row
 from tests.unit.audit.forgery import chained, copied, el_dorado, findings
 
 

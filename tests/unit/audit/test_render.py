@@ -3,10 +3,10 @@
 import pytest
 from rich.console import Console
 
-from server.audit.evidence import Evidence
-from server.audit.findings import Broken
-from server.audit.render import card, inline, moment, picture_table, plain
-from server.audit.replay import Gaze, Replay
+from server.ops.audit.evidence import Evidence
+from server.ops.audit.findings import Broken
+from server.ops.audit.render import card, inline, moment, picture_table, plain
+from server.ops.audit.replay import Replay, ReplayView
 from tests.unit.audit.forgery import GAME, RULESETS, chained, copied, el_dorado
 
 LOG = el_dorado("random", "random", "random").start().play().log
@@ -16,7 +16,7 @@ def replay() -> Replay:
     return Replay(Evidence(GAME, chained(LOG)), RULESETS)
 
 
-def shown(replay: Replay, gaze: Gaze) -> str:
+def shown(replay: Replay, gaze: ReplayView) -> str:
     console = Console(width=200, no_color=True)
     with console.capture() as capture:
         console.print(moment(replay, gaze))
@@ -52,10 +52,10 @@ def test_spectator_sees_no_hand_and_a_seat_sees_its_own() -> None:
     hands = LOG[dealt].payload["hands"]
     game.go_to(dealt)
     mine, theirs = (inline(hands[f"player-{seat}"], {})[1:-1] for seat in (1, 2))
-    assert theirs not in shown(game, Gaze())
-    assert mine in shown(game, Gaze(1))
-    assert theirs not in shown(game, Gaze(1))
-    assert theirs in shown(game, Gaze(None, is_open=True))
+    assert theirs not in shown(game, ReplayView())
+    assert mine in shown(game, ReplayView(1))
+    assert theirs not in shown(game, ReplayView(1))
+    assert theirs in shown(game, ReplayView(None, is_open=True))
 
 
 def test_going_back_shows_the_same_as_coming_there() -> None:
@@ -63,10 +63,10 @@ def test_going_back_shows_the_same_as_coming_there() -> None:
     pictures = []
     for index in range(game.head + 1):
         game.go_to(index)
-        pictures.append(shown(game, Gaze(0)))
+        pictures.append(shown(game, ReplayView(0)))
     for index in reversed(range(game.head + 1)):
         game.go_to(index)
-        assert pictures[index] == shown(game, Gaze(0))
+        assert pictures[index] == shown(game, ReplayView(0))
     assert f"event {game.index} of {game.head}" in pictures[0]
 
 

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from persistence.audit import Lifetime
-from server.audit.tally import Difference, differences, with_game
+from persistence.audit.store import Lifetime
+from server.ops.audit.rebuild import Difference, differences, with_game
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 

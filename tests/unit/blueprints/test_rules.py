@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from protocol.blueprint import DATA_BYTES_MAX, NewBlueprint
+from protocol.blueprints import DATA_BYTES_MAX, NewBlueprint
 from protocol.codec import validate
 from protocol.errors import InvalidField
 from protocol.ids import UserId, new_id
 from protocol.limits import JSON_DEPTH_MAX
-from server.domains.blueprints.rules import drawn, words_in
+from server.domains.content.blueprints.rules import drawn, words_in
 
 OWNER = UserId(new_id())
 

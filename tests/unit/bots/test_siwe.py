@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from protocol.boterrors import BadWalletProof
+from protocol.bots import BadWalletProof
 from protocol.errors import InvalidField
-from server.domains.bots.siwe import Origin, parse, require_ours
+from server.domains.compete.bots.siwe import Origin, parse, require_ours
 
 # The example of the EIP, and its variants with a port and with a scheme.
 EXAMPLE = """example.com wants you to sign in with your Ethereum account:

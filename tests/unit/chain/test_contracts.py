@@ -3,15 +3,15 @@
 import pytest
 from pydantic import SecretStr
 
+from persistence.blockchain.store import Contract
 from persistence.database import Database
-from persistence.refusals import StartRefused
-from persistence.transfers import Contract
-from server.chain.contracts import BadContracts, contracts_of
-from server.chain.room import chain_of
-from server.chain.rpc import secrets_of
+from persistence.errors import StartRefused
 from server.config import Config
-from server.kernel.clock import Clock
-from server.kernel.tasks import Tasks
+from server.core.clock import Clock
+from server.core.tasks import Tasks
+from server.domains.compete.blockchain.contracts import BadContracts, contracts_of
+from server.domains.compete.blockchain.domain import chain_of
+from server.domains.compete.blockchain.rpc import secrets_of
 
 ONE = "0x" + "A1" * 20
 OTHER = "0x" + "b2" * 20

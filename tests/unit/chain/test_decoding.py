@@ -5,10 +5,17 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import JsonValue
 
-from persistence.transfers import Block, Contract, Header
-from server.chain.decoding import TRANSFER, TransferLog, header, owner, owner_of, quantity
-from server.chain.decoding import transfer as read
-from server.chain.trouble import BadAnswer, NotErc721
+from persistence.blockchain.store import Block, Contract, Header
+from server.domains.compete.blockchain.decoding import (
+    TRANSFER,
+    TransferLog,
+    header,
+    owner,
+    owner_of,
+    quantity,
+)
+from server.domains.compete.blockchain.decoding import transfer as read
+from server.domains.compete.blockchain.errors import BadAnswer, NotErc721
 
 CONTRACT = Contract(1, "0x" + "c" * 40)
 HASH = "0x" + "ab" * 32

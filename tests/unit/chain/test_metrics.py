@@ -2,8 +2,8 @@
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from persistence.transfers import Contract
-from server.chain.metrics import ChainCollector, ContractMetrics
+from persistence.blockchain.store import Contract
+from server.domains.compete.blockchain.metrics import ChainCollector, ContractMetrics
 
 CONTRACT = Contract(1, "0x" + "a" * 40)
 LABEL = f'{{contract="1:{CONTRACT.address}"}}'

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persistence.ownership import NOBODY, Change, Period, periods
+from persistence.blockchain.token_owners import NOBODY, Change, Period, periods
 
 ADA, BOB = "0x" + "a" * 40, "0x" + "b" * 40
 SECONDS = 12

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from server.documents import write_documents
+from server.ops.documents import write_documents
 
 DOCS = Path(__file__).parents[3] / "docs"
 

@@ -7,12 +7,12 @@ import pytest
 from pydantic import BaseModel, JsonValue
 
 from protocol.asyncapi import asyncapi_document
-from protocol.catalog import COMMANDS, UPDATES
+from protocol.catalog import COMMANDS, UPDATES, all_errors
 from protocol.envelope import WireModel
-from protocol.errors import CloseReason, Forbidden, GameNotFound, all_errors
+from protocol.errors import CloseReason, Forbidden, GameNotFound
 from protocol.schemas import JsonObject, Schemas
-from server.gateway.http import Endpoint, HttpRequest, Raw
-from server.gateway.openapi import openapi_document
+from server.gateway.http.endpoints import Endpoint, HttpRequest, Raw
+from server.gateway.http.openapi import openapi_document
 
 
 class Question(WireModel):

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from server.cli import app
 from server.config import Config
-from server.domains.accounts.room import KEY_FILE
+from server.domains.people.accounts.domain import KEY_FILE
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
@@ -86,14 +86,14 @@ def test_every_table_has_its_section_with_every_column(table: str) -> None:
 def test_every_writer_of_a_table_is_named() -> None:
     rows = dict(re.findall(r"^\| `([\w.]+)` \| .*? \| (.*) \|$", DATA, re.M))
     written = {
-        (table, f"`persistence/{path.stem}.py`")
-        for path in (ROOT / "persistence" / "sql").glob("*.sql")
+        (table, f"`{path.relative_to(ROOT).with_suffix('.py')}`")
+        for path in (ROOT / "persistence").rglob("*.sql")
         for table in re.findall(
             r"(?:INSERT INTO|UPDATE|DELETE FROM)\s+((?:\w+\.)?[a-z_]+)", path.read_text()
         )
         if table in TABLES
     }
-    assert ("games", "`persistence/log.py`") in written
+    assert ("games", "`persistence/eventlog/writer.py`") in written
     assert sorted(each for each in written if each[1] not in rows[each[0]]) == []
 
 
@@ -117,7 +117,7 @@ def test_first_client_is_told_how_long_it_waits_for_others(page: Path) -> None:
 def test_every_task_is_in_the_task_tree() -> None:
     tree = section(ARCHITECTURE, "The task tree")
     named = {task for path in (ROOT / "server").rglob("*.py") for task in tasks(path)}
-    named |= set(tasks(ROOT / "persistence" / "log.py"))
+    named |= set(tasks(ROOT / "persistence" / "eventlog" / "writer.py"))
     assert {"lease", "catch_up", "log writer", "epoch board"} <= named
     assert sorted(task for task in named if not re.search(rf"\b{task}\b", tree)) == []
 
@@ -125,7 +125,7 @@ def test_every_task_is_in_the_task_tree() -> None:
 def test_tree_shows_every_folder_of_the_server() -> None:
     tree = section(ARCHITECTURE, "The tree")
     folders = [card.parent.name for card in sorted((ROOT / "server").glob("*/__init__.py"))]
-    assert "kernel" in folders
+    assert "core" in folders
     assert [folder for folder in folders if f"\n  {folder}/ " not in tree] == []
 
 

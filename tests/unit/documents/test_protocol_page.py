@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from persistence.behalf import Behalf
 from persistence.database import Database
-from protocol.catalog import COMMANDS, UPDATES
+from persistence.rls import RlsDatabase
+from protocol.catalog import COMMANDS, UPDATES, all_errors
 from protocol.codec import decode
 from protocol.envelope import Refusal, type_of
-from protocol.errors import CloseReason, PlayhallError, all_errors
+from protocol.errors import CloseReason, PlayhallError
 from server.app import App
 from server.config import Config
-from server.foundation import Foundation
-from server.kernel.clock import Clock
-from server.kernel.tasks import Tasks
+from server.core.clock import Clock
+from server.core.services import Services
+from server.core.tasks import Tasks
 
 PAGE = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text()
 FRAMES = [
@@ -72,8 +72,14 @@ def test_every_close_reason_says_what_to_do_next(why: CloseReason) -> None:
 
 async def test_every_address_is_on_the_page() -> None:
     async with Tasks() as tasks:
-        base = Foundation(
-            Config(), Database.unopened(), Behalf(Database.unopened()), "node", Clock(), tasks, {}
+        base = Services(
+            Config(),
+            Database.unopened(),
+            RlsDatabase(Database.unopened()),
+            "node",
+            Clock(),
+            tasks,
+            {},
         )
         endpoints = App(base).endpoints()
     missing = [f"{e.method} {e.path}" for e in endpoints if f"`{e.method} {e.path}" not in PAGE]

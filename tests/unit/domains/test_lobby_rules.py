@@ -7,8 +7,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 
-from persistence.lobbyrows import Joiner, Lobby, Member
-from persistence.newgame import NewPlayer
+from persistence.games.model import NewPlayer
+from persistence.lobbies.model import Joiner, Lobby, Member
 from protocol.errors import (
     Forbidden,
     InvalidField,
@@ -21,12 +21,12 @@ from protocol.errors import (
     TooManyLobbies,
 )
 from protocol.ids import LobbyId, PlayerId
-from protocol.lobby import BANS_MAX, Role
-from server.domains.lobbies import rules
-from server.domains.lobbies.access import may_watch_game, seen
-from server.domains.lobbies.catalog import checked_config, checked_seats, quick_play_seats
-from server.domains.lobbies.codes import ALPHABET, draw_code
-from server.domains.lobbies.departures import WAITING_MAX, Departures
+from protocol.lobbies import BANS_MAX, Role
+from server.domains.play.lobbies import rules
+from server.domains.play.lobbies.catalog import checked_config, checked_seats, quick_play_seats
+from server.domains.play.lobbies.codes import ALPHABET, draw_code
+from server.domains.play.lobbies.jobs import WAITING_MAX, DisconnectGrace
+from server.domains.play.lobbies.rules import may_watch_game, seen
 from server.rulesets import find_rulesets
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -249,7 +249,7 @@ def test_codes_have_no_letters_that_look_alike() -> None:
 
 
 def test_time_is_up_in_the_order_of_going() -> None:
-    departures = Departures(grace_s=30)
+    departures = DisconnectGrace(grace_s=30)
     for at, who in enumerate((ANN, BOB, CEM, ANN)):
         departures.went(who, at)
     departures.came(CEM)
@@ -259,7 +259,7 @@ def test_time_is_up_in_the_order_of_going() -> None:
 
 
 def test_those_who_went_first_make_room() -> None:
-    departures = Departures(grace_s=30)
+    departures = DisconnectGrace(grace_s=30)
     for n in range(WAITING_MAX + 2):
         departures.went(PlayerId(str(n)), 0)
     assert list(departures.due(0)) == ["0", "1"]

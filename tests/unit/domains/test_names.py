@@ -5,16 +5,14 @@ from typing import Any
 
 import pytest
 
-from protocol.account import GuestRequest
-from protocol.bot import NewBot
+from protocol.accounts import BanRequest, EmailRequest, GuestRequest
+from protocol.bots import NewBot
 from protocol.chat import Say
 from protocol.codec import validate
 from protocol.errors import InvalidField
 from protocol.ids import new_id
-from protocol.lobby import Create
-from protocol.moderation import BanRequest
-from protocol.profile import ErasureRequest, MeChange, UsernameQuery
-from protocol.signin import EmailRequest
+from protocol.lobbies import Create
+from protocol.profiles import ErasureRequest, MeChange, UsernameQuery
 from protocol.text import readable
 from tests.fixtures.names import BLANK, FINE, RESERVED
 

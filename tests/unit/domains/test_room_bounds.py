@@ -3,12 +3,12 @@
 import asyncio
 
 from protocol.errors import Overloaded
-from server.domains.lobbies import turns
-from server.domains.lobbies.turns import Turns
+from server.core import keyed_lock
+from server.core.keyed_lock import KeyedLock
 
 
 async def test_turns_are_taken_in_order_and_forgotten() -> None:
-    taken, order = Turns(), []
+    taken, order = KeyedLock(), []
 
     async def take(n: int) -> None:
         async with taken.of("lobby"):
@@ -21,7 +21,7 @@ async def test_turns_are_taken_in_order_and_forgotten() -> None:
 
 
 async def test_too_many_who_wait_for_one_lobby_are_refused() -> None:
-    taken = Turns()
+    taken = KeyedLock()
 
     async def take() -> str:
         try:
@@ -31,5 +31,5 @@ async def test_too_many_who_wait_for_one_lobby_are_refused() -> None:
             return "overloaded"
         return "ok"
 
-    outcomes = await asyncio.gather(*(take() for _ in range(turns.WAITING_MAX + 3)))
+    outcomes = await asyncio.gather(*(take() for _ in range(keyed_lock.WAITING_MAX + 3)))
     assert outcomes.count("overloaded") == 3

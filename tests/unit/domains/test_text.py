@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from protocol.account import GuestRequest
+from protocol.accounts import GuestRequest
 from protocol.chat import Say
 from protocol.codec import validate
 from protocol.errors import InvalidField
 from protocol.ids import new_id
-from protocol.lobby import Create
-from protocol.profile import MeChange
+from protocol.lobbies import Create
+from protocol.profiles import MeChange
 
 SAY = {"id": 1, "type": "chat.say", "lobby_id": new_id()}
 CREATE = {"id": 1, "type": "lobby.create", "ruleset": "relay"}

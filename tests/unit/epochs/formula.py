@@ -4,8 +4,8 @@ from datetime import datetime
 from fractions import Fraction
 from itertools import pairwise
 
-from protocol.epoch import SettlementRules
-from server.domains.epochs.holds import OVERWRITTEN, VOTE_CAST, EpochEvent
+from protocol.epoch_profile import SettlementRules
+from server.domains.compete.epochs.settlement import OVERWRITTEN, VOTE_CAST, EpochEvent
 
 
 def by_the_formula(

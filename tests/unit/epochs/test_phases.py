@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persistence.epochs import DayAfter, DayBefore
-from protocol.epoch import Cadence
-from server.domains.epochs.phases import ORDER, Planned, day_of, due, next_day, times_of
+from persistence.epochs.store import DayAfter, DayBefore
+from protocol.epoch_profile import Cadence
+from server.domains.compete.epochs.phases import ORDER, Planned, day_of, due, next_day, times_of
 
 UTC_DAY = Cadence()
 ZONES = sorted(available_timezones() - {"localtime"})

@@ -10,10 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.epoch import SettlementRules, Weights
-from server.domains.epochs.apportion import apportion
-from server.domains.epochs.holds import CLAIMED, OVERWRITTEN, VOTE_CAST, EpochEvent
-from server.domains.epochs.settlement import Contribution, settle
+from protocol.epoch_profile import SettlementRules, Weights
+from server.domains.compete.epochs.settlement import (
+    CLAIMED,
+    OVERWRITTEN,
+    VOTE_CAST,
+    Contribution,
+    EpochEvent,
+    apportion,
+    settle,
+)
 from tests.unit.epochs.formula import by_the_formula, divided
 
 START = datetime(2026, 2, 12, tzinfo=UTC)

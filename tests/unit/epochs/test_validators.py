@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domains.epochs.notation import NotAPattern, words
-from server.domains.epochs.validators import VALIDATORS
+from server.domains.compete.epochs.pattern_notation import NotAPattern, words
+from server.domains.compete.epochs.validators import VALIDATORS
 
 GOOD = [
     ("bd", {"bd"}),

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from persistence.errors import StartRefused
 from persistence.objects import Objects
-from persistence.refusals import StartRefused
 
 
 @pytest.mark.parametrize("url", ["nonsense", "s3://", "ftp://host/folder", "/a/folder"])

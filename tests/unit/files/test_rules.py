@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from protocol.codec import validate
-from protocol.contenterrors import BadRange, FileRefused
+from protocol.content_errors import BadRange, FileRefused
 from protocol.errors import InvalidField
 from protocol.files import BUCKETS, NewUpload
 from protocol.ids import UserId, new_id
-from server.domains.files.rules import check_head, check_upload, is_path, range_in
+from server.domains.content.files.rules import check_head, check_upload, is_path, range_in
 
 OTHER = "00000000-0000-4000-8000-00000000000c"
 ME = UserId("00000000-0000-4000-8000-000000000001")

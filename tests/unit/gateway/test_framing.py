@@ -8,7 +8,7 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
-from server.gateway.framing import (
+from server.gateway.transport.framing import (
     Fragments,
     Violation,
     close_echo,

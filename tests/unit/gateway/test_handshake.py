@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from server.gateway.handshake import (
+from server.gateway.transport.handshake import (
     Agreement,
     HttpRefusal,
     UpgradeRequest,

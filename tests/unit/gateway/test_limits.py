@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.gateway.limits import AddressLimits, TokenBucket, network_of
+from server.gateway.transport.limits import AddressLimits, TokenBucket, network_of
 
 
 def test_burst_then_rate() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.gateway.proxies import Proxies
+from server.gateway.transport.proxies import Proxies
 
 PROXIES = Proxies.named(["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"])
 

@@ -6,9 +6,9 @@ import logging
 import pytest
 
 from protocol.errors import Overloaded, Unavailable
-from server.kernel.containment import FAILURES, contained, count_stray
-from server.kernel.sweeping import AWAY, every
-from server.kernel.tasks import Tasks
+from server.core.containment import FAILURES, contained, count_stray
+from server.core.periodic import AWAY, every
+from server.core.tasks import Tasks
 
 
 class Sweep:

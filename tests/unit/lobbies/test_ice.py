@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import SecretStr
 
-from persistence.refusals import StartRefused
+from persistence.errors import StartRefused
 from protocol.ids import PlayerId
-from protocol.peeraccess import StunServer, TurnServer
+from protocol.signaling import StunServer, TurnServer
 from server.config import Config
-from server.domains.lobbies.ice import Ice, ice_by
+from server.domains.play.lobbies.peers import Ice, ice_by
 
 PLAYER = PlayerId("0b9ad1a5-58b9-43b8-9cbd-7c6c1b8d4a11")
 NOW = datetime(2025, 11, 21, 6, 20, tzinfo=UTC)

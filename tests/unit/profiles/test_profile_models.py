@@ -4,7 +4,7 @@ import pytest
 
 from protocol.codec import validate
 from protocol.errors import InvalidField
-from protocol.profile import MeChange
+from protocol.profiles import MeChange
 
 
 @pytest.mark.parametrize(

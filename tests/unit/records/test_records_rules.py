@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from persistence.records import Entry, Position, StoredMatch
+from persistence.history.store import Entry, Position, StoredMatch
 from protocol.errors import InvalidField
 from protocol.ids import MatchId, PlayerId, new_id
 from protocol.limits import CURSOR_CHARS_MAX
-from server.domains.records import answers
-from server.domains.records.rules import START, read_cursor, write_cursor
+from server.domains.play.history import views
+from server.domains.play.history.views import START, read_cursor, write_cursor
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -46,16 +46,16 @@ def test_made_up_cursor_is_refused(cursor: str) -> None:
 
 def test_full_page_names_its_last_match() -> None:
     found = [_match(AT - timedelta(seconds=n)) for n in range(3)]
-    page = answers.page(found, 2)
+    page = views.page(found, 2)
     assert [one.match_id for one in page.matches] == [one.match_id for one in found[:2]]
     assert page.next == write_cursor(Position(AT - timedelta(seconds=1), found[1].match_id))
 
 
 def test_last_page_names_no_next() -> None:
-    assert answers.page([_match(), _match()], 2).next is None
-    assert answers.page([], 2).next is None
+    assert views.page([_match(), _match()], 2).next is None
+    assert views.page([], 2).next is None
 
 
 def test_equal_values_share_a_rank_and_leave_a_gap() -> None:
-    board = answers.leaderboard("wins", [_entry(value) for value in (5, 3, 3, 3, 1)])
+    board = views.leaderboard("wins", [_entry(value) for value in (5, 3, 3, 3, 1)])
     assert [row.rank for row in board.rows] == [1, 2, 2, 2, 5]

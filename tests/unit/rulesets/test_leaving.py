@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from server.domains.games.results import completion_of, summary_of
+from server.domains.play.games.results import completion_of, summary_of
 from server.gamekit.contract import Outcome, Standing
 from server.gamekit.table import Player, Table, game_created, presence, ranked
 from server.rulesets import find_rulesets

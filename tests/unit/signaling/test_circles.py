@@ -4,9 +4,9 @@ from typing import Any
 
 import orjson
 
-from protocol import peer as wire
-from protocol.peeraccess import Admission
-from server.domains.signaling.circles import Circles, Place
+from protocol import signaling as wire
+from protocol.signaling import Admission
+from server.domains.play.signaling.namespaces import Namespaces, Place
 
 
 class Wire:
@@ -24,7 +24,7 @@ class Wire:
 
 
 def enter(
-    circles: Circles, peer_id: str, *, circle: str = "x", person: str = "", session: str = "s"
+    circles: Namespaces, peer_id: str, *, circle: str = "x", person: str = "", session: str = "s"
 ) -> tuple[Any, Wire]:
     link = Wire()
     admission = Admission(circle, person or f"person of {peer_id}", session)
@@ -36,7 +36,7 @@ def offer(place: Place, dst: str) -> None:
 
 
 def test_message_stays_within_its_circle() -> None:
-    circles = Circles()
+    circles = Namespaces()
     ann, _ = enter(circles, "ann")
     _, near = enter(circles, "bob")
     _, far = enter(circles, "bob", circle="y")
@@ -46,7 +46,7 @@ def test_message_stays_within_its_circle() -> None:
 
 
 def test_what_waits_is_not_given_to_another_circle() -> None:
-    circles = Circles()
+    circles = Namespaces()
     ann, _ = enter(circles, "ann")
     offer(ann, "bob")
     _, far = enter(circles, "bob", circle="y")
@@ -54,7 +54,7 @@ def test_what_waits_is_not_given_to_another_circle() -> None:
 
 
 def test_person_takes_their_id_up_again_by_another_session() -> None:
-    circles = Circles()
+    circles = Namespaces()
     _, first = enter(circles, "ann", person="ann")
     again, _ = enter(circles, "ann", person="ann", session="another")
     assert isinstance(again, Place)
@@ -63,7 +63,7 @@ def test_person_takes_their_id_up_again_by_another_session() -> None:
 
 
 def test_person_has_few_peers_in_a_circle() -> None:
-    circles = Circles()
+    circles = Namespaces()
     for number in range(wire.PEERS_PER_PERSON_MAX):
         enter(circles, f"ann-{number}", person="ann")
     assert enter(circles, "ann-more", person="ann")[0] == wire.TOO_MANY_OF_YOURS
@@ -72,7 +72,7 @@ def test_person_has_few_peers_in_a_circle() -> None:
 
 
 def test_bound_on_peers_holds_for_all_circles_together() -> None:
-    circles = Circles()
+    circles = Namespaces()
     circles.load.peers_max = 2
     enter(circles, "ann")
     enter(circles, "bob", circle="y")
@@ -81,7 +81,7 @@ def test_bound_on_peers_holds_for_all_circles_together() -> None:
 
 
 def test_circle_that_is_left_and_has_nothing_waiting_is_forgotten() -> None:
-    circles = Circles()
+    circles = Namespaces()
     ann, _ = enter(circles, "ann")
     enter(circles, "bob", circle="y")
     offer(ann, "nobody")

@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from protocol import peer as wire
-from server.domains.signaling.registry import Load, Peer, Registry
+from protocol import signaling as wire
+from server.domains.play.signaling.registry import Load, Peer, Registry
 
 
 class Wire:

@@ -1,0 +1,1 @@
+"""Accounts as they are stored: users, sessions, sign-in methods, roles and bans."""

@@ -1,0 +1,51 @@
+"""The audit log: what was done by those with power over others. It is only ever added to."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import orjson
+
+from persistence.database import Connection, Database
+from persistence.queries import load
+
+SQL = load("accounts/audit_log")
+
+CONSOLE: Final = "console"  # whoever may use the command line
+
+
+class Act(NamedTuple):
+    """Something that was done; `before` and `after` are JSON, or nothing."""
+
+    id: int
+    actor: str
+    action: str
+    target: str
+    before: bytes | None
+    after: bytes | None
+    at: datetime
+
+
+async def record(
+    connection: Connection,
+    *,
+    actor: str,
+    action: str,
+    target: str,
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
+) -> None:
+    """Put an act on record, in the transaction that does it.
+
+    `actor` and `target` are ids. The connection works as the server, not on somebody's behalf.
+    """
+    states = (None if state is None else orjson.dumps(state) for state in (before, after))
+    await connection.execute(SQL["record"], actor, action, target, *states)
+
+
+async def read(
+    database: Database, *, below: int, limit: int, target: str | None = None
+) -> list[Act]:
+    """Read acts with ids below one, newest first; all or those that concern a target."""
+    async with database.acquire() as connection:
+        return [Act(*row) for row in await connection.fetch(SQL["read"], below, limit, target)]

@@ -1,0 +1,74 @@
+"""Sessions as their owners see them, as other nodes hear of their end, and their clearing up."""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from persistence.database import Database
+from persistence.queries import load
+from protocol.ids import SessionId, UserId
+
+SQL = load("accounts/sessions")
+
+LISTED_MAX: Final = 100  # the longest unused sessions of somebody who has more are not listed
+ENDED_MAX: Final = 10_000  # of a look; what is over is closed when its token expires
+FORGOTTEN_AT_ONCE: Final = 1_000
+
+
+class OwnSession(NamedTuple):
+    """A session that can be used; `used_at` is when its tokens were refreshed last."""
+
+    session_id: SessionId
+    method: str
+    created_at: datetime
+    used_at: datetime
+
+
+class Ended(NamedTuple):
+    """What ended lately: sessions, by id, and whoever was banned, by account."""
+
+    sessions: frozenset[str]
+    banned: frozenset[str]
+
+
+class SessionStore:
+    """Sessions in PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def list_of(self, user_id: UserId) -> list[OwnSession]:
+        """List somebody's sessions, the latest used first."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(SQL["list_sessions"], user_id, LISTED_MAX)
+        return [OwnSession(*row) for row in rows]
+
+    async def end_own(self, session_id: SessionId, user_id: UserId) -> bool:
+        """End a session of somebody's own; False if they have none of this id."""
+        async with self._database.acquire() as connection:
+            return (
+                await connection.fetchrow(SQL["end_own_session"], session_id, user_id) is not None
+            )
+
+    async def end_all(self, user_id: UserId, *, but: SessionId | None = None) -> int:
+        """End every session of somebody, or every other; says how many."""
+        async with self._database.acquire() as connection:
+            return len(await connection.fetch(SQL["end_all_sessions"], user_id, but))
+
+    async def ended_lately(self, within_s: float) -> Ended:
+        """Read what ended within some seconds, by the database's clock."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(SQL["ended_lately"], within_s, ENDED_MAX)
+        return Ended(
+            frozenset(row["id"] for row in rows if not row["is_ban"]),
+            frozenset(row["id"] for row in rows if row["is_ban"]),
+        )
+
+    async def forget_expired(self) -> int:
+        """Delete some of what has expired; says how much that was."""
+        async with self._database.acquire() as connection:
+            return sum(
+                [
+                    await connection.fetchval(SQL[query], FORGOTTEN_AT_ONCE)
+                    for query in ("forget_expired_tokens", "forget_expired_codes")
+                ]
+            )

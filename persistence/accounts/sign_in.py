@@ -1,0 +1,202 @@
+"""What people sign in with, and the one-time codes that prove it, as they are stored."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import asyncpg
+
+from persistence.accounts.audit_log import record
+from persistence.accounts.store import Guest, NewSession, add_person
+from persistence.database import Connection, Database
+from persistence.queries import load
+from protocol.accounts import Kind
+from protocol.ids import UserId
+
+SQL = load("accounts/sign_in")
+
+PAGE: Final = 500
+SAMPLES_MAX: Final = 3
+_FIRST: Final = ("00000000-0000-0000-0000-000000000000", "")
+
+
+class NewCode(NamedTuple):
+    """A one-time code, by its hash; `user_id` is the account that it links something to."""
+
+    code_hash: bytes
+    purpose: str
+    user_id: UserId | None
+    sealed: bytes
+    expires_at: datetime
+
+
+class StoredCode(NamedTuple):
+    """What a code that is good says."""
+
+    user_id: UserId | None
+    sealed: bytes
+
+
+class NewMethod(NamedTuple):
+    """What somebody will sign in with; without a password hash, the present one stays."""
+
+    kind: str
+    lookup: bytes
+    sealed: bytes
+    password_hash: str | None
+
+
+class Method(NamedTuple):
+    """What somebody signs in with."""
+
+    user_id: UserId
+    kind: Kind
+    sealed: bytes
+    password_hash: str | None
+    linked_at: datetime
+
+
+class SealedMethod(NamedTuple):
+    """A method as far as it is sealed."""
+
+    user_id: UserId
+    kind: str
+    lookup: bytes
+    sealed: bytes
+
+
+class CodeSpent(Exception):
+    """Somebody has used the code meanwhile."""
+
+
+class Linked(Exception):
+    """The method belongs to another account."""
+
+
+class SignInStore:
+    """Methods and codes in PostgreSQL. A code is spent in the transaction that it allows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add_code(self, code: NewCode) -> None:
+        """Write down a one-time code."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["add_code"], *code)
+
+    async def read_code(self, code_hash: bytes, purpose: str, now: datetime) -> StoredCode | None:
+        """Read a code that is good, without using it up."""
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow(SQL["read_code"], code_hash, purpose, now)
+        return None if row is None else StoredCode(*row)
+
+    async def find(self, kind: str, indexes: list[bytes]) -> Method | None:
+        """Find whose method this is."""
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow(SQL["find_method"], kind, indexes)
+        return None if row is None else Method(*row)
+
+    async def methods_of(self, user_id: UserId) -> list[Method]:
+        """Read what somebody signs in with."""
+        async with self._database.acquire() as connection:
+            return [Method(*row) for row in await connection.fetch(SQL["methods_of"], user_id)]
+
+    async def join(
+        self, code_hash: bytes, guest: Guest, method: NewMethod, session: NewSession
+    ) -> None:
+        """Make an account that signs in so; raise `CodeSpent`, `Linked` or `UsernameTaken`."""
+        async with self._spending(code_hash) as connection:
+            await add_person(connection, guest, session)
+            await _link(connection, guest.user_id, method)
+
+    async def link(self, code_hash: bytes, user_id: UserId, method: NewMethod) -> None:
+        """Link a method to an account, by the first of its codes; raise `CodeSpent` or `Linked`."""
+        async with self._spending(code_hash) as connection:
+            await connection.fetchrow(SQL["lock_person"], user_id)
+            await _link(connection, user_id, method)
+            await connection.execute(SQL["forget_links"], user_id)
+
+    async def spend(self, code_hash: bytes) -> None:
+        """Use a code up; raise `CodeSpent`."""
+        async with self._spending(code_hash):
+            pass
+
+    async def reset(self, code_hash: bytes, user_id: UserId, password_hash: str) -> None:
+        """Change a forgotten password and end every session; raise `CodeSpent`."""
+        async with self._spending(code_hash) as connection:
+            await connection.execute(SQL["set_password"], user_id, password_hash)
+            await connection.execute(SQL["end_sessions"], user_id)
+            await connection.execute(SQL["forget_links"], user_id)
+
+    async def set_password(self, user_id: UserId, password_hash: str) -> None:
+        """Change a password."""
+        async with self._database.transaction() as connection:
+            await connection.execute(SQL["set_password"], user_id, password_hash)
+            await connection.execute(SQL["forget_links"], user_id)
+
+    async def unlink(self, user_id: UserId, kind: str) -> list[str]:
+        """Take a method away unless it is the last; returns the kinds that there were."""
+        async with self._database.transaction() as connection:
+            await connection.fetchrow(SQL["lock_person"], user_id)
+            rows = await connection.fetch(SQL["methods_of"], user_id)
+            if len(rows) > 1:
+                await connection.execute(SQL["unlink_method"], user_id, kind)
+        return [row["kind"] for row in rows]
+
+    async def every_method(self) -> AsyncIterator[SealedMethod]:
+        """Go through the methods of every account."""
+        after: tuple[str, str] = _FIRST
+        while True:
+            async with self._database.acquire() as connection:
+                rows = await connection.fetch(SQL["methods_after"], *after, PAGE)
+            for row in rows:
+                yield SealedMethod(*row)
+            if len(rows) < PAGE:
+                return
+            after = rows[-1]["user_id"], rows[-1]["kind"]
+
+    async def sealed_samples(self) -> list[SealedMethod]:
+        """Read up to `SAMPLES_MAX` methods of each key that sealed any."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(SQL["sealed_samples"], SAMPLES_MAX)
+        return [SealedMethod(*row) for row in rows]
+
+    async def count_sealed_by(self, key_id: str) -> int:
+        """Count the methods that a key sealed."""
+        async with self._database.acquire() as connection:
+            return int(await connection.fetchval(SQL["count_sealed_by"], key_id.encode()))
+
+    async def forget_sealed_by(self, key_id: str, *, actor: str) -> int:
+        """Delete the methods that a key sealed, on record; returns how many."""
+        async with self._database.transaction() as connection:
+            deleted = int(await connection.fetchval(SQL["forget_sealed_by"], key_id.encode()))
+            await record(
+                connection,
+                actor=actor,
+                action="forget_key",
+                target=key_id,
+                before={"methods": deleted},
+            )
+        return deleted
+
+    async def reseal(self, old: SealedMethod, *, lookup: bytes, sealed: bytes) -> None:
+        """Store a method under another key; nothing happens if it has changed meanwhile."""
+        values = (old.user_id, old.kind, old.sealed, lookup, sealed)
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["reseal_method"], *values)
+
+    @asynccontextmanager
+    async def _spending(self, code_hash: bytes) -> AsyncIterator[Connection]:
+        async with self._database.transaction() as connection:
+            if await connection.fetchrow(SQL["spend_code"], code_hash) is None:
+                raise CodeSpent
+            yield connection
+
+
+async def _link(connection: Connection, user_id: UserId, method: NewMethod) -> None:
+    try:
+        await connection.execute(SQL["link_method"], user_id, *method)
+    except asyncpg.UniqueViolationError as error:
+        raise Linked from error
+    await connection.execute(SQL["mark_known"], user_id)

@@ -1,0 +1,295 @@
+"""Accounts as they are stored: users, their sessions, refresh tokens and signing keys."""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import asyncpg
+
+from persistence.accounts.moderation import Ban
+from persistence.database import Connection, Database
+from persistence.queries import load
+from protocol.ids import PlayerId, SessionId, UserId
+
+SQL = load("accounts/store")
+
+# How many refresh tokens one session is given, its first among them, and for how long those that
+# were used are kept: so a session has at most one more than that.
+REFRESHES_MAX: Final = 10
+REFRESHES_WITHIN_S: Final = 60.0
+
+
+class StoredKey(NamedTuple):
+    """A signing key: its id and its private half, PKCS#8 PEM or that sealed (`sealed:…`)."""
+
+    kid: str
+    private_pem: str
+
+
+class ListedKey(NamedTuple):
+    """What may be told of a signing key."""
+
+    kid: str
+    created_at: datetime
+    retired_at: datetime | None
+    is_sealed: bool
+
+
+class Guest(NamedTuple):
+    """Everything that is written for a new guest."""
+
+    user_id: UserId
+    player_id: PlayerId
+    username: str
+    display_name: str
+    avatar_seed: str
+    color: str
+
+
+class Holder(NamedTuple):
+    """Whose session it is."""
+
+    session_id: SessionId
+    user_id: UserId
+    player_id: PlayerId
+    display_name: str
+
+
+class Standing(NamedTuple):
+    """What is to be known about a session before it is believed."""
+
+    holder: Holder
+    roles: tuple[str, ...]
+    is_ended: bool
+    ban: Ban | None
+
+
+class PersonStanding(NamedTuple):
+    """What is to be known about somebody whose sessions another service keeps."""
+
+    player_id: PlayerId
+    display_name: str
+    roles: tuple[str, ...]
+    ban: Ban | None
+
+
+class SpentToken(NamedTuple):
+    """A refresh token that could not be spent (again)."""
+
+    holder: Holder
+    used_at: datetime | None
+    salt: str | None
+    is_ended: bool
+    expires_at: datetime
+    free_at: datetime | None  # when its session may have the next one, if it had too many
+
+
+class Account(NamedTuple):
+    """A user, with the profile and the player; `preferences` are JSON."""
+
+    user_id: UserId
+    player_id: PlayerId
+    username: str
+    display_name: str
+    avatar_seed: str
+    color: str
+    is_anonymous: bool
+    created_at: datetime
+    xp_total: int
+    preferences: bytes
+
+
+class IssuedToken(NamedTuple):
+    """A refresh token that is handed out: hashes of it and its family are stored, it is not."""
+
+    token_hash: bytes
+    issued_at: datetime
+    expires_at: datetime
+    family: bytes
+
+
+class NewSession(NamedTuple):
+    """A session that is opened: what was signed in with, and its first refresh token."""
+
+    session_id: SessionId
+    token: IssuedToken
+    method: str
+
+
+class NoSuchUser(Exception):
+    """There is no such row in auth.users."""
+
+
+class UsernameTaken(Exception):
+    """Another profile has this username."""
+
+
+class AccountStore:
+    """Accounts in PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def signing_keys(self) -> list[StoredKey]:
+        """Read the keys in use, newest first."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["signing_keys"])
+        return [StoredKey(*record) for record in records]
+
+    async def add_first_key(self, key: StoredKey, public_pem: str) -> None:
+        """Add a key if there is none, so that nodes that start at once agree on one."""
+        async with self._database.transaction() as connection:
+            await connection.execute(SQL["lock_signing_keys"])
+            if not await connection.fetch(SQL["signing_keys"]):
+                await connection.execute(SQL["add_signing_key"], *key, public_pem)
+
+    async def rotate_keys(self, key: StoredKey, public_pem: str) -> None:
+        """Add a key that signs from now on; all but it and the one before are retired."""
+        async with self._database.transaction() as connection:
+            await connection.execute(SQL["lock_signing_keys"])
+            await connection.execute(SQL["add_signing_key"], *key, public_pem)
+            await connection.execute(SQL["retire_signing_keys"])
+
+    async def rotate_old_keys(self, key: StoredKey, public_pem: str, *, age_s: float) -> bool:
+        """Rotate if the newest key is older than that; of nodes that try at once, one does."""
+        async with self._database.transaction() as connection:
+            await connection.execute(SQL["lock_signing_keys"])
+            if not await connection.fetchval(SQL["is_newest_key_older"], age_s):
+                return False
+            await connection.execute(SQL["add_signing_key"], *key, public_pem)
+            return True
+
+    async def retire_outlived_keys(self, outlived_s: float) -> None:
+        """Retire keys that were replaced longer ago than what they signed was good for."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["retire_outlived_keys"], outlived_s)
+
+    async def retire_keys(self, kids: list[str]) -> None:
+        """Retire some keys: they neither sign nor verify any more."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["retire_keys"], kids)
+
+    async def list_keys(self) -> list[ListedKey]:
+        """List every key there ever was, newest first."""
+        async with self._database.acquire() as connection:
+            return [ListedKey(*row) for row in await connection.fetch(SQL["list_keys"])]
+
+    async def replace_private_half(self, old: StoredKey, private_pem: str) -> None:
+        """Store a key's private half anew; nothing happens if it has changed meanwhile."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["replace_private_half"], *old, private_pem)
+
+    async def add_guest(self, guest: Guest, session: NewSession) -> None:
+        """Make a guest with a session, or nothing; raise `UsernameTaken`."""
+        async with self._database.acquire() as connection:
+            await add_person(connection, guest, session)
+
+    async def open_session(self, user_id: UserId, session: NewSession) -> Holder | None:
+        """Open a session; None if the account is banned or gone."""
+        async with self._database.acquire() as connection:
+            return await open_session(connection, user_id, session)
+
+    async def active_ban(self, user_id: UserId) -> Ban | None:
+        """Read why an account may not sign in now."""
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow(SQL["active_ban"], user_id)
+        return None if row is None else Ban(*row)
+
+    async def spend_refresh_token(
+        self, token_hash: bytes, *, salt: str, successor: IssuedToken
+    ) -> Holder | None:
+        """Trade an unused token for its successor; None if it is not good for that (any more).
+
+        Of two that come at once with the same token, one gets None and finds it spent.
+        """
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(
+                SQL["spend_refresh_token"],
+                token_hash,
+                successor.issued_at,
+                salt,
+                successor.token_hash,
+                successor.expires_at,
+                successor.family,
+                REFRESHES_WITHIN_S,
+                REFRESHES_MAX,
+            )
+        return None if record is None else Holder(*record)
+
+    async def find_refresh_token(self, token_hash: bytes) -> SpentToken | None:
+        """Read a token that could not be spent."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(
+                SQL["find_refresh_token"], token_hash, REFRESHES_MAX, REFRESHES_WITHIN_S
+            )
+        if record is None:
+            return None
+        *holder, used_at, salt, is_ended, expires_at, free_at = record
+        return SpentToken(Holder(*holder), used_at, salt, is_ended, expires_at, free_at)
+
+    async def session_of_family(self, family: bytes) -> SessionId | None:
+        """Find the session whose tokens have this in common."""
+        async with self._database.acquire() as connection:
+            found = await connection.fetchval(SQL["session_of_family"], family)
+        return None if found is None else SessionId(found)
+
+    async def session_standing(self, session_id: SessionId) -> Standing | None:
+        """Say whose session this is and whether it is good; None if it is not known."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["session_standing"], session_id)
+        if record is None:
+            return None
+        *holder, roles, is_ended, reason, ends_at = record
+        ban = None if reason is None else Ban(reason, ends_at)
+        return Standing(Holder(*holder), tuple(roles), is_ended, ban)
+
+    async def person_standing(self, user_id: UserId) -> PersonStanding | None:
+        """Say who an account is; None if it has no profile and player yet."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["person_standing"], user_id)
+        if record is None:
+            return None
+        player_id, display_name, roles, reason, ends_at = tuple(record)
+        ban = None if reason is None else Ban(reason, ends_at)
+        return PersonStanding(player_id, display_name, tuple(roles), ban)
+
+    async def welcome_person(self, guest: Guest) -> None:
+        """Make profile and player where missing; raise `UsernameTaken` or `NoSuchUser`."""
+        async with self._database.acquire() as connection:
+            try:
+                await connection.execute(SQL["welcome_person"], *guest)
+            except asyncpg.UniqueViolationError:
+                raise UsernameTaken(guest.username) from None
+            except asyncpg.ForeignKeyViolationError:
+                raise NoSuchUser(guest.user_id) from None
+
+    async def end_session(self, session_id: SessionId) -> None:
+        """End a session for good; harmless if it has ended."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["end_session"], session_id)
+
+    async def find_account(self, user_id: UserId) -> Account | None:
+        """Read a user's account."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["find_account"], user_id)
+        return None if record is None else Account(*record)
+
+
+async def add_person(connection: Connection, guest: Guest, session: NewSession) -> None:
+    """Make a user, profile, player and session; raise `UsernameTaken`."""
+    values = (*guest, session.session_id, *session.token, session.method)
+    try:
+        await connection.execute(SQL["add_guest"], *values)
+    except asyncpg.UniqueViolationError as error:
+        if error.table_name != "profiles":
+            raise
+        raise UsernameTaken(guest.username) from None
+
+
+async def open_session(
+    connection: Connection, user_id: UserId, session: NewSession
+) -> Holder | None:
+    """Open a session for an account; None if it is banned or gone."""
+    record = await connection.fetchrow(
+        SQL["open_session"], user_id, session.session_id, *session.token, session.method
+    )
+    return None if record is None else Holder(*record)

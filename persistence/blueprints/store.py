@@ -1,0 +1,207 @@
+"""Blueprints as they are stored. Whoever asks is who the database takes it for."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import asyncpg
+import orjson
+
+from persistence.database import Connection
+from persistence.queries import load
+from persistence.rls import Requester, RlsDatabase
+from protocol.blueprints import Sort
+from protocol.content_errors import (
+    BlueprintNotFound,
+    BlueprintTaken,
+    NameOnMarket,
+    TooManyBlueprints,
+)
+from protocol.errors import Forbidden
+from protocol.ids import BlueprintId, UserId
+
+SQL = load("blueprints/store")
+BLUEPRINTS_MAX: Final = 500  # of one account; about, when it makes several at once
+NUMBER_MAX: Final = 2**31 - 1
+
+Key: TypeAlias = datetime | int | str
+
+
+class Draft(NamedTuple):
+    """What a new blueprint is written with; `data` is JSON."""
+
+    blueprint_id: BlueprintId
+    owner_id: UserId
+    name: str
+    version: int
+    data: bytes
+    assets: dict[str, str]
+    description: str
+    parent_id: BlueprintId | None = None
+
+
+class StoredBlueprint(NamedTuple):
+    """A blueprint; `data` is JSON, `owner` is how its owner is called."""
+
+    blueprint_id: BlueprintId
+    owner_id: UserId
+    owner: str | None
+    name: str
+    version: int
+    data: bytes
+    assets: dict[str, str]
+    description: str
+    is_public: bool
+    parent_id: BlueprintId | None
+    parent_name: str | None
+    forks: int
+    created_at: datetime
+
+
+class Place(NamedTuple):
+    """Where in a list a page begins: after the row with this key and id."""
+
+    key: Key
+    blueprint_id: BlueprintId
+
+
+class Listed(NamedTuple):
+    """A page; `last` is its end where another may follow."""
+
+    blueprints: Sequence[StoredBlueprint]
+    last: Place | None
+
+
+_NOBODY: Final = BlueprintId("00000000-0000-0000-0000-000000000000")
+NEWEST: Final = Place(datetime.max.replace(tzinfo=UTC), _NOBODY)
+STARTS: Final[Mapping[Sort, Place]] = {
+    "newest": NEWEST,
+    "name": Place("", _NOBODY),
+    "version": Place(NUMBER_MAX, _NOBODY),
+    "forks": Place(NUMBER_MAX, _NOBODY),
+}
+_MARKET: Final[Mapping[Sort, str]] = {
+    "newest": SQL["market_by_newest"],
+    "name": SQL["market_by_name"],
+    "version": SQL["market_by_version"],
+    "forks": SQL["market_by_forks"],
+}
+_COLUMN: Final[Mapping[Sort, str]] = {
+    "newest": "created_at",
+    "name": "name",
+    "version": "version",
+    "forks": "forks",
+}
+
+
+class BlueprintStore:
+    """Blueprints in PostgreSQL, under row level security."""
+
+    def __init__(self, behalf: RlsDatabase) -> None:
+        self._behalf = behalf
+
+    async def add(self, who: Requester, draft: Draft) -> StoredBlueprint:
+        """Add a blueprint; raise `BlueprintTaken`, `TooManyBlueprints` or `BlueprintNotFound`."""
+        values = draft._replace(assets=orjson.dumps(draft.assets))  # type: ignore[arg-type]  # as jsonb
+        async with self._behalf.of(who) as connection:
+            try:
+                added = await connection.fetchval(SQL["add_blueprint"], *values, BLUEPRINTS_MAX)
+            except asyncpg.UniqueViolationError as error:
+                raise _taken(error) from None
+            except asyncpg.ForeignKeyViolationError as error:
+                raise BlueprintNotFound("What you fork is not there any more.") from error
+            if added is None:
+                raise TooManyBlueprints
+            return await _one(connection, draft.blueprint_id)
+
+    async def read(self, who: Requester | None, blueprint_id: BlueprintId) -> StoredBlueprint:
+        """Read a blueprint that may be seen; raise `BlueprintNotFound`."""
+        async with self._behalf.of(who) as connection:
+            return await _one(connection, blueprint_id)
+
+    async def own(self, who: Requester, *, after: Place, limit: int) -> Listed:
+        """List somebody's own blueprints, newest first."""
+        async with self._behalf.of(who) as connection:
+            places = await connection.fetch(SQL["own_blueprints"], who.user_id, *after, limit)
+            return await _page(connection, [Place(row["key"], row["id"]) for row in places], limit)
+
+    async def market(
+        self,
+        who: Requester | None,
+        *,
+        sort: Sort,
+        words: list[str] | None,
+        after: Place,
+        limit: int,
+    ) -> Listed:
+        """List what is on the market; `words`: only what has words that begin like all of these."""
+        async with self._behalf.of(who) as connection:
+            if words is None:
+                rows = await connection.fetch(_MARKET[sort], *after, limit)
+                places = [Place(row["key"], row["id"]) for row in rows]
+            else:
+                found = await _search(connection, sort, words)
+                places = [place for place in found if _order(place) > _order(after)][:limit]
+            return await _page(connection, places, limit)
+
+    async def show(
+        self, who: Requester, blueprint_id: BlueprintId, *, is_public: bool
+    ) -> StoredBlueprint:
+        """Put a blueprint on the market or take it off; raise `NameOnMarket`."""
+        async with self._behalf.of(who) as connection:
+            try:
+                values = (blueprint_id, is_public, who.user_id)
+                changed = await connection.fetchval(SQL["show_blueprint"], *values)
+            except asyncpg.UniqueViolationError:
+                raise NameOnMarket from None
+            blueprint = await _one(connection, blueprint_id)
+            if changed is None:
+                raise Forbidden("This blueprint is somebody else's.")
+            return blueprint
+
+    async def delete(self, who: Requester, blueprint_id: BlueprintId) -> None:
+        """Delete somebody's own blueprint."""
+        async with self._behalf.of(who) as connection:
+            if await connection.fetchval(SQL["delete_blueprint"], blueprint_id) is None:
+                await _one(connection, blueprint_id)
+                raise Forbidden("This blueprint is somebody else's.")
+
+
+async def _one(connection: Connection, blueprint_id: BlueprintId) -> StoredBlueprint:
+    record = await connection.fetchrow(SQL["read_blueprints"], [blueprint_id])
+    if record is None:
+        raise BlueprintNotFound
+    return _stored(record)
+
+
+async def _page(connection: Connection, places: Sequence[Place], limit: int) -> Listed:
+    records = await connection.fetch(SQL["read_blueprints"], [place[1] for place in places])
+    last = places[-1] if len(places) == limit else None
+    return Listed([_stored(record) for record in records], last)
+
+
+async def _search(connection: Connection, sort: Sort, words: Sequence[str]) -> list[Place]:
+    """Find by words, in order; the function that searches bounds how many."""
+    if not words:
+        return []
+    query = " & ".join(f"'{word}':*" for word in words)
+    rows = await connection.fetch(SQL["search_market"], query)
+    return sorted((Place(row[_COLUMN[sort]], row["id"]) for row in rows), key=_order)
+
+
+def _order(place: Place) -> tuple[Any, BlueprintId]:
+    """Give what a list is sorted by: names upwards, times and numbers downwards."""
+    key = place.key
+    if isinstance(key, datetime):
+        return (NEWEST.key - key, place.blueprint_id)  # type: ignore[operator]  # both are times
+    return (-key if isinstance(key, int) else key, place.blueprint_id)
+
+
+def _stored(record: asyncpg.Record) -> StoredBlueprint:
+    return StoredBlueprint(**{**record, "assets": orjson.loads(record["assets"])})
+
+
+def _taken(error: asyncpg.UniqueViolationError) -> BlueprintTaken:
+    if error.constraint_name == "blueprints_pkey":
+        return BlueprintTaken("There is a blueprint with this id; choose another.")
+    return BlueprintTaken()

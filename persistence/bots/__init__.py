@@ -1,0 +1,1 @@
+"""Bots as they are stored: identities, owners, tokens, avatars and wallets."""

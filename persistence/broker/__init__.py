@@ -1,0 +1,1 @@
+"""Fan-out of updates to the subscribers of a topic."""

@@ -1,0 +1,1 @@
+"""Epochs as they are stored: days, slots, claims, votes, events and settlements."""

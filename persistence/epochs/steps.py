@@ -1,0 +1,237 @@
+"""The steps of a day, each one transaction under the day's lock, and who takes them."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import NamedTuple
+
+import orjson
+
+from persistence.accounts.audit_log import record
+from persistence.database import Connection, Database
+from persistence.epochs.store import Day, StoredEvent, append, find_day
+from persistence.queries import load
+from protocol.epoch_profile import Phase
+from protocol.epochs import AlreadyPaid, EpochNotFound
+from protocol.ids import BotId, EpochId
+
+SQL = load("epochs/steps")
+
+NOBODY = "0x" + "0" * 40  # the recipient of what a bot earned whose owner is not known
+
+
+class Share(NamedTuple):
+    """What one bot did, and what it gets; `recipient` owned it at the freeze."""
+
+    bot_id: BotId
+    occupied_seconds: int
+    successful_claims: int
+    defense_seconds: int
+    vote_quality: Decimal
+    raw_score: Decimal
+    share: Decimal
+    bps: int
+    amount_wei: int
+    recipient: str | None
+
+
+class Settled(NamedTuple):
+    """A result as it was published; `result` is JSON."""
+
+    number: int
+    computed_at: datetime
+    computed_by: str
+    reason: str
+    events_digest: bytes
+    result: bytes
+
+
+class Payout(NamedTuple):
+    """Who is paid what; `amount_wei` is a decimal number."""
+
+    bot_id: BotId
+    bot: str
+    recipient_address: str
+    bps: int
+    amount_wei: str
+    payout_tx_hash: str | None
+    status: str
+
+
+class Step:
+    """A day, held until the transaction ends."""
+
+    def __init__(self, connection: Connection, day: Day, now: datetime) -> None:
+        self._connection = connection
+        self.day = day
+        self.now = now
+
+    async def frozen_events(self) -> list[StoredEvent]:
+        """Read what happened before the freeze."""
+        rows = await self._connection.fetch(SQL["frozen_events"], self.day.epoch_id)
+        return [StoredEvent(*row) for row in rows]
+
+    async def freeze(self, digest: bytes) -> None:
+        """Write when the day was frozen and over what."""
+        await self._connection.execute(SQL["freeze"], self.day.epoch_id, digest)
+        self.day = self.day._replace(frozen_at=self.day.freeze_at, events_digest=digest)
+
+    async def tell(self, kind: str, payload: dict[str, object]) -> int:
+        """Add an event to the day; gives its version."""
+        version, _ = await append(self._connection, self.day.epoch_id, kind, payload=payload)
+        return version
+
+    async def enter(self, phase: Phase) -> None:
+        """Let the day be in its next phase."""
+        await self._connection.execute(SQL["enter"], self.day.epoch_id, phase)
+        await self.tell("phase_changed", {"phase": phase})
+
+    async def publish(
+        self, shares: Sequence[Share], *, digest: bytes, by: str, reason: str, result: object
+    ) -> int:
+        """Write a result in place of an earlier one, which stays readable; gives its number.
+
+        Raises `AlreadyPaid` once money has left.
+        """
+        epoch_id, connection = self.day.epoch_id, self._connection
+        if await connection.fetchval(SQL["paid"], epoch_id):
+            raise AlreadyPaid
+        await connection.execute(SQL["clear_contributions"], epoch_id)
+        await connection.execute(SQL["clear_payouts"], epoch_id)
+        done = [(epoch_id, *share[:7]) for share in shares]
+        await connection.executemany(SQL["add_contribution"], done)
+        await connection.executemany(
+            SQL["add_payout"], [_payout(epoch_id, share, digest) for share in shares if share.bps]
+        )
+        values = (epoch_id, by, reason, digest, orjson.dumps(result))
+        number: int = await connection.fetchval(SQL["add_settlement"], *values)
+        return number
+
+    async def announce_edition(self, uri: str) -> None:
+        """Write down that the day has an edition, to be minted where its profile says."""
+        mint = self.day.profile.settlement.mint
+        values = (self.day.epoch_id, mint.chain_id, mint.contract_address, uri)
+        await self._connection.execute(SQL["add_edition"], *values)
+
+    async def keep_stats(self, bot_id: BotId, uri: str, content: bytes) -> None:
+        """Note where a bot's figures of the day are kept, with their SHA-256."""
+        values = (bot_id, self.day.epoch_id, uri, sha256(content).hexdigest())
+        await self._connection.execute(SQL["add_bot_stats"], *values)
+
+    async def link_summary(self, uri: str) -> None:
+        """Write where the day's summary is."""
+        await self._connection.execute(SQL["set_summary"], self.day.epoch_id, uri)
+
+    async def put_on_record(self, actor: str, action: str, after: Mapping[str, object]) -> None:
+        """Put an admin's act on record."""
+        target = self.day.epoch_id
+        await record(self._connection, actor=actor, action=action, target=target, after=after)
+
+
+class StepStore:
+    """Days being advanced, settled and paid."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def lead(self, node: str, *, lease_s: float) -> bool:
+        """Take or keep the lead among the nodes; False while another has it."""
+        async with self._database.acquire() as connection:
+            return await connection.fetchval(SQL["lead"], node, lease_s) is not None
+
+    async def resign(self, node: str) -> None:
+        """Let another node lead at once."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["resign"], node)
+
+    async def leader(self) -> str | None:
+        """Say which node leads."""
+        async with self._database.acquire() as connection:
+            node: str | None = await connection.fetchval(SQL["leader"])
+        return node
+
+    async def unfinished(self) -> list[EpochId]:
+        """List the days that are not archived, in order."""
+        async with self._database.acquire() as connection:
+            return [epoch_id for (epoch_id,) in await connection.fetch(SQL["unfinished"])]
+
+    @asynccontextmanager
+    async def hold(self, epoch_id: EpochId) -> AsyncIterator[Step]:
+        """Hold a day for a step; nothing of the block is kept unless all is."""
+        async with self._database.transaction() as connection:
+            now = await connection.fetchval(SQL["lock"], epoch_id)
+            if now is None:
+                raise EpochNotFound
+            yield Step(connection, await find_day(connection, epoch_id), now)
+
+    async def frozen_events(self, epoch_id: EpochId) -> list[StoredEvent]:
+        """Read what happened before a day's freeze; all so far, where it is not frozen."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(SQL["frozen_events"], epoch_id)
+        return [StoredEvent(*row) for row in rows]
+
+    async def settlements(self, epoch_id: EpochId) -> list[Settled]:
+        """Read every result of a day, the newest first."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(SQL["settlements"], epoch_id)
+        return [Settled(*row) for row in rows]
+
+    async def payouts(self, epoch_id: EpochId) -> list[Payout]:
+        """Read who is paid what for a day."""
+        async with self._database.acquire() as connection:
+            return [Payout(*row) for row in await connection.fetch(SQL["payouts"], epoch_id)]
+
+    async def set_payout(
+        self, epoch_id: EpochId, bot_id: BotId, *, status: str, tx_hash: str | None, actor: str
+    ) -> bool:
+        """Write how far a payout is, on record; False if there is none.
+
+        Under the day's lock: a result that is being computed again has looked whether any left.
+        """
+        async with self._database.transaction() as connection:
+            await connection.execute(SQL["lock"], epoch_id)
+            values = (epoch_id, bot_id, status, tx_hash)
+            if await connection.fetchval(SQL["set_payout"], *values) is None:
+                return False
+            after = {"bot_id": bot_id, "status": status, "tx_hash": tx_hash}
+            await record(connection, actor=actor, action="payout", target=epoch_id, after=after)
+            return True
+
+    async def set_edition(
+        self, epoch_id: EpochId, *, token_id: int, minted_at: datetime, actor: str
+    ) -> bool:
+        """Write that a day's edition was minted, on record; False if it has none."""
+        async with self._database.transaction() as connection:
+            values = (epoch_id, Decimal(token_id), minted_at)
+            if await connection.fetchval(SQL["set_edition"], *values) is None:
+                return False
+            after = {"token_id": str(token_id)}
+            await record(connection, actor=actor, action="edition", target=epoch_id, after=after)
+            return True
+
+    async def note_rollover(self, actor: str, *, steps: int) -> None:
+        """Put on record that somebody had every due step taken."""
+        async with self._database.transaction() as connection:
+            after = {"steps": steps}
+            await record(connection, actor=actor, action="rollover", target="epochs", after=after)
+
+    async def slugs(self, bots: Collection[str]) -> dict[str, str]:
+        """Say what bots are called."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(SQL["bot_slugs"], list(bots))
+        return {bot_id: slug for bot_id, slug in rows}  # noqa: C416 - a record is no tuple
+
+
+def recipient_of(share_recipient: str | None) -> str:
+    """Say whom a payout is to; nobody, where the owner is not known."""
+    return share_recipient or NOBODY
+
+
+def _payout(epoch_id: EpochId, share: Share, digest: bytes) -> tuple[object, ...]:
+    """Give a payout's row; one whose owner is not known has failed before it began."""
+    status = "failed" if share.recipient is None else "pending"
+    recipient = recipient_of(share.recipient)
+    amount = Decimal(share.amount_wei)
+    return (epoch_id, share.bot_id, recipient, share.bps, amount, status, digest)

@@ -1,0 +1,1 @@
+"""Files as they are recorded; the bytes are in the object store."""

@@ -1,0 +1,51 @@
+"""Which finished games want a replay, and what it is made from."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from persistence.audit.store import AuditStore
+from persistence.database import Database
+from persistence.eventlog.completion import Summary
+from persistence.eventlog.writer import Row
+from persistence.games.model import StoredGame
+from persistence.queries import load
+from protocol.ids import GameId, MatchId
+
+SQL = load("files/replays")
+
+
+class Due(NamedTuple):
+    """A match whose replay is to be built."""
+
+    match_id: MatchId
+    game_id: GameId
+
+
+class Material(NamedTuple):
+    """A finished game, read at one moment."""
+
+    game: StoredGame
+    rows: Sequence[Row]
+    summary: Summary
+
+
+class ReplayStore:
+    """The replays that are due. Any number of nodes may take them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._audit = AuditStore(database)
+
+    async def take(self, *, again_after_s: float) -> Due | None:
+        """Take one that is due; whoever fails leaves it to be tried again after so long."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["take_due_replay"], again_after_s)
+        return None if record is None else Due(*record)
+
+    async def material(self, game_id: GameId) -> Material | None:
+        """Read a finished game; None where something of it is missing."""
+        async with self._audit.snapshot() as books:
+            found, summary = await books.game(game_id), await books.summary(game_id)
+            if found is None or summary is None:
+                return None
+            return Material(found[0], await books.events(game_id), summary)

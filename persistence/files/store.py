@@ -1,0 +1,186 @@
+"""Files as they are recorded: announced, stored, thrown away. The bytes are in `objects`."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import NamedTuple
+
+import asyncpg
+
+from persistence.database import Connection, Database
+from persistence.queries import load
+from persistence.rls import Requester, RlsDatabase
+from protocol.content_errors import BadUpload, FileTaken, QuotaExceeded
+from protocol.files import BUCKETS
+from protocol.ids import FileId, MatchId, UserId
+
+SQL = load("files/store")
+
+
+class Trash(NamedTuple):
+    """Keys of objects to delete; those in `kept` could not be deleted."""
+
+    keys: list[str]
+    kept: set[str]
+
+
+class Announced(NamedTuple):
+    """An upload that is to come; its owner is an account, or it is a match's replay."""
+
+    upload_id: str
+    owner_id: UserId | None
+    match_id: MatchId | None
+    bucket: str
+    path: str
+    size: int
+    content_type: str
+
+    @property
+    def key(self) -> str:
+        """Where the object will lie: below its path, under a name of its own."""
+        return f"{self.bucket}/{self.path}/{self.upload_id}"
+
+
+class StoredFile(NamedTuple):
+    """A file that is there."""
+
+    file_id: FileId
+    owner_id: UserId | None
+    bucket: str
+    path: str
+    key: str
+    size: int
+    content_type: str
+    sha256: bytes
+    is_public: bool
+    created_at: datetime
+
+
+class FileStore:
+    """Files in PostgreSQL: what people ask for under row level security, the rest as the server."""
+
+    def __init__(self, database: Database, behalf: RlsDatabase) -> None:
+        self._database = database
+        self._behalf = behalf
+
+    async def announce(
+        self, who: Requester, upload: Announced, *, expires_at: datetime, bytes_max: int
+    ) -> None:
+        """Allow an upload; raise `FileTaken`, or `QuotaExceeded` beyond `bytes_max` in all."""
+        async with self._behalf.of(who) as connection:
+            await connection.execute(SQL["lock_quota"], who.user_id)
+            await _free_path(connection, upload)
+            used = await connection.fetchval(SQL["bytes_used"], who.user_id)
+            if used + upload.size > bytes_max:
+                raise QuotaExceeded(
+                    f"Your files take {used} of {bytes_max} bytes; delete some first."
+                )
+            values = upload._asdict()
+            del values["match_id"]
+            await _insert(connection, "announce_upload", *values.values(), expires_at)
+
+    async def announce_replay(self, upload: Announced, *, expires_at: datetime) -> None:
+        """Allow the upload of a match's replay; raise `FileTaken` if it has one."""
+        async with self._database.transaction() as connection:
+            await _free_path(connection, upload)
+            values = upload._asdict()
+            del values["owner_id"]
+            if await _insert(connection, "announce_replay", *values.values(), expires_at) is None:
+                raise FileTaken("This match has its replay already, or there is no such match.")
+
+    async def claim(self, upload_id: str, *, for_s: float) -> Announced:
+        """Use an upload's URL up; raise `BadUpload` if it is not good (any more)."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["claim_upload"], upload_id, for_s)
+        if record is None:
+            raise BadUpload
+        return Announced(*record)
+
+    async def owner_of(self, upload_id: str) -> UserId | None:
+        """Read whose an upload is, none for a match's; raise `BadUpload` as `claim` would."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["owner_of_upload"], upload_id)
+        if record is None:
+            raise BadUpload
+        owner: UserId | None = record["owner_id"]
+        return owner
+
+    async def give_up(self, upload_id: str) -> None:
+        """Forget an upload; what it left behind is thrown away."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["give_up_upload"], upload_id)
+
+    async def finish(self, upload: Announced, *, sha256: bytes) -> StoredFile:
+        """Record that an upload's object is there; raise `BadUpload` if it was withdrawn."""
+        is_public = BUCKETS[upload.bucket].is_public
+        async with self._database.acquire() as connection:
+            values = (upload.upload_id, upload.key, sha256, is_public)
+            record = await connection.fetchrow(SQL["finish_upload"], *values)
+        if record is None:
+            raise BadUpload
+        return StoredFile(*record)
+
+    async def find(self, who: Requester | None, bucket: str, path: str) -> StoredFile | None:
+        """Read the file at a path, if there is one that may be seen."""
+        async with self._behalf.of(who) as connection:
+            record = await connection.fetchrow(SQL["find_file"], bucket, path)
+        return None if record is None else StoredFile(*record)
+
+    async def delete(self, who: Requester, bucket: str, path: str) -> bool:
+        """Delete somebody's own file; False if there is none."""
+        async with self._behalf.of(who) as connection:
+            return await connection.fetchval(SQL["delete_file"], bucket, path) is not None
+
+    async def missing(self, links: Collection[str]) -> list[str]:
+        """Say which of these (bucket/path) are not stored."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["missing_files"], list(links))
+        return [record["link"] for record in records]
+
+    # ------------------------------------------------------------------ upkeep
+
+    async def expire(self, limit: int) -> int:
+        """Forget some uploads whose time is over."""
+        async with self._database.acquire() as connection:
+            return len(await connection.fetch(SQL["expire_uploads"], limit))
+
+    @asynccontextmanager
+    async def trash(self, limit: int) -> AsyncIterator[Trash]:
+        """Give some keys to delete; they are forgotten if the block ends well, but for those kept.
+
+        Kept ones go to the end of the line, so they do not keep the others from being deleted.
+        """
+        async with self._database.transaction() as connection:
+            records = await connection.fetch(SQL["take_trash"], limit)
+            trash = Trash([record["key"] for record in records], set())
+            yield trash
+            await connection.execute(SQL["put_trash_off"], list(trash.kept))
+            gone = [key for key in trash.keys if key not in trash.kept]
+            await connection.execute(SQL["forget_trash"], gone)
+
+    async def unchecked(self, older_s: float, limit: int) -> list[str]:
+        """Give some keys that were not looked at for so long, as looked at."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["unchecked_files"], older_s, limit)
+        return [record["key"] for record in records]
+
+    async def mark(self, keys: Sequence[str], *, lost: Sequence[str]) -> list[str]:
+        """Record which objects are lost and which are there; give the newly lost (bucket/path)."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["mark_lost"], list(keys), list(lost))
+        return [record["link"] for record in records if record["is_lost"]]
+
+
+async def _free_path(connection: Connection, upload: Announced) -> None:
+    place = (upload.bucket, upload.path)
+    await connection.execute(SQL["withdraw_upload"], *place)
+    is_settled = BUCKETS[upload.bucket].is_settled
+    if is_settled and await connection.fetchval(SQL["is_stored"], *place):
+        raise FileTaken
+
+
+async def _insert(connection: Connection, query: str, *values: object) -> object:
+    try:
+        return await connection.fetchval(SQL[query], *values)
+    except asyncpg.UniqueViolationError:
+        raise FileTaken from None

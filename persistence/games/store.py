@@ -1,0 +1,155 @@
+"""Reading games and their logs, and owning them. Events are written by `log` alone."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import asyncpg
+import orjson
+
+from persistence.database import Database
+from persistence.eventlog.writer import Row
+from persistence.games.model import StoredGame
+from persistence.queries import load
+from protocol.ids import GameId
+
+SQL = load("games/store")
+
+PAGE_ROWS_MAX = 1000
+ORPHANS_MAX = 200
+HELD_MAX = 20_000
+REASON_CHARS_MAX = 2000
+
+
+class Claim(NamedTuple):
+    """A game taken by this node: the epoch to write with, and where the log stands."""
+
+    owner_epoch: int
+    next_event_index: int
+
+
+class Totals(NamedTuple):
+    """What all nodes together have kept, ever."""
+
+    games_completed: int
+    events: int
+
+
+class GameStore:
+    """Games as they are stored."""
+
+    def __init__(self, database: Database, *, node: str) -> None:
+        self._database = database
+        self.node = node
+
+    async def find(self, game_id: GameId) -> StoredGame | None:
+        """Read one game's row."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["find_game"], game_id)
+        return None if record is None else stored_game(record)
+
+    async def read(self, game_id: GameId, *, after: int, limit: int = PAGE_ROWS_MAX) -> list[Row]:
+        """Read at most `limit` committed events with an index above `after`, in order."""
+        async with self._database.acquire() as connection:
+            page = min(limit, PAGE_ROWS_MAX)
+            records = await connection.fetch(SQL["read_events"], game_id, after, page)
+        return [Row(*record) for record in records]
+
+    async def head_at(self, game_id: GameId, moment: datetime) -> int:
+        """Give the index of the newest event that was there at a moment; -1 for none."""
+        async with self._database.acquire() as connection:
+            index: int | None = await connection.fetchval(SQL["head_at"], game_id, moment)
+        return -1 if index is None else index
+
+    async def read_all(self, game_id: GameId) -> list[Row]:
+        """Read a whole log."""
+        rows: list[Row] = []
+        while page := await self.read(game_id, after=rows[-1].event_index if rows else -1):
+            rows += page
+        return rows
+
+    async def event_of(self, game_id: GameId, *, seat: int, cmd_no: int) -> Row | None:
+        """Read the first event that a seat's command caused, if it caused one."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["event_of_command"], game_id, seat, cmd_no)
+        return None if record is None else Row(*record)
+
+    async def totals(self) -> Totals:
+        """Count finished games and all events; costs what running games cost to look up."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["totals"])
+        assert record is not None
+        return Totals(*record)
+
+    async def last_command(self, game_id: GameId, seat: int) -> int:
+        """Give the highest command number that a seat has used; 0 for none."""
+        async with self._database.acquire() as connection:
+            number: int | None = await connection.fetchval(SQL["last_command"], game_id, seat)
+        return number or 0
+
+    async def claim(self, game_id: GameId) -> Claim | None:
+        """Take a game, unless another node's lease on it is good."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["claim_game"], game_id, self.node)
+        return None if record is None else Claim(*record)
+
+    async def held(self, rulesets: Sequence[tuple[str, int]]) -> list[GameId]:
+        """List the running games that this node owns, in this life or an earlier one.
+
+        `rulesets` says which it can play: names with versions.
+        """
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(
+                SQL["held_games"], self.node, HELD_MAX, *_columns(rulesets)
+            )
+        return [record["id"] for record in records]
+
+    async def orphaned(self, rulesets: Sequence[tuple[str, int]]) -> list[GameId]:
+        """List some running games of these rulesets that no live node owns, oldest first."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(
+                SQL["orphaned_games"], ORPHANS_MAX, *_columns(rulesets)
+            )
+        return [record["id"] for record in records]
+
+    async def owner_address(self, game_id: GameId) -> str | None:
+        """Say where the live owner of a game is reached."""
+        async with self._database.acquire() as connection:
+            address: str | None = await connection.fetchval(SQL["owner_address"], game_id)
+        return address
+
+    async def renew_lease(self, address: str, lease_s: float) -> None:
+        """Keep this node's lease for so many seconds from now, by the database's clock."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["renew_lease"], self.node, address, lease_s)
+
+    async def release_lease(self) -> None:
+        """Give the lease back at once."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["release_lease"], self.node)
+
+    async def still_owned(self, games: Mapping[GameId, int]) -> set[GameId]:
+        """Say which of these games (id to owner epoch) are still this node's."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(
+                SQL["still_owned"], list(games), list(games.values()), self.node
+            )
+        return {record["id"] for record in records}
+
+    async def quarantine(self, game_id: GameId, reason: str, *, owner_epoch: int) -> None:
+        """Set a game aside and keep why, unless another owner has taken it meanwhile."""
+        kept = reason.replace("\0", "\\0")[:REASON_CHARS_MAX]  # PostgreSQL stores no NUL
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["quarantine_game"], game_id, kept, owner_epoch)
+
+
+def stored_game(record: asyncpg.Record) -> StoredGame:
+    """Read a row of `find_game`."""
+    fields = dict(record)
+    fields["seed"] = fields.pop("session_seed")
+    fields["config"] = orjson.loads(fields["config"])
+    return StoredGame.read(fields)
+
+
+def _columns(rulesets: Sequence[tuple[str, int]]) -> tuple[list[str], list[int]]:
+    return [name for name, _ in rulesets], [version for _, version in rulesets]

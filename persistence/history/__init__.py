@@ -1,0 +1,1 @@
+"""Summaries, statistics, match history and leaderboards of finished games."""

@@ -1,0 +1,175 @@
+"""Reading what is left of finished games: summaries, statistics, history, ranks.
+
+The rows are written by `log` in the transaction that ends a game.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import asyncpg
+import orjson
+
+from persistence.database import Database
+from persistence.eventlog.completion import Uncounted
+from persistence.queries import load
+from protocol.history import Board
+from protocol.ids import GameId, LobbyId, MatchId, PlayerId
+
+SQL = load("history/store")
+BOARDS: Mapping[Board, str] = {
+    "wins": SQL["leaderboard_wins"],
+    "win_rate": SQL["leaderboard_win_rate"],
+    "highest_score": SQL["leaderboard_highest_score"],
+    "total_tricks": SQL["leaderboard_total_tricks"],
+}
+BOARDS_IN_RULESET: Mapping[Board, str] = {
+    "wins": SQL["leaderboard_wins_in_ruleset"],
+    "win_rate": SQL["leaderboard_win_rate_in_ruleset"],
+    "highest_score": SQL["leaderboard_highest_score_in_ruleset"],
+    "total_tricks": SQL["leaderboard_total_tricks_in_ruleset"],
+}
+
+
+class StoredSummary(NamedTuple):
+    """A finished game's row; the JSON columns are what `log` wrote."""
+
+    game_id: GameId
+    players: list[dict[str, Any]]
+    rounds: list[dict[str, Any]]
+    final_scores: dict[str, int]
+    highest_bid: int | None
+    highest_score: int | None
+    lowest_score: int | None
+    most_consecutive_wins: int | None
+    most_consecutive_losses: int | None
+    highest_misplay: int | None
+    created_at: datetime
+
+
+class StoredStats(NamedTuple):
+    """A player's statistics, over all games or in one ruleset."""
+
+    player_id: PlayerId
+    display_name: str
+    is_bot: bool
+    games_played: int
+    games_won: int
+    win_rate: float
+    highest_score: int | None
+    lowest_score: int | None
+    total_points: int
+    total_tricks_won: int
+    most_consecutive_wins: int
+    most_consecutive_losses: int
+    current_win_streak: int
+    current_loss_streak: int
+    last_game_at: datetime | None
+
+
+class Position(NamedTuple):
+    """A place in a player's history, which runs from the newest match to the oldest."""
+
+    ended_at: datetime
+    match_id: MatchId
+
+
+class StoredMatch(NamedTuple):
+    """A match with its players; `ended_at` is when it entered their histories."""
+
+    match_id: MatchId
+    game_id: GameId | None
+    mode: str
+    ruleset: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    winner_id: PlayerId | None
+    replay_url: str | None
+    players: list[dict[str, Any]]
+    uncounted: Uncounted | None
+
+
+class Entry(NamedTuple):
+    """One row of a leaderboard."""
+
+    player_id: PlayerId
+    display_name: str
+    is_bot: bool
+    value: float
+    games_played: int
+
+
+class RecordStore:
+    """Records in PostgreSQL. `viewer` is who asks; private games are for those who played."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def summary(self, game_id: GameId, *, viewer: PlayerId | None) -> StoredSummary | None:
+        """Read a finished game's summary."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["game_summary"], game_id, viewer)
+        return None if record is None else StoredSummary(**_parsed(record))
+
+    async def stats(self, player_id: PlayerId, *, ruleset: str | None = None) -> StoredStats | None:
+        """Read a player's statistics: over all games, or in one ruleset."""
+        async with self._database.acquire() as connection:
+            if ruleset is None:
+                record = await connection.fetchrow(SQL["player_stats"], player_id)
+            else:
+                query = SQL["player_stats_in_ruleset"]
+                record = await connection.fetchrow(query, player_id, ruleset)
+        return None if record is None else StoredStats(*record)
+
+    async def has_player(self, player_id: PlayerId) -> bool:
+        """Say whether there is such a player."""
+        async with self._database.acquire() as connection:
+            return bool(await connection.fetchval(SQL["player_exists"], player_id))
+
+    async def history(
+        self, player_id: PlayerId, *, viewer: PlayerId | None, after: Position, limit: int
+    ) -> list[StoredMatch]:
+        """Read at most `limit` of a player's matches that come after a position."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(
+                SQL["player_matches"], player_id, viewer, *after, limit
+            )
+        return [StoredMatch(**_parsed(record)) for record in records]
+
+    async def lobby_history(
+        self, lobby_id: LobbyId, *, viewer: PlayerId | None, after: Position, limit: int
+    ) -> list[StoredMatch] | None:
+        """Read a page of what was played in a lobby; None for one that the viewer may not see."""
+        async with self._database.acquire() as connection:
+            if not await connection.fetchval(SQL["lobby_is_visible"], lobby_id, viewer):
+                return None
+            records = await connection.fetch(SQL["lobby_matches"], lobby_id, *after, limit)
+        return [StoredMatch(**_parsed(record)) for record in records]
+
+    async def match(self, match_id: MatchId, *, viewer: PlayerId | None) -> StoredMatch | None:
+        """Read one match."""
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(SQL["find_match"], match_id, viewer)
+        return None if record is None else StoredMatch(**_parsed(record))
+
+    async def leaderboard(
+        self, board: Board, *, min_games: int, bots: bool, limit: int, ruleset: str | None = None
+    ) -> list[Entry]:
+        """List players from the best; of equal ones, in the order of their ids.
+
+        Over all games, or in one ruleset.
+        """
+        query, asked = BOARDS[board], (min_games, bots, limit)
+        async with self._database.acquire() as connection:
+            if ruleset is None:
+                records = await connection.fetch(query, *asked)
+            else:
+                records = await connection.fetch(BOARDS_IN_RULESET[board], *asked, ruleset)
+        return [Entry(*record) for record in records]
+
+
+def _parsed(record: asyncpg.Record) -> dict[str, Any]:
+    return {
+        name: orjson.loads(value) if isinstance(value, bytes) else value
+        for name, value in record.items()
+    }

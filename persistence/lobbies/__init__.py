@@ -1,0 +1,1 @@
+"""Lobbies as they are stored."""

@@ -1,0 +1,126 @@
+"""Lobbies as rows: what is read of them, and what is written."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from protocol.ids import GameId, LobbyId, MatchId, PlayerId
+from protocol.lobbies import Mode, Role, Status
+
+
+class Member(NamedTuple):
+    """Somebody in a lobby; `seat` is None for a spectator, `bot` for a person."""
+
+    player_id: PlayerId
+    display_name: str
+    role: Role
+    seat: int | None
+    ready: bool
+    bot: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lobby:
+    """A lobby as of one moment; `members` has the longest-standing first.
+
+    `silent_s` is how long it had shown no life, by the database's clock, and
+    `host_silent_s` how long the host of a peer lobby had not. `lineup` is who played when
+    the session `match_id` between peers started.
+    """
+
+    lobby_id: LobbyId
+    name: str
+    mode: Mode
+    ruleset: str
+    config: dict[str, Any]
+    seats: int
+    spectators_max: int
+    is_public: bool
+    created_at: datetime
+    members: tuple[Member, ...]
+    version: int = 1
+    status: Status = "OPEN"
+    join_code: str | None = None
+    password_hash: str | None = None
+    quick_play: bool = False
+    host_player_id: PlayerId | None = None
+    game_id: GameId | None = None
+    fill_at: datetime | None = None
+    silent_s: float = 0.0
+    region: str | None = None
+    host_peer_id: str | None = None
+    host_silent_s: float = 0.0
+    match_id: MatchId | None = None
+    started_at: datetime | None = None
+    lineup: tuple[PlayerId, ...] = ()
+    bans: frozenset[PlayerId] = frozenset()
+
+    def member(self, player_id: PlayerId | None) -> Member | None:
+        """Find somebody."""
+        return next((m for m in self.members if m.player_id == player_id), None)
+
+    @property
+    def players(self) -> tuple[Member, ...]:
+        """Those who have a seat, the longest-standing first."""
+        return tuple(member for member in self.members if member.role == "player")
+
+    @property
+    def people(self) -> tuple[Member, ...]:
+        """Those players who are no bots."""
+        return tuple(member for member in self.players if member.bot is None)
+
+    @property
+    def is_between_peers(self) -> bool:
+        """Whether a game is played here that runs on the host's machine."""
+        return self.mode == "peer" and self.status == "PLAYING"
+
+
+class Joiner(NamedTuple):
+    """Somebody who wants to enter a lobby, and how many open ones they are in."""
+
+    player_id: PlayerId
+    display_name: str
+    open_lobbies: int
+
+
+class Card(NamedTuple):
+    """A lobby in a list."""
+
+    lobby_id: LobbyId
+    version: int
+    name: str
+    mode: Mode
+    status: Status
+    ruleset: str
+    seats: int
+    taken: int
+    has_password: bool
+    game_id: GameId | None
+    created_at: datetime
+    region: str | None
+
+
+class PeerMatch(NamedTuple):
+    """A session between peers as its host reported it; `scores` has all who played."""
+
+    match_id: MatchId
+    lobby: Lobby
+    reported_by: PlayerId
+    ended_at: datetime
+    winner_id: PlayerId | None
+    scores: dict[PlayerId, int | None]
+
+
+class Place(NamedTuple):
+    """A place in the list: the lobbies that follow it are older, or as old with a higher id."""
+
+    created_at: datetime
+    lobby_id: LobbyId
+
+
+class Fit(NamedTuple):
+    """What makes a quick-play lobby fit a player; any number of seats, if None."""
+
+    ruleset: str
+    config: dict[str, Any]
+    seats: int | None

@@ -1,0 +1,287 @@
+"""Lobbies as they are stored, and the one way in which they change.
+
+A change is a transaction that locks the lobby's row, reads it whole, and writes the
+difference to what it shall be:
+
+    async with store.work() as work:
+        before = await work.lobby(lobby_id)
+        after = await work.save(before, decide(before))
+"""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+
+import asyncpg
+import orjson
+
+from persistence.database import Connection, Database
+from persistence.lobbies.model import Card, Fit, Joiner, Lobby, Member, PeerMatch, Place
+from persistence.queries import load
+from persistence.rls import Requester, RlsDatabase
+from protocol.ids import LobbyId, MatchId, PlayerId
+from protocol.lobbies import ListQuery
+
+SQL = load("lobbies/store")
+
+SWEPT_MAX = 100
+
+
+class LobbyStore:
+    """Lobbies in PostgreSQL."""
+
+    def __init__(self, database: Database, behalf: RlsDatabase) -> None:
+        self._database = database
+        self._behalf = behalf
+
+    @asynccontextmanager
+    async def work(self) -> AsyncIterator["LobbyWork"]:
+        """Begin a change; it is kept as a whole when the block ends, or not at all."""
+        async with self._database.transaction() as connection:
+            yield LobbyWork(connection)
+
+    async def read(self, lobby_id: LobbyId) -> Lobby | None:
+        """Read a lobby."""
+        async with self._database.acquire() as connection:
+            return await _read(connection, lobby_id)
+
+    async def close_as(self, requester: Requester, lobby_id: LobbyId) -> bool:
+        """Close an open lobby in the name of whoever asks; the database lets only its host."""
+        async with self._behalf.of(requester) as connection:
+            closed = await connection.fetchval(SQL["close_lobby"], lobby_id)
+        return closed is not None
+
+    async def of_code(self, code: str) -> LobbyId | None:
+        """Find the lobby, not closed, that a code leads to."""
+        async with self._database.acquire() as connection:
+            found: LobbyId | None = await connection.fetchval(SQL["lobby_of_code"], code)
+        return found
+
+    async def cards(self, query: ListQuery, after: Place | None) -> list[Card]:
+        """List at most `query.limit` public lobbies, newest first."""
+        filters = (query.status, query.ruleset, query.mode, query.free_seats, query.text)
+        region_and_limit = (query.region, query.limit)
+        place = after or (None, None)
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(
+                SQL["list_lobbies"], *filters, *place, *region_and_limit
+            )
+        return [Card(*record) for record in records]
+
+    async def fitting(self, player_id: PlayerId, fit: Fit) -> LobbyId | None:
+        """Find the quick-play lobby for a player: their own, else the fullest."""
+        async with self._database.acquire() as connection:
+            return await _fitting(connection, player_id, fit)
+
+    async def due(self, now: datetime) -> list[LobbyId]:
+        """List some lobbies whose free seats bots are to get by now."""
+        return await self._ids("due_lobbies", now, SWEPT_MAX)
+
+    async def silent(self, than_s: float) -> list[LobbyId]:
+        """List some open lobbies that have shown no life for longer than this."""
+        return await self._ids("silent_lobbies", than_s, SWEPT_MAX)
+
+    async def silent_hosts(self, than_s: float) -> list[tuple[LobbyId, PlayerId]]:
+        """List some peer lobbies whose host has shown no life for longer than this."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["silent_hosts"], than_s, SWEPT_MAX)
+        return [(record["id"], record["host_player_id"]) for record in records]
+
+    async def host_beat(self, lobby_id: LobbyId, host: PlayerId) -> bool:
+        """Show life for the host of a peer lobby; False if they are not that."""
+        async with self._database.acquire() as connection:
+            return bool(await connection.fetchval(SQL["host_beat"], lobby_id, host))
+
+    async def peer_members(
+        self, claimed: Collection[tuple[str, str, str]]
+    ) -> list[tuple[str, str, str]]:
+        """Say which of these (lobby, player, session) are members of an open peer lobby."""
+        if not claimed:
+            return []
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["peer_members"], *zip(*claimed, strict=True))
+        return [(lobby, player, session) for lobby, player, session in records]
+
+    async def peers_meet_at(self, lobby_id: LobbyId) -> str | None:
+        """Say at which node's address a lobby's peers meet; None if no node has a good lease."""
+        async with self._database.acquire() as connection:
+            address: str | None = await connection.fetchval(SQL["peers_meet_at"], lobby_id)
+        return address
+
+    async def versions(self, lobby_ids: Collection[LobbyId]) -> dict[LobbyId, int]:
+        """Read the versions of lobbies."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["lobby_versions"], list(lobby_ids))
+        return {record["id"]: record["version"] for record in records}
+
+    async def bans(self, lobby_ids: Collection[LobbyId]) -> list[tuple[LobbyId, PlayerId]]:
+        """Read who may not come back into lobbies."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["lobby_bans"], list(lobby_ids))
+        return [(lobby_id, player_id) for lobby_id, player_id in records]
+
+    async def clear_closed(self, than_s: float) -> int:
+        """Delete some lobbies closed for longer than this that nothing refers to."""
+        return len(await self._ids("clear_closed", than_s, SWEPT_MAX))
+
+    async def is_reporter(self, match_id: MatchId, player_id: PlayerId) -> bool:
+        """Say whether this player reported this match between peers."""
+        async with self._database.acquire() as connection:
+            return bool(await connection.fetchval(SQL["is_reporter"], match_id, player_id))
+
+    async def open_of(self, player_id: PlayerId) -> list[LobbyId]:
+        """List the lobbies of a player that can be left: open, or between peers."""
+        return await self._ids("open_lobbies_of", player_id)
+
+    async def beat(self, player_ids: Collection[PlayerId]) -> None:
+        """Show life for the open lobbies of these players."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["beat"], list(player_ids))
+
+    async def _ids(self, query: str, *values: object) -> list[LobbyId]:
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL[query], *values)
+        return [record[0] for record in records]
+
+
+class LobbyWork:
+    """One transaction. Lock a player before a lobby, and no two of either."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def player(self, player_id: PlayerId) -> Joiner:
+        """Lock a player who wants to enter a lobby."""
+        name = await self._connection.fetchval(SQL["lock_player"], player_id)
+        count = await self._connection.fetchval(SQL["count_open_lobbies"], player_id)
+        return Joiner(player_id, name, count)
+
+    async def lobby(self, lobby_id: LobbyId) -> Lobby | None:
+        """Lock a lobby and read it."""
+        await self._connection.execute(SQL["lock_lobby"], lobby_id)
+        return await _read(self._connection, lobby_id)
+
+    async def sole_opener(self, ruleset: str) -> None:
+        """Wait until no other node is about to open a quick-play lobby of this ruleset."""
+        await self._connection.execute(SQL["lock_quick_play"], ruleset)
+
+    async def fitting(self, player_id: PlayerId, fit: Fit) -> LobbyId | None:
+        """Find the quick-play lobby for a player: their own, else the fullest."""
+        return await _fitting(self._connection, player_id, fit)
+
+    async def add(self, lobby: Lobby) -> bool:
+        """Add a new lobby with its members; False if its join code is taken."""
+        added = await self._connection.fetchval(SQL["add_lobby"], *_columns(lobby))
+        if added is None:
+            return False
+        await self._add_members(lobby.lobby_id, lobby.members)
+        return True
+
+    async def save(self, before: Lobby, after: Lobby) -> Lobby:
+        """Write the difference and return the lobby with its new version.
+
+        Nothing is written, and the version stays, where there is no difference.
+        """
+        if after == before:
+            return before
+        await self._save_members(before, after)
+        if banned := after.bans - before.bans:
+            await self._connection.execute(SQL["add_bans"], after.lobby_id, list(banned))
+        version = await self._connection.fetchval(
+            SQL["save_lobby"],
+            after.lobby_id,
+            after.name,
+            after.status,
+            orjson.dumps(after.config),
+            after.seats,
+            after.is_public,
+            after.fill_at,
+            after.host_player_id,
+            after.mode,
+            after.ruleset,
+            after.host_peer_id,
+            after.match_id,
+            after.started_at,
+            list(after.lineup),
+        )
+        return replace(after, version=version)
+
+    async def has_match(self, lobby_id: LobbyId, match_id: MatchId) -> bool:
+        """Say whether a lobby's session was reported."""
+        return bool(await self._connection.fetchval(SQL["has_match"], match_id, lobby_id))
+
+    async def add_match(self, match: PeerMatch) -> None:
+        """Write the history record of a session between peers; the statistics stay."""
+        lobby = match.lobby
+        about = (lobby.lobby_id, lobby.ruleset, lobby.started_at, match.ended_at)
+        result = (match.winner_id, match.reported_by)
+        await self._connection.execute(SQL["add_match"], match.match_id, *about, *result)
+        seats = (list(match.scores), list(match.scores.values()))
+        how = (match.winner_id, match.ended_at)
+        await self._connection.execute(SQL["add_match_players"], match.match_id, *seats, *how)
+
+    async def _save_members(self, before: Lobby, after: Lobby) -> None:
+        old = {member.player_id: member for member in before.members}
+        new = {member.player_id: member for member in after.members}
+        if gone := old.keys() - new.keys():
+            await self._connection.execute(SQL["remove_members"], after.lobby_id, list(gone))
+        if changed := [m for m in after.members if old.get(m.player_id, m) != m]:
+            ids, _, roles, seats, readies, _ = zip(*changed, strict=True)
+            columns = (ids, roles, seats, readies)
+            await self._connection.execute(SQL["change_members"], after.lobby_id, *columns)
+        await self._add_members(
+            after.lobby_id, [m for m in after.members if m.player_id not in old]
+        )
+
+    async def _add_members(self, lobby_id: LobbyId, members: Sequence[Member]) -> None:
+        if not members:
+            return
+        if bots := [(m.player_id, m.display_name) for m in members if m.bot is not None]:
+            await self._connection.execute(SQL["add_bots"], *zip(*bots, strict=True))
+        ids, _, roles, seats, readies, names = zip(*members, strict=True)
+        columns = (ids, roles, seats, readies, names)
+        await self._connection.execute(SQL["add_members"], lobby_id, *columns)
+
+
+def _columns(lobby: Lobby) -> tuple[object, ...]:
+    """Give the parameters of `add_lobby`."""
+    return (
+        lobby.lobby_id,
+        lobby.name,
+        lobby.mode,
+        lobby.ruleset,
+        orjson.dumps(lobby.config),
+        lobby.seats,
+        lobby.spectators_max,
+        lobby.is_public,
+        lobby.join_code,
+        lobby.password_hash,
+        lobby.quick_play,
+        lobby.fill_at,
+        lobby.created_at,
+        lobby.host_player_id,
+        lobby.region,
+    )
+
+
+async def _read(connection: Connection, lobby_id: LobbyId) -> Lobby | None:
+    record = await connection.fetchrow(SQL["read_lobby"], lobby_id)
+    return None if record is None else _lobby(record)
+
+
+async def _fitting(connection: Connection, player_id: PlayerId, fit: Fit) -> LobbyId | None:
+    config = orjson.dumps(fit.config)
+    found: LobbyId | None = await connection.fetchval(
+        SQL["fitting_lobby"], fit.ruleset, player_id, config, fit.seats
+    )
+    return found
+
+
+def _lobby(record: asyncpg.Record) -> Lobby:
+    fields = dict(record)
+    fields["config"] = orjson.loads(fields["config"])
+    fields["members"] = tuple(Member(*values) for values in orjson.loads(fields["members"]))
+    fields["lineup"] = tuple(fields["lineup"])
+    fields["bans"] = frozenset(fields["bans"])
+    return Lobby(**fields)

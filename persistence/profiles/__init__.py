@@ -1,0 +1,1 @@
+"""Profiles, and everything that is stored about one person."""

@@ -1,0 +1,97 @@
+"""What is stored about one person: read out whole, or erased.
+
+Which tables that is, the database finds by their foreign keys (`playhall_auth.person_tables`).
+It reads and erases in functions of its own, with the rights of the schema's owner and one
+person's id as all that is passed, so neither needs a grant for every table that is added.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from persistence.accounts.audit_log import record
+from persistence.database import Connection, Database
+from persistence.queries import load
+from protocol.ids import PlayerId, SessionId, UserId
+
+SQL = load("profiles/personal_data")
+
+PAGE_ROWS: Final = 200
+# What names a wallet, by its address: no key leads from there to a person.
+BY_WALLET: Final = {
+    "votes": SQL["own_votes"],
+    "bots": SQL["own_bots"],
+    "bot_tokens": SQL["own_bot_tokens"],
+    "loadouts": SQL["own_loadouts"],
+    "payouts": SQL["own_payouts"],
+}
+ERASED_MAX: Final = 10_000  # of a look; what is over is closed when its token expires
+
+
+class Proof(NamedTuple):
+    """What an erasure is checked against; a guest cannot sign in, so never did."""
+
+    username: str
+    can_sign_in: bool
+    signed_in_at: datetime | None
+
+
+class PersonalRows:
+    """Everything that names one person, as one moment has it. A row is JSON without a newline."""
+
+    def __init__(self, connection: Connection, user_id: UserId) -> None:
+        self._connection = connection
+        self._user_id = user_id
+
+    async def parts(self) -> Mapping[str, AsyncIterator[bytes]]:
+        """Name every part there may be, and give its rows; go through one at a time."""
+        tables = [name for (name,) in await self._connection.fetch(SQL["person_tables"])]
+        return {
+            "games/games": self._rows(SQL["own_games"]),
+            "games/moves": self._rows(SQL["own_moves"]),
+            **{f"wallets/{name}": self._rows(query) for name, query in BY_WALLET.items()},
+            **{
+                f"tables/{name.removeprefix('public.')}": self._rows(SQL["person_rows"], name)
+                for name in tables
+            },
+        }
+
+    async def _rows(self, query: str, *arguments: str) -> AsyncIterator[bytes]:
+        rows = self._connection.cursor(query, self._user_id, *arguments, prefetch=PAGE_ROWS)
+        async for (row,) in rows:
+            yield row
+
+
+class MyDataStore:
+    """One person's data in PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def reading(self, user_id: UserId) -> AsyncIterator[PersonalRows]:
+        """Read as of one moment; that it was done is put on record when all was read."""
+        async with self._database.acquire() as connection:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                yield PersonalRows(connection, user_id)
+            await record(connection, actor=user_id, action="export", target=user_id)
+
+    async def proof(self, user_id: UserId, session_id: SessionId) -> Proof | None:
+        """Read what an erasure is checked against; None if the account is gone."""
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow(SQL["read_proof"], user_id, session_id)
+        return None if row is None else Proof(*row)
+
+    async def erase(self, user_id: UserId) -> PlayerId | None:
+        """Erase a person and put it on record; gives the player that is left, nameless."""
+        async with self._database.transaction() as connection:
+            player_id: PlayerId | None = await connection.fetchval(SQL["erase_person"], user_id)
+            await record(connection, actor=user_id, action="erase", target=user_id)
+        return player_id
+
+    async def erased_lately(self, within_s: float) -> frozenset[PlayerId]:
+        """Read who was erased within some seconds, by the database's clock."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(SQL["erased_lately"], within_s, ERASED_MAX)
+        return frozenset(player_id for (player_id,) in rows)

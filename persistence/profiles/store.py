@@ -1,0 +1,87 @@
+"""Profiles as their owners change them and as others see them: row level security decides."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import asyncpg
+import orjson
+
+from persistence.queries import load
+from persistence.rls import Requester, RlsDatabase
+from protocol.errors import InvalidField, UsernameTaken, UsernameTooSoon
+from protocol.ids import UUID_PATTERN, PlayerId, UserId
+
+SQL = load("profiles/store")
+
+
+class StoredProfile(NamedTuple):
+    """What everybody may see of an account."""
+
+    user_id: UserId
+    player_id: PlayerId
+    username: str
+    display_name: str
+    avatar_seed: str
+    color: str
+    xp_total: int
+    created_at: datetime
+
+
+class ProfileStore:
+    """Profiles in PostgreSQL, as whoever asks."""
+
+    def __init__(self, behalf: RlsDatabase) -> None:
+        self._behalf = behalf
+
+    async def find(self, name: str, requester: Requester | None) -> StoredProfile | None:
+        """Read a profile by its account's id or its username."""
+        user_id = name if re.match(UUID_PATTERN, name) else None
+        async with self._behalf.of(requester) as connection:
+            record = await connection.fetchrow(SQL["find_profile"], user_id, name)
+        return None if record is None else StoredProfile(*record)
+
+    async def is_taken(self, username: str) -> bool:
+        """Say whether somebody has a username."""
+        async with self._behalf.of(None) as connection:
+            return bool(await connection.fetchval(SQL["is_username_taken"], username))
+
+    async def change(
+        self,
+        who: Requester,
+        *,
+        display_name: str | None,
+        username: str | None,
+        color: str | None,
+        avatar_seed: str | None,
+        preferences: dict[str, Any] | None,
+    ) -> None:
+        """Change what is given, all of it or nothing; raise `UsernameTaken`, `UsernameTooSoon`."""
+        with _refusals():
+            async with self._behalf.of(who) as connection:
+                if username is not None:
+                    await connection.execute(SQL["set_username"], who.user_id, username)
+                if display_name is not None:
+                    await connection.execute(SQL["set_display_name"], who.user_id, display_name)
+                if color is not None or avatar_seed is not None:
+                    await connection.execute(SQL["set_look"], who.user_id, color, avatar_seed)
+                if preferences is not None:
+                    written = orjson.dumps(preferences)
+                    await connection.execute(SQL["set_preferences"], who.user_id, written)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except asyncpg.UniqueViolationError as error:
+        raise UsernameTaken(field="username") from error
+    except asyncpg.CheckViolationError as error:
+        constraint = error.constraint_name or ""
+        if constraint.endswith("_not_reserved"):
+            raise InvalidField("This name is kept for those who run the server.") from error
+        if constraint != "profiles_username_seldom":
+            raise
+        raise UsernameTooSoon(error.detail) from error

@@ -1,0 +1,358 @@
+"""HTTP bodies of accounts: guests, sessions, sign-in methods, and what moderators do to them."""
+
+import re
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from protocol.email_address import ADDRESS_CHARS_MAX, BadAddress, parse_address
+from protocol.envelope import WireModel
+from protocol.history import Cursor, Limit
+from protocol.ids import UUID_PATTERN, SessionId, UserId, WirePlayerId
+from protocol.limits import (
+    NAME_CHARS_MAX,
+    PASSWORD_CHARS_MIN,
+    PASSWORD_CHARS_TYPED_MAX,
+    TEXT_CHARS_MAX,
+    TOKEN_CHARS_MAX,
+)
+from protocol.reserved_names import NOT_RESERVED
+from protocol.schemas import JsonObject
+from protocol.text import NAME, PASSWORD, TEXT, prepare_password
+
+DisplayName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX),
+    NAME,
+    NOT_RESERVED,
+]
+
+
+WireSessionId = Annotated[SessionId, StringConstraints(pattern=UUID_PATTERN)]
+
+
+class GuestRequest(WireModel):
+    """Ask for an account without a password; it can be linked to one later."""
+
+    display_name: DisplayName | None = None
+
+
+class RefreshRequest(WireModel):
+    """Trade a refresh token for new tokens; it works once."""
+
+    refresh_token: Annotated[str, Field(min_length=1, max_length=TOKEN_CHARS_MAX)]
+
+
+class Tokens(WireModel):
+    """What a client keeps: an access token for the socket and HTTP, a refresh token for more."""
+
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - the scheme's name (RFC 6750), not a secret
+    expires_in: int = Field(description="Seconds that the access token is good for.")
+    refresh_token: str
+    user_id: str
+    player_id: WirePlayerId
+    display_name: str
+
+
+class Me(WireModel):
+    """Your own account."""
+
+    user_id: str
+    player_id: WirePlayerId
+    username: str
+    display_name: str
+    avatar_seed: str
+    color: str
+    is_anonymous: bool
+    created_at: str
+    xp_total: int = Field(description="Grows with every game that you complete.")
+    preferences: JsonObject = Field(description="What your client keeps for you.")
+
+
+class LoggedOut(WireModel):
+    """The session is over: its refresh tokens are revoked and its sockets closed."""
+
+    session_id: str
+
+
+class SessionsEnded(WireModel):
+    """How many sessions are over."""
+
+    ended: int
+
+
+class SessionPath(WireModel):
+    """The session in an address."""
+
+    session_id: WireSessionId
+
+
+class OwnSession(WireModel):
+    """A session of yours: one place where you are signed in."""
+
+    session_id: str
+    method: str = Field(description="What was signed in with: guest, email or discord.")
+    created_at: str
+    used_at: str = Field(description="When its tokens were refreshed last.")
+    is_this: bool = Field(description="It is the one that asks.")
+
+
+class OwnSessions(WireModel):
+    """Where you are signed in, the latest used first."""
+
+    sessions: list[OwnSession]
+
+
+class Jwk(WireModel):
+    """A public key that verifies access tokens (RFC 7517, RFC 8037)."""
+
+    kid: str
+    kty: Literal["OKP"] = "OKP"
+    crv: Literal["Ed25519"] = "Ed25519"
+    alg: Literal["EdDSA"] = "EdDSA"
+    use: Literal["sig"] = "sig"
+    x: str
+
+
+class Jwks(WireModel):
+    """Every key that is in use; the newest signs."""
+
+    keys: list[Jwk]
+
+
+CODE_CHARS_MAX: Final = 128
+# What earlier versions accepted. Accounts made then still sign in; nothing is mailed to it.
+_ACCEPTED_ONCE: Final = re.compile(
+    r"[^\s@<>,;:\"()\[\]\\\x00-\x1f]{1,64}@[^\s@<>,;:\"()\[\]\\]+\.[^\s@.]+"
+)
+
+
+def _email(text: str) -> str:
+    try:
+        return parse_address(text).text
+    except BadAddress as why:
+        raise PydanticCustomError(
+            "email", "Write an email address such as name@example.org. {why}", {"why": str(why)}
+        ) from None
+
+
+def _known_email(text: str) -> str:
+    return text if _ACCEPTED_ONCE.fullmatch(text) else _email(text)
+
+
+def _long_enough(password: str) -> str:
+    """Count characters as they are hashed: an accent that was typed apart is not one more."""
+    if len(prepare_password(password)) < PASSWORD_CHARS_MIN:
+        raise PydanticCustomError(
+            "password", "Choose one of {least} characters or more", {"least": PASSWORD_CHARS_MIN}
+        )
+    return password
+
+
+def _challenge(text: str) -> str:
+    if not re.fullmatch(r"[\w-]{43}", text, re.ASCII):
+        raise PydanticCustomError(
+            "challenge", "Send the SHA-256 of your verifier as base64url, 43 characters"
+        )
+    return text
+
+
+_Typed = StringConstraints(strip_whitespace=True, max_length=ADDRESS_CHARS_MAX)
+Email = Annotated[str, _Typed, AfterValidator(_email)]
+KnownEmail = Annotated[str, _Typed, AfterValidator(_known_email)]
+NewPassword = Annotated[
+    str,
+    StringConstraints(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_TYPED_MAX),
+    AfterValidator(_long_enough),
+    PASSWORD,
+]
+Password = Annotated[str, StringConstraints(max_length=PASSWORD_CHARS_TYPED_MAX), PASSWORD]
+Code = Annotated[str, StringConstraints(min_length=1, max_length=CODE_CHARS_MAX)]
+Challenge = Annotated[str, AfterValidator(_challenge)]
+Kind = Literal["email", "discord"]
+
+
+class EmailRequest(WireModel):
+    """Ask for a mail: its link makes an account, or chooses a new password for the one there is."""
+
+    email: Email
+    display_name: DisplayName | None = Field(default=None, description="Of a new account.")
+
+
+class EmailLinkRequest(WireModel):
+    """Link an email address to your account, or change it."""
+
+    email: Email
+    password: Password | None = Field(
+        default=None, description="The present one, to change the address."
+    )
+
+
+class Mailed(WireModel):
+    """A mail is on its way, whether or not there is an account with this address."""
+
+    expires_in: int = Field(description="Seconds that the code in it is good for.")
+
+
+class EmailConfirmation(WireModel):
+    """The code of a mail, and the password to sign in with from now on."""
+
+    code: Code
+    password: NewPassword | None = Field(
+        default=None, description="Not needed where only the address changes."
+    )
+
+
+class Confirmed(WireModel):
+    """What came of a mailed code; `tokens` where you are signed in with it."""
+
+    done: Literal["registered", "password_changed", "linked"]
+    tokens: Tokens | None
+
+
+class PasswordSignIn(WireModel):
+    """Sign in with email and password."""
+
+    email: KnownEmail
+    password: Password
+
+
+class PasswordChange(WireModel):
+    """Change your password; every other session of yours ends."""
+
+    password: Password
+    new_password: NewPassword
+
+
+class Exchange(WireModel):
+    """The code from a redirect, and the verifier behind the challenge that it was asked with."""
+
+    code: Code
+    verifier: Annotated[str, StringConstraints(min_length=43, max_length=128)]
+
+
+class KindPath(WireModel):
+    """The way to sign in, in an address."""
+
+    kind: Kind
+
+
+class Method(WireModel):
+    """A way to sign in that is linked to your account; `name` is the address, or who at Discord."""
+
+    kind: Kind
+    name: str
+    linked_at: str
+
+
+class Methods(WireModel):
+    """How you can sign in; a guest has nothing yet."""
+
+    methods: list[Method]
+
+
+class Offer(WireModel):
+    """How one can sign in to this server."""
+
+    methods: list[Literal["guest", "email", "discord", "supabase"]]
+    url: str | None = Field(default=None, description="Of the service that keeps the accounts.")
+
+
+class DiscordStart(WireModel):
+    """Where to come back to, and the challenge of your verifier (S256)."""
+
+    redirect: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+    challenge: Challenge
+
+
+BAN_S_MAX: Final = 10 * 366 * 86_400
+
+WireUserId = Annotated[UserId, StringConstraints(pattern=UUID_PATTERN)]
+Role = Literal["moderator", "admin"]
+
+
+class UserPath(WireModel):
+    """The account in an address."""
+
+    user_id: WireUserId
+
+
+class BanRequest(WireModel):
+    """Ban an account: it cannot sign in, and its sockets close."""
+
+    reason: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=TEXT_CHARS_MAX),
+        TEXT,
+    ] = Field(description="Told to whoever tries to sign in.")
+    lasts_s: Annotated[int, Field(ge=1, le=BAN_S_MAX)] | None = Field(
+        default=None, description="Seconds; without it, until it is lifted."
+    )
+
+
+class RolesRequest(WireModel):
+    """Make an account exactly this."""
+
+    roles: Annotated[list[Role], Field(max_length=2)]
+
+
+class Ban(WireModel):
+    """Why somebody may not sign in, and until when."""
+
+    reason: str
+    ends_at: str | None
+
+
+class Person(WireModel):
+    """An account as those see it who look after it."""
+
+    user_id: str
+    player_id: str
+    username: str
+    display_name: str
+    created_at: str
+    roles: list[Role]
+    ban: Ban | None
+
+
+class PeopleQuery(WireModel):
+    """Whom to find."""
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX)] = Field(
+        description="A user's or player's id, the beginning of a username, or an email."
+    )
+
+
+class People(WireModel):
+    """Whom was found, by username."""
+
+    people: list[Person]
+
+
+class AuditQuery(WireModel):
+    """Which page of the audit log."""
+
+    user_id: WireUserId | None = Field(default=None, description="Only what concerns this account.")
+    cursor: Cursor | None = None
+    limit: Limit = 50
+
+
+class Act(WireModel):
+    """Something that was done, by an account's id or `console`."""
+
+    id: int
+    actor: str
+    action: str
+    target: str
+    before: JsonValue
+    after: JsonValue
+    at: str
+
+
+class AuditPage(WireModel):
+    """What was done, newest first; `next` is the cursor of what was before."""
+
+    acts: list[Act]
+    next: str | None

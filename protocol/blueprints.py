@@ -1,0 +1,119 @@
+"""Blueprints on the wire: designs that people make, publish and fork.
+
+A name is two syllables and the version: `MORDIG10` is MOR-DIG at version 10, a tenth of its
+capacity. What a blueprint is never changes; a better one is a new version.
+"""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from protocol.envelope import WireModel
+from protocol.history import Limit
+from protocol.ids import UUID_PATTERN, BlueprintId, UserId
+from protocol.limits import TEXT_CHARS_MAX
+from protocol.lobbies import Cursor, SearchText, shaped
+from protocol.schemas import JsonObject
+from protocol.text import SOME_LINES
+
+DATA_BYTES_MAX: Final = 64 * 1024
+ASSETS_MAX: Final = 16
+ASSET_CHARS_MAX: Final = 300
+VERSION_MAX: Final = 9999
+
+SYLLABLE_PATTERN: Final = "[BCDFGHJ-NP-TV-Z][AEIOU][BCDFGHJ-NP-TV-Z]"
+
+BlueprintName = Annotated[
+    str,
+    StringConstraints(max_length=32),
+    shaped(
+        rf"(?:{SYLLABLE_PATTERN}){{2}}[1-9][0-9]{{0,3}}",
+        "Write two syllables of consonant, vowel, consonant in capitals, then the version "
+        "from 1 to 9999: MORDIG10",
+    ),
+]
+WireBlueprintId = Annotated[BlueprintId, StringConstraints(pattern=UUID_PATTERN)]
+WireUserId = Annotated[UserId, StringConstraints(pattern=UUID_PATTERN)]
+Description = Annotated[str, StringConstraints(max_length=TEXT_CHARS_MAX), SOME_LINES]
+AssetName = Annotated[
+    str,
+    StringConstraints(max_length=32),
+    shaped(r"[a-z][a-z0-9_]*", "Name an asset with a to z, digits and underscores"),
+]
+AssetLink = Annotated[str, StringConstraints(max_length=ASSET_CHARS_MAX)]
+Assets = Annotated[dict[AssetName, AssetLink], Field(max_length=ASSETS_MAX)]
+Sort = Literal["newest", "name", "version", "forks"]
+
+
+class NewBlueprint(WireModel):
+    """A design to keep. `version`, and `data.capacity`, are checked against the name."""
+
+    blueprint_id: WireBlueprintId | None = Field(
+        default=None, description="Yours to choose, if its assets were uploaded before."
+    )
+    name: BlueprintName
+    version: Annotated[int, Field(ge=1, le=VERSION_MAX)] | None = None
+    data: JsonObject
+    assets: Assets = Field(default_factory=dict)
+    description: Description = ""
+
+
+class Fork(WireModel):
+    """What of a fork differs from what it is forked from."""
+
+    blueprint_id: WireBlueprintId | None = None
+    name: BlueprintName
+    data: JsonObject | None = None
+    assets: Assets | None = None
+    description: Description | None = None
+
+
+class BlueprintPath(WireModel):
+    """The blueprint in an address."""
+
+    blueprint_id: WireBlueprintId
+
+
+class MarketQuery(WireModel):
+    """What to look for on the market: `text` is the beginnings of words, all of them."""
+
+    text: SearchText = ""
+    sort: Sort = "newest"
+    cursor: Cursor | None = None
+    limit: Limit = 20
+
+
+class BlueprintCard(WireModel):
+    """A blueprint in a list, without its data."""
+
+    blueprint_id: WireBlueprintId
+    owner_id: WireUserId
+    owner: str | None = Field(description="How its owner is called.")
+    name: str
+    version: int
+    assets: dict[str, str]
+    description: str
+    is_public: bool
+    parent_id: WireBlueprintId | None
+    parent_name: str | None = Field(description="Stays when the parent is deleted.")
+    forks: int
+    created_at: str
+
+
+class Blueprint(BlueprintCard):
+    """A blueprint with its data."""
+
+    data: JsonObject
+
+
+class Blueprints(WireModel):
+    """One page of blueprints."""
+
+    blueprints: list[BlueprintCard]
+    next: str | None
+
+
+class BlueprintDeleted(WireModel):
+    """The blueprint is gone; forks of it stay."""
+
+    blueprint_id: WireBlueprintId

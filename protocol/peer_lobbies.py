@@ -1,0 +1,92 @@
+"""Commands and replies of peer lobbies: their games run on the host's machine."""
+
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from protocol.envelope import Command, Ok, Update, WireModel
+from protocol.ids import WireLobbyId, WireMatchId, WirePlayerId
+from protocol.limits import SEATS_MAX
+from protocol.lobbies import Lobby, LobbyReply, shaped
+from protocol.signaling import PeerAccess
+
+PEER_ID_CHARS_MAX: Final = 64
+SCORE_MAX: Final = 1_000_000  # either way from 0
+
+PeerId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=PEER_ID_CHARS_MAX),
+    shaped(
+        r"[A-Za-z0-9]+([ _-][A-Za-z0-9]+)*",
+        "Use letters and digits, with single dashes, underscores or spaces between them",
+    ),
+]
+Score = Annotated[int, Field(ge=-SCORE_MAX, le=SCORE_MAX)]
+
+
+class RegisterPeer(Command):
+    """Say under which PeerJS id the members reach you (host of a peer lobby only)."""
+
+    reply: ClassVar[type[WireModel]] = LobbyReply
+    type: Literal["lobby.register_peer"]
+    lobby_id: WireLobbyId
+    peer_id: PeerId
+
+
+class Heartbeat(Command):
+    """Show that your machine still runs the lobby (host of a peer lobby only)."""
+
+    type: Literal["lobby.heartbeat"]
+    lobby_id: WireLobbyId
+
+
+class ReportReply(Ok):
+    """The match as it is on record now, and the lobby, open again."""
+
+    match_id: WireMatchId
+    lobby: Lobby
+
+
+class Report(Command):
+    """Say how a session between peers ended (host only); the lobby is open again.
+
+    `winner_id` null is a draw. Winner and scores are of those who played when it started.
+    What was reported first stays: saying it again gets the same answer.
+    """
+
+    reply: ClassVar[type[WireModel]] = ReportReply
+    type: Literal["lobby.report"]
+    lobby_id: WireLobbyId
+    match_id: WireMatchId
+    winner_id: WirePlayerId | None
+    scores: Annotated[dict[WirePlayerId, Score], Field(max_length=SEATS_MAX)] = Field(
+        default_factory=dict
+    )
+
+
+class Fallback(Command):
+    """Play on the server, since the peers cannot connect (host of a peer lobby only).
+
+    The lobby becomes one of the `relay` ruleset, and its game starts with everybody on
+    the seat they have. Sending it again is harmless.
+    """
+
+    reply: ClassVar[type[WireModel]] = LobbyReply
+    type: Literal["lobby.fallback"]
+    lobby_id: WireLobbyId
+
+
+class AccessReply(Ok, PeerAccess):
+    """What goes into the options of a `Peer`."""
+
+
+class Access(Command):
+    """Get a token and ICE servers to reach the peers of your lobby (its members only)."""
+
+    reply: ClassVar[type[WireModel]] = AccessReply
+    type: Literal["lobby.peer_access"]
+    lobby_id: WireLobbyId
+
+
+COMMANDS: tuple[type[Command], ...] = (RegisterPeer, Heartbeat, Report, Fallback, Access)
+UPDATES: tuple[type[Update], ...] = ()

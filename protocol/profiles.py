@@ -1,0 +1,113 @@
+"""HTTP bodies of `/v1/me` where it is changed, taken along or erased, and of `/v1/profiles`."""
+
+from typing import Annotated, Final
+
+import orjson
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from protocol.accounts import DisplayName
+from protocol.envelope import WireModel
+from protocol.ids import UUID_PATTERN, UserId, WirePlayerId
+from protocol.lobbies import shaped
+from protocol.reserved_names import NOT_RESERVED
+from protocol.schemas import JsonObject
+
+USERNAME_CHARS_MIN: Final = 3
+USERNAME_CHARS_MAX: Final = 24
+USERNAME_PATTERN: Final = r"[a-z0-9][a-z0-9_-]{2,23}"
+PREFERENCES_BYTES_MAX: Final = 4 * 1024
+
+WireUserId = Annotated[UserId, StringConstraints(pattern=UUID_PATTERN)]
+Username = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, to_lower=True),
+    shaped(
+        USERNAME_PATTERN,
+        f"Use {USERNAME_CHARS_MIN} to {USERNAME_CHARS_MAX} of a to z, digits, _ and -, "
+        "beginning with a letter or a digit",
+    ),
+]
+
+
+def _small(preferences: JsonObject) -> JsonObject:
+    written = orjson.dumps(preferences)
+    if len(written) > PREFERENCES_BYTES_MAX:
+        raise PydanticCustomError("size", f"Keep it within {PREFERENCES_BYTES_MAX} bytes of JSON")
+    if b"\\u0000" in written:
+        raise PydanticCustomError("control_character", "Leave out NUL characters")
+    return preferences
+
+
+Preferences = Annotated[JsonObject, AfterValidator(_small)]
+
+
+Color = Annotated[
+    str,
+    StringConstraints(to_lower=True),
+    shaped("#[0-9a-f]{6}", "Write a colour as #rrggbb, such as #3366cc"),
+]
+AvatarSeed = Annotated[
+    str,
+    shaped("[A-Za-z0-9_-]{1,64}", "Use 1 to 64 of A to Z, a to z, digits, _ and -"),
+]
+
+
+class MeChange(WireModel):
+    """What you change about yourself; what is left out stays as it is."""
+
+    display_name: DisplayName | None = None
+    username: Annotated[Username, NOT_RESERVED] | None = Field(
+        default=None, description="Unique, kept in lowercase; changes once in 30 days."
+    )
+    color: Color | None = Field(default=None, description="Your colour at the table: #rrggbb.")
+    avatar_seed: AvatarSeed | None = Field(
+        default=None, description="Any text: clients draw the same avatar from the same seed."
+    )
+    preferences: Preferences | None = Field(
+        default=None, description="Your client's own, in place of what was there; nobody sees it."
+    )
+
+
+class ProfilePath(WireModel):
+    """Whose profile: a username, or the id of an account."""
+
+    name: str
+
+
+class Profile(WireModel):
+    """What everybody may see of an account."""
+
+    user_id: WireUserId
+    player_id: WirePlayerId
+    username: str
+    display_name: str
+    avatar_seed: str
+    color: str
+    xp_total: int
+    created_at: str
+
+
+class UsernameQuery(WireModel):
+    """The username that you would like."""
+
+    username: Username
+
+
+class UsernameState(WireModel):
+    """Whether a username can still be taken; `username` is how it would be kept."""
+
+    username: str
+    is_free: bool
+
+
+class ErasureRequest(WireModel):
+    """Erase your account for good."""
+
+    confirm: Username = Field(description="Your username, so that nobody does it by mistake.")
+
+
+class Erased(WireModel):
+    """Your account is gone. What was played stays, nameless, under this player's id."""
+
+    player_id: WirePlayerId

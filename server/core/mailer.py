@@ -1,0 +1,138 @@
+"""The post: letters wait in a bounded queue until a carrier has taken them.
+
+No letter can harm another. One that cannot be written, or whose carrying raises anything, is lost:
+counted, and logged without its address. One that has to wait for its next attempt does not hold a
+worker meanwhile.
+"""
+
+import asyncio
+import logging
+import traceback
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from typing import Final, NamedTuple
+
+from protocol.email_address import EmailAddress, Sender, parse_address, parse_sender
+from protocol.errors import Overloaded
+from server.core.mail_transports import NotDelivered, Transport
+
+log = logging.getLogger(__name__)
+
+WAITING_MAX: Final = 1_000
+CARRIED_AT_ONCE: Final = 4
+PAUSES_S: Final = (2.0, 10.0, 60.0)  # between a letter's attempts
+
+
+class Mail(NamedTuple):
+    """What is written to whom."""
+
+    to: str
+    subject: str
+    text: str
+
+
+@dataclass(slots=True)
+class _Outgoing:
+    """A letter that is not yet carried or lost, and how often it was tried."""
+
+    letter: Mail
+    message_id: str
+    tries: int = 0
+
+
+class Mailer:
+    """Carries letters; `run` is its task."""
+
+    def __init__(
+        self, carrier: Transport, *, sender: str, pauses_s: tuple[float, ...] = PAUSES_S
+    ) -> None:
+        self._carrier = carrier
+        self._sender = parse_sender(sender)
+        self._pauses_s = pauses_s
+        self._held = 0  # letters that wait, are being carried, or wait for their next attempt
+        self._waiting: asyncio.Queue[_Outgoing] = asyncio.Queue()  # bounded by what is held
+        self._pausing: set[asyncio.TimerHandle] = set()  # likewise
+        self.carried = 0
+        self.lost = 0
+
+    def send(self, letter: Mail) -> None:
+        """Take a letter; raise `Overloaded` if too many wait."""
+        if self._held >= WAITING_MAX:
+            raise Overloaded("Too many mails are waiting to go out; try again later.")
+        self._held += 1
+        message_id = make_msgid(domain=self._sender.address.ascii_domain)
+        self._waiting.put_nowait(_Outgoing(letter, message_id))
+
+    async def run(self) -> None:
+        """Carry letters, a few at once, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(CARRIED_AT_ONCE):
+                    group.create_task(self._carry_all())
+        finally:
+            for timer in self._pausing:
+                timer.cancel()
+            self._pausing.clear()
+
+    async def _carry_all(self) -> None:
+        me = asyncio.current_task()
+        assert me is not None
+        # Before Python 3.12, `asyncio.wait_for` in a library can lose a cancellation.
+        while not me.cancelling():
+            outgoing = await self._waiting.get()
+            try:
+                await self._carry(outgoing)
+            except Exception as error:
+                self._lose(outgoing, error)
+
+    async def _carry(self, outgoing: _Outgoing) -> None:
+        message = _message(outgoing, self._sender)
+        outgoing.tries += 1
+        try:
+            await self._carrier(message)
+        except NotDelivered as why:
+            if not why.again or outgoing.tries > len(self._pauses_s):
+                raise
+            log.warning("mail %s did not get through: %s", outgoing.message_id, why)
+            self._try_again_later(outgoing)
+        else:
+            self._held -= 1
+            self.carried += 1
+
+    def _try_again_later(self, outgoing: _Outgoing) -> None:
+        def again() -> None:
+            self._pausing.discard(timer)
+            self._waiting.put_nowait(outgoing)
+
+        pause_s = self._pauses_s[outgoing.tries - 1]
+        timer = asyncio.get_running_loop().call_later(pause_s, again)
+        self._pausing.add(timer)
+
+    def _lose(self, outgoing: _Outgoing, error: Exception) -> None:
+        self._held -= 1
+        self.lost += 1
+        if isinstance(error, NotDelivered):
+            # A traceback would have the address in it.
+            log.error("mail %s was given up: %s", outgoing.message_id, error)
+        else:  # its message may have the address in it, where it was raised has not
+            kind, place = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
+            log.error("mail %s was given up: %s\n%s", outgoing.message_id, kind, place)
+
+
+def _message(outgoing: _Outgoing, sender: Sender) -> EmailMessage:
+    message = EmailMessage()
+    # Objects and no strings: nothing of an address is parsed once more, so it stays one address.
+    message["From"] = _mailbox(sender.address, sender.display_name)
+    message["To"] = _mailbox(parse_address(outgoing.letter.to))
+    message["Subject"] = outgoing.letter.subject
+    message["Date"] = formatdate(localtime=False)
+    message["Message-ID"] = outgoing.message_id
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice comes back
+    message.set_content(outgoing.letter.text)
+    return message
+
+
+def _mailbox(address: EmailAddress, display_name: str = "") -> Address:
+    return Address(display_name, username=address.local, domain=address.ascii_domain)

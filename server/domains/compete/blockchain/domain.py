@@ -1,0 +1,189 @@
+"""The reading of the chain as a task of the server, and what it says of itself."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final, NamedTuple
+
+from persistence.blockchain.store import Contract, Outrun, TransferStore
+from persistence.database import Database
+from persistence.errors import StartRefused
+from protocol.blockchain import ChainStatus, ContractStatus
+from protocol.errors import PlayhallError
+from server.config import Config
+from server.core.clock import Clock
+from server.core.containment import failed
+from server.core.tasks import Tasks
+from server.domains.compete.blockchain.contracts import BadContracts, contracts_of
+from server.domains.compete.blockchain.errors import ChainTrouble, WrongChain
+from server.domains.compete.blockchain.indexer import Indexer, Terms
+from server.domains.compete.blockchain.metrics import ChainCollector, ContractMetrics
+from server.domains.compete.blockchain.reconciliation import Reconciliation
+from server.domains.compete.blockchain.rpc import ChainNode
+from server.gateway.http.endpoints import Endpoint, HttpRequest
+
+log = logging.getLogger(__name__)
+
+PAUSE_MAX_S: Final = 300.0  # between tries, while the chain's node does not work
+STEPS_MAX: Final = 100  # before a pause, also on a long way to catch up
+
+
+class Rhythm(NamedTuple):
+    """How often new blocks are looked for, and owners compared."""
+
+    poll_s: float
+    reconcile_s: float
+
+
+class Chain:
+    """All followed contracts of one chain; `run` is its task."""
+
+    def __init__(
+        self,
+        contracts: Sequence[Contract],
+        *,
+        node: ChainNode,
+        store: TransferStore,
+        terms: Terms,
+        rhythm: Rhythm,
+        clock: Clock,
+    ) -> None:
+        self._node = node
+        self._store = store
+        self._rhythm = rhythm
+        self._clock = clock
+        self._is_checked = False
+        self.metrics = {contract: ContractMetrics() for contract in contracts}
+        self._indexers = {
+            contract: Indexer(contract, node=node, store=store, terms=terms, metrics=metrics)
+            for contract, metrics in self.metrics.items()
+        }
+        self.collector = ChainCollector(self.metrics, clock.monotonic)
+
+    def start(self, tasks: Tasks) -> None:
+        """Begin, if there is anything to follow."""
+        if self.metrics:
+            tasks.loop(self.run(), name="chain")
+
+    def endpoints(self) -> list[Endpoint]:
+        """List its address, which is there also where no chain is configured."""
+        meaning = "Say how far this server has read the contracts that bots are tokens of."
+        ask = partial(Endpoint, "GET", auth="none", answer=ChainStatus, tag="chain")
+        return [ask("/v1/chain/status", meaning, self._tell)]
+
+    async def run(self) -> None:
+        """Follow the contracts, for ever and each at its own pace; trouble ends nothing."""
+        async with self._node, asyncio.TaskGroup() as group:
+            for contract in self.metrics:
+                group.create_task(self._keep_following(contract))
+
+    async def follow(self, contract: Contract) -> bool:
+        """Bring a contract up to the confirmed blocks; say whether all went well."""
+        metrics = self.metrics[contract]
+        try:
+            await self._check(contract)
+            await self._catch_up(contract)
+        except Outrun:
+            return True  # another node is at it, which is as good
+        except (ChainTrouble, PlayhallError) as error:
+            self._is_checked = False  # another node may stand behind the URL when it is back
+            metrics.failed()
+            log.warning("chain: %s is not followed: %s", contract.address, error)
+            return False
+        except Exception:
+            # A bug of ours: told with its trace; games go on without new owners.
+            metrics.failed()
+            failed(f"chain: following {contract.address}")
+            return False
+        metrics.succeeded(self._clock.monotonic())
+        return True
+
+    async def knows_owners_at(self, at: datetime) -> bool:
+        """Say whether every contract was read beyond a time, by whichever node."""
+        cursors = [await self._store.cursor(contract) for contract in self.metrics]
+        return all(cursor is not None and cursor.at > at for cursor in cursors)
+
+    def status(self) -> ChainStatus:
+        """Say how far each contract was read."""
+        now = self._clock.monotonic()
+        return ChainStatus(
+            contracts=[
+                ContractStatus(
+                    chain_id=contract.chain_id,
+                    contract_address=contract.address,
+                    head_block=metrics.head,
+                    read_block=metrics.block,
+                    blocks_behind=metrics.blocks_behind,
+                    success_age_s=metrics.age_s(now),
+                    is_well=metrics.is_well,
+                )
+                for contract, metrics in self.metrics.items()
+            ]
+        )
+
+    async def _tell(self, _: HttpRequest) -> ChainStatus:
+        return self.status()
+
+    async def _keep_following(self, contract: Contract) -> None:
+        pause_s = self._rhythm.poll_s
+        while True:
+            went_well = await self.follow(contract)
+            pause_s = self._rhythm.poll_s if went_well else min(pause_s * 2, PAUSE_MAX_S)
+            await asyncio.sleep(max(pause_s, self._rhythm.poll_s))
+
+    async def _check(self, contract: Contract) -> None:
+        if self._is_checked:
+            return
+        found = await self._node.chain_id()
+        if found != contract.chain_id:
+            raise WrongChain(
+                f"the node at PLAYHALL_CHAIN_RPC_URL follows chain {found}, and "
+                f"PLAYHALL_CHAIN_CONTRACTS names chain {contract.chain_id}; correct one of them."
+            )
+        self._is_checked = True
+
+    async def _catch_up(self, contract: Contract) -> None:
+        for _ in range(STEPS_MAX):
+            if not await self._indexers[contract].step():
+                break
+        else:
+            return  # still behind: owners are compared once it has caught up
+        await self._reconcile(contract)
+
+    async def _reconcile(self, contract: Contract) -> None:
+        cursor, now = await self._store.cursor(contract), self._clock.now()
+        every = timedelta(seconds=self._rhythm.reconcile_s)
+        if cursor is None or (cursor.reconciled_at and now - cursor.reconciled_at < every):
+            return
+        metrics = self.metrics[contract]
+        work = Reconciliation(contract, node=self._node, store=self._store, metrics=metrics)
+        wrong = await work.run(now)
+        log.info("chain: owners of %s were compared, %d corrected", contract.address, wrong)
+
+
+def chain_of(config: Config, *, database: Database, clock: Clock) -> Chain:
+    """Make it as configured, which may be to follow nothing; raise `StartRefused`."""
+    url = "" if config.chain_rpc_url is None else config.chain_rpc_url.get_secret_value()
+    if bool(url) != bool(config.chain_contracts):
+        raise StartRefused(
+            "PLAYHALL_CHAIN_RPC_URL and PLAYHALL_CHAIN_CONTRACTS go together; set both or none."
+        )
+    if url and not url.startswith(("https://", "http://")):
+        raise StartRefused("PLAYHALL_CHAIN_RPC_URL must be https://… or http://….")
+    return Chain(
+        _contracts(config.chain_contracts),
+        node=ChainNode(url),
+        store=TransferStore(database),
+        terms=Terms(config.chain_confirmations, config.chain_start_block),
+        rhythm=Rhythm(config.chain_poll_s, config.chain_reconcile_s),
+        clock=clock,
+    )
+
+
+def _contracts(text: str) -> Sequence[Contract]:
+    try:
+        return contracts_of(text) if text else ()
+    except BadContracts as error:
+        raise StartRefused(f"PLAYHALL_CHAIN_CONTRACTS {error}.") from error

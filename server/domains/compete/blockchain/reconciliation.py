@@ -1,0 +1,82 @@
+"""The nightly comparison: what the contract says of each bot's owner, and what the history says."""
+
+import logging
+from datetime import datetime
+from typing import Final
+
+from persistence.blockchain.store import Bot, Contract, Correction, Header, Outrun, TransferStore
+from persistence.blockchain.token_owners import NOBODY
+from server.domains.compete.blockchain.errors import ChainMoved
+from server.domains.compete.blockchain.metrics import ContractMetrics
+from server.domains.compete.blockchain.rpc import ChainNode, together
+
+log = logging.getLogger(__name__)
+
+TRIES: Final = 5  # of one page, while other nodes read on
+
+
+class Reconciliation:
+    """Compares the owners of one contract's bots at the block until which it was read."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        *,
+        node: ChainNode,
+        store: TransferStore,
+        metrics: ContractMetrics,
+    ) -> None:
+        self._contract = contract
+        self._node = node
+        self._store = store
+        self._metrics = metrics
+
+    async def run(self, now: datetime) -> int:
+        """Compare all of them, page by page; give how many were wrong.
+
+        Raises `ChainTrouble`, `Outrun` and the database's errors; what was corrected until then
+        stays, and the rest is compared next time.
+        """
+        wrong, page = 0, await self._store.bots(self._contract)
+        while page:
+            # So that nobody on the page is found without owners only for being new.
+            await self._store.derive_late(self._contract)
+            wrong += await self._compare_in_peace(page)
+            page = await self._store.bots(self._contract, page[-1].bot_id)
+        await self._store.note_reconciled(self._contract, now)
+        return wrong
+
+    async def _compare_in_peace(self, page: list[Bot]) -> int:
+        for _ in range(TRIES - 1):
+            try:
+                return await self._compare(page)
+            except Outrun:
+                continue
+        return await self._compare(page)
+
+    async def _compare(self, page: list[Bot]) -> int:
+        at = await self._read_until()
+        owners = await together(
+            self._node.owner_of(self._contract, bot.token_id, at=at.block.number) for bot in page
+        )
+        said = {bot.bot_id: owner or NOBODY for bot, owner in zip(page, owners, strict=True)}
+        if (await self._node.block(at.block.number)) != at:
+            raise ChainMoved(f"block {at.block.number} was replaced while owners were asked for")
+        wrong = await self._store.correct(self._contract, said, since=at.block, at=at.at)
+        self._metrics.corrections += len(wrong)
+        for correction in wrong:
+            self._tell(correction, at)
+        return len(wrong)
+
+    async def _read_until(self) -> Header:
+        cursor = await self._store.cursor(self._contract)
+        found = None if cursor is None else await self._node.block(cursor.block.number)
+        if cursor is None or found is None or found.block != cursor.block:
+            raise ChainMoved("the last block that was read is not on the chain")
+        return found
+
+    def _tell(self, correction: Correction, at: Header) -> None:
+        log.warning(
+            "chain: bot %s is owned by %s at block %d, not by %s; the history was corrected",
+            correction.bot_id, correction.is_owned_by, at.block.number, correction.told,
+        )  # fmt: skip

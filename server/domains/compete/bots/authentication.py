@@ -1,0 +1,110 @@
+"""Signing in as a bot, and the end of it on every node."""
+
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+from persistence.bots.tokens import BotTokenStore, Standing
+from protocol.errors import BadToken, CloseReason, TokenExpired
+from protocol.ids import SessionId, UserId
+from server.core.containment import contained
+from server.core.periodic import every
+from server.domains.compete.bots.rules import is_bot_token, token_hash
+from server.gateway.session.identity import BotPass, Identity
+from server.gateway.session.sessions import Session
+
+LOOK_EVERY_S: Final = 2.0
+NEVER_S: Final = 253_402_300_799.0  # the end of the year 9999
+
+ENDED: Final = (
+    "The bot's token is not good any more: it was revoked, or the bot is suspended, retired or "
+    "another's; its owner can make a new one."
+)
+
+
+class People(Protocol):
+    """Who says whose any other token is."""
+
+    async def authenticate(self, token: str) -> Identity:
+        """Say who a token speaks for."""
+
+    async def end(self, session_id: SessionId) -> None:
+        """End a session; close its connections here."""
+
+
+class Sockets(Protocol):
+    """The connections of this node (`server.gateway.session.sessions.Sessions`)."""
+
+    def __iter__(self) -> Iterator[Session]:
+        """Go through all of them."""
+
+    def dismiss(self, session: Session, why: CloseReason, message: str) -> None:
+        """Tell a connection why it is closed, and close it."""
+
+
+class BotAuthenticator:
+    """Says whose a token is, a bot's or a person's, and closes what has lost its token."""
+
+    def __init__(self, *, store: BotTokenStore, people: People, sockets: Sockets) -> None:
+        self._store = store
+        self._people = people
+        self._sockets = sockets
+
+    async def authenticate(self, token: str) -> Identity:
+        """Say who a token speaks for; raise `BadToken`, `TokenExpired` or `Banned`.
+
+        Of a bot's token one indexed query says whether it is good at this moment.
+        """
+        if not is_bot_token(token):
+            return await self._people.authenticate(token)
+        standing = await self._store.standing(token_hash(token))
+        if standing is None:
+            raise BadToken("There is no such bot token; the bot's owner can make a new one.")
+        _require_good(standing)
+        return _identity(standing)
+
+    async def end(self, session_id: SessionId) -> None:
+        """End a session. A bot's is its token, which stays good: its connections close."""
+        await self._people.end(session_id)
+
+    async def look(self) -> None:
+        """Close the sockets here of every token that is not good any more."""
+        of_bots = [session for session in self._sockets if _is_open_bots(session)]
+        if not of_bots:
+            return
+        good = await self._store.still_good({session.who.session_id for session in of_bots})
+        for session in of_bots:
+            with contained("closing a bot's connection"):
+                if session.who.session_id not in good and not session.socket.closing:
+                    self._sockets.dismiss(session, CloseReason.LOGGED_OUT, ENDED)
+
+    async def follow(self) -> None:
+        """Look, until cancelled."""
+        await every(LOOK_EVERY_S, self.look, "looking up bots' tokens")
+
+
+def _is_open_bots(session: Session) -> bool:
+    who = session.identity
+    return who is not None and who.bot is not None and not session.socket.closing
+
+
+def _require_good(standing: Standing) -> None:
+    if standing.is_revoked:
+        raise BadToken("This bot token was revoked; the bot's owner can make a new one.")
+    if standing.is_expired:
+        raise TokenExpired("This bot token has expired; the bot's owner can make a new one.")
+    if standing.status != "active":
+        raise BadToken(f"The bot is {standing.status}, so its tokens are not good.")
+    if not standing.is_owners:
+        raise BadToken("Whoever made this token does not own the bot now; its owner can make one.")
+
+
+def _identity(standing: Standing) -> Identity:
+    expires_at = standing.expires_at
+    return Identity(
+        user_id=UserId(standing.bot_id),
+        player_id=standing.player_id,
+        session_id=SessionId(standing.token_id),
+        display_name=standing.slug,
+        expires_at=NEVER_S if expires_at is None else expires_at.timestamp(),
+        bot=BotPass(standing.bot_id, frozenset(standing.scopes)),
+    )

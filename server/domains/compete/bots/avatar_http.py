@@ -1,0 +1,154 @@
+"""Avatars of bots: adding, moderating and wearing them; and what a bot had come to."""
+
+from functools import partial
+from typing import Final
+
+from persistence.bots.avatars import AvatarDraft, AvatarStore
+from persistence.bots.store import BotStore
+from protocol.bots import (
+    Avatar,
+    AvatarChoice,
+    AvatarNotApproved,
+    AvatarNotFound,
+    AvatarPath,
+    Avatars,
+    Bot,
+    BotNotActive,
+    BotNotFound,
+    ModerationRequest,
+    NewAvatar,
+    NotTheOwner,
+    QueueQuery,
+    SnapshotsQuery,
+    StatsSnapshots,
+    TooManyAvatars,
+)
+from protocol.codec import validate
+from protocol.errors import Forbidden, InvalidField
+from server.domains.compete.bots import views
+from server.domains.compete.bots.http import asker, bot_meant
+from server.gateway.http.endpoints import Endpoint, HttpRequest
+from server.gateway.session.identity import MODERATORS, require_role
+
+TAG: Final = "bots"
+AVATARS: Final = "/v1/bots/{bot}/avatars"
+
+
+class AvatarRoutes:
+    """The addresses of avatars and snapshots."""
+
+    def __init__(self, *, bots: BotStore, avatars: AvatarStore) -> None:
+        self._bots = bots
+        self._avatars = avatars
+
+    def endpoints(self) -> list[Endpoint]:
+        """List them."""
+        return [*self._to_read(), *self._to_choose(), *self._to_moderate()]
+
+    def _to_read(self) -> list[Endpoint]:
+        get = partial(Endpoint, "GET", errors=(BotNotFound,), tag=TAG, bots=True)
+        return [
+            get(
+                AVATARS,
+                "List a bot's approved avatars; all of them for its owner and for moderators.",
+                self._list,
+                answer=Avatars,
+            ),
+            get(
+                "/v1/bots/{bot}/stats",
+                "List what a bot had come to after each day.",
+                self._stats,
+                query=SnapshotsQuery,
+                answer=StatsSnapshots,
+            ),
+        ]
+
+    def _to_choose(self) -> list[Endpoint]:
+        make = partial(Endpoint, auth="required", tag=TAG)
+        owners = (BotNotFound, NotTheOwner, BotNotActive)
+        return [
+            make(
+                "POST",
+                AVATARS,
+                "Add an avatar to a bot of yours; a moderator looks at it.",
+                self._add,
+                body=NewAvatar,
+                answer=Avatar,
+                errors=(*owners, TooManyAvatars),
+            ),
+            make(
+                "PUT",
+                "/v1/bots/{bot}/avatar",
+                "Let a bot of yours show an approved avatar.",
+                self._wear,
+                body=AvatarChoice,
+                answer=Bot,
+                errors=(*owners, AvatarNotFound, AvatarNotApproved),
+            ),
+        ]
+
+    def _to_moderate(self) -> list[Endpoint]:
+        make = partial(Endpoint, auth="required", tag="moderation")
+        return [
+            make(
+                "GET",
+                "/v1/admin/avatars",
+                "List avatars that wait for a moderator, the oldest first.",
+                self._queue,
+                query=QueueQuery,
+                answer=Avatars,
+                errors=(Forbidden,),
+            ),
+            make(
+                "PATCH",
+                "/v1/avatars/{avatar_id}",
+                "Approve or reject an avatar; a rejected one is taken off.",
+                self._moderate,
+                body=ModerationRequest,
+                answer=Avatar,
+                errors=(Forbidden, AvatarNotFound, InvalidField),
+            ),
+        ]
+
+    async def _list(self, request: HttpRequest) -> Avatars:
+        bot = await bot_meant(self._bots, request)
+        sees_all = request.identity is not None and bool(MODERATORS & set(request.identity.roles))
+        found = await self._avatars.of_bot(asker(request), bot.bot_id, sees_all=sees_all)
+        return views.avatars(found)
+
+    async def _stats(self, request: HttpRequest) -> StatsSnapshots:
+        query: SnapshotsQuery = request.query
+        after = views.read_place(query.cursor)
+        bot = await bot_meant(self._bots, request)
+        found = await self._bots.snapshots(
+            asker(request), bot.bot_id, after=after, limit=query.limit
+        )
+        return views.snapshots(found, query.limit)
+
+    async def _add(self, request: HttpRequest) -> Avatar:
+        body: NewAvatar = request.body
+        draft = AvatarDraft(**body.model_dump())
+        bot = await bot_meant(self._bots, request)
+        return views.avatar(await self._avatars.add(request.who.user_id, bot.bot_id, draft))
+
+    async def _wear(self, request: HttpRequest) -> Bot:
+        body: AvatarChoice = request.body
+        bot = await bot_meant(self._bots, request)
+        await self._avatars.wear(request.who.user_id, bot.bot_id, body.avatar_id)
+        return views.bot(await bot_meant(self._bots, request))
+
+    async def _queue(self, request: HttpRequest) -> Avatars:
+        require_role(request.who, MODERATORS)
+        query: QueueQuery = request.query
+        found = await self._avatars.queue(query.moderation_status, limit=query.limit)
+        return views.avatars(found)
+
+    async def _moderate(self, request: HttpRequest) -> Avatar:
+        require_role(request.who, MODERATORS)
+        avatar_id = validate(AvatarPath, dict(request.path)).avatar_id
+        body: ModerationRequest = request.body
+        return views.avatar(
+            await self._avatars.moderate(
+                avatar_id, body.moderation_status, actor=request.who.user_id, reason=body.reason
+            )
+        )

@@ -1,0 +1,103 @@
+"""`epoch.*`: following a day, claiming its slots, voting."""
+
+from typing import Any, Final
+
+from persistence.epochs.claims import ClaimStore, NewClaim
+from persistence.epochs.store import Day, EpochStore
+from persistence.epochs.votes import BallotStore, Counted, NewVote
+from protocol import epochs as wire
+from protocol.errors import InvalidField
+from protocol.ids import EpochId
+from server.domains.compete.epochs.board import event_view, within
+from server.domains.compete.epochs.board_streams import Following
+from server.domains.compete.epochs.rules import (
+    check_bot_vote,
+    check_code,
+    check_vote,
+    require_bot,
+    require_live,
+)
+from server.gateway.session.identity import Identity
+from server.gateway.session.sessions import Route, Routes, Session
+
+# A page of events fits into an outbox, whatever their code is.
+PAGE_BYTES_MAX: Final = 256 * 1024
+
+
+class EpochCommands:
+    """The commands of epochs."""
+
+    def __init__(
+        self,
+        *,
+        days: EpochStore,
+        claims: ClaimStore,
+        ballots: BallotStore,
+        following: Following,
+    ) -> None:
+        self._days = days
+        self._claims = claims
+        self._ballots = ballots
+        self._following = following
+
+    def routes(self) -> Routes:
+        """Say how each command is carried out."""
+        return {
+            wire.Watch: Route(awaited=self._watch, bots=True),
+            wire.Unwatch: Route(immediate=self._unwatch, bots=True),
+            wire.ReadEvents: Route(awaited=self._read_events, cost=5.0, bots=True),
+            wire.Claim: Route(awaited=self._claim, bots=True),
+            wire.Vote: Route(awaited=self._vote, bots=True),
+        }
+
+    async def _watch(self, session: "Session", command: wire.Watch) -> dict[str, Any]:
+        epoch_id = command.epoch_id or (await self._days.read_day(None)).epoch_id
+        return await self._following.watch(session, epoch_id, command.after)
+
+    def _unwatch(self, session: "Session", command: wire.Unwatch) -> None:
+        self._following.unwatch(session, command.epoch_id)
+        session.reply(command.id)
+
+    async def _read_events(self, _: "Session", command: wire.ReadEvents) -> dict[str, Any]:
+        day = await self._days.read_day(command.epoch_id)
+        events = await self._days.read_events(
+            day.epoch_id, after=command.after, limit=command.limit
+        )
+        shown = [event_view(day.epoch_id, event) for event in within(events, PAGE_BYTES_MAX)]
+        return {"epoch_id": day.epoch_id, "head": day.version, "events": shown}
+
+    async def _claim(self, session: "Session", command: wire.Claim) -> dict[str, Any]:
+        who = session.who
+        bot = require_bot(who, "claim")
+        day = await self._open_day(command.epoch_id)
+        check_code(day.profile, command.slot_index, command.code)
+        claim = NewClaim(day.epoch_id, command.slot_index, command.code, bot.bot_id, who.session_id)
+        version = await self._claims.claim(claim)
+        self._following.wake(day.epoch_id)
+        return {"epoch_id": day.epoch_id, "version": version}
+
+    async def _vote(self, session: "Session", command: wire.Vote) -> dict[str, Any]:
+        day = await self._open_day(command.epoch_id)
+        counted = await self._cast(session.who, day, command)
+        self._following.wake(day.epoch_id)
+        weight = format(counted.weight.normalize(), "f")
+        return {"epoch_id": day.epoch_id, "version": counted.version, "weight": weight}
+
+    async def _cast(self, who: Identity, day: Day, command: wire.Vote) -> Counted:
+        if who.bot is None:
+            score = check_vote(day.profile, command)
+        else:
+            score = check_bot_vote(day.profile, command, require_bot(who, "vote"))
+        if command.target_type == "bot" and not await self._ballots.is_bot(command.target_id):
+            problem = "target_id: there is no such bot; send a bot_id, not its slug."
+            raise InvalidField(problem, field="target_id")
+        vote = NewVote(day.epoch_id, who.session_id, command.target_type, command.target_id, score)
+        if who.bot is None:
+            return await self._ballots.cast(who.requester, vote, wallet=command.wallet)
+        return await self._ballots.cast_as_bot(who.bot.bot_id, vote)
+
+    async def _open_day(self, epoch_id: EpochId | None) -> Day:
+        """Read the day, so that what can be refused is refused without holding it."""
+        day = await self._days.read_day(epoch_id)
+        require_live(day)
+        return day

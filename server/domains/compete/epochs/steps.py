@@ -1,0 +1,178 @@
+"""What is done when a day enters each phase. Each step is one transaction, safe to repeat.
+
+live      nothing but the phase: claims and votes are taken
+freeze    the digest of all events so far
+snapshot  what the slots hold at last, as an event
+settle    contributions and payouts, to the owners at the freeze
+archive   the summary and each bot's figures, in the store of objects; the edition
+"""
+
+from asyncio import to_thread
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from persistence.epochs.steps import Step, StepStore
+from persistence.epochs.store import EpochStore
+from persistence.errors import StartRefused
+from protocol.codec import validate
+from protocol.epoch_profile import EpochProfile, Phase
+from protocol.epochs import EpochNotSettled
+from protocol.errors import InvalidField
+from protocol.ids import BotId, EpochId
+from server.domains.compete.epochs.phases import DayTimes, due
+from server.domains.compete.epochs.results import (
+    bot_key,
+    bot_stats,
+    bot_uri,
+    computed,
+    differences,
+    digest_of,
+    result_of,
+    shares,
+    summary_key,
+    summary_of,
+    summary_uri,
+)
+from server.domains.compete.epochs.rules import check_profile
+
+
+async def require_profiles(days: EpochStore) -> None:
+    """Raise `StartRefused` if a day could not be made or finished by its rules.
+
+    They were checked when they were stored, but perhaps on a machine that knows more time zones.
+    """
+    for key, config in await days.profiles_in_use():
+        try:
+            check_profile(validate(EpochProfile, orjson.loads(config)))
+        except InvalidField as error:
+            raise StartRefused(
+                f"The epochs' profile {key!r} cannot be used here. {error.message} "
+                "Choose another with `playhall epoch profiles --activate KEY`, install a newer "
+                "tzdata if it does not know the time zone, or set PLAYHALL_EPOCHS=false to serve "
+                "without epochs."
+            ) from error
+
+
+# Which address owned each bot at a moment; those of which that is not known are left out.
+OwnersAt = Callable[[Collection[BotId], datetime], Awaitable[Mapping[BotId, str]]]
+# Whether everything that happened to owners until a moment has been heard of.
+OwnersKnown = Callable[[datetime], Awaitable[bool]]
+Result = Mapping[str, Any]
+Put = Callable[[str, bytes], Awaitable[None]]
+
+
+class Steps:
+    """Advances days. `put` writes an object; `node` is named in results."""
+
+    def __init__(
+        self,
+        store: StepStore,
+        days: EpochStore,
+        *,
+        owners_at: OwnersAt,
+        owners_known: OwnersKnown,
+        put: Put,
+        node: str,
+    ) -> None:
+        self._store = store
+        self._days = days
+        self._owners_at = owners_at
+        self._owners_known = owners_known
+        self._put = put
+        self._node = node
+
+    async def advance(self, epoch_id: EpochId) -> Phase | None:
+        """Take the day's next step if it is due; gives the phase that it entered."""
+        async with self._store.hold(epoch_id) as step:
+            day = step.day
+            times = DayTimes(day.starts_at, day.starts_at, day.freeze_at, day.ends_at)
+            phase = due(day.phase, times, step.now)
+            if phase is None or not await self._do(phase, step):
+                return None
+            await step.enter(phase)
+            return phase
+
+    async def recompute(self, epoch_id: EpochId, *, by: str, reason: str) -> int:
+        """Settle a settled day again, on record; gives the number of the new result."""
+        async with self._store.hold(epoch_id) as step:
+            if step.day.phase not in ("settle", "archive"):
+                raise EpochNotSettled
+            number, result = await self._settle(step, by=by, reason=reason)
+            await step.tell("recomputed", {"number": number})
+            await step.put_on_record(by, "recompute", {"number": number, "reason": reason})
+            if step.day.phase == "archive":
+                await self._archive(step, number, result)
+            return number
+
+    async def verify(self, epoch_id: EpochId) -> list[str]:
+        """Compute a settled day again from its events; says where the result in force differs."""
+        kept = await self._store.settlements(epoch_id)
+        if not kept:
+            raise EpochNotSettled
+        day = await self._days.read_day(epoch_id)
+        events = await self._store.frozen_events(epoch_id)
+        digest, settled = await to_thread(computed, day, events)
+        owners = await self._owners_of([BotId(one.bot_id) for one in settled], day.frozen_at)
+        again = result_of(day, digest, shares(settled, owners))
+        return differences(orjson.loads(kept[0].result), again)
+
+    # ------------------------------------------------------------------ the phases
+
+    async def _do(self, phase: Phase, step: Step) -> bool:
+        """Do what a phase begins with; False if it cannot begin yet."""
+        if phase == "freeze":
+            await step.freeze(await to_thread(digest_of, await step.frozen_events()))
+        elif phase == "snapshot":
+            await self._snapshot(step)
+        elif phase == "settle":
+            if not await self._owners_known(step.day.freeze_at):
+                return False
+            number, _ = await self._settle(step, by=self._node, reason="")
+            await step.tell("settled", {"number": number})
+        elif phase == "archive":
+            (settled, *_) = await self._store.settlements(step.day.epoch_id)
+            await self._archive(step, settled.number, orjson.loads(settled.result))
+        return True
+
+    async def _snapshot(self, step: Step) -> None:
+        """Put on the log what the slots hold at last: the day can be checked from it alone."""
+        _, _, slots = await self._days.read_slots(step.day.epoch_id)
+        held = [
+            {"slot_index": slot.slot_index, "bot_id": slot.bot_id, "code": slot.code}
+            for slot in slots
+        ]
+        await step.tell("snapshot", {"slots": held})
+
+    async def _settle(self, step: Step, *, by: str, reason: str) -> tuple[int, Result]:
+        events = await step.frozen_events()
+        digest, settled = await to_thread(computed, step.day, events)
+        owners = await self._owners_of([BotId(one.bot_id) for one in settled], step.day.frozen_at)
+        published = shares(settled, owners)
+        result = result_of(step.day, digest, published)
+        number = await step.publish(published, digest=digest, by=by, reason=reason, result=result)
+        return number, result
+
+    async def _archive(self, step: Step, number: int, result: Result) -> None:
+        """Write what stays; the objects first, since one too many does no harm."""
+        day = step.day
+        _, _, slots = await self._days.read_slots(day.epoch_id)
+        bots: Sequence[dict[str, Any]] = result["bots"]
+        names = await self._store.slugs([bot["bot_id"] for bot in bots])
+        summary = summary_of(day, slots=slots, number=number, result=result, names=names)
+        await self._put(summary_key(day, number), summary)
+        for bot in bots:
+            stats, key = bot_stats(day, bot), bot_key(day, bot["bot_id"], number)
+            await self._put(key, stats)
+            await step.keep_stats(BotId(bot["bot_id"]), bot_uri(day, bot["bot_id"], number), stats)
+        uri = summary_uri(day)
+        await step.link_summary(uri)
+        await step.announce_edition(uri)
+
+    async def _owners_of(
+        self, bots: Collection[BotId], frozen_at: datetime | None
+    ) -> Mapping[BotId, str]:
+        assert frozen_at is not None, "a day is frozen before it is settled"
+        return await self._owners_at(bots, frozen_at) if bots else {}

@@ -1,0 +1,1 @@
+"""What people make and upload: blueprints and files."""

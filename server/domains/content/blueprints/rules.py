@@ -1,0 +1,123 @@
+"""What a blueprint must be, beyond the shape of its fields. Pure."""
+
+import re
+from typing import Final
+
+import orjson
+from pydantic import JsonValue
+
+from persistence.blueprints.store import Draft, StoredBlueprint
+from protocol.blueprints import DATA_BYTES_MAX, SYLLABLE_PATTERN, Fork, NewBlueprint
+from protocol.errors import InvalidField
+from protocol.ids import BlueprintId, UserId, new_id
+from protocol.limits import JSON_DEPTH_MAX
+from protocol.schemas import JsonObject
+
+SYLLABLES_CHARS: Final = 6
+ASSETS_BUCKET: Final = "user-assets"
+WORDS_MAX: Final = 16
+
+_LINK: Final = re.compile(r"user-assets/[0-9a-f-]{36}(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+_WORD: Final = re.compile(r"[^\W_]+")
+_DASHED_NAME: Final = re.compile(
+    rf"\b({SYLLABLE_PATTERN})-({SYLLABLE_PATTERN}\d*)\b", re.IGNORECASE
+)
+
+
+def drawn(new: NewBlueprint, owner: UserId) -> Draft:
+    """Turn what somebody sent into a blueprint to be kept; raise `InvalidField`."""
+    version = version_in(new.name)
+    if new.version not in (None, version):
+        raise _wrong("version", f"the name says {version}; send that, or leave it out")
+    _check_data(new.data, version)
+    _check_assets(new.assets, owner, inherited={})
+    return Draft(
+        blueprint_id=new.blueprint_id or BlueprintId(new_id()),
+        owner_id=owner,
+        name=new.name,
+        version=version,
+        data=orjson.dumps(new.data),
+        assets=new.assets,
+        description=new.description,
+    )
+
+
+def forked(fork: Fork, parent: StoredBlueprint, owner: UserId) -> Draft:
+    """Derive a blueprint from another one; raise `InvalidField`.
+
+    It may keep links into the folder of the parent's owner, and add none.
+    """
+    data: JsonObject = orjson.loads(parent.data) if fork.data is None else fork.data
+    version = version_in(fork.name)
+    _check_data(data, version)
+    assets = parent.assets if fork.assets is None else fork.assets
+    _check_assets(assets, owner, inherited=parent.assets)
+    return Draft(
+        blueprint_id=fork.blueprint_id or BlueprintId(new_id()),
+        owner_id=owner,
+        name=fork.name,
+        version=version,
+        data=orjson.dumps(data),
+        assets=assets,
+        description=parent.description if fork.description is None else fork.description,
+        parent_id=parent.blueprint_id,
+    )
+
+
+def version_in(name: str) -> int:
+    """Read the version in a name."""
+    return int(name[SYLLABLES_CHARS:])
+
+
+def words_in(text: str) -> list[str] | None:
+    """Take what somebody looks for apart into words; None where nothing is looked for.
+
+    A name may be typed with a dash between its syllables.
+    """
+    if not text.strip():
+        return None
+    return _WORD.findall(_DASHED_NAME.sub(r"\1\2", text).lower())[:WORDS_MAX]
+
+
+def _check_data(data: JsonObject, version: int) -> None:
+    _check_values(data)
+    if len(orjson.dumps(data)) > DATA_BYTES_MAX:
+        raise _wrong("data", f"keep it within {DATA_BYTES_MAX} bytes of JSON")
+    capacity = data.get("capacity")
+    if capacity is not None and not _fits(capacity, version):
+        raise _wrong("data.capacity", f"divided by 10 it must be {version}, as the name says")
+
+
+def _check_values(data: JsonObject) -> None:
+    """Refuse what is nested too deeply, and text that no database can hold."""
+    level: list[JsonValue] = [data]
+    for _ in range(JSON_DEPTH_MAX):
+        level = [child for value in level for child in _children(value)]
+        if any(isinstance(value, str) and "\0" in value for value in level):
+            raise _wrong("data", "leave out NUL characters")
+    if any(isinstance(value, dict | list) for value in level):
+        raise _wrong("data", f"nest it at most {JSON_DEPTH_MAX} levels deep")
+
+
+def _check_assets(assets: dict[str, str], owner: UserId, *, inherited: dict[str, str]) -> None:
+    for name, link in assets.items():
+        if link in inherited.values():
+            continue
+        if not _LINK.fullmatch(link) or not link.startswith(f"{ASSETS_BUCKET}/{owner}/"):
+            remedy = f"link a file of yours: {ASSETS_BUCKET}/{owner}/<blueprint id>/model.glb"
+            raise _wrong(f"assets.{name}", remedy)
+
+
+def _fits(capacity: JsonValue, version: int) -> bool:
+    is_number = isinstance(capacity, int | float) and not isinstance(capacity, bool)
+    return is_number and capacity // 10 == version  # type: ignore[operator]  # a number, as just seen
+
+
+def _children(value: JsonValue) -> list[JsonValue]:
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    return value if isinstance(value, list) else []
+
+
+def _wrong(field: str, remedy: str) -> InvalidField:
+    return InvalidField(f"{field}: {remedy}.", field=field)

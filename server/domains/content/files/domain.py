@@ -1,0 +1,68 @@
+"""The room of files put together: one object for `app` to hold."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from aiohttp import web
+
+from persistence.database import Database
+from persistence.files.replays import ReplayStore
+from persistence.files.store import FileStore
+from persistence.objects import Objects
+from persistence.rls import RlsDatabase
+from server.core.clock import Clock
+from server.domains.content.files.http import FileRoutes, FileServing, MayReport
+from server.domains.content.files.jobs import FileMaintenance
+from server.domains.content.files.replays import Replays
+from server.domains.content.files.upload_tokens import Keys
+from server.domains.content.files.uploads import Terms, Uploads
+from server.gamekit.fold import AnyRuleset
+from server.gateway.http.endpoints import Authenticate, Endpoint
+
+
+class Files:
+    """Uploads, reads, replays and upkeep of one node; `folder` is for uploads under way."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        behalf: RlsDatabase,
+        objects: Objects,
+        keys: Keys,
+        clock: Clock,
+        folder: Path,
+        terms: Terms,
+        rulesets: Mapping[str, AnyRuleset],
+    ) -> None:
+        self.objects = objects
+        self.store = FileStore(database, behalf)
+        self.uploads = Uploads(
+            store=self.store, objects=objects, keys=keys, clock=clock, folder=folder, terms=terms
+        )
+        self.replays = Replays(
+            store=ReplayStore(database),
+            files=self.store,
+            uploads=self.uploads,
+            clock=clock,
+            rulesets=rulesets,
+        )
+        self.upkeep = FileMaintenance(store=self.store, objects=objects, replays=self.replays)
+
+    def endpoints(self, may_report: MayReport) -> list[Endpoint]:
+        """List the addresses that are described."""
+        routes = FileRoutes(store=self.store, uploads=self.uploads, may_report=may_report)
+        return routes.endpoints()
+
+    def serve_from(self, app: web.Application, authenticate: Authenticate) -> None:
+        """Serve the bytes themselves."""
+        FileServing(
+            store=self.store,
+            objects=self.objects,
+            uploads=self.uploads,
+            authenticate=authenticate,
+        ).add_to(app)
+
+    async def missing(self, links: Collection[str]) -> list[str]:
+        """Say which of these (bucket/path) are not stored."""
+        return await self.store.missing(links)

@@ -1,0 +1,262 @@
+"""`/v1/files` (announcing and deleting) and `/files/…` (bytes in and out)."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from persistence.files.store import FileStore, StoredFile
+from persistence.objects import ObjectMissing, Objects
+from protocol.codec import validate
+from protocol.content_errors import BadRange, BadUpload, FileMissing, FileTaken, QuotaExceeded
+from protocol.errors import BadToken, Forbidden, TooLarge
+from protocol.files import BUCKETS, File, FileDeleted, NewReplay, NewUpload, Upload, media_type
+from protocol.history import MatchPath
+from protocol.ids import MatchId, PlayerId
+from server.core.clock import wire_time
+from server.domains.content.files import rules
+from server.domains.content.files.uploads import Uploads
+from server.gateway.http.endpoints import Authenticate, Endpoint, HttpRequest, error_response
+from server.gateway.session.identity import Identity
+
+
+def file_view(stored: StoredFile) -> File:
+    """Write a stored file."""
+    return File(
+        file_id=stored.file_id,
+        owner_id=stored.owner_id,
+        url=url_of(stored.bucket, stored.path),
+        bucket=stored.bucket,
+        path=stored.path,
+        size=stored.size,
+        content_type=stored.content_type,
+        sha256=stored.sha256.hex(),
+        is_public=stored.is_public,
+        created_at=wire_time(stored.created_at),
+    )
+
+
+def url_of(bucket: str, path: str) -> str:
+    """Say where a file is served."""
+    return f"/files/{bucket}/{path}"
+
+
+ADDRESS: Final = "/files/{bucket}/{path:.+}"
+CHUNK_BYTES: Final = 256 * 1024
+FOR_EVER_S: Final = 31_536_000
+A_WHILE_S: Final = 60
+LOST: Final = "This file was lost; its owner should upload it again."
+
+SAFE: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Accept-Ranges": "bytes",
+}
+
+
+class FileServing:
+    """The two handlers of one address: GET and PUT."""
+
+    def __init__(
+        self,
+        *,
+        store: FileStore,
+        objects: Objects,
+        uploads: Uploads,
+        authenticate: Authenticate,
+    ) -> None:
+        self._store = store
+        self._objects = objects
+        self._uploads = uploads
+        self._authenticate = authenticate
+
+    def add_to(self, app: web.Application) -> None:
+        """Serve files from an application."""
+        app.router.add_get(ADDRESS, self.get)  # and HEAD
+        app.router.add_put(ADDRESS, self.put)
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        """Send a file, a part of it, or that it has not changed."""
+        file = await self._find(request)
+        headers = _headers(file)
+        known = {etag.value for etag in request.if_none_match or ()}
+        if file.sha256.hex() in known or "*" in known:
+            return web.Response(status=304, headers=headers)
+        try:
+            part = _part(request, file)
+        except BadRange as error:
+            response = error_response(error)
+            response.headers["Content-Range"] = f"bytes */{file.size}"
+            return response
+        return await self._send(request, file, part, headers)
+
+    async def put(self, request: web.Request) -> web.Response:
+        """Take in a file that was announced."""
+        bucket, path = request.match_info["bucket"], request.match_info["path"]
+        if not rules.is_path(bucket, path):
+            raise BadUpload
+        if (request.content_length or 0) > BUCKETS[bucket].bytes_max:
+            raise TooLarge(f"A file in {bucket} may have {BUCKETS[bucket].bytes_max} bytes.")
+        file = await self._uploads.receive(
+            request.query.get("token", ""),
+            link=f"{bucket}/{path}",
+            content_type=media_type(request.headers.get("Content-Type", "")),
+            chunks=aiter(request.content.iter_chunked(CHUNK_BYTES)),
+            remote=request.remote or "",
+        )
+        body = file_view(file).model_dump_json()
+        return web.Response(text=body, content_type="application/json")
+
+    async def _find(self, request: web.Request) -> StoredFile:
+        bucket, path = request.match_info["bucket"], request.match_info["path"]
+        if not rules.is_path(bucket, path):
+            raise FileMissing
+        identity = await self._identify(request)
+        requester = None if identity is None else identity.requester
+        file = await self._store.find(requester, bucket, path)
+        if file is None:
+            raise FileMissing
+        return file
+
+    async def _identify(self, request: web.Request) -> Identity | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if not scheme:
+            return None
+        if scheme.lower() != "bearer":
+            raise BadToken("The Authorization header must be: Bearer <access token>.")
+        return await self._authenticate(token)
+
+    async def _send(
+        self,
+        request: web.Request,
+        file: StoredFile,
+        part: tuple[int, int] | None,
+        headers: dict[str, str],
+    ) -> web.StreamResponse:
+        start, end = part or (0, file.size)
+        response = web.StreamResponse(status=206 if part else 200, headers=headers)
+        response.content_length = end - start
+        if part:
+            response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
+        if request.method == hdrs.METH_HEAD:
+            if await self._objects.missing([file.key]):
+                raise FileMissing(LOST)
+            return response
+        chunks = await self._open(file, start, end)
+        await response.prepare(request)
+        async for chunk in chunks:
+            await response.write(chunk)
+        await response.write_eof()
+        return response
+
+    async def _open(self, file: StoredFile, start: int, end: int) -> AsyncIterator[bytes]:
+        try:
+            return await self._objects.read(file.key, start, end)
+        except ObjectMissing:
+            raise FileMissing(LOST) from None
+
+
+def _part(request: web.Request, file: StoredFile) -> tuple[int, int] | None:
+    if request.method != hdrs.METH_GET:  # ranges are of GET alone (RFC 9110, section 14.2)
+        return None
+    condition = request.headers.get(hdrs.IF_RANGE)
+    if condition is not None and condition != _etag(file):
+        return None
+    return rules.range_in(request.headers.get("Range"), file.size)
+
+
+def _headers(file: StoredFile) -> dict[str, str]:
+    name = file.path.rpartition("/")[2]
+    shown = "inline" if file.content_type.startswith("image/") else f'attachment; filename="{name}"'
+    return {
+        **SAFE,
+        "Content-Type": file.content_type,
+        "Content-Disposition": shown,
+        "ETag": _etag(file),
+        "Cache-Control": _caching(file),
+        **({"Access-Control-Allow-Origin": "*"} if file.is_public else {"Vary": "Authorization"}),
+    }
+
+
+def _caching(file: StoredFile) -> str:
+    if not file.is_public:
+        return "private, no-cache"
+    if BUCKETS[file.bucket].is_settled:
+        return f"public, max-age={FOR_EVER_S}, immutable"
+    return f"public, max-age={A_WHILE_S}"
+
+
+def _etag(file: StoredFile) -> str:
+    return f'"{file.sha256.hex()}"'
+
+
+TAG = "files"
+
+# Whether a player may say how a match between peers went.
+MayReport = Callable[[MatchId, PlayerId], Awaitable[bool]]
+
+
+class FileRoutes:
+    """The addresses of files, but for the bytes themselves."""
+
+    def __init__(self, *, store: FileStore, uploads: Uploads, may_report: MayReport) -> None:
+        self._store = store
+        self._uploads = uploads
+        self._may_report = may_report
+
+    def endpoints(self) -> list[Endpoint]:
+        """List them."""
+        return [
+            Endpoint(
+                "POST",
+                "/v1/files/uploads",
+                "Announce a file of yours; PUT its bytes to the URL that you get.",
+                self._announce,
+                auth="required",
+                body=NewUpload,
+                answer=Upload,
+                errors=(FileTaken, QuotaExceeded),
+                tag=TAG,
+            ),
+            Endpoint(
+                "DELETE",
+                "/v1/files/{bucket}/{path:.+}",
+                "Delete a file of yours.",
+                self._delete,
+                auth="required",
+                answer=FileDeleted,
+                errors=(FileMissing,),
+                tag=TAG,
+            ),
+            Endpoint(
+                "POST",
+                "/v1/matches/{match_id}/replay",
+                "Announce the replay of a match between peers that you reported.",
+                self._announce_replay,
+                auth="required",
+                body=NewReplay,
+                answer=Upload,
+                errors=(Forbidden, FileTaken),
+                tag=TAG,
+            ),
+        ]
+
+    async def _announce(self, request: HttpRequest) -> Upload:
+        new: NewUpload = request.body
+        return await self._uploads.announce(request.who.requester, new)
+
+    async def _delete(self, request: HttpRequest) -> FileDeleted:
+        bucket, path = request.path["bucket"], request.path["path"]
+        if not rules.is_path(bucket, path):
+            raise FileMissing
+        if not await self._store.delete(request.who.requester, bucket, path):
+            raise FileMissing("You have no such file.")
+        return FileDeleted(url=url_of(bucket, path))
+
+    async def _announce_replay(self, request: HttpRequest) -> Upload:
+        match_id = validate(MatchPath, {"match_id": request.path["match_id"]}).match_id
+        if not await self._may_report(match_id, request.who.player_id):
+            raise Forbidden("Only the host who reported this match may send its replay.")
+        new: NewReplay = request.body
+        return await self._uploads.announce_replay(match_id, new)

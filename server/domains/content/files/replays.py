@@ -1,0 +1,102 @@
+"""Building the replays of games that the server decided.
+
+Nobody tells this room that a game is over: it looks for those without a replay. So none is
+forgotten when a node dies, and any number of nodes may look.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+from persistence.files.replays import Due, Material, ReplayStore
+from persistence.files.store import Announced, FileStore
+from protocol.content_errors import FileTaken, StorageFull
+from protocol.errors import InvalidField, Overloaded, Unavailable
+from protocol.files import BUCKETS, NewReplay
+from protocol.ids import new_id
+from server.core.clock import Clock
+from server.core.containment import RAISED_BY_RULES, failed
+from server.domains.content.files import replay_file, rules
+from server.domains.content.files.uploads import Uploads
+from server.gamekit.fold import AnyRuleset
+
+log = logging.getLogger(__name__)
+
+BUILT_AT_ONCE_MAX: Final = 20  # a sweep; games that are played come first
+AGAIN_AFTER_S: Final = 600.0
+STORED_WITHIN_S: Final = 120.0
+
+
+class Replays:
+    """The replays of one node's making."""
+
+    def __init__(
+        self,
+        *,
+        store: ReplayStore,
+        files: FileStore,
+        uploads: Uploads,
+        clock: Clock,
+        rulesets: Mapping[str, AnyRuleset],
+    ) -> None:
+        self._store = store
+        self._rulesets = rulesets
+        self._files = files
+        self._uploads = uploads
+        self._clock = clock
+
+    async def build_due(self) -> int:
+        """Build the replays that are due, so many at most; give how many were built."""
+        built = 0
+        for _ in range(BUILT_AT_ONCE_MAX):
+            due = await self._store.take(again_after_s=AGAIN_AFTER_S)
+            if due is None:
+                break
+            built += await self._try(due)
+        return built
+
+    async def _try(self, due: Due) -> bool:
+        """Build one; what is wrong with it stops neither the others nor the node."""
+        try:
+            return await self._build(due)
+        except (Unavailable, Overloaded, StorageFull):
+            raise
+        except FileTaken:
+            log.info("the replay of match %s is being stored elsewhere", due.match_id)
+        except Exception:
+            failed(f"building the replay of match {due.match_id}")
+        return False
+
+    async def _build(self, due: Due) -> bool:
+        material = await self._store.material(due.game_id)
+        if material is None:
+            log.error("game %s is over, but not whole: no replay", due.game_id)
+            return False
+        content = await asyncio.to_thread(self._written, due, material)
+        try:
+            new = rules.replay_of(due.match_id, NewReplay(size=len(content)))
+        except InvalidField as too_large:
+            log.warning("no replay of game %s: %s", due.game_id, too_large)
+            return False
+        upload = Announced(new_id(), None, due.match_id, **new.model_dump())
+        expires_at = self._clock.now() + timedelta(seconds=STORED_WITHIN_S)
+        await self._files.announce_replay(upload, expires_at=expires_at)
+        claimed = await self._files.claim(upload.upload_id, for_s=STORED_WITHIN_S)
+        await self._uploads.store(claimed, content)
+        return True
+
+    def _written(self, due: Due, material: Material) -> bytes:
+        """Write the file; without the commands if it would be too large with them."""
+        ruleset = self._rulesets.get(material.game.ruleset)
+        try:
+            made = replay_file.made_from(material.game, material.rows, ruleset)
+        except RAISED_BY_RULES:  # the log itself is still good
+            log.exception("the commands of game %s cannot be told", due.game_id)
+            made = replay_file.made_from(material.game, material.rows, None)
+        content = replay_file.write(due.match_id, *material, made=made)
+        if len(content) <= BUCKETS["replays"].bytes_max:
+            return content
+        log.warning("the replay of game %s is too large with its commands", due.game_id)
+        return replay_file.write(due.match_id, *material, made=made._replace(commands=None))

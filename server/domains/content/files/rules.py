@@ -1,0 +1,98 @@
+"""What may be uploaded where, what bytes look like, and which part of a file is asked for. Pure."""
+
+import re
+from typing import Final
+
+from protocol.content_errors import BadRange, FileRefused
+from protocol.errors import InvalidField
+from protocol.files import (
+    BUCKETS,
+    PATH_CHARS_MAX,
+    REPLAY_NAME,
+    REPLAY_TYPE,
+    Bucket,
+    Kind,
+    NewReplay,
+    NewUpload,
+)
+from protocol.ids import MatchId, UserId
+
+HEAD_BYTES: Final = 16  # enough to tell any type
+
+_RANGE: Final = re.compile(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE | re.ASCII)
+
+
+def check_upload(new: NewUpload, owner: UserId) -> None:
+    """Refuse what a bucket does not take; raise `InvalidField`."""
+    bucket = BUCKETS[new.bucket]
+    if new.bucket == "replays":
+        raise _wrong("bucket", "send replays by POST /v1/matches/{match_id}/replay")
+    if not is_path(new.bucket, new.path):
+        raise _wrong("path", f"in {new.bucket} it reads {bucket.path}")
+    if new.path.partition("/")[0] != owner:
+        raise _wrong("path", f"it must begin with your own folder, {owner}/")
+    kind = _kind(bucket, new.content_type)
+    if kind is None:
+        types = ", ".join(kind.content_type for kind in bucket.kinds)
+        raise _wrong("content_type", f"{new.bucket} takes {types}")
+    if not new.path.endswith(f".{kind.ending}"):
+        raise _wrong("path", f"a file of type {kind.content_type} ends with .{kind.ending}")
+    _check_size(new.size, new.bucket)
+
+
+def replay_of(match_id: MatchId, new: NewReplay) -> NewUpload:
+    """Say what upload a replay is; raise `InvalidField`."""
+    _check_size(new.size, "replays")
+    path = f"{match_id}/{REPLAY_NAME}"
+    return NewUpload(bucket="replays", path=path, size=new.size, content_type=REPLAY_TYPE)
+
+
+def is_path(bucket: str, path: str) -> bool:
+    """Say whether files of a bucket can have this path."""
+    known = BUCKETS.get(bucket)
+    return (
+        known is not None
+        and len(path) <= PATH_CHARS_MAX
+        and known.pattern.fullmatch(path) is not None
+    )
+
+
+def check_head(head: bytes, bucket: str, content_type: str) -> None:
+    """Refuse bytes that are of another type than was announced; raise `FileRefused`."""
+    kind = _kind(BUCKETS[bucket], content_type)
+    assert kind is not None, "the type was checked when the upload was announced"
+    if head[kind.magic_at : kind.magic_at + len(kind.magic)] != kind.magic:
+        raise FileRefused(f"The file does not begin as {content_type} does.")
+
+
+def range_in(header: str | None, size: int) -> tuple[int, int] | None:
+    """Read which bytes are asked for, as (start, end); None is all of them.
+
+    What is no single range is none (RFC 9110, section 14.2); raise `BadRange` beyond the end.
+    """
+    found = _RANGE.fullmatch(header) if header is not None else None
+    if found is None or found[1] == found[2] == "":
+        return None
+    if found[1] == "":
+        start, end = max(size - int(found[2]), 0), size
+    else:
+        start, end = int(found[1]), min(int(found[2] or size) + 1, size)
+        if found[2] and int(found[2]) < start:
+            return None
+    if start >= end:
+        raise BadRange
+    return start, end
+
+
+def _kind(bucket: Bucket, content_type: str) -> Kind | None:
+    return next((kind for kind in bucket.kinds if kind.content_type == content_type), None)
+
+
+def _check_size(size: int, bucket: str) -> None:
+    bytes_max = BUCKETS[bucket].bytes_max
+    if size > bytes_max:
+        raise _wrong("size", f"a file in {bucket} may have {bytes_max} bytes")
+
+
+def _wrong(field: str, remedy: str) -> InvalidField:
+    return InvalidField(f"{field}: {remedy}.", field=field)

@@ -1,0 +1,210 @@
+"""Taking in files: announced, streamed to disk, checked, stored, recorded."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Final, NamedTuple
+
+from persistence.files.store import Announced, FileStore, StoredFile
+from persistence.objects import Objects, full_disk_is_told
+from persistence.private_files import make_folder
+from persistence.rls import Requester
+from protocol.content_errors import BadUpload, FileRefused
+from protocol.errors import Overloaded, RateLimited, RequestTimeout
+from protocol.files import NewReplay, NewUpload, Upload
+from protocol.ids import MatchId, UserId, new_id
+from server.core.clock import Clock, wire_time
+from server.domains.content.files import replay_check, rules, upload_tokens
+from server.domains.content.files.rules import HEAD_BYTES
+from server.gateway.transport.limits import network_of
+
+RECEIVE_S: Final = 300.0
+SETTLE_S: Final = 60.0  # after which what is still under way is forgotten
+RECEIVED_AT_ONCE: Final = 64
+RECEIVED_PER_OWNER: Final = 4
+RECEIVED_PER_NETWORK: Final = 16
+CHECKED_AT_ONCE: Final = 1
+
+
+class Terms(NamedTuple):
+    """How long an upload's URL is good for, and how much an account may keep."""
+
+    url_s: float
+    account_bytes_max: int
+
+
+class _Shares:
+    """The uploads that are being received: so many in all, of one owner, and of one network."""
+
+    def __init__(self) -> None:
+        self._all = 0
+        self._of: Counter[str] = Counter()
+
+    @contextmanager
+    def place(self, owner: UserId | None, network: str) -> Iterator[None]:
+        """Hold a place; raise `Overloaded` or `RateLimited` where there is none.
+
+        A match's replay has no owner, and counts for its network alone.
+        """
+        if self._all >= RECEIVED_AT_ONCE:
+            raise Overloaded
+        shares = {f"network {network}": RECEIVED_PER_NETWORK}
+        if owner is not None:
+            shares[f"owner {owner}"] = RECEIVED_PER_OWNER
+        for name, most in shares.items():
+            if self._of[name] >= most:
+                whose = "Your network" if name.startswith("network") else "You"
+                raise RateLimited(
+                    f"{whose} may send {most} files at once; send this one after another is done."
+                )
+        self._all += 1
+        self._of.update(shares.keys())
+        try:
+            yield
+        finally:
+            self._all -= 1
+            self._of.subtract(shares.keys())
+            self._of = +self._of  # without those at 0
+
+
+class Uploads:
+    """The way in. `folder` is for what is under way; nothing in it has a name."""
+
+    def __init__(
+        self,
+        *,
+        store: FileStore,
+        objects: Objects,
+        keys: upload_tokens.Keys,
+        clock: Clock,
+        folder: Path,
+        terms: Terms,
+    ) -> None:
+        self._store = store
+        self._objects = objects
+        self._keys = keys
+        self._clock = clock
+        self._folder = folder
+        self._terms = terms
+        self._receiving = _Shares()
+        self._checks = asyncio.Semaphore(CHECKED_AT_ONCE)
+
+    async def announce(self, who: Requester, new: NewUpload) -> Upload:
+        """Allow somebody to upload a file of theirs."""
+        rules.check_upload(new, who.user_id)
+        upload = Announced(new_id(), who.user_id, None, **new.model_dump())
+        expires_at, bytes_max = self._expiry(), self._terms.account_bytes_max
+        await self._store.announce(who, upload, expires_at=expires_at, bytes_max=bytes_max)
+        return self._signed(upload, expires_at)
+
+    async def announce_replay(self, match_id: MatchId, new: NewReplay) -> Upload:
+        """Allow the upload of a match's replay."""
+        upload = Announced(new_id(), None, match_id, **rules.replay_of(match_id, new).model_dump())
+        expires_at = self._expiry()
+        await self._store.announce_replay(upload, expires_at=expires_at)
+        return self._signed(upload, expires_at)
+
+    async def receive(
+        self, token: str, *, link: str, content_type: str, chunks: AsyncIterator[bytes], remote: str
+    ) -> StoredFile:
+        """Take in what was announced; the URL is used up, whatever comes once bytes have come.
+
+        `link` is the bucket and path that it was sent to, `remote` the client's address. Raises
+        `BadUpload`, `FileRefused`, `Overloaded`, `RateLimited`, and `RequestTimeout` after
+        `RECEIVE_S`; pauses within a body are the connection's business.
+        """
+        upload_id = await upload_tokens.upload_in(token, self._keys)
+        owner = await self._store.owner_of(upload_id)
+        first = await anext(chunks, b"")  # silence takes no place, and leaves the URL as it is
+        with self._receiving.place(owner, network_of(remote)):
+            upload = await self._store.claim(upload_id, for_s=RECEIVE_S + SETTLE_S)
+            try:
+                async with self._under_way(upload), asyncio.timeout(RECEIVE_S):
+                    if link != f"{upload.bucket}/{upload.path}":
+                        raise BadUpload("This upload URL is for another path.")
+                    if content_type != upload.content_type:
+                        raise FileRefused(f"Send it with the Content-Type {upload.content_type}.")
+                    return await self._take(upload, _behind(first, chunks))
+            except TimeoutError:
+                raise RequestTimeout(
+                    f"The file did not come within {RECEIVE_S:.0f} seconds; announce it again."
+                ) from None
+
+    async def store(self, upload: Announced, content: bytes) -> StoredFile:
+        """Store what was made here, under an upload that is claimed."""
+        async with self._under_way(upload):
+            await self._objects.put(upload.key, content)
+            return await self._finish(upload, sha256(content).digest())
+
+    async def _take(self, upload: Announced, chunks: AsyncIterator[bytes]) -> StoredFile:
+        with full_disk_is_told(), self._place() as file:
+            digest = await _write(upload, chunks, file)
+            await self._check(upload, file)
+            file.seek(0)
+            await self._objects.put(upload.key, file)
+            return await self._finish(upload, digest)
+
+    def _place(self) -> IO[bytes]:
+        make_folder(self._folder)
+        return TemporaryFile(dir=self._folder)
+
+    async def _finish(self, upload: Announced, digest: bytes) -> StoredFile:
+        """Record what was put; if it was withdrawn meanwhile, its object goes here.
+
+        It was thrown away with its row, and the sweep may have come by before it was there.
+        """
+        try:
+            return await self._store.finish(upload, sha256=digest)
+        except BadUpload:
+            await self._objects.delete(upload.key)
+            raise
+
+    async def _check(self, upload: Announced, file: IO[bytes]) -> None:
+        file.seek(0)
+        rules.check_head(file.read(HEAD_BYTES), upload.bucket, upload.content_type)
+        if upload.match_id is not None:
+            async with self._checks:
+                file.seek(0)
+                await replay_check.check_apart(await asyncio.to_thread(file.read))
+
+    @asynccontextmanager
+    async def _under_way(self, upload: Announced) -> AsyncIterator[None]:
+        try:
+            yield
+        except BaseException:
+            # If this fails as well, the upload expires, and is thrown away then.
+            await self._store.give_up(upload.upload_id)
+            raise
+
+    def _expiry(self) -> datetime:
+        return self._clock.now() + timedelta(seconds=self._terms.url_s)
+
+    def _signed(self, upload: Announced, expires_at: datetime) -> Upload:
+        token = upload_tokens.sign(upload.upload_id, self._keys.newest, expires_at=expires_at)
+        url = f"/files/{upload.bucket}/{upload.path}"
+        return Upload(upload_url=f"{url}?token={token}", expires_at=wire_time(expires_at), url=url)
+
+
+async def _behind(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in chunks:
+        yield chunk
+
+
+async def _write(upload: Announced, chunks: AsyncIterator[bytes], file: IO[bytes]) -> bytes:
+    """Write to disk what comes, never more than was announced; give its SHA-256."""
+    digest, size = sha256(), 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > upload.size:
+            raise FileRefused(f"The file is longer than the {upload.size} bytes announced.")
+        digest.update(chunk)
+        await asyncio.to_thread(file.write, chunk)
+    if size < upload.size:
+        raise FileRefused(f"The file has {size} bytes, not the {upload.size} announced.")
+    return digest.digest()

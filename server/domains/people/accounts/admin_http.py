@@ -1,0 +1,147 @@
+"""`/v1/admin`: what moderators and admins do, each act on record."""
+
+import re
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import orjson
+
+from persistence.accounts.audit_log import Act as RecordedAct
+from persistence.accounts.audit_log import read
+from persistence.accounts.moderation import Person as Found
+from persistence.database import Database
+from protocol.accounts import (
+    Act,
+    AuditPage,
+    AuditQuery,
+    Ban,
+    BanRequest,
+    People,
+    PeopleQuery,
+    Person,
+    RolesRequest,
+    UserPath,
+)
+from protocol.codec import validate
+from protocol.errors import Forbidden, InvalidField, NotFound
+from protocol.ids import UserId
+from server.core.clock import Clock, wire_time, wire_time_or_none
+from server.domains.people.accounts.moderation import Moderation
+from server.gateway.http.endpoints import Endpoint, HttpRequest
+from server.gateway.session.identity import ADMINS, require_role
+
+TAG = "moderation"
+
+_ID_MAX: Final = 2**63 - 1
+_CURSOR: Final = re.compile(r"before-(\d{1,18})", re.ASCII)
+
+
+class AdminRoutes:
+    """The addresses of those who look after others."""
+
+    def __init__(self, *, moderation: Moderation, database: Database, clock: Clock) -> None:
+        self._moderation = moderation
+        self._database = database
+        self._clock = clock
+
+    def endpoints(self) -> list[Endpoint]:
+        """List them."""
+        make = partial(Endpoint, auth="required", errors=(Forbidden, NotFound), tag=TAG)
+        of_user = "/v1/admin/users/{user_id}"
+        return [
+            make(
+                "GET",
+                "/v1/admin/users",
+                "Find accounts.",
+                self._find,
+                query=PeopleQuery,
+                answer=People,
+            ),
+            make(
+                "POST",
+                f"{of_user}/ban",
+                "Ban an account.",
+                self._ban,
+                body=BanRequest,
+                answer=Person,
+            ),
+            make("POST", f"{of_user}/unban", "Lift a ban.", self._unban, answer=Person),
+            make(
+                "POST",
+                f"{of_user}/roles",
+                "Say what an account is.",
+                self._roles,
+                body=RolesRequest,
+                answer=Person,
+            ),
+            make(
+                "GET",
+                "/v1/admin/audit",
+                "Read what was done.",
+                self._audit,
+                query=AuditQuery,
+                answer=AuditPage,
+            ),
+        ]
+
+    async def _find(self, request: HttpRequest) -> People:
+        found = await self._moderation.find(request.who, request.query.text)
+        return People(people=[_person(person) for person in found])
+
+    async def _ban(self, request: HttpRequest) -> Person:
+        body: BanRequest = request.body
+        lasts = None if body.lasts_s is None else timedelta(seconds=body.lasts_s)
+        ends_at = None if lasts is None else self._clock.now() + lasts
+        await self._moderation.ban(
+            request.who, _user_id(request), reason=body.reason, ends_at=ends_at
+        )
+        return await self._changed(request)
+
+    async def _unban(self, request: HttpRequest) -> Person:
+        await self._moderation.unban(request.who, _user_id(request))
+        return await self._changed(request)
+
+    async def _roles(self, request: HttpRequest) -> Person:
+        await self._moderation.set_roles(request.who, _user_id(request), request.body.roles)
+        return await self._changed(request)
+
+    async def _audit(self, request: HttpRequest) -> AuditPage:
+        require_role(request.who, ADMINS)
+        query: AuditQuery = request.query
+        below = _read_cursor(query.cursor)
+        acts = await read(self._database, below=below, limit=query.limit, target=query.user_id)
+        earlier = f"before-{acts[-1].id}" if len(acts) == query.limit else None
+        return AuditPage(acts=[_act(act) for act in acts], next=earlier)
+
+    async def _changed(self, request: HttpRequest) -> Person:
+        found = await self._moderation.find(request.who, _user_id(request))
+        if not found:
+            raise NotFound("The account is gone.")
+        return _person(found[0])
+
+
+def _user_id(request: HttpRequest) -> UserId:
+    return validate(UserPath, dict(request.path)).user_id
+
+
+def _read_cursor(cursor: str | None) -> int:
+    if cursor is None:
+        return _ID_MAX
+    if (found := _CURSOR.fullmatch(cursor)) is None:
+        raise InvalidField("cursor: send one that a page had, unchanged.", field="cursor")
+    return int(found[1])
+
+
+def _person(found: Found) -> Person:
+    ban = found.ban and Ban(reason=found.ban.reason, ends_at=wire_time_or_none(found.ban.ends_at))
+    known = {**found._asdict(), "created_at": wire_time(found.created_at), "ban": ban}
+    return Person(**known)
+
+
+def _act(act: RecordedAct) -> Act:
+    states = {
+        name: orjson.loads(state or b"null")
+        for name, state in (("before", act.before), ("after", act.after))
+    }
+    return Act(**{**act._asdict(), **states, "at": wire_time(act.at)})

@@ -1,0 +1,85 @@
+"""`session.*`: who is on this connection."""
+
+import asyncio
+from typing import Protocol
+
+from protocol import session as wire
+from protocol.errors import BadToken, Banned, CloseReason, Forbidden
+from protocol.ids import SessionId
+from protocol.limits import FRAME_BYTES_MAX, HEARTBEAT_MS
+from server.core.clock import Clock, wire_time
+from server.gateway.session.identity import Identity
+from server.gateway.session.sessions import Route, Routes, Session
+
+
+class Authority(Protocol):
+    """Who says whose a token is: our own accounts, or Supabase's."""
+
+    async def authenticate(self, token: str) -> Identity:
+        """Say who a token speaks for."""
+
+    async def end(self, session_id: SessionId) -> None:
+        """End a session."""
+
+
+class SessionCommands:
+    """The commands of a connection itself; `limits` and `node` are told in the welcome."""
+
+    def __init__(
+        self, *, accounts: Authority, clock: Clock, node: str, limits: wire.Limits
+    ) -> None:
+        self._accounts = accounts
+        self._clock = clock
+        self._node = node
+        self._limits = limits
+
+    def routes(self) -> Routes:
+        """Say how each command is carried out."""
+        return {
+            wire.Hello: Route(awaited=self._hello, greeted=False),
+            wire.Ping: Route(immediate=self._ping, bots=True),
+            wire.Refresh: Route(awaited=self._refresh, bots=True),
+            wire.Logout: Route(awaited=self._logout, bots=True),
+        }
+
+    async def _hello(self, session: "Session", command: wire.Hello) -> wire.Welcome:
+        try:
+            identity = await self._accounts.authenticate(command.token)
+        except (BadToken, Banned) as error:
+            # After the refusal, which goes out first: with this token there is no point in staying.
+            why = CloseReason.BANNED if isinstance(error, Banned) else CloseReason.BAD_TOKEN
+            asyncio.get_running_loop().call_soon(session.socket.close, why)
+            raise
+        session.sessions.greet(session, identity)
+        return wire.Welcome(
+            re=command.id,
+            session_id=identity.session_id,
+            player_id=identity.player_id,
+            user_id=identity.user_id,
+            display_name=identity.display_name,
+            heartbeat_ms=HEARTBEAT_MS,
+            server_time=wire_time(self._clock.now()),
+            node=self._node,
+            limits=self._limits,
+        )
+
+    def _ping(self, session: "Session", command: wire.Ping) -> None:
+        session.reply(command.id, {"server_time": wire_time(self._clock.now())})
+
+    async def _refresh(self, session: "Session", command: wire.Refresh) -> None:
+        identity = await self._accounts.authenticate(command.token)
+        if identity.user_id != session.who.user_id:
+            raise Forbidden("The token is somebody else's; open another connection for them.")
+        session.identity = identity
+
+    async def _logout(self, session: "Session", command: wire.Logout) -> None:
+        await self._accounts.end(session.who.session_id)
+
+
+def limits_in_force(*, commands_per_s: float, outbox_bytes_max: int) -> wire.Limits:
+    """Write the limits of a connection for the welcome."""
+    return wire.Limits(
+        frame_bytes_max=FRAME_BYTES_MAX,
+        commands_per_s=commands_per_s,
+        outbox_bytes_max=outbox_bytes_max,
+    )

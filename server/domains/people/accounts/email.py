@@ -1,0 +1,255 @@
+"""Email and password.
+
+One mail serves to register and to choose a new password: whoever asks hears the same, and
+causes the same work, whether or not there is an account. The password is chosen with the
+mailed code, so nobody can set one for an address that is not theirs.
+
+Where an account is found, mail goes to the address that it has stored, never to the one that was
+typed. A code proves exactly the address that it was mailed to, and counts for no other spelling.
+"""
+
+from collections.abc import Callable
+from typing import Final, Literal, NamedTuple
+
+from persistence.accounts.sign_in import Method, SignInStore
+from protocol.accounts import Tokens
+from protocol.errors import BadCode, InvalidField, NotSetUp, WrongCredentials
+from protocol.ids import UserId
+from server.core.mailer import Mail
+from server.core.passwords import Asker, Passwords
+from server.domains.people.accounts.codes import LIFETIMES_S, Codes, Proof
+from server.domains.people.accounts.password_limits import NetworkAttempts, PasswordLimits
+from server.domains.people.accounts.sealed import folded_email
+from server.domains.people.accounts.service import Accounts
+from server.domains.people.accounts.sign_in_methods import Methods, Proved
+from server.gateway.session.identity import Identity
+
+CONFIRM_PATH: Final = "/account/confirm"
+_IGNORE: Final = "If this was not you, do nothing: without this mail nothing happens."
+
+
+def _link(server: str, code: str) -> str:
+    # Behind the #, so that neither a log nor another site's Referer ever has the code.
+    return f"{server}{CONFIRM_PATH}#{code}"
+
+
+def welcome(to: str, *, server: str, code: str, minutes: int) -> Mail:
+    """Invite somebody new to choose a password."""
+    text = f"""Choose a password for your new account:
+
+    {_link(server, code)}
+
+The link works once, within {minutes} minutes. A program may ask for the code alone:
+
+    {code}
+
+{_IGNORE}
+"""
+    return Mail(to, "Your new account", text)
+
+
+def forgotten(to: str, *, server: str, code: str, minutes: int) -> Mail:
+    """Let somebody choose a new password."""
+    text = f"""Somebody asked for a new password for your account. Choose one:
+
+    {_link(server, code)}
+
+The link works once, within {minutes} minutes, and then you are signed out everywhere else.
+A program may ask for the code alone:
+
+    {code}
+
+{_IGNORE}
+"""
+    return Mail(to, "A new password", text)
+
+
+def linking(to: str, *, server: str, code: str, minutes: int) -> Mail:
+    """Ask whether an address shall belong to an account.
+
+    It does not say who asks: players choose their names freely, so a stranger could put any
+    words, or a link, into somebody's mailbox.
+    """
+    text = f"""A player at {server} wants to sign in with this address. If that is you:
+
+    {_link(server, code)}
+
+The link works once, within {minutes} minutes. A program may ask for the code alone:
+
+    {code}
+
+{_IGNORE}
+"""
+    return Mail(to, "Sign in with this address", text)
+
+
+def moved(to: str) -> Mail:
+    """Tell the old address that it is not used any more."""
+    text = """Your account now signs in with another address, and no longer with this one.
+
+If this was not you, write to those who run the server.
+"""
+    return Mail(to, "Your address was changed", text)
+
+
+EMAIL: Final = "email"
+_MINUTES: Final = LIFETIMES_S["email"] // 60
+
+
+class Confirmed(NamedTuple):
+    """What came of a mailed code; `tokens` where somebody is signed in now."""
+
+    done: Literal["registered", "password_changed", "linked"]
+    tokens: Tokens | None
+    user_id: UserId
+
+
+class EmailSignIn:
+    """Everything with an address; `send` takes letters, `server` says where this one is.
+
+    Without `send` whoever has a password signs in and changes it, and what takes a mail is refused.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: SignInStore,
+        methods: Methods,
+        codes: Codes,
+        accounts: Accounts,
+        send: Callable[[Mail], None] | None,
+        server: Callable[[], str],
+        mails: NetworkAttempts,
+        guesses: PasswordLimits,
+        passwords: Passwords,
+    ) -> None:
+        self._store = store
+        self._methods = methods
+        self._codes = codes
+        self._accounts = accounts
+        self._mail = send
+        self._server = server
+        self._mails = mails
+        self._guesses = guesses
+        self._passwords = passwords
+
+    async def ask(self, email: str, *, display_name: str | None, remote: str) -> None:
+        """Mail a code that makes an account, or chooses a new password for the one there is."""
+        self._require_mail()
+        self._mails.count(remote=remote, account=folded_email(email))
+        found = await self._methods.find(EMAIL, email)
+        to = email if found is None else self._methods.shown(found)
+        code = await self._codes.make(EMAIL, {"email": to, "display_name": display_name})
+        write = welcome if found is None else forgotten
+        self._send(write(to, server=self._server(), code=code, minutes=_MINUTES))
+
+    async def ask_to_link(
+        self, who: Identity, email: str, *, password: str | None, remote: str
+    ) -> None:
+        """Mail a code that links an address to an account; to change it takes the password."""
+        self._require_mail()
+        self._mails.count(remote=remote, account=folded_email(email))
+        if (present := await self._present(who.user_id)) is not None:
+            await self._require(who, present, password, remote=remote)
+        found = await self._methods.find(EMAIL, email)
+        to = email if found is None else self._methods.shown(found)
+        code = await self._codes.make(EMAIL, {"email": to}, user_id=who.user_id)
+        self._send(linking(to, server=self._server(), code=code, minutes=_MINUTES))
+
+    async def confirm(self, code: str, password: str | None, *, remote: str) -> Confirmed:
+        """Do what a mailed code allows; raise `BadCode`, `MethodTaken` or `InvalidField`.
+
+        What could refuse it is asked before the password is hashed.
+        """
+        self._guesses.from_network(remote)
+        proof = await self._codes.read(EMAIL, code)
+        email = proof.contents["email"]
+        assert email is not None
+        if proof.user_id is not None:
+            confirmed = await self._link(proof, proof.user_id, email, password, remote=remote)
+        else:
+            found = await self._methods.find(EMAIL, email)
+            if found is not None and self._methods.shown(found) != email:
+                raise BadCode("The account has another address now; ask for a new mail.")
+            password_hash = await self._hashed(proof, password, remote=remote)
+            if found is not None:
+                tokens = await self._methods.reset(proof.code_hash, found, password_hash)
+                confirmed = Confirmed("password_changed", tokens, found.user_id)
+            else:
+                confirmed = await self._join(proof, email, password_hash)
+        self._guesses.succeeded(confirmed.user_id, remote=remote)
+        return confirmed
+
+    async def sign_in(self, email: str, password: str, *, remote: str) -> Tokens:
+        """Sign in; raise `WrongCredentials`, alike for a wrong password and a wrong address."""
+        self._guesses.from_network(remote)
+        found = await self._methods.find(EMAIL, email)
+        user_id, stored = (None, None) if found is None else (found.user_id, found.password_hash)
+        self._guesses.to_sign_in(folded_email(email), user_id, remote=remote)
+        fits = await self._passwords.fits(stored, password, Asker.of("sign-in", remote))
+        if not fits or user_id is None:
+            raise WrongCredentials
+        self._guesses.succeeded(user_id, remote=remote)
+        return await self._accounts.open(user_id, method=EMAIL)
+
+    async def change_password(
+        self, who: Identity, password: str, new_password: str, *, remote: str
+    ) -> None:
+        """Change a password; raise `WrongCredentials` if the present one is another."""
+        present = await self._present(who.user_id)
+        if present is None:
+            raise WrongCredentials("Your account has no password; link an email address first.")
+        await self._require(who, present, password, remote=remote)
+        hashed = await self._passwords.hash(new_password, Asker.of("account", remote))
+        await self._store.set_password(who.user_id, hashed)
+
+    def _require_mail(self) -> None:
+        if self._mail is None:
+            raise NotSetUp("This server sends no mail; sign in with the password that you have.")
+
+    def _send(self, letter: Mail) -> None:
+        if self._mail is not None:
+            self._mail(letter)
+
+    async def _join(self, proof: Proof, email: str, password_hash: str) -> Confirmed:
+        tokens = await self._methods.join(
+            proof.code_hash,
+            Proved(EMAIL, email),
+            password_hash=password_hash,
+            display_name=proof.contents.get("display_name"),
+        )
+        return Confirmed("registered", tokens, UserId(tokens.user_id))
+
+    async def _link(
+        self, proof: Proof, user_id: UserId, email: str, password: str | None, *, remote: str
+    ) -> Confirmed:
+        await self._methods.require_free(EMAIL, email, user_id)
+        present = await self._present(user_id)
+        password_hash = None
+        if present is None or password is not None:
+            password_hash = await self._hashed(proof, password, remote=remote)
+        old = None if present is None else self._methods.shown(present)
+        await self._methods.link(
+            proof.code_hash, user_id, Proved(EMAIL, email), password_hash=password_hash
+        )
+        if old is not None and folded_email(old) != folded_email(email):
+            self._send(moved(old))
+        return Confirmed("linked", None, user_id)
+
+    async def _present(self, user_id: UserId) -> Method | None:
+        found = await self._methods.of(user_id)
+        return next((method for method in found if method.kind == EMAIL), None)
+
+    async def _require(
+        self, who: Identity, present: Method, password: str | None, *, remote: str
+    ) -> None:
+        self._guesses.in_session(who.session_id, remote=remote)
+        asker = Asker.of("account", remote)
+        if not await self._passwords.fits(present.password_hash, password or "", asker):
+            raise WrongCredentials("Send your present password as `password`.", field="password")
+
+    async def _hashed(self, proof: Proof, password: str | None, *, remote: str) -> str:
+        if password is None:
+            raise InvalidField("password: choose one, of 8 characters or more.", field="password")
+        self._guesses.with_code(proof.code_hash)
+        return await self._passwords.hash(password, Asker.of("account", remote))

@@ -1,0 +1,171 @@
+"""None"""
+
+from collections.abc import Callable
+from functools import partial
+
+import orjson
+
+from persistence.accounts.sessions import OwnSession as Stored
+from persistence.accounts.sessions import SessionStore
+from persistence.accounts.store import Account
+from protocol.accounts import (
+    GuestRequest,
+    Jwks,
+    LoggedOut,
+    Me,
+    OwnSession,
+    OwnSessions,
+    RefreshRequest,
+    SessionPath,
+    SessionsEnded,
+    Tokens,
+)
+from protocol.codec import validate
+from protocol.errors import BadToken, NotFound, Overloaded, RateLimited, TokenExpired
+from protocol.ids import SessionId, UserId
+from server.core.clock import wire_time
+from server.core.rate_limits import Rate, RateLimiter, network_of
+from server.domains.people.accounts.keys import Keys
+from server.domains.people.accounts.revocation import SessionRevocation
+from server.domains.people.accounts.service import Accounts
+from server.gateway.http.endpoints import Endpoint, HttpRequest
+
+TAG = "accounts"
+JWKS = "/.well-known/jwks.json"
+
+
+def guest_limiter(per_minute: float) -> RateLimiter:
+    """Limit how many guests one network makes."""
+    rate = Rate(per_minute, burst=max(1.0, per_minute))
+    return RateLimiter(rate, "Too many new guests from your network")
+
+
+class AccountRoutes:
+    """The addresses of accounts; `now` gives monotonic seconds."""
+
+    def __init__(
+        self, *, accounts: Accounts, keys: Keys, guests: RateLimiter, now: Callable[[], float]
+    ) -> None:
+        self._accounts = accounts
+        self._keys = keys
+        self._guests = guests
+        self._now = now
+
+    def endpoints(self) -> list[Endpoint]:
+        """List them."""
+        public = partial(Endpoint, auth="none", answer=Tokens, tag=TAG)
+        own = partial(Endpoint, auth="required", answer=Me, tag=TAG)
+        return [
+            public(
+                "POST",
+                "/v1/auth/guest",
+                "Make an account without a password.",
+                self._guest,
+                body=GuestRequest,
+                errors=(RateLimited, Overloaded),
+            ),
+            public(
+                "POST",
+                "/v1/auth/refresh",
+                "Trade a refresh token for new tokens.",
+                self._refresh,
+                body=RefreshRequest,
+                errors=(BadToken, TokenExpired, RateLimited),
+            ),
+            own(
+                "POST",
+                "/v1/auth/logout",
+                "End this session and close its sockets.",
+                self._logout,
+                answer=LoggedOut,
+            ),
+            own("GET", "/v1/me", "Read your account.", self._me),
+            public("GET", JWKS, "Read the keys that verify tokens.", self._jwks, answer=Jwks),
+        ]
+
+    async def _guest(self, request: HttpRequest) -> Tokens:
+        self._guests.require(network_of(request.remote), self._now())
+        return await self._accounts.new_guest(request.body.display_name)
+
+    async def _refresh(self, request: HttpRequest) -> Tokens:
+        return await self._accounts.refresh(request.body.refresh_token)
+
+    async def _logout(self, request: HttpRequest) -> LoggedOut:
+        await self._accounts.end(request.who.session_id)
+        return LoggedOut(session_id=request.who.session_id)
+
+    async def _me(self, request: HttpRequest) -> Me:
+        return await self.read_me(request.who.user_id)
+
+    async def read_me(self, user_id: UserId) -> Me:
+        """Read an account as its owner sees it."""
+        return _me(await self._accounts.account(user_id))
+
+    async def _jwks(self, _: HttpRequest) -> Jwks:
+        return self._keys.published()
+
+
+def _me(account: Account) -> Me:
+    parsed = {
+        "created_at": wire_time(account.created_at),
+        "preferences": orjson.loads(account.preferences),
+    }
+    return Me(**{**account._asdict(), **parsed})
+
+
+class SessionRoutes:
+    """The addresses of somebody's own sessions."""
+
+    def __init__(self, *, store: SessionStore, endings: SessionRevocation) -> None:
+        self._store = store
+        self._endings = endings
+
+    def endpoints(self) -> list[Endpoint]:
+        """List them."""
+        own = partial(Endpoint, auth="required", tag=TAG)
+        return [
+            own(
+                "POST",
+                "/v1/auth/logout-everywhere",
+                "End all your sessions, this one too.",
+                self._end_all,
+                answer=SessionsEnded,
+            ),
+            own(
+                "GET",
+                "/v1/me/sessions",
+                "List where you are signed in.",
+                self._list,
+                answer=OwnSessions,
+            ),
+            own(
+                "DELETE",
+                "/v1/me/sessions/{session_id}",
+                "End one of your sessions.",
+                self._end,
+                answer=LoggedOut,
+                errors=(NotFound,),
+            ),
+        ]
+
+    async def _list(self, request: HttpRequest) -> OwnSessions:
+        stored = await self._store.list_of(request.who.user_id)
+        return OwnSessions(sessions=[_own(each, request.who.session_id) for each in stored])
+
+    async def _end(self, request: HttpRequest) -> LoggedOut:
+        session_id = validate(SessionPath, dict(request.path)).session_id
+        await self._endings.end_own(session_id, request.who.user_id)
+        return LoggedOut(session_id=session_id)
+
+    async def _end_all(self, request: HttpRequest) -> SessionsEnded:
+        return SessionsEnded(ended=await self._endings.end_all(request.who.user_id))
+
+
+def _own(stored: Stored, this: SessionId) -> OwnSession:
+    return OwnSession(
+        session_id=stored.session_id,
+        method=stored.method,
+        created_at=wire_time(stored.created_at),
+        used_at=wire_time(stored.used_at),
+        is_this=stored.session_id == this,
+    )

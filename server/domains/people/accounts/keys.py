@@ -1,0 +1,307 @@
+"""Access tokens (RFC 9068, EdDSA) and the keys that sign them, shared by all nodes.
+
+With keys in the configuration their private halves are sealed there; without, they lie in
+the clear beside everything else that the database's owner could read.
+"""
+
+import logging
+from base64 import b64decode, b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Final, NamedTuple, Protocol
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from persistence.accounts.store import Holder, StoredKey
+from persistence.errors import StartRefused
+from persistence.sealing import Seal, Unsealable, key_id_of
+from protocol.accounts import Jwk, Jwks
+from protocol.errors import BadToken, TokenExpired
+from protocol.ids import PlayerId, SessionId, UserId
+from protocol.limits import TOKEN_CHARS_MAX
+from server.core.containment import contained
+from server.core.periodic import every
+
+log = logging.getLogger(__name__)
+
+# How often a node looks for keys that another has made, and how soon again it looks for a
+# key that it does not know when a token names one.
+RELOAD_EVERY_S = 60.0
+LOOK_AGAIN_S = 10.0
+# How long after a key was replaced a node may still sign with it.
+REPLACED_S: Final = 2 * RELOAD_EVERY_S
+
+SEALED: Final = "sealed:"
+_REMADE: Final = (
+    "delete its row of playhall_auth.signing_keys: a new key is made, and clients renew their "
+    "access tokens by themselves."
+)
+
+
+class KeyStore(Protocol):
+    """Where the keys are kept (`persistence.accounts.store.AccountStore`)."""
+
+    async def signing_keys(self) -> list[StoredKey]:
+        """Read the keys in use, newest first."""
+
+    async def add_first_key(self, key: StoredKey, public_pem: str) -> None:
+        """Add a key if there is none."""
+
+    async def rotate_keys(self, key: StoredKey, public_pem: str) -> None:
+        """Add a key that signs from now on; all but it and the one before are retired."""
+
+    async def rotate_old_keys(self, key: StoredKey, public_pem: str, *, age_s: float) -> bool:
+        """Rotate if the newest key is older than that; of nodes that try at once, one does."""
+
+    async def retire_outlived_keys(self, outlived_s: float) -> None:
+        """Retire keys that were replaced longer ago than what they signed was good for."""
+
+    async def retire_keys(self, kids: list[str]) -> None:
+        """Retire some keys."""
+
+    async def replace_private_half(self, old: StoredKey, private_pem: str) -> None:
+        """Store a key's private half anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key pair; `kid` is the thumbprint of its public half (RFC 7638)."""
+
+    kid: str
+    private: Ed25519PrivateKey
+    public: Ed25519PublicKey
+
+
+class Keys:
+    """The keys in use, held in memory: the newest signs, every one of them verifies."""
+
+    def __init__(
+        self, store: KeyStore, *, now: Callable[[], float], seal: Seal | None = None
+    ) -> None:
+        self._store = store
+        self._now = now
+        self._seal = seal
+        self._keys: dict[str, Key] = {}
+        self._looked_at = 0.0
+
+    async def start(self) -> None:
+        """Read the keys; the first node that ever starts makes the first one.
+
+        Raises `StartRefused` for one that cannot be read. Later, such a key is left out: it came
+        from elsewhere, and tokens of the other keys are as good as before.
+        """
+        await self._reload(is_start=True)
+        if not self._keys:
+            await self._store.add_first_key(*self._make())
+            await self._reload(is_start=True)
+
+    async def rotate(self) -> None:
+        """Sign with a new key from now on; the one before it still verifies, older ones do not.
+
+        To shut out what a stolen key signed, rotate twice.
+        """
+        await self._store.rotate_keys(*self._make())
+        await self._reload()
+
+    async def tend(self, *, rotate_after_s: float, token_s: float) -> None:
+        """Rotate a key that is old, and retire those whose last token has expired."""
+        if await self._store.rotate_old_keys(*self._make(), age_s=rotate_after_s):
+            log.info("signing with a new key from now on")
+        await self._store.retire_outlived_keys(token_s + REPLACED_S)
+        await self._reload()
+
+    async def reencrypt(self) -> int:
+        """Seal with the newest key what is not; returns how many private halves that were."""
+        if (seal := self._seal) is None:
+            return 0
+        old = [key for key in await self._store.signing_keys() if not _is_sealed_by(seal, key)]
+        for key in old:
+            plain = self._parse(key).private
+            await self._store.replace_private_half(key, self._stored(key.kid, plain).private_pem)
+        return len(old)
+
+    async def retire_sealed_by(self, key_id: str) -> int:
+        """Take keys out of use whose private half a lost key sealed; returns how many."""
+        lost = [
+            key.kid
+            for key in await self._store.signing_keys()
+            if key.private_pem.startswith(SEALED) and key_id_of(_sealed_bytes(key)) == key_id
+        ]
+        await self._store.retire_keys(lost)
+        return len(lost)
+
+    async def follow(self) -> None:
+        """Take up, until cancelled, the keys that other nodes make and retire."""
+        await every(RELOAD_EVERY_S, self._reload, "reading the signing keys")
+
+    @property
+    def newest(self) -> Key:
+        """The key that signs."""
+        return next(iter(self._keys.values()))
+
+    async def find(self, kid: str) -> Key:
+        """Find the key that a token names; raise `BadToken`."""
+        if kid not in self._keys and self._now() - self._looked_at > LOOK_AGAIN_S:
+            await self._reload()
+        if (key := self._keys.get(kid)) is None:
+            raise BadToken
+        return key
+
+    def published(self) -> Jwks:
+        """Write the public halves as a JSON web key set."""
+        return Jwks(keys=[Jwk(kid=key.kid, x=_public_x(key.public)) for key in self._keys.values()])
+
+    async def _reload(self, *, is_start: bool = False) -> None:
+        self._looked_at = self._now()
+        keys: dict[str, Key] = {}
+        for stored in await self._store.signing_keys():
+            if is_start:
+                keys[stored.kid] = self._parse(stored)
+                continue
+            with contained(f"reading the signing key {stored.kid}"):
+                keys[stored.kid] = self._keys.get(stored.kid) or self._parse(stored)
+        if keys or not self._keys:  # without any key nobody could sign in or stay
+            self._keys = keys
+
+    def _make(self) -> tuple[StoredKey, str]:
+        private = Ed25519PrivateKey.generate()
+        public = private.public_key()
+        public_pem = public.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        return self._stored(_thumbprint(public), private), public_pem.decode()
+
+    def _stored(self, kid: str, private: Ed25519PrivateKey) -> StoredKey:
+        pem = private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        if self._seal is None:
+            return StoredKey(kid, pem.decode())
+        sealed = self._seal.seal(pem, about=_about(kid))
+        return StoredKey(kid, SEALED + b64encode(sealed).decode())
+
+    def _parse(self, stored: StoredKey) -> Key:
+        try:
+            private = serialization.load_pem_private_key(self._opened(stored), password=None)
+        except ValueError as error:
+            raise _damaged(stored) from error
+        if not isinstance(private, Ed25519PrivateKey):
+            raise _damaged(stored)
+        return Key(stored.kid, private, private.public_key())
+
+    def _opened(self, stored: StoredKey) -> bytes:
+        if not stored.private_pem.startswith(SEALED):
+            return stored.private_pem.encode()
+        if self._seal is None:
+            raise StartRefused(
+                "The signing keys are sealed; set PLAYHALL_SECRET_KEYS to what sealed them."
+            )
+        try:
+            return self._seal.open(_sealed_bytes(stored), about=_about(stored.kid))
+        except Unsealable as error:
+            raise StartRefused(
+                f"The signing key {stored.kid} cannot be read: {error} If it is lost, {_REMADE}"
+            ) from error
+
+
+def _damaged(stored: StoredKey) -> StartRefused:
+    return StartRefused(
+        f"The signing key {stored.kid} in the database is damaged. Restore it, or {_REMADE}"
+    )
+
+
+def _about(kid: str) -> str:
+    return f"signing key {kid}"
+
+
+def _sealed_bytes(stored: StoredKey) -> bytes:
+    return b64decode(stored.private_pem.removeprefix(SEALED))
+
+
+def _is_sealed_by(seal: Seal, stored: StoredKey) -> bool:
+    return stored.private_pem.startswith(SEALED) and seal.is_newest(_sealed_bytes(stored))
+
+
+def _thumbprint(public: Ed25519PublicKey) -> str:
+    canonical = f'{{"crv":"Ed25519","kty":"OKP","x":"{_public_x(public)}"}}'
+    return _base64url(sha256(canonical.encode()).digest())
+
+
+def _public_x(public: Ed25519PublicKey) -> str:
+    return _base64url(public.public_bytes_raw())
+
+
+def _base64url(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+ISSUER = "playhall"
+AUDIENCE = "playhall"
+ALGORITHM = "EdDSA"
+TYPE = "at+jwt"
+
+_REQUIRED = ["iss", "aud", "sub", "pid", "sid", "name", "iat", "exp"]
+
+
+class Claims(NamedTuple):
+    """What a token says: whose it is, and until when (seconds since 1970, UTC)."""
+
+    holder: Holder
+    expires_at: float
+
+
+def sign(holder: Holder, key: Key, *, now: datetime, lifetime_s: int) -> str:
+    """Write an access token."""
+    claims = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": holder.user_id,
+        "pid": holder.player_id,
+        "sid": holder.session_id,
+        "name": holder.display_name,
+        "iat": now,
+        "exp": now + timedelta(seconds=lifetime_s),
+    }
+    headers = {"kid": key.kid, "typ": TYPE}
+    return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers=headers)
+
+
+def kid_of(token: str) -> str:
+    """Read which key a token names, before anything of it is believed; raise `BadToken`."""
+    if len(token) > TOKEN_CHARS_MAX or not token.isascii():
+        raise BadToken
+    try:
+        header = jwt.get_unverified_header(token)
+    except jwt.InvalidTokenError:
+        raise BadToken from None
+    kid = header.get("kid")
+    if header.get("typ") != TYPE or header.get("alg") != ALGORITHM or not isinstance(kid, str):
+        raise BadToken
+    return kid
+
+
+def verify(token: str, key: Key) -> Claims:
+    """Check signature, issuer, audience and time; raise `TokenExpired` or `BadToken`."""
+    try:
+        claims = jwt.decode(
+            token,
+            key.public,
+            algorithms=[ALGORITHM],
+            issuer=ISSUER,
+            audience=AUDIENCE,
+            options={"require": _REQUIRED, "strict_aud": True},
+        )
+    except jwt.ExpiredSignatureError:
+        raise TokenExpired from None
+    except jwt.InvalidTokenError:
+        raise BadToken from None
+    holder = Holder(
+        SessionId(claims["sid"]), UserId(claims["sub"]), PlayerId(claims["pid"]), claims["name"]
+    )
+    return Claims(holder, float(claims["exp"]))

@@ -1,0 +1,67 @@
+"""Roles and bans: who may do what to whom."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Final
+
+from persistence.accounts.moderation import Ban, ModerationStore, NoSuchAccount, Person
+from persistence.sealing import Seal
+from protocol.errors import Forbidden, NotFound
+from protocol.ids import UserId
+from server.domains.people.accounts.sealed import method_indexes
+from server.gateway.session.identity import ADMINS, MODERATORS, Identity, require_role
+
+FOUND_MAX: Final = 50
+
+
+class Moderation:
+    """What moderators and admins do; `told` closes the sockets of whom it concerns."""
+
+    def __init__(
+        self, *, store: ModerationStore, seal: Seal, told: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._store = store
+        self._seal = seal
+        self._told = told
+
+    async def ban(
+        self, who: Identity, user_id: UserId, *, reason: str, ends_at: datetime | None
+    ) -> None:
+        """Ban somebody; a moderator can ban players only."""
+        require_role(who, MODERATORS)
+        await self._require_power_over(who, user_id)
+        with_account = self._store.ban(user_id, Ban(reason, ends_at), actor=who.user_id)
+        await _known(with_account)
+        await self._told()
+
+    async def unban(self, who: Identity, user_id: UserId) -> None:
+        """Lift a ban."""
+        require_role(who, MODERATORS)
+        await self._require_power_over(who, user_id)
+        await _known(self._store.unban(user_id, actor=who.user_id))
+
+    async def set_roles(self, who: Identity, user_id: UserId, roles: Sequence[str]) -> None:
+        """Make somebody exactly this; nobody takes `admin` from themselves."""
+        require_role(who, ADMINS)
+        if user_id == who.user_id and "admin" not in roles:
+            raise Forbidden("You cannot take admin from yourself; another admin can.")
+        await _known(self._store.set_roles(user_id, roles, actor=who.user_id))
+
+    async def find(self, who: Identity, text: str) -> list[Person]:
+        """Find accounts by an id, the beginning of a username, or an email."""
+        require_role(who, MODERATORS)
+        indexes = method_indexes(self._seal, "email", text)
+        return await self._store.find(text, email_indexes=indexes, limit=FOUND_MAX)
+
+    async def _require_power_over(self, who: Identity, user_id: UserId) -> None:
+        if user_id == who.user_id:
+            raise Forbidden("You cannot do this to yourself.")
+        if "admin" not in who.roles and await self._store.roles_of(user_id):
+            raise Forbidden("Only an admin can do this to a moderator or an admin.")
+
+
+async def _known(act: Awaitable[None]) -> None:
+    try:
+        await act
+    except NoSuchAccount:
+        raise NotFound("There is no account with this id.") from None

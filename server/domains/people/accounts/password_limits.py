@@ -1,0 +1,95 @@
+"""Limits on passwords that are tried or chosen, counted before anything is hashed.
+
+A guess at an account counts for its network, for the two together, and, from networks where nobody
+has signed in to the account lately, for the account. So guesses from many networks are few in all,
+and yet the owner is not locked out: at home the wide limit does not count. From elsewhere the owner
+waits, or chooses a new password by mail, which makes that network known.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Final, NamedTuple
+
+from protocol.ids import SessionId, UserId
+from server.core.rate_limits import KEYS_MAX, Rate, RateLimiter, network_of
+
+__all__ = ["NetworkAttempts", "Rate"]
+
+
+class NetworkAttempts:
+    """What may be tried from one network and on one account; `now` gives monotonic seconds."""
+
+    def __init__(self, *, network: Rate, account: Rate, now: Callable[[], float]) -> None:
+        self._networks = RateLimiter(network, "Too many attempts from your network")
+        self._accounts = RateLimiter(account, "Too many attempts for this account")
+        self._now = now
+
+    def count(self, *, remote: str, account: Hashable) -> None:
+        """Count one more; raise `RateLimited`."""
+        now = self._now()
+        self._networks.require(network_of(remote), now)
+        self._accounts.require(account, now)
+
+
+KNOWN_MAX: Final = KEYS_MAX
+
+
+class Limits(NamedTuple):
+    """What is allowed; from one network there may be a school."""
+
+    network: Rate = Rate(per_minute=30, burst=60)
+    account_from_network: Rate = Rate(per_minute=2, burst=10)
+    account_from_unknown_networks: Rate = Rate(per_minute=6, burst=100)
+    session: Rate = Rate(per_minute=2, burst=10)  # of somebody who sends their present password
+    code: Rate = Rate(per_minute=2, burst=10)  # of a mail, with a password to choose
+
+
+class PasswordLimits:
+    """Counts what is tried; `now` gives monotonic seconds. Each method raises `RateLimited`."""
+
+    def __init__(self, *, now: Callable[[], float], limits: Limits | None = None) -> None:
+        limits = limits or Limits()
+        self._now = now
+        self._networks = RateLimiter(limits.network, "Too many attempts from your network")
+        self._pairs = RateLimiter(
+            limits.account_from_network, "Too many attempts for this account from your network"
+        )
+        self._accounts = RateLimiter(
+            limits.account_from_unknown_networks,
+            "Too many attempts for this account; choose a new password at /v1/auth/email, "
+            "sign in from a network where you did before",
+        )
+        self._sessions = RateLimiter(limits.session, "Too many attempts in this session")
+        self._codes = RateLimiter(limits.code, "Too many attempts with this code")
+        self._known: OrderedDict[tuple[UserId, str], None] = OrderedDict()
+
+    def from_network(self, remote: str) -> None:
+        """Count an attempt of any kind."""
+        self._networks.require(network_of(remote), self._now())
+
+    def to_sign_in(self, address: Hashable, user_id: UserId | None, *, remote: str) -> None:
+        """Count a password for an address; `user_id` is whose that is, if anybody's."""
+        network = network_of(remote)
+        self._pairs.require((address, network), self._now())
+        if user_id is None or (user_id, network) not in self._known:
+            self._accounts.require(address, self._now())
+
+    def in_session(self, session_id: SessionId, *, remote: str) -> None:
+        """Count the present password of somebody who is signed in.
+
+        By session: whoever stole one cannot keep the owner from changing the password in another.
+        """
+        self.from_network(remote)
+        self._sessions.require(session_id, self._now())
+
+    def with_code(self, code_hash: bytes) -> None:
+        """Count a password that is chosen with the code of a mail."""
+        self._codes.require(code_hash, self._now())
+
+    def succeeded(self, user_id: UserId, *, remote: str) -> None:
+        """Remember a network where somebody proved to be the owner."""
+        key = (user_id, network_of(remote))
+        self._known[key] = None
+        self._known.move_to_end(key)
+        if len(self._known) > KNOWN_MAX:
+            self._known.popitem(last=False)

@@ -1,0 +1,111 @@
+"""What accounts keep sealed, how it is found, and whether the keys at hand open it.
+
+A server with another key would find nobody by their address, and take people for new ones.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+
+from persistence.accounts.sign_in import SealedMethod, SignInStore
+from persistence.errors import StartRefused
+from persistence.sealing import Seal, Unsealable, key_id_of
+from protocol.email_address import BadAddress, parse_address
+from protocol.ids import UserId
+
+
+def folded_email(address: str) -> str:
+    """Give what is equal for all spellings of an address: what is counted and compared."""
+    return _email_forms(address)[0]
+
+
+def method_indexes(seal: Seal, kind: str, name: str) -> list[bytes]:
+    """Hash an address, or an id at Discord, under every key; the first is what is stored now.
+
+    An address is also looked for in the forms that earlier versions stored.
+    """
+    forms = _email_forms(name) if kind == "email" else [name]
+    return [index for form in forms for index in seal.indexes(form, about=kind)]
+
+
+def renewed_index(seal: Seal, kind: str, name: str, stored: bytes) -> bytes:
+    """Hash the form of a name that a row was stored with under the newest key.
+
+    The form stays as it is, so that two rows of earlier versions never become equal.
+    """
+    for form in _email_forms(name) if kind == "email" else []:
+        indexes = seal.indexes(form, about=kind)
+        if stored in indexes:
+            return indexes[0]
+    return method_indexes(seal, kind, name)[0]
+
+
+def _email_forms(address: str) -> list[str]:
+    """List the forms that an address may be stored in: that of today first, each once.
+
+    Earlier versions lower-cased what was typed, whichever way its domain was written, and
+    accepted what is not an address.
+    """
+    once = unicodedata.normalize("NFC", address.strip()).lower()
+    try:
+        parsed = parse_address(address.strip())
+    except BadAddress:
+        return [once]
+    return list(dict.fromkeys((parsed.folded, parsed.ascii_folded, once)))
+
+
+def about_method(kind: str, user_id: UserId) -> str:
+    """Name a sealed method: it opens in its own row only."""
+    return f"{kind} of {user_id}"
+
+
+def about_code(code_hash: bytes) -> str:
+    """Name the sealed contents of a one-time code."""
+    return f"code {code_hash.hex()}"
+
+
+async def require_keys(seal: Seal, store: SignInStore) -> None:
+    """Read the keys; raise `StartRefused` if they are damaged, or do not open what is stored.
+
+    Where there are none yet, one is made, but only if nothing is stored that another one sealed.
+    """
+    samples: dict[str, list[SealedMethod]] = {}
+    for sample in await store.sealed_samples():
+        samples.setdefault(key_id_of(sample.sealed), []).append(sample)
+    if samples and seal.is_missing():
+        raise StartRefused(
+            f"The key file {seal.source} is missing, and {_of(samples)} sealed what people sign in "
+            f"with. Put the file back from a backup. {_lost(samples)}"
+        )
+    seal.require_keys()
+    for key_id, sealed in samples.items():
+        if any(_opens(seal, sample) for sample in sealed):
+            continue
+        if seal.has_key_of(sealed[0].sealed):
+            raise StartRefused(
+                f"The key {key_id!r} in {seal.source} is not the one that sealed what people sign "
+                f"in with: it has the same id and another secret. Put the right one back. "
+                f"{_lost([key_id])}"
+            )
+        raise StartRefused(
+            f"{seal.source} has no key {key_id!r}, which sealed what people sign in with. Add it "
+            f"again, behind the newest; a key from secret.key is written the same way. "
+            f"{_lost([key_id])}"
+        )
+
+
+def _opens(seal: Seal, sample: SealedMethod) -> bool:
+    try:
+        seal.open(sample.sealed, about=about_method(sample.kind, sample.user_id))
+    except Unsealable:
+        return False
+    return True
+
+
+def _of(key_ids: Iterable[str]) -> str:
+    named = [f"key {key_id!r}" for key_id in key_ids]
+    return " and ".join(named)
+
+
+def _lost(key_ids: Iterable[str]) -> str:
+    commands = " and ".join(f"`playhall keys forget {key_id}`" for key_id in key_ids)
+    return f"If it is lost for good, {commands} deletes what nothing can open any more."

@@ -1,0 +1,263 @@
+"""Guests, sessions and identities: what the websocket commands and the HTTP endpoints share."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from math import ceil
+from typing import NamedTuple
+
+from persistence.accounts.moderation import Ban
+from persistence.accounts.store import (
+    Account,
+    AccountStore,
+    Guest,
+    Holder,
+    IssuedToken,
+    NewSession,
+    SpentToken,
+    UsernameTaken,
+)
+from protocol.accounts import Tokens
+from protocol.errors import BadToken, Banned, Overloaded, PlayhallError, RateLimited, TokenExpired
+from protocol.ids import PlayerId, SessionId, UserId, new_id
+from server.core.clock import Clock, wire_time
+from server.domains.people.accounts.keys import Keys, kid_of, sign, verify
+from server.domains.people.accounts.names import NUMBER_BITS, Names, coin
+from server.domains.people.accounts.refresh_tokens import (
+    Verdict,
+    family_hash,
+    judge,
+    new_token,
+    successor_of,
+    token_hash,
+)
+from server.gateway.session.identity import Identity
+
+# Names are drawn from billions, so a second draw is rare and a third one hardly ever.
+NAME_DRAWS_MAX = 5
+
+
+class Lifetimes(NamedTuple):
+    """How long tokens are good for, in seconds."""
+
+    access_s: int
+    refresh_s: int
+
+
+class IssuedSession(NamedTuple):
+    """A session to be stored, and its refresh token in the clear, for the client alone."""
+
+    session: NewSession
+    refresh_token: str
+
+
+class TokenIssuer:
+    """Makes what a client keeps."""
+
+    def __init__(self, *, keys: Keys, clock: Clock, lifetimes: Lifetimes) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._lifetimes = lifetimes
+
+    def session(self, method: str) -> IssuedSession:
+        """Make a session that was signed in to with this method."""
+        token = new_token()
+        return IssuedSession(NewSession(SessionId(new_id()), self.issued(token), method), token)
+
+    def issued(self, token: str) -> IssuedToken:
+        """Write down a refresh token that is handed out now."""
+        now = self._clock.now()
+        expires_at = now + timedelta(seconds=self._lifetimes.refresh_s)
+        family = family_hash(token)
+        assert family is not None
+        return IssuedToken(token_hash(token), now, expires_at, family)
+
+    def tokens(self, holder: Holder, refresh_token: str) -> Tokens:
+        """Write what the client keeps."""
+        lifetime_s = self._lifetimes.access_s
+        access_token = sign(holder, self._keys.newest, now=self._clock.now(), lifetime_s=lifetime_s)
+        return Tokens(
+            access_token=access_token,
+            expires_in=lifetime_s,
+            refresh_token=refresh_token,
+            user_id=holder.user_id,
+            player_id=holder.player_id,
+            display_name=holder.display_name,
+        )
+
+    async def person(
+        self,
+        add: Callable[[Guest, NewSession], Awaitable[None]],
+        *,
+        method: str,
+        display_name: str | None,
+    ) -> Tokens:
+        """Draw a name for somebody new until `add` finds that nobody has it."""
+        session, refresh_token = self.session(method)
+        for _ in range(NAME_DRAWS_MAX):
+            guest = new_person(coin(secrets.randbits(NUMBER_BITS)), display_name)
+            try:
+                await add(guest, session)
+            except UsernameTaken:
+                continue
+            who = (session.session_id, guest.user_id, guest.player_id, guest.display_name)
+            return self.tokens(Holder(*who), refresh_token)
+        raise Overloaded
+
+
+def refuse_banned(ban: Ban | None) -> None:
+    """Raise `Banned`, with the reason and the end, if there is a ban."""
+    if ban is None:
+        return
+    until = f"until {wire_time(ban.ends_at)}" if ban.ends_at else "for good"
+    raise Banned(f"This account is banned {until}: {ban.reason}")
+
+
+def new_person(names: Names, display_name: str | None, *, user_id: UserId | None = None) -> Guest:
+    """Write down somebody new."""
+    return Guest(
+        user_id=user_id or UserId(new_id()),
+        player_id=PlayerId(new_id()),
+        username=names.username,
+        display_name=display_name or names.display_name,
+        avatar_seed=names.avatar_seed,
+        color=names.color,
+    )
+
+
+__all__ = ["Accounts", "Lifetimes"]
+
+
+class Accounts:
+    """Everybody who signed in. `end_sockets` closes the connections of a session."""
+
+    def __init__(
+        self,
+        *,
+        store: AccountStore,
+        keys: Keys,
+        clock: Clock,
+        lifetimes: Lifetimes,
+        end_sockets: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._clock = clock
+        self._end_sockets = end_sockets
+        self.mint = TokenIssuer(keys=keys, clock=clock, lifetimes=lifetimes)
+
+    async def authenticate(self, token: str) -> Identity:
+        """Say who a token speaks for; raise `BadToken`, `TokenExpired` or `Banned`.
+
+        The signature costs no I/O. One indexed query then finds the session: it has not
+        been ended anywhere, at this moment, and the name and the roles are the present ones.
+        """
+        claims = verify(token, await self._keys.find(kid_of(token)))
+        standing = await self._store.session_standing(claims.holder.session_id)
+        if standing is None or standing.holder.user_id != claims.holder.user_id:
+            raise BadToken("The session has ended; sign in again.")
+        refuse_banned(standing.ban)
+        if standing.is_ended:
+            raise BadToken("The session has ended; sign in again.")
+        return Identity(
+            user_id=standing.holder.user_id,
+            player_id=standing.holder.player_id,
+            session_id=standing.holder.session_id,
+            display_name=standing.holder.display_name,
+            expires_at=claims.expires_at,
+            roles=standing.roles,
+        )
+
+    async def new_guest(self, display_name: str | None) -> Tokens:
+        """Make an account without a password, with its first session."""
+        return await self.mint.person(
+            self._store.add_guest, method="guest", display_name=display_name
+        )
+
+    async def open(self, user_id: UserId, *, method: str) -> Tokens:
+        """Open a session for somebody who has proved who they are; raise `Banned`."""
+        session, refresh_token = self.mint.session(method)
+        holder = await self._store.open_session(user_id, session)
+        if holder is None:
+            refuse_banned(await self._store.active_ban(user_id))
+            raise BadToken("This account is gone.")
+        return self.mint.tokens(holder, refresh_token)
+
+    async def refresh(self, token: str) -> Tokens:
+        """Trade a refresh token for new tokens.
+
+        Raises `BadToken`, `TokenExpired`, `Banned`, or `RateLimited` where that is done too often.
+        """
+        salt = secrets.token_urlsafe(16)
+        successor = successor_of(token, salt)
+        spent = token_hash(token)
+        holder = await self._store.spend_refresh_token(
+            spent, salt=salt, successor=self.mint.issued(successor)
+        )
+        if holder is not None:
+            return self.mint.tokens(holder, successor)
+        found = await self._store.find_refresh_token(spent)
+        if found is None:
+            await self._end_family(token)
+            raise BadToken("This refresh token is not valid here; sign in again.")
+        refuse_banned(await self._store.active_ban(found.holder.user_id))
+        return await self._come_back(token, found)
+
+    async def end(self, session_id: SessionId) -> None:
+        """End a session; its connections here are closed after what is being answered now."""
+        await self._store.end_session(session_id)
+        # The reply to the command that ends its own session goes out before its socket closes.
+        asyncio.get_running_loop().call_soon(self._end_sockets, session_id)
+
+    async def account(self, user_id: UserId) -> Account:
+        """Read an account; raise `BadToken` if it is gone."""
+        account = await self._store.find_account(user_id)
+        if account is None:
+            raise BadToken("This account is gone; sign in again.")
+        return account
+
+    async def _come_back(self, token: str, found: SpentToken) -> Tokens:
+        successor = None if found.salt is None else successor_of(token, found.salt)
+        verdict = judge(
+            used_at=found.used_at,
+            is_ended=found.is_ended,
+            is_successor_used=successor is not None and await self._is_used(successor),
+            expires_at=found.expires_at,
+            now=self._clock.now(),
+        )
+        if verdict is Verdict.REPEATED and successor is not None:
+            return self.mint.tokens(found.holder, successor)
+        if verdict is Verdict.REUSED:
+            await self.end(found.holder.session_id)
+        if verdict is Verdict.TOO_OFTEN:
+            raise self._too_often(found)
+        raise _refusal(verdict)
+
+    async def _end_family(self, token: str) -> None:
+        """End the session that a token is of which was used so long ago that it is forgotten."""
+        family = family_hash(token)
+        session_id = None if family is None else await self._store.session_of_family(family)
+        if session_id is not None:
+            await self.end(session_id)
+            raise _refusal(Verdict.REUSED)
+
+    def _too_often(self, found: SpentToken) -> RateLimited:
+        free_at = found.free_at or self._clock.now()
+        wait_s = max(0.0, (free_at - self._clock.now()).total_seconds())
+        return RateLimited(
+            f"Too many refreshes in this session; try again in {ceil(wait_s)} s.",
+            retry_after_s=wait_s,
+        )
+
+    async def _is_used(self, token: str) -> bool:
+        found = await self._store.find_refresh_token(token_hash(token))
+        return found is not None and found.used_at is not None
+
+
+def _refusal(verdict: Verdict) -> PlayhallError:
+    if verdict is Verdict.EXPIRED:
+        return TokenExpired("The refresh token has expired; sign in again.")
+    if verdict is Verdict.REUSED:
+        return BadToken("This refresh token was used before, so its session was ended.")
+    return BadToken("The session has ended; sign in again.")

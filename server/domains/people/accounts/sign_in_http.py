@@ -1,0 +1,225 @@
+"""`/v1/auth/email`, `/v1/auth/exchange`, `/v1/me/methods`: signing in with more than a device."""
+
+from functools import partial
+
+from persistence.accounts.sign_in import Method as Stored
+from protocol import accounts as wire
+from protocol.accounts import SessionsEnded, Tokens
+from protocol.codec import validate
+from protocol.errors import (
+    BadCode,
+    Banned,
+    LastMethod,
+    MethodTaken,
+    NotFound,
+    NotSetUp,
+    Overloaded,
+    RateLimited,
+    WrongCredentials,
+)
+from protocol.ids import UserId
+from server.core.clock import wire_time
+from server.domains.people.accounts.codes import LIFETIMES_S
+from server.domains.people.accounts.discord import DiscordSignIn
+from server.domains.people.accounts.email import EmailSignIn
+from server.domains.people.accounts.revocation import SessionRevocation
+from server.domains.people.accounts.sign_in_methods import Methods
+from server.gateway.http.endpoints import Endpoint, HttpRequest
+
+TAG = "accounts"
+
+
+class SignInRoutes:
+    """The endpoints of signing in; those of Discord answer `not_set_up` without `discord`.
+
+    `elsewhere` is the service that keeps the accounts, if it is not this server.
+    """
+
+    def __init__(
+        self,
+        *,
+        methods: Methods,
+        endings: SessionRevocation,
+        email: EmailSignIn,
+        discord: DiscordSignIn | None,
+        elsewhere: str | None = None,
+    ) -> None:
+        self._methods = methods
+        self._endings = endings
+        self._email = email
+        self._with_discord = discord
+        self._elsewhere = elsewhere
+
+    def endpoints(self) -> list[Endpoint]:
+        """List them."""
+        offer = Endpoint(
+            "GET",
+            "/v1/auth/methods",
+            "List how one can sign in here.",
+            self._offer,
+            auth="none",
+            answer=wire.Offer,
+            tag=TAG,
+        )
+        return [offer, *self._of_email(), *self._of_exchange(), *self._of_methods()]
+
+    def _of_email(self) -> list[Endpoint]:
+        public = partial(Endpoint, "POST", auth="none", tag=TAG)
+        return [
+            public(
+                "/v1/auth/email",
+                "Mail a code to register with, or to choose a new password.",
+                self._ask,
+                body=wire.EmailRequest,
+                answer=wire.Mailed,
+                errors=(RateLimited, NotSetUp),
+            ),
+            public(
+                "/v1/auth/email/confirm",
+                "Choose a password with a mailed code, or confirm a linked address.",
+                self._confirm,
+                body=wire.EmailConfirmation,
+                answer=wire.Confirmed,
+                errors=(BadCode, MethodTaken, Banned, RateLimited, Overloaded),
+            ),
+            public(
+                "/v1/auth/email/sign-in",
+                "Sign in with email and password.",
+                self._sign_in,
+                body=wire.PasswordSignIn,
+                answer=Tokens,
+                errors=(WrongCredentials, RateLimited, Overloaded, Banned),
+            ),
+        ]
+
+    def _of_exchange(self) -> list[Endpoint]:
+        return [
+            Endpoint(
+                "POST",
+                "/v1/auth/exchange",
+                "Trade the code of a redirect for tokens.",
+                self._exchange,
+                auth="none",
+                body=wire.Exchange,
+                answer=Tokens,
+                errors=(BadCode, Banned, NotSetUp),
+                tag=TAG,
+            )
+        ]
+
+    def _of_methods(self) -> list[Endpoint]:
+        own = partial(Endpoint, auth="required", tag=TAG)
+        path = "/v1/me/methods"
+        return [
+            own("GET", path, "List how you can sign in.", self._list, answer=wire.Methods),
+            own(
+                "POST",
+                f"{path}/email",
+                "Mail a code that links an address to your account.",
+                self._link_email,
+                body=wire.EmailLinkRequest,
+                answer=wire.Mailed,
+                errors=(WrongCredentials, RateLimited, Overloaded, NotSetUp),
+            ),
+            own(
+                "POST",
+                f"{path}/discord",
+                "Link Discord to your account, by the code of a redirect.",
+                self._link_discord,
+                body=wire.Exchange,
+                answer=wire.Methods,
+                errors=(BadCode, MethodTaken, NotSetUp),
+            ),
+            own(
+                "DELETE",
+                path + "/{kind}",
+                "Unlink email or discord; not the last of them.",
+                self._unlink,
+                answer=wire.Methods,
+                errors=(LastMethod, NotFound),
+            ),
+            own(
+                "POST",
+                "/v1/me/password",
+                "Change your password; your other sessions end.",
+                self._change_password,
+                body=wire.PasswordChange,
+                answer=SessionsEnded,
+                errors=(WrongCredentials, RateLimited, Overloaded),
+            ),
+        ]
+
+    async def _offer(self, _: HttpRequest) -> wire.Offer:
+        if self._elsewhere is not None:
+            return wire.Offer(methods=["supabase"], url=self._elsewhere)
+        offered = wire.Offer(methods=["guest", "email"])
+        offered.methods += ["discord"] if self._with_discord else []
+        return offered
+
+    # ------------------------------------------------------------------ email
+
+    async def _ask(self, request: HttpRequest) -> wire.Mailed:
+        body: wire.EmailRequest = request.body
+        await self._email.ask(body.email, display_name=body.display_name, remote=request.remote)
+        return wire.Mailed(expires_in=LIFETIMES_S["email"])
+
+    async def _confirm(self, request: HttpRequest) -> wire.Confirmed:
+        body: wire.EmailConfirmation = request.body
+        confirmed = await self._email.confirm(body.code, body.password, remote=request.remote)
+        await self._endings.look()
+        return wire.Confirmed(done=confirmed.done, tokens=confirmed.tokens)
+
+    async def _sign_in(self, request: HttpRequest) -> Tokens:
+        body: wire.PasswordSignIn = request.body
+        return await self._email.sign_in(body.email, body.password, remote=request.remote)
+
+    async def _link_email(self, request: HttpRequest) -> wire.Mailed:
+        body: wire.EmailLinkRequest = request.body
+        await self._email.ask_to_link(
+            request.who, body.email, password=body.password, remote=request.remote
+        )
+        return wire.Mailed(expires_in=LIFETIMES_S["email"])
+
+    async def _change_password(self, request: HttpRequest) -> SessionsEnded:
+        body: wire.PasswordChange = request.body
+        who = request.who
+        await self._email.change_password(
+            who, body.password, body.new_password, remote=request.remote
+        )
+        return SessionsEnded(ended=await self._endings.end_all(who.user_id, but=who.session_id))
+
+    # ------------------------------------------------------------------ Discord
+
+    @property
+    def _discord(self) -> DiscordSignIn:
+        if self._with_discord is None:
+            raise NotSetUp
+        return self._with_discord
+
+    async def _exchange(self, request: HttpRequest) -> Tokens:
+        return await self._discord.exchange(request.body.code, request.body.verifier)
+
+    async def _link_discord(self, request: HttpRequest) -> wire.Methods:
+        await self._discord.link(request.who.user_id, request.body.code, request.body.verifier)
+        return await self._list(request)
+
+    # ------------------------------------------------------------------ methods
+
+    async def _list(self, request: HttpRequest) -> wire.Methods:
+        return await methods_of(request.who.user_id, self._methods)
+
+    async def _unlink(self, request: HttpRequest) -> wire.Methods:
+        kind = validate(wire.KindPath, dict(request.path)).kind
+        await self._methods.unlink(request.who.user_id, kind)
+        return await self._list(request)
+
+
+async def methods_of(user_id: UserId, methods: Methods) -> wire.Methods:
+    """Read how somebody can sign in, as they are told it."""
+    return wire.Methods(methods=[_told(each, methods) for each in await methods.of(user_id)])
+
+
+def _told(method: Stored, methods: Methods) -> wire.Method:
+    return wire.Method(
+        kind=method.kind, name=methods.shown(method), linked_at=wire_time(method.linked_at)
+    )

@@ -1,0 +1,144 @@
+"""What accounts sign in with: entering, linking, unlinking."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, NamedTuple
+
+from persistence.accounts.sign_in import CodeSpent, Linked, Method, NewMethod, SignInStore
+from persistence.accounts.store import Guest, NewSession
+from persistence.sealing import Seal, Unsealable
+from protocol.accounts import Kind, Tokens
+from protocol.errors import BadCode, LastMethod, MethodTaken, NotFound
+from protocol.ids import UserId
+from server.domains.people.accounts.sealed import about_method, method_indexes, renewed_index
+from server.domains.people.accounts.service import Accounts
+
+log = logging.getLogger(__name__)
+
+UNREADABLE: Final = "(unreadable)"
+
+
+class Proved(NamedTuple):
+    """What somebody has proved to have: an email address, or an id at Discord with a label."""
+
+    kind: Kind
+    name: str
+    label: str = ""
+
+    @property
+    def text(self) -> str:
+        """Write it as it is sealed; a name has no blanks."""
+        return f"{self.name} {self.label}".rstrip()
+
+
+class Methods:
+    """The methods of all accounts."""
+
+    def __init__(self, *, store: SignInStore, seal: Seal, accounts: Accounts) -> None:
+        self._store = store
+        self._seal = seal
+        self._accounts = accounts
+
+    async def find(self, kind: Kind, name: str) -> Method | None:
+        """Find whose method this is."""
+        return await self._store.find(kind, method_indexes(self._seal, kind, name))
+
+    async def of(self, user_id: UserId) -> list[Method]:
+        """Read what somebody signs in with."""
+        return await self._store.methods_of(user_id)
+
+    def shown(self, method: Method) -> str:
+        """Read the address, or what somebody is called at Discord."""
+        about = about_method(method.kind, method.user_id)
+        try:
+            opened = self._seal.open(method.sealed, about=about).decode()
+        except Unsealable as error:  # one row is damaged: the account is still its owner's
+            log.error("what an account signs in with cannot be read: %s", error)  # noqa: TRY400
+            return UNREADABLE
+        name, _, label = opened.partition(" ")
+        return label or name
+
+    async def join(
+        self,
+        code_hash: bytes,
+        proved: Proved,
+        *,
+        password_hash: str | None = None,
+        display_name: str | None,
+    ) -> Tokens:
+        """Make an account that signs in so; raise `BadCode` or `MethodTaken`."""
+
+        async def add(guest: Guest, session: NewSession) -> None:
+            method = self._new(guest.user_id, proved, password_hash)
+            await self._store.join(code_hash, guest, method, session)
+
+        async with _told():
+            return await self._accounts.mint.person(
+                add, method=proved.kind, display_name=display_name
+            )
+
+    async def link(
+        self, code_hash: bytes, user_id: UserId, proved: Proved, *, password_hash: str | None = None
+    ) -> None:
+        """Link a method to an account; raise `BadCode` or `MethodTaken`."""
+        await self.require_free(proved.kind, proved.name, user_id)
+        async with _told():
+            await self._store.link(code_hash, user_id, self._new(user_id, proved, password_hash))
+
+    async def require_free(self, kind: Kind, name: str, user_id: UserId) -> None:
+        """Raise `MethodTaken` if another account signs in with this."""
+        found = await self.find(kind, name)
+        if found is not None and found.user_id != user_id:
+            raise MethodTaken
+
+    async def enter(self, code_hash: bytes, method: Method) -> Tokens:
+        """Sign in by a code that proved a method; raise `BadCode` or `Banned`."""
+        async with _told():
+            await self._store.spend(code_hash)
+        return await self._accounts.open(method.user_id, method=method.kind)
+
+    async def reset(self, code_hash: bytes, method: Method, password_hash: str) -> Tokens:
+        """Change a forgotten password, end every session, and sign in."""
+        async with _told():
+            await self._store.reset(code_hash, method.user_id, password_hash)
+        return await self._accounts.open(method.user_id, method=method.kind)
+
+    async def unlink(self, user_id: UserId, kind: Kind) -> None:
+        """Take a method away; raise `NotFound`, or `LastMethod` if no other is left."""
+        kinds = await self._store.unlink(user_id, kind)
+        if kind not in kinds:
+            raise NotFound(f"Your account does not sign in with {kind}.")
+        if len(kinds) == 1:
+            raise LastMethod
+
+    def _new(self, user_id: UserId, proved: Proved, password_hash: str | None) -> NewMethod:
+        sealed = self._seal.seal(proved.text.encode(), about=about_method(proved.kind, user_id))
+        lookup = method_indexes(self._seal, proved.kind, proved.name)[0]
+        return NewMethod(proved.kind, lookup, sealed, password_hash)
+
+
+async def reencrypt_methods(store: SignInStore, seal: Seal) -> int:
+    """Seal and index with the newest key what is not; says how many methods that were."""
+    resealed = 0
+    async for old in store.every_method():
+        if seal.is_newest(old.sealed):
+            continue
+        about = about_method(old.kind, old.user_id)
+        plain = seal.open(old.sealed, about=about)
+        name = plain.decode().partition(" ")[0]
+        lookup = renewed_index(seal, old.kind, name, old.lookup)
+        await store.reseal(old, lookup=lookup, sealed=seal.seal(plain, about=about))
+        resealed += 1
+    return resealed
+
+
+@asynccontextmanager
+async def _told() -> AsyncIterator[None]:
+    """Say in the protocol's words why nothing came of a code."""
+    try:
+        yield
+    except CodeSpent:
+        raise BadCode from None
+    except Linked:
+        raise MethodTaken from None

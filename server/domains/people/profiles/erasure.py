@@ -1,0 +1,93 @@
+"""Erasing a person: the account goes, the log stays, and nobody's game is disturbed."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final, Protocol
+
+from persistence.profiles.personal_data import MyDataStore
+from protocol.errors import (
+    BadToken,
+    CloseReason,
+    NotConfirmed,
+    SignInAgain,
+)
+from protocol.ids import PlayerId
+from server.core.clock import Clock
+from server.core.containment import contained
+from server.core.periodic import every
+from server.gateway.session.identity import Identity
+from server.gateway.session.sessions import Session
+
+SIGNED_IN_WITHIN: Final = timedelta(minutes=15)
+LOOK_EVERY_S: Final = 2.0
+# A transaction's times are from before it commits, so each look goes back this much further.
+OVERLAP_S: Final = 20.0
+
+ERASED: Final = "This account was erased."
+
+LeaveLobbies = Callable[[PlayerId], Awaitable[None]]
+
+
+class Sockets(Protocol):
+    """The connections of this node (`server.gateway.session.sessions.Sessions`)."""
+
+    def of(self, player_id: PlayerId) -> Session | None:
+        """Find a player's connection."""
+
+    def dismiss(self, session: Session, why: CloseReason, message: str) -> None:
+        """Tell a connection why it is closed, and close it."""
+
+
+class Erasure:
+    """Erases people; `leave_lobbies` takes a player out of the lobbies that can be left."""
+
+    def __init__(
+        self,
+        *,
+        store: MyDataStore,
+        clock: Clock,
+        leave_lobbies: LeaveLobbies,
+        sockets: Sockets,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._leave_lobbies = leave_lobbies
+        self._sockets = sockets
+        self._looked_at = clock.monotonic()
+
+    async def erase(self, who: Identity, confirm: str) -> PlayerId:
+        """Erase whoever asks; raise `NotConfirmed`, `SignInAgain`.
+
+        One transaction does it. What follows would happen by itself if this node died now:
+        sockets are closed at the next look, and who has none leaves their lobbies.
+        """
+        await self._require_proof(who, confirm)
+        await self._store.erase(who.user_id)
+        await self._leave_lobbies(who.player_id)
+        await self.look()
+        return who.player_id
+
+    async def look(self) -> None:
+        """Close the sockets here of whoever was erased on any node since the last look."""
+        looked_at = self._clock.monotonic()
+        for player_id in await self._store.erased_lately(looked_at - self._looked_at + OVERLAP_S):
+            with contained("closing the connection of an erased player"):
+                session = self._sockets.of(player_id)
+                if session is not None and not session.socket.closing:
+                    self._sockets.dismiss(session, CloseReason.LOGGED_OUT, ERASED)
+        self._looked_at = looked_at
+
+    async def follow(self) -> None:
+        """Look, until cancelled."""
+        await every(LOOK_EVERY_S, self.look, "looking for erased players")
+
+    async def _require_proof(self, who: Identity, confirm: str) -> None:
+        proof = await self._store.proof(who.user_id, who.session_id)
+        if proof is None:
+            raise BadToken("This account is gone.")
+        if proof.can_sign_in and (
+            proof.signed_in_at is None or proof.signed_in_at < self._clock.now() - SIGNED_IN_WITHIN
+        ):
+            raise SignInAgain
+        if confirm != proof.username:
+            raise NotConfirmed(field="confirm")

@@ -1,0 +1,1 @@
+"""Where people meet and play: lobbies, games, chat, signaling, and the history of matches."""

@@ -1,0 +1,69 @@
+"""`chat.say`."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+from persistence.broker.memory import Bus
+from protocol.chat import ChatMessage, Say
+from protocol.errors import InvalidField, NotAMember, NotSeated
+from protocol.ids import GameId, LobbyId, PlayerId
+from server.core.clock import Clock, wire_time
+from server.core.rate_limits import Rate, RateLimiter
+from server.gateway.session.identity import Identity
+from server.gateway.session.sessions import Route, Routes, Session, update_frame
+
+MaySpeakInLobby: TypeAlias = Callable[[LobbyId, PlayerId], Awaitable[bool]]
+MaySpeakInGame: TypeAlias = Callable[[GameId, PlayerId], Awaitable[bool]]
+
+RATE: Final = Rate(per_minute=30, burst=5)  # of one player
+
+
+class ChatCommands:
+    """Passes on what is said, on the topic `lobby:<id>` or `game-chat:<id>`."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        clock: Clock,
+        may_speak_in_lobby: MaySpeakInLobby,
+        may_speak_in_game: MaySpeakInGame,
+    ) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._may_speak_in_lobby = may_speak_in_lobby
+        self._may_speak_in_game = may_speak_in_game
+        self._limit = RateLimiter(RATE, "You talk too fast")
+
+    def routes(self) -> Routes:
+        """Say how the command is carried out."""
+        return {Say: Route(awaited=self._say)}
+
+    async def _say(self, session: "Session", command: Say) -> None:
+        await self.say(session.who, command)
+
+    async def say(self, speaker: Identity, command: Say) -> None:
+        """Tell everybody who listens there, or refuse."""
+        if (command.lobby_id is None) == (command.game_id is None):
+            raise InvalidField("lobby_id: give either `lobby_id` or `game_id`.", field="lobby_id")
+        self._limit.require(speaker.player_id, self._clock.monotonic())
+        topic = await self._topic(speaker.player_id, command)
+        message = ChatMessage(
+            lobby_id=command.lobby_id,
+            game_id=command.game_id,
+            player_id=speaker.player_id,
+            display_name=speaker.display_name,
+            text=command.text,
+            at=wire_time(self._clock.now()),
+        )
+        self._bus.publish(topic, update_frame(message))
+
+    async def _topic(self, player_id: PlayerId, command: Say) -> str:
+        if command.lobby_id is not None:
+            if not await self._may_speak_in_lobby(command.lobby_id, player_id):
+                raise NotAMember("Only members may speak in a lobby; join it first.")
+            return f"lobby:{command.lobby_id}"
+        assert command.game_id is not None
+        if not await self._may_speak_in_game(command.game_id, player_id):
+            raise NotSeated("Take your seat (game.resume) or watch (game.watch) to speak here.")
+        return f"game-chat:{command.game_id}"

@@ -1,0 +1,338 @@
+"""Commands of games, from the wire to the host."""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+
+from persistence.broker.memory import Bus
+from persistence.games.store import GameStore
+from protocol import games as wire
+from protocol.errors import (
+    Forbidden,
+    GameNotFound,
+    GameOver,
+    NotSeated,
+    PlayhallError,
+    Quarantined,
+    Unavailable,
+    WrongNode,
+)
+from protocol.ids import GameId
+from protocol.limits import EVENT_INDEX_MAX
+from server.core.clock import Clock
+from server.domains.play.games.access import Access, committed
+from server.domains.play.games.delayed_stream import DelayedStream
+from server.domains.play.games.live_game import LiveGame, Reply, reply_of
+from server.domains.play.games.recovery import recover, tell
+from server.domains.play.games.registry import GameRegistry
+from server.domains.play.games.streams import (
+    READ_ROWS,
+    begin_anew,
+    catch_up,
+    check_after,
+    follow,
+    follow_chat,
+    send_chunks,
+)
+from server.domains.play.games.subscribers import ViewEncoder
+from server.domains.play.games.views import head_of, picture_of
+from server.gamekit.fold import AnyRuleset
+from server.gamekit.table import answer_of, commitment
+from server.gateway.session.sessions import Route, Routes, Session
+from server.gateway.transport.framing import text_frame
+
+
+def reply_when_committed(session: Session, command_id: int, what: int | PlayhallError) -> None:
+    """Answer a move: the index of its first event, or why not."""
+    if isinstance(what, int):
+        told = b'{"re":%d,"type":"ok","event_index":%d}' % (command_id, what)
+        session.socket.send(text_frame(told))
+    else:
+        session.refuse(command_id, what)
+
+
+class GameCommands:
+    """The room's handlers."""
+
+    def __init__(
+        self,
+        *,
+        hosting: GameRegistry,
+        store: GameStore,
+        rulesets: Mapping[str, AnyRuleset],
+        access: Access,
+        bus: Bus,
+        clock: Clock,
+    ) -> None:
+        self._hosting = hosting
+        self._store = store
+        self._rulesets = rulesets
+        self._access = access
+        self._bus = bus
+        self._clock = clock
+
+    def routes(self) -> Routes:
+        """Say which handler carries out which command."""
+        return {
+            wire.Act: Route(immediate=self.act),
+            wire.Resume: Route(awaited=self.resume, cost=3),
+            wire.Watch: Route(awaited=self.watch, cost=3),
+            wire.Unwatch: Route(awaited=self.unwatch),
+            wire.Leave: Route(awaited=self.leave),
+            wire.Snapshot: Route(awaited=self.snapshot, cost=3),
+        }
+
+    # ------------------------------------------------------------------ moves
+
+    def act(self, session: Session, command: wire.Act) -> None:
+        """Make a move; the answer comes when it is committed."""
+        host = self._hosting.here(command.game_id)
+        seat = host.seat_of(session.who.player_id) if host is not None else None
+        if host is None or seat is None:
+            work = session.answer(command, self._act_later(session, command))
+            session.sessions.tasks.work(work, name="a move in a game not in memory")
+            return
+        reply: Reply = partial(reply_when_committed, session, command.id)
+        host.act(seat, command.cmd_no, command.move, reply, expected_head=command.expected_head)
+
+    async def _act_later(self, session: Session, command: wire.Act) -> dict[str, object]:
+        try:
+            host = await self._found(session, command.game_id)
+            seat = await self._access.seat_at(host, session.who.player_id)
+            index = await committed(
+                lambda reply: host.act(
+                    seat,
+                    command.cmd_no,
+                    command.move,
+                    reply,
+                    expected_head=command.expected_head,
+                )
+            )
+        except GameOver:
+            index = await self._answered_before(session, command)
+        return {"event_index": index}
+
+    async def _answered_before(self, session: Session, command: wire.Act) -> int:
+        """Give the reply of a command that was carried out before its game ended, or raise it."""
+        seat = await self._access.seat_in(command.game_id, session.who.player_id)
+        if seat is None:
+            raise GameOver
+        row = await self._store.event_of(command.game_id, seat=seat, cmd_no=command.cmd_no)
+        if row is None:
+            raise GameOver
+        answer = reply_of(answer_of(row.event_index, tell(row).event))
+        if isinstance(answer, PlayhallError):
+            raise answer
+        return answer
+
+    async def _found(self, session: Session, game_id: GameId) -> LiveGame:
+        """Find a running game; who may not see it is told that there is none, however it is.
+
+        Raises what `GameRegistry.find` does.
+        """
+        try:
+            return await self._hosting.find(game_id)
+        except (GameOver, Quarantined, Unavailable, WrongNode):
+            await self._access.readable(game_id, session.who.player_id)
+            raise
+
+    # ------------------------------------------------------------------ streams
+
+    async def resume(self, session: Session, command: wire.Resume) -> dict[str, object]:
+        """Take the stream of one's seat."""
+        try:
+            host = await self._found(session, command.game_id)
+        except GameOver:
+            return await self._read_finished(session, command.game_id, command.after, seated=True)
+        seat = await self._access.seat_at(host, session.who.player_id)
+        check_after(command.after, host.head)
+        begin_anew(session, command.game_id)
+        if not session.socket.closing:  # else nobody is there who could come back
+            _come_back(self._hosting, host, seat)
+        after = await catch_up(host, session, seat, after=command.after)
+        head = await follow(host, self._store, session, seat, after=after)
+        follow_chat(self._bus, session, command.game_id)
+        return _head(host, head, seat=seat, cmd_no=host.fold.table.chairs[seat].cmd_no)
+
+    async def watch(self, session: Session, command: wire.Watch) -> dict[str, object]:
+        """Follow as a spectator; a player who had left becomes one."""
+        try:
+            host = await self._found(session, command.game_id)
+        except GameOver:
+            return await self._read_finished(session, command.game_id, command.after, seated=False)
+        await self._access.check_host(host, session.who.player_id)
+        seat = host.seat_of(session.who.player_id)
+        if seat is not None:
+            _check_has_left(host, seat)
+        await self._check_watched_after(host, seat, command.after)
+        if seat is not None:
+            _look_on(host, seat)
+        begin_anew(session, command.game_id)
+        if delay_s := max(command.delay_s, host.spectator_delay_s):
+            return self._watch_later(host, session, command.after, delay_s)
+        after = await catch_up(host, session, None, after=command.after)
+        head = await follow(host, self._store, session, None, after=after)
+        follow_chat(self._bus, session, command.game_id)
+        return _head(host, head)
+
+    async def _check_watched_after(self, host: LiveGame, seat: int | None, after: int) -> None:
+        """Refuse an index beyond what a spectator may know of.
+
+        Who has left saw the game as players do until then, so their last index may be one that
+        spectators do not see yet. Any index of theirs is taken, as if it were there: the stream
+        is held until what follows may be seen, and the reply does not tell how far the game is.
+        """
+        if seat is not None and host.spectator_delay_s:
+            check_after(after, EVENT_INDEX_MAX)
+            return
+        seen = await self._access.horizon(
+            host.game_id, None, head=host.head, delay_s=host.spectator_delay_s
+        )
+        check_after(after, seen)
+
+    def _watch_later(
+        self, host: LiveGame, session: Session, after: int, delay_s: float
+    ) -> dict[str, object]:
+        """Follow at a distance in time, from the same log; its end is told like any event."""
+        stream = DelayedStream(
+            host.game_id,
+            host.audience.lens,
+            store=self._store,
+            clock=self._clock,
+            delay_s=delay_s,
+            is_stopped=partial(self._hosting.is_quarantined, host.game_id),
+        )
+        work = stream.run(session, after=after)
+        task = session.sessions.tasks.work(work, name="delayed spectator")
+        session.follow(("game", host.game_id), partial(_cancel, task))
+        follow_chat(self._bus, session, host.game_id)
+        return head_of(after, seat=None, cmd_no=0, status="in_progress", commitment=None)
+
+    async def unwatch(self, session: Session, command: wire.Unwatch) -> None:
+        """Stop following."""
+        if not session.unfollow(("game", command.game_id)):
+            raise GameNotFound("You do not follow this game.")
+        session.unfollow(("game-chat", command.game_id))
+
+    async def leave(self, session: Session, command: wire.Leave) -> dict[str, object]:
+        """Give up one's seat; answered when that is committed."""
+        host = await self._found(session, command.game_id)
+        player_id = session.who.player_id
+        seat = await self._access.seat_at(host, player_id)
+        chair = host.fold.table.chairs[seat]
+        if chair.present:
+            await committed(partial(_note_seat, self._hosting, host, "player_left", seat))
+            head: int = host.head
+        else:  # left before, and sees no more than any spectator since
+            head = await self._access.horizon(
+                host.game_id, player_id, head=host.head, delay_s=host.spectator_delay_s
+            )
+        session.unfollow(("game", command.game_id))
+        return _head(host, head, seat=seat, cmd_no=chair.cmd_no)
+
+    async def snapshot(self, session: Session, command: wire.Snapshot) -> dict[str, object]:
+        """Give the whole picture at a committed index."""
+        try:
+            host = await self._found(session, command.game_id)
+        except GameOver:
+            return await self._snapshot_finished(session, command.game_id)
+        viewer = host.seat_of(session.who.player_id)
+        if viewer is None:
+            await self._access.check_host(host, session.who.player_id)
+        if not self._access.is_at_the_table(host.game_id, session.who.player_id):
+            _check_no_delay(host)
+        picture = host.picture(viewer)
+        await committed(host.when_committed)  # the state runs ahead; what leaves does not
+        return picture
+
+    # ------------------------------------------------------------------ finished games
+
+    async def _read_finished(
+        self, session: Session, game_id: GameId, after: int, *, seated: bool
+    ) -> dict[str, object]:
+        """Send the whole log, with nothing hidden any more."""
+        game = await self._access.readable(game_id, session.who.player_id)
+        check_after(after, game.next_event_index - 1)
+        lens = ViewEncoder(game_id, None, self._hosting.faults)
+        cursor = after
+        while rows := await self._store.read(game_id, after=cursor, limit=READ_ROWS):
+            told = [tell(row) for row in rows]
+            await send_chunks(session, lens, told, None)
+            cursor = rows[-1].event_index
+        seat = await self._access.seat_in(game_id, session.who.player_id) if seated else None
+        return head_of(
+            cursor,
+            seat=seat,
+            cmd_no=0 if seat is None else await self._store.last_command(game_id, seat),
+            status="completed",
+            commitment=await self._access.commitment(game, cursor),
+        )
+
+    async def _snapshot_finished(self, session: Session, game_id: GameId) -> dict[str, object]:
+        game = await self._access.readable(game_id, session.who.player_id)
+        rows = await self._store.read_all(game_id)
+        scribe = recover(game, rows, self._rulesets.get(game.ruleset))
+        viewer = scribe.fold.table.seats.get(session.who.player_id)
+        return {
+            **picture_of(scribe.fold, viewer),
+            "commitment": commitment(game.seed, scribe.hash),
+        }
+
+
+def _head(
+    host: LiveGame, head: int, *, seat: int | None = None, cmd_no: int = 0
+) -> dict[str, object]:
+    """Draw up where a running game's stream stands; the log is committed to at its head only."""
+    return head_of(
+        head,
+        seat=seat,
+        cmd_no=cmd_no,
+        status=host.status,
+        commitment=host.commitment if head == host.head else None,
+    )
+
+
+def _come_back(hosting: GameRegistry, host: LiveGame, seat: int) -> None:
+    """Note a return, except to a game that is decided: its last events are on their way."""
+    chair = host.fold.table.chairs[seat]
+    if host.fold.table.completed:
+        return
+    if not chair.present:
+        _note_seat(hosting, host, "player_joined", seat)
+    elif not chair.connected:
+        host.note("player_reconnected", seat)
+
+
+def _note_seat(
+    hosting: GameRegistry, host: LiveGame, kind: str, seat: int, reply: Reply | None = None
+) -> None:
+    """Log that a seat was left or taken again; the directory hears of it when it is committed."""
+
+    def told(what: int | PlayhallError) -> None:
+        if isinstance(what, int):
+            hosting.seats_changed(host)
+        if reply is not None:
+            reply(what)
+
+    host.note(kind, seat, told)
+
+
+def _check_has_left(host: LiveGame, seat: int) -> None:
+    if host.fold.table.chairs[seat].present:
+        raise NotSeated("You sit at this table; use game.resume, or game.leave first.")
+
+
+def _look_on(host: LiveGame, seat: int) -> None:
+    if not host.fold.table.completed:
+        host.note("player_became_spectator", seat)
+
+
+def _check_no_delay(host: LiveGame) -> None:
+    if host.spectator_delay_s:
+        raise Forbidden(
+            f"Spectators see this game {host.spectator_delay_s:g} s later; use game.watch."
+        )
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()

@@ -1,0 +1,134 @@
+"""The directory of running public games: what it lists, and how its counts stay true.
+
+A game's row comes with its first events and goes with its last ones, in their transactions. How
+many seats are held changes between, when somebody leaves a game or comes back. That is written
+after the event is committed, outside the log's path: `note` costs the game nothing, and one task
+writes the counts of all games that changed. A count that is lost with its node is put right when
+the next node adopts the game, for adopting a game notes it as well.
+"""
+
+import asyncio
+import logging
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Final
+from uuid import UUID
+
+from persistence.games.directory import DirectoryEntry, DirectoryPlace, HeldSeats, RoomDirectory
+from protocol.errors import InvalidField, Overloaded, Unavailable
+from protocol.history import GamesQuery, RunningGame, RunningGames
+from protocol.ids import GameId
+from server.core.clock import wire_time
+from server.domains.play.games.live_game import LiveGame
+from server.gateway.http.endpoints import Endpoint, HttpRequest
+
+log = logging.getLogger(__name__)
+
+WRITTEN_AT_ONCE: Final = 500
+RETRY_S: Final = 1.0
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def held_seats(host: LiveGame) -> int:
+    """Count the seats that are held: by bots, and by players who did not leave.
+
+    Who lost the connection keeps the seat and is counted.
+    """
+    return sum(chair.bot is not None or chair.present for chair in host.fold.table.chairs)
+
+
+class DirectoryUpkeep:
+    """Writes how many seats of each game of this node are held, after it changed."""
+
+    def __init__(self, store: RoomDirectory) -> None:
+        self._store = store
+        self._changed: dict[GameId, LiveGame] = {}  # at most one entry a game of this node
+        self._woken = asyncio.Event()
+
+    def note(self, host: LiveGame) -> None:
+        """Have a game's count written soon."""
+        self._changed[host.game_id] = host
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Write what was noted, for as long as the server lives; retry what fails."""
+        while True:
+            await self._woken.wait()
+            try:
+                await self._write_some()
+            except (Unavailable, Overloaded) as error:
+                log.warning("the directory of games waits for the database: %s", error.message)
+                await asyncio.sleep(RETRY_S)
+            except Exception:
+                log.exception("the directory of games could not be written")
+                await asyncio.sleep(RETRY_S)
+
+    async def _write_some(self) -> None:
+        some = list(islice(self._changed.values(), WRITTEN_AT_ONCE))
+        counts = [HeldSeats(host.game_id, host.owner_epoch, held_seats(host)) for host in some]
+        if counts:
+            await self._store.set_players(counts)
+        for host, written in zip(some, counts, strict=True):
+            noted = self._changed.get(host.game_id)
+            # Noted again while it was written, with another count or by a newer owner: it stays.
+            if noted is host and held_seats(host) == written.players:
+                del self._changed[host.game_id]
+        if not self._changed:
+            self._woken.clear()
+
+
+class DirectoryRoutes:
+    """`GET /v1/games`: for those who look for a game to watch or to join late."""
+
+    def __init__(self, store: RoomDirectory) -> None:
+        self._store = store
+
+    def endpoints(self) -> list[Endpoint]:
+        """List them."""
+        return [
+            Endpoint(
+                "GET",
+                "/v1/games",
+                "List public games that run now, newest first.",
+                self._list,
+                auth="none",
+                query=GamesQuery,
+                answer=RunningGames,
+                errors=(InvalidField,),
+                tag="games",
+            ),
+        ]
+
+    async def _list(self, request: HttpRequest) -> RunningGames:
+        query: GamesQuery = request.query
+        rooms = await self._store.running(query, read_cursor(query.cursor))
+        more = write_cursor(rooms[-1]) if len(rooms) == query.limit else None
+        return RunningGames(games=[_shown(room) for room in rooms], next=more)
+
+
+def write_cursor(room: DirectoryEntry) -> str:
+    """Write a cursor for the page that follows a game."""
+    at_us = (room.created_at - _EPOCH) // _MICROSECOND
+    return urlsafe_b64encode(f"{at_us}.{room.game_id}".encode()).decode()
+
+
+def read_cursor(cursor: str | None) -> DirectoryPlace | None:
+    """Read what `write_cursor` wrote; raise `InvalidField`."""
+    if cursor is None:
+        return None
+    try:
+        at_us, _, game_id = urlsafe_b64decode(cursor.encode("ascii")).decode("ascii").partition(".")
+        created_at = _EPOCH + int(at_us) * _MICROSECOND
+        return DirectoryPlace(created_at, GameId(str(UUID(game_id))))
+    except (ValueError, OverflowError):
+        problem = "cursor: send the `next` of the page before, or leave it out."
+        raise InvalidField(problem, field="cursor") from None
+
+
+def _shown(room: DirectoryEntry) -> RunningGame:
+    fields = room._asdict() | {"started_at": wire_time(room.started_at)}
+    del fields["created_at"]
+    return RunningGame(**fields)

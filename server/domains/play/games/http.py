@@ -1,0 +1,143 @@
+"""Games over HTTP: what a game is, and its log."""
+
+from collections.abc import Mapping
+
+from persistence.eventlog.writer import Row
+from persistence.games.model import StoredGame
+from persistence.games.store import GameStore
+from protocol.codec import validate
+from protocol.envelope import WireModel
+from protocol.errors import GameNotFound, InvalidField
+from protocol.history import Events, EventsQuery, LoggedEvent
+from protocol.history import Game as WireGame
+from protocol.ids import GameId, PlayerId, WireGameId
+from server.core.clock import wire_time, wire_time_or_none
+from server.domains.play.games.access import Access
+from server.domains.play.games.recovery import tell
+from server.domains.play.games.ruleset_failures import Faults
+from server.domains.play.games.subscribers import ViewEncoder
+from server.gamekit.contract import Viewer
+from server.gamekit.fold import AnyRuleset
+from server.gateway.http.endpoints import Endpoint, HttpRequest
+
+
+class _Path(WireModel):
+    game_id: WireGameId
+
+
+def game_id_of(request: HttpRequest) -> GameId:
+    """Read the game's id from the address."""
+    return validate(_Path, {"game_id": request.path["game_id"]}).game_id
+
+
+class GameRoutes:
+    """The room's endpoints."""
+
+    def __init__(
+        self,
+        *,
+        access: Access,
+        store: GameStore,
+        rulesets: Mapping[str, AnyRuleset],
+        faults: Faults,
+    ) -> None:
+        self._access = access
+        self._faults = faults
+        self._store = store
+        self._rulesets = rulesets
+
+    def endpoints(self) -> list[Endpoint]:
+        """List them."""
+        return [
+            Endpoint(
+                "GET",
+                "/v1/games/{game_id}",
+                "One game: what it is and how far it has come",
+                self.game,
+                answer=WireGame,
+                errors=(GameNotFound, InvalidField),
+                tag="games",
+            ),
+            Endpoint(
+                "GET",
+                "/v1/games/{game_id}/events",
+                "A part of a game's log, redacted for you while the game runs",
+                self.events,
+                query=EventsQuery,
+                answer=Events,
+                errors=(GameNotFound, InvalidField),
+                tag="games",
+            ),
+        ]
+
+    async def game(self, request: HttpRequest) -> WireGame:
+        """Describe one game."""
+        who = request.identity.player_id if request.identity is not None else None
+        game = await self._access.readable(game_id_of(request), who)
+        return WireGame(
+            game_id=game.id,
+            ruleset=game.ruleset,
+            ruleset_version=game.ruleset_version,
+            status=game.status,  # type: ignore[arg-type]  # checked by the database
+            config=game.config,
+            min_players=game.players_min,
+            max_players=game.players_max,
+            head=await self._horizon(game, who),
+            quarantined=game.quarantined,
+            created_at=wire_time(game.created_at),
+            started_at=wire_time_or_none(game.started_at),
+            completed_at=wire_time_or_none(game.completed_at),
+        )
+
+    async def events(self, request: HttpRequest) -> Events:
+        """Give one page of a log."""
+        who = request.identity.player_id if request.identity is not None else None
+        game = await self._access.readable(game_id_of(request), who)
+        query: EventsQuery = request.query
+        rows = await self._store.read(game.id, after=query.after, limit=query.limit)
+        seat = await self._access.seat_in(game.id, who) if who is not None else None
+        is_over = game.status == "completed"
+        lens = ViewEncoder(game.id, None if is_over else self._ruleset(game), self._faults)
+        head = await self._horizon(game, who)
+        return Events(
+            game_id=game.id,
+            events=[
+                _shown(game.id, row, lens, seat, with_hash=is_over)
+                for row in rows
+                if row.event_index <= head
+            ],
+            head=head,
+            commitment=await self._access.commitment(game, head),
+        )
+
+    async def _horizon(self, game: StoredGame, who: PlayerId | None) -> int:
+        """Say up to which event this viewer may see the game now."""
+        head = game.next_event_index - 1
+        if game.status == "completed":
+            return head
+        delay_s = game.config.get("spectator_delay_s", 0.0)
+        return await self._access.horizon(game.id, who, head=head, delay_s=delay_s)
+
+    def _ruleset(self, game: StoredGame) -> AnyRuleset:
+        """Find the rules that redact a running game; without them nothing of it is shown."""
+        ruleset = self._rulesets.get(game.ruleset)
+        ruleset = ruleset and ruleset.of_version(game.ruleset_version)
+        if ruleset is None:
+            named = f"{game.ruleset} of version {game.ruleset_version}"
+            raise GameNotFound(f"This server has no ruleset {named}.")
+        return ruleset
+
+
+def _shown(
+    game_id: GameId, row: Row, lens: ViewEncoder, viewer: Viewer, *, with_hash: bool
+) -> LoggedEvent:
+    """Show one event; its hash would show what is hidden, so only once nothing is."""
+    item = tell(row)
+    return LoggedEvent(
+        game_id=game_id,
+        event_index=item.event_index,
+        event=item.event.type,
+        payload=lens.seen(item.event, viewer),
+        at=item.at.decode(),
+        hash=row.hash.hex() if with_hash else None,
+    )

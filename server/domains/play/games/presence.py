@@ -1,0 +1,47 @@
+"""Players who lose and regain their connection, as their games note it."""
+
+import logging
+
+from protocol.errors import PlayhallError
+from protocol.ids import GameId, PlayerId
+from server.domains.play.games.live_game import LiveGame
+from server.domains.play.games.registry import GameRegistry
+from server.domains.play.games.streams import begin_anew
+from server.gateway.session.sessions import Sessions
+
+log = logging.getLogger(__name__)
+
+
+class Presence:
+    """Notes departures in every running game of a player; resuming notes the return."""
+
+    def __init__(self, hosting: GameRegistry, sessions: Sessions) -> None:
+        self._hosting = hosting
+        self._sessions = sessions
+
+    def departed(self, player_id: PlayerId) -> None:
+        """Take note that a player's last connection is gone; the seats are kept."""
+        if self._hosting.draining or self._sessions.is_here(player_id):
+            return
+        for host in self._hosting.games_of(player_id):
+            self._note(host, player_id)
+
+    def show_out(self, game_id: GameId, player_id: PlayerId) -> None:
+        """Tell somebody nothing more of a game: they were kicked out of its lobby."""
+        if (session := self._sessions.of(player_id)) is not None:
+            begin_anew(session, game_id)
+
+    def show_out_watcher(self, game_id: GameId, player_id: PlayerId) -> None:
+        """Tell somebody nothing more who only watches; players of a running game stay."""
+        host = self._hosting.here(game_id)
+        if host is not None and host.seat_of(player_id) is None:
+            self.show_out(game_id, player_id)
+
+    def _note(self, host: LiveGame, player_id: PlayerId) -> None:
+        chair = host.fold.table.chairs[host.fold.table.seats[player_id]]
+        if not (chair.present and chair.connected):
+            return
+        try:
+            host.note("player_disconnected", host.fold.table.seats[player_id])
+        except PlayhallError as error:
+            log.info("game %s: a departure is not noted: %s", host.game_id, error)

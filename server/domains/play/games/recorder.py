@@ -1,0 +1,120 @@
+"""From decided events to rows of the log: a new game's first ones, and those of each command."""
+
+import secrets
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from persistence.eventlog.hashchain import canonical, genesis, link
+from persistence.eventlog.writer import Row
+from persistence.games.model import GameRow, NewGame
+from protocol.ids import GameId, new_id
+from server.core.clock import Moment
+from server.gamekit.contract import Event
+from server.gamekit.fold import AnyRuleset, Fold, Origin
+from server.gamekit.table import CMD, Player, game_created, rules_own
+
+
+class RecordedEvent(NamedTuple):
+    """An event as it is told: its index, itself, its payload and time as bytes."""
+
+    event_index: int
+    event: Event
+    payload: bytes
+    at: bytes
+
+
+class Command(NamedTuple):
+    """Which command of which seat caused some events."""
+
+    seat: int
+    cmd_no: int
+
+
+def prepared(events: Sequence[Event], command: Command | None = None) -> list[bytes]:
+    """Name the command on the first event, and write every payload canonically.
+
+    Raises `BadPayload`, or anything at all for what are no events; nothing is folded yet.
+    """
+    if command is not None:
+        events[0].payload[CMD] = list(command)
+    return [canonical(event.payload) for event in events]
+
+
+class EventRecorder:
+    """Writes one game's events, in order, and folds each as it is written."""
+
+    __slots__ = ("fold", "hash")
+
+    def __init__(self, fold: Fold, last_hash: bytes) -> None:
+        self.fold = fold
+        self.hash = last_hash
+
+    def write(
+        self, events: Sequence[Event], *, moment: Moment, payloads: Sequence[bytes] | None = None
+    ) -> tuple[list[Row], list[RecordedEvent]]:
+        """Write events that were just decided, and fold them.
+
+        `payloads` are what `prepared` gave for them. Whatever this raises, the fold is not
+        what the log has any more.
+        """
+        if payloads is None:
+            payloads = prepared(events)
+        rows: list[Row] = []
+        told: list[RecordedEvent] = []
+        for event, payload in zip(events, payloads, strict=True):
+            index = self.fold.next_index
+            self.hash = link(self.hash, index, event.type, payload)
+            rows.append(Row(index, event.type, payload, moment.at, self.hash))
+            told.append(RecordedEvent(index, event, payload, moment.wire))
+            self.fold.apply(event, moment.ms)
+        return rows, told
+
+
+SEED_BYTES = 16
+
+
+class Made(NamedTuple):
+    """A game that is ready to be stored; `scribe` stands behind the first rows."""
+
+    row: GameRow
+    scribe: EventRecorder
+    first_rows: list[Row]
+    first_told: list[RecordedEvent]
+
+
+def make_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> Made:
+    """Draw a seed, and set the game up by its rules."""
+    row = _row(new, ruleset, node=node, moment=moment)
+    players = tuple(Player(player.player_id, player.bot) for player in new.players)
+    origin = Origin(ruleset, players, ruleset.config.model_validate(new.config), row.seed)
+    scribe = EventRecorder(Fold(origin), genesis(row.id))
+    created = game_created(
+        ruleset.name,
+        ruleset.version,
+        players,
+        new.config,
+        row.seed,
+        leavers_rank_last=ruleset.leavers_rank_last,
+    )
+    rows, told = scribe.write([created], moment=moment)
+    more_rows, more_told = scribe.write(rules_own(ruleset.setup(scribe.fold.state)), moment=moment)
+    return Made(row, scribe, rows + more_rows, told + more_told)
+
+
+def _row(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> GameRow:
+    return GameRow(
+        id=GameId(new_id()),
+        ruleset=ruleset.name,
+        ruleset_version=ruleset.version,
+        seed=secrets.token_hex(SEED_BYTES),
+        config=new.config,
+        node=node,
+        created_at=moment.at,
+        players_min=min(ruleset.seats),
+        lobby_id=new.lobby_id,
+        lobby_version=new.lobby_version,
+        is_public=new.is_public,
+        join_code=new.join_code,
+        seats=new.seats,
+        taken=len(new.players),
+    )

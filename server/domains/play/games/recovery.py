@@ -1,0 +1,85 @@
+"""A game from its log: verified event by event, or refused with the reason."""
+
+from collections.abc import Sequence
+
+import orjson
+from pydantic import ValidationError
+
+from persistence.eventlog.hashchain import BadPayload, canonical, genesis, link
+from persistence.eventlog.writer import Row
+from persistence.games.model import StoredGame
+from server.core.clock import wire_time
+from server.core.containment import RAISED_BY_RULES
+from server.domains.play.games.recorder import EventRecorder, RecordedEvent
+from server.domains.play.games.ruleset_failures import described
+from server.gamekit.contract import Event
+from server.gamekit.fold import AnyRuleset, Fold, Origin
+from server.gamekit.table import GAME_CREATED, players_of, seed_hash
+
+
+class CorruptLog(Exception):
+    """The log is not what was written, or not what the rules could have written."""
+
+
+def tell(row: Row) -> RecordedEvent:
+    """Read a stored event back."""
+    payload = orjson.loads(row.payload)
+    return RecordedEvent(
+        row.event_index, Event(row.type, payload), canonical(payload), wire_time(row.at).encode()
+    )
+
+
+def recover(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None) -> EventRecorder:
+    """Fold a whole log, checking indexes, hash chain and rules; raise `CorruptLog`.
+
+    `ruleset` is the one of that name in any version; the game is folded by its own.
+    """
+    ruleset = ruleset and ruleset.of_version(game.ruleset_version)
+    if ruleset is None:
+        raise CorruptLog(f"there is no ruleset {game.ruleset} of version {game.ruleset_version}")
+    if len(rows) != game.next_event_index:
+        raise CorruptLog(f"{len(rows)} events are there, {game.next_event_index} were written")
+    if not rows:
+        raise CorruptLog("the log is empty")
+    told = _verified(game, rows)
+    try:
+        fold = Fold(_origin(game, told[0].event, ruleset))
+    except CorruptLog:
+        raise
+    except RAISED_BY_RULES as error:
+        raise CorruptLog(f"the rules cannot begin this game: {described(error)}") from error
+    for item, row in zip(told, rows, strict=True):
+        try:
+            fold.apply(item.event, int(row.at.timestamp() * 1000 + 0.5))
+        except RAISED_BY_RULES as error:
+            raise CorruptLog(
+                f"event {item.event_index} does not follow: {described(error)}"
+            ) from error
+    return EventRecorder(fold, rows[-1].hash)
+
+
+def _verified(game: StoredGame, rows: Sequence[Row]) -> list[RecordedEvent]:
+    previous = genesis(game.id)
+    told: list[RecordedEvent] = []
+    for index, row in enumerate(rows):
+        if row.event_index != index:
+            raise CorruptLog(f"event {index} is missing")
+        try:
+            item = tell(row)
+        except (BadPayload, orjson.JSONDecodeError) as error:
+            raise CorruptLog(f"event {index} cannot be read: {error}") from None
+        previous = link(previous, index, row.type, item.payload)
+        if previous != row.hash:
+            raise CorruptLog(f"event {index} breaks the hash chain")
+        told.append(item)
+    return told
+
+
+def _origin(game: StoredGame, first: Event, ruleset: AnyRuleset) -> Origin:
+    if first.type != GAME_CREATED or first.payload.get("seed_hash") != seed_hash(game.seed):
+        raise CorruptLog("the first event does not commit to this game's seed")
+    try:
+        config = ruleset.config.model_validate(game.config)
+    except ValidationError as error:
+        raise CorruptLog(f"the configuration is not valid: {error}") from None
+    return Origin(ruleset, players_of(first.payload), config, game.seed)

@@ -1,0 +1,361 @@
+"""The games of this node: made, found, recovered, let go."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from persistence.eventlog.writer import Fenced, Log, Lost
+from persistence.games.model import NewGame, StoredGame
+from persistence.games.store import GameStore
+from protocol.errors import (
+    CloseReason,
+    GameNotFound,
+    GameOver,
+    GoingAway,
+    Overloaded,
+    PlayhallError,
+    Quarantined,
+    Unavailable,
+    UnknownRuleset,
+    WrongNode,
+)
+from protocol.ids import GameId, LobbyId, PlayerId
+from server.core.clock import Clock
+from server.core.containment import RAISED_BY_RULES, contained, failed
+from server.core.periodic import every
+from server.core.tasks import Tasks
+from server.domains.play.games.live_game import LiveGame, LiveGameEvents
+from server.domains.play.games.recorder import EventRecorder, make_game
+from server.domains.play.games.recovery import CorruptLog, recover
+from server.domains.play.games.ruleset_failures import Faults
+from server.domains.play.games.subscribers import stopped_frame
+from server.domains.play.games.turn_timer import TurnTimer
+from server.gamekit.fold import AnyRuleset
+
+log = logging.getLogger(__name__)
+
+GameIsOver = Callable[[LobbyId], Coroutine[Any, Any, None]]
+SeatsChanged = Callable[[LiveGame], None]
+
+GAMES_MAX = 20_000
+FIRST_EPOCH = 1
+SET_ASIDE_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class GameRegistryConfig:
+    """How this node hosts games."""
+
+    node: str
+    bot_pause_s: float
+    idle_game_s: float
+
+
+class GameRegistry:
+    """The hosts of this node, by game."""
+
+    def __init__(
+        self,
+        *,
+        config: GameRegistryConfig,
+        store: GameStore,
+        log: Log,
+        clock: Clock,
+        tasks: Tasks,
+        rulesets: Mapping[str, AnyRuleset],
+        may_serve: Callable[[], bool],
+    ) -> None:
+        self._config = config
+        self._may_serve = may_serve
+        self._store = store
+        self._log = log
+        self._clock = clock
+        self._tasks = tasks
+        self._rulesets = rulesets
+        self.on_game_over: list[GameIsOver] = []
+        self.on_seats_changed: list[SeatsChanged] = []
+        self._hosts: dict[GameId, LiveGame] = {}
+        self._turns: dict[GameId, TurnTimer] = {}
+        self._loading: dict[GameId, asyncio.Future[LiveGame]] = {}
+        self._games_of: dict[PlayerId, set[GameId]] = {}
+        self._has_taken_back = False
+        # Games whose rules failed, until the database has it: they must not be read again.
+        self._failing: set[GameId] = set()
+        self.faults = Faults(clock.monotonic)
+        self._events = LiveGameEvents(self._settled, self._completed, self._lost, self._failed)
+        self.draining = False
+
+    def __len__(self) -> int:
+        return len(self._hosts)
+
+    # ------------------------------------------------------------------ finding
+
+    def here(self, game_id: GameId) -> LiveGame | None:
+        """Find a game that is in memory on this node."""
+        return self._hosts.get(game_id)
+
+    def of_lobbies(self) -> dict[LobbyId, GameId]:
+        """List the games in memory by the lobbies that they came from."""
+        hosts = self._hosts.values()
+        return {host.lobby_id: host.game_id for host in hosts if host.lobby_id is not None}
+
+    def games_of(self, player_id: PlayerId) -> list[LiveGame]:
+        """List the games in memory in which a player has a seat."""
+        return [self._hosts[game] for game in self._games_of.get(player_id, ())]
+
+    async def is_quarantined(self, game_id: GameId) -> bool:
+        """Say whether a game was set aside, here or on another node."""
+        if game_id in self._failing or game_id in self._hosts:
+            return game_id in self._failing
+        game = await self._store.find(game_id)
+        return game is not None and game.quarantined
+
+    async def find(self, game_id: GameId) -> LiveGame:
+        """Find a running game, from the log if it is not in memory.
+
+        Raises `GameNotFound`, `GameOver`, `Quarantined`, or `WrongNode` with the address
+        of the node that has it.
+        """
+        self._check_serving()
+        if game_id in self._failing:
+            raise Quarantined
+        if (host := self._hosts.get(game_id)) is not None:
+            host.check_sound()
+            return host
+        loading = self._loading.get(game_id)
+        if loading is None:
+            loading = self._loading[game_id] = asyncio.get_running_loop().create_future()
+            self._tasks.work(self._load_into(loading, game_id), name="recovery of a game")
+        return await asyncio.shield(loading)
+
+    async def _load_into(self, loading: asyncio.Future[LiveGame], game_id: GameId) -> None:
+        """Load a game once for all who ask for it meanwhile."""
+        try:
+            loading.set_result(await self._load(game_id))
+        except Exception as error:
+            loading.set_exception(error)
+            loading.exception()  # whoever asked may be gone
+        finally:
+            loading.cancel()
+            del self._loading[game_id]
+
+    async def _load(self, game_id: GameId) -> LiveGame:
+        game = await self._store.find(game_id)
+        if game is None:
+            raise GameNotFound
+        if game.quarantined:
+            raise Quarantined
+        if game.status == "completed":
+            raise GameOver
+        if self._ruleset_of(game) is None:
+            raise Unavailable(f"This server does not have {game.ruleset} {game.ruleset_version}.")
+        return await self._take(game_id)
+
+    async def _take(self, game_id: GameId) -> LiveGame:
+        """Own a game: raise its epoch, read its log, fold it."""
+        claim = await self._store.claim(game_id)
+        if claim is None:
+            raise WrongNode(address=await self._store.owner_address(game_id))
+        game = await self._store.find(game_id)
+        assert game is not None
+        rows = await self._store.read_all(game_id)
+        try:
+            scribe = recover(game, rows, self._ruleset_of(game))
+        except CorruptLog as corrupt:
+            log.exception("game %s is quarantined", game_id)
+            await self._store.quarantine(game_id, str(corrupt), owner_epoch=claim.owner_epoch)
+            self.faults.quarantined += 1
+            raise Quarantined from corrupt
+        host = self._admit(game.id, scribe, claim.owner_epoch, lobby_id=game.lobby_id)
+        host.check_sound()
+        self.seats_changed(host)  # what the last owner still had to tell of it is lost
+        return host
+
+    def _ruleset_of(self, game: StoredGame) -> AnyRuleset | None:
+        """Find a game's rules, in the version that it began with."""
+        ruleset = self._rulesets.get(game.ruleset)
+        return ruleset and ruleset.of_version(game.ruleset_version)
+
+    def _check_serving(self) -> None:
+        if self.draining:
+            raise GoingAway
+        if not self._may_serve():
+            raise Unavailable("This server lost touch with its database; try again in a moment.")
+
+    # ------------------------------------------------------------------ making
+
+    async def create(self, new: NewGame) -> GameId:
+        """Make a game and its first events, and start its lobby with it, all or nothing."""
+        self._check_serving()
+        if len(self._hosts) >= GAMES_MAX or not self._log.has_room():
+            raise Overloaded
+        ruleset = self._rulesets.get(new.ruleset)
+        if ruleset is None:
+            raise UnknownRuleset
+        try:
+            made = make_game(new, ruleset, node=self._config.node, moment=self._clock.moment())
+        except RAISED_BY_RULES as error:
+            self.faults.note(ruleset.name, "setup", error)
+            raise PlayhallError("The rules could not begin a game; it was logged.") from error
+        await self._log.create(made.row, made.first_rows)
+        host = self._admit(made.row.id, made.scribe, FIRST_EPOCH, lobby_id=new.lobby_id)
+        host.tail.extend(made.first_told)
+        return made.row.id
+
+    # ------------------------------------------------------------------ keeping
+
+    def _admit(
+        self, game_id: GameId, scribe: EventRecorder, owner_epoch: int, *, lobby_id: LobbyId | None
+    ) -> LiveGame:
+        host = LiveGame(
+            game_id,
+            scribe,
+            owner_epoch=owner_epoch,
+            lobby_id=lobby_id,
+            log=self._log,
+            clock=self._clock,
+            may_serve=self._may_serve,
+            faults=self.faults,
+            events=self._events,
+        )
+        self._hosts[game_id] = host
+        for player_id in host.fold.table.seats:
+            self._games_of.setdefault(player_id, set()).add(game_id)
+        turns = TurnTimer(
+            host, clock=self._clock, faults=self.faults, bot_pause_s=self._config.bot_pause_s
+        )
+        self._turns[game_id] = turns
+        turns.rearm()
+        return host
+
+    def _drop(self, host: LiveGame) -> None:
+        host.let_go()
+        if self._hosts.get(host.game_id) is not host:
+            return
+        del self._hosts[host.game_id]
+        self._turns.pop(host.game_id).stop()
+        for player_id in host.fold.table.seats:
+            games = self._games_of[player_id]
+            games.discard(host.game_id)
+            if not games:
+                del self._games_of[player_id]
+
+    def seats_changed(self, host: LiveGame) -> None:
+        """Tell that somebody left a seat or took it again, and that this is committed."""
+        for tell in self.on_seats_changed:
+            tell(host)
+
+    def _settled(self, host: LiveGame) -> None:
+        if (turns := self._turns.get(host.game_id)) is not None:
+            turns.rearm()
+
+    def _completed(self, host: LiveGame) -> None:
+        self._drop(host)
+        if host.lobby_id is not None:
+            for tell in self.on_game_over:
+                self._tasks.work(tell(host.lobby_id), name="lobby after game")
+
+    def _lost(self, host: LiveGame, lost: Lost) -> None:
+        """Forget a state that the log does not have; those who follow come back for it."""
+        log.warning("game %s: %s", host.game_id, lost)
+        why = CloseReason.WRONG_NODE if isinstance(lost, Fenced) else CloseReason.OVERLOADED
+        for follower in list(host.audience.followers):
+            with contained("hanging up on a follower"):
+                follower.hang_up(why)
+        self._drop(host)
+
+    def _failed(self, host: LiveGame) -> None:
+        """Set a game aside whose rules failed. Those who follow are told once, and not to retry."""
+        assert host.fault is not None
+        log.error("game %s is quarantined: %s", host.game_id, host.fault)
+        self.faults.quarantined += 1
+        self._failing.add(host.game_id)
+        host.audience.tell_all(stopped_frame(host.game_id))
+        self._drop(host)
+        work = self._set_aside(host.game_id, host.fault, owner_epoch=host.owner_epoch)
+        self._tasks.work(work, name="quarantine of a game")
+
+    async def _set_aside(self, game_id: GameId, reason: str, *, owner_epoch: int) -> None:
+        """Keep in the database that a game is quarantined; tried until it is done."""
+        while True:
+            try:
+                await self._store.quarantine(game_id, reason, owner_epoch=owner_epoch)
+            except Exception:  # until then `_failing` has it, and this node plays it no more
+                log.exception("game %s: its quarantine could not be stored yet", game_id)
+                await asyncio.sleep(SET_ASIDE_AGAIN_S)
+            else:
+                self._failing.discard(game_id)
+                return
+
+    # ------------------------------------------------------------------ owning
+
+    async def adopt(self) -> int:
+        """Take the running games that no live node owns; returns how many."""
+        return await self._take_all(await self._store.orphaned(self._played_here()))
+
+    async def take_back(self) -> int:
+        """Take the running games that this node had when it was killed; returns how many."""
+        return await self._take_all(await self._store.held(self._played_here()))
+
+    def _played_here(self) -> list[tuple[str, int]]:
+        """Say which rulesets, in which versions, this node can play."""
+        return [
+            (ruleset.name, rules.version)
+            for ruleset in self._rulesets.values()
+            for rules in (ruleset, *ruleset.earlier)
+        ]
+
+    async def _take_all(self, games: list[GameId]) -> int:
+        taken = 0
+        for game_id in games:
+            if self.draining or game_id in self._hosts:
+                continue
+            try:
+                await self.find(game_id)
+                taken += 1
+            except PlayhallError as gone:
+                log.info("game %s was not adopted: %s", game_id, gone)
+            except Exception:  # one game's trouble touches no other
+                failed(f"adopting game {game_id}")
+        return taken
+
+    async def let_go_of_lost(self) -> None:
+        """Drop the games that another node took while this one had no good lease."""
+        owned = {host.game_id: host.owner_epoch for host in self._hosts.values()}
+        kept = await self._store.still_owned(owned)
+        for host in list(self._hosts.values()):
+            if host.game_id in owned and host.game_id not in kept:
+                with contained(f"dropping game {host.game_id}"):
+                    self._lost(host, Fenced("another node took it over"))
+
+    async def keep_adopting(self, *, every_s: float) -> None:
+        """Take back what was this node's, then adopt orphaned games, until cancelled."""
+        await every(every_s, self._adopt_more, "adopting games", at_once=True)
+
+    async def keep_tidy(self, *, every_s: float) -> None:
+        """Let idle games leave memory, until cancelled; they come back when somebody asks."""
+        await every(every_s, self._drop_idle, "dropping idle games")
+
+    async def _adopt_more(self) -> None:
+        take = self.adopt if self._has_taken_back else self.take_back
+        if adopted := await take():
+            log.info("adopted %d games", adopted)
+        self._has_taken_back = True
+
+    async def _drop_idle(self) -> None:
+        before = self._clock.monotonic() - self._config.idle_game_s
+        for host in list(self._hosts.values()):
+            with contained(f"dropping game {host.game_id}"):
+                idle = host.is_settled and not len(host.audience) and host.fold.turn is None
+                if idle and host.busy_at < before:
+                    self._drop(host)
+
+    def suspend(self) -> None:
+        """Take nothing more on: the node is going away."""
+        self.draining = True
+        for turns in self._turns.values():
+            turns.stop()
+        for host in self._hosts.values():
+            host.close()

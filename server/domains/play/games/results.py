@@ -1,0 +1,110 @@
+"""A finished game's summary and results, from its fold alone."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from persistence.eventlog.completion import Completion, SeatResult, Summary, Uncounted
+from persistence.eventlog.hashchain import canonical
+from server.gamekit.contract import Outcome, Standing
+from server.gamekit.fold import Fold
+from server.gamekit.table import Seat, Table
+
+NUMBER_MAX: Final = 2**31 - 1  # `int` columns
+_OPTIONAL: Final = frozenset({"highest_bid"})
+_NUMBERS: Final = (
+    "score",
+    "tricks_won",
+    "highest_bid",
+    "longest_win_streak",
+    "longest_loss_streak",
+)
+
+
+def completion_of(fold: Fold, outcome: Outcome, at: datetime) -> Completion:
+    """Draw up what is stored when a game ends."""
+    chairs = fold.table.chairs
+    results = tuple(
+        SeatResult(
+            player_id=chairs[standing.seat].player_id,
+            seat=standing.seat,
+            score=standing.score,
+            tricks_won=standing.tricks_won,
+            is_winner=standing.is_winner,
+            forfeited=standing.forfeited,
+        )
+        for standing in outcome.standings
+    )
+    winners = [result.player_id for result in results if result.is_winner]
+    winner_id = winners[0] if len(winners) == 1 else None
+    return Completion(at, summary_of(fold.table, outcome), results, winner_id, _uncounted(fold))
+
+
+def _uncounted(fold: Fold) -> Uncounted | None:
+    """Say why a game counts for nothing; None where it counts."""
+    if fold.ruleset.scores_declared:
+        return "declared"
+    return "solo" if len(fold.table.chairs) == 1 else None
+
+
+def checked(outcome: Outcome, *, seats: int) -> None:
+    """Raise `ValueError` for a result that cannot be stored, before anything is told of it."""
+    standings = outcome.standings
+    if [standing.seat for standing in standings] != list(range(seats)):
+        raise ValueError(f"the outcome must have one standing for each of {seats} seats, in order")
+    for standing in standings:
+        for field in _NUMBERS:
+            value = getattr(standing, field)
+            if value is None and field in _OPTIONAL:
+                continue
+            if type(value) is not int or abs(value) > NUMBER_MAX:
+                raise ValueError(f"seat {standing.seat}: {field} is no 32-bit integer: {value!r}")
+        if type(standing.is_winner) is not bool:
+            raise ValueError(f"seat {standing.seat}: is_winner is no bool: {standing.is_winner!r}")
+    for each in list(outcome.rounds):
+        canonical(each)  # one by one: each is as large as an event at most
+
+
+def summary_of(table: Table, outcome: Outcome) -> Summary:
+    """Summarise a game; names are added where it is stored."""
+    standings = outcome.standings
+    players = [_player(table.chairs[standing.seat], standing) for standing in standings]
+    if table.leavers_rank_last is not None:  # games from before have neither
+        for player, standing in zip(players, standings, strict=True):
+            player["forfeited"] = standing.forfeited
+            player["place"] = 1 + sum(_rank(other) < _rank(standing) for other in standings)
+    return Summary(
+        players=players,
+        rounds=outcome.rounds,
+        final_scores={table.chairs[s.seat].player_id: s.score for s in standings},
+        highest_bid=_most(s.highest_bid for s in standings),
+        highest_score=_most(s.score for s in standings),
+        lowest_score=min((s.score for s in standings), default=None),
+        most_consecutive_wins=_most(s.longest_win_streak for s in standings),
+        most_consecutive_losses=_most(s.longest_loss_streak for s in standings),
+        highest_misplay=_most(chair.misplays for chair in table.chairs),
+    )
+
+
+def _player(chair: Seat, standing: Standing) -> dict[str, Any]:
+    return {
+        "player_id": chair.player_id,
+        "seat_index": standing.seat,
+        "score": standing.score,
+        "tricks_won": standing.tricks_won,
+        "highest_bid": standing.highest_bid,
+        "misplays": chair.misplays,
+        "longest_win_streak": standing.longest_win_streak,
+        "longest_loss_streak": standing.longest_loss_streak,
+        "is_winner": standing.is_winner,
+        "is_bot": chair.bot is not None,
+    }
+
+
+def _rank(standing: Standing) -> tuple[bool, bool, int]:
+    """Order standings from the best: players who left come last, winners first."""
+    return standing.forfeited, not standing.is_winner, -standing.score
+
+
+def _most(values: Iterable[int | None]) -> int | None:
+    return max((value for value in values if value is not None), default=None)

@@ -1,0 +1,55 @@
+"""What rulesets raise that they must not: counted for the metrics, logged with the trace.
+
+A ruleset is other people's code. What it raises costs its own game at most: where the state
+is untouched (`decide`, `view`, a bot) one answer is refused; where it is not (`evolve`,
+`outcome`) the game is quarantined.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import Final, Literal, TypeAlias
+
+from server.core.containment import RAISED_BY_RULES
+
+log = logging.getLogger(__name__)
+
+# A game that fails at every event would fill the disk with the same trace.
+TRACE_EVERY_S: Final = 10.0
+
+# The methods by which failures are counted. `evolve` includes `to_act`, which is asked after
+# every event; `setup` includes `initial`; `decide` includes `parse`.
+Method: TypeAlias = Literal[
+    "setup", "decide", "evolve", "outcome", "redact", "view", "bot", "timeout_move"
+]
+
+
+def described(error: BaseException) -> str:
+    """Describe an error in one line of text that can be stored, whatever its `repr` does."""
+    try:
+        told = repr(error)
+    except RAISED_BY_RULES:  # its own code, too
+        told = type(error).__name__
+    return told.encode(errors="backslashreplace").decode()
+
+
+class Faults:
+    """The failures of all rulesets on this node, since the start.
+
+    `raised` counts by ruleset and method, `quarantined` counts the games set aside.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self.raised: Counter[tuple[str, str]] = Counter()
+        self.quarantined = 0
+        self._monotonic = monotonic
+        self._traced_at: dict[tuple[str, Method], float] = {}  # bounded by the rulesets
+
+    def note(self, ruleset: str, method: Method, error: BaseException) -> None:
+        """Count a failure; its trace is logged at most once in a while."""
+        which = (ruleset, method)
+        self.raised[which] += 1
+        now = self._monotonic()
+        if now - self._traced_at.get(which, -TRACE_EVERY_S) >= TRACE_EVERY_S:
+            self._traced_at[which] = now
+            log.error("the ruleset %s failed in %s", ruleset, method, exc_info=error)

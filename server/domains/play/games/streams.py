@@ -1,0 +1,143 @@
+"""A connection following a game: from any index on, without a hole or a repeat.
+
+A follower reads the committed log until it has caught up with the head, and is admitted
+to the audience in the same turn of the loop in which it has: there is no moment between.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import orjson
+
+from persistence.broker.memory import Bus, TooManyFollowers
+from persistence.games.store import GameStore
+from protocol.errors import BadIndex, CloseReason, Overloaded
+from protocol.ids import GameId
+from protocol.limits import CHUNK_BYTES_MAX, EVENT_INDEX_MAX
+from server.domains.play.games.access import committed
+from server.domains.play.games.live_game import LiveGame
+from server.domains.play.games.recorder import RecordedEvent
+from server.domains.play.games.recovery import tell
+from server.domains.play.games.subscribers import ViewEncoder
+from server.gamekit.contract import Viewer
+from server.gateway.session.sessions import Session
+from server.gateway.transport.framing import text_frame
+
+READ_ROWS: Final = 200
+# How much may wait in a connection's outbox before more of the log is read for it.
+AHEAD_BYTES_MAX: Final = 4 * CHUNK_BYTES_MAX
+AHEAD_LOOK_S: Final = 0.02
+
+
+class SessionFollower:
+    """A connection in an audience. One connection follows a game once."""
+
+    __slots__ = ("game_id", "session")
+
+    def __init__(self, session: Session, game_id: GameId) -> None:
+        self.session = session
+        self.game_id = game_id
+
+    def deliver(self, frames: bytes) -> None:
+        """Queue frames for the socket."""
+        self.session.socket.send(frames)
+
+    def end(self) -> None:
+        """Have the connection forget the game; what was queued still goes out."""
+        begin_anew(self.session, self.game_id)
+
+    def hang_up(self, why: CloseReason) -> None:
+        """Close the connection; its client resumes from the last index it has."""
+        self.session.sessions.dismiss(self.session, why, "Connect again and resume the game.")
+
+
+def check_after(after: int, head: int) -> None:
+    """Refuse an index that the game does not have."""
+    if not -1 <= after <= min(head, EVENT_INDEX_MAX):
+        raise BadIndex(
+            f"after: send an index from -1 to {head}, the game's last event.", field="after"
+        )
+
+
+def begin_anew(session: Session, game_id: GameId) -> None:
+    """Stop what a connection is sent of a game, or it would run into what it is sent now."""
+    session.unfollow(("game", game_id))
+    session.unfollow(("game-chat", game_id))
+
+
+async def follow(
+    host: LiveGame, store: GameStore, session: Session, viewer: Viewer, *, after: int
+) -> int:
+    """Send everything after an index, then admit the connection; returns the head."""
+    follower = SessionFollower(session, host.game_id)
+    cursor = after
+    while cursor < host.head:
+        told = _at_hand(host, cursor)
+        if told is None:
+            rows = await store.read(host.game_id, after=cursor, limit=READ_ROWS)
+            told = [tell(row) for row in rows if row.event_index <= host.head]
+        await send_chunks(session, host.audience.lens, told, viewer)
+        cursor = told[-1].event_index if told else cursor
+        if session.socket.closing:
+            return cursor
+    host.check_sound()
+    if host.is_lost:
+        raise Overloaded("The game had to be read again; take its stream up once more.")
+    host.audience.admit(follower, viewer)
+    session.follow(("game", host.game_id), lambda: host.audience.dismiss(follower))
+    return host.head
+
+
+async def catch_up(host: LiveGame, session: Session, viewer: Viewer, *, after: int) -> int:
+    """Send the whole picture to who is far behind; returns the index to go on after.
+
+    How far is far, the ruleset says; the picture leaves when what it shows is committed.
+    """
+    if host.head - after <= host.fold.ruleset.resume_events_max:
+        return after
+    picture = host.picture(viewer)
+    head = await committed(host.when_committed)
+    update = {"type": "game.picture", "game_id": host.game_id, **picture}
+    session.socket.send(text_frame(orjson.dumps(update)))
+    return head
+
+
+def follow_chat(bus: Bus, session: Session, game_id: GameId) -> None:
+    """Have what is said at a game sent to a connection."""
+    try:
+        stop = bus.follow(f"game-chat:{game_id}", session, session.socket.send)
+    except TooManyFollowers:
+        return  # the game itself goes on; only the talk is missed
+    session.follow(("game-chat", game_id), stop)
+
+
+def _at_hand(host: LiveGame, cursor: int) -> list[RecordedEvent] | None:
+    """Take what follows from the host's tail, if it reaches back that far."""
+    if not host.tail or host.tail[0].event_index > cursor + 1:
+        return None
+    return [item for item in host.tail if item.event_index > cursor]
+
+
+async def send_chunks(
+    session: Session, lens: ViewEncoder, told: Sequence[RecordedEvent], viewer: Viewer
+) -> None:
+    """Send part of a log in chunks, no faster than the connection takes them."""
+    chunk: list[bytes] = []
+    size = 0
+    for item in told:
+        frame = lens.frames((item,), viewer)
+        if size + len(frame) > CHUNK_BYTES_MAX:
+            session.socket.send(b"".join(chunk))
+            chunk, size = [], 0
+            await _wait_for_room(session)
+        chunk.append(frame)
+        size += len(frame)
+    if chunk:
+        session.socket.send(b"".join(chunk))
+
+
+async def _wait_for_room(session: Session) -> None:
+    socket = session.socket  # whose own limits end this wait
+    while socket.queued_bytes > AHEAD_BYTES_MAX and not socket.closing:  # noqa: ASYNC110 - bytes
+        await asyncio.sleep(AHEAD_LOOK_S)

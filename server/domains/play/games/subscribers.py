@@ -1,0 +1,166 @@
+"""Who follows a game on this node, and what each of them may see.
+
+An event is encoded once for each distinct view of it: once for everybody where all of it
+is public, once more for each viewer whose picture differs.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import orjson
+
+from protocol.codec import encode
+from protocol.errors import CloseReason, Quarantined
+from protocol.games import GameStopped
+from protocol.ids import GameId
+from server.core.containment import RAISED_BY_RULES, contained, failed
+from server.domains.play.games.recorder import RecordedEvent
+from server.domains.play.games.ruleset_failures import Faults
+from server.gamekit.contract import Event, Payload, Viewer
+from server.gamekit.fold import AnyRuleset
+from server.gamekit.table import INVALID_ACTION, refused_move_seen
+from server.gateway.transport.framing import text_frame
+
+
+class Follower(Protocol):
+    """A connection, as far as an audience needs it."""
+
+    def deliver(self, frames: bytes) -> None:
+        """Queue frames for the socket."""
+
+    def end(self) -> None:
+        """Take note that there will be nothing more to deliver."""
+
+    def hang_up(self, why: CloseReason) -> None:
+        """Close the connection; its client resumes from the last index it has."""
+
+
+Redact = Callable[[Event, Viewer], Payload | None]
+
+
+def in_the_open(event: Event, _: Viewer) -> Payload:
+    """Hide nothing: how everybody sees a game that is over."""
+    return event.payload
+
+
+def stopped_frame(game_id: GameId) -> bytes:
+    """Say to followers that their game is quarantined, and that asking again is of no use."""
+    why = Quarantined()
+    return text_frame(
+        encode(
+            GameStopped(game_id=game_id, code="quarantined", message=why.message, retry=why.retry)
+        )
+    )
+
+
+class ViewEncoder:
+    """How one game's events look to a viewer: as payloads, or as frames.
+
+    Without a ruleset nothing is hidden. A payload that the ruleset cannot redact is hidden
+    altogether: the stream has no gap, and shows nothing that the viewer may not know.
+    """
+
+    __slots__ = ("_faults", "_name", "_prefix", "_redact", "_redact_refused")
+
+    def __init__(self, game_id: GameId, ruleset: AnyRuleset | None, faults: Faults) -> None:
+        self._prefix = b'{"type":"game.event","game_id":"%b","event_index":' % game_id.encode()
+        self._faults = faults
+        self._name = "" if ruleset is None else ruleset.name
+        self._redact: Redact = in_the_open if ruleset is None else ruleset.redact
+        self._redact_refused: Redact = in_the_open if ruleset is None else refused_move_seen
+
+    def seen(self, event: Event, viewer: Viewer) -> Payload | None:
+        """Give what a viewer may see of an event."""
+        try:
+            redact = self._redact_refused if event.type == INVALID_ACTION else self._redact
+            seen = redact(event, viewer)
+        except RAISED_BY_RULES as error:
+            self._note(error)
+            return None
+        is_whole = seen is event.payload
+        return seen if is_whole or self._encoded(seen) != b"null" else None
+
+    def frames(self, told: Sequence[RecordedEvent], viewer: Viewer) -> bytes:
+        """Frame some events for one viewer."""
+        return self.frames_for(told, (viewer,))[viewer]
+
+    def frames_for(
+        self, told: Sequence[RecordedEvent], viewers: Iterable[Viewer]
+    ) -> dict[Viewer, bytes]:
+        """Frame some events for each viewer; equal views share one encoding."""
+        views: dict[Viewer, list[bytes]] = {viewer: [] for viewer in viewers}
+        redact_other, redact_refused = self._redact, self._redact_refused
+        for item in told:
+            shared: bytes | None = None
+            payload = item.event.payload
+            redact = redact_refused if item.event.type == INVALID_ACTION else redact_other
+            for viewer, frames in views.items():
+                try:
+                    seen = redact(item.event, viewer)
+                except RAISED_BY_RULES as error:
+                    self._note(error)
+                    seen = None
+                if seen is not payload:
+                    frames.append(self._frame(item, self._encoded(seen)))
+                    continue
+                if shared is None:
+                    shared = self._frame(item, item.payload)
+                frames.append(shared)
+        return {viewer: b"".join(frames) for viewer, frames in views.items()}
+
+    def _encoded(self, seen: Payload | None) -> bytes:
+        try:
+            return orjson.dumps(seen)
+        except orjson.JSONEncodeError as error:
+            self._note(error)
+            return b"null"
+
+    def _note(self, error: BaseException) -> None:
+        self._faults.note(self._name, "redact", error)
+
+    def _frame(self, item: RecordedEvent, payload: bytes) -> bytes:
+        return text_frame(
+            b'%b%d,"event":"%b","payload":%b,"at":"%b"}'
+            % (self._prefix, item.event_index, item.event.type.encode(), payload, item.at)
+        )
+
+
+class Subscribers:
+    """The followers of one game on this node."""
+
+    __slots__ = ("_viewers", "followers", "lens")
+
+    def __init__(self, lens: ViewEncoder) -> None:
+        self.lens = lens
+        self.followers: dict[Follower, Viewer] = {}
+        self._viewers: frozenset[Viewer] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.followers)
+
+    def admit(self, follower: Follower, viewer: Viewer) -> None:
+        """Send a follower everything from now on."""
+        self.followers[follower] = viewer
+        self._viewers = frozenset(self.followers.values())
+
+    def dismiss(self, follower: Follower) -> None:
+        """Send a follower nothing more."""
+        self.followers.pop(follower, None)
+        self._viewers = frozenset(self.followers.values())
+
+    def tell(self, told: Sequence[RecordedEvent]) -> None:
+        """Send committed events to everybody, each as they may see them."""
+        if not self.followers:
+            return
+        frames = self.lens.frames_for(told, self._viewers)
+        for follower, viewer in self.followers.items():
+            try:
+                follower.deliver(frames[viewer])
+            except Exception:
+                failed("delivering a game's events")
+
+    def tell_all(self, frame: bytes) -> None:
+        """Send everybody the same frame."""
+        for follower in self.followers:
+            with contained("telling a follower that a game is quarantined"):
+                follower.deliver(frame)

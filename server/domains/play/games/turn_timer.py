@@ -1,0 +1,170 @@
+"""Turns of one game: deadlines, bots, and the moves of those who are away.
+
+Nothing is played before everything decided earlier is committed, so a table of bots
+paces itself by the disk.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from protocol.errors import PlayhallError
+from server.core.clock import Clock
+from server.core.containment import RAISED_BY_RULES
+from server.domains.play.games.live_game import LiveGame
+from server.domains.play.games.ruleset_failures import Faults
+from server.gamekit.chance import Chance, derive
+from server.gamekit.contract import IllegalMove, Payload
+
+log = logging.getLogger(__name__)
+
+RETRY_MS: Final = 500
+# A move that the server cannot make for a seat is tried again, after a pause that doubles, in
+# case somebody else's move changes the state; after so many tries the game can never go on.
+TRIES_MAX: Final = 5
+
+
+class TurnTimer:
+    """One timer for one game; a timer that fires early looks again.
+
+    After a failure nothing is played for a while, unless the state changes: the rules are pure,
+    so at the same state they would only fail again.
+    """
+
+    __slots__ = (
+        "_bot_pause_ms",
+        "_clock",
+        "_due_ms",
+        "_failures",
+        "_faults",
+        "_host",
+        "_loop",
+        "_rest_at_index",
+        "_rest_until_ms",
+        "_timer",
+    )
+
+    def __init__(self, host: LiveGame, *, clock: Clock, faults: Faults, bot_pause_s: float) -> None:
+        self._host = host
+        self._clock = clock
+        self._faults = faults
+        self._bot_pause_ms = int(bot_pause_s * 1000)
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due_ms = 0
+        self._failures = 0
+        self._rest_at_index = -1  # the next index of the state at which to rest
+        self._rest_until_ms = 0
+
+    def rearm(self) -> None:
+        """See to it that the present turn is played in time."""
+        try:
+            self._rearm()
+        except RAISED_BY_RULES as error:  # a turn with seats or times that there are not
+            self._host.fail("evolve", error)
+
+    def stop(self) -> None:
+        """Play nothing more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _rearm(self) -> None:
+        due_ms = self._next_due_ms()
+        if due_ms is None:
+            return
+        if self._timer is not None:
+            if self._due_ms <= due_ms:
+                return  # fires early enough, and looks again then
+            self._timer.cancel()
+        self._due_ms = due_ms
+        wait_s = max(0, due_ms - self._clock.now_ms()) / 1000
+        self._timer = self._loop.call_later(wait_s, self._fire)
+
+    def _next_due_ms(self) -> int | None:
+        turn = self._host.fold.turn
+        if turn is None or self._host.closed:
+            return None
+        dues = [due for seat in turn.seats if (due := self._seat_due_ms(seat)) is not None]
+        due_ms = min(dues, default=None)
+        if due_ms is not None and self._host.fold.next_index == self._rest_at_index:
+            return max(due_ms, self._rest_until_ms)
+        return due_ms
+
+    def _seat_due_ms(self, seat: int) -> int | None:
+        fold = self._host.fold
+        chair = fold.table.chairs[seat]
+        if chair.bot is not None:
+            return fold.turn_at_ms + self._bot_pause_ms
+        if not chair.present:
+            return fold.turn_at_ms
+        return fold.deadline_ms
+
+    def _fire(self) -> None:
+        self._timer = None
+        if self._host.closed or not self._host.is_settled:
+            return  # the commit of what is under way arms the timer again
+        try:
+            self._play_due()
+        except RAISED_BY_RULES as error:
+            self._host.fail("evolve", error)
+        if self._host.is_settled:
+            self.rearm()
+
+    def _play_due(self) -> None:
+        turn, now_ms = self._host.fold.turn, self._clock.now_ms()
+        failure: Exception | None = None
+        for seat in turn.seats if turn is not None else ():
+            due_ms = self._seat_due_ms(seat)
+            if due_ms is not None and due_ms <= now_ms and self._host.fold.turn is turn:
+                failure = self._play(seat) or failure
+        if failure is not None and not self._host.closed:
+            self._failed(failure)
+
+    def _play(self, seat: int) -> Exception | None:
+        """Play for a seat; gives what the rules did wrong, if no move came of it."""
+        try:
+            self._host.play(seat, self._choose(seat))
+        except PlayhallError as error:
+            if not error.retry:
+                return error
+            log.info("game %s: seat %d waits: %s", self._host.game_id, seat, error)
+            self._failures = 0
+            self._rest(RETRY_MS)
+        except IllegalMove as illegal:
+            self._faults.note(self._host.fold.ruleset.name, "timeout_move", illegal)
+            return illegal
+        return None
+
+    def _choose(self, seat: int) -> Payload:
+        """Choose a bot's move, or the one for somebody away; raise `PlayhallError` without one."""
+        fold = self._host.fold
+        bot = fold.table.chairs[seat].bot
+        if bot is not None:
+            chance = Chance(derive(fold.origin.seed, "bot", seat, fold.next_index))
+            try:
+                move = fold.ruleset.bots[bot](fold.ruleset.view(fold.state, seat), chance)
+                fold.ruleset.decide(fold.state, seat, fold.ruleset.read_move(move))
+            except RAISED_BY_RULES as error:  # its turn is passed
+                self._faults.note(fold.ruleset.name, "bot", error)
+            else:
+                return move
+        try:
+            return fold.ruleset.timeout_move(fold.state, seat)
+        except RAISED_BY_RULES as error:
+            self._faults.note(fold.ruleset.name, "timeout_move", error)
+            raise PlayhallError("The rules have no move for a seat whose time is up.") from error
+
+    def _failed(self, error: Exception) -> None:
+        """Rest before the next try at the same state; give the game up after the last."""
+        index = self._host.fold.next_index
+        self._failures = self._failures + 1 if index == self._rest_at_index else 1
+        log.warning("game %s: no move can be made: %s", self._host.game_id, error)
+        if self._failures >= TRIES_MAX:
+            self._host.fail("timeout_move", error.__cause__ or error)
+        else:
+            self._rest(RETRY_MS << (self._failures - 1))
+
+    def _rest(self, pause_ms: int) -> None:
+        self._rest_at_index = self._host.fold.next_index
+        self._rest_until_ms = self._clock.now_ms() + pause_ms

@@ -1,0 +1,99 @@
+"""What the rulesets allow in a lobby: pure checks of names, configurations and seats."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from pydantic import ValidationError
+
+from protocol.codec import describe, put_integers
+from protocol.errors import InvalidField, UnknownBot, UnknownRuleset
+from protocol.limits import CONFIG_BYTES_MAX
+from server.domains.play.lobbies.rules import how_many
+from server.gamekit.contract import RulesetConfig
+from server.gamekit.fold import AnyRuleset
+
+QUICK_PLAY_SEATS: Final = 4
+FREE_CONFIG_DEPTH_MAX: Final = 8
+PEER_SEATS: Final = 4  # of a peer lobby, where its host does not say
+
+
+class Catalog:
+    """The rulesets that this server runs, by name."""
+
+    def __init__(self, rulesets: Mapping[str, AnyRuleset]) -> None:
+        self._rulesets = rulesets
+
+    def ruleset(self, name: str) -> AnyRuleset:
+        """Find a ruleset, or refuse."""
+        if name not in self._rulesets:
+            raise UnknownRuleset
+        return self._rulesets[name]
+
+    def require_bot(self, ruleset: str, bot: str) -> None:
+        """Refuse a bot that the ruleset does not have."""
+        bots = self.ruleset(ruleset).bots
+        if bot not in bots:
+            raise UnknownBot(f"{ruleset} has no bot {bot}; it has: {', '.join(bots) or 'none'}.")
+
+
+def checked_config(ruleset: AnyRuleset, config: dict[str, Any]) -> dict[str, Any]:
+    """Validate a configuration and complete it with what the ruleset takes by default."""
+    try:
+        complete = _parsed(ruleset.config, config)
+    except ValidationError as error:
+        problem = describe(error)
+        raise InvalidField(f"config.{problem.message}", field=f"config.{problem.field}") from None
+    return _bounded(orjson.dumps(complete.model_dump(mode="json")))
+
+
+def _parsed(model: type[RulesetConfig], config: dict[str, Any]) -> RulesetConfig:
+    """Validate as JSON, where a list is a tuple too, and a whole float an integer."""
+    try:
+        return model.model_validate_json(orjson.dumps(config))
+    except ValidationError as error:
+        if not put_integers(config, error):
+            raise
+    return model.model_validate_json(orjson.dumps(config))
+
+
+def _bounded(canonical: bytes) -> dict[str, Any]:
+    if len(canonical) > CONFIG_BYTES_MAX:
+        problem_text = f"config: it has {len(canonical)} bytes of {CONFIG_BYTES_MAX} allowed."
+        raise InvalidField(problem_text, field="config")
+    if rb"\u0000" in canonical:
+        raise InvalidField("config: leave out the character U+0000.", field="config")
+    return dict(orjson.loads(canonical))
+
+
+def checked_free_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Check a configuration that means nothing to this server: its size and depth only."""
+    if _depth(config) > FREE_CONFIG_DEPTH_MAX:
+        problem = f"config: it is nested deeper than the {FREE_CONFIG_DEPTH_MAX} levels allowed."
+        raise InvalidField(problem, field="config")
+    return _bounded(orjson.dumps(config))
+
+
+def checked_seats(ruleset: AnyRuleset, seats: int | None) -> int:
+    """Check a number of seats; the ruleset's most, if None."""
+    if seats is None:
+        return ruleset.seats[-1]
+    if seats not in ruleset.seats:
+        raise InvalidField(
+            f"seats: {ruleset.name} takes {how_many(ruleset.seats)} players.", field="seats"
+        )
+    return seats
+
+
+def quick_play_seats(ruleset: AnyRuleset) -> int:
+    """Choose the seats of a quick-play lobby where the player does not mind."""
+    return min(ruleset.seats, key=lambda seats: abs(seats - QUICK_PLAY_SEATS))
+
+
+def _depth(value: object) -> int:
+    """Count the levels of a JSON value; the codec has bounded them for the recursion."""
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(_depth, value), default=0)
+    return 0

@@ -1,0 +1,152 @@
+"""Lobbies over HTTP: the public list, one lobby, opening and joining, and access to its peers."""
+
+from protocol import lobbies as wire
+from protocol.codec import validate
+from protocol.errors import (
+    InvalidField,
+    Kicked,
+    LobbyClosed,
+    LobbyFull,
+    LobbyNotFound,
+    NotAMember,
+    Overloaded,
+    RateLimited,
+    TooManyLobbies,
+    UnknownRuleset,
+    WrongPassword,
+)
+from protocol.lobbies import LobbyPath
+from protocol.peer_lobbies import Access
+from protocol.signaling import NoSignaling, PeerAccess
+from server.domains.play.lobbies import views
+from server.domains.play.lobbies.domain import Lobbies
+from server.domains.play.lobbies.peers import PeerAccessControl
+from server.gateway.http.endpoints import Endpoint, HttpRequest
+from server.gateway.session.sessions import Route, Routes, Session
+
+TAG = "lobbies"
+
+
+class LobbyRoutes:
+    """The addresses of lobbies. Live changes, and everything else, are on the websocket."""
+
+    def __init__(self, room: Lobbies) -> None:
+        self._members = room.members
+        self._reader = room.reader
+
+    def endpoints(self) -> list[Endpoint]:
+        """List them."""
+        return [*self._to_read(), *self._to_enter()]
+
+    def _to_read(self) -> list[Endpoint]:
+        return [
+            Endpoint(
+                "GET",
+                "/v1/lobbies",
+                "List public lobbies, newest first.",
+                self._list,
+                auth="none",
+                query=wire.ListQuery,
+                answer=wire.LobbyPage,
+                errors=(InvalidField,),
+                tag=TAG,
+            ),
+            Endpoint(
+                "GET",
+                "/v1/lobbies/{lobby_id}",
+                "Read a lobby that you may see.",
+                self._read,
+                answer=wire.Lobby,
+                errors=(LobbyNotFound, Kicked, InvalidField),
+                tag=TAG,
+            ),
+        ]
+
+    def _to_enter(self) -> list[Endpoint]:
+        return [
+            Endpoint(
+                "POST",
+                "/v1/lobbies",
+                "Open a lobby and sit down in it as its host.",
+                self._create,
+                auth="required",
+                body=wire.NewLobby,
+                answer=wire.Lobby,
+                errors=(InvalidField, UnknownRuleset, TooManyLobbies, RateLimited, Overloaded),
+                tag=TAG,
+            ),
+            Endpoint(
+                "POST",
+                "/v1/lobbies/join",
+                "Join a lobby by its code, or a public one by its id.",
+                self._join,
+                auth="required",
+                body=wire.Joining,
+                answer=wire.Lobby,
+                errors=(
+                    InvalidField,
+                    LobbyNotFound,
+                    LobbyClosed,
+                    LobbyFull,
+                    WrongPassword,
+                    Kicked,
+                    TooManyLobbies,
+                    RateLimited,
+                    Overloaded,
+                ),
+                tag=TAG,
+            ),
+        ]
+
+    async def _list(self, request: HttpRequest) -> wire.LobbyPage:
+        return await self._reader.page(request.query)
+
+    async def _read(self, request: HttpRequest) -> wire.Lobby:
+        who = None if request.identity is None else request.identity.player_id
+        path = validate(wire.LobbyPath, dict(request.path))
+        return views.lobby_for(await self._reader.lobby(path.lobby_id, who), who)
+
+    async def _create(self, request: HttpRequest) -> wire.Lobby:
+        who = request.who.player_id
+        return views.lobby_for(
+            await self._members.create(who, request.body, remote=request.remote), who
+        )
+
+    async def _join(self, request: HttpRequest) -> wire.Lobby:
+        who = request.who.player_id
+        return views.lobby_for(
+            await self._members.join(who, request.body, remote=request.remote), who
+        )
+
+
+class PeerRoutes:
+    """The ways in which members of peer lobbies ask; pages of other origins have the second."""
+
+    def __init__(self, door: PeerAccessControl) -> None:
+        self._door = door
+
+    def endpoints(self) -> list[Endpoint]:
+        """List it."""
+        return [
+            Endpoint(
+                "GET",
+                "/v1/lobbies/{lobby_id}/peer-access",
+                "Get a token and ICE servers to reach the peers of your lobby.",
+                self._give,
+                auth="required",
+                answer=PeerAccess,
+                errors=(NoSignaling, LobbyNotFound, Kicked, NotAMember, LobbyClosed, InvalidField),
+                tag="lobbies",
+            )
+        ]
+
+    def routes(self) -> Routes:
+        """Say how the command is carried out."""
+        return {Access: Route(awaited=self._tell)}
+
+    async def _tell(self, session: "Session", command: Access) -> dict[str, object]:
+        return (await self._door.give(session.who, command.lobby_id)).model_dump()
+
+    async def _give(self, request: HttpRequest) -> PeerAccess:
+        path = validate(LobbyPath, dict(request.path))
+        return await self._door.give(request.who, path.lobby_id)

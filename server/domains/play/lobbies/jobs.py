@@ -1,0 +1,223 @@
+"""What nobody asks for: filling due lobbies, and clearing up after those who went away."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Final
+
+from persistence.lobbies.store import LobbyStore
+from protocol.errors import LobbyClosed, LobbyNotFound, NotAMember, Overloaded, Unavailable
+from protocol.ids import GameId, LobbyId, PlayerId
+from protocol.lobbies import Reason
+from server.core.clock import Clock
+from server.core.containment import contained, failed
+from server.core.periodic import AWAY, every
+from server.domains.play.lobbies import peers, rules
+from server.domains.play.lobbies.changes import Changes
+from server.domains.play.lobbies.quick_play import QuickPlay
+from server.domains.play.lobbies.subscribers import LobbySubscribers, Presence
+
+WAITING_MAX: Final = 20_000
+
+
+class DisconnectGrace:
+    """Remembers who went away; times are monotonic seconds.
+
+    When more than `WAITING_MAX` are away, the time of those who went first is up at once.
+    """
+
+    def __init__(self, grace_s: float) -> None:
+        self._grace_s = grace_s
+        self._gone: dict[PlayerId, float] = {}  # in the order in which they went
+
+    def went(self, player_id: PlayerId, now: float) -> None:
+        """Remember somebody."""
+        self._gone.pop(player_id, None)
+        self._gone[player_id] = now
+
+    def came(self, player_id: PlayerId) -> None:
+        """Forget somebody who is back."""
+        self._gone.pop(player_id, None)
+
+    def due(self, now: float) -> Iterator[PlayerId]:
+        """Take out, one after the other, those whose time is up."""
+        while self._gone:
+            first = next(iter(self._gone))
+            if len(self._gone) <= WAITING_MAX and now - self._gone[first] < self._grace_s:
+                return
+            del self._gone[first]
+            yield first
+
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 0.5
+BEAT_EVERY_S: Final = 20.0
+SILENT_S: Final = 120.0
+HOST_SILENT_S: Final = 60.0
+CATCH_UP_EVERY_S: Final = 5.0
+CAUGHT_UP_AT_ONCE: Final = 1000
+CLEAR_EVERY_S: Final = 60.0
+FILLED_AT_ONCE: Final = 8
+
+
+class LobbyMaintenance:
+    """The sweeps over lobbies. Any number of nodes may sweep at once.
+
+    `games_here` lists this node's games by their lobbies; `on_kicked` is told, again and again,
+    of a game and of somebody who was kicked out of its lobby, on whatever node.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: LobbyStore,
+        changes: Changes,
+        quick_play: QuickPlay,
+        audience: LobbySubscribers,
+        presence: Presence,
+        clock: Clock,
+        grace_s: float,
+        closed_kept_s: float,
+    ) -> None:
+        self.departures = DisconnectGrace(grace_s)
+        self.games_here: Callable[[], Mapping[LobbyId, GameId]] = dict
+        self.on_kicked: list[Callable[[GameId, PlayerId], None]] = []
+        self._store = store
+        self._changes = changes
+        self._quick_play = quick_play
+        self._audience = audience
+        self._presence = presence
+        self._clock = clock
+        self._closed_kept_s = closed_kept_s
+        self._free = asyncio.Semaphore(FILLED_AT_ONCE)
+
+    async def run(self) -> None:
+        """Sweep for as long as the server lives."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(every(LOOK_EVERY_S, self.fill_due, "lobbies: filling with bots"))
+            group.create_task(every(LOOK_EVERY_S, self.let_go, "lobbies: letting go of who left"))
+            group.create_task(every(BEAT_EVERY_S, self.beat, "lobbies: showing life"))
+            group.create_task(
+                every(BEAT_EVERY_S, self.close_silent, "lobbies: closing silent ones")
+            )
+            group.create_task(
+                every(BEAT_EVERY_S, self.replace_silent_hosts, "lobbies: replacing hosts")
+            )
+            group.create_task(every(CATCH_UP_EVERY_S, self.catch_up, "lobbies: catching up"))
+            group.create_task(
+                every(CATCH_UP_EVERY_S, self.catch_up_kicks, "lobbies: looking for kicks")
+            )
+            group.create_task(
+                every(CLEAR_EVERY_S, self.clear_closed, "lobbies: clearing old ones away")
+            )
+
+    async def fill_due(self) -> None:
+        """Fill and start the lobbies whose wait is over."""
+        due = await self._store.due(self._clock.now())  # outside: what it raises is no group
+        async with asyncio.TaskGroup() as group:
+            for lobby_id in due:
+                group.create_task(self._fill(lobby_id))
+
+    async def let_go(self) -> None:
+        """Let those leave their open lobbies who did not come back in time.
+
+        Those whose leaving fails are tried again later, and keep nobody else; the first failure
+        is raised when all were tried.
+        """
+        now = self._clock.monotonic()
+        again: list[PlayerId] = []
+        first: Exception | None = None
+        for player_id in self.departures.due(now):
+            if self._presence.is_here(player_id):
+                continue
+            try:
+                await self.leave_all(player_id, reason="connection_lost")
+            except Exception as error:
+                again.append(player_id)
+                if first is None:
+                    first = error
+                else:
+                    failed("leaving lobbies")
+                if isinstance(error, AWAY):
+                    break
+        for player_id in again:
+            self.departures.went(player_id, now)
+        if first is not None:
+            raise first
+
+    async def beat(self) -> None:
+        """Show life for the lobbies of everybody who is connected here."""
+        here = [f.identity.player_id for f in self._presence if f.identity is not None]
+        if here:
+            await self._store.beat(here)
+
+    async def close_silent(self) -> None:
+        """Close open lobbies whose node died."""
+        for lobby_id in await self._store.silent(SILENT_S):
+            decide = partial(rules.closed_if_silent, silent_s=SILENT_S)
+            with contained(f"closing lobby {lobby_id}", passed=AWAY):
+                await self._changes.apply(lobby_id, decide, "closed", reason="nobody_there")
+
+    async def replace_silent_hosts(self) -> None:
+        """Let hosts of peer lobbies go who show no life; who stands longest takes over."""
+        for lobby_id, host in await self._store.silent_hosts(HOST_SILENT_S):
+            decide = partial(peers.without_silent_host, host=host, silent_s=HOST_SILENT_S)
+            with contained(f"replacing the host of lobby {lobby_id}", passed=AWAY):
+                await self._changes.apply(lobby_id, decide, "left", host, reason="host_silent")
+
+    async def catch_up(self) -> None:
+        """Tell the followers here of lobbies that changed on another node."""
+        followed = self._audience.followed()
+        for first in range(0, len(followed), CAUGHT_UP_AT_ONCE):
+            some = followed[first : first + CAUGHT_UP_AT_ONCE]
+            for lobby_id in self._audience.behind(await self._store.versions(some)):
+                with contained(f"telling of lobby {lobby_id}", passed=AWAY):
+                    await self._tell_of(lobby_id)
+
+    async def catch_up_kicks(self) -> None:
+        """Show those out of games here who were kicked, perhaps on another node."""
+        games = self.games_here()
+        lobbies = list(games)
+        for first in range(0, len(lobbies), CAUGHT_UP_AT_ONCE):
+            some = lobbies[first : first + CAUGHT_UP_AT_ONCE]
+            for lobby_id, player_id in await self._store.bans(some):
+                for show_out in self.on_kicked:
+                    with contained(f"telling of a kick from lobby {lobby_id}"):
+                        show_out(games[lobby_id], player_id)
+
+    async def clear_closed(self) -> None:
+        """Delete old closed lobbies that nothing came of."""
+        if cleared := await self._store.clear_closed(self._closed_kept_s):
+            log.info("%d closed lobbies were cleared", cleared)
+
+    async def _tell_of(self, lobby_id: LobbyId) -> None:
+        lobby = await self._store.read(lobby_id)
+        if lobby is not None and self._audience.behind({lobby_id: lobby.version}):
+            self._changes.tell_elsewhere(lobby)
+
+    async def _fill(self, lobby_id: LobbyId) -> None:
+        async with self._free:
+            try:
+                await self._quick_play.fill(lobby_id)
+            except (Unavailable, Overloaded) as error:  # it stays due, and the next look sees it
+                log.warning("lobby %s is filled later: %s", lobby_id, error.message)
+            except Exception:
+                failed(f"filling lobby {lobby_id}")
+                with contained(f"putting off lobby {lobby_id}"):  # the others are filled now
+                    await self._quick_play.postpone(lobby_id)
+
+    async def leave_all(self, player_id: PlayerId, *, reason: Reason | None = None) -> None:
+        """Take a player out of every lobby that can be left."""
+        for lobby_id in await self._store.open_of(player_id):
+            try:
+                await self._changes.apply(
+                    lobby_id,
+                    partial(rules.left, player_id=player_id),
+                    "left",
+                    player_id,
+                    reason=reason,
+                )
+            except (LobbyClosed, LobbyNotFound, NotAMember) as why:
+                log.info("%s need not leave lobby %s: %s", player_id, lobby_id, why.message)

@@ -1,0 +1,126 @@
+"""Quick play: sit down with whoever is there; bots come for those who are not."""
+
+import logging
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+from persistence.lobbies.model import Fit, Lobby
+from persistence.lobbies.store import LobbyStore
+from protocol import lobbies as wire
+from protocol.errors import (
+    Kicked,
+    LobbyClosed,
+    LobbyFull,
+    LobbyNotFound,
+    NotReady,
+    Overloaded,
+)
+from protocol.ids import LobbyId, PlayerId
+from server.core.clock import Clock
+from server.core.tasks import Tasks
+from server.domains.play.lobbies import rules
+from server.domains.play.lobbies.catalog import Catalog, checked_config, checked_seats
+from server.domains.play.lobbies.changes import Changes, Starter, found
+from server.domains.play.lobbies.codes import add_with_code
+from server.domains.play.lobbies.drafts import quick_draft
+
+log = logging.getLogger(__name__)
+
+LOOKS_MAX: Final = 8
+POSTPONED_S_MIN: Final = 5.0
+
+# Somebody was quicker: the lobby is full, or gone, or its game has begun.
+TOO_LATE: Final = (LobbyFull, LobbyClosed, LobbyNotFound, Kicked)
+
+
+class QuickPlay:
+    """Seats players in the fullest lobby that fits, and starts what is full or due."""
+
+    def __init__(
+        self,
+        *,
+        store: LobbyStore,
+        changes: Changes,
+        starter: Starter,
+        catalog: Catalog,
+        clock: Clock,
+        tasks: Tasks,
+        wait_s: float,
+    ) -> None:
+        self._store = store
+        self._changes = changes
+        self._starter = starter
+        self._catalog = catalog
+        self._clock = clock
+        self._tasks = tasks
+        self._wait_s = wait_s
+
+    async def sit(self, player_id: PlayerId, wish: wire.QuickPlay) -> Lobby:
+        """Seat a player; the game of a lobby that is full now is about to start."""
+        ruleset = self._catalog.ruleset(wish.ruleset)
+        seats = None if wish.seats is None else checked_seats(ruleset, wish.seats)
+        fit = Fit(ruleset.name, checked_config(ruleset, wish.config), seats)
+        # One after the other, or a crowd would open a lobby each.
+        async with self._changes.turns.of(f"quick_play:{ruleset.name}"):
+            lobby = await self._seated(player_id, fit)
+        if rules.is_full(lobby):
+            self._tasks.work(self._start_full(lobby.lobby_id), name="start of quick play")
+        return lobby
+
+    async def fill(self, lobby_id: LobbyId) -> None:
+        """Give the free seats of a lobby to bots and start its game."""
+        lobby = found(await self._store.read(lobby_id))
+        bots = list(self._catalog.ruleset(lobby.ruleset).bots)
+        try:
+            await self._changes.apply(lobby_id, partial(rules.filled, bots=bots), "filled")
+            await self._starter.start(lobby_id)
+        except LobbyClosed:
+            log.info("lobby %s was started or closed by another node", lobby_id)
+        except NotReady:
+            await self.postpone(lobby_id)
+
+    async def postpone(self, lobby_id: LobbyId) -> None:
+        """Let bots come later, since the game cannot start yet."""
+        later = self._after(max(self._wait_s, POSTPONED_S_MIN))
+        await self._changes.apply(lobby_id, partial(rules.postponed, fill_at=later), "postponed")
+
+    async def _seated(self, player_id: PlayerId, fit: Fit) -> Lobby:
+        for _ in range(LOOKS_MAX):
+            lobby_id = await self._store.fitting(player_id, fit)
+            if lobby_id is None:
+                lobby = await self._opened(player_id, fit)
+            else:
+                lobby = await self._entered(lobby_id, player_id)
+            if lobby is not None:
+                return lobby
+        raise Overloaded
+
+    async def _entered(self, lobby_id: LobbyId, player_id: PlayerId) -> Lobby | None:
+        try:
+            return await self._changes.enter(lobby_id, player_id, "player")
+        except TOO_LATE:
+            return None
+
+    async def _opened(self, player_id: PlayerId, fit: Fit) -> Lobby | None:
+        """Open a lobby, unless another node has just opened one that fits."""
+        ruleset = self._catalog.ruleset(fit.ruleset)
+        now, fill_at = self._clock.now(), self._after(self._wait_s)
+        draft = quick_draft(fit, ruleset, created_at=now, fill_at=fill_at)
+        async with self._store.work() as work:
+            joiner = await work.player(player_id)
+            await work.sole_opener(fit.ruleset)
+            if await work.fitting(player_id, fit) is not None:
+                return None
+            lobby = await add_with_code(work, rules.joined(draft, joiner, "player"))
+        self._changes.tell(lobby, "created", player_id)
+        return lobby
+
+    async def _start_full(self, lobby_id: LobbyId) -> None:
+        try:
+            await self._starter.start(lobby_id, rules.require_full)
+        except (LobbyClosed, NotReady) as reason:
+            log.info("lobby %s was not started: %s", lobby_id, reason.message)
+
+    def _after(self, pause_s: float) -> datetime:
+        return self._clock.now() + timedelta(seconds=pause_s)

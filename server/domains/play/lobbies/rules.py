@@ -1,0 +1,343 @@
+"""The rules of lobbies: from a lobby and a request to the lobby as it will be, or a refusal."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import cycle, islice
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from persistence.games.model import NewGame, NewPlayer
+from persistence.lobbies.model import Joiner, Lobby, Member
+from protocol.errors import (
+    Forbidden,
+    InvalidField,
+    Kicked,
+    LobbyClosed,
+    LobbyFull,
+    LobbyNotFound,
+    NotAMember,
+    NotReady,
+    NotSeated,
+    NotTheHost,
+    TooManyLobbies,
+    UnknownBot,
+)
+from protocol.ids import PlayerId
+from protocol.lobbies import BANS_MAX, OPEN_LOBBIES_MAX, Role
+
+
+def may_see(lobby: Lobby, player_id: PlayerId | None) -> bool:
+    """Say whether somebody may see a lobby."""
+    is_member = lobby.member(player_id) is not None
+    return (lobby.is_public or is_member) and player_id not in lobby.bans
+
+
+def may_watch_game(lobby: Lobby, player_id: PlayerId | None) -> bool:
+    """Say whether somebody may watch a lobby's game."""
+    is_open_to_all = lobby.is_public and lobby.password_hash is None
+    is_member = lobby.member(player_id) is not None
+    return (is_open_to_all or is_member) and player_id not in lobby.bans
+
+
+def seen(lobby: Lobby | None, player_id: PlayerId | None) -> Lobby:
+    """Give the lobby to somebody who may see it; to others a private one is not there."""
+    if lobby is None or not (lobby.is_public or lobby.member(player_id)):
+        raise LobbyNotFound
+    if player_id in lobby.bans:
+        raise Kicked
+    return lobby
+
+
+def require_welcome(lobby: Lobby, player_id: PlayerId) -> None:
+    """Refuse somebody who cannot enter, whatever the password and the seats."""
+    if player_id in lobby.bans:
+        raise Kicked
+    if lobby.status == "CLOSED":
+        raise LobbyClosed("The lobby is closed; find another, or open one.")
+
+
+# ------------------------------------------------------------------ coming and going
+
+
+def joined(lobby: Lobby, joiner: Joiner, role: Role) -> Lobby:
+    """Let somebody in; who is in already stays, sits down, or gets up to watch."""
+    require_welcome(lobby, joiner.player_id)
+    member = lobby.member(joiner.player_id)
+    if member is not None and member.role == role:
+        return lobby
+    if member is not None and role == "spectator":
+        _require_may_get_up(lobby, member)
+    if member is None and lobby.status == "OPEN" and joiner.open_lobbies >= OPEN_LOBBIES_MAX:
+        raise TooManyLobbies
+    seat = _seat_for_player(lobby) if role == "player" else None
+    if role == "spectator":
+        _require_place_for_spectator(lobby)
+    newcomer = Member(joiner.player_id, joiner.display_name, role, seat, ready=False, bot=None)
+    return _with_member(lobby, newcomer)
+
+
+def left(lobby: Lobby, player_id: PlayerId) -> Lobby:
+    """Let somebody go; the last person closes the lobby."""
+    member = member_of(lobby, player_id)
+    if lobby.status == "PLAYING" and lobby.mode == "server" and member.role == "player":
+        raise LobbyClosed("The game has started; leave it with game.leave.")
+    return lobby if lobby.status == "CLOSED" else without(lobby, member)
+
+
+def kicked(lobby: Lobby, host: PlayerId, player_id: PlayerId) -> Lobby:
+    """Remove somebody for good."""
+    require_host(lobby, host)
+    member = lobby.member(player_id)
+    if member is None:
+        raise NotAMember("That player is not in this lobby, so there is nobody to remove.")
+    if player_id == host:
+        raise InvalidField("player_id: this is you; use lobby.leave.", field="player_id")
+    if member.bot is not None:
+        raise InvalidField("player_id: this is a bot; use lobby.remove_bot.", field="player_id")
+    if lobby.status != "OPEN" and lobby.mode == "server" and member.role == "player":
+        raise LobbyClosed("The game has started; its players stay. Spectators can be removed.")
+    if len(lobby.bans) >= BANS_MAX:
+        raise Forbidden(f"{BANS_MAX} people were removed already; open a private lobby instead.")
+    return replace(without(lobby, member), bans=lobby.bans | {player_id})
+
+
+def closed(lobby: Lobby, host: PlayerId) -> Lobby:
+    """Close an open lobby."""
+    require_host(lobby, host)
+    require_open(lobby)
+    return _closed(lobby)
+
+
+def closed_if_silent(lobby: Lobby, silent_s: float) -> Lobby:
+    """Close a lobby, open or between peers, without life for so long; leave any other be."""
+    is_alive = lobby.status == "OPEN" or lobby.is_between_peers
+    return _closed(lobby) if is_alive and lobby.silent_s >= silent_s else lobby
+
+
+# ------------------------------------------------------------------ getting ready
+
+
+def with_ready(lobby: Lobby, player_id: PlayerId, ready: bool) -> Lobby:
+    """Note that a player is ready, or not any more."""
+    member = member_of(lobby, player_id)
+    require_open(lobby)
+    if member.role != "player":
+        raise NotSeated("You watch; join as a player to take a free seat first.")
+    return _with_member(lobby, member._replace(ready=ready))
+
+
+def with_bot(lobby: Lobby, host: PlayerId, bot: str) -> Lobby:
+    """Seat a bot."""
+    require_host(lobby, host)
+    require_open(lobby)
+    if lobby.mode == "peer":
+        raise UnknownBot("Bots play on the server only; this lobby's game runs on its host's.")
+    return _with_member(lobby, _next_bot(lobby, bot))
+
+
+def without_bot(lobby: Lobby, host: PlayerId, player_id: PlayerId) -> Lobby:
+    """Take a bot's seat from it."""
+    require_host(lobby, host)
+    require_open(lobby)
+    member = lobby.member(player_id)
+    if member is None or member.bot is None:
+        raise UnknownBot("There is no such bot in this lobby; lobby.watch shows who is.")
+    return without(lobby, member)
+
+
+def configured(
+    lobby: Lobby,
+    host: PlayerId,
+    *,
+    name: str | None,
+    config: dict[str, Any] | None,
+    seats: int | None,
+    is_public: bool | None,
+) -> Lobby:
+    """Change what is given; people have to say again that they are ready."""
+    require_host(lobby, host)
+    require_open(lobby)
+    if seats is not None and seats < len(lobby.players):
+        problem = f"seats: {len(lobby.players)} are taken; remove players or bots first."
+        raise InvalidField(problem, field="seats")
+    after = replace(
+        lobby,
+        name=lobby.name if name is None else name,
+        config=lobby.config if config is None else config,
+        seats=lobby.seats if seats is None else seats,
+        is_public=lobby.is_public if is_public is None else is_public,
+    )
+    return after if after == lobby else _moved_up(unready(after))
+
+
+def filled(lobby: Lobby, bots: Sequence[str]) -> Lobby:
+    """Give the free seats to bots, to each of these in turn; none if there are none."""
+    require_open(lobby)
+    for bot in islice(cycle(bots), lobby.seats - len(lobby.players)):
+        lobby = _with_member(lobby, _next_bot(lobby, bot))
+    return lobby
+
+
+def postponed(lobby: Lobby, fill_at: datetime) -> Lobby:
+    """Let bots come later, if the lobby is still open."""
+    return replace(lobby, fill_at=fill_at) if lobby.status == "OPEN" else lobby
+
+
+# ------------------------------------------------------------------ starting
+
+
+def is_full(lobby: Lobby) -> bool:
+    """Say whether an open lobby's last seat is taken."""
+    return lobby.status == "OPEN" and len(lobby.players) == lobby.seats
+
+
+def require_full(lobby: Lobby) -> None:
+    """Refuse to start while a seat is free."""
+    require_open(lobby)
+    if not is_full(lobby):
+        raise NotReady("The game starts when the last seat is taken.")
+
+
+def require_all_ready(lobby: Lobby, host: PlayerId) -> None:
+    """Refuse to start while somebody else is not ready."""
+    require_host(lobby, host)
+    require_open(lobby)
+    others = [p for p in lobby.people if not p.ready and p.player_id != host]
+    if others:
+        names = ", ".join(player.display_name for player in others)
+        raise NotReady(f"The game starts when everybody is ready; ask: {names}.")
+
+
+def new_game(lobby: Lobby, seats: range) -> NewGame:
+    """Make a game of an open lobby, for a ruleset that takes so many players."""
+    require_open(lobby)
+    players = sorted(lobby.players, key=lambda player: player.seat or 0)
+    if len(players) not in seats:
+        raise NotReady(
+            f"The game needs {how_many(seats)} players and {len(players)} are here; "
+            "wait for more, or add bots."
+        )
+    return NewGame(
+        ruleset=lobby.ruleset,
+        config=lobby.config,
+        players=tuple(NewPlayer(player.player_id, player.bot) for player in players),
+        lobby_id=lobby.lobby_id,
+        lobby_version=lobby.version,
+        is_public=lobby.is_public,
+        join_code=lobby.join_code,
+        seats=lobby.seats,
+    )
+
+
+def how_many(seats: range) -> str:
+    """Say how many players there may be: `2`, or `2 to 10`."""
+    return f"{seats[0]} to {seats[-1]}" if len(seats) > 1 else str(seats[0])
+
+
+# ------------------------------------------------------------------ details
+
+
+def member_of(lobby: Lobby, player_id: PlayerId) -> Member:
+    """Find a member, or refuse."""
+    member = lobby.member(player_id)
+    if member is not None:
+        return member
+    if lobby.is_public:
+        raise NotAMember
+    raise LobbyNotFound
+
+
+def require_host(lobby: Lobby, player_id: PlayerId) -> None:
+    """Refuse everybody but the host."""
+    member_of(lobby, player_id)
+    if lobby.host_player_id is None:
+        raise NotTheHost("Nobody is host in quick play: it starts by itself.")
+    if lobby.host_player_id != player_id:
+        raise NotTheHost
+
+
+def require_open(lobby: Lobby) -> None:
+    """Refuse where the game has started, or all is over."""
+    if lobby.status == "PLAYING":
+        raise LobbyClosed("The game has started; nothing can be changed any more.")
+    if lobby.status == "CLOSED":
+        raise LobbyClosed("The lobby is closed; find another, or open one.")
+
+
+def _seat_for_player(lobby: Lobby) -> int:
+    if lobby.status != "OPEN":
+        raise LobbyClosed("The game has started; join as a spectator, or find another lobby.")
+    return _free_seat(lobby)
+
+
+def _require_may_get_up(lobby: Lobby, player: Member) -> None:
+    """Refuse to let somebody give up a seat that cannot be given up."""
+    if lobby.status != "OPEN":
+        raise LobbyClosed("The game has started; its players keep their seats.")
+    if lobby.host_player_id == player.player_id or len(lobby.people) == 1:
+        problem = "role: the host, and the last player, keep their seat; use lobby.leave."
+        raise InvalidField(problem, field="role")
+
+
+def _require_place_for_spectator(lobby: Lobby) -> None:
+    if len(lobby.members) - len(lobby.players) >= lobby.spectators_max:
+        raise LobbyFull("As many watch this lobby as may; watch another.")
+
+
+def _free_seat(lobby: Lobby) -> int:
+    taken = {player.seat for player in lobby.players}
+    free = next((seat for seat in range(lobby.seats) if seat not in taken), None)
+    if free is None:
+        raise LobbyFull
+    return free
+
+
+def _next_bot(lobby: Lobby, bot: str) -> Member:
+    """Make a bot of this name that is not in the lobby yet: the same ones everywhere."""
+    number = 1
+    while lobby.member(bot_id(lobby.ruleset, bot, number)) is not None:
+        number += 1
+    display_name = f"{bot.replace('_', ' ').title()} {number}"
+    player_id = bot_id(lobby.ruleset, bot, number)
+    return Member(player_id, display_name, "player", _free_seat(lobby), ready=True, bot=bot)
+
+
+def bot_id(ruleset: str, bot: str, number: int) -> PlayerId:
+    """Name the player that a bot sits as; `number` tells those in one lobby apart, from 1."""
+    return PlayerId(str(uuid5(NAMESPACE_URL, f"playhall:bot:{ruleset}:{bot}:{number}")))
+
+
+def _with_member(lobby: Lobby, member: Member) -> Lobby:
+    """Put a member in; one who is there already keeps the place in the order of standing."""
+    members = {m.player_id: m for m in lobby.members} | {member.player_id: member}
+    return replace(lobby, members=tuple(members.values()))
+
+
+def without(lobby: Lobby, gone: Member) -> Lobby:
+    """Take a member out; the longest-standing person becomes host after the host."""
+    members = tuple(m for m in lobby.members if m.player_id != gone.player_id)
+    rest = replace(lobby, members=members)
+    if not rest.people:
+        return _closed(rest)
+    if lobby.host_player_id == gone.player_id:
+        return replace(rest, host_player_id=rest.people[0].player_id, host_peer_id=None)
+    return rest
+
+
+def _closed(lobby: Lobby) -> Lobby:
+    return replace(lobby, status="CLOSED", fill_at=None, host_peer_id=None)
+
+
+def unready(lobby: Lobby) -> Lobby:
+    """Take back every person's `ready`."""
+    members = tuple(m._replace(ready=m.bot is not None) for m in lobby.members)
+    return replace(lobby, members=members)
+
+
+def _moved_up(lobby: Lobby) -> Lobby:
+    """Give players whose seat is no longer there a free one."""
+    for player in lobby.players:
+        if player.seat is not None and player.seat >= lobby.seats:
+            lobby = _with_member(lobby, player._replace(seat=_free_seat(lobby)))
+    return lobby

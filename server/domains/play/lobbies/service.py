@@ -1,0 +1,231 @@
+"""What people in a lobby, or about to be in one, ask of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from persistence.lobbies.model import Lobby
+from persistence.lobbies.store import LobbyStore
+from protocol import lobbies as wire
+from protocol.errors import InvalidField, NotTheHost
+from protocol.ids import GameId, LobbyId, PlayerId
+from protocol.lobbies import ListFilter, ListQuery, LobbyPage
+from server.core.clock import Clock
+from server.core.containment import contained
+from server.domains.play.lobbies import rules
+from server.domains.play.lobbies.catalog import (
+    Catalog,
+    checked_config,
+    checked_free_config,
+    checked_seats,
+)
+from server.domains.play.lobbies.changes import Changes, Starter, found
+from server.domains.play.lobbies.drafts import drafted, peer_draft
+from server.domains.play.lobbies.passwords import LobbyPasswords
+from server.domains.play.lobbies.peers import Peers
+from server.domains.play.lobbies.quick_play import QuickPlay
+from server.domains.play.lobbies.rules import require_welcome, seen
+from server.domains.play.lobbies.subscribers import Follower, LobbySubscribers, Presence
+from server.domains.play.lobbies.views import page, place_of
+from server.gateway.session.identity import Identity
+
+
+class Reader:
+    """Reads lobbies. Following comes before reading, so that no change is missed between."""
+
+    def __init__(self, store: LobbyStore, audience: LobbySubscribers) -> None:
+        self._store = store
+        self._audience = audience
+
+    async def lobby(self, lobby_id: LobbyId, player_id: PlayerId | None) -> Lobby:
+        """Read a lobby that somebody may see."""
+        return seen(await self._store.read(lobby_id), player_id)
+
+    async def page(self, query: ListQuery) -> LobbyPage:
+        """Read a page of the public list."""
+        return page(await self._store.cards(query, place_of(query.cursor)), query.limit)
+
+    async def watch(self, follower: Follower, lobby_id: LobbyId) -> Lobby:
+        """Follow a lobby that the follower's player may see, and read it."""
+        self._audience.require_room(follower)
+        await self.lobby(lobby_id, follower.who.player_id)
+        self._audience.follow(follower, lobby_id)
+        try:
+            lobby = await self.lobby(lobby_id, follower.who.player_id)
+        except BaseException:
+            self._audience.unfollow(follower, lobby_id)
+            raise
+        self._audience.read(lobby)
+        if lobby.status == "CLOSED":  # there is nothing more to come
+            self._audience.unfollow(follower, lobby_id)
+        return lobby
+
+    async def watch_list(self, follower: Follower, look_for: ListFilter) -> LobbyPage:
+        """Follow the public list, and read the newest of what is looked for."""
+        self._audience.follow_list(follower, look_for)
+        return await self.page(ListQuery(**look_for.model_dump()))
+
+    def unwatch(self, follower: Follower, lobby_id: LobbyId | None) -> None:
+        """Stop following a lobby, or the list."""
+        if lobby_id is None:
+            self._audience.unfollow_list(follower)
+        else:
+            self._audience.unfollow(follower, lobby_id)
+
+
+class Members:
+    """Carries out members' wishes; whoever is let in follows the lobby from then on.
+
+    `on_kick` is told who was kicked out of a lobby that plays, and which game that is.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: LobbyStore,
+        changes: Changes,
+        starter: Starter,
+        quick_play: QuickPlay,
+        peers: Peers,
+        catalog: Catalog,
+        audience: LobbySubscribers,
+        presence: Presence,
+        passwords: LobbyPasswords,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._changes = changes
+        self._starter = starter
+        self._quick_play = quick_play
+        self._peers = peers
+        self._catalog = catalog
+        self._audience = audience
+        self._presence = presence
+        self._clock = clock
+        self._passwords = passwords
+        self.on_kick: list[Callable[[GameId, PlayerId], None]] = []
+
+    async def create(self, host: PlayerId, new: wire.NewLobby, *, remote: str) -> Lobby:
+        """Open a lobby; `remote` is the client's address."""
+        draft = self._drafted(new)
+        if new.password is not None:
+            hashed = await self._passwords.hashed(new.password, host=host, remote=remote)
+            draft = replace(draft, password_hash=hashed)
+        return self._followed(await self._changes.open(draft, host), host)
+
+    async def join(self, player_id: PlayerId, joining: wire.Joining, *, remote: str) -> Lobby:
+        """Enter a lobby: a public one by id, any by its code; `remote` is the client's address."""
+        lobby = await self._meant(joining, player_id)
+        require_welcome(lobby, player_id)
+        if lobby.member(player_id) is None:
+            await self._passwords.require(
+                lobby, joining.password, player_id=player_id, remote=remote
+            )
+        entered = await self._changes.enter(lobby.lobby_id, player_id, joining.role)
+        return self._followed(entered, player_id)
+
+    async def quick_play(self, player_id: PlayerId, wish: wire.QuickPlay) -> Lobby:
+        """Sit down where others wait."""
+        return self._followed(await self._quick_play.sit(player_id, wish), player_id)
+
+    async def leave(self, player_id: PlayerId, lobby_id: LobbyId) -> Lobby:
+        """Leave a lobby, and follow it no longer."""
+        decide = partial(rules.left, player_id=player_id)
+        lobby = await self._changes.apply(lobby_id, decide, "left", player_id)
+        if (follower := self._presence.of(player_id)) is not None:
+            self._audience.unfollow(follower, lobby_id)
+        return lobby
+
+    async def ready(self, player_id: PlayerId, lobby_id: LobbyId, ready: bool) -> Lobby:
+        """Say whether one is ready."""
+        decide = partial(rules.with_ready, player_id=player_id, ready=ready)
+        return await self._changes.apply(lobby_id, decide, "ready", player_id)
+
+    async def kick(self, host: PlayerId, wish: wire.Kick) -> Lobby:
+        """Remove somebody for good."""
+        decide = partial(rules.kicked, host=host, player_id=wish.player_id)
+        lobby = await self._changes.apply(wish.lobby_id, decide, "kicked", wish.player_id)
+        if lobby.game_id is not None:
+            for show_out in self.on_kick:
+                with contained("telling of a kick"):
+                    show_out(lobby.game_id, wish.player_id)
+        return lobby
+
+    async def add_bot(self, host: PlayerId, wish: wire.AddBot) -> Lobby:
+        """Seat a bot that the lobby's ruleset has."""
+
+        def decide(lobby: Lobby) -> Lobby:
+            after = rules.with_bot(lobby, host, wish.bot)
+            self._catalog.require_bot(lobby.ruleset, wish.bot)
+            return after
+
+        return await self._changes.apply(wish.lobby_id, decide, "bot_added")
+
+    async def remove_bot(self, host: PlayerId, wish: wire.RemoveBot) -> Lobby:
+        """Take a bot out."""
+        decide = partial(rules.without_bot, host=host, player_id=wish.player_id)
+        return await self._changes.apply(wish.lobby_id, decide, "bot_removed", wish.player_id)
+
+    async def configure(self, host: PlayerId, wish: wire.Configure) -> Lobby:
+        """Change what is given, as far as the lobby's ruleset allows it."""
+
+        def decide(lobby: Lobby) -> Lobby:
+            config, seats = self._checked(lobby, wish)
+            return rules.configured(
+                lobby,
+                host,
+                name=wish.name,
+                config=config,
+                seats=seats,
+                is_public=wish.is_public,
+            )
+
+        return await self._changes.apply(wish.lobby_id, decide, "configured", host)
+
+    async def start(self, host: PlayerId, lobby_id: LobbyId) -> Lobby:
+        """Start the game: on the server, or of a peer lobby on the host's machine."""
+        lobby = found(await self._store.read(lobby_id))
+        if lobby.mode == "peer":
+            return await self._peers.start(host, lobby_id)
+        check = partial(rules.require_all_ready, host=host)
+        return await self._starter.start(lobby_id, check, host)
+
+    async def close(self, who: Identity, lobby_id: LobbyId) -> None:
+        """Close an open lobby: the rules say why not, the database decides."""
+        async with self._changes.turns.of(lobby_id):
+            before = found(await self._store.read(lobby_id))
+            rules.closed(before, who.player_id)
+            if not await self._store.close_as(who.requester, lobby_id):
+                raise NotTheHost
+            after = found(await self._store.read(lobby_id))
+            self._changes.tell_if_changed(before, after, "closed", who.player_id)
+
+    def _drafted(self, new: wire.NewLobby) -> Lobby:
+        if new.mode == "peer":
+            return peer_draft(new, self._clock.now())
+        return drafted(new, self._catalog.ruleset(new.ruleset), self._clock.now())
+
+    def _checked(
+        self, lobby: Lobby, wish: wire.Configure
+    ) -> tuple[dict[str, Any] | None, int | None]:
+        """Check the configuration and the seats, where they are given."""
+        if lobby.mode == "peer":
+            return None if wish.config is None else checked_free_config(wish.config), wish.seats
+        ruleset = self._catalog.ruleset(lobby.ruleset)
+        config = None if wish.config is None else checked_config(ruleset, wish.config)
+        return config, None if wish.seats is None else checked_seats(ruleset, wish.seats)
+
+    async def _meant(self, joining: wire.Joining, player_id: PlayerId) -> Lobby:
+        if (joining.lobby_id is None) == (joining.code is None):
+            raise InvalidField("lobby_id: give either `lobby_id` or `code`.", field="lobby_id")
+        if joining.lobby_id is not None:
+            return seen(await self._store.read(joining.lobby_id), player_id)
+        lobby_id = await self._store.of_code(joining.code or "")
+        return found(None if lobby_id is None else await self._store.read(lobby_id))
+
+    def _followed(self, lobby: Lobby, player_id: PlayerId) -> Lobby:
+        if (follower := self._presence.of(player_id)) is not None:
+            self._audience.follow(follower, lobby.lobby_id)
+            self._audience.read(lobby)
+        return lobby

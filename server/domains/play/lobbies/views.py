@@ -1,0 +1,170 @@
+"""Lobbies as they are sent, and pages of the public list."""
+
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from persistence.lobbies.model import Card, Lobby, Place
+from protocol import lobbies as wire
+from protocol.errors import InvalidField
+from protocol.ids import LobbyId, PlayerId
+from protocol.lobbies import ListFilter, LobbyPage
+from server.core.clock import wire_time, wire_time_or_none
+from server.gateway.session.sessions import update_frame
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_PLACE: Final = struct.Struct("!q16s")  # microseconds since 1970, lobby id
+
+
+def page(cards: list[Card], limit: int) -> LobbyPage:
+    """Make a page; where it is full, another may follow."""
+    more = cursor_at(cards[-1]) if len(cards) == limit else None
+    return LobbyPage(lobbies=[lobby_card(card) for card in cards], next=more)
+
+
+def is_listed(lobby: Lobby, look_for: ListFilter) -> bool:
+    """Say whether a lobby is in the public list, as somebody looks at it."""
+    wanted = (
+        (look_for.ruleset, lobby.ruleset),
+        (look_for.mode, lobby.mode),
+        (look_for.region, lobby.region),
+    )
+    return (
+        lobby.is_public
+        and lobby.status != "CLOSED"
+        and all(wish is None or wish == is_so for wish, is_so in wanted)
+        and lobby.seats - len(lobby.players) >= look_for.free_seats
+        and look_for.text.lower() in lobby.name.lower()
+    )
+
+
+def cursor_at(card: Card) -> str:
+    """Write a cursor for the page that follows a lobby."""
+    at_us = (card.created_at - _EPOCH) // timedelta(microseconds=1)
+    return urlsafe_b64encode(_PLACE.pack(at_us, UUID(card.lobby_id).bytes)).decode()
+
+
+def place_of(cursor: str | None) -> Place | None:
+    """Read a cursor, or refuse one that is not ours."""
+    if cursor is None:
+        return None
+    try:
+        at_us, lobby_id = _PLACE.unpack(urlsafe_b64decode(cursor.encode("ascii")))
+        created_at = _EPOCH + timedelta(microseconds=at_us)
+    except (ValueError, struct.error, OverflowError):
+        problem = "cursor: use the `next` of the page before, or leave it out."
+        raise InvalidField(problem, field="cursor") from None
+    return Place(created_at, LobbyId(str(UUID(bytes=lobby_id))))
+
+
+def lobby_for(lobby: Lobby, player_id: PlayerId | None) -> wire.Lobby:
+    """Write a lobby for one reader: only a member sees its join code and its host's peer id."""
+    is_member = lobby.member(player_id) is not None
+    code, peer_id = (lobby.join_code, lobby.host_peer_id) if is_member else (None, None)
+    return _lobby(lobby, join_code=code, host_peer_id=peer_id)
+
+
+def lobby_card(card: Card) -> wire.LobbyCard:
+    """Write a lobby of a list."""
+    return wire.LobbyCard(**card._asdict() | {"created_at": wire_time(card.created_at)})
+
+
+def update(lobby: Lobby, change: wire.LobbyChange, *, to_members: bool = False) -> bytes:
+    """Write the frame that tells everybody, or members alone, of a change."""
+    peer_id = lobby.host_peer_id if to_members else None
+    return update_frame(
+        wire.LobbyUpdate(
+            lobby_id=lobby.lobby_id,
+            version=lobby.version,
+            change=change,
+            lobby=_lobby(lobby, join_code=None, host_peer_id=peer_id),
+        )
+    )
+
+
+def update_of_hidden(lobby: Lobby, change: wire.LobbyChange) -> bytes:
+    """Write the frame that tells somebody of the change that hides a lobby from them."""
+    hidden = replace(
+        lobby,
+        name="",
+        config={},
+        seats=0,
+        region=None,
+        members=(),
+        host_player_id=None,
+        host_peer_id=None,
+        game_id=None,
+        match_id=None,
+        started_at=None,
+        fill_at=None,
+    )
+    return update(hidden, change)
+
+
+def listed(lobby: Lobby) -> bytes:
+    """Write the frame that tells those who watch the public list."""
+    return _list_frame(lobby, lobby_card(_card(lobby)))
+
+
+def unlisted(lobby: Lobby) -> bytes:
+    """Write the frame that tells them that it is there no longer."""
+    return _list_frame(lobby, None)
+
+
+def _list_frame(lobby: Lobby, shown: wire.LobbyCard | None) -> bytes:
+    return update_frame(
+        wire.ListUpdate(lobby_id=lobby.lobby_id, version=lobby.version, lobby=shown)
+    )
+
+
+def _lobby(lobby: Lobby, *, join_code: str | None, host_peer_id: str | None) -> wire.Lobby:
+    return wire.Lobby(
+        lobby_id=lobby.lobby_id,
+        version=lobby.version,
+        name=lobby.name,
+        mode=lobby.mode,
+        status=lobby.status,
+        ruleset=lobby.ruleset,
+        config=lobby.config,
+        seats=lobby.seats,
+        is_public=lobby.is_public,
+        has_password=lobby.password_hash is not None,
+        quick_play=lobby.quick_play,
+        join_code=join_code,
+        host_player_id=lobby.host_player_id,
+        game_id=lobby.game_id,
+        fill_at=wire_time_or_none(lobby.fill_at),
+        members=[wire.Member(**member._asdict()) for member in lobby.members],
+        created_at=wire_time(lobby.created_at),
+        region=lobby.region,
+        host_peer_id=host_peer_id,
+        needs_peer=_needs_peer(lobby),
+        heartbeat_s=wire.HEARTBEAT_S if lobby.mode == "peer" else None,
+        match_id=lobby.match_id,
+        started_at=wire_time_or_none(lobby.started_at),
+    )
+
+
+def _needs_peer(lobby: Lobby) -> bool:
+    is_there = lobby.mode == "peer" and lobby.status != "CLOSED"
+    return is_there and lobby.host_peer_id is None
+
+
+def _card(lobby: Lobby) -> Card:
+    return Card(
+        lobby_id=lobby.lobby_id,
+        version=lobby.version,
+        name=lobby.name,
+        mode=lobby.mode,
+        status=lobby.status,
+        ruleset=lobby.ruleset,
+        seats=lobby.seats,
+        taken=len(lobby.players),
+        has_password=lobby.password_hash is not None,
+        game_id=lobby.game_id,
+        created_at=lobby.created_at,
+        region=lobby.region,
+    )

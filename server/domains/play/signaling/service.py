@@ -1,0 +1,267 @@
+"""Signaling for PeerJS clients: its keys, its websockets, and its HTTP side."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Final, Protocol
+
+import orjson
+from aiohttp import web
+
+from protocol import signaling as wire
+from protocol.errors import Overloaded, Unavailable
+from protocol.ids import new_id
+from protocol.signaling import Admission
+from server.core.containment import contained
+from server.core.periodic import every
+from server.core.tasks import Tasks
+from server.domains.play.signaling.namespaces import Namespaces, Place
+from server.domains.play.signaling.registry import Load, Peer, Registry
+from server.gateway.transport.framing import text_frame
+from server.gateway.transport.handshake import UpgradeRequest
+from server.gateway.transport.limits import TokenBucket
+from server.gateway.transport.socket import Socket
+
+BURST_S: Final = 5.0
+NORMAL: Final = (1000, "")
+
+
+class PeerConnection:
+    """One peer's socket. `admission` is by what it is in a circle, once it is."""
+
+    def __init__(self, room: "Signaling", key: str, peer_id: str, token: str) -> None:
+        self.admission: Admission | None = None
+        self._room = room
+        self._key = key
+        self._id = peer_id
+        self._token = token
+        self._place: Place | None = None
+        self._early: list[bytes] = []
+        self._bucket = TokenBucket(room.messages_per_s, room.messages_per_s * BURST_S)
+        self._socket: Socket
+
+    # ------------------------------------------------------------------ the socket calls these
+
+    def on_open(self, socket: Socket) -> None:
+        """Enter, or be told why not; a key for members asks first who this is."""
+        self._socket = socket
+        problem = self._problem()
+        if problem is not None:
+            self._refuse(problem)
+        elif (circles := self._room.circles.get(self._key)) is not None:
+            self._room.tasks.work(self._be_admitted(circles), name="a peer's token")
+        else:
+            registry = self._room.registries[self._key]
+            entered = registry.enter(self._id, self._token, self, self._room.now())
+            self._take_place(Place(registry, entered) if isinstance(entered, Peer) else entered)
+
+    def on_message(self, message: bytes) -> None:
+        """Pass a message on, or have it wait until this peer is in."""
+        now = self._room.now()
+        if not self._bucket.take(now):
+            self._room.refused += 1
+            self._socket.close((1008, "too many messages"))
+        elif (place := self._place) is not None:
+            place.registry.take(place.peer, message, now)
+        elif not self._socket.closing and len(self._early) < wire.EARLY_MESSAGES_MAX:
+            self._early.append(message)
+
+    def on_close(self) -> None:
+        """Leave."""
+        self._room.members.discard(self)
+        if self._place is not None:
+            self._place.registry.leave(self._place.peer)
+
+    # ------------------------------------------------------------------ the room calls these
+
+    def send(self, message: bytes) -> None:
+        """Write a message to the socket."""
+        self._socket.send(text_frame(message))
+
+    def drop(self) -> None:
+        """Close the socket; nothing more is passed on."""
+        self._place = None
+        self._socket.close(NORMAL)
+
+    def show_out(self) -> None:
+        """Take out somebody who is no member any more."""
+        if self._place is not None:
+            self._place.registry.leave(self._place.peer)
+            self._refuse(wire.SHOWN_OUT)
+            self._place = None
+
+    # ------------------------------------------------------------------ details
+
+    def _problem(self) -> bytes | None:
+        if not (self._id and self._token and self._key):
+            return wire.MISSING
+        if self._key not in self._room.registries and self._key not in self._room.circles:
+            return wire.WRONG_KEY
+        if len(self._id) > wire.ID_CHARS_MAX or len(self._token) > wire.TOKEN_CHARS_MAX:
+            return wire.TOO_LONG
+        return None
+
+    async def _be_admitted(self, circles: Namespaces) -> None:
+        try:
+            admission = await self._room.door.admission(self._token)
+        except Exception as error:
+            self._refuse(wire.NO_ANSWER)
+            if not isinstance(error, Unavailable | Overloaded):
+                raise  # a bug: its trace belongs in the log
+            return
+        if self._socket.closing:
+            return
+        if admission is None:
+            self._refuse(wire.BAD_TOKEN)
+            return
+        self.admission = admission
+        self._take_place(circles.enter(self._id, admission, self, self._room.now()))
+
+    def _take_place(self, place: Place | bytes) -> None:
+        if isinstance(place, bytes):
+            self._refuse(place)
+            return
+        self._place = place
+        if self.admission is not None:
+            self._room.members.add(self)
+        early, self._early = self._early, []
+        for message in early:
+            if self._place is not place:  # it said that it leaves
+                return
+            place.registry.take(place.peer, message, self._room.now())
+
+    def _refuse(self, problem: bytes) -> None:
+        self._room.refused += 1
+        self.send(problem)
+        self._socket.close(NORMAL)
+
+
+PATH: Final = "/peerjs"
+SOCKET_PATH: Final = f"{PATH}/peerjs"
+SWEEP_EVERY_S: Final = 1.0
+# How soon a peer goes whose person left the lobby, on whichever node that was.
+ASK_EVERY_S: Final = 2.0
+# PeerJS gathers some dozens of candidates within a second of each offer.
+MESSAGES_PER_S: Final = 100.0
+# No cookie and no password is ever read here, so a page of any origin may ask; the PeerJS
+# server answers alike.
+ANYBODY: Final = {"Access-Control-Allow-Origin": "*"}
+
+
+class AccessControl(Protocol):
+    """Who may use the keys for members."""
+
+    async def admission(self, token: str, /) -> Admission | None:
+        """Say whom a token lets in; None if nobody."""
+
+    async def still(self, admissions: Collection[Admission], /) -> Collection[Admission]:
+        """Say which of these would still be let in."""
+
+
+class Signaling:
+    """Everything under `/peerjs`.
+
+    `keys` may be used by anybody, `member_keys` by those whom `door` lets in; `discovery` lets
+    `/peers` list the ids of the former.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: frozenset[str],
+        member_keys: frozenset[str],
+        door: AccessControl,
+        tasks: Tasks,
+        now: Callable[[], float],
+        messages_per_s: float = MESSAGES_PER_S,
+        discovery: bool = False,
+    ) -> None:
+        self.registries: Mapping[str, Registry] = {key: Registry() for key in keys - member_keys}
+        self.circles: Mapping[str, Namespaces] = {key: Namespaces() for key in member_keys}
+        self.members: set[PeerConnection] = set()
+        self.door = door
+        self.tasks = tasks
+        self.now = now
+        self.messages_per_s = messages_per_s
+        self.refused = 0
+        self._discovery = discovery
+
+    def accept(self, request: UpgradeRequest) -> PeerConnection:
+        """Make the peer of a new websocket; what is wrong with it is told on the socket."""
+        query = request.query
+        return PeerConnection(
+            self, query.get("key", ""), query.get("id", ""), query.get("token", "")
+        )
+
+    async def sweep(self) -> None:
+        """Give up, each second, what waited too long."""
+        await every(SWEEP_EVERY_S, self._expire, "expiring peers and messages")
+
+    async def _expire(self) -> None:
+        for registry in self.registries.values():
+            with contained("expiring peers"):
+                registry.expire(self.now())
+        for circles in self.circles.values():
+            with contained("expiring peers of lobbies"):
+                circles.expire(self.now())
+
+    async def show_out_strangers(self) -> None:
+        """End, until cancelled, the peers of those who are not let in any more."""
+        await every(ASK_EVERY_S, self._ask_about_members, "looking for peers who left their lobby")
+
+    async def _ask_about_members(self) -> None:
+        asked = {caller.admission for caller in self.members if caller.admission is not None}
+        if not asked:
+            return
+        gone = asked.difference(await self.door.still(asked))
+        for caller in [caller for caller in self.members if caller.admission in gone]:
+            with contained("closing a peer's connection"):
+                caller.show_out()
+
+    # ------------------------------------------------------------------ how it is doing
+
+    def peers(self) -> int:
+        """Count who is there."""
+        return sum(load.peers for load in self._loads())
+
+    def relayed(self) -> int:
+        """Count what was passed on, ever."""
+        return sum(load.relayed for load in self._loads())
+
+    def queued_bytes(self) -> int:
+        """Measure what waits for peers that are not there."""
+        return sum(load.queued_bytes for load in self._loads())
+
+    def _loads(self) -> Iterator[Load]:
+        yield from (registry.load for registry in self.registries.values())
+        yield from (circles.load for circles in self.circles.values())
+
+    # ------------------------------------------------------------------ HTTP
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add the addresses that `peerjs` asks before it opens its websocket."""
+        for path in (PATH, f"{PATH}/"):
+            app.router.add_get(path, self._card)
+        app.router.add_get(f"{PATH}/{{key}}/id", self._id)
+        app.router.add_get(f"{PATH}/{{key}}/peers", self._peers)
+
+    async def _card(self, _: web.Request) -> web.Response:
+        return _json(wire.CARD)
+
+    async def _id(self, request: web.Request) -> web.Response:
+        self._require_key(request)
+        return web.Response(text=new_id(), content_type="text/html", headers=ANYBODY)
+
+    async def _peers(self, request: web.Request) -> web.Response:
+        registry = self.registries.get(self._require_key(request))
+        if registry is None or not self._discovery:
+            return web.Response(text="Unauthorized", status=401, headers=ANYBODY)
+        return _json(registry.ids())
+
+    def _require_key(self, request: web.Request) -> str:
+        key: str = request.match_info["key"]
+        if key not in self.registries and key not in self.circles:
+            raise web.HTTPNotFound
+        return key
+
+
+def _json(data: object) -> web.Response:
+    return web.Response(body=orjson.dumps(data), content_type="application/json", headers=ANYBODY)

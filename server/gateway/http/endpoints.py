@@ -1,0 +1,274 @@
+"""HTTP as data: an endpoint says what it takes and gives; this file does the rest.
+
+Bodies and queries are validated by their models, errors have the same shape and codes as
+on the websocket, and `/openapi.json` is written from the same table.
+"""
+
+import logging
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any, Final, Literal
+
+import orjson
+from aiohttp import web
+from aiohttp.http import HttpProcessingError
+from pydantic import BaseModel
+
+from protocol.codec import error_fields, validate
+from protocol.errors import (
+    BadFrame,
+    BadToken,
+    Forbidden,
+    MethodNotAllowed,
+    NotFound,
+    PlayhallError,
+    TooLarge,
+    UnsupportedEncoding,
+)
+from server.gateway.error_counts import Count, code_of_status, uncounted
+from server.gateway.http.query import query_reader
+from server.gateway.session.identity import NOT_FOR_BOTS, Identity
+
+log = logging.getLogger(__name__)
+
+BODY_BYTES_MAX = 256 * 1024
+# Of contents and of transfers: what leaves the bytes of a body as they are.
+PLAIN_CODINGS = frozenset(["identity", "chunked"])
+
+Authenticate = Callable[[str], Awaitable[Identity]]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A validated request: `query` and `body` are instances of the endpoint's models."""
+
+    identity: Identity | None
+    path: Mapping[str, str]
+    query: Any
+    body: Any
+    remote: str
+
+    @property
+    def who(self) -> Identity:
+        """The identity of an endpoint that requires one."""
+        if self.identity is None:
+            raise BadToken("Send an access token: Authorization: Bearer …")
+        return self.identity
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An answer that is not JSON of ours; what comes in pieces is sent as it comes."""
+
+    body: bytes | AsyncIterable[bytes]
+    content_type: str
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Answer = BaseModel | Raw
+
+# On every answer that does not say otherwise: tokens and what is personal stay out of caches, and
+# browsers take content for what it is said to be.
+SAFE_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+# Where an error's answer carries its code for the metrics.
+_CODE: Final = web.ResponseKey("code", str)
+
+
+def _finishing(
+    count: Count,
+) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    async def finish(_: web.Request, response: web.StreamResponse) -> None:
+        for name, value in SAFE_HEADERS.items():
+            response.headers.setdefault(name, value)
+        if response.status >= 400:
+            count(response.get(_CODE) or code_of_status(response.status))
+
+    return finish
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address. `auth` is none, optional (a bad token is still refused) or required.
+
+    Addresses are people's unless `bots` says that a bot with a token of its own may ask too.
+    """
+
+    method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
+    path: str
+    summary: str
+    handler: Callable[[HttpRequest], Awaitable[Answer]]
+    auth: Literal["none", "optional", "required"] = "optional"
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    answer: type[BaseModel] | None = None
+    errors: tuple[type[PlayhallError], ...] = ()
+    tag: str = ""
+    bots: bool = False
+
+
+def build_http(
+    endpoints: Sequence[Endpoint],
+    authenticate: Authenticate,
+    count: Count = uncounted,
+) -> web.Application:
+    """Make the aiohttp application that serves the endpoints; `count` is told refusals' codes."""
+    app = web.Application(
+        client_max_size=BODY_BYTES_MAX, middlewares=[_errors_as_json, _refuse_encoded]
+    )
+    app.on_response_prepare.append(_finishing(count))
+    for endpoint in endpoints:
+        handler = _serve(endpoint, authenticate)
+        app.router.add_route(endpoint.method, endpoint.path, handler)
+        if endpoint.method == "GET":
+            app.router.add_route("HEAD", endpoint.path, handler)
+    return app
+
+
+def _serve(
+    endpoint: Endpoint, authenticate: Authenticate
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    read_query = query_reader(endpoint.query) if endpoint.query is not None else None
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        identity = await _identify(endpoint, request, authenticate)
+        asked = HttpRequest(
+            identity=identity,
+            path=request.match_info,
+            query=read_query(request.query) if read_query is not None else None,
+            body=await _body(endpoint, request),
+            remote=request.remote or "",
+        )
+        return _respond(await endpoint.handler(asked))
+
+    return serve
+
+
+async def _identify(
+    endpoint: Endpoint, request: web.Request, authenticate: Authenticate
+) -> Identity | None:
+    if endpoint.auth == "none":
+        return None
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if not token:
+        if endpoint.auth == "required":
+            raise BadToken("Send an access token: Authorization: Bearer …")
+        return None
+    if scheme.lower() != "bearer":
+        raise BadToken("The Authorization header must be: Bearer <access token>.")
+    identity = await authenticate(token)
+    if identity.bot is not None and not endpoint.bots:
+        raise Forbidden(NOT_FOR_BOTS)
+    return identity
+
+
+async def _body(endpoint: Endpoint, request: web.Request) -> BaseModel | None:
+    raw = await _read(request)
+    if endpoint.body is None:
+        return None
+    try:
+        data = orjson.loads(raw or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise BadFrame(f"The body is not valid JSON: {error}.") from None
+    return validate(endpoint.body, data)
+
+
+async def _read(request: web.Request) -> bytes:
+    """Read a body, also one that nobody asked for: unread, it would cost the connection."""
+    too_large = TooLarge(f"The body is larger than {BODY_BYTES_MAX} bytes.")
+    if (request.content_length or 0) > BODY_BYTES_MAX:
+        raise too_large
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise too_large from None
+
+
+def _respond(answer: Answer) -> web.Response:
+    if isinstance(answer, Raw):
+        headers = {"Content-Type": answer.content_type, **answer.headers}
+        return web.Response(body=answer.body, status=answer.status, headers=headers)
+    return _json(answer.model_dump(), 200)
+
+
+def _json(data: object, status: int) -> web.Response:
+    return web.Response(body=orjson.dumps(data), status=status, content_type="application/json")
+
+
+def error_response(error: PlayhallError) -> web.Response:
+    """Write an error as HTTP has it: the code's status, the same fields as on the socket."""
+    response = _json({"type": "error", **error_fields(error)}, error.status)
+    response[_CODE] = error.wire_code
+    if error.retry:
+        wait_s = error.retry_pause_s if error.retry_after_s is None else error.retry_after_s
+        response.headers["Retry-After"] = str(max(1, ceil(wait_s)))
+    return response
+
+
+@web.middleware
+async def _errors_as_json(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except PlayhallError as error:
+        return error_response(error)
+    except web.HTTPNotFound:
+        return error_response(NotFound(f"There is nothing at {request.path}; see /docs."))
+    except web.HTTPMethodNotAllowed as refused:
+        response = error_response(MethodNotAllowed())
+        response.headers["Allow"] = ", ".join(sorted(refused.allowed_methods))
+        return response
+    except web.HTTPException:
+        raise
+    except (web.RequestPayloadError, HttpProcessingError) as broken:
+        return _broken_off(error_response(BadFrame(f"The body is broken: {in_one_line(broken)}.")))
+    except Exception:
+        if _is_gone(request):
+            return _broken_off(web.Response(status=400))  # the client left: nobody reads it
+        log.exception("%s %s failed", request.method, request.path)
+        return error_response(PlayhallError())
+
+
+def in_one_line(broken: Exception) -> str:
+    """Say what aiohttp found wrong with a request; it draws arrows in lines of their own."""
+    message = broken.message if isinstance(broken, HttpProcessingError) else str(broken)
+    return message.partition("\n\n")[0].replace("\n", " ").rstrip(" .:")
+
+
+def _broken_off(response: web.Response) -> web.Response:
+    """Close the connection after an answer: where the next request begins is not known."""
+    response.force_close()
+    return response
+
+
+def _is_gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
+
+
+@web.middleware
+async def _refuse_encoded(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Answer a compressed body with 415 at every address, and say what is taken instead.
+
+    Kilobytes can become gigabytes, so that inflating is work without a bound.
+    """
+    codings = [*_listed(request, "Content-Encoding"), *_listed(request, "Transfer-Encoding")]
+    refused = [coding for coding in codings if coding not in PLAIN_CODINGS]
+    if not refused or (request.content.is_eof() and not request.content.total_bytes):
+        return await handler(request)
+    error = UnsupportedEncoding(
+        f"A body encoded with {refused[0][:40]} is not read here; send it without "
+        "Content-Encoding (identity)."
+    )
+    response = error_response(error)
+    response.headers["Accept-Encoding"] = "identity"
+    return response
+
+
+def _listed(request: web.Request, header: str) -> list[str]:
+    """Give the names that a header lists, in lowercase."""
+    joined = ",".join(request.headers.getall(header, ())).lower()
+    return [name for name in (name.strip() for name in joined.split(",")) if name]

@@ -1,0 +1,158 @@
+"""The OpenAPI 3.1 document of the HTTP addresses, written from the endpoints."""
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Final, Literal
+
+from pydantic import BaseModel, Field, JsonValue
+
+from protocol.asyncapi import described_errors
+from protocol.envelope import WireModel
+from protocol.errors import (
+    BadFrame,
+    BadToken,
+    InvalidField,
+    PlayhallError,
+    RequestTimeout,
+    TokenExpired,
+    TooLarge,
+    UnsupportedEncoding,
+)
+from protocol.ids import UUID_PATTERN
+from protocol.schemas import JsonObject, Schemas, inline
+from server.gateway.http.endpoints import Endpoint
+
+_ABOUT: Final = """Everything that is not live; the websocket is described in /asyncapi.json.
+
+Errors have the same shape and codes as there, with the matching HTTP status. Send an
+access token as `Authorization: Bearer …`. Lists page by an opaque cursor."""
+
+_PLACEHOLDER: Final = re.compile(r"\{(\w+)[^}]*\}")
+
+
+class Error(WireModel):
+    """Why the request was refused; where `retry` is true, sending it again can help."""
+
+    type: Literal["error"] = "error"
+    code: str
+    message: str
+    retry: bool
+    field: str | None = None
+    wait_s: float | None = Field(
+        default=None, description="After so many seconds it is granted, where that is known."
+    )
+
+
+def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> JsonObject:
+    """Write the document; the same endpoints always give the same."""
+    schemas = Schemas()
+    error = schemas.add(Error, mode="validation")
+    by_path = sorted(endpoints, key=lambda endpoint: (_address(endpoint), endpoint.method))
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Playhall HTTP", "version": version, "description": _ABOUT},
+        "servers": [{"url": "/"}],
+        "paths": {
+            path: {each.method.lower(): _operation(each, schemas, error) for each in group}
+            for path, group in groupby(by_path, key=_address)
+        },
+        "components": {
+            "schemas": schemas.sorted(),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+            },
+        },
+        "x-errors": described_errors(),
+    }
+
+
+def _address(endpoint: Endpoint) -> str:
+    return _PLACEHOLDER.sub(r"{\1}", endpoint.path)
+
+
+def _operation(endpoint: Endpoint, schemas: Schemas, error: JsonObject) -> JsonObject:
+    operation: JsonObject = {
+        "operationId": _operation_id(endpoint),
+        "summary": endpoint.summary,
+        "tags": [endpoint.tag],
+        "security": _security(endpoint),
+        "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint)],
+        "responses": {"200": _success(endpoint, schemas), **_refusals(endpoint, error)},
+    }
+    if endpoint.body is not None:
+        schema = schemas.add(endpoint.body, mode="validation")
+        operation["requestBody"] = {"required": True, "content": _json(schema)}
+    return operation
+
+
+def _operation_id(endpoint: Endpoint) -> str:
+    return "_".join([endpoint.method.lower(), *re.findall(r"\w+", _address(endpoint))])
+
+
+def _security(endpoint: Endpoint) -> list[JsonValue]:
+    nobody: JsonObject = {}
+    bearer: JsonObject = {"bearer": []}
+    if endpoint.auth == "none":
+        return []
+    return [bearer] if endpoint.auth == "required" else [nobody, bearer]
+
+
+def _path_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:
+    for name in _PLACEHOLDER.findall(endpoint.path):
+        schema: JsonObject = {"type": "string"}
+        if name.endswith("_id"):
+            schema["pattern"] = UUID_PATTERN
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:
+    if endpoint.query is None:
+        return
+    schema = inline(endpoint.query, mode="validation")
+    properties, required = schema["properties"], schema.get("required", [])
+    assert isinstance(properties, dict)
+    assert isinstance(required, list)
+    for name, described in properties.items():
+        yield {"name": name, "in": "query", "required": name in required, "schema": described}
+
+
+def _success(endpoint: Endpoint, schemas: Schemas) -> JsonObject:
+    if endpoint.answer is None:
+        return {"description": "What the summary says."}
+    content = _json(schemas.add(endpoint.answer))
+    return {"description": _first_line(endpoint.answer), "content": content}
+
+
+def _refusals(endpoint: Endpoint, error: JsonObject) -> JsonObject:
+    possible = sorted(_possible_errors(endpoint), key=lambda each: (each.status, each.code))
+    return {
+        str(status): {
+            "description": f"Refused: {_codes(group)}.",
+            "content": _json(error),
+        }
+        for status, group in groupby(possible, key=lambda each: each.status)
+    }
+
+
+def _possible_errors(endpoint: Endpoint) -> set[type[PlayhallError]]:
+    possible: set[type[PlayhallError]] = {PlayhallError, *endpoint.errors}
+    if endpoint.auth != "none":
+        possible |= {BadToken, TokenExpired}
+    if endpoint.query is not None or endpoint.body is not None:
+        possible.add(InvalidField)
+    if endpoint.body is not None:
+        possible |= {BadFrame, TooLarge, UnsupportedEncoding, RequestTimeout}
+    return possible
+
+
+def _codes(errors: Iterable[type[PlayhallError]]) -> str:
+    return ", ".join(f"`{error.code}`" for error in errors)
+
+
+def _json(schema: JsonObject) -> JsonObject:
+    return {"application/json": {"schema": schema}}
+
+
+def _first_line(model: type[BaseModel]) -> str:
+    return (model.__doc__ or "").partition("\n")[0]

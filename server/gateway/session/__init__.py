@@ -1,0 +1,1 @@
+"""A client's connection: who it is, and the commands that it sends."""

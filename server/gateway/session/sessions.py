@@ -1,0 +1,429 @@
+"""A node's connections: routes for commands, one session a connection, all sessions by player.
+
+A handler is either *immediate* (a plain function that answers for itself, now or when
+its events are committed) or *awaited* (a coroutine whose result is the reply's fields, or
+the whole reply).
+A connection's commands are taken up in the order in which they came.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from protocol.catalog import COMMANDS
+from protocol.codec import CommandRefused, decode, encode, ok, refusal
+from protocol.envelope import Command, Update, WireModel, type_of
+from protocol.errors import (
+    AlreadyGreeted,
+    CloseReason,
+    Forbidden,
+    GoingAway,
+    HelloRequired,
+    Overloaded,
+    PlayhallError,
+    RateLimited,
+    WrongNode,
+)
+from protocol.ids import PlayerId
+from protocol.limits import HEARTBEAT_MS, HELLO_TIMEOUT_S
+from protocol.session import Closing, Hello
+from server.core.clock import Clock
+from server.core.containment import contained
+from server.core.periodic import every
+from server.core.tasks import Tasks
+from server.gateway.error_counts import Count, uncounted
+from server.gateway.session.identity import NOT_FOR_BOTS, Identity
+from server.gateway.transport.framing import text_frame
+from server.gateway.transport.limits import TokenBucket
+from server.gateway.transport.websocket import Socket
+
+Immediate = Callable[["Session", Any], None]
+# What an awaited handler gives: the reply's fields, the whole reply, or None for a bare `ok`.
+Answer = Mapping[str, object] | WireModel | None
+Awaited = Callable[["Session", Any], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How one command is carried out. `cost` is what it takes from the rate limit.
+
+    Commands are people's unless `bots` says that a bot with a token of its own may send it too.
+    """
+
+    immediate: Immediate | None = None
+    awaited: Awaited | None = None
+    cost: float = 1.0
+    greeted: bool = True
+    bots: bool = False
+
+
+Routes = dict[type[Command], Route]
+
+
+def assemble(*tables: Routes) -> dict[str, Route]:
+    """Join the domains' tables; every command of the catalogue has exactly one route."""
+    routes: dict[str, Route] = {}
+    for table in tables:
+        for command, route in table.items():
+            name = type_of(command)
+            if name in routes:
+                raise ValueError(f"two routes for {name}")
+            routes[name] = route
+    if missing := COMMANDS.keys() - routes.keys():
+        raise ValueError(f"no route for {', '.join(sorted(missing))}")
+    return routes
+
+
+log = logging.getLogger(__name__)
+
+QUEUED_COMMANDS_MAX = 64
+# A typing error now and then ends no connection; nothing but errors does.
+BAD_FRAMES_PER_S = 0.5
+BAD_FRAMES_BURST = 20
+
+
+@dataclass(slots=True)
+class Queued:
+    """A command that waits for the one before it."""
+
+    command: Command
+    route: Route
+
+
+class Session:
+    """The peer on one socket. Everything here runs on the event loop, in order."""
+
+    __slots__ = (
+        "_bad_frames",
+        "_bucket",
+        "_closers",
+        "_draining",
+        "_gone",
+        "_queue",
+        "greeted_at",
+        "identity",
+        "opened_at",
+        "sessions",
+        "socket",
+    )
+
+    socket: Socket
+
+    def __init__(self, sessions: "Sessions", bucket: TokenBucket, now: float) -> None:
+        self.sessions = sessions
+        self.identity: Identity | None = None
+        self.opened_at = now
+        self._bucket = bucket
+        self._queue: deque[Queued] = deque()
+        self._draining = False
+        self._closers: dict[object, Callable[[], None]] = {}
+        self._bad_frames: TokenBucket | None = None  # most connections never need it
+        self._gone = False
+
+    # -------------------------------------------------------------- the socket calls these
+
+    def on_open(self, socket: Socket) -> None:
+        """Take the socket; the first frame must be `session.hello`."""
+        self.socket = socket
+        self.sessions.opened(self)
+
+    def on_message(self, message: bytes) -> None:
+        """Carry out one command, or answer why not."""
+        try:
+            command = decode(message)
+        except CommandRefused as refused:
+            self._bad_frame(refused)
+            return
+        route = self.sessions.routes[command.type]
+        if (problem := self._may(command, route)) is not None:
+            self.refuse(command.id, problem)
+        elif self._draining or route.awaited is not None:
+            self._enqueue(Queued(command, route))
+        else:
+            self._run_now(command, route)
+
+    def on_close(self) -> None:
+        """Let go of everything this connection followed."""
+        self._gone = True
+        closers, self._closers = self._closers, {}
+        for close in closers.values():
+            with contained("a connection that stops following"):
+                close()
+        self._queue.clear()
+        self.sessions.closed(self)
+
+    # -------------------------------------------------------------- handlers call these
+
+    @property
+    def who(self) -> Identity:
+        """The identity; only handlers of greeted connections ask."""
+        if self.identity is None:
+            raise HelloRequired
+        return self.identity
+
+    def reply(self, command_id: int, fields: Mapping[str, object] | None = None) -> None:
+        """Answer a command with `ok`."""
+        self.socket.send(text_frame(ok(command_id, **(fields or {}))))
+
+    async def answer(self, command: Command, work: Awaitable[Answer]) -> None:
+        """Await what carries out a command, and send exactly one reply, whatever it raises.
+
+        The reply is encoded before anything is sent, so an answer that is no JSON is refused too.
+        """
+        try:
+            answer = await work
+            if isinstance(answer, WireModel):
+                told = encode(answer)
+            else:
+                told = ok(command.id, **(answer or {}))
+        except PlayhallError as error:
+            self.refuse(command.id, error)
+        except Exception:
+            log.exception("%s failed", command.type)
+            self.refuse(command.id, PlayhallError())
+        else:
+            self.socket.send(text_frame(told))
+
+    def refuse(self, command_id: int | None, error: PlayhallError) -> None:
+        """Answer a command with an error."""
+        self.sessions.count_refusal(error.wire_code)
+        self.socket.send(text_frame(refusal(command_id, error)))
+        if isinstance(error, WrongNode):
+            self.sessions.redirect(self, error)
+
+    def follow(self, key: object, stop: Callable[[], None]) -> None:
+        """Remember how to stop following something; stops what had the key before.
+
+        A connection that is gone follows nothing more.
+        """
+        self.unfollow(key)
+        if self._gone:  # while the command was being carried out
+            stop()
+        else:
+            self._closers[key] = stop
+
+    def unfollow(self, key: object) -> bool:
+        """Stop following something; False if it was not followed."""
+        stop = self._closers.pop(key, None)
+        if stop is None:
+            return False
+        stop()
+        return True
+
+    def follows(self, key: object) -> bool:
+        """Say whether this connection follows something."""
+        return key in self._closers
+
+    def following(self, kind: str) -> int:
+        """Count what this connection follows under keys that begin with `kind`."""
+        return sum(isinstance(key, tuple) and key[0] == kind for key in self._closers)
+
+    # -------------------------------------------------------------- details
+
+    def _may(self, command: Command, route: Route) -> PlayhallError | None:
+        is_hello = type(command) is Hello  # an isinstance of a model asks its metaclass
+        if self.identity is None and not is_hello and route.greeted:
+            return HelloRequired()
+        if is_hello and (self.identity is not None or self._draining):
+            return AlreadyGreeted()
+        if not self._bucket.take(self.sessions.now(), route.cost):
+            return RateLimited(retry_after_s=self._bucket.wait_s)
+        if self.identity is not None and self.identity.bot is not None and not route.bots:
+            return Forbidden(NOT_FOR_BOTS)
+        return None
+
+    def _bad_frame(self, refused: CommandRefused) -> None:
+        self.refuse(refused.command_id, refused.reason)
+        if self._bad_frames is None:
+            self._bad_frames = TokenBucket(BAD_FRAMES_PER_S, BAD_FRAMES_BURST - 1)
+        if not self._bad_frames.take(self.sessions.now()):
+            self.socket.close(CloseReason.PROTOCOL_ERROR)
+
+    def _run_now(self, command: Command, route: Route) -> None:
+        assert route.immediate is not None
+        try:
+            route.immediate(self, command)
+        except PlayhallError as error:
+            self.refuse(command.id, error)
+        except Exception:
+            log.exception("%s failed", command.type)
+            self.refuse(command.id, PlayhallError())
+
+    def _enqueue(self, queued: Queued) -> None:
+        if len(self._queue) >= QUEUED_COMMANDS_MAX:
+            self.refuse(queued.command.id, Overloaded())
+            return
+        self._queue.append(queued)
+        if not self._draining:
+            self._draining = True
+            self.sessions.tasks.work(self._drain(), name="commands of a session")
+
+    async def _drain(self) -> None:
+        try:
+            while self._queue:
+                queued = self._queue.popleft()
+                if queued.route.awaited is None:
+                    self._run_now(queued.command, queued.route)
+                else:
+                    await self._run_awaited(queued.command, queued.route)
+        finally:
+            self._draining = False
+
+    async def _run_awaited(self, command: Command, route: Route) -> None:
+        assert route.awaited is not None
+        await self.answer(command, route.awaited(self, command))
+
+
+SWEEP_EVERY_S = 1.0
+SILENT_INTERVALS = 2
+TOKEN_GRACE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRate:
+    """How many commands a connection may send: a rate, and a burst above it."""
+
+    per_s: float = 50.0
+    burst: float = 200.0
+
+
+class Sessions:
+    """The connections of one node.
+
+    `on_arrival` and `on_departure` are told when a player's first connection came, and
+    when the last one went.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        tasks: Tasks,
+        rate: CommandRate,
+        count_refusal: Count = uncounted,
+    ) -> None:
+        self.clock = clock
+        self.tasks = tasks
+        self.rate = rate
+        self.routes: dict[str, Route] = {}
+        self.count_refusal = count_refusal  # of an error reply's code, for the metrics
+        self.on_arrival: list[Callable[[PlayerId], None]] = []
+        self.on_departure: list[Callable[[PlayerId], None]] = []
+        self.now = asyncio.get_running_loop().time
+        self._open: set[Session] = set()
+        self._by_player: dict[PlayerId, Session] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self._open)
+
+    def new(self) -> Session:
+        """Make the peer for a socket that is about to open."""
+        bucket = TokenBucket(rate_per_s=self.rate.per_s, burst=self.rate.burst)
+        return Session(self, bucket, self.now())
+
+    def of(self, player_id: PlayerId) -> Session | None:
+        """Find a player's connection on this node."""
+        return self._by_player.get(player_id)
+
+    def is_here(self, player_id: PlayerId) -> bool:
+        """Say whether a player has a connection on this node."""
+        return player_id in self._by_player
+
+    def opened(self, session: Session) -> None:
+        """Count a new connection in."""
+        self._open.add(session)
+
+    def closed(self, session: Session) -> None:
+        """Count a connection out; its player has departed unless a newer one is there."""
+        self._open.discard(session)
+        who = session.identity
+        if who is not None and self._by_player.get(who.player_id) is session:
+            del self._by_player[who.player_id]
+            for tell in self.on_departure:
+                with contained("telling of a departure"):
+                    tell(who.player_id)
+
+    def greet(self, session: Session, identity: Identity) -> None:
+        """Give a connection its identity; an older connection of the player is closed."""
+        if session.socket.closing:
+            raise GoingAway("The connection was closed meanwhile.")
+        older = self._by_player.get(identity.player_id)
+        session.identity = identity
+        self._by_player[identity.player_id] = session
+        if older is not None:
+            self.dismiss(older, CloseReason.SUPERSEDED, "You connected from somewhere else.")
+            return
+        for tell in self.on_arrival:
+            with contained("telling of an arrival"):
+                tell(identity.player_id)
+
+    def dismiss(
+        self, session: Session, why: CloseReason, message: str, *, pause_ms: int = 0
+    ) -> None:
+        """Tell a connection why it is closed, and close it."""
+        closing = Closing(reason=why.reason, retry=why.retry, message=message, pause_ms=pause_ms)
+        self._part(session, closing, why)
+
+    def _part(self, session: Session, closing: Closing, why: CloseReason) -> None:
+        session.socket.send(text_frame(encode(closing)))
+        session.socket.close(why)
+
+    def redirect(self, session: Session, error: WrongNode) -> None:
+        """Send a connection to the node that has what it asked for."""
+        why = CloseReason.WRONG_NODE
+        told = Closing(
+            reason=why.reason,
+            retry=why.retry,
+            message=error.message,
+            pause_ms=0,
+            address=error.address,
+        )
+        self._part(session, told, why)
+
+    def end_session(self, session_id: str) -> None:
+        """Close the connections of a session that was logged out."""
+        for session in list(self._open):
+            if session.identity is not None and session.identity.session_id == session_id:
+                with contained("closing a connection"):
+                    self.dismiss(session, CloseReason.LOGGED_OUT, "This session was ended.")
+
+    async def sweep(self) -> None:
+        """Close, until cancelled, what is silent, never said hello, or holds an expired token."""
+        await every(SWEEP_EVERY_S, self._close_overdue, "closing silent connections")
+
+    async def _close_overdue(self) -> None:
+        now, wall = self.now(), self.clock.now().timestamp()
+        for session in list(self._open):
+            with contained("closing a silent connection"):
+                if (why := _overdue(session, now, wall)) is not None:
+                    self.dismiss(session, why, _EXPLAINED[why])
+
+
+_EXPLAINED = {
+    CloseReason.HELLO_TIMEOUT: f"No session.hello came within {HELLO_TIMEOUT_S:.0f} s.",
+    CloseReason.SILENT: "Nothing was heard for two heartbeats; send session.ping.",
+    CloseReason.TOKEN_EXPIRED: "The token expired; send session.refresh in time.",
+}
+
+
+def _overdue(session: Session, now: float, wall: float) -> CloseReason | None:
+    if session.socket.closing:
+        return None
+    if session.identity is None:
+        return CloseReason.HELLO_TIMEOUT if now - session.opened_at > HELLO_TIMEOUT_S else None
+    if wall > session.identity.expires_at + TOKEN_GRACE_S:
+        return CloseReason.TOKEN_EXPIRED
+    if now - session.socket.last_seen > SILENT_INTERVALS * HEARTBEAT_MS / 1000:
+        return CloseReason.SILENT
+    return None
+
+
+def update_frame(update: Update) -> bytes:
+    """Encode an update once, to be sent to many."""
+    return text_frame(encode(update))

@@ -1,0 +1,1 @@
+"""Bytes on a port: the listener, HTTP connections, websockets, and the bounds on both."""

@@ -1,0 +1,268 @@
+"""`playhall accounts` (find, ban, unban, grant, revoke) and `playhall keys`.
+
+Keys: new, list, rotate, reencrypt, forget.
+"""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
+
+import typer
+from rich.console import Console
+
+from persistence.accounts.audit_log import CONSOLE
+from persistence.accounts.moderation import Ban, ModerationStore, Person
+from persistence.accounts.sign_in import SignInStore
+from persistence.accounts.store import AccountStore
+from persistence.database import Database
+from persistence.sealing import Seal, SecretKey, Unsealable
+from protocol.errors import InvalidField, NotFound
+from protocol.limits import TEXT_CHARS_MAX
+from server.config import Config
+from server.core.clock import Clock, wire_time
+from server.domains.people.accounts.domain import seal_by
+from server.domains.people.accounts.keys import Keys
+from server.domains.people.accounts.sealed import method_indexes, require_keys
+from server.domains.people.accounts.sign_in_methods import reencrypt_methods
+from server.ops.audit.commands import DataDir, Shell
+
+T = TypeVar("T")
+
+FOUND_MAX: Final = 50
+BAN_DAYS_MAX: Final = 36_500
+ROLES: Final = ("moderator", "admin")
+
+Whom = Annotated[str, typer.Argument(help="A user's or player's id, or a username.")]
+Role = Annotated[str, typer.Argument(help="moderator or admin.")]
+Reason = Annotated[str, typer.Option(help="Told to whoever tries to sign in.")]
+Days = Annotated[float | None, typer.Option(help="How long; without it, until it is lifted.")]
+
+
+class AccountsContext(NamedTuple):
+    """What the commands work with."""
+
+    moderators: ModerationStore
+    methods: SignInStore
+    accounts: AccountStore
+    keys: Keys
+    seal: Seal
+
+
+def add_commands(app: typer.Typer, shell: Shell) -> None:
+    """Add the operator's commands to a command line."""
+    commands = _Commands(shell)
+    accounts = typer.Typer(no_args_is_help=True, help="Bans and roles.")
+    accounts.command()(commands.find)
+    accounts.command()(commands.ban)
+    accounts.command()(commands.unban)
+    accounts.command()(commands.grant)
+    accounts.command()(commands.revoke)
+    keys = typer.Typer(no_args_is_help=True, help="Keys that sign tokens, and keys that seal.")
+    keys.command("list")(commands.list_keys)
+    keys.command()(commands.new)
+    keys.command()(commands.rotate)
+    keys.command()(commands.reencrypt)
+    keys.command()(commands.forget)
+    app.add_typer(accounts, name="accounts")
+    app.add_typer(keys, name="keys")
+
+
+class _Commands:
+    """The commands; a mistake ends with status 1 and a sentence."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    # ------------------------------------------------------------------ accounts
+
+    def find(
+        self,
+        text: Annotated[
+            str, typer.Argument(help="An id, the beginning of a username, or an email.")
+        ],
+        data_dir: DataDir = None,
+    ) -> None:
+        """Find accounts."""
+        people = self._at_desk(lambda desk: _find(desk, text), data_dir)
+        for person in people:
+            self._out.print(_line(person))
+        if not people:
+            self._out.print("Nobody was found.")
+
+    def ban(self, whom: Whom, reason: Reason, days: Days = None, data_dir: DataDir = None) -> None:
+        """Ban an account: it cannot sign in, and its sockets close."""
+        if not 1 <= len(reason) <= TEXT_CHARS_MAX:
+            raise typer.BadParameter(f"--reason: write 1 to {TEXT_CHARS_MAX} characters.")
+        if days is not None and not 0 < days <= BAN_DAYS_MAX:
+            raise typer.BadParameter(f"--days: give more than 0, and {BAN_DAYS_MAX} at most.")
+        ends_at = None if days is None else Clock().now() + timedelta(days=days)
+        self._change(
+            whom,
+            lambda desk, person: desk.moderators.ban(
+                person.user_id, Ban(reason, ends_at), actor=CONSOLE
+            ),
+            data_dir,
+        )
+
+    def unban(self, whom: Whom, data_dir: DataDir = None) -> None:
+        """Lift a ban."""
+        self._change(
+            whom,
+            lambda desk, person: desk.moderators.unban(person.user_id, actor=CONSOLE),
+            data_dir,
+        )
+
+    def grant(self, whom: Whom, role: Role, data_dir: DataDir = None) -> None:
+        """Make an account a moderator or an admin."""
+        self._set_roles(whom, lambda roles: {*roles, _role(role)}, data_dir)
+
+    def revoke(self, whom: Whom, role: Role, data_dir: DataDir = None) -> None:
+        """Take a role from an account."""
+        self._set_roles(whom, lambda roles: roles - {_role(role)}, data_dir)
+
+    def _set_roles(
+        self, whom: str, change: Callable[[set[str]], set[str]], data_dir: DataDir
+    ) -> None:
+        self._change(
+            whom,
+            lambda desk, person: desk.moderators.set_roles(
+                person.user_id, sorted(change(set(person.roles))), actor=CONSOLE
+            ),
+            data_dir,
+        )
+
+    def _change(
+        self,
+        whom: str,
+        act: Callable[[AccountsContext, Person], Coroutine[Any, Any, None]],
+        data_dir: DataDir,
+    ) -> None:
+        async def work(desk: AccountsContext) -> Person:
+            person = await _one(desk, whom)
+            await act(desk, person)
+            return await _one(desk, person.user_id)
+
+        self._out.print(_line(self._at_desk(work, data_dir)))
+
+    # ------------------------------------------------------------------ keys
+
+    def new(self) -> None:
+        """Print a new key for PLAYHALL_SECRET_KEYS; put it before the others."""
+        self._out.print(SecretKey.make().text)
+
+    def list_keys(self, data_dir: DataDir = None) -> None:
+        """List the keys that sign access tokens, newest first."""
+        listed = self._at_desk(lambda desk: desk.accounts.list_keys(), data_dir, opens=False)
+        for key in listed:
+            state = f"retired {wire_time(key.retired_at)}" if key.retired_at else "in use"
+            seal = "sealed" if key.is_sealed else "in the clear"
+            self._out.print(f"{key.kid}  made {wire_time(key.created_at)}  {state}  {seal}")
+
+    def rotate(self, data_dir: DataDir = None) -> None:
+        """Sign with a new key; the one before it verifies still. Twice shuts out a stolen key."""
+
+        async def work(desk: AccountsContext) -> str:
+            await desk.keys.rotate()
+            return desk.keys.newest.kid
+
+        self._out.print(f"Signing with {self._at_desk(work, data_dir)} within a minute.")
+
+    def reencrypt(self, data_dir: DataDir = None) -> None:
+        """Seal with the newest of PLAYHALL_SECRET_KEYS what older ones sealed."""
+
+        async def work(desk: AccountsContext) -> tuple[int, int]:
+            try:
+                methods = await reencrypt_methods(desk.methods, desk.seal)
+            except Unsealable as error:
+                raise InvalidField(f"Nothing more was sealed anew: {error}") from error
+            return methods, await desk.keys.reencrypt()
+
+        methods, keys = self._at_desk(work, data_dir)
+        self._out.print(f"{methods} ways to sign in and {keys} signing keys were sealed anew.")
+
+    def forget(
+        self,
+        key_id: Annotated[str, typer.Argument(help="The id of a key that is lost.")],
+        yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,
+        data_dir: DataDir = None,
+    ) -> None:
+        """Delete what a lost key of PLAYHALL_SECRET_KEYS sealed: nothing opens it any more.
+
+        People who signed in with it keep their sessions, and link an address or Discord again.
+        """
+
+        async def work(desk: AccountsContext) -> tuple[int, int]:
+            if not yes:
+                return await desk.methods.count_sealed_by(key_id), 0
+            methods = await desk.methods.forget_sealed_by(key_id, actor=CONSOLE)
+            return methods, await desk.keys.retire_sealed_by(key_id)
+
+        methods, keys = self._at_desk(work, data_dir, opens=False)
+        if yes:
+            self._out.print(f"{methods} ways to sign in were deleted, {keys} signing keys retired.")
+            return
+        self._out.print(
+            f"The key {key_id!r} sealed {methods} ways to sign in. With --yes they are deleted, "
+            "and the signing keys that it sealed are retired. There is no way back."
+        )
+        raise typer.Exit(1)
+
+    def _at_desk(
+        self,
+        work: Callable[[AccountsContext], Coroutine[Any, Any, T]],
+        data_dir: DataDir,
+        *,
+        opens: bool = True,
+    ) -> T:
+        """Do some work; `opens` says whether it needs the keys that seal."""
+        config = self._shell.read_config(data_dir=data_dir)
+        with self._shell.said_plainly():
+            return self._shell.at_desk(config, desk=partial(_desk, opens=opens), work=work)
+
+
+@asynccontextmanager
+async def _desk(config: Config, dsn: str, *, opens: bool) -> AsyncIterator[AccountsContext]:
+    seal, clock = seal_by(config), Clock()
+    database = await Database.open(dsn)
+    try:
+        accounts, methods = AccountStore(database), SignInStore(database)
+        if opens:
+            await require_keys(seal, methods)
+        keys = Keys(accounts, now=clock.monotonic, seal=seal if config.secret_keys else None)
+        yield AccountsContext(ModerationStore(database), methods, accounts, keys, seal)
+    finally:
+        await database.close()
+
+
+async def _find(desk: AccountsContext, text: str) -> list[Person]:
+    indexes = method_indexes(desk.seal, "email", text)
+    return await desk.moderators.find(text, email_indexes=indexes, limit=FOUND_MAX)
+
+
+async def _one(desk: AccountsContext, whom: str) -> Person:
+    """Find exactly one account by an id or a whole username."""
+    for person in await _find(desk, whom):
+        if whom.lower() in (person.user_id, person.player_id, person.username):
+            return person
+    raise NotFound(f"There is no account {whom!r}; `playhall accounts find` lists some.")
+
+
+def _role(role: str) -> str:
+    if role not in ROLES:
+        raise InvalidField(f"There is no role {role!r}; there are {' and '.join(ROLES)}.")
+    return role
+
+
+def _line(person: Person) -> str:
+    roles = f"  {', '.join(person.roles)}" if person.roles else ""
+    return f"{person.user_id}  {person.username}  {person.display_name!r}{roles}{_ban(person.ban)}"
+
+
+def _ban(ban: Ban | None) -> str:
+    if ban is None:
+        return ""
+    until = wire_time(ban.ends_at) if ban.ends_at else "it is lifted"
+    return f"  banned until {until}: {ban.reason}"

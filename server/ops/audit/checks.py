@@ -1,0 +1,219 @@
+"""Checks of a game: its order and hash chain, and what the database concluded from its log.
+
+Each check gives the sentence that holds, or raises `Broken` or `NotChecked`.
+
+Each check gives the sentence that holds, or raises `Broken` or `NotChecked`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from persistence.audit.store import MatchPlayer, MatchRow
+from persistence.eventlog.completion import Completion, Summary
+from persistence.eventlog.hashchain import genesis, link
+from persistence.games.model import StoredGame
+from server.domains.play.games.recorder import RecordedEvent
+from server.domains.play.games.results import completion_of
+from server.gamekit.commands import command_stream, initial_state
+from server.gamekit.fold import Fold, Origin
+from server.gamekit.table import seed_hash
+from server.ops.audit.evidence import Career, Conclusions, Evidence, Stated, first_event, seed_of
+from server.ops.audit.findings import Broken, NotChecked
+from server.ops.audit.rebuild import tally_differences
+
+
+def check_order(evidence: Evidence) -> str:
+    """Indexes are 0, 1, 2, … up to the head, each once."""
+    if not evidence.rows:
+        raise Broken("the log is empty")
+    for index, row in enumerate(evidence.rows):
+        if row.event_index > index:
+            raise Broken(f"event {index} is missing")
+        if row.event_index < index:
+            raise Broken(f"event {row.event_index} comes again after event {index - 1}")
+    count = len(evidence.rows)
+    if evidence.game is not None and evidence.game.next_event_index != count:
+        written = evidence.game.next_event_index
+        raise Broken(f"{written} events were written, {count} are there")
+    return f"events 0 to {count - 1}, without a gap"
+
+
+def check_end(evidence: Evidence, *, partial: bool) -> str:
+    """A log that stands alone ends with its game; events cut off at the end leave no gap."""
+    if not evidence.rows:
+        raise NotChecked("the log is empty")
+    last = evidence.rows[-1].event_index
+    if evidence.is_over:
+        return f"the game is over with event {last}, the last in the file"
+    incomplete = f"incomplete: the game was still running at event {last}"
+    if partial:
+        raise NotChecked(f"{incomplete}; later events may be missing")
+    raise Broken(f"{incomplete}; --partial takes a file that was written meanwhile")
+
+
+def check_chain(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
+    """Every hash follows from the one before, the index, the type and the payload."""
+    previous = genesis(evidence.game_id)
+    for row, told in zip(evidence.rows, log, strict=True):
+        if row.hash != link(previous, row.event_index, row.type, told.payload):
+            raise Broken(f"event {row.event_index} breaks the hash chain")
+        previous = row.hash
+    return f"every hash follows from the one before; the last is {previous.hex()}"
+
+
+def check_seed(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
+    """The first event commits to the seed that the last one reveals."""
+    committed = first_event(log).payload["seed_hash"]
+    seed = seed_of(evidence, log)
+    if seed_hash(seed) != committed:
+        raise Broken("event 0 does not commit to this game's seed")
+    if not evidence.is_over:
+        return "event 0 commits to the seed, which is still secret"
+    last = log[-1]
+    if last.event.payload.get("session_seed") != seed:
+        raise Broken(f"event {last.event_index} reveals another seed than the game was dealt with")
+    return f"event 0 commits to the seed that event {last.event_index} reveals"
+
+
+def check_game(evidence: Evidence, game: StoredGame, *, log: Sequence[RecordedEvent]) -> str:
+    """The game's row says what the log says."""
+    created = first_event(log).payload
+    for column, said, logged in (
+        ("ruleset", game.ruleset, created["ruleset"]),
+        ("ruleset_version", game.ruleset_version, created["ruleset_version"]),
+        ("config", game.config, created["config"]),
+        ("status", game.status, "completed" if evidence.is_over else "in_progress"),
+        ("completed_at", game.completed_at, evidence.rows[-1].at if evidence.is_over else None),
+    ):
+        if said != logged:
+            raise Broken(f"the game's {column} is {said}, the log says {logged}")
+    if evidence.conclusions is not None and evidence.conclusions.quarantine_reason is not None:
+        raise Broken(f"the game is set aside: {evidence.conclusions.quarantine_reason}")
+    return game.status
+
+
+def check_stated(stated: Stated, log: Sequence[RecordedEvent]) -> str:
+    """A replay file says of its game what its log says, the seed included."""
+    created, last = first_event(log).payload, log[-1].event.payload
+    logged = {**created, "seed": last.get("session_seed")}
+    for field in ("ruleset", "ruleset_version", "config", "players", "seed"):
+        if stated.game[field] != logged.get(field):
+            raise Broken(f"the file gives another {field} than its log")
+    return "as the log has it"
+
+
+def check_commands(stated: Stated, origin: Origin, *, log: Sequence[RecordedEvent]) -> str:
+    """A replay file's initial state and commands are those that its log came of."""
+    if stated.initial_state is None:
+        raise NotChecked("the file has no initial state and no commands")
+    if stated.initial_state != initial_state(origin):
+        raise Broken("the file gives another initial state than its log")
+    if stated.commands is None:
+        raise NotChecked("the file has no commands")
+    drawn = command_stream(origin, [told.event for told in log]) or []
+    for found, command in zip(stated.commands, drawn, strict=False):
+        if found != command:
+            raise Broken(f"the command of event {command['event_index']} is not what the log gives")
+    if len(stated.commands) != len(drawn):
+        raise Broken(f"the file has {len(stated.commands)} commands, the log {len(drawn)}")
+    return f"{len(drawn)} commands, as the log has them"
+
+
+def check_summary(stored: Conclusions, completion: Completion | None) -> str:
+    """The summary is that of the log; names, which the log has not, aside."""
+    if completion is None:
+        return _none_yet("summary", stored.summary)
+    if stored.summary is None:
+        raise Broken("the game is over, but has no summary")
+    found, drawn = _comparable(stored.summary), _comparable(completion.summary)
+    for field, value in drawn.items():
+        if found[field] != value:
+            raise Broken(f"the summary's {field} is not what the log gives")
+    return "what the log gives, field by field"
+
+
+def check_match(game: StoredGame, stored: Conclusions, *, completion: Completion | None) -> str:
+    """The history has the game once, with everybody who played."""
+    if completion is None:
+        return _none_yet("history record", stored.match)
+    if stored.match is None:
+        raise Broken("the game is over, but is not in the history")
+    expected = MatchRow(
+        "server",
+        game.ruleset,
+        game.lobby_id,
+        game.started_at,
+        completion.at,
+        completion.winner_id,
+        completion.uncounted,
+    )
+    for column, said, logged in zip(MatchRow._fields, stored.match, expected, strict=True):
+        if said != logged:
+            raise Broken(f"the match's {column} is {said}, not {logged}")
+    return _check_players(stored.match_players, completion)
+
+
+def check_statistics(evidence: Evidence, stored: Conclusions) -> str:
+    """Everybody's statistics, also by ruleset, are what their history of games adds up to."""
+    if not evidence.is_over:
+        raise NotChecked("counted when the game ends")
+    for career in stored.careers:
+        _check_career(career)
+    if not stored.careers:
+        return "checked with a later game of each player"
+    return f"of {len(stored.careers)} players, as their games add up"
+
+
+def concluded(evidence: Evidence, fold: Fold) -> Completion | None:
+    """Draw up again what was stored when the game ended; None for a running game."""
+    outcome = fold.outcome()
+    return None if outcome is None else completion_of(fold, outcome, evidence.rows[-1].at)
+
+
+def _none_yet(what: str, found: object) -> str:
+    if found is not None:
+        raise Broken(f"the game is not over, but has a {what}")
+    raise NotChecked("written when the game ends")
+
+
+def _comparable(summary: Summary) -> dict[str, Any]:
+    """Give a summary as JSON would, without names."""
+    fields: dict[str, Any] = orjson.loads(orjson.dumps(asdict(summary)))
+    fields["players"] = [_nameless(player) for player in fields["players"]]
+    return fields
+
+
+def _nameless(player: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in player.items() if key != "display_name"}
+
+
+def _check_players(found: Sequence[MatchPlayer], completion: Completion) -> str:
+    expected = [
+        MatchPlayer(
+            result.player_id,
+            result.seat,
+            result.score,
+            result.is_winner,
+            completion.at,
+            result.forfeited,
+        )
+        for result in sorted(completion.results, key=lambda result: result.seat)
+    ]
+    for player in expected:
+        if player not in found:
+            raise Broken(f"seat {player.seat} is not in the history as the log has it")
+    if len(found) != len(expected):
+        raise Broken(f"the history has {len(found)} players, the log {len(expected)}")
+    return f"in the history, with {len(expected)} players"
+
+
+def _check_career(career: Career) -> None:
+    if career.stored.overall is None:
+        raise Broken(f"player {career.player_id} has no statistics")
+    for column, stored, counted in tally_differences(career.stored, career.added_up):
+        raise Broken(
+            f"{column} of player {career.player_id} is {stored}, but their games give {counted}"
+        )

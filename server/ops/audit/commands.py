@@ -1,0 +1,284 @@
+"""`playhall verify`, `playhall replay`, `playhall stats rebuild`."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+import orjson
+import typer
+from rich.console import Console
+
+from migrations import runner
+from persistence.errors import NotMigrated
+from protocol.codec import validate
+from protocol.errors import InvalidField
+from protocol.history import GamePath, PlayerPath
+from protocol.ids import GameId
+from server.config import Config
+from server.gamekit.fold import AnyRuleset
+from server.ops.audit.context import AdminContext, open_desk
+from server.ops.audit.evidence import Evidence
+from server.ops.audit.findings import Broken, NotChecked, Report
+from server.ops.audit.log_files import Unreadable, read_file
+from server.ops.audit.rebuild import PlayerRecount
+from server.ops.audit.render import account_text, moment, report_line, report_text
+from server.ops.audit.replay import Replay, ReplayView
+from server.ops.audit.verify import verify
+from server.rulesets import find_rulesets, folders_in
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+Game = Annotated[str | None, typer.Argument(help="The game's id, or a file.")]
+File = Annotated[Path | None, typer.Option(help="A replay, or what `playhall export` wrote.")]
+Since = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="All games made since, UTC."),
+]
+DataDir = Annotated[Path | None, typer.Option(help="Folder of the bundled database.")]
+Partial = Annotated[bool, typer.Option("--partial", help="A file may end before its game does.")]
+KEYS = "n next   p previous   q quit"
+
+
+class Shell(NamedTuple):
+    """What the command line lends: its configuration, its database, its way of failing."""
+
+    read_config: Callable[..., Config]
+    database_url: Callable[[Config], AbstractContextManager[str]]
+    said_plainly: Callable[[], AbstractContextManager[None]]
+
+    def at_desk(
+        self,
+        config: Config,
+        *,
+        desk: Callable[[Config, str], AbstractAsyncContextManager[D]],
+        work: Callable[[D], Coroutine[Any, Any, T]],
+    ) -> T:
+        """Do some work at a desk on the database that is configured.
+
+        `desk` opens it, by the database's address. Raises `NotMigrated`.
+        """
+
+        async def run(dsn: str) -> T:
+            async with desk(config, dsn) as opened:
+                return await work(opened)
+
+        with self.database_url(config) as dsn:
+            if runner.status(dsn).pending:
+                raise NotMigrated("The database is older than this program; run: playhall migrate")
+            return asyncio.run(run(dsn))
+
+
+def add_commands(app: typer.Typer, shell: Shell) -> None:
+    """Add the auditor's commands to a command line."""
+    commands = _Commands(shell)
+    app.command()(commands.verify)
+    app.command()(commands.replay)
+    stats = typer.Typer(no_args_is_help=True, help="Lifetime statistics.")
+    stats.command()(commands.rebuild)
+    app.add_typer(stats, name="stats")
+
+
+class _Commands:
+    """The commands; each ends with status 1 where something is not as it must be."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    def verify(
+        self,
+        game: Game = None,
+        file: File = None,
+        since: Since = None,
+        as_json: Annotated[bool, typer.Option("--json", help="One JSON object a game.")] = False,
+        partial: Partial = False,
+        data_dir: DataDir = None,
+    ) -> None:
+        """Check that games are what was played: order, hashes, seed, rules, results."""
+        config = self._shell.read_config(data_dir=data_dir)
+        game, file = _sorted(game, file)
+        with self._plainly():
+            _one_of(game=game, file=file, since=since)
+            if partial and file is None:
+                raise InvalidField("--partial is for files; a database says where a log ends.")
+            if file is not None:
+                report = verify(read_file(file), _rulesets(config), partial=partial)
+                holds = self._tell(report, as_json=as_json)
+            elif game is not None:
+                report = self._at_desk(config, lambda desk: desk.verify(_game_id(game)))
+                holds = self._tell(report, as_json=as_json)
+            else:
+                assert since is not None
+                start = since.replace(tzinfo=UTC)
+                holds = self._at_desk(
+                    config, lambda desk: self._since(desk, start, as_json=as_json)
+                )
+        _end(holds)
+
+    def replay(
+        self,
+        game: Game = None,
+        file: File = None,
+        at: Annotated[int | None, typer.Option(help="Index of an event; else the last.")] = None,
+        seat: Annotated[int | None, typer.Option(help="Look from this seat.")] = None,
+        is_open: Annotated[bool, typer.Option("--open", help="Hide nothing.")] = False,
+        step: Annotated[bool, typer.Option("--step", help="Walk with the keys n, p, q.")] = False,
+        data_dir: DataDir = None,
+    ) -> None:
+        """Show the table as it was at any event."""
+        config = self._shell.read_config(data_dir=data_dir)
+        game, file = _sorted(game, file)
+        with self._plainly():
+            _one_of(game=game, file=file)
+            evidence = self._evidence(config, game=game, file=file)
+            replay = Replay(evidence, _rulesets(config))
+            gaze = _gaze(replay, seat, is_open=is_open)
+            replay.go_to(_index(replay, at))
+            self._out.print(moment(replay, gaze))
+            if step and sys.stdin.isatty():
+                self._walk(replay, gaze)
+
+    def rebuild(
+        self,
+        verify: Annotated[bool, typer.Option("--verify", help="Compare, change nothing.")] = False,
+        player: Annotated[str | None, typer.Option(help="Only this player's, by id.")] = None,
+        data_dir: DataDir = None,
+    ) -> None:
+        """Count lifetime statistics again from the logs, and put right what differs."""
+        config = self._shell.read_config(data_dir=data_dir)
+        with self._plainly():
+            holds = self._at_desk(
+                config, lambda desk: self._recount(desk, player, repair=not verify)
+            )
+        _end(holds)
+
+    # ------------------------------------------------------------------ work
+
+    async def _since(self, desk: AdminContext, since: datetime, *, as_json: bool) -> bool:
+        games = broken = 0
+        async for report in desk.verify_since(since):
+            games += 1
+            broken += not self._tell(report, as_json=as_json, briefly=True)
+        if not as_json:
+            self._out.print(f"{games} games checked, {broken} do not hold.")
+        return not broken
+
+    async def _recount(self, desk: AdminContext, player: str | None, *, repair: bool) -> bool:
+        rebuild = desk.rebuild(repair=repair)
+        if player is not None:
+            player_id = validate(PlayerPath, {"player_id": player}).player_id
+            return self._tell_account(await rebuild.recount(player_id))
+        players = wrong = 0
+        async for account in rebuild.everybody():
+            players += 1
+            wrong += not self._tell_account(account)
+        self._out.print(f"{players} players counted, {wrong} are not as the logs have them.")
+        return not wrong
+
+    def _walk(self, replay: Replay, gaze: ReplayView) -> None:
+        """Go on or back by one event a key."""
+        steps = {"n": 1, " ": 1, "p": -1}
+        self._out.print(KEYS, style="dim")
+        while (key := typer.getchar()) not in ("q", "\x1b", "\x04"):
+            if key in steps:
+                replay.go_to(replay.index + steps[key])
+                self._out.clear()
+                self._out.print(moment(replay, gaze))
+                self._out.print(KEYS, style="dim")
+
+    def _evidence(self, config: Config, *, game: str | None, file: Path | None) -> Evidence:
+        if file is not None:
+            return read_file(file)
+        assert game is not None
+        return self._at_desk(config, lambda desk: desk.log(_game_id(game)))
+
+    # ------------------------------------------------------------------ telling
+
+    def _tell(self, report: Report, *, as_json: bool, briefly: bool = False) -> bool:
+        if as_json:
+            sys.stdout.write(_report_json(report))
+        elif briefly and report.holds:
+            self._out.print(report_line(report))
+        else:
+            self._out.print(report_text(report))
+        return report.holds
+
+    def _tell_account(self, account: PlayerRecount) -> bool:
+        if account.differences or account.trouble:
+            self._out.print(account_text(account))
+        return account.trouble is None and (account.repaired or not account.differences)
+
+    @contextmanager
+    def _plainly(self) -> Iterator[None]:
+        with self._shell.said_plainly():
+            try:
+                yield
+            except (Broken, NotChecked) as why:
+                raise InvalidField(f"This log cannot be replayed: {why}.") from why
+            except Unreadable as why:
+                raise InvalidField(str(why)) from why
+
+    def _at_desk(self, config: Config, work: Callable[[AdminContext], Coroutine[Any, Any, T]]) -> T:
+        return self._shell.at_desk(config, desk=_desk, work=work)
+
+
+def _desk(config: Config, dsn: str) -> AbstractAsyncContextManager[AdminContext]:
+    return open_desk(dsn, _rulesets(config))
+
+
+def _rulesets(config: Config) -> dict[str, AnyRuleset]:
+    return find_rulesets(*folders_in(config.rulesets_path))
+
+
+def _game_id(game: str) -> GameId:
+    return validate(GamePath, {"game_id": game}).game_id
+
+
+def _sorted(game: str | None, file: Path | None) -> tuple[str | None, Path | None]:
+    """Tell a file, which has a dot or a slash in its name, from a game's id."""
+    if game is not None and file is None and ("." in game or os.sep in game):
+        return None, Path(game)
+    return game, file
+
+
+def _one_of(**sources: object) -> None:
+    if sum(source is not None for source in sources.values()) != 1:
+        others = [f"--{name}" for name in sources if name != "game"]
+        raise InvalidField(f"Name a game, or give {' or '.join(others)}; one of them.")
+
+
+def _index(replay: Replay, at: int | None) -> int:
+    if at is not None and not 0 <= at <= replay.head:
+        raise InvalidField(f"--at: this game has the events 0 to {replay.head}.")
+    return replay.head if at is None else at
+
+
+def _gaze(replay: Replay, seat: int | None, *, is_open: bool) -> ReplayView:
+    seats = len(replay.fold.table.chairs)
+    if seat is not None and not 0 <= seat < seats:
+        raise InvalidField(f"--seat: this game has the seats 0 to {seats - 1}.")
+    if is_open and not replay.is_over:
+        raise InvalidField("--open: the game is still being played; look again when it is over.")
+    return ReplayView(seat, is_open)
+
+
+def _report_json(report: Report) -> str:
+    findings = [finding._asdict() for finding in report.findings]
+    told = {
+        "game_id": report.game_id,
+        "holds": report.holds,
+        "events": report.events,
+        "findings": findings,
+    }
+    return orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE).decode()
+
+
+def _end(holds: bool) -> None:
+    if not holds:
+        raise typer.Exit(1)

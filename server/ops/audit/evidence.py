@@ -1,0 +1,185 @@
+"""What an audit has before it: a log, and what the database says about the game, if there is one.
+
+An exported file is a log and nothing else: it must stand alone. A replay file says beside its
+log what the game was and how it ended.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import orjson
+from pydantic import ValidationError
+
+from persistence.audit.store import AuditReader, MatchPlayer, MatchRow
+from persistence.eventlog.completion import Summary
+from persistence.eventlog.hashchain import BadPayload
+from persistence.eventlog.writer import Row
+from persistence.games.model import StoredGame
+from protocol.errors import GameNotFound
+from protocol.ids import GameId, PlayerId
+from server.domains.play.games.recorder import RecordedEvent
+from server.domains.play.games.recovery import tell
+from server.gamekit.contract import Event
+from server.gamekit.fold import AnyRuleset, Origin
+from server.gamekit.table import GAME_COMPLETED, GAME_CREATED, players_of
+from server.ops.audit.findings import Broken, NotChecked
+from server.ops.audit.rebuild import RecountedStatistics, stored_tally
+
+
+class Career(NamedTuple):
+    """A player's statistics: as they are stored, and as the history of games adds up."""
+
+    player_id: PlayerId
+    stored: RecountedStatistics
+    added_up: RecountedStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusions:
+    """What the database concluded from a game's log."""
+
+    quarantine_reason: str | None
+    summary: Summary | None
+    match: MatchRow | None
+    match_players: Sequence[MatchPlayer]
+    careers: Sequence[Career]
+
+
+class Stated(NamedTuple):
+    """What a replay file says of its game, beside the log: `game` is as the file has it.
+
+    `initial_state` and `commands` are None where the file does not have them: files of the
+    first format, and rules that do not tell their moves.
+    """
+
+    game: Mapping[str, object]
+    summary: Summary
+    initial_state: Mapping[str, object] | None = None
+    commands: Sequence[Mapping[str, object]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A log in the order in which it was found, and the rest where it comes from a database."""
+
+    game_id: GameId
+    rows: Sequence[Row]
+    game: StoredGame | None = None
+    conclusions: Conclusions | None = None
+    stated: Stated | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the log says that the game has ended."""
+        return bool(self.rows) and self.rows[-1].type == GAME_COMPLETED
+
+
+async def gather_log(books: AuditReader, game_id: GameId) -> Evidence:
+    """Read a game's row and log; raise `GameNotFound`."""
+    game, _ = await _game(books, game_id)
+    return Evidence(game_id, await books.events(game_id), game)
+
+
+async def gather(books: AuditReader, game_id: GameId, *, newest_only: bool = False) -> Evidence:
+    """Read all that there is about a game; raise `GameNotFound`.
+
+    `newest_only`: of the players' statistics, only those that no later game touched.
+    """
+    game, quarantine_reason = await _game(books, game_id)
+    match_players = await books.match_players(game_id)
+    whose = [player.player_id for player in match_players]
+    conclusions = Conclusions(
+        quarantine_reason=quarantine_reason,
+        summary=await books.summary(game_id),
+        match=await books.match(game_id),
+        match_players=match_players,
+        careers=await _careers(books, await books.newest_here(game_id) if newest_only else whose),
+    )
+    return Evidence(game_id, await books.events(game_id), game, conclusions)
+
+
+async def _game(books: AuditReader, game_id: GameId) -> tuple[StoredGame, str | None]:
+    found = await books.game(game_id)
+    if found is None:
+        raise GameNotFound(f"There is no game {game_id}.")
+    return found
+
+
+async def _careers(books: AuditReader, players: Sequence[PlayerId]) -> list[Career]:
+    return [
+        Career(player, await stored_tally(books, player), await _added_up(books, player))
+        for player in players
+    ]
+
+
+async def _added_up(books: AuditReader, player_id: PlayerId) -> RecountedStatistics:
+    """Count a player's statistics from the history and the summaries, without any log."""
+    tally = RecountedStatistics()
+    async for game in books.counted_games(player_id):
+        tally = tally.with_game(
+            game.ruleset,
+            score=game.score,
+            tricks_won=game.tricks_won or 0,
+            is_winner=game.is_winner,
+            at=game.ended_at,
+        )
+    return tally
+
+
+def read_log(rows: Sequence[Row]) -> list[RecordedEvent]:
+    """Read a log's events; raise `Broken` where one cannot be read."""
+    told: list[RecordedEvent] = []
+    for row in rows:
+        try:
+            told.append(tell(row))
+        except (BadPayload, orjson.JSONDecodeError) as error:
+            raise Broken(f"event {row.event_index} cannot be read: {error}") from None
+        if not isinstance(told[-1].event.payload, dict):
+            raise Broken(f"event {row.event_index} cannot be read: its payload is no object")
+    return told
+
+
+def seed_of(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
+    """Find the game's seed; raise `NotChecked` where it is not revealed yet."""
+    if evidence.game is not None:
+        return evidence.game.seed
+    if not evidence.is_over:
+        raise NotChecked("the seed is revealed when the game ends, and this log ends before")
+    seed = log[-1].event.payload.get("session_seed")
+    if not isinstance(seed, str):
+        raise Broken(f"event {log[-1].event_index} reveals no seed")
+    return seed
+
+
+def origin_of(
+    evidence: Evidence, log: Sequence[RecordedEvent], *, rulesets: Mapping[str, AnyRuleset]
+) -> Origin:
+    """Find out what a game started from, by its first event and its seed."""
+    created = first_event(log).payload
+    seed = seed_of(evidence, log)
+    ruleset = rulesets.get(created["ruleset"])
+    ruleset = ruleset and ruleset.of_version(created["ruleset_version"])
+    if ruleset is None:
+        named = f"{created['ruleset']} of version {created['ruleset_version']}"
+        raise Broken(f"this program has no ruleset {named}")
+    try:
+        config = ruleset.config.model_validate(created["config"])
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise Broken(f"the configuration is not valid: {wrong['loc']}: {wrong['msg']}") from None
+    try:
+        return Origin(ruleset, players_of(created), config, seed)
+    except (KeyError, TypeError) as error:
+        raise Broken(f"event 0 does not say who sits where: {error!r}") from None
+
+
+def first_event(log: Sequence[RecordedEvent]) -> Event:
+    """Give the event that a game begins with; raise `Broken` where it is none such."""
+    if not log:
+        raise NotChecked("no event could be read")
+    event = log[0].event
+    expected = {"ruleset", "ruleset_version", "players", "config", "seed_hash"}
+    if event.type != GAME_CREATED or not expected <= event.payload.keys():
+        raise Broken(f"event 0 is {event.type}, and says not what game this is")
+    return event

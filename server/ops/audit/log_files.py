@@ -1,0 +1,172 @@
+"""Reading a game back from a file: `playhall export`, or a replay that was downloaded."""
+
+import gzip
+import zlib
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Final, Literal
+
+import orjson
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from persistence.eventlog.completion import Summary
+from persistence.eventlog.hashchain import HASH_BYTES, BadPayload, canonical
+from persistence.eventlog.writer import Row
+from protocol.ids import GameId, WireGameId, WireMatchId
+from protocol.limits import EVENT_INDEX_MAX, PAYLOAD_BYTES_MAX
+from server.ops.audit.evidence import Evidence, Stated
+
+# A payload can be longer than its canonical form: spaces, escapes.
+LINE_BYTES_MAX: Final = 8 * PAYLOAD_BYTES_MAX
+EVENTS_MAX: Final = 1_000_000
+
+
+class Unreadable(Exception):
+    """The file is not the log of one game; the sentence says where it stops being one."""
+
+
+class Line(BaseModel):
+    """An event as it is written to files."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    event_index: Annotated[int, Field(ge=0, le=EVENT_INDEX_MAX)]
+    event: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    payload: dict[str, Any]
+    at: AwareDatetime
+    hash: Annotated[str, StringConstraints(pattern=rf"^[0-9a-f]{{{2 * HASH_BYTES}}}$")]
+
+
+class _LineOfGame(Line):
+    game_id: WireGameId
+
+
+def read_export(path: Path) -> Evidence:
+    """Read an exported log, in the order of its lines; raise `Unreadable`."""
+    try:
+        with path.open("rb") as file:
+            return _read(file, path.name)
+    except OSError as error:
+        raise Unreadable(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _read(file: BinaryIO, name: str) -> Evidence:
+    game_id: GameId | None = None
+    rows: list[Row] = []
+    while data := file.readline(LINE_BYTES_MAX + 1):
+        where = f"Line {len(rows) + 1} of {name}"
+        line = _parsed(data, where)
+        if game_id not in (None, line.game_id):
+            raise Unreadable(f"{where} is of game {line.game_id}, the lines before of {game_id}.")
+        game_id = line.game_id
+        rows.append(row_of(line, where))
+    if game_id is None:
+        raise Unreadable(f"{name} is empty; write it with: playhall export GAME > {name}")
+    return Evidence(game_id, rows)
+
+
+def _parsed(data: bytes, where: str) -> _LineOfGame:
+    if len(data) > LINE_BYTES_MAX:
+        raise Unreadable(f"{where} is longer than {LINE_BYTES_MAX} bytes.")
+    try:
+        return _LineOfGame.model_validate_json(data)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(map(str, wrong["loc"])) or "it"
+        raise Unreadable(f"{where} is no exported event: {field}: {wrong['msg']}.") from None
+
+
+def row_of(line: Line, where: str) -> Row:
+    """Turn a written event into one of a log; raise `Unreadable`."""
+    try:
+        canonical(line.payload)
+    except BadPayload as error:
+        raise Unreadable(f"{where} has a payload that no log can hold: {error}.") from None
+    payload = orjson.dumps(line.payload)  # in the order of the file, as a database would give it
+    return Row(line.event_index, line.event, payload, line.at, bytes.fromhex(line.hash))
+
+
+GZIP_MAGIC: Final = b"\x1f\x8b"
+JSON_BYTES_MAX: Final = 256 * 1024 * 1024
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Game(_Strict):
+    game_id: WireGameId
+    ruleset: str
+    ruleset_version: int
+    config: dict[str, Any]
+    players: list[dict[str, Any]]
+    seed: str
+    created_at: str
+    completed_at: str | None
+
+
+class _Summary(_Strict):
+    players: list[dict[str, Any]]
+    rounds: list[dict[str, Any]]
+    final_scores: dict[str, int]
+    highest_bid: int | None
+    highest_score: int | None
+    lowest_score: int | None
+    most_consecutive_wins: int | None
+    most_consecutive_losses: int | None
+    highest_misplay: int | None
+
+
+class _InitialState(_Strict):
+    config: dict[str, Any]
+    players: list[str]
+    seed: str
+
+
+class _Replay(_Strict):
+    """A replay file; those of the first format have no initial state and no commands."""
+
+    format: Literal["playhall.replay/1", "playhall.replay/2"]
+    match_id: WireMatchId
+    game: _Game
+    initial_state: _InitialState | None = None
+    commands: Annotated[list[dict[str, Any]], Field(max_length=EVENTS_MAX)] | None = None
+    events: Annotated[list[Line], Field(max_length=EVENTS_MAX)]
+    summary: _Summary
+
+
+def read_file(path: Path) -> Evidence:
+    """Read a replay (gzip) or an export (lines); raise `Unreadable`."""
+    try:
+        with path.open("rb") as file:
+            is_replay = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+        return _evidence(_read_replay(path), path.name) if is_replay else read_export(path)
+    except OSError as error:
+        raise Unreadable(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _read_replay(path: Path) -> _Replay:
+    try:
+        with gzip.open(path) as file:
+            data = file.read(JSON_BYTES_MAX + 1)
+        if len(data) > JSON_BYTES_MAX:
+            raise Unreadable(f"{path.name} unpacks to more than {JSON_BYTES_MAX} bytes.")
+        return _Replay.model_validate_json(data)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise Unreadable(f"{path.name} is no whole gzip file: {error}.") from error
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(map(str, wrong["loc"])) or "it"
+        raise Unreadable(
+            f"{path.name} is no replay of a game on a server: {field}: {wrong['msg']}."
+        ) from None
+
+
+def _evidence(replay: _Replay, name: str) -> Evidence:
+    rows = [row_of(line, f"Event {n} of {name}") for n, line in enumerate(replay.events)]
+    stated = Stated(
+        replay.game.model_dump(),
+        Summary(**replay.summary.model_dump()),
+        None if replay.initial_state is None else replay.initial_state.model_dump(),
+        replay.commands,
+    )
+    return Evidence(replay.game.game_id, rows, stated=stated)

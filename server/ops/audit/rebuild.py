@@ -1,0 +1,238 @@
+"""Players' statistics counted again from the logs, game by game, in their order.
+
+Over all games and in each ruleset; of a game that counts for nothing, nothing is counted.
+
+Which games a player finished, the history says (`verify` checks it against each log);
+how they went, the logs say.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from persistence.audit.store import AuditReader, AuditStore, Lifetime, Xp
+from persistence.eventlog.completion import SeatResult
+from persistence.games.store import GameStore
+from protocol.ids import GameId, PlayerId
+from server.domains.play.games.recovery import CorruptLog, recover
+from server.domains.play.games.results import completion_of
+from server.gamekit.fold import AnyRuleset
+
+
+class Difference(NamedTuple):
+    """A column that is not as it was counted again."""
+
+    column: str
+    stored: object
+    counted: object
+
+
+@dataclass(frozen=True, slots=True)
+class RecountedStatistics:
+    """A player's statistics: over all games, and in each ruleset."""
+
+    overall: Lifetime | None = None
+    by_ruleset: Mapping[str, Lifetime] = field(default_factory=dict)
+
+    def with_game(
+        self, ruleset: str, *, score: int | None, tricks_won: int, is_winner: bool, at: datetime
+    ) -> "RecountedStatistics":
+        """Add one game; a score of None adds no points."""
+
+        def added(so_far: Lifetime | None) -> Lifetime:
+            return with_game(
+                so_far or Lifetime(),
+                score=score,
+                tricks_won=tricks_won,
+                is_winner=is_winner,
+                at=at,
+            )
+
+        in_ruleset = added(self.by_ruleset.get(ruleset))
+        return RecountedStatistics(added(self.overall), {**self.by_ruleset, ruleset: in_ruleset})
+
+
+async def stored_tally(books: AuditReader, player_id: PlayerId) -> RecountedStatistics:
+    """Read a player's statistics as they are stored."""
+    return RecountedStatistics(
+        await books.lifetime(player_id), await books.ruleset_stats(player_id)
+    )
+
+
+def with_game(
+    so_far: Lifetime, *, score: int | None, tricks_won: int, is_winner: bool, at: datetime
+) -> Lifetime:
+    """Add one game to a player's statistics; a score of None adds no points."""
+    wins = so_far.current_win_streak + 1 if is_winner else 0
+    losses = 0 if is_winner else so_far.current_loss_streak + 1
+    highest = [each for each in (so_far.highest_score, score) if each is not None]
+    lowest = [each for each in (so_far.lowest_score, score) if each is not None]
+    return Lifetime(
+        games_played=so_far.games_played + 1,
+        games_won=so_far.games_won + is_winner,
+        highest_score=max(highest, default=None),
+        lowest_score=min(lowest, default=None),
+        total_points=so_far.total_points + (score or 0),
+        total_tricks_won=so_far.total_tricks_won + tricks_won,
+        most_consecutive_wins=max(so_far.most_consecutive_wins, wins),
+        most_consecutive_losses=max(so_far.most_consecutive_losses, losses),
+        current_win_streak=wins,
+        current_loss_streak=losses,
+        last_game_at=at,
+    )
+
+
+def differences(stored: Lifetime | None, counted: Lifetime | None) -> list[Difference]:
+    """List the columns that differ; a row that is missing differs in all that is not zero."""
+    pairs = zip(Lifetime._fields, stored or Lifetime(), counted or Lifetime(), strict=True)
+    return [Difference(*pair) for pair in pairs if pair[1] != pair[2]]
+
+
+def tally_differences(
+    stored: RecountedStatistics, counted: RecountedStatistics
+) -> list[Difference]:
+    """List what differs over all games, then in each ruleset as `games_won in el_dorado`."""
+    found = differences(stored.overall, counted.overall)
+    for ruleset in sorted({*stored.by_ruleset, *counted.by_ruleset}):
+        pair = stored.by_ruleset.get(ruleset), counted.by_ruleset.get(ruleset)
+        for column, *values in differences(*pair):
+            found.append(Difference(f"{column} in {ruleset}", *values))
+    return found
+
+
+def xp_differences(xp: Xp | None) -> list[Difference]:
+    """Say where XP is not the sum of what matches brought."""
+    return [Difference("xp_total", *xp)] if xp is not None and xp.stored != xp.earned else []
+
+
+# Results kept at hand, since a game is asked for once for each of its players.
+RESULTS_KEPT_MAX: Final = 10_000
+
+
+class Result(NamedTuple):
+    """How one game ended, for everybody in it."""
+
+    at: datetime
+    seats: Mapping[PlayerId, SeatResult]
+
+
+class Count(NamedTuple):
+    """A player's statistics as counted, up to the game of this `seq`."""
+
+    tally: RecountedStatistics
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerRecount:
+    """What a recount of one player came to; `trouble` says why there is none."""
+
+    player_id: PlayerId
+    differences: tuple[Difference, ...] = ()
+    repaired: bool = False
+    trouble: str | None = None
+
+
+class Uncountable(Exception):
+    """A game's log does not say how it ended; the sentence says why."""
+
+
+class Rebuild:
+    """Counts again; with `repair` what differs is put right, a transaction a player."""
+
+    def __init__(
+        self,
+        *,
+        store: AuditStore,
+        games: GameStore,
+        rulesets: Mapping[str, AnyRuleset],
+        repair: bool,
+    ) -> None:
+        self._store = store
+        self._games = games
+        self._rulesets = rulesets
+        self._repair = repair
+        self._results: dict[GameId, Result] = {}
+
+    async def everybody(self) -> AsyncIterator[PlayerRecount]:
+        """Recount every player, in id order."""
+        async for player_id in self._store.players():
+            yield await self.recount(player_id)
+
+    async def recount(self, player_id: PlayerId) -> PlayerRecount:
+        """Recount one player."""
+        try:
+            return await self._recount(player_id)
+        except Uncountable as why:
+            return PlayerRecount(player_id, trouble=str(why))
+
+    async def _recount(self, player_id: PlayerId) -> PlayerRecount:
+        async with self._store.snapshot() as books:
+            count = await self._counted(books, player_id, since=Count(RecountedStatistics()))
+            differing = await _differing(books, player_id, count)
+        if not differing or not self._repair:
+            return PlayerRecount(player_id, tuple(differing))
+        async with self._store.locked(player_id) as books:
+            # Most was counted above; only games that ended since are folded under the lock.
+            count = await self._counted(books, player_id, since=count)
+            differing = await _differing(books, player_id, count)
+            await _write(books, player_id, count.tally)
+            if (xp := await books.xp(player_id)) is not None:
+                await books.write_xp(player_id, xp.earned)
+        return PlayerRecount(player_id, tuple(differing), repaired=True)
+
+    async def _counted(self, books: AuditReader, player_id: PlayerId, *, since: Count) -> Count:
+        """Go on counting from where a count stands."""
+        count = since
+        async for game in books.counted_games(player_id, after=count.seq):
+            result = await self._result(game.game_id)
+            mine = result.seats.get(player_id)
+            if mine is None:
+                raise Uncountable(f"game {game.game_id} is in the history, but not in the log")
+            tally = count.tally.with_game(
+                game.ruleset,
+                score=mine.counted_score,
+                tricks_won=mine.counted_tricks,
+                is_winner=mine.is_winner,
+                at=result.at,
+            )
+            count = Count(tally, game.seq)
+        return count
+
+    async def _result(self, game_id: GameId) -> Result:
+        if (known := self._results.get(game_id)) is not None:
+            return known
+        result = await self._fold(game_id)
+        if len(self._results) == RESULTS_KEPT_MAX:
+            del self._results[next(iter(self._results))]
+        self._results[game_id] = result
+        return result
+
+    async def _fold(self, game_id: GameId) -> Result:
+        game = await self._games.find(game_id)
+        assert game is not None  # the history refers to it
+        rows = await self._games.read_all(game_id)
+        try:
+            fold = recover(game, rows, self._rulesets.get(game.ruleset)).fold
+        except CorruptLog as corrupt:
+            raise Uncountable(f"game {game_id} cannot be counted: {corrupt}") from corrupt
+        outcome = fold.outcome()
+        if outcome is None:
+            raise Uncountable(f"game {game_id} is in the history, but its log has no end")
+        completion = completion_of(fold, outcome, rows[-1].at)
+        return Result(completion.at, {seat.player_id: seat for seat in completion.results})
+
+
+async def _differing(books: AuditReader, player_id: PlayerId, count: Count) -> list[Difference]:
+    """Compare what is stored of a player with their games: statistics counted again, XP summed."""
+    statistics = tally_differences(await stored_tally(books, player_id), count.tally)
+    return statistics + xp_differences(await books.xp(player_id))
+
+
+async def _write(books: AuditReader, player_id: PlayerId, tally: RecountedStatistics) -> None:
+    """Put a player's statistics right; a ruleset without any game gets a row of zeros."""
+    await books.write_lifetime(player_id, tally.overall or Lifetime())
+    for ruleset in {*await books.ruleset_stats(player_id), *tally.by_ruleset}:
+        counted = tally.by_ruleset.get(ruleset, Lifetime())
+        await books.write_ruleset_stats(player_id, ruleset, counted)

@@ -1,0 +1,163 @@
+"""Reports and tables for a terminal: any ruleset's view, as JSON, in few lines.
+
+Text of others (names, moves, event types) is never markup and never a control sequence.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from server.gamekit.contract import Payload
+from server.gamekit.table import Seat
+from server.ops.audit.findings import Report
+from server.ops.audit.rebuild import PlayerRecount
+from server.ops.audit.replay import Replay, ReplayView, Shown
+
+CELL_CHARS_MAX: Final = 400
+_CARD: Final = re.compile(r"d(\d):(spades|hearts|diamonds|clubs):(\w{1,2})")
+_SUITS: Final = {"spades": "♠", "hearts": "♥", "diamonds": "♦", "clubs": "♣"}
+_MARKS: Final = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("-", "yellow")}
+
+# What stands for a text, for example `seat 2` for the id of the player who sits there.
+Names = Mapping[str, str]
+
+
+# ------------------------------------------------------------------ reports
+
+
+def report_text(report: Report) -> Text:
+    """Show every finding, one a line."""
+    lines = [report_line(report)]
+    for finding in report.findings:
+        mark, style = _MARKS[finding.holds]
+        line = Text(f"  {mark} {finding.check:<13}", style)
+        lines.append(line.append_text(plain(finding.sentence, "default")))
+    return Text("\n").join(lines)
+
+
+def report_line(report: Report) -> Text:
+    """Show a whole report in one line."""
+    mark, style = _MARKS[report.holds]
+    told = f" game {report.game_id}  {report.title}, {report.events} events"
+    return Text(mark, style).append_text(plain(told))
+
+
+def account_text(account: PlayerRecount) -> Text:
+    """Show what a recount of one player came to."""
+    mark, style = _MARKS[account.repaired]
+    done = "put right" if account.repaired else account.trouble or "not as the logs have it"
+    lines = [Text(mark, style).append_text(plain(f" player {account.player_id}: {done}"))]
+    for column, stored, counted in account.differences:
+        lines.append(Text(f"  {column:<24} is {stored}, the logs give {counted}", "default"))
+    return Text("\n").join(lines)
+
+
+# ------------------------------------------------------------------ tables
+
+
+def moment(replay: Replay, gaze: ReplayView) -> RenderableType:
+    """Show the game where the replay stands: players, events around, and the table."""
+    chairs = replay.fold.table.chairs
+    names: Names = {str(chair.player_id): f"seat {n}" for n, chair in enumerate(chairs)}
+    parts: list[RenderableType] = [_header(replay, gaze), _players(replay), Text("")]
+    parts += [_events(replay.around(gaze), names)]
+    for viewer, picture in replay.pictures(gaze).items():
+        title = "the table" if viewer is None else f"the table, from seat {viewer}"
+        parts += [Text(""), Text(title, "bold"), picture_table(picture, names)]
+    return Group(*parts)
+
+
+def picture_table(picture: Payload, names: Names) -> Table:
+    """Show a view: one line a field, lists and objects inline."""
+    grid = Table.grid(padding=(0, 2))
+    for key, value in picture.items():
+        grid.add_row(plain(key, "cyan"), Text("\n").join(map(plain, _lines(value, names))))
+    return grid
+
+
+def inline(value: Any, names: Names) -> str:
+    """Write a JSON value in one line: cards as `A♠`, players as seats."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return names.get(value) or _SUITS.get(value) or card(value)
+    if isinstance(value, list):
+        return "[" + " ".join(inline(item, names) for item in value) + "]"
+    if isinstance(value, dict):
+        told = (f"{inline(key, names)}: {inline(v, names)}" for key, v in value.items())
+        return "{" + ", ".join(told) + "}"
+    return str(value)
+
+
+def card(text: str) -> str:
+    """Write a card's id as people write cards; those of the second deck have a star."""
+    found = _CARD.fullmatch(text)
+    if found is None:
+        return text
+    deck, suit, rank = found.groups()
+    return rank + _SUITS[suit] + ("*" if deck != "0" else "")
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Make text harmless: nothing in it moves the cursor, and it has an end."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    if len(shown) > CELL_CHARS_MAX:
+        shown = shown[: CELL_CHARS_MAX - 1] + "…"
+    return Text(shown, style)
+
+
+def _lines(value: Any, names: Names) -> list[str]:
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return [inline(item, names) for item in value]
+    return [inline(value, names)]
+
+
+def _header(replay: Replay, gaze: ReplayView) -> Text:
+    ruleset = replay.fold.ruleset
+    who = "a spectator" if gaze.viewer is None else f"seat {gaze.viewer}"
+    at = replay.log[replay.index].at.decode()
+    return Text.assemble(
+        (f"{ruleset.title} {ruleset.version}", "bold"),
+        f"  game {replay.game_id}\n",
+        f"event {replay.index} of {replay.head}, {at}, ",
+        "with nothing hidden" if gaze.is_open else f"as {who} sees it",
+    )
+
+
+def _players(replay: Replay) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    turn = replay.fold.turn
+    for seat, chair in enumerate(replay.fold.table.chairs):
+        acts = turn is not None and seat in turn.seats
+        grid.add_row("▸" if acts else " ", f"seat {seat}", chair.player_id, _state(chair))
+    return grid
+
+
+def _state(chair: Seat) -> Text:
+    if chair.bot is not None:
+        return plain(f"bot {chair.bot}")
+    if not chair.present:
+        return Text("has left", "yellow")
+    return Text("") if chair.connected else Text("is disconnected", "yellow")
+
+
+def _events(shown: list[Shown], names: Names) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    for event in shown:
+        style = "bold" if event.is_here else "dim"
+        told = "hidden" if event.payload is None else _told(event.payload, names)
+        index, kind = event.told.event_index, event.told.event.type
+        here = "▸" if event.is_here else " "
+        grid.add_row(here, str(index), plain(kind, style), plain(told, style))
+    return grid
+
+
+def _told(payload: Payload, names: Names) -> str:
+    shown = {key: value for key, value in payload.items() if key != "_v"}
+    return "  ".join(f"{key} {inline(value, names)}" for key, value in shown.items())

@@ -1,0 +1,81 @@
+"""Any moment of a game, folded from its log."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from server.domains.play.games.recorder import RecordedEvent
+from server.gamekit.contract import Payload, Viewer
+from server.gamekit.fold import AnyRuleset, Fold
+from server.gamekit.table import visible
+from server.ops.audit.evidence import Evidence, origin_of, read_log
+from server.ops.audit.findings import Broken
+
+AROUND = 3
+
+
+class ReplayView(NamedTuple):
+    """Who looks: a seat, or None for a spectator; `is_open` hides nothing."""
+
+    viewer: Viewer = None
+    is_open: bool = False
+
+
+class Shown(NamedTuple):
+    """An event as it is shown; a payload of None is hidden."""
+
+    told: RecordedEvent
+    payload: Payload | None
+    is_here: bool
+
+
+class Replay:
+    """A log and a place in it; going on folds on, going back folds again."""
+
+    def __init__(self, evidence: Evidence, rulesets: Mapping[str, AnyRuleset]) -> None:
+        self.game_id = evidence.game_id
+        self.is_over = evidence.is_over
+        self.log: Sequence[RecordedEvent] = read_log(evidence.rows)
+        self._times_ms = [round(row.at.timestamp() * 1000) for row in evidence.rows]
+        self._origin = origin_of(evidence, self.log, rulesets=rulesets)
+        self.fold = Fold(self._origin)
+
+    @property
+    def head(self) -> int:
+        """The index of the last event."""
+        return len(self.log) - 1
+
+    @property
+    def index(self) -> int:
+        """The index of the event that was folded last."""
+        return self.fold.next_index - 1
+
+    def go_to(self, index: int) -> None:
+        """Go to an event, or to the nearest end; raise `Broken` where the log stops folding."""
+        index = min(max(index, 0), self.head)
+        if index < self.index:
+            self.fold = Fold(self._origin)
+        while self.index < index:
+            at = self.fold.next_index
+            try:
+                self.fold.apply(self.log[at].event, self._times_ms[at])
+            except Exception as error:  # whatever rules do with a payload that they never wrote
+                raise Broken(f"event {at} does not follow: {error!r}") from error
+
+    def around(self, gaze: ReplayView) -> list[Shown]:
+        """Show the events before and after this place, as they may be seen."""
+        first = max(0, self.index - AROUND)
+        near = range(first, min(len(self.log), self.index + AROUND + 1))
+        return [self._shown(index, gaze) for index in near]
+
+    def pictures(self, gaze: ReplayView) -> dict[Viewer, Payload]:
+        """Draw the table for who looks; with nothing hidden, for every seat."""
+        seats = range(len(self.fold.table.chairs))
+        viewers: Sequence[Viewer] = list(seats) if gaze.is_open else [gaze.viewer]
+        return {viewer: self.fold.ruleset.view(self.fold.state, viewer) for viewer in viewers}
+
+    def _shown(self, index: int, gaze: ReplayView) -> Shown:
+        told = self.log[index]
+        seen: Payload | None = told.event.payload
+        if not gaze.is_open:
+            seen = visible(self.fold.ruleset, told.event, gaze.viewer)
+        return Shown(told, seen, index == self.index)

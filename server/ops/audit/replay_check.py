@@ -1,0 +1,142 @@
+"""A log played again: every event must be what the rules give.
+
+From the seed, the deal; from each move that the log records, all that came of it; and
+around them the table's own events, which the server would have written just so.
+"""
+
+from collections.abc import Sequence
+
+from persistence.eventlog.hashchain import canonical
+from server.domains.play.games.recorder import RecordedEvent
+from server.gamekit.commands import PRESENCE, tells_moves
+from server.gamekit.contract import Event, IllegalMove
+from server.gamekit.fold import Fold, Origin
+from server.gamekit.table import (
+    CMD,
+    GAME_COMPLETED,
+    GAME_CREATED,
+    INVALID_ACTION,
+    game_completed,
+    game_created,
+    invalid_action,
+    presence,
+)
+from server.ops.audit.findings import Broken
+
+
+class ReplayCheck:
+    """One log on its way through the rules; `fold` stands where the log was followed to."""
+
+    def __init__(self, origin: Origin, log: Sequence[RecordedEvent]) -> None:
+        self.fold = Fold(origin)
+        self._log = log
+        # Rules that do not tell their moves are trusted to have decided; they still fold.
+        self.tells_moves = tells_moves(origin.ruleset)
+
+    def run(self) -> Fold:
+        """Follow the whole log; raise `Broken` at the first event that differs."""
+        try:
+            self._begin()
+            while self.fold.next_index < len(self._log):
+                self._follow(self._expected(self._log[self.fold.next_index].event))
+        except IllegalMove as illegal:
+            raise Broken(f"{self._here}: the rules refuse this move: {illegal.message}") from None
+        except Broken:
+            raise
+        except Exception as error:  # whatever rules do with a payload that they never wrote
+            raise Broken(f"{self._here} cannot be decided again: {error!r}") from error
+        if self.fold.outcome() is not None and not self.fold.table.completed:
+            raise Broken(f"the game is over, but event {self.fold.next_index} does not say so")
+        return self.fold
+
+    @property
+    def _here(self) -> str:
+        index = min(self.fold.next_index, len(self._log) - 1)
+        return f"event {index} ({self._log[index].event.type})"
+
+    def _begin(self) -> None:
+        origin = self.fold.origin
+        name, version = origin.ruleset.name, origin.ruleset.version
+        found = self._log[0].event.payload
+        # Which way the game ends is settled in event 0, like its configuration.
+        rule = found.get("leavers_rank_last")
+        if rule is not None and rule is not origin.ruleset.leavers_rank_last:
+            raise Broken("event 0 is not what the rules give: leavers_rank_last differs")
+        self._follow(
+            [
+                game_created(
+                    name,
+                    version,
+                    origin.players,
+                    found["config"],
+                    origin.seed,
+                    leavers_rank_last=rule,
+                )
+            ]
+        )
+        self._follow(origin.ruleset.setup(self.fold.state))
+
+    def _follow(self, expected: Sequence[Event]) -> None:
+        """Compare the next events with those that should be there, and fold them."""
+        for event in expected:
+            index = self.fold.next_index
+            if index == len(self._log):
+                raise Broken(f"event {index} is missing: the rules give {event.type}")
+            found = self._log[index]
+            if found.event.type != event.type:
+                raise Broken(f"{self._here} is not what the rules give, which is {event.type}")
+            if found.payload != canonical(event.payload):
+                wrong = ", ".join(_differing(found.event, event))
+                raise Broken(f"{self._here} is not what the rules give: {wrong} differs")
+            self.fold.apply(found.event, at_ms=0)  # no rule looks at the time
+
+    def _expected(self, found: Event) -> list[Event]:
+        """Decide again what the next event, and those that come of it, should be."""
+        outcome = self.fold.outcome()
+        if self.fold.table.completed:
+            raise Broken(f"{self._here} comes after the end of the game")
+        if found.type == GAME_COMPLETED and outcome is not None:
+            return [game_completed(self.fold.table, outcome, self.fold.origin.seed)]
+        if outcome is not None and self.tells_moves:
+            raise Broken(f"{self._here} comes where the game is over")
+        if found.type in (GAME_CREATED, GAME_COMPLETED):
+            raise Broken(f"{self._here} comes in the middle of the game")
+        if found.type in PRESENCE:
+            return [presence(found.type, self.fold.table, self._seat_in(found))]
+        if found.type == INVALID_ACTION:
+            return self._refused(found)
+        return self._decided(found) if self.tells_moves else [found]
+
+    def _refused(self, found: Event) -> list[Event]:
+        """A refused move is not kept; that it was a numbered command of its seat is."""
+        seat, payload = self._seat_in(found), found.payload
+        made = invalid_action(self.fold.table, seat, payload["code"], payload["message"])
+        return self._commanded([made], seat=seat, command=payload[CMD])
+
+    def _seat_in(self, found: Event) -> int:
+        return self.fold.table.seats[found.payload["player_id"]]
+
+    def _decided(self, found: Event) -> list[Event]:
+        ruleset, state = self.fold.ruleset, self.fold.state
+        moved = ruleset.move_of(state, found)
+        if moved is None:
+            raise Broken(f"{self._here} comes of no move")
+        seat, move = moved
+        command = found.payload.get(CMD)
+        if command is None and self.fold.table.chairs[seat].bot is None:
+            move = ruleset.timeout_move(state, seat)  # all that the server may play for a person
+        events = ruleset.decide(state, seat, ruleset.read_move(move))
+        return events if command is None else self._commanded(events, seat=seat, command=command)
+
+    def _commanded(self, events: list[Event], *, seat: int, command: object) -> list[Event]:
+        """Name the command on its first event, as the server does; numbers skip nothing."""
+        following = [seat, self.fold.table.chairs[seat].cmd_no + 1]
+        if command != following:
+            raise Broken(f"{self._here} names command {command}, where {following} comes next")
+        events[0].payload[CMD] = following
+        return events
+
+
+def _differing(found: Event, expected: Event) -> list[str]:
+    one, other = found.payload, expected.payload
+    return [key for key in sorted({*one, *other}) if one.get(key) != other.get(key)] or ["a number"]

@@ -1,0 +1,297 @@
+"""`playhall epoch status|advance|settle|verify|clock|profiles|import|mirror`."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
+
+import orjson
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from persistence.accounts.audit_log import CONSOLE
+from persistence.bots.store import BotStore
+from persistence.epochs.imports import ImportStore
+from persistence.epochs.steps import StepStore
+from persistence.epochs.store import Day, DayKey, EpochStore, NewDay, StoredProfile
+from persistence.objects import Objects
+from protocol.codec import describe, validate
+from protocol.epoch_profile import EpochProfile
+from protocol.errors import InvalidField, NotFound
+from server.config import Config
+from server.core.clock import Clock, wire_time
+from server.domains.compete.blockchain.domain import chain_of
+from server.domains.compete.epochs.imports import FIRST_YEAR, LAST_YEAR, days_in
+from server.domains.compete.epochs.phases import times_of
+from server.domains.compete.epochs.rules import check_profile
+from server.domains.compete.epochs.scheduler import Scheduler
+from server.domains.compete.epochs.steps import Steps, require_profiles
+from server.domains.compete.epochs.verification import Verification
+from server.ops.audit.commands import DataDir, Shell
+from server.ops.mirror_cli import add_mirror_command
+from server.ops.rehearsal_cli import add_rehearsal_commands
+from server.ops.roles import both_roles
+
+T = TypeVar("T")
+
+LISTED_MAX: Final = 30
+
+WhichDay = Annotated[str, typer.Argument(help="A date, such as 2026-02-12; or `current`.")]
+
+
+class EpochsContext(NamedTuple):
+    """What the commands work with."""
+
+    days: EpochStore
+    store: StepStore
+    imports: ImportStore
+    steps: Steps
+    scheduler: Scheduler
+    verification: Verification
+
+
+def add_epoch_commands(app: typer.Typer, shell: Shell) -> None:
+    """Add the commands about days of competition to a command line."""
+    commands = _Commands(shell)
+    epoch = typer.Typer(no_args_is_help=True, help="Days of competition.")
+    epoch.command()(commands.status)
+    epoch.command()(commands.advance)
+    epoch.command()(commands.settle)
+    epoch.command()(commands.verify)
+    epoch.command()(commands.clock)
+    epoch.command()(commands.profiles)
+    epoch.command("import")(commands.import_days)
+    add_mirror_command(epoch, shell, key_of=_key)
+    add_rehearsal_commands(epoch, shell)
+    app.add_typer(epoch, name="epoch")
+
+
+class _Commands:
+    """The commands; each ends with status 1 where something is not as it must be."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    def status(self, data_dir: DataDir = None) -> None:
+        """Show the last days, what time it is for them, and who advances them."""
+
+        async def work(desk: EpochsContext) -> tuple[datetime, str | None, list[Day]]:
+            days = await desk.days.list_days(before=date.max, limit=LISTED_MAX)
+            return await desk.days.now(), await desk.store.leader(), days
+
+        now, leader, days = self._at_desk(work, data_dir)
+        self._out.print(f"now {wire_time(now)}, advanced by {leader or 'nobody at present'}")
+        for day in days:
+            self._out.print(
+                f"{day.day}  {day.phase:8}  {day.version} events  {day.profile_key}  {day.epoch_id}"
+            )
+
+    def advance(self, data_dir: DataDir = None) -> None:
+        """Take every step that is due, here and now."""
+
+        async def work(desk: EpochsContext) -> int:
+            await require_profiles(desk.days)
+            taken = await desk.scheduler.tick()
+            await desk.store.note_rollover(CONSOLE, steps=taken)
+            return taken
+
+        steps = self._at_desk(work, data_dir)
+        self._out.print(f"{steps} step{'' if steps == 1 else 's'} taken.")
+
+    def settle(
+        self,
+        day: WhichDay,
+        verify: Annotated[
+            bool, typer.Option("--verify", help="Only compute it again, and compare.")
+        ] = False,
+        reason: Annotated[str, typer.Option(help="Put on record.")] = "",
+        data_dir: DataDir = None,
+    ) -> None:
+        """Settle a settled day again; the earlier result stays readable."""
+        if not verify and not reason:
+            raise typer.BadParameter("--reason: say why; it is put on record. Or use --verify.")
+
+        async def work(desk: EpochsContext) -> list[str]:
+            epoch_id = (await desk.days.read_day(_key(day))).epoch_id
+            if verify:
+                return await desk.steps.verify(epoch_id)
+            number = await desk.steps.recompute(epoch_id, by=CONSOLE, reason=reason)
+            self._out.print(f"{day}: result {number} is in force.")
+            return []
+
+        self._report(day, self._at_desk(work, data_dir), verified=verify)
+
+    def verify(self, day: WhichDay, data_dir: DataDir = None) -> None:
+        """Check a day against its events: versions, slots, digest, result, payouts."""
+
+        async def work(desk: EpochsContext) -> list[str]:
+            return await desk.verification.check((await desk.days.read_day(_key(day))).epoch_id)
+
+        self._report(day, self._at_desk(work, data_dir), verified=True)
+
+    def clock(
+        self,
+        at: Annotated[
+            str | None, typer.Option(help="What time it shall be, such as 2026-02-12T10:00Z.")
+        ] = None,
+        speed: Annotated[
+            float | None,
+            typer.Option(min=0.001, max=100_000, help="Its seconds in a real one; 1 if left out."),
+        ] = None,
+        real: Annotated[bool, typer.Option("--real", help="Be the real time again.")] = False,
+        data_dir: DataDir = None,
+    ) -> None:
+        """Say what time it is for days on every node; or move it, for rehearsals."""
+        if real and (at is not None or speed is not None):
+            raise typer.BadParameter("--real: leave out --at and --speed, or leave out --real.")
+
+        async def work(desk: EpochsContext) -> datetime:
+            if real:
+                await desk.days.reset_clock()
+            elif at is not None or speed is not None:
+                moment = await desk.days.now() if at is None else _moment(at)
+                await desk.days.set_clock(moment, speed=speed or 1.0)
+            return await desk.days.now()
+
+        self._out.print(f"It is {wire_time(self._at_desk(work, data_dir))} for epochs.")
+
+    def profiles(
+        self,
+        put: Annotated[
+            Path | None, typer.Option(help="Keep the profile in this JSON file, by --key.")
+        ] = None,
+        key: Annotated[str, typer.Option(help="Such as daily-v2.")] = "",
+        activate: Annotated[str, typer.Option(help="Make new days by this one.")] = "",
+        data_dir: DataDir = None,
+    ) -> None:
+        """List the rules that days can be made by; keep others; choose one."""
+        if put is not None and not key:
+            raise typer.BadParameter("--key: name the profile, such as daily-v2.")
+        profile = None if put is None else self._read_profile(put)
+
+        async def work(desk: EpochsContext) -> list[str]:
+            if profile is not None:
+                await desk.days.put_profile(key, profile)
+            for one in await desk.days.profiles():
+                if one.profile_key == activate:
+                    check_profile(one.profile)
+            if activate:
+                await desk.days.activate_profile(activate)
+            return [_profile_line(one) for one in await desk.days.profiles()]
+
+        for line in self._at_desk(work, data_dir):
+            self._out.print(line)
+
+    def import_days(
+        self,
+        file: Annotated[Path, typer.Argument(help="JSON lines: slot_update and activity.")],
+        profile: Annotated[str, typer.Option(help="The rules that the days were played by.")],
+        data_dir: DataDir = None,
+    ) -> None:
+        """Write the days that another system saw; each is kept whole or not at all."""
+
+        async def work(desk: EpochsContext) -> list[str]:
+            kept = {one.profile_key: one for one in await desk.days.profiles()}.get(profile)
+            if kept is None:
+                raise NotFound(f"There is no profile {profile!r}; `playhall epoch profiles`.")
+            now, bots, told = await desk.days.now(), await desk.imports.bots(), []
+            # What is no UTF-8 comes through, for its line to be named.
+            with file.open(encoding="utf-8", errors="surrogateescape") as lines:
+                for found in days_in(lines, kept.profile, bots, now=now):
+                    new = _day(found.day, kept)
+                    epoch_id = await desk.imports.add_day(new, found.lines)
+                    written = f"{len(found.lines)} events" if epoch_id else "is there already"
+                    told.append(f"{found.day}: {written}")
+            return told
+
+        for line in self._at_desk(work, data_dir):
+            self._out.print(line)
+
+    # ------------------------------------------------------------------ details
+
+    def _report(self, day: str, found: list[str], *, verified: bool) -> None:
+        for problem in found:
+            self._out.print(problem)
+        if verified:
+            self._out.print(
+                f"{day}: {len(found)} differences." if found else f"{day}: all is right."
+            )
+        if found:
+            raise typer.Exit(1)
+
+    def _read_profile(self, path: Path) -> EpochProfile:
+        with self._shell.said_plainly():
+            try:
+                profile = validate(EpochProfile, orjson.loads(path.read_bytes()))
+            except orjson.JSONDecodeError as error:
+                raise InvalidField(f"{path} is not JSON: {error}.") from None
+            check_profile(profile)
+            return profile
+
+    def _at_desk(
+        self, work: Callable[[EpochsContext], Coroutine[Any, Any, T]], data_dir: DataDir
+    ) -> T:
+        config = self._shell.read_config(data_dir=data_dir)
+        with self._shell.said_plainly():
+            try:
+                return self._shell.at_desk(config, desk=_desk, work=work)
+            except ValidationError as error:
+                problem = describe(error).message
+                raise InvalidField(f"A profile cannot be used here. {problem}") from error
+
+
+@asynccontextmanager
+async def _desk(config: Config, dsn: str) -> AsyncIterator[EpochsContext]:
+    objects = Objects(config.files_url, folder=config.data_dir / "files")
+    objects.open()
+    async with both_roles(dsn) as (database, behalf):
+        days, store = EpochStore(database), StepStore(database)
+        steps = Steps(
+            store,
+            days,
+            owners_at=BotStore(database, behalf).owner_at,
+            owners_known=chain_of(config, database=database, clock=Clock()).knows_owners_at,
+            put=objects.put,
+            node=CONSOLE,
+        )
+        scheduler = Scheduler(days, store, steps, node=CONSOLE)
+        verification = Verification(days, store, steps)
+        yield EpochsContext(days, store, ImportStore(database), steps, scheduler, verification)
+
+
+def _day(day: date, kept: StoredProfile) -> NewDay:
+    times = times_of(day, kept.profile.cadence)
+    return NewDay(
+        day, kept.profile_id, times.starts_at, times.freeze_at, times.ends_at, kept.profile
+    )
+
+
+def _profile_line(one: StoredProfile) -> str:
+    try:
+        said = f"{one.profile.slots.count} slots"
+    except ValidationError as error:
+        said = f"cannot be used here: {describe(error).message}"
+    active = "  active" if one.is_active else ""
+    return f"{one.profile_key}  version {one.version}  {said}{active}"
+
+
+def _key(day: str) -> DayKey:
+    if day == "current":
+        return None
+    try:
+        return date.fromisoformat(day)
+    except ValueError:
+        raise InvalidField(f"{day!r} is no date; write one such as 2026-02-12.") from None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidField("--at: write a time such as 2026-02-12T10:00Z.") from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise InvalidField(f"--at: send a year from {FIRST_YEAR} to {LAST_YEAR}.")
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

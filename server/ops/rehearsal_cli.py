@@ -1,0 +1,228 @@
+"""`playhall epoch bots` and `playhall epoch voters`: a cast for rehearsing a day, not real people.
+
+Each prints one token a line, and nothing else, so that the output is a file for
+`playhall loadtest epoch`.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import date, timedelta
+from typing import Annotated, Any, Final, NamedTuple
+
+import typer
+
+from persistence.accounts.audit_log import CONSOLE
+from persistence.accounts.store import AccountStore
+from persistence.bots.store import BOTS_MAX, BotStore
+from persistence.bots.tokens import BotTokenStore
+from persistence.bots.wallets import WalletStore
+from persistence.epochs.store import EpochStore
+from protocol.accounts import Tokens
+from protocol.bots import BotTaken, NewBot, NewBotToken
+from protocol.errors import NotFound
+from protocol.ids import BotId, UserId
+from server.config import Config
+from server.core.clock import Clock
+from server.domains.compete.bots.rules import drawn, minted
+from server.domains.compete.epochs.phases import day_of, times_of
+from server.domains.compete.epochs.steps import require_profiles
+from server.domains.people.accounts.domain import seal_by
+from server.domains.people.accounts.keys import Keys
+from server.domains.people.accounts.service import Lifetimes, TokenIssuer
+from server.ops.audit.commands import DataDir, Shell
+from server.ops.roles import both_roles
+
+CAST_MAX: Final = 10_000
+DAYS_AHEAD_MAX: Final = 1_000
+LEFT_MIN: Final = timedelta(minutes=30)  # that a live day must have left, in its own time
+WHY: Final = "rehearsal"
+# No contract of anybody's: a chain that developers use, and an address with a telling end.
+CHAIN_ID: Final = 31_337
+CONTRACT: Final = f"0x{'7e57':0>40}"
+
+Count = Annotated[int, typer.Argument(min=1, max=CAST_MAX, help="How many.")]
+Live = Annotated[
+    bool, typer.Option("--live", help="Move the epochs' clock to a day that is live, if need be.")
+]
+Speed = Annotated[
+    float | None,
+    typer.Option(min=0.001, max=100_000, help="With --live: epochs' seconds in a real second."),
+]
+Yes = Annotated[
+    bool, typer.Option("--yes", help="Also do this to a database that is not the bundled one.")
+]
+
+
+class RehearsalContext(NamedTuple):
+    """What the commands work with."""
+
+    accounts: AccountStore
+    wallets: WalletStore
+    bots: BotStore
+    tokens: BotTokenStore
+    days: EpochStore
+    mint: TokenIssuer
+    clock: Clock
+
+
+class Owner(NamedTuple):
+    """A guest with a test wallet."""
+
+    tokens: Tokens
+    address: str
+
+    @property
+    def user_id(self) -> UserId:
+        """Whose account it is."""
+        return UserId(self.tokens.user_id)
+
+
+def add_rehearsal_commands(app: typer.Typer, shell: Shell) -> None:
+    """Add the commands that make a cast to `playhall epoch`."""
+    commands = _Commands(shell)
+    app.command()(commands.bots)
+    app.command()(commands.voters)
+
+
+class _Commands:
+    """The commands; a mistake ends with status 1 and a sentence."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+
+    def bots(
+        self,
+        count: Count,
+        live: Live = False,
+        speed: Speed = None,
+        yes: Yes = False,
+        data_dir: DataDir = None,
+    ) -> None:
+        """For rehearsals: register test bots, and print a token of each that claims and votes."""
+
+        async def work(cast: RehearsalContext) -> None:
+            await _prepare(cast, live=live, speed=speed)
+            await make_bots(cast, count, say=typer.echo)
+
+        self._with_cast(work, yes=yes, data_dir=data_dir)
+
+    def voters(
+        self,
+        count: Count,
+        live: Live = False,
+        speed: Speed = None,
+        yes: Yes = False,
+        data_dir: DataDir = None,
+    ) -> None:
+        """For rehearsals: make guests with a test wallet, and print an access token of each."""
+
+        async def work(cast: RehearsalContext) -> None:
+            await _prepare(cast, live=live, speed=speed)
+            for _ in range(count):
+                typer.echo((await _person(cast)).tokens.access_token)
+
+        self._with_cast(work, yes=yes, data_dir=data_dir)
+
+    def _with_cast(
+        self,
+        work: Callable[[RehearsalContext], Coroutine[Any, Any, None]],
+        *,
+        yes: bool,
+        data_dir: DataDir,
+    ) -> None:
+        config = self._shell.read_config(data_dir=data_dir)
+        if config.database_url is not None and not yes:
+            raise typer.BadParameter(
+                "this makes test accounts and bots, for rehearsals only, and PLAYHALL_DATABASE_URL "
+                "names a database that may be in real use; add --yes if that is what you want."
+            )
+        with self._shell.said_plainly():
+            self._shell.at_desk(config, desk=_cast, work=work)
+
+
+async def make_bots(cast: RehearsalContext, count: int, *, say: Callable[[str], None]) -> None:
+    """Register bots under the first numbers that are free; tells a token of each."""
+    number = 0
+    for made in range(count):
+        if made % BOTS_MAX == 0:
+            owner = await _person(cast)
+        bot_id, number = await _register(cast, owner, after=number)
+        await cast.bots.set_owner(bot_id, owner.address, actor=CONSOLE, reason=WHY)
+        wanted = NewBotToken(label=WHY, scopes={"claim", "vote", "read"})
+        token, draft = minted(wanted, bot_id, now=cast.clock.now())
+        await cast.tokens.add(owner.user_id, draft)
+        say(token)
+
+
+async def make_live(days: EpochStore, *, speed: float | None) -> None:
+    """Move the clock of epochs into a day that is live for a while, unless it is in one."""
+    kept = await days.active_profile()
+    if kept is None:
+        raise NotFound("No profile is active, so no day is made; activate one first.")
+    now, cadence = await days.now(), kept.profile.cadence
+    first = await _first_playable(days, day_of(now, cadence))
+    for ahead in range(DAYS_AHEAD_MAX):
+        times = times_of(first + timedelta(days=ahead), cadence)
+        if now < times.freeze_at - min(LEFT_MIN, (times.freeze_at - times.starts_at) / 2):
+            if speed is not None or now < times.starts_at:
+                await days.set_clock(max(now, times.starts_at), speed=speed or 1.0)
+            return
+    raise NotFound(f"None of the next {DAYS_AHEAD_MAX} days can be played; wait.")
+
+
+async def _first_playable(days: EpochStore, today: date) -> date:
+    """Give today, or the day after the last one that is over already."""
+    newest = await days.list_days(before=date.max, limit=1)
+    if newest and newest[0].phase not in ("prep", "live"):
+        return max(today, newest[0].day + timedelta(days=1))
+    return today
+
+
+async def _prepare(cast: RehearsalContext, *, live: bool, speed: float | None) -> None:
+    if live:
+        await require_profiles(cast.days)
+        await make_live(cast.days, speed=speed)
+    typer.echo("These are for rehearsals: whoever has a token speaks for it.", err=True)
+
+
+async def _person(cast: RehearsalContext) -> Owner:
+    tokens = await cast.mint.person(cast.accounts.add_guest, method="guest", display_name=None)
+    address = f"0x{secrets.token_hex(20)}"
+    await cast.wallets.link(UserId(tokens.user_id), address)
+    return Owner(tokens, address)
+
+
+async def _register(cast: RehearsalContext, owner: Owner, *, after: int) -> tuple[BotId, int]:
+    """Register a bot under the next number that is free; of another run's, none is touched."""
+    while True:
+        after += 1
+        new = NewBot(
+            slug=f"test_bot_{after}",
+            chain_id=CHAIN_ID,
+            contract_address=CONTRACT,
+            token_id=str(after),
+        )
+        try:
+            return (await cast.bots.add(drawn(new, owner.user_id))).bot_id, after
+        except BotTaken:
+            continue
+
+
+@asynccontextmanager
+async def _cast(config: Config, dsn: str) -> AsyncIterator[RehearsalContext]:
+    seal, clock = seal_by(config), Clock()
+    async with both_roles(dsn) as (database, behalf):
+        accounts = AccountStore(database)
+        keys = Keys(accounts, now=clock.monotonic, seal=seal if config.secret_keys else None)
+        await keys.start()
+        lifetimes = Lifetimes(config.access_token_s, config.refresh_token_s)
+        yield RehearsalContext(
+            accounts=accounts,
+            wallets=WalletStore(database, behalf),
+            bots=BotStore(database, behalf),
+            tokens=BotTokenStore(database),
+            days=EpochStore(database),
+            mint=TokenIssuer(keys=keys, clock=clock, lifetimes=lifetimes),
+            clock=clock,
+        )

@@ -1,0 +1,107 @@
+"""Structure that can be counted: import cycles, names, and words that the project gave up."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("protocol", "persistence", "migrations", "server", "loadtest")
+
+# Words of an older dialect, and what to say instead: docs/decisions/0005-the-fields-own-words.md.
+RETIRED = {
+    "Audience": "Subscribers",
+    "Behalf": "RlsDatabase",
+    "Books": "AuditReader",
+    "Chair": "Seat",
+    "Circle": "Namespace",
+    "Desk": "AdminContext",
+    "Foundation": "Services",
+    "FrontDoor": "Listener",
+    "Hosting": "GameRegistry",
+    "Lens": "ViewEncoder",
+    "Scribe": "EventRecorder",
+    "Told": "RecordedEvent",
+    "Upkeep": "maintenance",
+}
+RETIRED_MODULES = {
+    *("answers", "append", "audience", "behalf", "books", "caller", "carriers", "cast", "circles"),
+    *("crowd", "departures", "desk", "endings", "foundation", "frontdoor", "hosting", "kernel"),
+    *("letters", "line", "outbox", "passes", "pictures", "records", "redecide", "refusals"),
+    *("room", "scribe", "sight", "tally", "trouble", "upkeep"),
+}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            yield name.removesuffix(".__init__"), ast.parse(path.read_text())
+
+
+TREES = dict(modules())
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    """Give what a module imports, anywhere in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in TREES else node.module
+
+
+def classes() -> Iterator[tuple[str, str]]:
+    for module, tree in TREES.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                yield module, node.name
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    graph = {
+        name: {each for each in imports(tree) if each in TREES and each != name}
+        for name, tree in TREES.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_no_import_of_ours_is_for_the_type_checker_alone() -> None:
+    """What needs this escape is a cycle."""
+    for name, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                inside = imports(ast.Module(node.body, []))
+                assert not [each for each in inside if each in TREES], name
+
+
+def test_retired_words_name_nothing() -> None:
+    named = [(module, name) for module, name in classes() if name.lstrip("_") in RETIRED]
+    assert [f"{module}.{name}: say {RETIRED[name.lstrip('_')]}" for module, name in named] == []
+
+
+def test_retired_words_name_no_module() -> None:
+    parts = {(name, part) for name in TREES for part in name.split(".")}
+    assert sorted(name for name, part in parts if part in RETIRED_MODULES) == []
+
+
+def test_a_public_class_name_is_unique_in_its_package() -> None:
+    """Within a folder of modules, one name is one thing.
+
+    In `protocol` the module is part of a command's name on the wire: `lobby.watch`, `game.watch`.
+    """
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for module, name in classes():
+        if not name.startswith("_"):
+            found[module.rpartition(".")[0], name].append(module)
+    assert {
+        key: where for key, where in found.items() if len(where) > 1 and key[0] != "protocol"
+    } == {}
