@@ -4,12 +4,12 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
+from importlib.util import find_spec
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("protocol", "persistence", "migrations", "server", "loadtest")
+from tests.fixtures.forked import PRELOADED
+from tests.tidy.source import trees
 
 # Words of an older dialect, and what to say instead: docs/decisions/0005-the-fields-own-words.md.
 RETIRED = {
@@ -35,14 +35,7 @@ RETIRED_MODULES = {
 }
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            yield name.removesuffix(".__init__"), ast.parse(path.read_text())
-
-
-TREES = dict(modules())
+TREES = trees()
 
 
 def imports(tree: ast.Module) -> Iterator[str]:
@@ -105,3 +98,8 @@ def test_a_public_class_name_is_unique_in_its_package() -> None:
     assert {
         key: where for key, where in found.items() if len(where) > 1 and key[0] != "protocol"
     } == {}
+
+
+def test_what_tests_import_ahead_is_there() -> None:
+    """The fork server passes over a name that it does not find; commands would only get slow."""
+    assert [name for name in PRELOADED if find_spec(name) is None] == []

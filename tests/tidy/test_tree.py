@@ -10,16 +10,8 @@ from pathlib import Path
 import pytest
 
 from persistence.queries import Queries, load
+from tests.tidy.source import ROOT, modules
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = (
-    "protocol",
-    "persistence",
-    "migrations",
-    "server",
-    "loadtest",
-    "clients/python/playhall",
-)
 SQL_WORDS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ")
 TASK_GROUPS = ("group", "tasks", "self._group", "self._tasks")
 # eth-utils leaves it to whoever uses it to bring what computes Keccak; redis is what the fan-out
@@ -31,10 +23,6 @@ CALLED_FROM_OUTSIDE = {
     *("feed_data", "feed_eof"),
     *("field_title_should_be_set", "down_revision", "interrupt", "follows"),
 }
-
-
-def modules() -> list[Path]:
-    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 
 def every_query() -> list[tuple[Path, Queries]]:
