@@ -1,6 +1,6 @@
 """Simulated players, the load tester, the benchmarks, the terminal player.
 
-For: whoever plays on a server from outside, with the `playhall` client. `play` is a player at a
+For: playing on a server from outside, with the `playhall` client. `play` is a player at a
 terminal, `cli` starts the load tests in `scenarios`, `bench` and `attacks` measure a server of
 their own.
 

@@ -286,7 +286,7 @@ class BanRequest(WireModel):
         str,
         StringConstraints(strip_whitespace=True, min_length=1, max_length=TEXT_CHARS_MAX),
         TEXT,
-    ] = Field(description="Told to whoever tries to sign in.")
+    ] = Field(description="Shown to the person when they try to sign in.")
     lasts_s: Annotated[int, Field(ge=1, le=BAN_S_MAX)] | None = Field(
         default=None, description="Seconds; without it, until it is lifted."
     )

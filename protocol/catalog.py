@@ -1,6 +1,6 @@
 """Everything that can travel over the websocket, collected from the domains' files."""
 
-from protocol import (  # noqa: F401 - their errors
+from protocol import (  # noqa: F401 - some only for their error classes
     bots,
     chat,
     content_errors,

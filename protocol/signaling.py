@@ -109,7 +109,7 @@ class PeerAccess(WireModel):
     """What goes into the options of a `Peer`; `ice_servers` is its `config.iceServers`.
 
     `url` is the server where the peers of this lobby meet. `token` lets in until `expires_at`
-    (ISO 8601, UTC); whoever is in stays as long as they are a member.
+    (ISO 8601, UTC); a peer that has connected may stay as long as it is a member.
     """
 
     url: str

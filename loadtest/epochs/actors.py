@@ -132,7 +132,7 @@ class ActorGroup:
         self._turn = 0
 
     async def perform(self, acts: Iterator[Act], *, per_s: float, duration_s: float) -> None:
-        """Act at a rate, whoever is free, and wait for the last answers."""
+        """Have free actors act at a given rate, then wait for the last answers."""
         began = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             for number in range(round(per_s * duration_s)):

@@ -36,7 +36,7 @@ ROLES: Final = ("moderator", "admin")
 
 Whom = Annotated[str, typer.Argument(help="A user's or player's id, or a username.")]
 Role = Annotated[str, typer.Argument(help="moderator or admin.")]
-Reason = Annotated[str, typer.Option(help="Told to whoever tries to sign in.")]
+Reason = Annotated[str, typer.Option(help="Shown to the person when they try to sign in.")]
 Days = Annotated[float | None, typer.Option(help="How long; without it, until it is lifted.")]
 
 

@@ -42,7 +42,7 @@ class Closed(NamedTuple):
         """Whether to connect again.
 
         Not after `superseded`, although the code would allow it: two clients of one account
-        would take the connection from each other for ever.
+        would keep closing each other's connections.
         """
         return self.code not in _FINAL and self.code != SUPERSEDED
 

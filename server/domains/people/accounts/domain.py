@@ -19,6 +19,7 @@ from server.core.clock import Clock
 from server.core.mail_transports import BadMailUrl, Transport, file_carrier, smtp_carrier
 from server.core.mailer import Mailer
 from server.core.passwords import Passwords
+from server.core.rate_limits import Rate
 from server.core.tasks import Tasks
 from server.domains.people.accounts.admin_http import AdminRoutes
 from server.domains.people.accounts.codes import Codes
@@ -28,7 +29,7 @@ from server.domains.people.accounts.email import EmailSignIn
 from server.domains.people.accounts.http import SessionRoutes
 from server.domains.people.accounts.keys import Keys
 from server.domains.people.accounts.moderation import Moderation
-from server.domains.people.accounts.password_limits import NetworkAttempts, PasswordLimits, Rate
+from server.domains.people.accounts.password_limits import NetworkAttempts, PasswordLimits
 from server.domains.people.accounts.revocation import SessionMaintenance, SessionRevocation, Sockets
 from server.domains.people.accounts.service import Accounts
 from server.domains.people.accounts.sign_in_http import SignInRoutes, methods_of

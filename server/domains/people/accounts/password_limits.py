@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from protocol.ids import SessionId, UserId
 from server.core.rate_limits import KEYS_MAX, Rate, RateLimiter, network_of
 
-__all__ = ["NetworkAttempts", "Rate"]
+KNOWN_MAX: Final = KEYS_MAX
 
 
 class NetworkAttempts:
@@ -29,9 +29,6 @@ class NetworkAttempts:
         now = self._now()
         self._networks.require(network_of(remote), now)
         self._accounts.require(account, now)
-
-
-KNOWN_MAX: Final = KEYS_MAX
 
 
 class Limits(NamedTuple):

@@ -126,9 +126,6 @@ def new_person(names: Names, display_name: str | None, *, user_id: UserId | None
     )
 
 
-__all__ = ["Accounts", "Lifetimes"]
-
-
 class Accounts:
     """Everybody who signed in. `end_sockets` closes the connections of a session."""
 
