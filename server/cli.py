@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 from pydantic import ValidationError
@@ -31,6 +31,7 @@ from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
 from server.core.stopping import StoppedAtOnce
 from server.gamekit.checking import RulesetRefused
+from server.ops.shell import Shell
 from server.terminal import UNWRITABLE, flush_streams, prepare_streams, unreadable_argument
 
 log = logging.getLogger(__name__)
@@ -312,17 +313,16 @@ def _make_folder(data_dir: Path) -> None:
 
 
 def main() -> None:
-    """Run the command line; a server starts without what the other commands import."""
+    """Run the command line."""
     gc.set_threshold(GARBAGE_OBJECTS)
     prepare_streams()
     if argument := unreadable_argument(sys.argv[1:]):
         err.print(f"[red]playhall:[/red] The argument {escape(argument)} is not UTF-8.")
         sys.exit(2)
-    serves = sys.argv[1:2] == ["serve"]
-    if not serves:
-        _add_the_others()
+    command = next(iter(sys.argv[1:]), "")
+    _add_commands(command)
     status, unwritten = _run()
-    if unwritten and not (serves or status):
+    if unwritten and not (command == "serve" or status):
         err.print(f"[red]playhall:[/red] The output cannot be written: {unwritten.strerror}.")
         status = 1
     sys.exit(status)
@@ -344,19 +344,60 @@ def _run() -> tuple[int | str | None, OSError | None]:
     return status, unwritten or left
 
 
-def _add_the_others() -> None:
-    from loadtest.cli import app as loadtest
-    from loadtest.play import play
-    from server.ops.accounts_cli import add_commands as add_console
-    from server.ops.audit.commands import Shell, add_commands
+_SHELL: Final = Shell(read_config, database_url, said_plainly)
+
+
+def _add_audit() -> None:
+    from server.ops.audit.commands import add_commands
+
+    add_commands(app, _SHELL)
+
+
+def _add_accounts() -> None:
+    from server.ops.accounts_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
+def _add_epochs() -> None:
     from server.ops.epochs_cli import add_epoch_commands
 
-    shell = Shell(read_config, database_url, said_plainly)
-    add_commands(app, shell)
-    add_console(app, shell)
-    add_epoch_commands(app, shell)
+    add_epoch_commands(app, _SHELL)
+
+
+def _add_load_tester() -> None:
+    from loadtest.cli import app as loadtest
+
     app.add_typer(loadtest, name="loadtest")
+
+
+def _add_player() -> None:
+    from loadtest.play import play
+
     app.command()(play)
+
+
+# What adds a command that is not in this module. All of them import more than one of them needs.
+_ADDED: Final = {
+    "verify": _add_audit,
+    "replay": _add_audit,
+    "stats": _add_audit,
+    "accounts": _add_accounts,
+    "keys": _add_accounts,
+    "epoch": _add_epochs,
+    "loadtest": _add_load_tester,
+    "play": _add_player,
+}
+_HERE: Final = {"serve", "migrate", "backup", "restore", "export", "spec"}
+
+
+def _add_commands(asked: str) -> None:
+    """Add the command that is asked for; all of them for what is none, such as `--help`."""
+    if asked in _ADDED:
+        _ADDED[asked]()
+    elif asked not in _HERE:
+        for add in dict.fromkeys(_ADDED.values()):
+            add()
 
 
 if __name__ == "__main__":

@@ -25,8 +25,9 @@ from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.registry import GameRegistry, GameRegistryConfig
 from server.gamekit.fold import AnyRuleset
-from server.ops.audit.commands import Shell, add_commands
+from server.ops.audit.commands import add_commands
 from server.ops.export import export_game
+from server.ops.shell import Shell
 from server.rulesets import find_rulesets
 from tests.fixtures.postgres import TEMPLATE, Databases
 from tests.integration.games.conftest import Room, act
