@@ -8,7 +8,7 @@ from aiohttp import web
 from persistence.accounts.sign_in import SignInStore
 from persistence.accounts.store import AccountStore
 from persistence.blueprints.store import BlueprintStore
-from persistence.broker.memory import Bus
+from persistence.broker.bus import Bus
 from persistence.eventlog.completion import XpRule
 from persistence.eventlog.writer import Log
 from persistence.games.directory import RoomDirectory

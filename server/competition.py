@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from prometheus_client.registry import Collector
 
-from persistence.broker.memory import Bus
+from persistence.broker.bus import Bus
 from persistence.objects import ObjectMissing, Objects
 from protocol.errors import NotFound
 from server.core.services import Services

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from persistence.broker.memory import Bus
+from persistence.broker.bus import Bus
 from protocol.envelope import type_of
 from protocol.ids import LobbyId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
-from persistence.broker.memory import Bus
+from persistence.broker.bus import Bus
 from persistence.database import Database
 from persistence.eventlog.hashchain import canonical, genesis, link
 from persistence.eventlog.writer import Log, Row

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from persistence.broker.memory import AT_ONCE, Bus
+from persistence.broker.bus import AT_ONCE, Bus
 
 TOPIC = "a topic"
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import orjson
 
-from persistence.broker.memory import Bus, TooManyFollowers
+from persistence.broker.bus import Bus, TooManyFollowers
 from persistence.epochs.store import EpochStore
 from protocol.epochs import EVENTS_MAX, FOLLOWED_MAX
 from protocol.errors import Overloaded, PlayhallError

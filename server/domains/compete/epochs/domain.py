@@ -1,6 +1,6 @@
 """The room, put together."""
 
-from persistence.broker.memory import Bus
+from persistence.broker.bus import Bus
 from persistence.database import Database
 from persistence.epochs.claims import ClaimStore
 from persistence.epochs.mirror import MirrorStore

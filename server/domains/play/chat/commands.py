@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
-from persistence.broker.memory import Bus
+from persistence.broker.bus import Bus
 from protocol.chat import ChatMessage, Say
 from protocol.errors import InvalidField, NotAMember, NotSeated
 from protocol.ids import GameId, LobbyId, PlayerId

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 
-from persistence.broker.memory import Bus
+from persistence.broker.bus import Bus
 from persistence.games.store import GameStore
 from protocol import games as wire
 from protocol.errors import (

@@ -10,7 +10,7 @@ from typing import Final
 
 import orjson
 
-from persistence.broker.memory import Bus, TooManyFollowers
+from persistence.broker.bus import Bus, TooManyFollowers
 from persistence.games.store import GameStore
 from protocol.errors import BadIndex, CloseReason, Overloaded
 from protocol.ids import GameId

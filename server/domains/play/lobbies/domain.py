@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from persistence.broker.memory import Bus
+from persistence.broker.bus import Bus
 from persistence.lobbies.store import LobbyStore
 from protocol.ids import LobbyId, PlayerId
 from server.core.clock import Clock

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
-from persistence.broker.memory import Bus, TooManyFollowers
+from persistence.broker.bus import Bus, TooManyFollowers
 from persistence.lobbies.model import Lobby
 from protocol.errors import Overloaded, TooManyLobbies
 from protocol.ids import LobbyId, PlayerId
