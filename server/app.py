@@ -249,6 +249,8 @@ class App:
         await self.lease.renew()
         with suppress(Unavailable):  # else they are read once somebody asks
             await self.totals.read()
+        tasks.loop(self._base.broker.run(), name="broker")
+        tasks.loop(self._base.subscriptions.run(), name="subscriptions")
         tasks.loop(self.passwords.run(), name="password hashing")
         tasks.loop(self.log.run(), name="log")
         tasks.loop(self.lease.keep(), name="lease")

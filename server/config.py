@@ -116,6 +116,11 @@ class Config(BaseSettings):
     )
     writers: Annotated[int, Field(ge=1, le=16)] = 2
 
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="Redis or Valkey, by which nodes hear of each other's changes.",
+    )
+
     files_url: str = Field(
         default="", description="Where files are kept: s3://…, gs://…, az://…; else in data_dir."
     )

@@ -23,7 +23,7 @@ from server.core.addresses import WILDCARDS, url_of
 from server.core.clock import Clock
 from server.core.containment import contained, count_stray
 from server.core.node_name import NodeName
-from server.core.services import Services
+from server.core.services import Services, broker_by
 from server.core.stopping import StoppedAtOnce
 from server.core.tasks import Tasks
 from server.gamekit.fold import AnyRuleset
@@ -37,6 +37,7 @@ Addresses = list[tuple[socket.AddressFamily, str]]
 NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 TLS_HANDSHAKE_TIMEOUT_S = 5.0
 DRAIN_TIMEOUT_S = 10.0
+BROKER_DRAIN_TIMEOUT_S = 1.0
 RECONNECT_WITHIN_MS = 3000
 CLOSE_GROUP = 200
 CLOSE_GROUP_PAUSE_S = 0.05
@@ -110,6 +111,7 @@ async def _serve(
     ready: Callable[[str], None],
     stop: Stop,
 ) -> None:
+    broker = broker_by(config)
     async with (
         _database(config, dsn, role=SERVER_ROLE) as database,
         _database(config, dsn, role=ANONYMOUS_ROLE) as anonymous,
@@ -117,7 +119,14 @@ async def _serve(
     ):
         with NodeName(config.data_dir) as node:
             base = Services(
-                config, database, RlsDatabase(anonymous), node, Clock(), tasks, rulesets
+                config,
+                database,
+                RlsDatabase(anonymous),
+                node,
+                Clock(),
+                tasks,
+                rulesets,
+                broker,
             )
             app = App(base)
             async with _listening(app, config) as url:
@@ -125,6 +134,8 @@ async def _serve(
                 await stop.wait()
                 log.info("going away: no new games, finishing what is under way; again to hurry")
                 await _go_away(app)
+                if not await broker.drain(BROKER_DRAIN_TIMEOUT_S):
+                    log.warning("other nodes were not told of the last changes; they look for them")
 
 
 @asynccontextmanager

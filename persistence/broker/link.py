@@ -71,6 +71,7 @@ class Server:
             raise BadUrl(
                 "write the URL as redis://, rediss:// or unix://, with options of redis-py"
             ) from None
+        self.database = int(settings.get("db", 0))
         # For logs: all of the URL that is no secret.
         self.address: str = (
             settings.get("path", "")

@@ -1,9 +1,9 @@
 """A broker over the publish/subscribe of a Redis or Valkey server.
 
 Two connections: one publishes, in pipelined batches, one subscribes. Each topic is a channel,
-`<prefix>:<topic>`. Redis keeps nothing of what is published, so a node that was away for a moment
-has missed what came meanwhile; it hears so from `on_gap` of each of its topics, when the server
-has confirmed that the topic is subscribed to again.
+`<prefix>:<database>:<topic>`. Redis keeps nothing of what is published, so a node that was away for
+a moment has missed what came meanwhile; it hears so from `on_gap` of each of its topics, when the
+server has confirmed that the topic is subscribed to again.
 
 **Publishing.** A batch is in flight at a time, and what comes meanwhile makes the next one: a
 quiet node sends at once, a busy one in batches. If a batch is not answered in time nobody knows
@@ -78,7 +78,8 @@ class ConnectionGone(ConnectionError):
 class RedisBroker:
     """Carries notices through a Redis server.
 
-    `prefix` keeps apart what shares a server: Redis' numbered databases do not separate channels.
+    `prefix` keeps apart what shares a server, and so does the number of the URL's database, which
+    is part of our channels' names: Redis itself does not separate channels by it.
     """
 
     def __init__(self, url: str, *, prefix: str = PREFIX, pace: Pace | None = None) -> None:
@@ -90,7 +91,7 @@ class RedisBroker:
         self._publishing = Link(server, "publishing", pace=self._pace, metrics=self.metrics)
         self._listening = Link(server, "subscribing", pace=self._pace, metrics=self.metrics)
         self._sender = secrets.token_bytes(SENDER_BYTES)
-        self._channels = f"{prefix}:"
+        self._channels = f"{prefix}:{server.database}:"
         self._handlers = Handlers(self.metrics)
 
         self._queue = SendQueue()

@@ -23,7 +23,7 @@ CALLED_FROM_OUTSIDE = {
     *("field_title_should_be_set", "down_revision", "interrupt", "follows"),
 }
 # The broker between nodes, until the domains use it: then this is empty and goes.
-NOT_WIRED_YET = {"RedisBroker", "fall_behind", "send_views", "subscribers"}
+NOT_WIRED_YET = {"fall_behind", "send_views", "subscribers"}
 
 
 def every_query() -> list[tuple[Path, Queries]]:

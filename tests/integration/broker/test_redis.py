@@ -146,11 +146,25 @@ async def test_garbage_on_a_channel_is_counted_and_dropped(
     try:
         heard = await node.follow(TOPIC)
         with shared_redis.client() as client:
-            assert client.publish(f"garbage:{TOPIC}", garbage) == 1
+            assert client.publish(f"garbage:0:{TOPIC}", garbage) == 1
         await until(lambda: node.broker.metrics.malformed == 1)
         assert heard.notices == []
         assert node.broker.is_live
     finally:
+        await node.stop()
+
+
+async def test_numbers_of_databases_keep_halls_apart(shared_redis: RedisServer) -> None:
+    urls = [f"{shared_redis.url}/{number}" for number in (0, 0, 1)]
+    nodes = [Node(RedisBroker(url, pace=QUICK)) for url in urls]
+    for node in nodes:
+        node.start()
+    heard = [await node.follow(TOPIC) for node in nodes[1:]]
+    nodes[0].broker.publish(Notice(TOPIC, 1))
+    await until(lambda: heard[0].numbers == [1])
+    await asyncio.sleep(0.1)
+    assert heard[1].notices == []
+    for node in nodes:
         await node.stop()
 
 
