@@ -99,7 +99,6 @@ class App:
             base,
             people=self.authority,
             sockets=self.sessions,
-            bus=self.bus,
             objects=self.files.objects,
             server=lambda: self.lease.address,
         )

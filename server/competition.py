@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from prometheus_client.registry import Collector
 
-from persistence.broker.bus import Bus
 from persistence.objects import ObjectMissing, Objects
 from protocol.errors import NotFound
 from server.core.services import Services
@@ -28,7 +27,6 @@ class Competition:
         *,
         people: People,
         sockets: Sockets,
-        bus: Bus,
         objects: Objects,
         server: Callable[[], str],
     ) -> None:
@@ -47,7 +45,7 @@ class Competition:
         self.epochs = Epochs(
             base.database,
             base.behalf,
-            bus=bus,
+            subscriptions=base.subscriptions,
             clock=base.clock,
             tasks=base.tasks,
             node=base.node,

@@ -332,11 +332,18 @@ class TopicKind(Generic[Who]):
 
     def subscribe(self, key: str, who: Who, deliver: Deliver, *, view: Hashable = None) -> Stop:
         """Subscribe somebody to a topic; see `Topic.subscribe`. Raise `TooManySubscribers`."""
-        return self._open(key).subscribe(who, deliver, view=view)
+        topic = self.get(key)
+        if topic is None:
+            if self._subscriptions.topics >= TOPICS_MAX:
+                raise TooManySubscribers
+            topic = self._open(key)
+        return topic.subscribe(who, deliver, view=view)
 
     def hold(self, key: str, *, owned: bool = False) -> Topic[Who]:
-        """Hold a topic; see `Topic.hold`. Raise `TooManySubscribers`."""
-        topic = self._open(key)
+        """Hold a topic; see `Topic.hold`. Never refused: whoever holds has bounds of their own."""
+        topic = self.get(key)
+        if topic is None:  # not `or`: a topic without subscribers is falsy
+            topic = self._open(key)
         topic.hold(owned=owned)
         return topic
 
@@ -461,14 +468,10 @@ class TopicKind(Generic[Who]):
             log.warning("catching up with %s topics waits: %s", self.name, error.message)
 
     def _open(self, key: str) -> Topic[Who]:
-        topic = self.get(key)
-        if topic is None:
-            if self._subscriptions.topics >= TOPICS_MAX:
-                raise TooManySubscribers
-            topic = Topic(self, key)
-            self._topics[topic.name] = topic
-            self._subscriptions.topics += 1
-            self._woken.set()  # there is something to poll for
+        topic = Topic(self, key)
+        self._topics[topic.name] = topic
+        self._subscriptions.topics += 1
+        self._woken.set()  # there is something to poll for
         return topic
 
 

@@ -1,6 +1,5 @@
 """The room, put together."""
 
-from persistence.broker.bus import Bus
 from persistence.database import Database
 from persistence.epochs.claims import ClaimStore
 from persistence.epochs.mirror import MirrorStore
@@ -9,6 +8,7 @@ from persistence.epochs.store import EpochStore
 from persistence.epochs.votes import BallotStore
 from persistence.rls import RlsDatabase
 from server.core.clock import Clock
+from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.compete.epochs.admin_http import EpochAdminRoutes
 from server.domains.compete.epochs.board_streams import Following
@@ -30,7 +30,7 @@ class Epochs:
         database: Database,
         behalf: RlsDatabase,
         *,
-        bus: Bus,
+        subscriptions: Subscriptions,
         clock: Clock,
         tasks: Tasks,
         node: str,
@@ -42,6 +42,7 @@ class Epochs:
         self._steps_stored = StepStore(database)
         self.days = EpochStore(database)
         self._public = EpochStore(behalf.anybody)
+        self.following = Following(self._public, subscriptions, tasks=tasks, clock=clock)
         self.steps = Steps(
             self._steps_stored,
             self.days,
@@ -49,9 +50,9 @@ class Epochs:
             owners_known=owners_known,
             put=put,
             node=node,
+            committed=self.following.committed,
         )
         self.scheduler = Scheduler(self.days, self._steps_stored, self.steps, node=node)
-        self.following = Following(self._public, bus, tasks=tasks, clock=clock)
         self.collector = EpochCollector(self.following, self.scheduler)
         self._commands = EpochCommands(
             days=self._public,
