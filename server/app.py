@@ -116,7 +116,7 @@ class App:
             keys=self.keys,
             clock=clock,
             lifetimes=Lifetimes(config.access_token_s, config.refresh_token_s),
-            end_sockets=self.sessions.end_session,
+            end_sockets=self._end_session,
         )
         self.authority = authority_by(
             config,
@@ -135,7 +135,13 @@ class App:
             passwords=self.passwords,
             clock=clock,
             server=lambda: self.lease.address,
+            subscriptions=self._base.subscriptions,
         )
+
+    def _end_session(self, session_id: str) -> None:
+        """Close the sockets of a session that was ended, here and on other nodes."""
+        self.sessions.end_session(session_id)
+        self.account_room.endings.announce()
 
     def _make_games(self, store: GameStore) -> None:
         base, config = self._base, self._base.config
@@ -212,6 +218,7 @@ class App:
         self.my_data = store
         self.erasure = Erasure(
             store=store,
+            subscriptions=self._base.subscriptions,
             clock=self._base.clock,
             leave_lobbies=self.lobbies.upkeep.leave_all,
             sockets=self.sessions,
@@ -262,7 +269,6 @@ class App:
         tasks.loop(self.files.upkeep.run(), name="files")
         self.account_room.start(tasks)
         await self.competition.start()
-        tasks.loop(self.erasure.follow(), name="erased people")
         tasks.loop(self.signaling.sweep(), name="signaling")
         tasks.loop(self.signaling.show_out_strangers(), name="members' peers")
 

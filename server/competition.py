@@ -35,6 +35,7 @@ class Competition:
         self.bots = BotDomain(
             database=base.database,
             behalf=base.behalf,
+            subscriptions=base.subscriptions,
             people=people,
             sockets=sockets,
             clock=base.clock,
@@ -60,7 +61,6 @@ class Competition:
         if self._base.config.epochs:
             await require_profiles(self.epochs.days)
         tasks = self._base.tasks
-        self.bots.start(tasks)
         self.chain.start(tasks)
         if self._base.config.epochs:
             tasks.loop(self.epochs.scheduler.run(), name="epochs")

@@ -49,7 +49,7 @@ Must not know: what is in a frame or a payload, who may see what.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -70,6 +70,9 @@ SUBSCRIBERS_PER_TOPIC_MAX: Final = 20_000
 SPREAD_AT_ONCE: Final = 256
 # How many topics a source is asked to catch up with at once.
 CAUGHT_UP_AT_ONCE: Final = 1000
+# How often what ended is looked for, and for how long such looks rest between announcements.
+SWEEP_POLL_S: Final = (10.0, 2.0)
+SWEEP_REST_S: Final = 0.25
 RETRY_BASE_S: Final = 0.2
 RETRY_MAX_S: Final = 10.0
 
@@ -504,6 +507,45 @@ class Subscriptions:
         async with asyncio.TaskGroup() as group:
             for kind in self._kinds.values():
                 group.create_task(kind.keep_up(), name=f"subscriptions: {kind.name}")
+
+
+class AnnouncedSweep:
+    """A sweep over what the database has, done whenever another node announces that it is due.
+
+    For what a node must hear of though nobody here subscribes to it: a topic that is always held.
+    The sweep is the poll as well: seldom while the broker is live, often otherwise. What is
+    announced while it rests is one more sweep, however much that is.
+    """
+
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        name: str,
+        sweep: Callable[[], Awaitable[object]],
+        *,
+        poll: Poll | None = None,
+    ) -> None:
+        self._sweep = sweep
+        self._kind: TopicKind[object] = subscriptions.kind(
+            name, source=self, poll=poll or Poll(*SWEEP_POLL_S)
+        )
+        self._topic = self._kind.hold(_EVERYTHING)
+
+    def announce(self) -> None:
+        """Have the other nodes sweep; what they are to find must be committed."""
+        self._topic.notify()
+
+    def on_notice(self, _: Topic[object], __: Notice) -> bool:
+        """Have it swept; a notice says no more than that."""
+        return False
+
+    async def catch_up(self, _: Sequence[Topic[object]]) -> None:
+        """Sweep, and rest."""
+        await self._sweep()
+        await asyncio.sleep(SWEEP_REST_S)
+
+
+_EVERYTHING: Final = "all"
 
 
 def _is_ending(error: BaseException) -> bool:

@@ -147,7 +147,8 @@ async def node(
     database = await Database.open(dsn, embedded=True)
     anonymous = await Database.open(dsn, embedded=True, role=ANONYMOUS_ROLE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("server.domains.compete.bots.authentication.LOOK_EVERY_S", 0.05)
+        patch.setattr("server.core.subscriptions.SWEEP_POLL_S", (0.05, 0.05))
+        patch.setattr("server.core.subscriptions.SWEEP_REST_S", 0.0)
         async with _node(database, anonymous, tmp_path_factory.mktemp("node")) as node:
             yield node
     await anonymous.close()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,7 @@ from server.core import subscriptions as module
 from server.core.containment import FAILURES
 from server.core.subscriptions import (
     SPREAD_AT_ONCE,
+    AnnouncedSweep,
     Poll,
     Subscriptions,
     TooManySubscribers,
@@ -413,3 +415,49 @@ def test_kind_has_a_name_of_its_own() -> None:
     subscriptions.kind("topic")
     with pytest.raises(ValueError, match="topic"):
         subscriptions.kind("topic")
+
+
+# ---------------------------------------------------------------------- announced sweeps
+
+
+async def test_announced_sweep_is_done_on_the_other_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SWEEP_REST_S", 0.01)
+    hub = MemoryHub()
+    swept: list[int] = [0, 0]
+    nodes = [Subscriptions(MemoryBroker(hub, is_whole=True)) for _ in swept]
+
+    async def sweep(node: int) -> None:
+        swept[node] += 1
+
+    sweeps = [AnnouncedSweep(node, "sweep", partial(sweep, n)) for n, node in enumerate(nodes)]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(part.run()) for node in nodes for part in (node.broker, node)]
+        await until(lambda: swept == [1, 1])  # each looks once when it begins to hear
+        for _ in range(100):
+            sweeps[0].announce()
+        await until(lambda: swept[1] > 1)
+        await asyncio.sleep(0.1)
+        for task in tasks:
+            task.cancel()
+    assert swept[0] == 1
+    assert swept[1] <= 4, "what is announced while a sweep rests is one more sweep"
+
+
+async def test_sweep_that_fails_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_BASE_S", 0.001)
+    monkeypatch.setattr(module, "SWEEP_REST_S", 0.0)
+    subscriptions = local()
+    outcomes: list[BaseException] = [Unavailable(), RuntimeError("a bug")]
+
+    async def sweep() -> None:
+        if outcomes:
+            raise outcomes.pop(0)
+        done.set()
+
+    done = asyncio.Event()
+    AnnouncedSweep(subscriptions, "sweep", sweep, poll=Poll(3600, 0.01))
+    task = asyncio.get_running_loop().create_task(subscriptions.run())
+    async with asyncio.timeout(WAIT_S):
+        await done.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -10,7 +10,7 @@ from persistence.database import Database
 from persistence.rls import RlsDatabase
 from server.config import names_in
 from server.core.clock import Clock
-from server.core.tasks import Tasks
+from server.core.subscriptions import Subscriptions
 from server.domains.compete.bots.authentication import BotAuthenticator, People, Sockets
 from server.domains.compete.bots.avatar_http import AvatarRoutes
 from server.domains.compete.bots.http import BotAdminRoutes, BotRoutes
@@ -31,6 +31,7 @@ class BotDomain:
         *,
         database: Database,
         behalf: RlsDatabase,
+        subscriptions: Subscriptions,
         people: People,
         sockets: Sockets,
         clock: Clock,
@@ -44,11 +45,9 @@ class BotDomain:
         self._clock = clock
         self._server = server
         self._pages = [page for page in names_in(origins) if page != ANY_ORIGIN]
-        self.passes = BotAuthenticator(store=self._tokens, people=people, sockets=sockets)
-
-    def start(self, tasks: Tasks) -> None:
-        """Set going what must not stop."""
-        tasks.loop(self.passes.follow(), name="bots' tokens")
+        self.passes = BotAuthenticator(
+            store=self._tokens, subscriptions=subscriptions, people=people, sockets=sockets
+        )
 
     def endpoints(self) -> list[Endpoint]:
         """List the addresses."""

@@ -170,7 +170,7 @@ class BotRoutes:
         path = validate(BotTokenPath, dict(request.path))
         bot = await bot_meant(self._bots, request)
         await self._tokens.revoke(request.who.user_id, bot.bot_id, path.token_id)
-        await self._passes.look()
+        await self._passes.enforce()
         return await self._list_tokens(request)
 
 
@@ -226,7 +226,7 @@ class BotAdminRoutes:
         await self._bots.set_owner(
             bot.bot_id, body.address, actor=request.who.user_id, reason=body.reason
         )
-        await self._passes.look()
+        await self._passes.enforce()
         return await self._owners(request)
 
     async def _set_status(self, request: HttpRequest) -> Bot:
@@ -236,5 +236,5 @@ class BotAdminRoutes:
         await self._bots.set_status(
             bot.bot_id, body.status, actor=request.who.user_id, reason=body.reason
         )
-        await self._passes.look()
+        await self._passes.enforce()
         return views.bot(await bot_meant(self._bots, request))

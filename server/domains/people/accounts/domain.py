@@ -20,6 +20,7 @@ from server.core.mail_transports import BadMailUrl, Transport, file_carrier, smt
 from server.core.mailer import Mailer
 from server.core.passwords import Passwords
 from server.core.rate_limits import Rate
+from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.people.accounts.admin_http import AdminRoutes
 from server.domains.people.accounts.codes import Codes
@@ -57,6 +58,7 @@ class AccountDomain:
         passwords: Passwords,
         clock: Clock,
         server: Callable[[], str],
+        subscriptions: Subscriptions,
     ) -> None:
         self._config = config
         self._database = database
@@ -72,7 +74,12 @@ class AccountDomain:
         self._guesses = PasswordLimits(now=clock.monotonic)
         self._discord = DiscordSignIn(codes=self._codes, methods=self._methods)
         self._post = _post(config)
-        self.endings = SessionRevocation(store=self._sessions, sockets=sockets, now=clock.monotonic)
+        self.endings = SessionRevocation(
+            store=self._sessions,
+            subscriptions=subscriptions,
+            sockets=sockets,
+            now=clock.monotonic,
+        )
         self._housekeeping = SessionMaintenance(
             store=self._sessions,
             keys=keys,
@@ -82,7 +89,6 @@ class AccountDomain:
 
     def start(self, tasks: Tasks) -> None:
         """Set going what must not stop."""
-        tasks.loop(self.endings.follow(), name="ended sessions")
         tasks.loop(self._housekeeping.run(), name="expired sessions")
         if self._post is not None:
             tasks.loop(self._post.run(), name="mail")
@@ -90,7 +96,7 @@ class AccountDomain:
     def endpoints(self) -> list[Endpoint]:
         """List the addresses of sessions, of signing in, and of moderation."""
         moderation = Moderation(
-            store=ModerationStore(self._database), seal=self._seal, told=self.endings.look
+            store=ModerationStore(self._database), seal=self._seal, told=self.endings.enforce
         )
         admin = AdminRoutes(moderation=moderation, database=self._database, clock=self._clock)
         sessions = SessionRoutes(store=self._sessions, endings=self.endings)
