@@ -8,7 +8,6 @@ from aiohttp import web
 from persistence.accounts.sign_in import SignInStore
 from persistence.accounts.store import AccountStore
 from persistence.blueprints.store import BlueprintStore
-from persistence.broker.bus import Bus
 from persistence.eventlog.completion import XpRule
 from persistence.eventlog.writer import Log
 from persistence.games.directory import RoomDirectory
@@ -85,7 +84,6 @@ class App:
         self._base = base
         self._started_at = clock.monotonic()
         self._door: Listener | None = None
-        self.bus = Bus()
         self.refusals = Refusals()
         count = self.refusals.counting("websocket")
         self.sessions = Sessions(clock=clock, tasks=tasks, rate=rate, count_refusal=count)
@@ -166,7 +164,7 @@ class App:
         base = self._base
         self.lobbies = Lobbies(
             store=store,
-            bus=self.bus,
+            subscriptions=base.subscriptions,
             presence=self.sessions,
             rulesets=base.rulesets,
             start_game=self.hosting.create,
@@ -330,11 +328,12 @@ class App:
             store=self.games,
             rulesets=self._base.rulesets,
             access=self.access,
-            bus=self.bus,
+            subscriptions=self._base.subscriptions,
             clock=clock,
         )
         chat = ChatCommands(
-            bus=self.bus,
+            lobby_chat=self.lobbies.chat,
+            game_chat=games.chat,
             clock=clock,
             may_speak_in_lobby=self.lobbies.may_speak,
             may_speak_in_game=self.access.may_speak,
@@ -405,7 +404,7 @@ class App:
             pass
 
     def _failures(self) -> int:
-        return FAILURES.total + self.log.metrics.failures + self.bus.failures
+        return FAILURES.total + self.log.metrics.failures + self._base.broker.metrics.failures
 
     async def _status(self) -> Status:
         totals = await self.totals.read()

@@ -20,10 +20,8 @@ NOT_USED_BY_US = {"eth-hash"}
 CALLED_FROM_OUTSIDE = {
     *("on_ws_connected", "on_ws_frame", "on_ws_disconnected", "writelines"),
     *("feed_data", "feed_eof"),
-    *("field_title_should_be_set", "down_revision", "interrupt", "follows"),
+    *("field_title_should_be_set", "down_revision", "interrupt"),
 }
-# The broker between nodes, until the domains use it: then this is empty and goes.
-NOT_WIRED_YET = {"fall_behind", "send_views", "subscribers"}
 
 
 def every_query() -> list[tuple[Path, Queries]]:
@@ -153,4 +151,4 @@ def test_every_name_is_used() -> None:
                 named = getattr(statement, "targets", None) or [statement.target]
                 defined |= {target.id for target in named if isinstance(target, ast.Name)}
     left_over = {name for name in defined - used if not name.startswith("__")}
-    assert left_over == CALLED_FROM_OUTSIDE | NOT_WIRED_YET
+    assert left_over == CALLED_FROM_OUTSIDE

@@ -10,11 +10,11 @@ from typing import Final
 
 import orjson
 
-from persistence.broker.bus import Bus, TooManyFollowers
 from persistence.games.store import GameStore
 from protocol.errors import BadIndex, CloseReason, Overloaded
 from protocol.ids import GameId
 from protocol.limits import CHUNK_BYTES_MAX, EVENT_INDEX_MAX
+from server.core.subscriptions import TooManySubscribers, TopicKind
 from server.domains.play.games.access import committed
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.recorder import RecordedEvent
@@ -103,11 +103,11 @@ async def catch_up(host: LiveGame, session: Session, viewer: Viewer, *, after: i
     return head
 
 
-def follow_chat(bus: Bus, session: Session, game_id: GameId) -> None:
+def follow_chat(chat: TopicKind[Session], session: Session, game_id: GameId) -> None:
     """Have what is said at a game sent to a connection."""
     try:
-        stop = bus.follow(f"game-chat:{game_id}", session, session.socket.send)
-    except TooManyFollowers:
+        stop = chat.subscribe(game_id, session, session.socket.send)
+    except TooManySubscribers:
         return  # the game itself goes on; only the talk is missed
     session.follow(("game-chat", game_id), stop)
 

@@ -3,21 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from persistence.broker.bus import Bus
 from persistence.lobbies.store import LobbyStore
 from protocol.ids import LobbyId, PlayerId
 from server.core.clock import Clock
 from server.core.passwords import Passwords
+from server.core.subscriptions import Subscriptions, TopicKind
 from server.core.tasks import Tasks
 from server.domains.play.lobbies.catalog import Catalog
 from server.domains.play.lobbies.changes import Changes, Starter, StartGame
+from server.domains.play.lobbies.followers import Follower, Presence
 from server.domains.play.lobbies.jobs import LobbyMaintenance
 from server.domains.play.lobbies.passwords import LobbyPasswords
 from server.domains.play.lobbies.peers import Peers
 from server.domains.play.lobbies.quick_play import QuickPlay
 from server.domains.play.lobbies.rules import may_watch_game
 from server.domains.play.lobbies.service import Members, Reader
-from server.domains.play.lobbies.subscribers import LobbySubscribers, Presence
+from server.domains.play.lobbies.subscribers import LobbySubscribers
 from server.gamekit.fold import AnyRuleset
 
 
@@ -34,7 +35,7 @@ class Lobbies:
         self,
         *,
         store: LobbyStore,
-        bus: Bus,
+        subscriptions: Subscriptions,
         presence: Presence,
         rulesets: Mapping[str, AnyRuleset],
         start_game: StartGame,
@@ -45,7 +46,7 @@ class Lobbies:
         grace_s: float = 30.0,
         closed_kept_s: float = 604_800.0,
     ) -> None:
-        self._audience = audience = LobbySubscribers(bus)
+        self._audience = audience = LobbySubscribers(subscriptions, store)
         catalog = Catalog(rulesets)
         changes = Changes(store, audience)
         starter = Starter(store=store, changes=changes, catalog=catalog, start_game=start_game)
@@ -76,15 +77,21 @@ class Lobbies:
             store=store,
             changes=changes,
             quick_play=quick_play,
-            audience=audience,
+            subscriptions=subscriptions,
             presence=presence,
             clock=clock,
             grace_s=grace_s,
             closed_kept_s=closed_kept_s,
         )
+        self.members.on_kick.append(self.upkeep.announce_kick)
         self._store = store
         self._changes = changes
         self._clock = clock
+
+    @property
+    def chat(self) -> TopicKind[Follower]:
+        """What is said in lobbies, to those who follow them."""
+        return self._audience.chat
 
     def count(self) -> int:
         """Count the lobbies that somebody follows on this node."""
