@@ -156,6 +156,7 @@ class App:
             tasks=base.tasks,
             rulesets=base.rulesets,
             may_serve=self.lease.is_good,
+            subscriptions=base.subscriptions,
         )
         self.rooms = RoomDirectory(base.database, public=base.behalf.anybody)
         self.directory = DirectoryUpkeep(self.rooms)

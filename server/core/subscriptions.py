@@ -68,6 +68,8 @@ SUBSCRIBERS_PER_TOPIC_MAX: Final = 20_000
 # How many subscribers get a frame in one turn of the loop when it is spread: a write takes some
 # microseconds, and whatever else the node does waits for the turn's end.
 SPREAD_AT_ONCE: Final = 256
+# Up to how many subscribers it takes longer to ask whether all have one view than to go by views.
+FEW: Final = 3
 # How many topics a source is asked to catch up with at once.
 CAUGHT_UP_AT_ONCE: Final = 1000
 # How often what ended is looked for, and for how long such looks rest between announcements.
@@ -138,10 +140,10 @@ class Topic(Generic[Who]):
         "_kind",
         "_pairs",
         "_subscribers",
-        "_views",
         "key",
         "name",
         "number",
+        "views",
     )
 
     def __init__(self, kind: "TopicKind[Who]", key: str) -> None:
@@ -155,7 +157,9 @@ class Topic(Generic[Who]):
         # copies nothing. They are replaced, never changed, so whoever goes through them is safe.
         self._delivers: tuple[Deliver, ...] | None = None
         self._pairs: tuple[tuple[Deliver, Hashable], ...] | None = None
-        self._views: frozenset[Hashable] | None = None
+        # How many subscribers have which view. Kept up as they come and go, and a plain attribute,
+        # since a game's owner goes through it for each move.
+        self.views: dict[Any, int] = {}
         self._holds = 0
         self._is_owned = False
         self._is_followed = False
@@ -164,13 +168,6 @@ class Topic(Generic[Who]):
         return len(self._subscribers)
 
     # ------------------------------------------------------------------ who receives it
-
-    @property
-    def views(self) -> frozenset[Hashable]:
-        """The distinct views of the subscribers."""
-        if self._views is None:
-            self._views = frozenset(view for _, view in self._subscribers.values())
-        return self._views
 
     def subscribers(self) -> list[Who]:
         """List the subscribers."""
@@ -183,8 +180,11 @@ class Topic(Generic[Who]):
         """
         if who not in self._subscribers and len(self) >= SUBSCRIBERS_PER_TOPIC_MAX:
             raise TooManySubscribers
+        if (old := self._subscribers.get(who)) is not None:
+            self._uncount(old.view)
         subscriber = Subscriber(deliver, view)
         self._subscribers[who] = subscriber
+        self.views[view] = self.views.get(view, 0) + 1
         self._changed()
         return partial(self._stop, who, subscriber)
 
@@ -216,18 +216,22 @@ class Topic(Generic[Who]):
             except Exception:
                 self._failed()
 
-    def send_views(self, frames: Mapping[Hashable, bytes]) -> None:
+    def send_views(self, frames: Mapping[Any, bytes]) -> None:
         """Deliver to each view its frame; a view without one gets nothing."""
         pairs = self._pairs
         if pairs is None:  # plain tuples: those with names are taken apart twice as slowly
             pairs = self._pairs = tuple(
                 (each.deliver, each.view) for each in self._subscribers.values()
             )
-        for deliver, view in pairs:
-            frame = frames.get(view)
+        if len(pairs) > FEW and len(self.views) == 1:
+            frame = frames.get(pairs[0][1])
             if frame is not None:
+                self.send(frame)
+            return
+        for deliver, view in pairs:
+            if view in frames:  # two look-ups by an operator take less than one by a call
                 try:
-                    deliver(frame)
+                    deliver(frames[view])
                 except Exception:
                     self._failed()
 
@@ -283,10 +287,16 @@ class Topic(Generic[Who]):
     def _stop(self, who: Who, subscriber: Subscriber) -> None:
         if self._subscribers.get(who) is subscriber:  # else it was replaced
             del self._subscribers[who]
+            self._uncount(subscriber.view)
             self._changed()
 
+    def _uncount(self, view: Hashable) -> None:
+        self.views[view] -= 1
+        if not self.views[view]:
+            del self.views[view]
+
     def _changed(self) -> None:
-        self._delivers = self._pairs = self._views = None
+        self._delivers = self._pairs = None
         is_followed = self.is_wanted and not self._is_owned
         if is_followed is not self._is_followed:
             self._is_followed = is_followed

@@ -155,8 +155,23 @@ async def test_subscribing_again_replaces_and_the_old_end_ends_nothing() -> None
     stop_first = kind.subscribe("1", "a", first.append, view=0)
     kind.subscribe("1", "a", second.append, view=1)
     stop_first()
-    kind.get("1").send_views({0: b"0", 1: b"1"})
+    topic = kind.get("1")
+    topic.send_views({0: b"0", 1: b"1"})
     assert (first, second) == ([], [b"1"])
+    assert set(topic.views) == {1}
+
+
+async def test_many_with_one_view_get_its_frame_and_no_other() -> None:
+    kind = local().kind("topic")
+    heard: list[list[bytes]] = [[] for _ in range(10)]
+    stops = [kind.subscribe("1", who, heard[who].append, view=7) for who in range(10)]
+    topic = kind.get("1")
+    topic.send_views({7: b"seven", 8: b"eight"})
+    topic.send_views({8: b"eight"})
+    assert heard == [[b"seven"]] * 10
+    for stop in stops:
+        stop()
+    assert not topic.views
 
 
 async def test_failing_subscriber_is_counted_and_the_others_are_served() -> None:

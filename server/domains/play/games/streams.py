@@ -14,7 +14,7 @@ from persistence.games.store import GameStore
 from protocol.errors import BadIndex, CloseReason, Overloaded
 from protocol.ids import GameId
 from protocol.limits import CHUNK_BYTES_MAX, EVENT_INDEX_MAX
-from server.core.subscriptions import TooManySubscribers, TopicKind
+from server.core.subscriptions import Deliver, TooManySubscribers, TopicKind
 from server.domains.play.games.access import committed
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.recorder import RecordedEvent
@@ -33,15 +33,12 @@ AHEAD_LOOK_S: Final = 0.02
 class SessionFollower:
     """A connection in an audience. One connection follows a game once."""
 
-    __slots__ = ("game_id", "session")
+    __slots__ = ("deliver", "game_id", "session")
 
     def __init__(self, session: Session, game_id: GameId) -> None:
         self.session = session
         self.game_id = game_id
-
-    def deliver(self, frames: bytes) -> None:
-        """Queue frames for the socket."""
-        self.session.socket.send(frames)
+        self.deliver: Deliver = session.socket.send
 
     def end(self) -> None:
         """Have the connection forget the game; what was queued still goes out."""
@@ -84,8 +81,8 @@ async def follow(
     host.check_sound()
     if host.is_lost:
         raise Overloaded("The game had to be read again; take its stream up once more.")
-    host.audience.admit(follower, viewer)
-    session.follow(("game", host.game_id), lambda: host.audience.dismiss(follower))
+    if not host.closed:  # else it is over, and all of it was sent
+        session.follow(("game", host.game_id), host.audience.admit(follower, viewer))
     return host.head
 
 

@@ -188,7 +188,7 @@ class PublicList:
     def _left(self, stop: Stop) -> None:
         stop()
         topic = self._kind.get(_KEY)
-        views = frozenset() if topic is None else topic.views
+        views = {} if topic is None else topic.views
         self._filters = {view: each for view, each in self._filters.items() if view in views}
         if topic is None:
             self._remembered.clear()
