@@ -59,7 +59,7 @@ from server.gateway.error_counts import Refusals
 from server.gateway.http.cors import welcome_pages
 from server.gateway.http.endpoints import Endpoint, build_http
 from server.gateway.http.openapi import openapi_document
-from server.gateway.metrics import Readings, exposition
+from server.gateway.metrics import BrokerCollector, Readings, exposition
 from server.gateway.session import sessions
 from server.gateway.session.sessions import CommandRate, Sessions
 from server.gateway.transport.limits import TransportLimits, address_share
@@ -393,7 +393,11 @@ class App:
             probe=self._probe,
             draining=lambda: self.hosting.draining,
             status=self._status,
-            metrics=exposition(self._readings(), *self.competition.collectors()),
+            metrics=exposition(
+                self._readings(),
+                BrokerCollector(self._base.subscriptions),
+                *self.competition.collectors(),
+            ),
             openapi=lambda: orjson.dumps(openapi_document(listed, version=VERSION)),
             asyncapi=lambda: orjson.dumps(asyncapi_document(version=VERSION)),
         )

@@ -24,6 +24,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from persistence.eventlog.metrics import LATENCY_BOUNDS_S, LogMetrics
+from server.core.subscriptions import Subscriptions
 from server.gateway.error_counts import Transport
 
 Count = Callable[[], int]
@@ -98,6 +99,35 @@ class ServerCollector(Collector):
             ("peer_refusals", "Peers refused or shown out.", now.peer_refusals()),
             ("mails_carried", "Mails handed on.", now.mails_carried()),
             ("mails_lost", "Mails given up.", now.mails_lost()),
+        ):
+            yield CounterMetricFamily(f"playhall_{name}", meaning, value=total)
+
+
+class BrokerCollector(Collector):
+    """Reads what nodes hear of each other."""
+
+    def __init__(self, subscriptions: Subscriptions) -> None:
+        self._subscriptions = subscriptions
+        self._broker = subscriptions.broker
+
+    def collect(self) -> Iterator[Metric]:
+        """Read everything once."""
+        broker, streams = self._broker.metrics, self._subscriptions.metrics
+        for name, meaning, value in (
+            ("broker_connected", "Whether other nodes' notices arrive.", int(self._broker.is_live)),
+            ("broker_backlog", "Notices that wait to be sent.", self._broker.backlog),
+            ("subscriptions_topics", "Topics that are needed here.", self._subscriptions.topics),
+        ):
+            yield GaugeMetricFamily(f"playhall_{name}", meaning, value=value)
+        for name, meaning, total in (
+            ("broker_published", "Notices published.", broker.published),
+            ("broker_received", "Notices received of what is followed here.", broker.received),
+            ("broker_dropped", "Notices that were not sent.", broker.dropped),
+            ("broker_gaps", "Times that notices of a topic may have been missed.", broker.gaps),
+            ("broker_disconnects", "Connections lost, and attempts failed.", broker.disconnects),
+            ("subscriptions_stale", "Notices of what was known already.", streams.stale),
+            ("subscriptions_behind", "Times that a topic fell behind.", streams.behind),
+            ("subscriptions_caught_up", "Topics compared with the database.", streams.caught_up),
         ):
             yield CounterMetricFamily(f"playhall_{name}", meaning, value=total)
 
