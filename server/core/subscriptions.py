@@ -21,27 +21,26 @@ kind's poll is due. Topics that are behind are caught up in batches by one task 
 that a thousand of them after an outage cost a few queries. With a broker that is live the poll is a
 backstop; without one it is how changes of other nodes arrive at all, so it is more frequent.
 
-**What the four users need of it.**
+**What its users need of it.**
 
 - *Games*: a topic for each game, held and owned (`owned=True`) by the node that plays it: it
   publishes and needs no notices. The view is a seat, or None for spectators. The owner encodes
   committed events once for each of `Topic.views` and calls `send_views`; this is the hottest path
-  of a node. Other nodes get the events as the payload, numbered by the last event's index, redact
-  and encode them for their own views, and read the log from `number + 1` where there is a gap.
+  of a node. Who follows a game is connected to its owner, so no other node is told.
 - *Lobbies*: a topic for each lobby, numbered by its version. Who may see a change depends on the
   lobby as it is now, so the domain goes through `subscribers()`, dismisses those who may not see it
-  any longer, and sends the rest. A notice carries the kind of change and who caused it; the lobby
-  itself is read. `catch_up` compares the versions of a batch of lobbies in one query.
+  any longer, and sends the rest. A notice has the version only; the lobby itself is read.
+  `catch_up` compares the versions of a batch of lobbies in one query.
 - *The public list*: one topic without numbers; the view is a filter. The domain makes a frame for
-  each filter that a changed lobby passes, or passed before. A notice names the lobby and what of it
-  filters look at. After a gap, lobbies that changed lately are read again.
+  each filter that a changed lobby passes, or passed before. A notice has what of the lobby filters
+  look at, before and after, and its card. After a gap, the versions of the list are compared.
 - *Epochs*: a topic for each day, numbered by version, held for as long as its board is kept.
   Notices only mark it as behind: `catch_up` wakes the task that keeps the board, which reads new
   events and spreads them to thousands of watchers (`spread`).
 
 What has no truth to read again, such as chat, is a kind without a source: frames are relayed as
-they are, and what is lost is lost. What ends sessions or revokes tokens is a held topic without any
-subscriber: only its source acts on it.
+they are, and what is lost is lost. What ends sessions or revokes tokens is an `AnnouncedSweep`: a
+held topic without any subscriber.
 
 Must not know: what is in a frame or a payload, who may see what.
 """
