@@ -97,7 +97,14 @@ async def test_changes_reach_the_other_node(
     nodes: Nodes, stage: Stage, serving_dsn: str, redis_server: RedisServer, figures: Figures
 ) -> None:
     async with pair(nodes, stage, serving_dsn, redis_server) as both:
-        for part in (lobby_reaches, list_reaches, chat_reaches, session_reaches, day_reaches):
+        for part in (
+            lobby_reaches,
+            list_reaches,
+            chat_reaches,
+            session_reaches,
+            erasure_reaches,
+            day_reaches,
+        ):
             await timed(
                 figures,
                 f"{part.__name__.removesuffix('_reaches')}, with Redis",
@@ -107,7 +114,7 @@ async def test_changes_reach_the_other_node(
 
         redis_server.kill()
         await connected(both.nodes, is_so=False)
-        for part in (lobby_reaches, list_reaches, session_reaches, day_reaches):
+        for part in (lobby_reaches, list_reaches, session_reaches, erasure_reaches, day_reaches):
             await timed(
                 figures,
                 f"{part.__name__.removesuffix('_reaches')}, Redis killed",
@@ -116,7 +123,14 @@ async def test_changes_reach_the_other_node(
 
         redis_server.start()
         await connected(both.nodes)
-        for part in (lobby_reaches, list_reaches, chat_reaches, session_reaches, day_reaches):
+        for part in (
+            lobby_reaches,
+            list_reaches,
+            chat_reaches,
+            session_reaches,
+            erasure_reaches,
+            day_reaches,
+        ):
             await timed(
                 figures,
                 f"{part.__name__.removesuffix('_reaches')}, Redis back",
@@ -131,7 +145,7 @@ async def test_server_that_hangs_or_is_emptied_keeps_nothing_back(
         with redis_server.client() as client:
             client.flushall()
             client.client_kill_filter(_type="pubsub")
-        for part in (lobby_reaches, list_reaches, session_reaches, day_reaches):
+        for part in (lobby_reaches, list_reaches, session_reaches, erasure_reaches, day_reaches):
             await part(both, BACKSTOP_S)
         await connected(both.nodes)
 
@@ -284,6 +298,19 @@ async def session_reaches(both: Pair, within_s: float) -> float:
         async with Line.open(both.nodes[1].websocket_url, token) as line:
             signed_out = web.post("/v1/auth/logout-everywhere", headers=bearer(token))
             return await arrives(signed_out, line.closed(), within_s)
+
+
+async def erasure_reaches(both: Pair, within_s: float) -> float:
+    """Somebody erases themselves on one node; their socket is on the other."""
+    async with aiohttp.ClientSession(both.urls[0]) as web:
+        async with web.post("/v1/auth/guest", json={}) as answer:
+            token = (await answer.json())["access_token"]
+        who = bearer(token)
+        async with web.get("/v1/me", headers=who) as answer:
+            username = (await answer.json())["username"]
+        async with Line.open(both.nodes[1].websocket_url, token) as line:
+            erased = web.delete("/v1/me", headers=who, json={"confirm": username})
+            return await arrives(erased, line.closed(), within_s)
 
 
 async def day_reaches(both: Pair, within_s: float) -> float:
