@@ -16,16 +16,16 @@ from persistence.database import SERVER_ROLE, Database
 from persistence.errors import StartRefused
 from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
 from persistence.signals import handled
-from protocol.errors import CloseReason, Overloaded, Unavailable
+from protocol.errors import CloseReason
 from server.app import App
 from server.config import Config, names_in
 from server.core.addresses import WILDCARDS, url_of
 from server.core.clock import Clock
 from server.core.containment import contained, count_stray
 from server.core.node_name import NodeName
-from server.core.services import Services, broker_by
 from server.core.stopping import StoppedAtOnce
 from server.core.tasks import Tasks
+from server.domains.services import Services, broker_by
 from server.gamekit.fold import AnyRuleset
 from server.gateway.transport.http_connection import http_runner
 
@@ -36,7 +36,6 @@ ANY_IPV6 = "::"
 Addresses = list[tuple[socket.AddressFamily, str]]
 NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 TLS_HANDSHAKE_TIMEOUT_S = 5.0
-DRAIN_TIMEOUT_S = 10.0
 BROKER_DRAIN_TIMEOUT_S = 1.0
 RECONNECT_WITHIN_MS = 3000
 CLOSE_GROUP = 200
@@ -157,9 +156,11 @@ async def _listening(app: App, config: Config) -> AsyncIterator[str]:
     runner = http_runner(app.http())
     await runner.setup()
     assert runner.server is not None
-    door = app.open_door(runner.server)
+    listener = app.listener(runner.server)
     tls = _tls(config)
-    servers = [await _listen(door.protocol, each, tls) for each in _bind(config.host, config.port)]
+    servers = [
+        await _listen(listener.protocol, each, tls) for each in _bind(config.host, config.port)
+    ]
     url = _url(servers[0].sockets[0], tls)
     if not config.public_url and _is_wildcard(servers[0].sockets[0]):
         log.warning(
@@ -176,7 +177,7 @@ async def _listening(app: App, config: Config) -> AsyncIterator[str]:
     finally:
         for server in servers:
             server.close()
-        await door.close_all(CloseReason.GOING_AWAY)
+        await listener.close_all(CloseReason.GOING_AWAY)
         await runner.cleanup()
 
 
@@ -286,20 +287,12 @@ def _tls(config: Config) -> ssl.SSLContext | None:
 
 async def _go_away(app: App) -> None:
     """Finish what is under way, give the games back, and tell everybody to come again."""
-    app.hosting.suspend()
-    try:
-        async with asyncio.timeout(DRAIN_TIMEOUT_S):
-            await app.log.drain()
-    except TimeoutError:
-        log.warning("some events were not committed; nobody was told that they were")
-    try:
-        await app.lease.release()
-    except (Overloaded, Unavailable):
-        log.warning("the lease could not be given back; other nodes wait until it runs out")
-    for n, session in enumerate(list(app.sessions), 1):
+    await app.stop()
+    sessions = app.services.sessions
+    for n, session in enumerate(list(sessions), 1):
         pause_ms = random.randint(0, RECONNECT_WITHIN_MS)  # noqa: S311 - to spread them
         why = CloseReason.GOING_AWAY
         with contained("closing a connection"):
-            app.sessions.dismiss(session, why, "This server is stopping.", pause_ms=pause_ms)
+            sessions.dismiss(session, why, "This server is stopping.", pause_ms=pause_ms)
         if n % CLOSE_GROUP == 0:
             await asyncio.sleep(CLOSE_GROUP_PAUSE_S)

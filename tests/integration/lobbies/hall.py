@@ -22,14 +22,14 @@ from persistence.games.model import GameRow, NewGame
 from persistence.lobbies.store import LobbyStore
 from persistence.rls import RlsDatabase
 from protocol.envelope import type_of
-from protocol.ids import GameId, PlayerId, SessionId, UserId, new_id
+from protocol.ids import GameId, LobbyId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
 from server.core.passwords import Passwords
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.chat.commands import ChatCommands
 from server.domains.play.lobbies.commands import LobbyCommands
-from server.domains.play.lobbies.domain import Lobbies
+from server.domains.play.lobbies.lobbies import Lobbies
 from server.gamekit.fold import AnyRuleset
 from server.gateway.session.identity import Identity
 from server.gateway.session.sessions import CommandRate, Sessions
@@ -188,6 +188,7 @@ class Hall:
         self.log = Log(database, writers=1)
         self.sessions = Sessions(clock=self.clock, tasks=tasks, rate=CommandRate())
         self.games: list[NewGame] = []
+        self.games_here: dict[LobbyId, GameId] = {}
         self.meanwhile: Callable[[NewGame], Awaitable[None]] | None = None
         self.room = Lobbies(
             store=self.store,
@@ -198,6 +199,7 @@ class Hall:
             passwords=passwords,
             clock=self.clock,
             tasks=tasks,
+            games_here=lambda: self.games_here,
         )
         self.chat = ChatCommands(
             lobby_chat=self.room.chat,

@@ -10,6 +10,7 @@ from persistence.broker import Notice
 from persistence.broker.memory import MemoryHub
 from persistence.database import Database
 from persistence.rls import RlsDatabase
+from protocol.ids import GameId, LobbyId
 from tests.integration.lobbies.hall import Hall, Json, Person, open_hall
 
 LISTED = "lobby.listed"
@@ -152,7 +153,7 @@ async def test_kick_is_looked_for_on_the_node_that_has_the_game(nodes: Nodes) ->
         await person.lobby("ready", **at, ready=True)
     game_id = (await ann.lobby("start", **at))["game_id"]
     kicked: list[tuple[str, str]] = []
-    nodes.there.room.upkeep.games_here = lambda: {at["lobby_id"]: game_id}
+    nodes.there.games_here[LobbyId(at["lobby_id"])] = GameId(game_id)
     nodes.there.room.upkeep.on_kicked.append(lambda *who: kicked.append(who))
     cem = await nodes.here.person("Cem")
     await cem.lobby("join", **at, role="spectator")

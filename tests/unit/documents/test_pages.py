@@ -138,6 +138,8 @@ def tasks(path: Path) -> Iterator[str]:
         first = node.args[0] if node.args else None
         if isinstance(first, ast.Call) and ast.unparse(first.func) == "every":
             yield ast.unparse(first.args[1]).rpartition(".")[2]
+        elif called == "Job" and isinstance(first, ast.Constant):
+            yield str(first.value)
         elif called.endswith((".loop", ".work", ".create_task")):
             for given in node.keywords:
                 if given.arg == "name" and isinstance(given.value, ast.Constant):

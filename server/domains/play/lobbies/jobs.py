@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from persistence.lobbies.store import LobbyStore
 from protocol.errors import LobbyClosed, LobbyNotFound, NotAMember, Overloaded, Unavailable
@@ -63,6 +63,10 @@ CLEAR_EVERY_S: Final = 60.0
 FILLED_AT_ONCE: Final = 8
 
 
+# This node's games, by their lobbies.
+GamesHere: TypeAlias = Callable[[], Mapping[LobbyId, GameId]]
+
+
 class LobbyMaintenance:
     """The sweeps over lobbies. Any number of nodes may sweep at once.
 
@@ -78,17 +82,18 @@ class LobbyMaintenance:
         quick_play: QuickPlay,
         subscriptions: Subscriptions,
         presence: Presence,
+        games_here: GamesHere,
         clock: Clock,
         grace_s: float,
         closed_kept_s: float,
     ) -> None:
         self.departures = DisconnectGrace(grace_s)
-        self.games_here: Callable[[], Mapping[LobbyId, GameId]] = dict
         self.on_kicked: list[Callable[[GameId, PlayerId], None]] = []
         self._store = store
         self._changes = changes
         self._quick_play = quick_play
         self._presence = presence
+        self._games_here = games_here
         self._clock = clock
         self._closed_kept_s = closed_kept_s
         self._kicks = AnnouncedSweep(subscriptions, "kicks", self.catch_up_kicks, poll=KICKS_POLL)
@@ -170,7 +175,7 @@ class LobbyMaintenance:
 
     async def catch_up_kicks(self) -> None:
         """Show those out of games here who were kicked, perhaps on another node."""
-        games = self.games_here()
+        games = self._games_here()
         lobbies = list(games)
         for first in range(0, len(lobbies), KICKS_AT_ONCE):
             some = lobbies[first : first + KICKS_AT_ONCE]
