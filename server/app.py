@@ -73,7 +73,7 @@ class App:
         self._started_at = services.clock.monotonic()
         self._listener: Listener | None = None
         self.domains: list[Domain] = []
-        for build in DOMAINS:
+        for build in (*DOMAINS, *services.titles):
             self._mount(build(services))
         sessions, publish = services.sessions, services.events.publish
         sessions.routes = assemble(*(domain.commands for domain in self.domains))

@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -68,7 +68,9 @@ def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) 
     try:
         with said_plainly(), reach_database(config, may_make=True) as database:
             runner.upgrade(database.owner)
-            _serve(config, database)
+            titles = _titles(config)
+            _upgrade_titles(database.owner, titles)
+            _serve(config, database, titles)
     except StoppedAtOnce as stopped:
         # The bundled database is stopped; what the loop had still to do is left undone.
         err.print("[red]playhall:[/red] Stopped at once. What was confirmed is kept.")
@@ -83,7 +85,7 @@ def _log_to_stderr(level: str) -> None:
     logging.getLogger("asyncpg.pool").addFilter(said_in_one_line)
 
 
-def _serve(config: Config, database: "Reached") -> None:
+def _serve(config: Config, database: "Reached", titles: Sequence[Any]) -> None:
     import uvloop
 
     from server.rulesets import find_rulesets, folders_in
@@ -93,6 +95,7 @@ def _serve(config: Config, database: "Reached") -> None:
         config,
         database.serving,
         rulesets=find_rulesets(*folders_in(config.rulesets_path)),
+        titles=[title.build for title in titles],
         ready=_welcome,
         keep_database=database.keep,
     )
@@ -105,6 +108,23 @@ def _serve(config: Config, database: "Reached") -> None:
         loop.close()
         raise
     loop.close()
+
+
+def _titles(config: Config) -> Sequence[Any]:
+    """Find the title packages, if any are configured: importing what finds them takes a while."""
+    if not config.titles_path:
+        return ()
+    from server.rulesets import folders_in
+    from server.titles import find_titles
+
+    return find_titles(*folders_in(config.titles_path))
+
+
+def _upgrade_titles(dsn: str, titles: Sequence[Any]) -> None:
+    if titles:
+        from migrations import packages
+
+        packages.upgrade(dsn, [title.steps for title in titles])
 
 
 def _welcome(url: str) -> None:
@@ -140,24 +160,53 @@ def migrate(
     to: Annotated[str, typer.Option(help="Revision to go up to.")] = "head",
     down: Annotated[str | None, typer.Option(help="Revision to go back to, or `base`.")] = None,
     status: Annotated[bool, typer.Option("--status", help="Only say where it stands.")] = False,
+    remove: Annotated[
+        str | None, typer.Option(help="Title package whose tables shall go, with their rows.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Go back without asking.")] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Bring the database up to date, or back, or say where it stands."""
     config = read_config(data_dir=data_dir)
-    goes_up = down is None and not status
+    goes_up = down is None and remove is None and not status
     with said_plainly(), reach_database(config, may_make=goes_up) as database:
         dsn = database.owner
         if down is not None:
             if not yes:
                 _ask_before_losing(runner.losses(dsn, down))
             runner.downgrade(dsn, down)
-        elif not status:
+        elif goes_up:
             runner.upgrade(dsn, to)
         stands = runner.status(dsn)
+        titles = _titles(config)
+        if remove is not None:
+            _remove_title(dsn, titles, remove, yes=yes)
+        elif goes_up and not stands.pending:
+            _upgrade_titles(dsn, titles)
+        pending = [*stands.pending, *_pending_of_titles(dsn, titles)]
     out.print(f"The database is at {stands.current or 'base'}.")
-    if stands.pending:
-        out.print(f"Still to come: {', '.join(stands.pending)}. Run: playhall migrate")
+    if pending:
+        out.print(f"Still to come: {', '.join(pending)}. Run: playhall migrate")
+
+
+def _pending_of_titles(dsn: str, titles: Sequence[Any]) -> list[str]:
+    if not titles:
+        return []
+    from migrations import packages
+
+    return packages.pending(dsn, [title.steps for title in titles])
+
+
+def _remove_title(dsn: str, titles: Sequence[Any], name: str, *, yes: bool) -> None:
+    """Take a title package's steps back, once it is confirmed."""
+    from migrations import packages
+
+    steps = {title.name: title.steps for title in titles}
+    if name not in steps:
+        fail(f"There is no title package {name} in PLAYHALL_TITLES_PATH; its steps are needed.")
+    if not yes:
+        _ask_before_losing([f"every table of the title package {name}"])
+    packages.downgrade(dsn, steps[name])
 
 
 def _ask_before_losing(lost: list[str]) -> None:

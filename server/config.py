@@ -128,6 +128,7 @@ class Config(BaseSettings):
     upload_url_s: Annotated[float, Field(ge=10, le=3600)] = 600.0
 
     rulesets_path: str = Field(default="", description="More folders with rulesets, `:` separated.")
+    titles_path: str = Field(default="", description="Folders with title packages, `:` separated.")
     bot_pause_s: Seconds = Field(default=0.7, description="How long a bot thinks before it moves.")
     quick_play_wait_s: Seconds = Field(default=10.0, description="Until bots fill the free seats.")
     closed_lobbies_kept_s: Annotated[float, Field(ge=60, le=31_536_000)] = Field(

@@ -25,6 +25,7 @@ from server.core.containment import contained, count_stray
 from server.core.node_name import NodeName
 from server.core.stopping import StoppedAtOnce
 from server.core.tasks import Tasks
+from server.domains.contract import Build
 from server.domains.services import Services, broker_by
 from server.gamekit.fold import AnyRuleset
 from server.gateway.transport.http_connection import http_runner
@@ -81,6 +82,7 @@ async def serve(
     dsn: str,
     *,
     rulesets: dict[str, AnyRuleset],
+    titles: Sequence[Build] = (),
     ready: Callable[[str], None],
     keep_database: Callable[[], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
@@ -98,7 +100,7 @@ async def serve(
     async with Tasks() as keeper:
         if keep_database is not None:
             keeper.loop(stop.without(keep_database()), name="the bundled database")
-        await _serve(config, dsn, rulesets=rulesets, ready=ready, stop=stop)
+        await _serve(config, dsn, rulesets=rulesets, titles=titles, ready=ready, stop=stop)
     stop.check()
 
 
@@ -107,6 +109,7 @@ async def _serve(
     dsn: str,
     *,
     rulesets: dict[str, AnyRuleset],
+    titles: Sequence[Build],
     ready: Callable[[str], None],
     stop: Stop,
 ) -> None:
@@ -126,6 +129,7 @@ async def _serve(
                 tasks,
                 rulesets,
                 broker,
+                titles,
             )
             app = App(base)
             async with _listening(app, config) as url:

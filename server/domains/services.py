@@ -1,8 +1,11 @@
 """What domains are built from: one value for a node, made before the first of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 
 from persistence.broker import Broker
 from persistence.broker.memory import MemoryBroker
@@ -21,6 +24,7 @@ from server.gateway.error_counts import Refusals
 from server.gateway.session.sessions import CommandRate, Sessions
 
 T = TypeVar("T")
+S = TypeVar("S", bound=BaseSettings)
 
 
 class NodeAddress:
@@ -76,6 +80,8 @@ class Services:
     tasks: Tasks
     rulesets: Mapping[str, AnyRuleset]
     broker: Broker = field(default_factory=MemoryBroker)
+    # What builds the domains of title packages, after those of this repository.
+    titles: Sequence[Callable[["Services"], Any]] = ()
     subscriptions: Subscriptions = field(init=False)
     objects: Objects = field(init=False)
     passwords: Passwords = field(init=False, default_factory=Passwords)
@@ -84,6 +90,15 @@ class Services:
     events: LocalEvents = field(init=False, default_factory=LocalEvents)
     interfaces: Interfaces = field(init=False, default_factory=Interfaces)
     address: NodeAddress = field(init=False, default_factory=NodeAddress)
+
+    def settings(self, model: type[S]) -> S:
+        """Read a domain's own settings; raise `StartRefused` with the variable and the remedy."""
+        try:
+            return model()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = f"{model.model_config.get('env_prefix', '')}{'_'.join(map(str, first['loc']))}"
+            raise StartRefused(f"{name.upper()}: {first['msg']}.") from error
 
     def __post_init__(self) -> None:
         config = self.config
