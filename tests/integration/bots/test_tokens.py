@@ -145,10 +145,14 @@ async def test_bot_is_refused_what_belongs_to_people(node: Node, ann: Person, bo
 
 
 async def test_every_address_and_command_is_peoples_unless_it_says_otherwise(node: Node) -> None:
-    for_bots = {f"{e.method} {e.path}" for e in node.app.endpoints() if e.bots}
+    for_bots = {f"{e.method} {e.path}" for e in node.app.endpoints() if e.scope == "bot"}
     assert "GET /v1/bots" in for_bots
     assert not any(" /v1/me" in each or " /v1/admin" in each for each in for_bots)
-    commands = {name for name, route in node.app.services.sessions.routes.items() if route.bots}
+    for_staff = {e.path for e in node.app.endpoints() if e.scope in ("moderator", "admin")}
+    assert {e.path for e in node.app.endpoints() if "/admin/" in e.path} <= for_staff
+    commands = {
+        name for name, route in node.app.services.sessions.routes.items() if route.scope == "bot"
+    }
     assert {"session.ping", "session.refresh", "session.logout"} <= commands
     assert {name.partition(".")[0] for name in commands} <= {"session", "epoch"}
 

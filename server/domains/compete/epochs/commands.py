@@ -43,11 +43,11 @@ class EpochCommands:
     def routes(self) -> Routes:
         """Say how each command is carried out."""
         return {
-            wire.Watch: Route(awaited=self._watch, bots=True),
-            wire.Unwatch: Route(immediate=self._unwatch, bots=True),
-            wire.ReadEvents: Route(awaited=self._read_events, cost=5.0, bots=True),
-            wire.Claim: Route(awaited=self._claim, bots=True),
-            wire.Vote: Route(awaited=self._vote, bots=True),
+            wire.Watch: Route(awaited=self._watch, scope="bot"),
+            wire.Unwatch: Route(immediate=self._unwatch, scope="bot"),
+            wire.ReadEvents: Route(awaited=self._read_events, cost=5.0, scope="bot"),
+            wire.Claim: Route(awaited=self._claim, scope="bot"),
+            wire.Vote: Route(awaited=self._vote, scope="bot"),
         }
 
     async def _watch(self, session: "Session", command: wire.Watch) -> dict[str, Any]:

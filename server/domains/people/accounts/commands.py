@@ -46,9 +46,9 @@ class SessionCommands:
         """Say how each command is carried out."""
         return {
             wire.Hello: Route(awaited=self._hello, greeted=False),
-            wire.Ping: Route(immediate=self._ping, bots=True),
-            wire.Refresh: Route(awaited=self._refresh, bots=True),
-            wire.Logout: Route(awaited=self._logout, bots=True),
+            wire.Ping: Route(immediate=self._ping, scope="bot"),
+            wire.Refresh: Route(awaited=self._refresh, scope="bot"),
+            wire.Logout: Route(awaited=self._logout, scope="bot"),
         }
 
     async def _hello(self, session: "Session", command: wire.Hello) -> wire.Welcome:
