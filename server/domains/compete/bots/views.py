@@ -1,10 +1,9 @@
 """From what is stored to what is sent, and the cursors of lists. Pure."""
 
-import re
-from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from persistence.bots.avatars import StoredAvatar
 from persistence.bots.store import NEWEST, Ownership, Place, Snapshot, StoredBot
@@ -22,13 +21,11 @@ from protocol.bots import (
     StatsSnapshot,
     StatsSnapshots,
 )
-from protocol.errors import InvalidField
-from protocol.ids import UUID_PATTERN
 from server.core.clock import wire_time, wire_time_or_none
+from server.core.cursors import CursorCodec
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-_PLACE: Final = re.compile(rf"before-([0-9]{{1,17}})-({UUID_PATTERN.strip('^$')})")
+_BOTS: Final = CursorCodec("bots", str)
+_SNAPSHOTS: Final = CursorCodec("snapshots", datetime, UUID)
 
 
 def bot(stored: StoredBot) -> Bot:
@@ -43,19 +40,14 @@ def bots(page: Sequence[StoredBot], limit: int) -> Bots:
 
 
 def write_cursor(slug: str) -> str:
-    """Write where a list goes on as text for a client to give back."""
-    return urlsafe_b64encode(slug.encode()).decode()
+    """Write where the list of bots goes on."""
+    return _BOTS.write(slug)
 
 
 def read_cursor(cursor: str | None) -> str:
     """Read what `write_cursor` wrote; None is the start."""
-    try:
-        slug = b64decode(cursor or "", altchars=b"-_", validate=True).decode("ascii")
-    except ValueError:
-        slug = "\0"
-    if "\0" in slug:
-        raise _bad_cursor()
-    return slug
+    (slug,) = ("",) if cursor is None else _BOTS.read(cursor)
+    return str(slug)
 
 
 def token(stored: StoredToken) -> BotToken:
@@ -98,22 +90,15 @@ def snapshots(page: Sequence[Snapshot], limit: int) -> StatsSnapshots:
 
 def write_place(place: Place) -> str:
     """Write where a list of snapshots goes on."""
-    at_us = (place.created_at - _EPOCH) // _MICROSECOND
-    return f"before-{at_us}-{place.id}"
+    return _SNAPSHOTS.write(place.created_at, place.id)
 
 
 def read_place(cursor: str | None) -> Place:
     """Read what `write_place` wrote; None is the start."""
     if cursor is None:
         return NEWEST
-    if (found := _PLACE.fullmatch(cursor)) is None:
-        raise _bad_cursor()
-    return Place(_EPOCH + int(found[1]) * _MICROSECOND, found[2])
-
-
-def _bad_cursor() -> InvalidField:
-    problem = "cursor: send the `next` of the page before, unchanged."
-    return InvalidField(problem, field="cursor")
+    created_at, snapshot_id = _SNAPSHOTS.read(cursor)
+    return Place(created_at, snapshot_id)
 
 
 def _snapshot(stored: Snapshot) -> StatsSnapshot:

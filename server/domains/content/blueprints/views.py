@@ -1,19 +1,28 @@
 """From what is stored to what is sent, and the cursors of lists. Pure."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 
-from persistence.blueprints.store import NUMBER_MAX, STARTS, Key, Listed, Place, StoredBlueprint
-from protocol.blueprints import Blueprint, BlueprintCard, BlueprintPath, Blueprints, Sort
-from protocol.codec import validate
-from protocol.errors import InvalidField
+from persistence.blueprints.store import NUMBER_MAX, STARTS, Listed, Place, StoredBlueprint
+from protocol.blueprints import Blueprint, BlueprintCard, Blueprints, Sort
+from protocol.ids import BlueprintId
 from server.core.clock import wire_time
+from server.core.cursors import CursorCodec
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
+_KINDS: Final[Mapping[Sort, type]] = {
+    "newest": datetime,
+    "name": str,
+    "version": int,
+    "forks": int,
+}
+_CURSORS: Final[Mapping[Sort, CursorCodec]] = {
+    sort: CursorCodec(f"blueprints by {sort}", kind, UUID, int_max=NUMBER_MAX)
+    for sort, kind in _KINDS.items()
+}
 
 
 def blueprint(stored: StoredBlueprint) -> Blueprint:
@@ -29,37 +38,16 @@ def page(listed: Listed, sort: Sort) -> Blueprints:
 
 
 def write_cursor(place: Place, sort: Sort) -> str:
-    """Write where a list goes on as text for a client to give back."""
-    key = place.key
-    number = (key - _EPOCH) // _MICROSECOND if isinstance(key, datetime) else key
-    return urlsafe_b64encode(orjson.dumps([sort, number, place.blueprint_id])).decode()
+    """Write where a list goes on."""
+    return _CURSORS[sort].write(place.key, place.blueprint_id)
 
 
 def read_cursor(cursor: str | None, sort: Sort) -> Place:
     """Read what `write_cursor` wrote for a list sorted like this; None is the start."""
     if cursor is None:
         return STARTS[sort]
-    try:
-        of_sort, number, blueprint_id = orjson.loads(urlsafe_b64decode(cursor.encode("ascii")))
-        path = validate(BlueprintPath, {"blueprint_id": blueprint_id})
-        return Place(_key(number, sort, of_sort), path.blueprint_id)
-    except (ValueError, TypeError, OverflowError, InvalidField):
-        problem = f"cursor: send the `next` of the page before, of a list sorted by {sort}."
-        raise InvalidField(problem, field="cursor") from None
-
-
-def _key(number: object, sort: Sort, of_sort: object) -> Key:
-    if of_sort != sort:
-        raise ValueError
-    if sort == "name" and isinstance(number, str):
-        return number
-    if type(number) is not int:
-        raise ValueError
-    if sort == "newest":
-        return _EPOCH + number * _MICROSECOND
-    if not 0 <= number <= NUMBER_MAX:
-        raise ValueError
-    return number
+    key, blueprint_id = _CURSORS[sort].read(cursor)
+    return Place(key, BlueprintId(blueprint_id))
 
 
 def _fields(stored: StoredBlueprint) -> dict[str, Any]:

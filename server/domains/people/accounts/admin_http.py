@@ -1,6 +1,5 @@
 """`/v1/admin`: what moderators and admins do, each act on record."""
 
-import re
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -24,16 +23,17 @@ from protocol.accounts import (
     UserPath,
 )
 from protocol.codec import validate
-from protocol.errors import Forbidden, InvalidField, NotFound
+from protocol.errors import Forbidden, NotFound
 from protocol.ids import UserId
 from server.core.clock import Clock, wire_time, wire_time_or_none
+from server.core.cursors import CursorCodec
 from server.domains.people.accounts.moderation import Moderation
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 
 TAG = "moderation"
 
 _ID_MAX: Final = 2**63 - 1
-_CURSOR: Final = re.compile(r"before-(\d{1,18})", re.ASCII)
+_CURSOR: Final = CursorCodec("audit", int)
 
 
 class AdminRoutes:
@@ -115,9 +115,9 @@ class AdminRoutes:
 
     async def _audit(self, request: HttpRequest) -> AuditPage:
         query: AuditQuery = request.query
-        below = _read_cursor(query.cursor)
+        below = _ID_MAX if query.cursor is None else _CURSOR.read(query.cursor)[0]
         acts = await read(self._database, below=below, limit=query.limit, target=query.user_id)
-        earlier = f"before-{acts[-1].id}" if len(acts) == query.limit else None
+        earlier = _CURSOR.write(acts[-1].id) if len(acts) == query.limit else None
         return AuditPage(acts=[_act(act) for act in acts], next=earlier)
 
     async def _changed(self, request: HttpRequest) -> Person:
@@ -129,14 +129,6 @@ class AdminRoutes:
 
 def _user_id(request: HttpRequest) -> UserId:
     return validate(UserPath, dict(request.path)).user_id
-
-
-def _read_cursor(cursor: str | None) -> int:
-    if cursor is None:
-        return _ID_MAX
-    if (found := _CURSOR.fullmatch(cursor)) is None:
-        raise InvalidField("cursor: send one that a page had, unchanged.", field="cursor")
-    return int(found[1])
 
 
 def _person(found: Found) -> Person:

@@ -9,8 +9,7 @@ the next node adopts the game, for adopting a game notes it as well.
 
 import asyncio
 import logging
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import Final
 from uuid import UUID
@@ -20,6 +19,7 @@ from protocol.errors import InvalidField, Overloaded, Unavailable
 from protocol.history import GamesQuery, RunningGame, RunningGames
 from protocol.ids import GameId
 from server.core.clock import wire_time
+from server.core.cursors import CursorCodec
 from server.domains.play.games.live_game import LiveGame
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 
@@ -28,8 +28,7 @@ log = logging.getLogger(__name__)
 WRITTEN_AT_ONCE: Final = 500
 RETRY_S: Final = 1.0
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
+_CURSOR: Final = CursorCodec("games", datetime, UUID)
 
 
 def held_seats(host: LiveGame) -> int:
@@ -111,21 +110,15 @@ class DirectoryRoutes:
 
 def write_cursor(room: DirectoryEntry) -> str:
     """Write a cursor for the page that follows a game."""
-    at_us = (room.created_at - _EPOCH) // _MICROSECOND
-    return urlsafe_b64encode(f"{at_us}.{room.game_id}".encode()).decode()
+    return _CURSOR.write(room.created_at, room.game_id)
 
 
 def read_cursor(cursor: str | None) -> DirectoryPlace | None:
     """Read what `write_cursor` wrote; raise `InvalidField`."""
     if cursor is None:
         return None
-    try:
-        at_us, _, game_id = urlsafe_b64decode(cursor.encode("ascii")).decode("ascii").partition(".")
-        created_at = _EPOCH + int(at_us) * _MICROSECOND
-        return DirectoryPlace(created_at, GameId(str(UUID(game_id))))
-    except (ValueError, OverflowError):
-        problem = "cursor: send the `next` of the page before, or leave it out."
-        raise InvalidField(problem, field="cursor") from None
+    created_at, game_id = _CURSOR.read(cursor)
+    return DirectoryPlace(created_at, GameId(game_id))
 
 
 def _shown(room: DirectoryEntry) -> RunningGame:

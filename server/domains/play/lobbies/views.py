@@ -1,23 +1,20 @@
 """Lobbies as they are sent, and pages of the public list."""
 
-import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from persistence.lobbies.model import Card, Lobby, Place
 from protocol import lobbies as wire
 from protocol.codec import encode
-from protocol.errors import InvalidField
 from protocol.ids import LobbyId, PlayerId
 from protocol.lobbies import ListFilter, LobbyPage
 from server.core.clock import wire_time, wire_time_or_none
+from server.core.cursors import CursorCodec
 from server.gateway.session.sessions import update_frame
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_PLACE: Final = struct.Struct("!q16s")  # microseconds since 1970, lobby id
+_CURSOR: Final = CursorCodec("lobbies", datetime, UUID)
 
 
 def page(cards: list[Card], limit: int) -> LobbyPage:
@@ -66,21 +63,15 @@ def is_listed(lobby: Facts, look_for: ListFilter) -> bool:
 
 def cursor_at(card: Card) -> str:
     """Write a cursor for the page that follows a lobby."""
-    at_us = (card.created_at - _EPOCH) // timedelta(microseconds=1)
-    return urlsafe_b64encode(_PLACE.pack(at_us, UUID(card.lobby_id).bytes)).decode()
+    return _CURSOR.write(card.created_at, card.lobby_id)
 
 
 def place_of(cursor: str | None) -> Place | None:
     """Read a cursor, or refuse one that is not ours."""
     if cursor is None:
         return None
-    try:
-        at_us, lobby_id = _PLACE.unpack(urlsafe_b64decode(cursor.encode("ascii")))
-        created_at = _EPOCH + timedelta(microseconds=at_us)
-    except (ValueError, struct.error, OverflowError):
-        problem = "cursor: use the `next` of the page before, or leave it out."
-        raise InvalidField(problem, field="cursor") from None
-    return Place(created_at, LobbyId(str(UUID(bytes=lobby_id))))
+    created_at, lobby_id = _CURSOR.read(cursor)
+    return Place(created_at, LobbyId(lobby_id))
 
 
 def lobby_for(lobby: Lobby, player_id: PlayerId | None) -> wire.Lobby:

@@ -1,0 +1,67 @@
+"""Cursors: where a page of a list ended, as text that a client gives back unchanged. Pure.
+
+The text is the name of the list and the place in it, in base64url so that nobody builds on it.
+"""
+
+from base64 import b64decode, urlsafe_b64encode
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+import orjson
+
+from protocol.errors import InvalidField
+from protocol.limits import CURSOR_CHARS_MAX
+
+Part: TypeAlias = datetime | int | str
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class CursorCodec:
+    """Writes and reads the places of one list.
+
+    `kinds` are those of a place's parts: `datetime`, exact to the microsecond; `int`, from 0 to
+    `int_max`; `UUID`, which is given as text; `str`, without NUL.
+    """
+
+    def __init__(self, of: str, *kinds: type, int_max: int = 2**63 - 1) -> None:
+        self._of = of
+        self._kinds = kinds
+        self._int_max = int_max
+
+    def write(self, *place: Part) -> str:
+        """Write a place."""
+        parts = [
+            (part - _EPOCH) // _MICROSECOND if isinstance(part, datetime) else part
+            for part in place
+        ]
+        return urlsafe_b64encode(orjson.dumps([self._of, *parts])).decode()
+
+    def read(self, cursor: str) -> tuple[Any, ...]:
+        """Read a place, its parts as the kinds say; raise `InvalidField` for any other text."""
+        try:
+            return self._place(cursor)
+        except (ValueError, TypeError, OverflowError):
+            problem = "cursor: send the `next` of the page before, unchanged, or leave it out."
+            raise InvalidField(problem, field="cursor") from None
+
+    def _place(self, cursor: str) -> tuple[Part, ...]:
+        if len(cursor) > CURSOR_CHARS_MAX:
+            raise ValueError(cursor)
+        of, *parts = orjson.loads(b64decode(cursor, altchars=b"-_", validate=True))
+        if of != self._of:
+            raise ValueError(of)
+        return tuple(self._part(part, kind) for part, kind in zip(parts, self._kinds, strict=True))
+
+    def _part(self, part: object, kind: type) -> Part:
+        if kind is datetime and type(part) is int:
+            return _EPOCH + part * _MICROSECOND
+        if kind is int and type(part) is int and 0 <= part <= self._int_max:
+            return part
+        if kind is UUID and isinstance(part, str):
+            return str(UUID(part))
+        if kind is str and isinstance(part, str) and "\0" not in part:
+            return part
+        raise ValueError(part)
