@@ -74,6 +74,14 @@ def _is_flag(value: object) -> bool:
     return isinstance(value, bool)
 
 
+def _are_names(value: object) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and all(isinstance(name, str) and NAME.fullmatch(name) for name in value)
+    )
+
+
 def _are_earlier(value: object) -> bool:
     return isinstance(value, Sequence) and all(isinstance(rules, Ruleset) for rules in value)
 
@@ -103,6 +111,7 @@ _ATTRIBUTES: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
     ),
     "leavers_rank_last": (_is_flag, "it must be True or False"),
     "scores_declared": (_is_flag, "it must be True or False"),
+    "statistics": (_are_names, "it must be a tuple of names, each 1 to 64 of a-z, 0-9 and _"),
     "verbatim_moves": (_is_flag, "it must be True or False"),
     "earlier": (_are_earlier, "it must be a tuple of rulesets, such as (Nim1(),)"),
 }

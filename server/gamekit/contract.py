@@ -79,13 +79,15 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One seat's result and its aggregates, for the summary and lifetime statistics."""
+    """One seat's result and its aggregates, for the summary and lifetime statistics.
+
+    `statistics` has what else is counted of the seat, by names that the ruleset declares.
+    """
 
     seat: int
     score: int
     is_winner: bool
-    tricks_won: int = 0
-    highest_bid: int | None = None
+    statistics: Mapping[str, int] = field(default_factory=dict)
     longest_win_streak: int = 0
     longest_loss_streak: int = 0
     # Left the game and was not back at its end: no win, no XP, no points in any statistics.
@@ -136,6 +138,9 @@ class Ruleset(ABC, Generic[State, Move]):
     # Whether clients declare the scores, so that the server cannot vouch for them. Such games
     # are in the match history and count for no statistics, leaderboard or XP.
     scores_declared: ClassVar[bool] = False
+    # What it counts of a seat beside the score: the names that `Standing.statistics` may have.
+    # `tricks_won` and `highest_bid` have columns of their own in summaries and statistics.
+    statistics: ClassVar[Sequence[str]] = ()
     # The rules of earlier versions. Games that began with one of them go on with it, and
     # their logs are checked by it. New games always begin with this version.
     earlier: ClassVar[Sequence["Ruleset[Any, Any]"]] = ()

@@ -175,7 +175,9 @@ def _add(expected: dict[str, Counter[str]], game: StoredGame, log: Sequence[Stor
         total["games_played"] += 1
         total["games_won"] += standing.is_winner
         total["total_points"] += 0 if standing.forfeited else standing.score
-        total["total_tricks_won"] += 0 if standing.forfeited else standing.tricks_won
+        total["total_tricks_won"] += (
+            0 if standing.forfeited else standing.statistics.get("tricks_won", 0)
+        )
 
 
 def commands(game: StoredGame, log: Sequence[StoredEvent]) -> dict[tuple[int, int], Done]:

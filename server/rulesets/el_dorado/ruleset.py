@@ -32,6 +32,7 @@ class ElDorado1(Ruleset[State, Move]):
     seats: ClassVar[range] = range(2, 11)
     config = Config
     bots = BOTS
+    statistics = ("tricks_won", "highest_bid")
 
     def initial(self, setup: Setup) -> State:
         """Make the state before the first deal."""

@@ -38,12 +38,14 @@ def _standing(state: State, seat: int, *, is_winner: bool) -> Standing:
     played = [result for result in rounds if result is not None]
     # A round that was missed by absence ends both kinds of run.
     made = [None if result is None else result["delta"] > 0 for result in rounds]
+    statistics = {"tricks_won": sum(result["tricks"] for result in played)}
+    if played:
+        statistics["highest_bid"] = max(result["bid"] for result in played)
     return Standing(
         seat=seat,
         score=state.totals[seat],
         is_winner=is_winner,
-        tricks_won=sum(result["tricks"] for result in played),
-        highest_bid=max((result["bid"] for result in played), default=None),
+        statistics=statistics,
         longest_win_streak=_longest_run(made, True),
         longest_loss_streak=_longest_run(made, False),
     )

@@ -46,7 +46,7 @@ async def test_bots_play_el_dorado_and_everything_agrees(room: Room) -> None:
         assert stats["games_played"] == 1
         assert stats["games_won"] == stats["current_win_streak"] == int(standing.is_winner)
         assert stats["highest_score"] == stats["lowest_score"] == standing.score
-        assert stats["total_tricks_won"] == standing.tricks_won
+        assert stats["total_tricks_won"] == standing.statistics["tricks_won"]
     assert rows[0].hash != genesis(host.game_id)
     await asyncio.sleep(0)
     assert room.over == [host.lobby_id]

@@ -358,7 +358,11 @@ class LiveGame:
         outcome = self.fold.outcome()
         if outcome is None or self.fold.table.completed:
             return None
-        checked(outcome, seats=len(self.fold.table.chairs))
+        checked(
+            outcome,
+            seats=len(self.fold.table.chairs),
+            statistics=self.fold.ruleset.statistics,
+        )
         last = game_completed(self.fold.table, outcome, self.fold.origin.seed)
         completion = completion_of(self.fold, outcome, moment.at)
         more_rows, more_told = self._scribe.write([last], moment=moment)

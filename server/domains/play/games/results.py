@@ -1,6 +1,6 @@
 """A finished game's summary and results, from its fold alone."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,14 +11,10 @@ from server.gamekit.fold import Fold
 from server.gamekit.table import Seat, Table
 
 NUMBER_MAX: Final = 2**31 - 1  # `int` columns
-_OPTIONAL: Final = frozenset({"highest_bid"})
-_NUMBERS: Final = (
-    "score",
-    "tricks_won",
-    "highest_bid",
-    "longest_win_streak",
-    "longest_loss_streak",
-)
+_NUMBERS: Final = ("score", "longest_win_streak", "longest_loss_streak")
+# Statistics with columns of their own, which every game fills: with these where none are declared.
+TRICKS_WON: Final = "tricks_won"
+HIGHEST_BID: Final = "highest_bid"
 
 
 def completion_of(fold: Fold, outcome: Outcome, at: datetime) -> Completion:
@@ -29,7 +25,7 @@ def completion_of(fold: Fold, outcome: Outcome, at: datetime) -> Completion:
             player_id=chairs[standing.seat].player_id,
             seat=standing.seat,
             score=standing.score,
-            tricks_won=standing.tricks_won,
+            tricks_won=standing.statistics.get(TRICKS_WON, 0),
             is_winner=standing.is_winner,
             forfeited=standing.forfeited,
         )
@@ -47,16 +43,18 @@ def _uncounted(fold: Fold) -> Uncounted | None:
     return "solo" if len(fold.table.chairs) == 1 else None
 
 
-def checked(outcome: Outcome, *, seats: int) -> None:
+def checked(outcome: Outcome, *, seats: int, statistics: Collection[str]) -> None:
     """Raise `ValueError` for a result that cannot be stored, before anything is told of it."""
     standings = outcome.standings
     if [standing.seat for standing in standings] != list(range(seats)):
         raise ValueError(f"the outcome must have one standing for each of {seats} seats, in order")
     for standing in standings:
-        for field in _NUMBERS:
-            value = getattr(standing, field)
-            if value is None and field in _OPTIONAL:
-                continue
+        if undeclared := standing.statistics.keys() - set(statistics):
+            raise ValueError(
+                f"seat {standing.seat}: the ruleset declares no statistics {sorted(undeclared)}"
+            )
+        numbers = {name: getattr(standing, name) for name in _NUMBERS}
+        for field, value in (numbers | dict(standing.statistics)).items():
             if type(value) is not int or abs(value) > NUMBER_MAX:
                 raise ValueError(f"seat {standing.seat}: {field} is no 32-bit integer: {value!r}")
         if type(standing.is_winner) is not bool:
@@ -77,7 +75,7 @@ def summary_of(table: Table, outcome: Outcome) -> Summary:
         players=players,
         rounds=outcome.rounds,
         final_scores={table.chairs[s.seat].player_id: s.score for s in standings},
-        highest_bid=_most(s.highest_bid for s in standings),
+        highest_bid=_most(s.statistics.get(HIGHEST_BID) for s in standings),
         highest_score=_most(s.score for s in standings),
         lowest_score=min((s.score for s in standings), default=None),
         most_consecutive_wins=_most(s.longest_win_streak for s in standings),
@@ -87,17 +85,20 @@ def summary_of(table: Table, outcome: Outcome) -> Summary:
 
 
 def _player(chair: Seat, standing: Standing) -> dict[str, Any]:
+    own = dict(standing.statistics)
+    tricks_won, highest_bid = own.pop(TRICKS_WON, 0), own.pop(HIGHEST_BID, None)
     return {
         "player_id": chair.player_id,
         "seat_index": standing.seat,
         "score": standing.score,
-        "tricks_won": standing.tricks_won,
-        "highest_bid": standing.highest_bid,
+        "tricks_won": tricks_won,
+        "highest_bid": highest_bid,
         "misplays": chair.misplays,
         "longest_win_streak": standing.longest_win_streak,
         "longest_loss_streak": standing.longest_loss_streak,
         "is_winner": standing.is_winner,
         "is_bot": chair.bot is not None,
+        **({"statistics": own} if own else {}),
     }
 
 
