@@ -21,7 +21,7 @@ run: $(RUN)      ## Start the server, with its own database, on http://127.0.0.1
 test: $(DEV)     ## Run the whole suite on a real database
 	@$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
-faults: $(DEV)   ## Kill, freeze, cut and fill for a long time: see docs/durability.md
+faults: $(DEV)   ## Kill, freeze, cut and fill for a long time: see docs/explanation/durability.md
 	@PLAYHALL_FAULTS=long $(BIN)/python -m pytest tests/faults -n 2 --dist loadscope
 
 fuzz: $(DEV)     ## Send many odd requests and commands: no fault, one answer each
@@ -38,7 +38,7 @@ format: $(DEV)   ## Put the code into its form
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(DEV)    ## Measure a server of its own, pinned to one core: see docs/benchmarks.md
+bench: $(DEV)    ## Measure a server of its own, pinned to one core: see docs/operations/benchmarks.md
 	@$(BIN)/python -m loadtest.bench
 
 lock: $(DEV)     ## Renew the lock files from pyproject.toml

@@ -16,7 +16,7 @@ EventIndex = Annotated[int, Field(ge=0)]
 After = Annotated[int, Field(description="The last index you have; -1 for none.")]
 Commitment = Annotated[
     str | None,
-    Field(description="What the log up to `head` commits to; see docs/fairness.md."),
+    Field(description="What the log up to `head` commits to; see docs/explanation/fairness.md."),
 ]
 
 

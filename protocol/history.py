@@ -131,7 +131,7 @@ class LoggedEvent(GameEvent):
 
     hash: str | None = Field(
         description="Of this event and all before it, in hex; null while the game runs, since it "
-        "would show what is hidden. See docs/fairness.md."
+        "would show what is hidden. See docs/explanation/fairness.md."
     )
 
 

@@ -1,4 +1,4 @@
-"""The game that `docs/rulesets.md` teaches with is a game."""
+"""The game that `docs/guides/rulesets.md` teaches with is a game."""
 
 import inspect
 import re
@@ -16,7 +16,7 @@ from server.rulesets import find_rulesets
 from tests.contract import test_rulesets as contract
 from tests.contract.playout import Playout
 
-PAGE = Path(__file__).parents[2] / "docs" / "rulesets.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "rulesets.md"
 GAME, PLAYER = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 # What every ruleset promises, as far as it needs nothing but a ruleset and its seats.

@@ -71,7 +71,7 @@ async def open_websocket(url: str, on_frame: OnFrame) -> Transport:
             url,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             compression=None,
-            proxy=None,  # as HTTP requests: see docs/clients.md
+            proxy=None,  # as HTTP requests: see docs/guides/clients.md
             max_size=INCOMING_BYTES_MAX,
             open_timeout=OPEN_TIMEOUT_S,
             close_timeout=CLOSE_TIMEOUT_S,

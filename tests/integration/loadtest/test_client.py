@@ -12,7 +12,7 @@ from playhall.account import Account
 from playhall.http import Http
 from tests.integration.loadtest.proxy import proxied
 
-DOCS = Path(__file__).parents[3] / "docs" / "clients.md"
+DOCS = Path(__file__).parents[3] / "docs" / "guides" / "clients.md"
 
 
 async def log_of(url, game_id):

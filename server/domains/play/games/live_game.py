@@ -165,7 +165,7 @@ class LiveGame:
 
     @property
     def commitment(self) -> str:
-        """What the head commits to: see docs/fairness.md."""
+        """What the head commits to: see docs/explanation/fairness.md."""
         return commitment(self.fold.origin.seed, self._hash)
 
     def picture(self, viewer: Viewer) -> dict[str, object]:
