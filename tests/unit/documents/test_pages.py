@@ -101,6 +101,19 @@ def test_every_writer_of_a_table_is_named() -> None:
     assert sorted(each for each in written if each[1] not in rows[each[0]]) == []
 
 
+def test_every_store_under_row_level_security_is_in_the_table() -> None:
+    page = (DOCS / "reference" / "authorisation.md").read_text()
+    rows = re.findall(r"^\| `(persistence/\S+)` \| (.+?) \|.*\|$", page, re.M)
+    stores = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "persistence").rglob("*.py")
+        if "import Requester, RlsDatabase" in path.read_text()
+    }
+    assert len(stores) == 8
+    anonymous = "persistence/games/directory.py"  # is given the pool of the role `anon`
+    assert {name for name, _ in rows} == stores | {anonymous}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https:)([^)]+)\)", page.read_text()):
