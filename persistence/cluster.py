@@ -75,7 +75,7 @@ class Cluster:
         is_launched = False
         while not self._answers():
             if time.monotonic() > deadline:
-                raise UnusableFolder(f"PostgreSQL does not answer; see {self._log}.")
+                raise UnusableFolder(f"PostgreSQL is not answering; see {self._log}.")
             if self.is_alive():  # ours, or one whose starter or stopper was killed half-way
                 time.sleep(POLL_S)
             elif not is_launched or self._is_still_in_use():
@@ -164,7 +164,7 @@ class Cluster:
                     return
                 raise UnusableFolder(self._why_it_ended())
             if time.monotonic() > deadline:
-                raise UnusableFolder(f"PostgreSQL does not start; see {self._log}.")
+                raise UnusableFolder(f"PostgreSQL cannot start; see {self._log}.")
             time.sleep(POLL_S)
 
     def _answers(self) -> bool:

@@ -63,8 +63,10 @@ _LOST = (
     asyncpg.ReadOnlySQLTransactionError,  # after a failover, this server is the standby
     OSError,
 )
-_ANSWER_LOST = "The database did not answer; look whether it was done before you send it again."
-_NO_ROOM = "The database has no room left; nothing was changed, send it again later."
+_ANSWER_LOST = (
+    "The database did not answer; check whether the command was executed before you repeat it."
+)
+_NO_ROOM = "The database is out of space and nothing was changed; try again later."
 _queries = load("database")
 
 

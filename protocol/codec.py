@@ -144,7 +144,7 @@ def describe(error: ValidationError) -> InvalidField:
     first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or "body"
     if first["type"] == "extra_forbidden":
-        return InvalidField(f"{field}: there is no such field here; leave it out.", field=field)
+        return InvalidField(f"{field}: unknown field; remove it.", field=field)
     if first["type"] == "missing":
         return InvalidField(f"{field}: this field is required.", field=field)
     if first.get("ctx", {}).get("pattern") == UUID_PATTERN:

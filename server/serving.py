@@ -123,7 +123,9 @@ async def _serve(
             async with _listening(app, config) as url:
                 ready(url)
                 await stop.wait()
-                log.info("going away: no new games, finishing what is under way; again to hurry")
+                log.info(
+                    "shutting down: finishing work in progress, no new games (repeat to force)"
+                )
                 await _go_away(app)
 
 
@@ -152,7 +154,7 @@ async def _listening(app: App, config: Config) -> AsyncIterator[str]:
     url = _url(servers[0].sockets[0], tls)
     if not config.public_url and _is_wildcard(servers[0].sockets[0]):
         log.warning(
-            "clients are told the address %s, which only this machine reaches; "
+            "clients are told the address %s, which only this machine can reach; "
             "set PLAYHALL_PUBLIC_URL to where others reach it",
             url,
         )
@@ -280,11 +282,11 @@ async def _go_away(app: App) -> None:
         async with asyncio.timeout(DRAIN_TIMEOUT_S):
             await app.log.drain()
     except TimeoutError:
-        log.warning("some events were not committed; nobody was told that they were")
+        log.warning("some events were not committed; none of them was acknowledged")
     try:
         await app.lease.release()
     except (Overloaded, Unavailable):
-        log.warning("the lease could not be given back; other nodes wait until it runs out")
+        log.warning("the lease could not be released; other nodes wait until it expires")
     for n, session in enumerate(list(app.sessions), 1):
         pause_ms = random.randint(0, RECONNECT_WITHIN_MS)  # noqa: S311 - to spread them
         why = CloseReason.GOING_AWAY

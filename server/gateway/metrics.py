@@ -77,10 +77,10 @@ class ServerCollector(Collector):
             ("sessions", "Open websockets.", now.sessions),
             ("games", "Games in memory.", now.games),
             ("lobbies", "Lobbies in memory.", now.lobbies),
-            ("log_queue_events", "Events that wait to be committed.", now.log_queue),
+            ("log_queue_events", "Events waiting to be committed.", now.log_queue),
             ("tasks", "Running tasks.", now.tasks),
-            ("peers", "Peers that signal.", now.peers),
-            ("peer_queued_bytes", "Bytes for absent peers.", now.peer_queued_bytes),
+            ("peers", "Connected signaling peers.", now.peers),
+            ("peer_queued_bytes", "Bytes queued for absent peers.", now.peer_queued_bytes),
         ):
             yield GaugeMetricFamily(f"playhall_{name}", meaning, value=read())
 
@@ -89,15 +89,15 @@ class ServerCollector(Collector):
         for name, meaning, total in (
             ("events_committed", "Events committed.", now.log.events),
             ("log_batches", "Batches committed.", now.log.batches),
-            ("log_retries", "Batches that were sent again.", now.log.retries),
+            ("log_retries", "Batches that were retried.", now.log.retries),
             ("games_completed", "Games completed.", now.log.completions),
             ("games_quarantined", "Games that were quarantined.", now.games_quarantined()),
             ("task_failures", "Tasks that failed.", now.task_failures()),
             ("bytes_out", "Bytes written to websockets.", now.bytes_out()),
-            ("peer_messages", "Signaling messages passed on.", now.peer_messages()),
-            ("peer_refusals", "Peers refused or shown out.", now.peer_refusals()),
-            ("mails_carried", "Mails handed on.", now.mails_carried()),
-            ("mails_lost", "Mails given up.", now.mails_lost()),
+            ("peer_messages", "Signaling messages relayed.", now.peer_messages()),
+            ("peer_refusals", "Peers refused or disconnected.", now.peer_refusals()),
+            ("mails_carried", "Mails sent.", now.mails_carried()),
+            ("mails_lost", "Mails that could not be sent.", now.mails_lost()),
         ):
             yield CounterMetricFamily(f"playhall_{name}", meaning, value=total)
 
@@ -127,7 +127,7 @@ def _refusals(counts: Mapping[tuple[Transport, str], int]) -> Metric:
 def _ruleset_failures(counts: Mapping[tuple[str, str], int]) -> Metric:
     family = CounterMetricFamily(
         "playhall_ruleset_failures",
-        "Errors that rulesets raised.",
+        "Errors raised by rulesets.",
         labels=["ruleset", "method"],
     )
     for labels, total in sorted(counts.items()):
@@ -139,7 +139,7 @@ def _commit_latency(log: LogMetrics) -> Metric:
     bounds = [*map(str, LATENCY_BOUNDS_S), "+Inf"]
     return HistogramMetricFamily(
         "playhall_commit_latency_seconds",
-        "From taking a batch to its commit.",
+        "Time from starting a batch to its commit.",
         buckets=list(zip(bounds, accumulate(log.latency_counts), strict=True)),
         sum_value=log.latency_s,
     )

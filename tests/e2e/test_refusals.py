@@ -126,11 +126,11 @@ async def test_malformed_requests_are_no_more_than_a_line_each_in_the_log(
             await _exchange(node, request)
 
         async def all_told() -> bool:
-            return sum("no HTTP" in line for line in node.output) >= len(MALFORMED)
+            return sum("malformed HTTP" in line for line in node.output) >= len(MALFORMED)
 
         await until(all_told)
         assert node.stop() == 0
-    told = [line for line in node.output if "no HTTP" in line]
+    told = [line for line in node.output if "malformed HTTP" in line]
     assert len(told) == len(MALFORMED)
     assert all(" DEBUG " in line for line in told)
     assert not any("ERROR" in line or "Traceback" in line for line in node.output)

@@ -78,7 +78,7 @@ async def open_websocket(url: str, on_frame: OnFrame) -> Transport:
             ping_interval=None,  # session.ping shows life
         )
     except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as error:
-        raise Unreachable(f"No websocket opens at {url}: {error}.") from None
+        raise Unreachable(f"Cannot open a websocket at {url}: {error}.") from None
     return _Websocket(connection, on_frame)
 
 

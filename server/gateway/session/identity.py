@@ -9,7 +9,7 @@ from protocol.ids import BotId, PlayerId, SessionId, UserId
 
 MODERATORS: Final = frozenset({"moderator", "admin"})
 ADMINS: Final = frozenset({"admin"})
-NOT_FOR_BOTS: Final = "Bots may not do this; use the token of a person's account."
+NOT_FOR_BOTS: Final = "Bots cannot do this; use the token of a person's account."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +45,4 @@ class Identity:
 def require_role(who: Identity, allowed: frozenset[str]) -> None:
     """Raise `Forbidden` unless somebody was made one of these."""
     if not allowed & set(who.roles):
-        raise Forbidden(f"Only {' and '.join(sorted(allowed))} accounts may do this.")
+        raise Forbidden(f"Only {' and '.join(sorted(allowed))} accounts can do this.")

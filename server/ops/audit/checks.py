@@ -33,11 +33,11 @@ def check_order(evidence: Evidence) -> str:
         if row.event_index > index:
             raise Broken(f"event {index} is missing")
         if row.event_index < index:
-            raise Broken(f"event {row.event_index} comes again after event {index - 1}")
+            raise Broken(f"event {row.event_index} appears again after event {index - 1}")
     count = len(evidence.rows)
     if evidence.game is not None and evidence.game.next_event_index != count:
         written = evidence.game.next_event_index
-        raise Broken(f"{written} events were written, {count} are there")
+        raise Broken(f"{written} events were written, but {count} exist")
     return f"events 0 to {count - 1}, without a gap"
 
 
@@ -91,7 +91,7 @@ def check_game(evidence: Evidence, game: StoredGame, *, log: Sequence[RecordedEv
         if said != logged:
             raise Broken(f"the game's {column} is {said}, the log says {logged}")
     if evidence.conclusions is not None and evidence.conclusions.quarantine_reason is not None:
-        raise Broken(f"the game is set aside: {evidence.conclusions.quarantine_reason}")
+        raise Broken(f"the game is quarantined: {evidence.conclusions.quarantine_reason}")
     return game.status
 
 

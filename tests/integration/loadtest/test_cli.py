@@ -170,7 +170,7 @@ async def test_nobody_at_the_address_is_said_in_a_sentence():
     status, printed = await loadtest("matches", "--url", "http://127.0.0.1:9", "--games", 1)
 
     assert status == 1
-    assert "Nobody answers at http://127.0.0.1:9." in printed
+    assert "Nothing answers at http://127.0.0.1:9." in printed
     assert "Traceback" not in printed
 
 

@@ -171,7 +171,7 @@ async def test_what_the_block_raises_comes_out_as_it_is(server_url):
 
 
 async def test_nobody_at_the_address_is_said_in_a_sentence():
-    with pytest.raises(Unreachable, match=r"Nobody answers at http://127\.0\.0\.1:9"):
+    with pytest.raises(Unreachable, match=r"Nothing answers at http://127\.0\.0\.1:9"):
         async with connect("http://127.0.0.1:9"):
             pass
 

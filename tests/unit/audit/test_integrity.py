@@ -26,7 +26,7 @@ def test_missing_event_is_named(rows: Sequence[Row]) -> None:
 
 
 def test_repeated_event_is_named(rows: Sequence[Row]) -> None:
-    assert failing([*rows[:8], *rows[7:]])["order"] == "event 7 comes again after event 7"
+    assert failing([*rows[:8], *rows[7:]])["order"] == "event 7 appears again after event 7"
 
 
 def test_exchanged_events_are_named(rows: Sequence[Row]) -> None:

@@ -101,6 +101,14 @@ def test_every_writer_of_a_table_is_named() -> None:
     assert sorted(each for each in written if each[1] not in rows[each[0]]) == []
 
 
+def test_every_file_that_the_durability_page_names_is_there() -> None:
+    page = (DOCS / "explanation" / "durability.md").read_text()
+    named = set(re.findall(r"`([\w/]+\.(?:py|sql))", page))
+    files = [str(path) for path in ROOT.glob("*/**/*") if path.suffix in (".py", ".sql")]
+    assert "eventlog/writer.sql" in named
+    assert [name for name in named if not any(each.endswith(f"/{name}") for each in files)] == []
+
+
 def test_every_store_under_row_level_security_is_in_the_table() -> None:
     page = (DOCS / "reference" / "authorisation.md").read_text()
     rows = re.findall(r"^\| `(persistence/\S+)` \| (.+?) \|.*\|$", page, re.M)

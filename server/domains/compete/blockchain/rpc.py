@@ -143,7 +143,7 @@ class ChainNode:
 
     def _result(self, method: str, number: int, status: int, body: bytes) -> JsonValue:
         if status == TOO_MANY:
-            raise NotReached(f"{method}: it wants fewer questions (HTTP {status})")
+            raise NotReached(f"{method}: rate limited (HTTP {status})")
         try:
             answer: JsonValue = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -153,7 +153,7 @@ class ChainNode:
         if error := answer.get("error"):
             raise self._refusal(method, error)
         if answer.get("id") != number:
-            raise BadAnswer("an answer is not to what was asked")
+            raise BadAnswer("a response does not match its request")
         return answer.get("result")
 
     def _refusal(self, method: str, error: JsonValue) -> Refused:

@@ -58,7 +58,7 @@ class BotAuthenticator:
             return await self._people.authenticate(token)
         standing = await self._store.standing(token_hash(token))
         if standing is None:
-            raise BadToken("There is no such bot token; the bot's owner can make a new one.")
+            raise BadToken("There is no such bot token; the bot's owner can create a new one.")
         _require_good(standing)
         return _identity(standing)
 
@@ -89,13 +89,13 @@ def _is_open_bots(session: Session) -> bool:
 
 def _require_good(standing: Standing) -> None:
     if standing.is_revoked:
-        raise BadToken("This bot token was revoked; the bot's owner can make a new one.")
+        raise BadToken("This bot token was revoked; the bot's owner can create a new one.")
     if standing.is_expired:
-        raise TokenExpired("This bot token has expired; the bot's owner can make a new one.")
+        raise TokenExpired("This bot token has expired; the bot's owner can create a new one.")
     if standing.status != "active":
-        raise BadToken(f"The bot is {standing.status}, so its tokens are not good.")
+        raise BadToken(f"The bot is {standing.status}, so its tokens are not valid.")
     if not standing.is_owners:
-        raise BadToken("Whoever made this token does not own the bot now; its owner can make one.")
+        raise BadToken("The bot has changed owners; its current owner can create a new token.")
 
 
 def _identity(standing: Standing) -> Identity:

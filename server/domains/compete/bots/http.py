@@ -77,7 +77,7 @@ class BotRoutes:
         return [
             get(
                 "/v1/bots",
-                "Find bots by a part of their slugs.",
+                "Find bots by part of their slug.",
                 self._find,
                 query=BotsQuery,
                 answer=Bots,
@@ -111,7 +111,7 @@ class BotRoutes:
             make(
                 "POST",
                 TOKENS,
-                "Make a token that a bot of yours signs in with; it is shown once.",
+                "Create a token with which a bot of yours signs in; it is shown once.",
                 self._make_token,
                 body=NewBotToken,
                 answer=MadeBotToken,
@@ -120,7 +120,7 @@ class BotRoutes:
             make(
                 "GET",
                 TOKENS,
-                "List the tokens of a bot that you made.",
+                "List the tokens that you created for a bot.",
                 self._list_tokens,
                 answer=BotTokens,
                 errors=(BotNotFound,),
@@ -128,7 +128,7 @@ class BotRoutes:
             make(
                 "DELETE",
                 TOKENS + "/{token_id}",
-                "Revoke a token that you made; what it opened closes.",
+                "Revoke a token that you created and close its connections.",
                 self._revoke_token,
                 answer=BotTokens,
                 errors=(BotNotFound, BotTokenNotFound, InvalidField),
@@ -199,7 +199,7 @@ class BotAdminRoutes:
             make(
                 "PUT",
                 f"{ADMIN_ONE}/owner",
-                "Say who owns a bot from now on.",
+                "Set the owner of a bot from now on.",
                 self._set_owner,
                 body=OwnerRequest,
                 answer=BotOwners,
@@ -207,7 +207,7 @@ class BotAdminRoutes:
             make(
                 "PUT",
                 f"{ADMIN_ONE}/status",
-                "Suspend or retire a bot, or make it active again.",
+                "Suspend, retire or reactivate a bot.",
                 self._set_status,
                 body=StatusRequest,
                 answer=Bot,

@@ -112,7 +112,7 @@ def read_place(cursor: str | None) -> Place:
 
 
 def _bad_cursor() -> InvalidField:
-    problem = "cursor: send the `next` of the page before, unchanged."
+    problem = "cursor: send the `next` of the previous page unchanged."
     return InvalidField(problem, field="cursor")
 
 

@@ -109,11 +109,13 @@ class Following:
             return
         session.unfollow(_key(epoch_id))
         if session.following("epoch") >= FOLLOWED_MAX:
-            raise Overloaded(f"You follow {FOLLOWED_MAX} epochs; epoch.unwatch one first.")
+            raise Overloaded(f"You are following {FOLLOWED_MAX} epochs; use epoch.unwatch first.")
         try:
             stop = self._bus.follow(_topic(epoch_id), session, session.socket.send)
         except TooManyFollowers:
-            raise Overloaded("Too many follow this; send epoch.watch in a while.") from None
+            raise Overloaded(
+                "Too many clients are following this; send epoch.watch later."
+            ) from None
         session.follow(_key(epoch_id), stop)
 
     async def _board(self, epoch_id: EpochId) -> Watched:
@@ -122,7 +124,7 @@ class Following:
                 return watched
             watched = Watched(await self._read(epoch_id))
             if watched.is_past and sum(one.is_past for one in self._boards.values()) >= PAST_MAX:
-                raise Overloaded("Too many past epochs are being watched; try again in a while.")
+                raise Overloaded("Too many past epochs are being watched; try again later.")
             self._boards[epoch_id] = watched
             self._tasks.work(self._keep(epoch_id, watched), name="epoch board")
             return watched

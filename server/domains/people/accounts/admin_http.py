@@ -70,7 +70,7 @@ class AdminRoutes:
             make(
                 "POST",
                 f"{of_user}/roles",
-                "Say what an account is.",
+                "Set an account's roles.",
                 self._roles,
                 body=RolesRequest,
                 answer=Person,
@@ -78,7 +78,7 @@ class AdminRoutes:
             make(
                 "GET",
                 "/v1/admin/audit",
-                "Read what was done.",
+                "Read the audit log.",
                 self._audit,
                 query=AuditQuery,
                 answer=AuditPage,
@@ -117,7 +117,7 @@ class AdminRoutes:
     async def _changed(self, request: HttpRequest) -> Person:
         found = await self._moderation.find(request.who, _user_id(request))
         if not found:
-            raise NotFound("The account is gone.")
+            raise NotFound("The account no longer exists.")
         return _person(found[0])
 
 
@@ -129,7 +129,7 @@ def _read_cursor(cursor: str | None) -> int:
     if cursor is None:
         return _ID_MAX
     if (found := _CURSOR.fullmatch(cursor)) is None:
-        raise InvalidField("cursor: send one that a page had, unchanged.", field="cursor")
+        raise InvalidField("cursor: send the `next` of a previous page unchanged.", field="cursor")
     return int(found[1])
 
 

@@ -33,7 +33,7 @@ class ChatCommands:
         self._clock = clock
         self._may_speak_in_lobby = may_speak_in_lobby
         self._may_speak_in_game = may_speak_in_game
-        self._limit = RateLimiter(RATE, "You talk too fast")
+        self._limit = RateLimiter(RATE, "You are sending messages too fast")
 
     def routes(self) -> Routes:
         """Say how the command is carried out."""
@@ -61,9 +61,9 @@ class ChatCommands:
     async def _topic(self, player_id: PlayerId, command: Say) -> str:
         if command.lobby_id is not None:
             if not await self._may_speak_in_lobby(command.lobby_id, player_id):
-                raise NotAMember("Only members may speak in a lobby; join it first.")
+                raise NotAMember("Only members can chat in a lobby; join it first.")
             return f"lobby:{command.lobby_id}"
         assert command.game_id is not None
         if not await self._may_speak_in_game(command.game_id, player_id):
-            raise NotSeated("Take your seat (game.resume) or watch (game.watch) to speak here.")
+            raise NotSeated("Send game.resume or game.watch before you chat in a game.")
         return f"game-chat:{command.game_id}"

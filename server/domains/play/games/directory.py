@@ -92,7 +92,7 @@ class DirectoryRoutes:
             Endpoint(
                 "GET",
                 "/v1/games",
-                "List public games that run now, newest first.",
+                "List public games that are running, newest first.",
                 self._list,
                 auth="none",
                 query=GamesQuery,
@@ -124,7 +124,7 @@ def read_cursor(cursor: str | None) -> DirectoryPlace | None:
         created_at = _EPOCH + int(at_us) * _MICROSECOND
         return DirectoryPlace(created_at, GameId(str(UUID(game_id))))
     except (ValueError, OverflowError):
-        problem = "cursor: send the `next` of the page before, or leave it out."
+        problem = "cursor: send the `next` of the previous page, or omit it."
         raise InvalidField(problem, field="cursor") from None
 
 

@@ -48,7 +48,9 @@ def read_cursor(cursor: str | None) -> Position:
         ended_at = _EPOCH + int(microseconds) * _MICROSECOND
         path = validate(MatchPath, {"match_id": match_id})
     except (ValueError, OverflowError, InvalidField):
-        raise InvalidField("cursor: send the `next` of the page before.", field="cursor") from None
+        raise InvalidField(
+            "cursor: send the `next` of the previous page.", field="cursor"
+        ) from None
     return Position(ended_at, path.match_id)
 
 

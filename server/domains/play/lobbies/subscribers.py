@@ -83,7 +83,9 @@ class LobbySubscribers:
     def require_room(self, follower: Follower) -> None:
         """Refuse a connection that watches as many lobbies as it may."""
         if len(self._by_follower.get(follower, ())) >= WATCHED_MAX:
-            raise TooManyLobbies(f"You follow {WATCHED_MAX} lobbies; lobby.unwatch one first.")
+            raise TooManyLobbies(
+                f"You are following {WATCHED_MAX} lobbies; use lobby.unwatch first."
+            )
 
     def follow(self, follower: Follower, lobby_id: LobbyId) -> None:
         """Follow a lobby; following again is harmless."""
@@ -179,7 +181,9 @@ class LobbySubscribers:
         try:
             return self._bus.follow(topic, follower, follower.socket.send)
         except TooManyFollowers:
-            raise Overloaded("Too many follow this; send lobby.watch in a while.") from None
+            raise Overloaded(
+                "Too many clients are following this; send lobby.watch later."
+            ) from None
 
     def _left(self, follower: Follower, lobby_id: LobbyId, stop: Callable[[], None]) -> None:
         stop()

@@ -55,7 +55,7 @@ def place_of(cursor: str | None) -> Place | None:
         at_us, lobby_id = _PLACE.unpack(urlsafe_b64decode(cursor.encode("ascii")))
         created_at = _EPOCH + timedelta(microseconds=at_us)
     except (ValueError, struct.error, OverflowError):
-        problem = "cursor: use the `next` of the page before, or leave it out."
+        problem = "cursor: send the `next` of the previous page, or omit it."
         raise InvalidField(problem, field="cursor") from None
     return Place(created_at, LobbyId(str(UUID(bytes=lobby_id))))
 
