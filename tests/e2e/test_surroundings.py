@@ -39,7 +39,7 @@ def finished_game(node: Node) -> str:
     """Play a game to its end, and give its id."""
     done = shell(f"play --auto --ruleset four_in_a_row --url {node.url}")
     assert done.status == 0, done.said
-    return done.said.partition("Kept as game ")[2].split(".")[0]
+    return done.said.partition("Saved as game ")[2].split(".")[0]
 
 
 @pytest.fixture

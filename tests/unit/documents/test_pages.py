@@ -14,7 +14,7 @@ from server.domains.people.accounts.domain import KEY_FILE
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), ROOT / "clients" / "python" / "README.md"])
 
 ARCHITECTURE = (DOCS / "explanation" / "architecture.md").read_text()
 SETTINGS = (DOCS / "reference" / "settings.md").read_text()
