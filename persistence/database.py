@@ -195,8 +195,8 @@ class Database:
             )
         if found["unsecured"]:
             raise UnsafeDatabase(
-                f"The table {found['unsecured'][0]} is not under row level security, so anybody "
-                "could be shown anybody's rows; run `playhall migrate`, or secure it."
+                f"The table {found['unsecured'][0]} is not under row level security, so users "
+                "could be shown other users' rows; run `playhall migrate`, or secure it."
             )
         unsafe = found["is_unbound"] or found["is_owner"] or found["is_service"]
         if unsafe and not embedded:

@@ -122,7 +122,7 @@ class EmbeddedPostgres:
                 continue
             if failed >= FAILED_STARTS_MAX:
                 raise UnusableFolder(
-                    f"The bundled PostgreSQL ended, and {failed} starts in a row failed. {why}"
+                    f"The bundled PostgreSQL exited, and {failed} starts in a row failed. {why}"
                 )
             try:
                 if not await asyncio.to_thread(self._start_again, cluster):

@@ -32,7 +32,7 @@ _NOT_AN_INTEGER: Final = frozenset(("int_type", "int_from_float", "literal_error
 
 
 class CommandRefused(Exception):
-    """A frame that is no valid command: the reason, and the `id` to answer to, if it has one."""
+    """A frame that is not a valid command: the reason, and the `id` to reply to, if it has one."""
 
     def __init__(self, command_id: int | None, reason: PlayhallError) -> None:
         super().__init__(reason.message)

@@ -32,7 +32,7 @@ class Kind(NamedTuple):
 
 
 class Bucket(NamedTuple):
-    """What may lie in a bucket. `path` shows what paths look like, `pattern` checks them.
+    """What a bucket may contain. `path` shows what paths look like, `pattern` checks them.
 
     `is_settled`: a path never gets other content, so it may be cached for ever.
     """

@@ -81,7 +81,7 @@ class Unwatch(Command):
 
 
 class Leave(Command):
-    """Give up your seat; the game goes on without you."""
+    """Give up your seat; the game continues without you."""
 
     reply: ClassVar[type[WireModel]] = Head
     type: Literal["game.leave"]

@@ -359,7 +359,7 @@ class Close(Command):
 
 
 class QuickPlay(Command):
-    """Sit down in the fullest fitting quick-play lobby, or in a new one.
+    """Join the fullest matching quick-play lobby, or a new one.
 
     It fits if it has the same configuration and, where `seats` is given, that many seats;
     a new one has 4 otherwise, or as near to it as the ruleset allows. The game starts when
@@ -374,7 +374,7 @@ class QuickPlay(Command):
 
 
 class LobbyChange(WireModel):
-    """What happened, to or through whom, and why, where nobody asked for it.
+    """What happened, the player concerned, and the reason if it was not requested.
 
     `postponed` means that bots come later, `caught_up` that one or more changes were made
     on another node.

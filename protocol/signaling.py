@@ -93,7 +93,7 @@ ICE_URLS_MAX: Final = 16
 
 
 class StunServer(WireModel):
-    """Servers that tell a peer how it is seen from outside; an `RTCIceServer`."""
+    """Servers that tell a peer its public address; an `RTCIceServer`."""
 
     urls: Annotated[list[str], Field(max_length=ICE_URLS_MAX)]
 

@@ -103,7 +103,9 @@ class Config(BaseSettings):
     peer_discovery: bool = Field(default=False, description="Let /peerjs/KEY/peers list ids.")
 
     stun_urls: str = Field(default="", description="stun:…, comma separated, for lobby members.")
-    turn_urls: str = Field(default="", description="turn:…, turns:…, comma separated, likewise.")
+    turn_urls: str = Field(
+        default="", description="turn:…, turns:…, comma separated, for lobby members."
+    )
     turn_secret: SecretStr | None = Field(
         default=None, description="The static-auth-secret of the TURN servers."
     )

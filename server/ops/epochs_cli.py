@@ -83,7 +83,7 @@ class _Commands:
             return await desk.days.now(), await desk.store.leader(), days
 
         now, leader, days = self._at_desk(work, data_dir)
-        self._out.print(f"now {wire_time(now)}, advanced by {leader or 'nobody at present'}")
+        self._out.print(f"now {wire_time(now)}, advanced by {leader or 'no node at present'}")
         for day in days:
             self._out.print(
                 f"{day.day}  {day.phase:8}  {day.version} events  {day.profile_key}  {day.epoch_id}"
@@ -284,7 +284,7 @@ def _key(day: str) -> DayKey:
     try:
         return date.fromisoformat(day)
     except ValueError:
-        raise InvalidField(f"{day!r} is no date; write one such as 2026-02-12.") from None
+        raise InvalidField(f"{day!r} is not a date; write one such as 2026-02-12.") from None
 
 
 def _moment(text: str) -> datetime:

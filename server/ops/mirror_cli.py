@@ -113,7 +113,7 @@ async def _chunks_of_url(url: str) -> AsyncIterator[bytes]:
             async for chunk in answer.content.iter_any():
                 yield chunk
     except aiohttp.InvalidURL:
-        raise InvalidField(f"{url!r} is no address to read lines from.") from None
+        raise InvalidField(f"{url!r} is not an address from which lines can be read.") from None
     except (aiohttp.ClientError, TimeoutError) as error:
         problem = f"{url} could not be read further ({error}); run this command again to continue."
         raise PlayhallError(problem) from None

@@ -136,7 +136,7 @@ def read_log(rows: Sequence[Row]) -> list[RecordedEvent]:
         except (BadPayload, orjson.JSONDecodeError) as error:
             raise Broken(f"event {row.event_index} cannot be read: {error}") from None
         if not isinstance(told[-1].event.payload, dict):
-            raise Broken(f"event {row.event_index} cannot be read: its payload is no object")
+            raise Broken(f"event {row.event_index} cannot be read: its payload is not an object")
     return told
 
 

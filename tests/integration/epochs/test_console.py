@@ -115,7 +115,7 @@ async def test_what_is_not_as_it_must_be_is_told_with_status_1(line: Line, stage
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["verify", "yesterday"], "is no date"),
+        (["verify", "yesterday"], "is not a date"),
         (["verify", "2020-01-01"], "no such epoch"),
         (["settle", "2020-01-01"], "--reason"),
         (["clock", "--at", "noon"], "--at: write a time"),

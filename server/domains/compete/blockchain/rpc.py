@@ -90,10 +90,10 @@ class ChainNode:
         }
         logs = await self._call("eth_getLogs", wanted)
         if not isinstance(logs, list):
-            raise BadAnswer("the logs are no list")
+            raise BadAnswer("the logs are not a list")
         read = sorted({transfer(log, contract) for log in logs}, key=_place)
         if any(not first <= log.block.number <= last for log in read):
-            raise BadAnswer("a log is of another block than was asked for")
+            raise BadAnswer("a log is of a different block than requested")
         if len({_place(log) for log in read}) < len(read):
             raise BadAnswer("two logs are in one place")
         return read

@@ -16,8 +16,8 @@ LOOK_EVERY_S: Final = 2.0
 NEVER_S: Final = 253_402_300_799.0  # the end of the year 9999
 
 ENDED: Final = (
-    "The bot's token is not good any more: it was revoked, or the bot is suspended, retired or "
-    "another's; its owner can make a new one."
+    "The bot's token is no longer valid: it was revoked, or the bot is suspended, retired or "
+    "another's; its owner can create a new one."
 )
 
 

@@ -162,7 +162,7 @@ class Following:
             await asyncio.sleep(LOOK_AGAIN_S)
         except Exception:
             # A bug of ours: told with its trace, and the watchers hear the rest all the same.
-            failed("telling the watchers of an epoch")
+            failed("notifying the watchers of an epoch")
             await asyncio.sleep(LOOK_AGAIN_S)
 
     async def _catch_up(self, epoch_id: EpochId, watched: Watched) -> None:

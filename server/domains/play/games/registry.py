@@ -264,7 +264,7 @@ class GameRegistry:
         log.warning("game %s: %s", host.game_id, lost)
         why = CloseReason.WRONG_NODE if isinstance(lost, Fenced) else CloseReason.OVERLOADED
         for follower in list(host.audience.followers):
-            with contained("hanging up on a follower"):
+            with contained("disconnecting a follower"):
                 follower.hang_up(why)
         self._drop(host)
 

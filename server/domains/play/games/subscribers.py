@@ -162,5 +162,5 @@ class Subscribers:
     def tell_all(self, frame: bytes) -> None:
         """Send everybody the same frame."""
         for follower in self.followers:
-            with contained("telling a follower that a game is quarantined"):
+            with contained("notifying a follower that a game is quarantined"):
                 follower.deliver(frame)
