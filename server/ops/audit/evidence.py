@@ -181,5 +181,5 @@ def first_event(log: Sequence[RecordedEvent]) -> Event:
     event = log[0].event
     expected = {"ruleset", "ruleset_version", "players", "config", "seed_hash"}
     if event.type != GAME_CREATED or not expected <= event.payload.keys():
-        raise Broken(f"event 0 is {event.type}, and says not what game this is")
+        raise Broken(f"event 0 is {event.type}, which does not say what game this is")
     return event

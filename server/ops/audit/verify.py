@@ -84,7 +84,7 @@ class _Examination:
         if not again.tells_moves:
             name = origin.ruleset.name
             return f"{len(self._log)} events fold; {name} does not report its moves"
-        return f"{len(self._log)} events are what {origin.ruleset.title} gives for this seed"
+        return f"{len(self._log)} events match what {origin.ruleset.title} gives for this seed"
 
     def _commands(self, stated: Stated) -> str:
         if self._fold is None:

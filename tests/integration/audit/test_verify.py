@@ -62,7 +62,7 @@ SPOILT = [
     ),
     (
         "UPDATE games SET status = 'in_progress', completed_at = NULL WHERE id = %s",
-        "game         the game's status is in_progress, the log says completed",
+        "game         the game's status is in_progress, but the log says completed",
     ),
     (
         "UPDATE games SET quarantined_at = now(), quarantine_reason = 'why' WHERE id = %s",
@@ -70,12 +70,12 @@ SPOILT = [
     ),
     (
         "UPDATE game_summaries SET highest_bid = 99 WHERE game_id = %s",
-        "summary      the summary's highest_bid is not what the log gives",
+        "summary      the summary's highest_bid differs from the log",
     ),
     (
         "UPDATE game_summaries SET players = jsonb_set(players, '{0,score}', '99') "
         "WHERE game_id = %s",
-        "summary      the summary's players is not what the log gives",
+        "summary      the summary's players differs from the log",
     ),
     (
         "DELETE FROM game_summaries WHERE game_id = %s",
@@ -88,12 +88,12 @@ SPOILT = [
     (
         "UPDATE match_players SET score = 99 WHERE seat = 1 "
         "AND match_id = (SELECT id FROM matches WHERE game_id = %s)",
-        "match        seat 1 is not in the history as the log has it",
+        "match        seat 1 is in the history differently than in the log",
     ),
     (
         "DELETE FROM match_players WHERE seat = 2 "
         "AND match_id = (SELECT id FROM matches WHERE game_id = %s)",
-        "match        seat 2 is not in the history as the log has it",
+        "match        seat 2 is in the history differently than in the log",
     ),
     (
         "DELETE FROM matches WHERE game_id = %s",
