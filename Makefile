@@ -12,19 +12,19 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help run test check format faults fuzz bench lock audit clean
 
-help:            ## List what can be made
+help:            ## List the targets
 	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
 
-run: $(RUN)      ## Start the server, with its own database, on http://127.0.0.1:8080
+run: $(RUN)      ## Start the server with its own database on http://127.0.0.1:8080
 	@$(BIN)/playhall serve
 
 test: $(DEV)     ## Run the whole suite on a real database
 	@$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
-faults: $(DEV)   ## Kill, freeze, cut and fill for a long time: see docs/durability.md
+faults: $(DEV)   ## Run the long fault tests (kill, freeze, cut, fill): see docs/explanation/durability.md
 	@PLAYHALL_FAULTS=long $(BIN)/python -m pytest tests/faults -n 2 --dist loadscope
 
-fuzz: $(DEV)     ## Send many odd requests and commands: no fault, one answer each
+fuzz: $(DEV)     ## Run the long fuzzers: many malformed requests and commands
 	@PLAYHALL_FUZZ=long $(BIN)/python -m pytest tests/fuzz -n 2 --dist loadscope
 
 check: $(DEV)    ## The fast loop: format, lint, types, import contracts, tidy and unit tests
@@ -34,14 +34,14 @@ check: $(DEV)    ## The fast loop: format, lint, types, import contracts, tidy a
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/tidy tests/unit tests/contract
 
-format: $(DEV)   ## Put the code into its form
+format: $(DEV)   ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(DEV)    ## Measure a server of its own, pinned to one core: see docs/benchmarks.md
+bench: $(DEV)    ## Run the benchmarks on a server pinned to one core: see docs/operations/benchmarks.md
 	@$(BIN)/python -m loadtest.bench
 
-lock: $(DEV)     ## Renew the lock files from pyproject.toml
+lock: $(DEV)     ## Update the lock files from pyproject.toml
 	@$(compile) --upgrade --extra build -o requirements.lock pyproject.toml
 	@$(compile) --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 
@@ -51,10 +51,10 @@ compile = $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --n
 	  --no-emit-index-url --no-emit-package playhall
 
 SERVICE ?= pypi
-audit: | $(VENV)/bin/uv  ## Look up the locked packages among known vulnerabilities; needs a network
+audit: | $(VENV)/bin/uv  ## Check the locked packages for known vulnerabilities; needs network access
 	@$(BIN)/python tools/audit.py $(BIN)/uv $(SERVICE) requirements.lock requirements-dev.lock
 
-clean:           ## Take away what was made here, the database as well
+clean:           ## Delete everything that was created here, including the database
 	rm -rf $(VENV) .playhall .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 $(VENV)/bin/uv:

@@ -4,7 +4,7 @@
 
 It starts a server of its own with its default limits, on one core; the database, the players
 and the attacker have the others. Two players of a relay make one move after the other from
-127.0.0.1; the attacker comes from 127.0.0.66. Linux only. See docs/benchmarks.md.
+127.0.0.1; the attacker comes from 127.0.0.66. Linux only. See docs/operations/benchmarks.md.
 """
 
 import asyncio

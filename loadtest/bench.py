@@ -3,7 +3,7 @@
     python -m loadtest.bench [--quick] [--only matches …] [--peer colyseus|peerjs]
                              [--json FILE] [--update-docs]
 
-Linux only. See docs/benchmarks.md for what each figure means.
+Linux only. See docs/operations/benchmarks.md for what each figure means.
 """
 
 import os
@@ -40,7 +40,7 @@ from loadtest.benching.servers import DidNotStart, Node, Server
 from loadtest.processes import ScenarioFailed
 from playhall.errors import ClientError
 
-DOCS: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+DOCS: Final = Path(__file__).parents[1] / "docs" / "operations" / "benchmarks.md"
 FILES_MAX: Final = 20_000
 RESUME_EVENTS: Final = 400
 RECOVERY_EVENTS: Final = 200

@@ -33,7 +33,7 @@ from playhall.errors import ClientError
 from playhall.http import Http
 
 app = typer.Typer(
-    help="Simulate players, measure the server, and check all that they saw.",
+    help="Simulate players, measure the server, and check everything they see.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -42,11 +42,13 @@ err = Console(stderr=True, highlight=False)
 
 Url = Annotated[str, typer.Option(help="The server.")]
 Duration = Annotated[float, typer.Option(min=0.1, help="Seconds of full load.")]
-RampUp = Annotated[float, typer.Option(min=0, help="Seconds until the load is full; not measured.")]
-Processes = Annotated[int, typer.Option(min=1, max=64, help="Processes that share the load.")]
+RampUp = Annotated[float, typer.Option(min=0, help="Seconds of ramp-up, which are not measured.")]
+Processes = Annotated[
+    int, typer.Option(min=1, max=64, help="Number of processes that share the load.")
+]
 Json = Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")]
 Html = Annotated[Path | None, typer.Option("--html", help="Write the report as a page.")]
-SampleSize = Annotated[int, typer.Option(min=0, help="Games to read again over HTTP and compare.")]
+SampleSize = Annotated[int, typer.Option(min=0, help="Games to read over HTTP and compare.")]
 
 PEER_MESSAGES_PER_S = 80.0  # a server closes peers that send more than 100, if not told otherwise
 HERE = "http://127.0.0.1:8080"
@@ -55,13 +57,15 @@ HERE = "http://127.0.0.1:8080"
 @app.command()
 def matches(
     url: Url = HERE,
-    ruleset: Annotated[str, typer.Option(help="Any that the server has.")] = "el_dorado",
-    players: Annotated[int | None, typer.Option(min=1, max=64, help="In each game.")] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Games at the same time.")] = 100,
-    games: Annotated[int | None, typer.Option(min=1, help="Games in all.")] = None,
-    duration: Annotated[float | None, typer.Option(min=0.1, help="Or: for so many s.")] = None,
-    rounds: Annotated[int | None, typer.Option(min=1, max=10, help="Of El Dorado.")] = None,
-    think: Annotated[float, typer.Option(min=0, help="Most milliseconds for a move.")] = 0,
+    ruleset: Annotated[str, typer.Option(help="Any ruleset of the server.")] = "el_dorado",
+    players: Annotated[int | None, typer.Option(min=1, max=64, help="Players per game.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Concurrent games.")] = 100,
+    games: Annotated[int | None, typer.Option(min=1, help="Total number of games.")] = None,
+    duration: Annotated[
+        float | None, typer.Option(min=0.1, help="Alternatively, seconds to run.")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, max=10, help="Rounds of El Dorado.")] = None,
+    think: Annotated[float, typer.Option(min=0, help="Maximum pause before a move, in ms.")] = 0,
     misplays: Annotated[float, typer.Option(min=0, max=1, help="Share of illegal moves.")] = 0,
     ramp_up: RampUp = 0,
     processes: Processes = 1,
@@ -69,7 +73,7 @@ def matches(
     json_file: Json = None,
     html_file: Html = None,
 ) -> None:
-    """Play whole games, by the rules, one after the other."""
+    """Play complete games by the rules, one after another."""
     kind = _kind(url, ruleset)
     if games is None and duration is None:
         games = concurrency
@@ -95,10 +99,12 @@ def matches(
 @app.command()
 def relay(
     url: Url = HERE,
-    rooms: Annotated[int, typer.Option(min=1, help="Games at the same time.")] = 50,
-    players: Annotated[int, typer.Option(min=1, max=64, help="In each game.")] = 4,
-    window: Annotated[int, typer.Option(min=1, max=60, help="Messages under way a player.")] = 4,
-    payload_bytes: Annotated[int, typer.Option(min=40, max=16_000, help="Of a message.")] = 250,
+    rooms: Annotated[int, typer.Option(min=1, help="Concurrent games.")] = 50,
+    players: Annotated[int, typer.Option(min=1, max=64, help="Players per game.")] = 4,
+    window: Annotated[int, typer.Option(min=1, max=60, help="Messages in flight per player.")] = 4,
+    payload_bytes: Annotated[
+        int, typer.Option(min=40, max=16_000, help="Size of a message.")
+    ] = 250,
     duration: Duration = 10,
     ramp_up: RampUp = 1,
     processes: Processes = 1,
@@ -106,7 +112,7 @@ def relay(
     json_file: Json = None,
     html_file: Html = None,
 ) -> None:
-    """Send messages through games without rules: ordered, logged, committed, sent to all."""
+    """Send messages through relay games: ordered, logged, committed and sent to all players."""
     shares = [
         Relay(
             shard=shard,
@@ -127,20 +133,20 @@ def relay(
 def signaling(
     url: Url = HERE,
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of peers.")] = 100,
-    window: Annotated[int, typer.Option(min=1, max=60, help="Messages under way a peer.")] = 4,
-    payload_bytes: Annotated[int, typer.Option(min=0, max=16_000, help="Of a message.")] = 250,
+    window: Annotated[int, typer.Option(min=1, max=60, help="Messages in flight per peer.")] = 4,
+    payload_bytes: Annotated[int, typer.Option(min=0, max=16_000, help="Size of a message.")] = 250,
     duration: Duration = 10,
     ramp_up: RampUp = 1,
     processes: Processes = 1,
     messages_per_s: Annotated[
-        float, typer.Option(min=0, help="Most that a peer sends; 0: as fast as it is answered.")
+        float, typer.Option(min=0, help="Maximum rate of a peer; 0: as fast as it is answered.")
     ] = PEER_MESSAGES_PER_S,
-    path: Annotated[str, typer.Option(help="Where the server signals.")] = "/peerjs",
-    key: Annotated[str, typer.Option(help="The key of the peers.")] = "peerjs",
+    path: Annotated[str, typer.Option(help="Path of the signaling endpoint.")] = "/peerjs",
+    key: Annotated[str, typer.Option(help="PeerJS key.")] = "peerjs",
     json_file: Json = None,
     html_file: Html = None,
 ) -> None:
-    """Pass messages on between PeerJS peers; works on a PeerJS server as well."""
+    """Relay messages between PeerJS peers; also works with a PeerJS server."""
     shares = [
         Signaling(
             shard=shard,
@@ -161,14 +167,16 @@ def signaling(
 @app.command()
 def idle(
     url: Url = HERE,
-    connections: Annotated[int, typer.Option(min=1, help="To hold.")] = 1000,
+    connections: Annotated[int, typer.Option(min=1, help="Connections to hold.")] = 1000,
     duration: Duration = 5,
-    pid: Annotated[int | None, typer.Option(help="The server's process, on this machine.")] = None,
+    pid: Annotated[
+        int | None, typer.Option(help="Process id of the server, on this machine.")
+    ] = None,
     processes: Processes = 1,
     json_file: Json = None,
     html_file: Html = None,
 ) -> None:
-    """Hold connections that only show life, and see what each costs the server."""
+    """Hold idle connections and measure what each costs the server."""
     shares = [
         Idle(shard=shard, connections=connections, duration_s=duration, pid=pid)
         for shard in _shards(url, min(processes, connections))
@@ -181,12 +189,12 @@ def lobby(
     url: Url = HERE,
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of a host and a guest.")] = 50,
     duration: Duration = 10,
-    ruleset: Annotated[str, typer.Option(help="What the lobbies are for.")] = "el_dorado",
+    ruleset: Annotated[str, typer.Option(help="Ruleset of the lobbies.")] = "el_dorado",
     processes: Processes = 1,
     json_file: Json = None,
     html_file: Html = None,
 ) -> None:
-    """Open, list, join, leave and close lobbies, as fast as they are answered."""
+    """Create, list, join, leave and close lobbies, as fast as the server answers."""
     shares = [
         Lobbies(shard=shard, pairs=pairs, duration_s=duration, ruleset=ruleset)
         for shard in _shards(url, min(processes, pairs))
@@ -198,13 +206,22 @@ def lobby(
 def epoch(
     url: Url = HERE,
     epoch: Annotated[str, typer.Option(help="An id, a date, or `current`.")] = "current",
-    watchers: Annotated[int, typer.Option(min=1, help="Connections that follow it.")] = 100,
-    bots: Annotated[Path | None, typer.Option(help="A bot's token a line; they claim.")] = None,
-    claims_per_s: Annotated[float, typer.Option(min=0, help="Of all bots together.")] = 1,
-    voters: Annotated[Path | None, typer.Option(help="An access token a line; they vote.")] = None,
-    votes_per_s: Annotated[float, typer.Option(min=0, help="Of all voters together.")] = 2,
+    watchers: Annotated[int, typer.Option(min=1, help="Connections that follow the day.")] = 100,
+    bots: Annotated[
+        Path | None, typer.Option(help="File of bot tokens, one per line, for claims.")
+    ] = None,
+    claims_per_s: Annotated[
+        float, typer.Option(min=0, help="Claims per second, all bots together.")
+    ] = 1,
+    voters: Annotated[
+        Path | None, typer.Option(help="File of access tokens, one per line, for votes.")
+    ] = None,
+    votes_per_s: Annotated[
+        float, typer.Option(min=0, help="Votes per second, all voters together.")
+    ] = 2,
     duration: Annotated[
-        float, typer.Option("--seconds", "--duration", min=0.1, help="How long they act.")
+        float,
+        typer.Option("--seconds", "--duration", min=0.1, help="How long bots and voters act."),
     ] = 10,
     processes: Processes = 1,
     json_file: Json = None,

@@ -210,7 +210,7 @@ class Scrape:
     cpu_s: float
 
 
-_DIRECT = build_opener(ProxyHandler({}))  # as all that we send: see docs/clients.md
+_DIRECT = build_opener(ProxyHandler({}))  # as all that we send: see docs/guides/clients.md
 
 
 async def scrape(url: str) -> Scrape | None:

@@ -35,24 +35,24 @@ def play(
     context: typer.Context,
     url: Annotated[str, typer.Option(help="The server.")] = HERE,
     ruleset: Annotated[str, typer.Option(help=f"One of: {', '.join(SCREENS)}.")] = "el_dorado",
-    name: Annotated[str | None, typer.Option(help="How the others see you.")] = None,
-    rounds: Annotated[int | None, typer.Option(min=1, max=10, help="Of El Dorado.")] = None,
+    name: Annotated[str | None, typer.Option(help="Your display name.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, max=10, help="Rounds of El Dorado.")] = None,
     turn_timeout: Annotated[
-        float | None, typer.Option(min=1, max=86_400, help="Seconds for a turn.")
+        float | None, typer.Option(min=1, max=86_400, help="Time limit of a turn, in seconds.")
     ] = None,
     auto: Annotated[bool, typer.Option("--auto", help="Let the program play for you.")] = False,
-    resume: Annotated[str | None, typer.Option(help="Go back to a game, by its id.")] = None,
+    resume: Annotated[str | None, typer.Option(help="Id of a game to return to.")] = None,
 ) -> None:
     """Play against bots in this terminal."""
     if ruleset not in SCREENS:
         _fail(f"There is no screen for {ruleset}; choose one of: {', '.join(SCREENS)}.")
     if rounds is not None and ruleset != "el_dorado":
-        _fail("Only el_dorado has rounds; leave --rounds out.")
+        _fail("Only el_dorado has rounds; omit --rounds.")
     asked = {"rounds": rounds, "turn_timeout_s": turn_timeout}
     config: Json = {name: value for name, value in asked.items() if value is not None}
     saved = None if resume is None else SavedGames().find(resume)
     if resume is not None and saved is None:
-        _fail(f"--resume: nothing is kept of a game {resume}; without it, a new one begins.")
+        _fail(f"--resume: there is no saved game {resume}; omit the option to start a new one.")
     session = _Session(auto=auto)
     try:
         if saved is not None:
@@ -66,9 +66,9 @@ def play(
         way_back = "" if is_stopped else session.way_back(context.command_path)
         _fail(f"{error}{way_back}")
     except EOFError:
-        out.print("\nYou left the table.")
+        out.print("\nYou left the game.")
     except KeyboardInterrupt:
-        out.print(f"\nYou went away.{session.way_back(context.command_path)}", soft_wrap=True)
+        out.print(f"\nYou disconnected.{session.way_back(context.command_path)}", soft_wrap=True)
 
 
 class _Session:
@@ -104,7 +104,7 @@ class _Session:
         """Say how to come back to the game, if there is one to come back to."""
         if self._saved is None:
             return ""
-        return f" The game goes on; come back with: {command} --resume {self._saved.game_id}"
+        return f" The game continues; return with: {command} --resume {self._saved.game_id}"
 
     async def _play(self, client: Client, game: Game, saved: SavedGame, *, head: int = -1) -> None:
         me = await client.player_id()
@@ -126,7 +126,7 @@ class _Session:
             self._save(client, saved)  # with the newest token
             raise
         self._delete(saved)
-        out.print(f"Kept as game {saved.game_id}.", soft_wrap=True)
+        out.print(f"Saved as game {saved.game_id}.", soft_wrap=True)
 
     def _save(self, client: Client, saved: SavedGame) -> None:
         token = client.connection.account.refresh_token
@@ -137,7 +137,7 @@ class _Session:
         except OSError as error:
             if not self._warned:
                 why = error.strerror or error
-                out.print(f"If you go away, you cannot come back to this game ({why}).")
+                out.print(f"You will not be able to return to this game if you disconnect ({why}).")
             self._warned = True
 
     def _delete(self, saved: SavedGame) -> None:

@@ -157,5 +157,5 @@ def _failures_panel(report: Report) -> Panel:
         for name, checked in report.checks.by_name.items()
         for example in checked.examples
     ]
-    why = "\n".join(lines) or "Nothing was checked, so nothing was shown."
-    return Panel(Text(why), title="THE CHECKS FAILED: these figures do not count", style="bold red")
+    why = "\n".join(lines) or "Nothing was checked, so the figures show nothing."
+    return Panel(Text(why), title="CHECKS FAILED: these figures do not count", style="bold red")

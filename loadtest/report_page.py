@@ -137,8 +137,8 @@ def page(report: Report) -> str:
 
 def _verdict(report: Report) -> str:
     if report.ok:
-        return '<span class="good">All checks held.</span>'
-    return '<span class="bad">The checks failed: these figures do not count.</span>'
+        return '<span class="good">All checks passed.</span>'
+    return '<span class="bad">Checks failed: these figures do not count.</span>'
 
 
 def _checks(report: Report) -> str:

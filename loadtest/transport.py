@@ -30,7 +30,7 @@ async def open_picows(url: str, on_frame: OnFrame) -> Transport:
             read_buffer_init_size=2048,
         )
     except (OSError, TimeoutError, picows.WSError) as error:
-        raise Unreachable(f"No websocket opens at {url}: {error}.") from None
+        raise Unreachable(f"Cannot open a websocket at {url}: {error}.") from None
     return transport
 
 

@@ -85,7 +85,7 @@ def upgrade(dsn: str, to: str = HEAD) -> None:
     """Take the steps up to a revision; a database that is there already costs one query."""
     _require(to, HEAD)
     if pending := status(dsn).pending:
-        log.info("bringing the database up to date, %d steps", len(pending))
+        log.info("upgrading the database, %d steps", len(pending))
         with _said_plainly(), _connection(dsn) as connection:
             _take_steps(connection, up=to)
 
@@ -127,7 +127,7 @@ def _require_below(dsn: str, to: str) -> None:
     if to != BASE and (current is None or to > current):
         raise UnknownRevision(
             f"The database is at {current or BASE}, which is before {to}; "
-            "up goes `playhall migrate --to`."
+            "use `playhall migrate --to` to upgrade."
         )
 
 
@@ -163,7 +163,7 @@ def _said_plainly() -> Iterator[None]:
         yield
     except errors.InsufficientPrivilege as error:
         raise NotMigrated(
-            "The database must be migrated, and this login may not do that; run `playhall "
+            "The database must be migrated, but this login is not allowed to; run `playhall "
             "migrate` with PLAYHALL_DATABASE_URL naming the database's owner."
         ) from error
     except (
@@ -173,12 +173,12 @@ def _said_plainly() -> Iterator[None]:
         errors.DuplicateSchema,
     ) as error:
         raise NotMigrated(
-            f"The database has something of the same name already: {error.diag.message_primary}. "
+            f"The database already has an object of this name: {error.diag.message_primary}. "
             "Nothing was changed; give Playhall a database of its own."
         ) from error
     except psycopg.OperationalError as error:
         raise NotMigrated(
-            f"The database did not take the steps: {str(error).partition(chr(10))[0]}. Nothing was "
+            f"The database rejected the migration: {str(error).partition(chr(10))[0]}. Nothing was "
             "changed; try again."
         ) from error
 

@@ -52,12 +52,12 @@ def dump(dsn: str, file: Path) -> None:
     and seeds of running games.
     """
     if file.exists():
-        raise BackupFailed(f"{file} is there already; name a new file, or move that one away.")
+        raise BackupFailed(f"{file} already exists; choose a new file, or move that one away.")
     with _connected(dsn) as connection:
         hidden = connection.execute(_queries["hidden"]).fetchone()
     if hidden is not None:
         raise BackupFailed(
-            f"This login does not see every row of {hidden[0]}; dump as the owner of the tables, "
+            f"This login cannot see every row of {hidden[0]}; dump as the owner of the tables, "
             "who migrates, or as a superuser."
         )
     unfinished = file.with_name(f"{file.name}.part")
@@ -72,7 +72,7 @@ def dump(dsn: str, file: Path) -> None:
             os.fsync(written.fileno())
         unfinished.rename(file)
     except FileExistsError:
-        raise BackupFailed(f"{unfinished} is there already; is another backup running?") from None
+        raise BackupFailed(f"{unfinished} already exists; is another backup running?") from None
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise

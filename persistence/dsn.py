@@ -17,7 +17,7 @@ from persistence.errors import StartRefused
 
 EXAMPLE_URL: Final = "postgresql://user:password@host:5432/database"
 SCHEMES: Final = ("postgresql", "postgres")
-NO_SCHEME: Final = "postgresql:// is missing at its beginning"
+NO_SCHEME: Final = "it must begin with postgresql://"
 UNREADABLE: Final = (
     "the host or the port cannot be read; in names and passwords write @ as %40, / as %2F, : as "
     "%3A, ? as %3F, # as %23 and % as %25"
@@ -68,7 +68,7 @@ class BadDsn(StartRefused):
 def normalised(dsn: str) -> str:
     """Write a data source name as both drivers take it; raise `BadDsn`."""
     if problem := problem_of(dsn):
-        raise BadDsn(f"{problem}; write it as {EXAMPLE_URL}")
+        raise BadDsn(f"{problem}; the format is {EXAMPLE_URL}")
     parts = urlsplit(dsn)
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
     given = _with_ssl_mode({"dbname" if k == "database" else k: v for k, v in given.items()})
@@ -90,7 +90,7 @@ def problem_of(dsn: str) -> str | None:
     if scheme not in SCHEMES:
         return f"it begins with {scheme}:, not with postgresql:"
     if any(char.isspace() for char in dsn):
-        return "there is a space in it"
+        return "it contains a space"
     try:
         parts = urlsplit(dsn)
         hosts = _hosts(parts.netloc)

@@ -122,15 +122,15 @@ class EmbeddedPostgres:
                 continue
             if failed >= FAILED_STARTS_MAX:
                 raise UnusableFolder(
-                    f"The bundled PostgreSQL ended, and {failed} starts in a row failed. {why}"
+                    f"The bundled PostgreSQL exited, and {failed} starts in a row failed. {why}"
                 )
             try:
                 if not await asyncio.to_thread(self._start_again, cluster):
                     continue
-                log.warning("the bundled PostgreSQL ended and is started again")
-                why = "It ended again within seconds."
+                log.warning("the bundled PostgreSQL has exited and is being restarted")
+                why = "It exited again within seconds."
             except (UnusableFolder, OSError) as error:
-                log.warning("the bundled PostgreSQL ended and does not start: %s", error)
+                log.warning("the bundled PostgreSQL has exited and cannot be restarted: %s", error)
                 why = str(error)
             failed, started_at = failed + 1, now()  # until it has proved steady
 

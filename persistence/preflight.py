@@ -127,7 +127,7 @@ def start_errors(dsn: str, role: str) -> Iterator[None]:
         asyncpg.InvalidAuthorizationSpecificationError,
         asyncpg.InvalidCatalogNameError,
     ) as error:
-        raise StartRefused(f"The database refuses the login: {error}; correct the DSN.") from error
+        raise StartRefused(f"The database rejected the login: {error}; correct the DSN.") from error
     except asyncpg.TooManyConnectionsError as error:
         raise StartRefused(
             f"The database at {host} has no free connection ({error}); raise max_connections or "
@@ -151,7 +151,7 @@ def start_errors(dsn: str, role: str) -> Iterator[None]:
     except ClientConfigurationError as error:
         raise StartRefused(f"PLAYHALL_DATABASE_URL: {error}.") from error
     except asyncpg.CharacterNotInRepertoireError as error:
-        raise StartRefused(f"The database refuses UTF-8: {error}.") from error
+        raise StartRefused(f"The database rejected UTF-8: {error}.") from error
     except ssl.SSLError as error:
         raise StartRefused(
             f"No trusted TLS connection to {host}: {error.reason or error}; name the file of its "
@@ -165,6 +165,6 @@ def start_errors(dsn: str, role: str) -> Iterator[None]:
         if "rejected SSL" not in str(error):
             raise
         raise StartRefused(
-            f"PostgreSQL at {host} offers no TLS, which sslmode asks for; switch ssl on there, or "
+            f"PostgreSQL at {host} does not offer TLS, which sslmode requires; enable it there, or "
             "write sslmode=disable if the network between is private."
         ) from error

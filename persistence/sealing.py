@@ -176,7 +176,7 @@ def _keys_in(file: Path, *, make: bool) -> list[SecretKey]:
         return parse_keys(file.read_text("utf-8"), source=str(file))
     except (StartRefused, UnicodeDecodeError) as error:
         raise StartRefused(
-            f"The key file {file} is damaged; put it back from a backup. If there is none, delete "
+            f"The key file {file} is damaged; restore it from a backup. If there is none, delete "
             "it: a new one is made, unless people sign in with what this one sealed."
         ) from error
 

@@ -33,23 +33,23 @@ WireSessionId = Annotated[SessionId, StringConstraints(pattern=UUID_PATTERN)]
 
 
 class GuestRequest(WireModel):
-    """Ask for an account without a password; it can be linked to one later."""
+    """Create a guest account; sign-in methods can be linked to it later."""
 
     display_name: DisplayName | None = None
 
 
 class RefreshRequest(WireModel):
-    """Trade a refresh token for new tokens; it works once."""
+    """Exchange a refresh token for new tokens; it works once."""
 
     refresh_token: Annotated[str, Field(min_length=1, max_length=TOKEN_CHARS_MAX)]
 
 
 class Tokens(WireModel):
-    """What a client keeps: an access token for the socket and HTTP, a refresh token for more."""
+    """The tokens to store: an access token for the websocket and HTTP, and a refresh token."""
 
     access_token: str
     token_type: str = "Bearer"  # noqa: S105 - the scheme's name (RFC 6750), not a secret
-    expires_in: int = Field(description="Seconds that the access token is good for.")
+    expires_in: int = Field(description="Seconds until the access token expires.")
     refresh_token: str
     user_id: str
     player_id: WirePlayerId
@@ -68,17 +68,17 @@ class Me(WireModel):
     is_anonymous: bool
     created_at: str
     xp_total: int = Field(description="Grows with every game that you complete.")
-    preferences: JsonObject = Field(description="What your client keeps for you.")
+    preferences: JsonObject = Field(description="Stored for your client.")
 
 
 class LoggedOut(WireModel):
-    """The session is over: its refresh tokens are revoked and its sockets closed."""
+    """The session has ended: its refresh tokens are revoked and its connections closed."""
 
     session_id: str
 
 
 class SessionsEnded(WireModel):
-    """How many sessions are over."""
+    """How many sessions were ended."""
 
     ended: int
 
@@ -93,14 +93,14 @@ class OwnSession(WireModel):
     """A session of yours: one place where you are signed in."""
 
     session_id: str
-    method: str = Field(description="What was signed in with: guest, email or discord.")
+    method: str = Field(description="How you signed in: guest, email or discord.")
     created_at: str
     used_at: str = Field(description="When its tokens were refreshed last.")
-    is_this: bool = Field(description="It is the one that asks.")
+    is_this: bool = Field(description="Whether it is the session of this request.")
 
 
 class OwnSessions(WireModel):
-    """Where you are signed in, the latest used first."""
+    """Where you are signed in, most recently used first."""
 
     sessions: list[OwnSession]
 
@@ -117,7 +117,7 @@ class Jwk(WireModel):
 
 
 class Jwks(WireModel):
-    """Every key that is in use; the newest signs."""
+    """All keys in use; the newest one signs."""
 
     keys: list[Jwk]
 
@@ -146,7 +146,7 @@ def _long_enough(password: str) -> str:
     """Count characters as they are hashed: an accent that was typed apart is not one more."""
     if len(prepare_password(password)) < PASSWORD_CHARS_MIN:
         raise PydanticCustomError(
-            "password", "Choose one of {least} characters or more", {"least": PASSWORD_CHARS_MIN}
+            "password", "Choose one with at least {least} characters", {"least": PASSWORD_CHARS_MIN}
         )
     return password
 
@@ -175,7 +175,7 @@ Kind = Literal["email", "discord"]
 
 
 class EmailRequest(WireModel):
-    """Ask for a mail: its link makes an account, or chooses a new password for the one there is."""
+    """Request an email whose link creates an account or resets the password of an existing one."""
 
     email: Email
     display_name: DisplayName | None = Field(default=None, description="Of a new account.")
@@ -186,18 +186,18 @@ class EmailLinkRequest(WireModel):
 
     email: Email
     password: Password | None = Field(
-        default=None, description="The present one, to change the address."
+        default=None, description="The current one, to change the address."
     )
 
 
 class Mailed(WireModel):
-    """A mail is on its way, whether or not there is an account with this address."""
+    """An email is on its way, whether or not an account has this address."""
 
-    expires_in: int = Field(description="Seconds that the code in it is good for.")
+    expires_in: int = Field(description="Seconds until the code in it expires.")
 
 
 class EmailConfirmation(WireModel):
-    """The code of a mail, and the password to sign in with from now on."""
+    """The code from an email, and the new password."""
 
     code: Code
     password: NewPassword | None = Field(
@@ -206,7 +206,7 @@ class EmailConfirmation(WireModel):
 
 
 class Confirmed(WireModel):
-    """What came of a mailed code; `tokens` where you are signed in with it."""
+    """The result of a mailed code; `tokens` if it signed you in."""
 
     done: Literal["registered", "password_changed", "linked"]
     tokens: Tokens | None
@@ -220,14 +220,14 @@ class PasswordSignIn(WireModel):
 
 
 class PasswordChange(WireModel):
-    """Change your password; every other session of yours ends."""
+    """Change your password; all your other sessions end."""
 
     password: Password
     new_password: NewPassword
 
 
 class Exchange(WireModel):
-    """The code from a redirect, and the verifier behind the challenge that it was asked with."""
+    """The code from a redirect, and the verifier of its challenge."""
 
     code: Code
     verifier: Annotated[str, StringConstraints(min_length=43, max_length=128)]
@@ -240,7 +240,7 @@ class KindPath(WireModel):
 
 
 class Method(WireModel):
-    """A way to sign in that is linked to your account; `name` is the address, or who at Discord."""
+    """A linked sign-in method; `name` is the email address or the Discord user."""
 
     kind: Kind
     name: str
@@ -248,20 +248,22 @@ class Method(WireModel):
 
 
 class Methods(WireModel):
-    """How you can sign in; a guest has nothing yet."""
+    """Your sign-in methods; a guest has none."""
 
     methods: list[Method]
 
 
 class Offer(WireModel):
-    """How one can sign in to this server."""
+    """The sign-in methods of this server."""
 
     methods: list[Literal["guest", "email", "discord", "supabase"]]
-    url: str | None = Field(default=None, description="Of the service that keeps the accounts.")
+    url: str | None = Field(
+        default=None, description="Address of the service that holds the accounts."
+    )
 
 
 class DiscordStart(WireModel):
-    """Where to come back to, and the challenge of your verifier (S256)."""
+    """Where to redirect to, and the challenge of your verifier (S256)."""
 
     redirect: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
     challenge: Challenge
@@ -280,7 +282,7 @@ class UserPath(WireModel):
 
 
 class BanRequest(WireModel):
-    """Ban an account: it cannot sign in, and its sockets close."""
+    """Ban an account: it cannot sign in, and its connections are closed."""
 
     reason: Annotated[
         str,
@@ -288,25 +290,25 @@ class BanRequest(WireModel):
         TEXT,
     ] = Field(description="Shown to the person when they try to sign in.")
     lasts_s: Annotated[int, Field(ge=1, le=BAN_S_MAX)] | None = Field(
-        default=None, description="Seconds; without it, until it is lifted."
+        default=None, description="Seconds; omit it for a permanent ban."
     )
 
 
 class RolesRequest(WireModel):
-    """Make an account exactly this."""
+    """Set the roles of an account."""
 
     roles: Annotated[list[Role], Field(max_length=2)]
 
 
 class Ban(WireModel):
-    """Why somebody may not sign in, and until when."""
+    """Why an account is banned, and until when."""
 
     reason: str
     ends_at: str | None
 
 
 class Person(WireModel):
-    """An account as those see it who look after it."""
+    """An account, as moderators and admins see it."""
 
     user_id: str
     player_id: str
@@ -318,7 +320,7 @@ class Person(WireModel):
 
 
 class PeopleQuery(WireModel):
-    """Whom to find."""
+    """Search for accounts."""
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX)] = Field(
         description="A user's or player's id, the beginning of a username, or an email."
@@ -326,7 +328,7 @@ class PeopleQuery(WireModel):
 
 
 class People(WireModel):
-    """Whom was found, by username."""
+    """The accounts found, ordered by username."""
 
     people: list[Person]
 
@@ -334,13 +336,13 @@ class People(WireModel):
 class AuditQuery(WireModel):
     """Which page of the audit log."""
 
-    user_id: WireUserId | None = Field(default=None, description="Only what concerns this account.")
+    user_id: WireUserId | None = Field(default=None, description="Only entries about this account.")
     cursor: Cursor | None = None
     limit: Limit = 50
 
 
 class Act(WireModel):
-    """Something that was done, by an account's id or `console`."""
+    """An entry of the audit log; the actor is an account id or `console`."""
 
     id: int
     actor: str
@@ -352,7 +354,7 @@ class Act(WireModel):
 
 
 class AuditPage(WireModel):
-    """What was done, newest first; `next` is the cursor of what was before."""
+    """Entries, newest first; `next` is the cursor of the following page."""
 
     acts: list[Act]
     next: str | None

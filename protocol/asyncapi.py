@@ -10,7 +10,7 @@ from protocol.envelope import Command, Refusal, Update
 from protocol.errors import CloseReason, PlayhallError
 from protocol.schemas import JsonObject, Schemas
 
-_ABOUT: Final = """One websocket carries everything live. A text frame holds one JSON object.
+_ABOUT: Final = """One websocket carries everything live. Each text frame holds one JSON object.
 
 Commands go to the server; `id` is yours and comes back as `re`. Every command gets exactly
 one reply, the one named here or an error. The first command is `session.hello`. Updates

@@ -6,18 +6,18 @@ from protocol.envelope import WireModel
 
 
 class ContractStatus(WireModel):
-    """How far this node knows a contract to be read."""
+    """How far a contract has been read, as this node knows it."""
 
     chain_id: int
     contract_address: str
     head_block: int | None = Field(description="The newest block of the chain.")
-    read_block: int | None = Field(description="The last block until which transfers were read.")
-    blocks_behind: int = Field(description="Confirmed blocks that were not read yet.")
-    success_age_s: float | None = Field(description="Since the last step that worked.")
+    read_block: int | None = Field(description="The last block whose transfers were read.")
+    blocks_behind: int = Field(description="Confirmed blocks not read yet.")
+    success_age_s: float | None = Field(description="Seconds since the last successful step.")
     is_well: bool
 
 
 class ChainStatus(WireModel):
-    """The contracts that are followed; none where no chain is configured."""
+    """The contracts being followed; none if no blockchain is configured."""
 
     contracts: list[ContractStatus]

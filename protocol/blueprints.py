@@ -46,10 +46,10 @@ Sort = Literal["newest", "name", "version", "forks"]
 
 
 class NewBlueprint(WireModel):
-    """A design to keep. `version`, and `data.capacity`, are checked against the name."""
+    """A new blueprint. `version` and `data.capacity` are checked against the name."""
 
     blueprint_id: WireBlueprintId | None = Field(
-        default=None, description="Yours to choose, if its assets were uploaded before."
+        default=None, description="Choose it yourself if you uploaded the assets beforehand."
     )
     name: BlueprintName
     version: Annotated[int, Field(ge=1, le=VERSION_MAX)] | None = None
@@ -59,7 +59,7 @@ class NewBlueprint(WireModel):
 
 
 class Fork(WireModel):
-    """What of a fork differs from what it is forked from."""
+    """The fields in which a fork differs from its parent."""
 
     blueprint_id: WireBlueprintId | None = None
     name: BlueprintName
@@ -75,7 +75,7 @@ class BlueprintPath(WireModel):
 
 
 class MarketQuery(WireModel):
-    """What to look for on the market: `text` is the beginnings of words, all of them."""
+    """A search in published blueprints; every word of `text` must begin a word of theirs."""
 
     text: SearchText = ""
     sort: Sort = "newest"
@@ -88,14 +88,14 @@ class BlueprintCard(WireModel):
 
     blueprint_id: WireBlueprintId
     owner_id: WireUserId
-    owner: str | None = Field(description="How its owner is called.")
+    owner: str | None = Field(description="The owner's display name.")
     name: str
     version: int
     assets: dict[str, str]
     description: str
     is_public: bool
     parent_id: WireBlueprintId | None
-    parent_name: str | None = Field(description="Stays when the parent is deleted.")
+    parent_name: str | None = Field(description="Kept when the parent is deleted.")
     forks: int
     created_at: str
 
@@ -114,6 +114,6 @@ class Blueprints(WireModel):
 
 
 class BlueprintDeleted(WireModel):
-    """The blueprint is gone; forks of it stay."""
+    """The blueprint was deleted; its forks remain."""
 
     blueprint_id: WireBlueprintId

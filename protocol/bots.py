@@ -30,15 +30,15 @@ Address = Annotated[
 
 
 class WalletNonce(WireModel):
-    """What to put into the message that a wallet signs; good once, for you, until it expires."""
+    """A nonce for the message that a wallet signs; valid once, for you, until it expires."""
 
     nonce: str
     expires_at: str
-    domains: list[str] = Field(description="Which domains the message may be for.")
+    domains: list[str] = Field(description="Domains that the message may name.")
 
 
 class WalletProof(WireModel):
-    """A message of EIP-4361 (sign-in with Ethereum), and the wallet's signature of it."""
+    """An EIP-4361 message (Sign-In with Ethereum) and its signature by the wallet."""
 
     message: Annotated[str, StringConstraints(min_length=1, max_length=MESSAGE_CHARS_MAX)]
     signature: Annotated[
@@ -62,7 +62,7 @@ class Wallet(WireModel):
 
 
 class Wallets(WireModel):
-    """Your wallets, the first linked first."""
+    """Your wallets, in the order in which they were linked."""
 
     wallets: list[Wallet]
 
@@ -127,7 +127,7 @@ class BotPath(WireModel):
 
 
 class NewBot(WireModel):
-    """A bot to register: the ERC-721 token that it is, and how it is called."""
+    """A bot to register: its ERC-721 token and its slug."""
 
     slug: Annotated[Slug, AfterValidator(_is_no_id), NOT_RESERVED]
     chain_id: Annotated[int, Field(ge=1, le=CHAIN_ID_MAX)]
@@ -140,7 +140,7 @@ class Bot(WireModel):
     """A bot that competes."""
 
     bot_id: WireBotId
-    player_id: WirePlayerId = Field(description="Who it is among players.")
+    player_id: WirePlayerId = Field(description="Its player id.")
     slug: str
     chain_id: int
     contract_address: str
@@ -152,7 +152,7 @@ class Bot(WireModel):
 
 
 class BotsQuery(WireModel):
-    """Which bots: `text` is a part of their slugs."""
+    """A search for bots; `text` is part of the slug."""
 
     text: Annotated[str, StringConstraints(max_length=SLUG_CHARS_MAX), ONE_LINE] = ""
     cursor: Cursor | None = None
@@ -170,12 +170,13 @@ class Bots(WireModel):
 
 
 class NewBotToken(WireModel):
-    """A token to make: what for, what it may do, until when."""
+    """A token to create: its label, scopes and expiry."""
 
     label: Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX), ONE_LINE] = ""
     scopes: Annotated[set[Scope], Field(min_length=1, max_length=3, strict=False)]
     expires_at: Annotated[AwareDatetime, Field(strict=False)] | None = Field(
-        default=None, description="Without it, until it is revoked or the bot has a new owner."
+        default=None,
+        description="Without it, the token is valid until revoked or the bot changes owners.",
     )
 
 
@@ -186,7 +187,7 @@ class BotTokenPath(BotPath):
 
 
 class BotToken(WireModel):
-    """A token without the secret, which is not kept."""
+    """A token without its secret, which is not stored."""
 
     token_id: str
     label: str
@@ -198,13 +199,13 @@ class BotToken(WireModel):
 
 
 class MadeBotToken(BotToken):
-    """A token as it is shown once."""
+    """A new token, with the secret that is shown only once."""
 
-    token: str = Field(description="Keep it: it is not shown again.")
+    token: str = Field(description="Store it: it is not shown again.")
 
 
 class BotTokens(WireModel):
-    """The tokens that are yours, newest first."""
+    """Your tokens, newest first."""
 
     tokens: list[BotToken]
 
@@ -213,14 +214,14 @@ class BotTokens(WireModel):
 
 
 class OwnerRequest(WireModel):
-    """Say who owns a bot from now on."""
+    """Set the owner of a bot from now on."""
 
     address: Address
     reason: Reason
 
 
 class BotOwner(WireModel):
-    """Who owned a bot when; `effective_to` is null while it lasts."""
+    """A period of ownership; `effective_to` is null for the current owner."""
 
     address: str
     source: Literal["onchain", "admin_correction"]
@@ -229,13 +230,13 @@ class BotOwner(WireModel):
 
 
 class BotOwners(WireModel):
-    """A bot's owners, the present one first."""
+    """A bot's owners, the current one first."""
 
     owners: list[BotOwner]
 
 
 class StatusRequest(WireModel):
-    """Suspend or retire a bot, or make it active again."""
+    """Suspend, retire or reactivate a bot."""
 
     status: Status
     reason: Reason
@@ -251,7 +252,7 @@ class BotNotFound(PlayhallError):
 
 
 class BotTaken(PlayhallError):
-    """There is a bot with this slug already; choose another."""
+    """This slug is taken by another bot; choose another."""
 
     code, status = "bot_taken", 409
 
@@ -263,25 +264,25 @@ class BotNotActive(PlayhallError):
 
 
 class TooManyBots(PlayhallError):
-    """You have registered as many bots as one account may."""
+    """You have registered the maximum number of bots."""
 
     code, status = "too_many_bots", 409
 
 
 class NotTheOwner(PlayhallError):
-    """Only who owns the bot now may do this; link the wallet that owns it first."""
+    """Only the bot's current owner can do this; link the wallet that owns it first."""
 
     code, status = "not_the_owner", 403
 
 
 class BotTokenNotFound(PlayhallError):
-    """There is no such token of this bot, or it is not yours to see."""
+    """This bot has no such token, or you may not see it."""
 
     code, status = "bot_token_not_found", 404
 
 
 class TooManyBotTokens(PlayhallError):
-    """The bot has as many tokens as it may have; revoke one first."""
+    """The bot has the maximum number of tokens; revoke one first."""
 
     code, status = "too_many_bot_tokens", 409
 
@@ -296,13 +297,13 @@ class WalletRequired(PlayhallError):
 
 
 class BadWalletProof(PlayhallError):
-    """The message and its signature do not prove that the wallet is yours; sign a new message."""
+    """The signed message does not prove that the wallet is yours; sign a new message."""
 
     code, status = "bad_wallet_proof", 403
 
 
 class BadNonce(PlayhallError):
-    """This nonce is not yours, expired, or used already; get one from /v1/wallets/nonce."""
+    """This nonce is not yours, expired, or already used; get one from /v1/wallets/nonce."""
 
     code, status = "bad_nonce", 403
 
@@ -314,13 +315,13 @@ class WalletTaken(PlayhallError):
 
 
 class WalletNotFound(PlayhallError):
-    """This address is not linked to your account; GET /v1/me/wallets lists those that are."""
+    """This address is not linked to your account; GET /v1/me/wallets lists your wallets."""
 
     code, status = "wallet_not_found", 404
 
 
 class TooManyWallets(PlayhallError):
-    """As many wallets are linked to your account as may be; unlink one first."""
+    """Your account has the maximum number of wallets; unlink one first."""
 
     code, status = "too_many_wallets", 409
 
@@ -329,19 +330,19 @@ class TooManyWallets(PlayhallError):
 
 
 class AvatarNotFound(PlayhallError):
-    """There is no such avatar of this bot, or you may not see it."""
+    """This bot has no such avatar, or you may not see it."""
 
     code, status = "avatar_not_found", 404
 
 
 class AvatarNotApproved(PlayhallError):
-    """A moderator has not approved this avatar; choose another, or wait."""
+    """This avatar has not been approved by a moderator; choose another, or wait."""
 
     code, status = "avatar_not_approved", 409
 
 
 class TooManyAvatars(PlayhallError):
-    """The bot has as many avatars as it may have."""
+    """The bot has the maximum number of avatars."""
 
     code, status = "too_many_avatars", 409
 
@@ -372,7 +373,7 @@ class Avatar(WireModel):
     bot_id: WireBotId
     generation_index: int
     source_provider: Provider
-    prompt: str | None = Field(description="Told to the bot's owner and to moderators only.")
+    prompt: str | None = Field(description="Visible only to the bot's owner and to moderators.")
     glb_uri: str
     preview_image_uri: str | None
     manifest_uri: str | None
@@ -387,7 +388,7 @@ class Avatars(WireModel):
 
 
 class AvatarChoice(WireModel):
-    """Which avatar the bot shows from now on."""
+    """The avatar that the bot shows from now on."""
 
     avatar_id: WireAvatarId
 
@@ -399,14 +400,14 @@ class AvatarPath(WireModel):
 
 
 class ModerationRequest(WireModel):
-    """What becomes of an avatar, and why."""
+    """A moderation decision and its reason."""
 
     moderation_status: Moderation
     reason: Reason
 
 
 class QueueQuery(WireModel):
-    """Which avatars to look at."""
+    """Which avatars to list."""
 
     moderation_status: Moderation = "pending"
     limit: Limit = 20
@@ -423,7 +424,7 @@ class SnapshotsQuery(WireModel):
 
 
 class StatsSnapshot(WireModel):
-    """What a bot had come to after a day: where that is written, and the SHA-256 of it."""
+    """A bot's statistics after a day: where they are stored, and their SHA-256."""
 
     epoch_id: str | None
     snapshot_uri: str

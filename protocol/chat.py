@@ -17,7 +17,7 @@ Text = Annotated[
 
 
 class Say(Command):
-    """Say something to everybody in a lobby, or to everybody at or around a game.
+    """Send a chat message to a lobby, or to the players and spectators of a game.
 
     Give exactly one of `lobby_id` and `game_id`. Of control characters, only the line
     break is allowed; invisible characters are refused.
@@ -31,7 +31,7 @@ class Say(Command):
 
 
 class ChatMessage(Update):
-    """Somebody said something."""
+    """A chat message."""
 
     type: Literal["chat.message"] = "chat.message"
     lobby_id: WireLobbyId | None

@@ -32,7 +32,7 @@ _NOT_AN_INTEGER: Final = frozenset(("int_type", "int_from_float", "literal_error
 
 
 class CommandRefused(Exception):
-    """A frame that is no valid command: the reason, and the `id` to answer to, if it has one."""
+    """A frame that is not a valid command: the reason, and the `id` to reply to, if it has one."""
 
     def __init__(self, command_id: int | None, reason: PlayhallError) -> None:
         super().__init__(reason.message)
@@ -144,7 +144,7 @@ def describe(error: ValidationError) -> InvalidField:
     first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or "body"
     if first["type"] == "extra_forbidden":
-        return InvalidField(f"{field}: there is no such field here; leave it out.", field=field)
+        return InvalidField(f"{field}: unknown field; remove it.", field=field)
     if first["type"] == "missing":
         return InvalidField(f"{field}: this field is required.", field=field)
     if first.get("ctx", {}).get("pattern") == UUID_PATTERN:

@@ -6,25 +6,25 @@ from protocol.errors import PlayhallError
 
 
 class BlueprintNotFound(PlayhallError):
-    """There is no such blueprint, or it is not on the market."""
+    """There is no such blueprint, or it is not published."""
 
     code, status = "blueprint_not_found", 404
 
 
 class BlueprintTaken(PlayhallError):
-    """You have a blueprint of this name already; choose another name or version."""
+    """You already have a blueprint with this name; choose another name or version."""
 
     code, status = "blueprint_taken", 409
 
 
 class NameOnMarket(PlayhallError):
-    """Another blueprint of this name is on the market; publish yours under another."""
+    """A blueprint with this name is already published; publish yours under another name."""
 
     code, status = "name_on_market", 409
 
 
 class TooManyBlueprints(PlayhallError):
-    """You have as many blueprints as one account may have; delete one first."""
+    """You have the maximum number of blueprints; delete one first."""
 
     code, status = "too_many_blueprints", 409
 
@@ -39,37 +39,37 @@ class FileMissing(PlayhallError):
 
 
 class FileTaken(PlayhallError):
-    """There is a file at this path, or an upload to it under way; delete it, or take another."""
+    """A file or an upload already exists at this path; delete it or choose another path."""
 
     code, status = "file_taken", 409
 
 
 class FileRefused(PlayhallError):
-    """The file is not what was announced, or not what this bucket takes."""
+    """The file does not match its announcement, or this bucket does not accept it."""
 
     code, status = "file_refused", 422
 
 
 class BadUpload(PlayhallError):
-    """This upload URL is not valid, expired, or used already; ask for a new one."""
+    """This upload URL is invalid, expired, or already used; request a new one."""
 
     code, status = "bad_upload", 403
 
 
 class QuotaExceeded(PlayhallError):
-    """Your files take as much room as one account may have; delete some first."""
+    """Your storage quota is used up; delete some files first."""
 
     code, status = "quota_exceeded", 409
 
 
 class BadRange(PlayhallError):
-    """The file is shorter than the range that you ask for."""
+    """The requested range is beyond the end of the file."""
 
     code, status = "bad_range", 416
 
 
 class StorageFull(PlayhallError):
-    """The file store is full; nothing was stored, try again when the operator has made room."""
+    """The file store is full and nothing was stored; try again when there is space."""
 
     code, status, retry = "storage_full", 507, True
     retry_pause_s = 60.0

@@ -44,7 +44,7 @@ class EmailAddress(NamedTuple):
 
 
 class Sender(NamedTuple):
-    """Who mail is from."""
+    """Sender of emails."""
 
     display_name: str
     address: EmailAddress

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from protocol.limits import INT_MAX
 
-CommandId = Annotated[int, Field(ge=0, le=INT_MAX, description="Yours; echoed as `re`.")]
+CommandId = Annotated[int, Field(ge=0, le=INT_MAX, description="Chosen by you; echoed as `re`.")]
 
 
 class WireModel(BaseModel):
@@ -16,7 +16,7 @@ class WireModel(BaseModel):
 
 
 class Ok(WireModel):
-    """The command was carried out, and what it caused is committed."""
+    """The command was executed, and its effects are committed."""
 
     re: CommandId
     type: Literal["ok"] = "ok"
@@ -32,17 +32,17 @@ class Refusal(WireModel):
     retry: bool
     field: str | None = None
     event_index: int | None = Field(
-        default=None, description="A refused move that is in the log, and has used its `cmd_no`."
+        default=None, description="Only for an illegal move that was logged and used its `cmd_no`."
     )
     head: int | None = Field(
         default=None, description="With `game_moved_on`: the index of the game's last event."
     )
     address: str | None = Field(
-        default=None, description="With `wrong_node`: the server that has the game."
+        default=None, description="With `wrong_node`: the server that hosts the game."
     )
     wait_s: float | None = Field(
         default=None,
-        description="After so many seconds it is granted, where that is known; with `cooldown`, "
+        description="Seconds until the request can succeed, where known; with `cooldown`, "
         "seconds of the epochs' clock.",
     )
 
@@ -57,7 +57,7 @@ class Command(WireModel):
 
 
 class Update(WireModel):
-    """What the server says without being asked and outside any log."""
+    """A message that the server sends unasked and outside any log."""
 
     type: str
 

@@ -18,7 +18,7 @@ SCORE_MAX = 1_000
 
 WireEpochId = Annotated[EpochId, StringConstraints(pattern=UUID_PATTERN)]
 Version = Annotated[int, Field(ge=0, le=INT_MAX)]
-CURRENT = Field(default=None, description="The present epoch, where it is left out.")
+CURRENT = Field(default=None, description="The current epoch by default.")
 
 
 class Slot(WireModel):
@@ -36,7 +36,7 @@ class Slot(WireModel):
 
 
 class Picture(WireModel):
-    """A day as it is at a version."""
+    """A snapshot of a day at a version."""
 
     epoch_id: str
     day: str
@@ -48,12 +48,12 @@ class Picture(WireModel):
     freeze_at: str
     ends_at: str
     version: int
-    now: str = Field(description="What time it was for the epoch when this was asked.")
+    now: str = Field(description="The epoch's clock when this was read.")
     slots: list[Slot]
 
 
 class Event(WireModel):
-    """Something that happened in a day; the events of a day have every version from 1."""
+    """An event of a day; versions run 1, 2, 3, … without gaps."""
 
     epoch_id: str
     version: int
@@ -66,7 +66,7 @@ class Event(WireModel):
 
 
 class Watched(WireModel):
-    """The picture; or, with `after`, the events since, where these are few enough."""
+    """A snapshot; or, with `after`, the events since then, if they are few enough."""
 
     re: CommandId
     type: Literal["ok"] = "ok"
@@ -77,7 +77,7 @@ class Watched(WireModel):
 
 
 class Watch(Command):
-    """Follow an epoch: a picture at a version, or what came after the one you have."""
+    """Follow an epoch: get a snapshot at a version, or the events since the version you have."""
 
     reply: ClassVar[type[WireModel]] = Watched
     type: Literal["epoch.watch"]
@@ -86,7 +86,7 @@ class Watch(Command):
 
 
 class Unwatch(Command):
-    """Follow an epoch no more."""
+    """Stop following an epoch."""
 
     reply: ClassVar[type[WireModel]] = Ok
     type: Literal["epoch.unwatch"]
@@ -104,7 +104,7 @@ class EventPage(WireModel):
 
 
 class ReadEvents(Command):
-    """Read the events of any epoch ever, in pages."""
+    """Read the events of any epoch, past or current, in pages."""
 
     reply: ClassVar[type[WireModel]] = EventPage
     type: Literal["epoch.events"]
@@ -114,7 +114,7 @@ class ReadEvents(Command):
 
 
 class Done(WireModel):
-    """It was done, and is the event of this version."""
+    """The command was executed; its event has this version."""
 
     re: CommandId
     type: Literal["ok"] = "ok"
@@ -123,7 +123,7 @@ class Done(WireModel):
 
 
 class Claim(Command):
-    """Write code into a slot, as the bot that you are signed in as."""
+    """Write code into a slot, as the signed-in bot."""
 
     reply: ClassVar[type[WireModel]] = Done
     type: Literal["epoch.claim"]
@@ -139,7 +139,7 @@ class Voted(Done):
 
 
 class Vote(Command):
-    """Score a target, or change the score, with a wallet of yours or as a bot."""
+    """Score a target or change your score, with one of your wallets or as a bot."""
 
     reply: ClassVar[type[WireModel]] = Voted
     type: Literal["epoch.vote"]
@@ -148,7 +148,7 @@ class Vote(Command):
     target_id: Annotated[str, StringConstraints(min_length=1, max_length=64), ONE_LINE]
     score: Annotated[float, Field(ge=-SCORE_MAX, le=SCORE_MAX)]
     wallet: Annotated[str, StringConstraints(pattern="^0x[0-9a-fA-F]{40}$")] | None = Field(
-        default=None, description="Which of your wallets votes; the first, where it is left out."
+        default=None, description="Which of your wallets votes; the first one by default."
     )
 
 
@@ -187,7 +187,7 @@ class BotPath(EpochPath):
 
 
 class ResultQuery(WireModel):
-    """Which of the results of a day; the one in force, where it is left out."""
+    """Which result of a day; the one in force by default."""
 
     result: Annotated[int, Field(ge=1, le=RESULT_MAX)] | None = None
 
@@ -204,7 +204,7 @@ class Epoch(WireModel):
     ends_at: str
     frozen_at: str | None
     archived_at: str | None
-    version: int = Field(description="How many events it has.")
+    version: int = Field(description="Number of events.")
     pool_wei: str
     events_digest: str | None = Field(description="SHA-256 of the events before the freeze.")
     summary: str | None = Field(description="Where its summary is, once it is archived.")
@@ -227,7 +227,7 @@ class Epochs(WireModel):
 
 
 class EpochRules(WireModel):
-    """The profile that a day is played by."""
+    """The profile with which a day is played."""
 
     profile: str
     config: dict[str, Any]
@@ -273,7 +273,7 @@ class Standing(WireModel):
 
 
 class Scoreboard(WireModel):
-    """How a day stands, as if it were frozen at this version and time; final once it is settled."""
+    """The scores of a day as if it were frozen at this version and time; final once settled."""
 
     epoch_id: str
     version: int
@@ -283,7 +283,7 @@ class Scoreboard(WireModel):
 
 
 class Payout(WireModel):
-    """What the owner of a bot at the freeze is paid."""
+    """The payout to the owner of a bot at the freeze."""
 
     bot_id: str
     bot: str
@@ -295,7 +295,7 @@ class Payout(WireModel):
 
 
 class Settlement(WireModel):
-    """A result as it was published; the newest is in force."""
+    """A published result; the newest is in force."""
 
     number: int
     computed_at: str
@@ -306,7 +306,7 @@ class Settlement(WireModel):
 
 
 class Payouts(WireModel):
-    """A day's payouts, and every result that was ever computed, the newest first."""
+    """A day's payouts and every result computed for it, newest first."""
 
     epoch_id: str
     payouts: list[Payout]
@@ -353,18 +353,18 @@ class MirrorBatch(WireModel):
 
 
 class Mirrored(WireModel):
-    """How far a day is mirrored: all lines up to `acknowledged` are stored."""
+    """The progress of a mirrored day: all lines up to `acknowledged` are stored."""
 
     epoch_id: str
     source: str
-    acknowledged: int = Field(description="The `seq` of the last line that was applied; 0 for none")
-    applied: int = Field(description="How many lines of this batch were applied.")
-    skipped: int = Field(description="How many were applied before.")
+    acknowledged: int = Field(description="The `seq` of the last applied line; 0 for none")
+    applied: int = Field(description="Lines of this batch that were applied now.")
+    skipped: int = Field(description="Lines of this batch that had been applied before.")
     version: int
 
 
 class PayoutChange(WireModel):
-    """How far a payout is."""
+    """The status of a payout."""
 
     status: Literal["pending", "submitted", "confirmed", "failed"]
     tx_hash: Hash | None = None
@@ -377,7 +377,7 @@ class Minted(WireModel):
 
 
 class Noted(WireModel):
-    """It is on record."""
+    """The change was recorded."""
 
     noted: Literal[True] = True
 
@@ -404,19 +404,19 @@ class EpochNotSettled(PlayhallError):
 
 
 class EpochsOverlap(PlayhallError):
-    """The day would overlap with another; change the profile's cadence, or wait."""
+    """The epoch would overlap another one; change the profile's cadence, or wait."""
 
     code, status = "epochs_overlap", 409
 
 
 class ProfileInUse(PlayhallError):
-    """Days were played by this profile, so it stays as it is; choose another key."""
+    """Epochs have been played with this profile, so it cannot change; choose another key."""
 
     code, status = "profile_in_use", 409
 
 
 class AlreadyPaid(PlayhallError):
-    """A payout of this epoch was submitted, so the result stays as it is."""
+    """A payout of this epoch has been submitted, so its result cannot change."""
 
     code, status = "already_paid", 409
 
@@ -425,19 +425,19 @@ class AlreadyPaid(PlayhallError):
 
 
 class EpochMirrored(PlayhallError):
-    """Another system plays this epoch and its events come from there; claim and vote there."""
+    """This epoch is mirrored from another system; claim and vote there."""
 
     code, status = "epoch_mirrored", 409
 
 
 class EpochPlayed(PlayhallError):
-    """Claims or votes were made here already, so the epoch cannot be mirrored; take the next."""
+    """This epoch already has claims or votes of its own, so it cannot be mirrored; use the next."""
 
     code, status = "epoch_played", 409
 
 
 class MirrorGap(PlayhallError):
-    """A line is missing and nothing was applied; send the lines again from `expected` on."""
+    """A line is missing and nothing was applied; send the lines again, starting at `expected`."""
 
     code, status = "mirror_gap", 409
 
@@ -450,30 +450,30 @@ class MirrorGap(PlayhallError):
 
 
 class BotRequired(PlayhallError):
-    """Only a bot may do this; sign in with a bot's token that has the scope."""
+    """Only bots can do this; sign in with a bot token that has the required scope."""
 
     code, status = "bot_required", 403
 
 
 class SlotNotFound(PlayhallError):
-    """The epoch has no slot of this index."""
+    """The epoch has no slot with this index."""
 
     code, status = "slot_not_found", 404
 
 
 class CodeRefused(PlayhallError):
-    """The slot does not take this code."""
+    """The slot's validator rejected this code."""
 
     code, status = "code_refused", 422
 
 
 class Cooldown(PlayhallError):
-    """Too early; wait and send it again."""
+    """The cooldown has not ended; wait and try again."""
 
     code, status, retry = "cooldown", 429, True
 
 
 class VotingClosed(PlayhallError):
-    """The epoch's profile does not let you vote."""
+    """The epoch's profile does not allow you to vote."""
 
     code, status = "voting_closed", 403

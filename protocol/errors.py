@@ -12,7 +12,7 @@ from typing import ClassVar
 
 
 class PlayhallError(Exception):
-    """Something went wrong here; it was logged."""
+    """The server failed to handle this; the failure was logged."""
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
@@ -67,13 +67,13 @@ class TooLarge(PlayhallError):
 
 
 class UnsupportedEncoding(PlayhallError):
-    """The body is encoded (compressed) in a way that is not read here; send it as it is."""
+    """The server does not accept compressed or otherwise encoded bodies; send it unencoded."""
 
     code, status = "unsupported_encoding", 415
 
 
 class RequestTimeout(PlayhallError):
-    """The request's body did not come in time; send it again, without pauses."""
+    """The request body did not arrive in time; send it again without pauses."""
 
     code, status, retry = "request_timeout", 408, True
 
@@ -88,13 +88,13 @@ class HelloRequired(PlayhallError):
 
 
 class AlreadyGreeted(PlayhallError):
-    """This connection has said hello already; use session.refresh for a new token."""
+    """This connection has already sent session.hello; use session.refresh to replace the token."""
 
     code, status = "already_greeted", 409
 
 
 class BadToken(PlayhallError):
-    """The access token is not valid here; get a new one from /v1/auth."""
+    """The access token is not valid on this server; get a new one from /v1/auth."""
 
     code, status = "bad_token", 401
 
@@ -112,61 +112,61 @@ class Banned(PlayhallError):
 
 
 class WrongCredentials(PlayhallError):
-    """The email or the password is wrong; /v1/auth/email mails a link to choose a new one."""
+    """The email or password is wrong; POST /v1/auth/email mails a link to choose a new password."""
 
     code, status = "wrong_credentials", 401
 
 
 class BadCode(PlayhallError):
-    """The link or code is not valid (any more): each works once, for a while; get a new one."""
+    """The link or code is invalid, expired, or already used; request a new one."""
 
     code, status = "bad_code", 403
 
 
 class MethodTaken(PlayhallError):
-    """This belongs to another account; sign in with it, or unlink it there first."""
+    """This sign-in method belongs to another account; sign in with it, or unlink it there first."""
 
     code, status = "method_taken", 409
 
 
 class LastMethod(PlayhallError):
-    """You could not sign in again without it; link another way to sign in first."""
+    """This is your only sign-in method; link another one before you unlink it."""
 
     code, status = "last_method", 409
 
 
 class NotSetUp(PlayhallError):
-    """This way to sign in is not set up on this server; /v1/auth/methods lists what is."""
+    """This sign-in method is not set up on this server; /v1/auth/methods lists those that are."""
 
     code, status = "not_set_up", 404
 
 
 class SignInElsewhere(PlayhallError):
-    """This server keeps no accounts of its own; sign in at the address in /v1/auth/methods."""
+    """This server has no accounts of its own; sign in at the address listed in /v1/auth/methods."""
 
     code, status = "sign_in_elsewhere", 409
 
 
 class Forbidden(PlayhallError):
-    """You may not do this."""
+    """You do not have permission to do this."""
 
     code, status = "forbidden", 403
 
 
 class RateLimited(PlayhallError):
-    """Too many commands of this kind; wait a moment and send it again."""
+    """Too many requests of this kind; wait a moment and try again."""
 
     code, status, retry = "rate_limited", 429, True
 
 
 class Overloaded(PlayhallError):
-    """The server is busy; nothing was changed, send it again in a moment."""
+    """The server is busy and nothing was changed; try again in a moment."""
 
     code, status, retry = "overloaded", 503, True
 
 
 class Unavailable(PlayhallError):
-    """The database cannot be reached; nothing was changed, send it again."""
+    """The database cannot be reached and nothing was changed; try again."""
 
     code, status, retry = "unavailable", 503, True
     retry_pause_s = 5.0
@@ -186,7 +186,7 @@ class NotFound(PlayhallError):
 
 
 class MethodNotAllowed(PlayhallError):
-    """This address does not take that HTTP method; /openapi.json lists what it takes."""
+    """This address does not support that HTTP method; /openapi.json lists those it supports."""
 
     code, status = "method_not_allowed", 405
 
@@ -195,36 +195,36 @@ class MethodNotAllowed(PlayhallError):
 
 
 class ProfileNotFound(PlayhallError):
-    """Nobody has this username or id."""
+    """There is no profile with this username or id."""
 
     code, status = "profile_not_found", 404
 
 
 class UsernameTaken(PlayhallError):
-    """Somebody else has this username; choose another."""
+    """This username is taken; choose another."""
 
     code, status = "username_taken", 409
 
 
 class UsernameTooSoon(PlayhallError):
-    """Usernames change at most once in 30 days."""
+    """A username can be changed only once in 30 days."""
 
     code, status = "username_too_soon", 409
 
     def __init__(self, free_at: str | None = None) -> None:
-        when = "later" if free_at is None else f"from {free_at} on"
-        message = f"Usernames change at most once in 30 days; choose another {when}."
+        when = "later" if free_at is None else f"after {free_at}"
+        message = f"A username can be changed only once in 30 days; try again {when}."
         super().__init__(message, field="username")
 
 
 class NotConfirmed(PlayhallError):
-    """Write your own username into `confirm`; nothing was erased."""
+    """`confirm` must be your own username; nothing was erased."""
 
     code, status = "not_confirmed", 403
 
 
 class SignInAgain(PlayhallError):
-    """For this you must have signed in within the last 15 minutes; sign in and repeat it."""
+    """This requires a sign-in within the last 15 minutes; sign in and try again."""
 
     code, status = "sign_in_again", 403
 
@@ -251,7 +251,7 @@ class LobbyClosed(PlayhallError):
 
 
 class WrongPassword(PlayhallError):
-    """The lobby has a password, and this is not it."""
+    """The lobby password is wrong."""
 
     code, status = "wrong_password", 403
 
@@ -281,7 +281,7 @@ class NotReady(PlayhallError):
 
 
 class TooManyLobbies(PlayhallError):
-    """You are in as many open lobbies as one player may be; leave one first."""
+    """You are in the maximum number of open lobbies; leave one first."""
 
     code, status = "too_many_lobbies", 409
 
@@ -293,7 +293,7 @@ class UnknownRuleset(PlayhallError):
 
 
 class UnknownBot(PlayhallError):
-    """The ruleset has no bot of this name; /v1/rulesets lists them."""
+    """The ruleset has no bot with this name; /v1/rulesets lists them."""
 
     code, status = "unknown_bot", 404
 
@@ -326,31 +326,31 @@ class BadIndex(PlayhallError):
 
 
 class CmdNoGap(PlayhallError):
-    """The command number skips one; commands of a player are numbered 1, 2, 3, …"""
+    """The command number skips one; your commands in a game are numbered 1, 2, 3, …"""
 
     code, status = "cmd_no_gap", 409
 
 
 class CmdNoForgotten(PlayhallError):
-    """The command was carried out long ago; its reply is no longer kept."""
+    """This command was executed long ago and its reply is no longer available."""
 
     code, status = "cmd_no_forgotten", 409
 
 
 class TooManyMisplays(PlayhallError):
-    """The rules refused too many of your moves in this game; this one was not counted."""
+    """Too many of your moves in this game were illegal; this one was not counted."""
 
     code, status = "too_many_misplays", 429
 
 
 class NotCommitted(PlayhallError):
-    """The events could not be written; nothing was changed, send the command again."""
+    """The events could not be written and nothing was changed; send the command again."""
 
     code, status, retry = "not_committed", 503, True
 
 
 class WrongNode(PlayhallError):
-    """Another server has this game; connect to its `address`, or try again in a moment."""
+    """Another server hosts this game; connect to its `address`, or try again in a moment."""
 
     code, status, retry = "wrong_node", 421, True
 
@@ -360,26 +360,26 @@ class WrongNode(PlayhallError):
 
 
 class GameMovedOn(PlayhallError):
-    """The game is past `expected_head`; look at what happened, then move with the same number."""
+    """The game has moved past `expected_head`; read the new events, then reuse the number."""
 
     code, status = "game_moved_on", 409
 
     def __init__(self, *, expected: int, head: int) -> None:
         super().__init__(
-            f"The game is at event {head}, past the expected {expected}; nothing was played.",
+            f"The game is at event {head}, past the expected {expected}; the move was not played.",
             field="expected_head",
         )
         self.head = head
 
 
 class Quarantined(PlayhallError):
-    """The game is quarantined: its log or its rules failed; an operator must look at it."""
+    """The game is quarantined because its log or rules failed; an operator must investigate."""
 
     code, status = "quarantined", 409
 
 
 class MoveRefused(PlayhallError):
-    """The rules do not allow this move; the code is the ruleset's."""
+    """The rules do not allow this move; the code is defined by the ruleset."""
 
     code, status = "move_refused", 409
 

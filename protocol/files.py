@@ -32,7 +32,7 @@ class Kind(NamedTuple):
 
 
 class Bucket(NamedTuple):
-    """What may lie in a bucket. `path` shows what paths look like, `pattern` checks them.
+    """What a bucket may contain. `path` shows what paths look like, `pattern` checks them.
 
     `is_settled`: a path never gets other content, so it may be cached for ever.
     """
@@ -110,7 +110,7 @@ WireFileId = Annotated[FileId, StringConstraints(pattern=UUID_PATTERN)]
 
 
 class NewUpload(WireModel):
-    """A file that is to come: exactly this long, of exactly this type."""
+    """An announced file; its size and type must match exactly."""
 
     bucket: BucketName
     path: Path
@@ -121,13 +121,13 @@ class NewUpload(WireModel):
 
 
 class NewReplay(WireModel):
-    """The replay of a match between peers that is to come, gzipped."""
+    """An announced replay of a peer match, gzipped."""
 
     size: Annotated[int, Field(ge=1, le=1024 * MIB, description="In bytes.")]
 
 
 class Upload(WireModel):
-    """Where to PUT the bytes, with the `Content-Type` that was named; good once."""
+    """Where to PUT the bytes, with the announced `Content-Type`; valid once."""
 
     upload_url: str
     expires_at: str
@@ -150,7 +150,7 @@ class File(WireModel):
 
 
 class FileDeleted(WireModel):
-    """The file is gone; copies may live in caches for a while."""
+    """The file was deleted; caches may keep copies for a while."""
 
     url: str
 

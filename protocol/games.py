@@ -16,7 +16,7 @@ EventIndex = Annotated[int, Field(ge=0)]
 After = Annotated[int, Field(description="The last index you have; -1 for none.")]
 Commitment = Annotated[
     str | None,
-    Field(description="What the log up to `head` commits to; see docs/fairness.md."),
+    Field(description="What the log up to `head` commits to; see docs/explanation/fairness.md."),
 ]
 
 
@@ -36,8 +36,8 @@ class Act(Command):
     move: Json
     expected_head: Annotated[int, Field(ge=0, le=EVENT_INDEX_MAX)] | None = Field(
         default=None,
-        description="The last event that you know: refused as `game_moved_on`, without using up "
-        "the number, if the game has moved on since.",
+        description="The last event that you have seen. If the game has moved on, the move is "
+        "refused as `game_moved_on` and its number stays unused.",
     )
 
 
@@ -52,9 +52,9 @@ class Head(Ok):
 
 
 class Resume(Command):
-    """Take your seat's stream from an index on: every event after it, then live ones.
+    """Follow a game from your seat: every event after an index, then live ones.
 
-    Far behind (the ruleset says how far) one `game.picture` stands for what is left out.
+    If you are too far behind (the ruleset sets the limit), one `game.picture` replaces the events.
     """
 
     reply: ClassVar[type[WireModel]] = Head
@@ -64,7 +64,7 @@ class Resume(Command):
 
 
 class Watch(Command):
-    """Follow a game as a spectator, from an index on, live or at a constant delay."""
+    """Follow a game as a spectator, starting after an index, live or with a constant delay."""
 
     reply: ClassVar[type[WireModel]] = Head
     type: Literal["game.watch"]
@@ -81,7 +81,7 @@ class Unwatch(Command):
 
 
 class Leave(Command):
-    """Give up your seat; the game goes on without you."""
+    """Give up your seat; the game continues without you."""
 
     reply: ClassVar[type[WireModel]] = Head
     type: Literal["game.leave"]
@@ -101,7 +101,7 @@ class SnapshotReply(Ok):
 
 
 class Snapshot(Command):
-    """Ask for the whole picture, as you may see it, with your legal moves."""
+    """Get a snapshot of the game as you may see it, with your legal moves."""
 
     reply: ClassVar[type[WireModel]] = SnapshotReply
     type: Literal["game.snapshot"]
@@ -111,7 +111,7 @@ class Snapshot(Command):
 class GameEvent(Update):
     """A committed fact of a game, redacted for you; indexes run 0, 1, 2, … without a gap.
 
-    An event that you may know of but not look into has the payload `null`.
+    The payload is `null` if you may know of the event but not see it.
     """
 
     type: Literal["game.event"] = "game.event"
@@ -123,7 +123,7 @@ class GameEvent(Update):
 
 
 class PictureUpdate(Update):
-    """The whole picture at index `head`, sent in place of the events up to there."""
+    """A snapshot at index `head`, sent in place of the events up to it."""
 
     type: Literal["game.picture"] = "game.picture"
     game_id: WireGameId
@@ -137,9 +137,9 @@ class PictureUpdate(Update):
 
 
 class GameStopped(Update):
-    """The game does not go on. Nothing more of it is sent, and commands get the same `code`.
+    """The game has been stopped. No more events are sent, and commands get the same `code`.
 
-    `quarantined`: its rules failed; its log stays as it is until an operator has looked.
+    `quarantined`: its rules failed; the log is kept as it is until an operator investigates.
     """
 
     type: Literal["game.stopped"] = "game.stopped"

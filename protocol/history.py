@@ -21,7 +21,7 @@ Limit = Annotated[int, Field(ge=1, le=PAGE_ITEMS_MAX)]
 Board = Literal["wins", "win_rate", "highest_score", "total_tricks"]
 WhichRuleset = Annotated[
     RulesetName | None,
-    Field(description="Only games of this ruleset; all games that count, if left out."),
+    Field(description="Only games of this ruleset; by default all games that count."),
 ]
 
 
@@ -50,7 +50,7 @@ class BoardPath(WireModel):
 
 
 class Ruleset(WireModel):
-    """One kind of game that this server runs."""
+    """A kind of game that this server offers."""
 
     name: str
     title: str
@@ -62,21 +62,21 @@ class Ruleset(WireModel):
 
 
 class Rulesets(WireModel):
-    """All of them."""
+    """All rulesets of this server."""
 
     rulesets: list[Ruleset]
 
 
 class Game(WireModel):
-    """One game: what it is and how far it has come."""
+    """Read a game and its progress."""
 
     game_id: WireGameId
     ruleset: str
     ruleset_version: int
     status: Literal["created", "in_progress", "completed"]
     config: dict[str, Any]
-    min_players: int | None = Field(description="How many it needs; null if not recorded.")
-    max_players: int | None = Field(description="How many seats its lobby has; null likewise.")
+    min_players: int | None = Field(description="Minimum number of players; null if not recorded.")
+    max_players: int | None = Field(description="Seats of its lobby; null if not recorded.")
     head: int = Field(description="Index of the last event; -1 for none.")
     quarantined: bool
     created_at: str
@@ -103,11 +103,9 @@ class RunningGame(WireModel):
     ruleset: str
     ruleset_version: int
     max_players: int
-    current_players: int = Field(
-        description="Seats that are held: bots, and players who did not leave."
-    )
+    current_players: int = Field(description="Occupied seats: bots, and players who have not left.")
     can_watch: bool = Field(
-        description="Anybody may `game.watch`; else join the lobby with its password first."
+        description="If false, join the lobby with its password before you send `game.watch`."
     )
     started_at: str
 
@@ -131,7 +129,7 @@ class LoggedEvent(GameEvent):
 
     hash: str | None = Field(
         description="Of this event and all before it, in hex; null while the game runs, since it "
-        "would show what is hidden. See docs/fairness.md."
+        "would show what is hidden. See docs/explanation/fairness.md."
     )
 
 
@@ -145,7 +143,7 @@ class Events(WireModel):
 
 
 class Summary(WireModel):
-    """A finished game in short."""
+    """The summary of a finished game."""
 
     game_id: WireGameId
     players: list[dict[str, Any]]
@@ -170,7 +168,7 @@ class PlayerStats(WireModel):
     """A player's statistics, over all games that count or in one ruleset."""
 
     player_id: WirePlayerId
-    ruleset: str | None = Field(description="The ruleset that was asked for; null for all.")
+    ruleset: str | None = Field(description="The requested ruleset; null for all.")
     display_name: str
     is_bot: bool
     games_played: int
@@ -206,7 +204,9 @@ class Match(WireModel):
     winner_id: str | None
     replay_url: str | None
     counts: bool = Field(description="Whether it brings XP and enters statistics and ranks.")
-    declared: bool = Field(description="A client declared the scores; the server checked nothing.")
+    declared: bool = Field(
+        description="A client declared the scores; the server did not check them."
+    )
     players: list[dict[str, Any]] = Field(
         description="Who played; `forfeited` are those who left before the end."
     )
@@ -243,7 +243,7 @@ class Leaderboard(WireModel):
     """The best players by one measure."""
 
     board: Board
-    ruleset: str | None = Field(description="The ruleset that was asked for; null for all.")
+    ruleset: str | None = Field(description="The requested ruleset; null for all.")
     rows: list[LeaderboardRow]
 
 

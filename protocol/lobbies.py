@@ -98,7 +98,7 @@ Reason = Literal["connection_lost", "host_silent", "nobody_there", "game_over"]
 
 
 class Member(WireModel):
-    """Somebody in a lobby; a spectator has no seat."""
+    """A member of a lobby; a spectator has no seat."""
 
     player_id: WirePlayerId
     display_name: str
@@ -111,7 +111,7 @@ class Member(WireModel):
 class Lobby(WireModel):
     """A lobby.
 
-    `join_code` is there only in a reply to one of its members; it never changes. A lobby
+    `join_code` is only in replies to its members and never changes. A lobby
     made by quick play has no host. `fill_at` is when bots get its free seats.
 
     Of a peer lobby, `host_peer_id` is shown to its members alone, and null while it
@@ -179,7 +179,7 @@ class LobbyListReply(LobbyPage, Ok):
 
 
 class ListFilter(WireModel):
-    """Which public lobbies somebody looks for; `text` is looked for in their names."""
+    """A search for public lobbies; `text` is searched for in their names."""
 
     ruleset: RulesetName | None = None
     mode: Mode | None = None
@@ -210,16 +210,16 @@ class List(ListQuery, Command):
 
 
 class WatchReply(Ok):
-    """What is watched, as it is now: one lobby, or the public list."""
+    """The current state of what you follow: one lobby, or the public list."""
 
     lobby: Lobby | None
     lobbies: list[LobbyCard] | None
 
 
 class Watch(ListFilter, Command):
-    """Follow one lobby, or without an id the public list, whose newest the reply has.
+    """Follow one lobby or, without an id, the public list; the reply has its newest lobbies.
 
-    The filters are for the list: its updates are of lobbies that pass them, or just did.
+    The filters apply to the list: you get updates of lobbies that match, or just stopped matching.
 
     You may see a public lobby unless you were removed from it, and a private one that you
     are in. Updates with a `version` up to the reply's are old: drop them.
@@ -238,7 +238,7 @@ class Unwatch(Command):
 
 
 class NewLobby(WireModel):
-    """A lobby to open. It is named after its ruleset and has the most seats, if left out.
+    """A lobby to create. Name and seats default to the ruleset's title and maximum.
 
     A `peer` lobby's game runs on its host's machine: any name will do for its ruleset, and
     any configuration of up to 4 KiB and 8 levels.
@@ -255,14 +255,14 @@ class NewLobby(WireModel):
 
 
 class Create(NewLobby, Command):
-    """Open a lobby and sit down in it as its host; from then on you follow it."""
+    """Create a lobby and join it as its host; you then follow it."""
 
     reply: ClassVar[type[WireModel]] = LobbyReply
     type: Literal["lobby.create"]
 
 
 class Joining(WireModel):
-    """Which lobby to join, and as what; exactly one of `lobby_id` and `code`."""
+    """The lobby to join, by exactly one of `lobby_id` and `code`, and the role."""
 
     lobby_id: WireLobbyId | None = None
     code: JoinCode | None = None
@@ -271,7 +271,7 @@ class Joining(WireModel):
 
 
 class Join(Joining, Command):
-    """Join by code, or a public lobby by id; from then on you follow it.
+    """Join a lobby by code, or a public lobby by id; you then follow it.
 
     Joining again is harmless. While the lobby is open, a spectator who joins as a player
     gets a free seat, and a player who joins as a spectator gives it up.
@@ -282,7 +282,7 @@ class Join(Joining, Command):
 
 
 class Leave(Command):
-    """Leave a lobby that has not started; spectators, and peers, may leave at any time.
+    """Leave a lobby that has not started; spectators and peers can leave at any time.
 
     The longest-standing player becomes host after the host; the last person who leaves
     closes the lobby.
@@ -302,7 +302,7 @@ class Ready(Command):
 
 
 class Kick(Command):
-    """Remove a person for good (host only); the game's players stay once it has started."""
+    """Remove a person permanently (host only); not a player once the game has started."""
 
     reply: ClassVar[type[WireModel]] = LobbyReply
     type: Literal["lobby.kick"]
@@ -311,7 +311,7 @@ class Kick(Command):
 
 
 class AddBot(Command):
-    """Seat a bot (host only)."""
+    """Add a bot (host only)."""
 
     reply: ClassVar[type[WireModel]] = LobbyReply
     type: Literal["lobby.add_bot"]
@@ -329,9 +329,9 @@ class RemoveBot(Command):
 
 
 class Configure(Command):
-    """Change an open lobby (host only); what is left out stays. Takes back every `ready`.
+    """Change an open lobby (host only); omitted fields stay unchanged. Resets every `ready`.
 
-    Whoever watched a lobby without being in it follows it no longer once it is private.
+    When a lobby becomes private, those who follow it without being members stop following it.
     """
 
     reply: ClassVar[type[WireModel]] = LobbyReply
@@ -359,7 +359,7 @@ class Close(Command):
 
 
 class QuickPlay(Command):
-    """Sit down in the fullest fitting quick-play lobby, or in a new one.
+    """Join the fullest matching quick-play lobby, or a new one.
 
     It fits if it has the same configuration and, where `seats` is given, that many seats;
     a new one has 4 otherwise, or as near to it as the ruleset allows. The game starts when
@@ -374,7 +374,7 @@ class QuickPlay(Command):
 
 
 class LobbyChange(WireModel):
-    """What happened, to or through whom, and why, where nobody asked for it.
+    """What happened, the player concerned, and the reason if it was not requested.
 
     `postponed` means that bots come later, `caught_up` that one or more changes were made
     on another node.

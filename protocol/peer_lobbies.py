@@ -25,7 +25,7 @@ Score = Annotated[int, Field(ge=-SCORE_MAX, le=SCORE_MAX)]
 
 
 class RegisterPeer(Command):
-    """Say under which PeerJS id the members reach you (host of a peer lobby only)."""
+    """Register the PeerJS id under which members reach you (host of a peer lobby only)."""
 
     reply: ClassVar[type[WireModel]] = LobbyReply
     type: Literal["lobby.register_peer"]
@@ -34,24 +34,24 @@ class RegisterPeer(Command):
 
 
 class Heartbeat(Command):
-    """Show that your machine still runs the lobby (host of a peer lobby only)."""
+    """Show that your machine still hosts the lobby (host of a peer lobby only)."""
 
     type: Literal["lobby.heartbeat"]
     lobby_id: WireLobbyId
 
 
 class ReportReply(Ok):
-    """The match as it is on record now, and the lobby, open again."""
+    """The recorded match, and the lobby, which is open again."""
 
     match_id: WireMatchId
     lobby: Lobby
 
 
 class Report(Command):
-    """Say how a session between peers ended (host only); the lobby is open again.
+    """Report how a peer session ended (host only); the lobby opens again.
 
-    `winner_id` null is a draw. Winner and scores are of those who played when it started.
-    What was reported first stays: saying it again gets the same answer.
+    `winner_id` null is a draw. Winner and scores must be of players who were there at the start.
+    The first report counts; repeating it gets the same reply.
     """
 
     reply: ClassVar[type[WireModel]] = ReportReply
@@ -65,7 +65,7 @@ class Report(Command):
 
 
 class Fallback(Command):
-    """Play on the server, since the peers cannot connect (host of a peer lobby only).
+    """Continue on the server because peers cannot connect (host of a peer lobby only).
 
     The lobby becomes one of the `relay` ruleset, and its game starts with everybody on
     the seat they have. Sending it again is harmless.
@@ -77,11 +77,11 @@ class Fallback(Command):
 
 
 class AccessReply(Ok, PeerAccess):
-    """What goes into the options of a `Peer`."""
+    """Options for a `Peer`."""
 
 
 class Access(Command):
-    """Get a token and ICE servers to reach the peers of your lobby (its members only)."""
+    """Get a token and ICE servers for reaching the peers of your lobby (members only)."""
 
     reply: ClassVar[type[WireModel]] = AccessReply
     type: Literal["lobby.peer_access"]

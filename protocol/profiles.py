@@ -35,7 +35,7 @@ def _small(preferences: JsonObject) -> JsonObject:
     if len(written) > PREFERENCES_BYTES_MAX:
         raise PydanticCustomError("size", f"Keep it within {PREFERENCES_BYTES_MAX} bytes of JSON")
     if b"\\u0000" in written:
-        raise PydanticCustomError("control_character", "Leave out NUL characters")
+        raise PydanticCustomError("control_character", "Remove NUL characters")
     return preferences
 
 
@@ -54,18 +54,18 @@ AvatarSeed = Annotated[
 
 
 class MeChange(WireModel):
-    """What you change about yourself; what is left out stays as it is."""
+    """Changes to your profile; omitted fields stay unchanged."""
 
     display_name: DisplayName | None = None
     username: Annotated[Username, NOT_RESERVED] | None = Field(
         default=None, description="Unique, kept in lowercase; changes once in 30 days."
     )
-    color: Color | None = Field(default=None, description="Your colour at the table: #rrggbb.")
+    color: Color | None = Field(default=None, description="Your colour in games: #rrggbb.")
     avatar_seed: AvatarSeed | None = Field(
         default=None, description="Any text: clients draw the same avatar from the same seed."
     )
     preferences: Preferences | None = Field(
-        default=None, description="Your client's own, in place of what was there; nobody sees it."
+        default=None, description="Private data of your client; replaces the previous value."
     )
 
 
@@ -76,7 +76,7 @@ class ProfilePath(WireModel):
 
 
 class Profile(WireModel):
-    """What everybody may see of an account."""
+    """The public profile of an account."""
 
     user_id: WireUserId
     player_id: WirePlayerId
@@ -95,7 +95,7 @@ class UsernameQuery(WireModel):
 
 
 class UsernameState(WireModel):
-    """Whether a username can still be taken; `username` is how it would be kept."""
+    """Whether a username is available; `username` is how it would be stored."""
 
     username: str
     is_free: bool
@@ -104,10 +104,10 @@ class UsernameState(WireModel):
 class ErasureRequest(WireModel):
     """Erase your account for good."""
 
-    confirm: Username = Field(description="Your username, so that nobody does it by mistake.")
+    confirm: Username = Field(description="Your username, as a confirmation.")
 
 
 class Erased(WireModel):
-    """Your account is gone. What was played stays, nameless, under this player's id."""
+    """Your account was erased. Its games remain, without a name, under this player id."""
 
     player_id: WirePlayerId

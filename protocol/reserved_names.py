@@ -56,7 +56,8 @@ def is_reserved(name: str) -> bool:
 def _not_reserved(name: str) -> str:
     if is_reserved(name):
         raise PydanticCustomError(
-            "reserved_name", "Choose another: this one is kept for those who run the server"
+            "reserved_name",
+            "Choose another name: this one is reserved for the operators of the server",
         )
     return name
 

@@ -34,7 +34,7 @@ class Welcome(WireModel):
 
 
 class Hello(Command):
-    """Say who you are; the first frame of every connection."""
+    """Identify yourself; the first frame of every connection."""
 
     reply: ClassVar[type[WireModel]] = Welcome
     type: Literal["session.hello"]
@@ -50,21 +50,21 @@ class Pong(Ok):
 
 
 class Ping(Command):
-    """Show life; send one every `heartbeat_ms`."""
+    """Keep the connection alive; send one every `heartbeat_ms`."""
 
     reply: ClassVar[type[WireModel]] = Pong
     type: Literal["session.ping"]
 
 
 class Refresh(Command):
-    """Put a new access token on the open connection."""
+    """Replace the access token of the open connection."""
 
     type: Literal["session.refresh"]
     token: Token
 
 
 class Logout(Command):
-    """End the session: its refresh tokens are revoked, its sockets closed."""
+    """End the session: its refresh tokens are revoked and its connections closed."""
 
     type: Literal["session.logout"]
 

@@ -78,14 +78,14 @@ FULL: Final = frame("ERROR", payload={"msg": "Server has reached its concurrent 
 TOO_LONG: Final = frame("ERROR", payload={"msg": "The id or the token is too long"})
 BAD_TOKEN: Final = frame(
     "ERROR",
-    payload={"msg": "The token is not good; GET /v1/lobbies/{id}/peer-access gives a new one"},
+    payload={"msg": "The token is not valid; GET /v1/lobbies/{id}/peer-access gives a new one"},
 )
-SHOWN_OUT: Final = frame("ERROR", payload={"msg": "You are not in this lobby any more"})
+SHOWN_OUT: Final = frame("ERROR", payload={"msg": "You are no longer in this lobby"})
 TOO_MANY_OF_YOURS: Final = frame(
-    "ERROR", payload={"msg": "You have as many peers in this lobby as one may have"}
+    "ERROR", payload={"msg": "You have the maximum number of peers in this lobby"}
 )
 NO_ANSWER: Final = frame(
-    "ERROR", payload={"msg": "Nobody can say now whether you are in the lobby; try again"}
+    "ERROR", payload={"msg": "Your membership cannot be checked at the moment; try again"}
 )
 
 
@@ -93,7 +93,7 @@ ICE_URLS_MAX: Final = 16
 
 
 class StunServer(WireModel):
-    """Servers that tell a peer how it is seen from outside; an `RTCIceServer`."""
+    """Servers that tell a peer its public address; an `RTCIceServer`."""
 
     urls: Annotated[list[str], Field(max_length=ICE_URLS_MAX)]
 
@@ -106,7 +106,7 @@ class TurnServer(StunServer):
 
 
 class PeerAccess(WireModel):
-    """What goes into the options of a `Peer`; `ice_servers` is its `config.iceServers`.
+    """Options for a `Peer`; `ice_servers` is its `config.iceServers`.
 
     `url` is the server where the peers of this lobby meet. `token` lets in until `expires_at`
     (ISO 8601, UTC); a peer that has connected may stay as long as it is a member.
@@ -133,6 +133,6 @@ class Admission(NamedTuple):
 
 
 class NoSignaling(PlayhallError):
-    """This server passes nothing on between peers; play a lobby of mode `server`."""
+    """Signaling is disabled on this server; create a lobby with mode `server`."""
 
     code, status = "no_signaling", 404

@@ -39,15 +39,15 @@ def _visible(allowed: str, *, blank: bool = True) -> AfterValidator:
     def check(text: str) -> str:
         for char in _FLAG.sub("", text) if not text.isascii() else text:
             if category(char) == "Cc" and char not in allowed:
-                raise PydanticCustomError("control_character", "Leave out control characters")
+                raise PydanticCustomError("control_character", "Remove control characters")
             if is_invisible(char):
                 raise PydanticCustomError(
                     "invisible_character",
-                    "Leave out the character {code}, which hides or reorders what is read",
+                    "Remove the character {code}, which is invisible or reorders text",
                     {"code": f"U+{ord(char):04X}"},
                 )
         if not blank and not shows_something(text):
-            raise PydanticCustomError("blank", "Write something that can be seen")
+            raise PydanticCustomError("blank", "Use at least one visible character")
         return text
 
     return AfterValidator(check)

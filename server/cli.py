@@ -37,7 +37,7 @@ from server.terminal import UNWRITABLE, flush_streams, prepare_streams, unreadab
 log = logging.getLogger(__name__)
 
 app = typer.Typer(
-    help="A realtime game-session server that never loses a move.",
+    help="A realtime game-session server that never loses a confirmed move.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -51,10 +51,10 @@ GARBAGE_OBJECTS = 50_000
 # Where clients look if they are not told otherwise.
 HERE = "http://127.0.0.1:8080"
 
-# What is ours in the data folder; see docs/operations.md.
+# What is ours in the data folder; see docs/operations/deployment.md.
 KEPT_IN_DATA_DIR = frozenset({"postgres", "files", "uploads", "mail", "node", "secret.key"})
 
-Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 for any free one.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")]
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the bundled database.")]
 
 
@@ -73,7 +73,9 @@ def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) 
             _serve(config, database, titles)
     except StoppedAtOnce as stopped:
         # The bundled database is stopped; what the loop had still to do is left undone.
-        err.print("[red]playhall:[/red] Stopped at once. What was confirmed is kept.")
+        err.print(
+            "[red]playhall:[/red] Stopped immediately. Everything that was confirmed is saved."
+        )
         sys.stderr.flush()
         os._exit(stopped.status)
 
@@ -157,16 +159,18 @@ def _how_we_are_called() -> str:
 
 @app.command()
 def migrate(
-    to: Annotated[str, typer.Option(help="Revision to go up to.")] = "head",
-    down: Annotated[str | None, typer.Option(help="Revision to go back to, or `base`.")] = None,
-    status: Annotated[bool, typer.Option("--status", help="Only say where it stands.")] = False,
+    to: Annotated[str, typer.Option(help="Revision to upgrade to.")] = "head",
+    down: Annotated[str | None, typer.Option(help="Revision to downgrade to, or `base`.")] = None,
+    status: Annotated[
+        bool, typer.Option("--status", help="Only show the current revision.")
+    ] = False,
     remove: Annotated[
-        str | None, typer.Option(help="Title package whose tables shall go, with their rows.")
+        str | None, typer.Option(help="Title package whose tables to drop, with their rows.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Go back without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Downgrade without asking.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Bring the database up to date, or back, or say where it stands."""
+    """Upgrade or downgrade the database, or show its revision."""
     config = read_config(data_dir=data_dir)
     goes_up = down is None and remove is None and not status
     with said_plainly(), reach_database(config, may_make=goes_up) as database:
@@ -184,9 +188,9 @@ def migrate(
         elif goes_up and not stands.pending:
             _upgrade_titles(dsn, titles)
         pending = [*stands.pending, *_pending_of_titles(dsn, titles)]
-    out.print(f"The database is at {stands.current or 'base'}.")
+    out.print(f"The database is at revision {stands.current or 'base'}.")
     if pending:
-        out.print(f"Still to come: {', '.join(pending)}. Run: playhall migrate")
+        out.print(f"Pending: {', '.join(pending)}. Run: playhall migrate")
 
 
 def _pending_of_titles(dsn: str, titles: Sequence[Any]) -> list[str]:
@@ -213,7 +217,7 @@ def _ask_before_losing(lost: list[str]) -> None:
     """Have it confirmed that rows go; without a terminal to ask at, refuse."""
     if not lost:
         return
-    err.print("This deletes, for good:", soft_wrap=True)
+    err.print("This permanently deletes:", soft_wrap=True)
     for each in lost:
         err.print(f"  {each}", soft_wrap=True)
     if not sys.stdin or not sys.stdin.isatty():
@@ -224,19 +228,19 @@ def _ask_before_losing(lost: list[str]) -> None:
 
 @app.command()
 def backup(file: Path, data_dir: DataDir = None) -> None:
-    """Write a dump of the database into a new file; keep it as you keep secrets."""
+    """Dump the database to a new file. The dump contains secrets; store it accordingly."""
     from persistence.backup import dump
 
     config = read_config(data_dir=data_dir)
     with said_plainly(), reach_database(config) as database:
         dump(database.owner, file)
     out.print(f"wrote {file}", soft_wrap=True)
-    out.print("Not in it: the sealing keys (PLAYHALL_SECRET_KEYS, or secret.key) and the files.")
+    out.print("Not included: the sealing keys (PLAYHALL_SECRET_KEYS or secret.key) and the files.")
 
 
 @app.command()
 def restore(file: Path, data_dir: DataDir = None) -> None:
-    """Fill an empty database from a dump; the bundled one in a new folder, or your own."""
+    """Restore a dump into an empty database: the bundled one in a new folder, or your own."""
     from persistence.backup import fill_from
 
     config = read_config(data_dir=data_dir)
@@ -245,14 +249,14 @@ def restore(file: Path, data_dir: DataDir = None) -> None:
     with said_plainly(), reach_database(config, may_make=True) as database:
         fill_from(database.owner, file)
         stands = runner.status(database.owner)
-    out.print(f"The database is at {stands.current}.")
+    out.print(f"The database is at revision {stands.current}.")
     if stands.pending:
-        out.print(f"Still to come: {', '.join(stands.pending)}. Run: playhall migrate")
+        out.print(f"Pending: {', '.join(stands.pending)}. Run: playhall migrate")
 
 
 @app.command()
 def export(game: str, data_dir: DataDir = None) -> None:
-    """Write a game's log to standard output, one event a line, as JSON."""
+    """Write a game's log to standard output, one JSON object per event."""
     from server.ops.export import export_game
 
     config = read_config(data_dir=data_dir)
@@ -276,7 +280,7 @@ def said_plainly() -> Iterator[None]:
     try:
         yield
     except Unavailable:
-        fail("The database cannot be reached. Does it run, and is PLAYHALL_DATABASE_URL right?")
+        fail("The database cannot be reached. Is it running, and is PLAYHALL_DATABASE_URL correct?")
     except (StartRefused, RulesetRefused, PlayhallError) as refused:
         fail(str(refused))
     except BrokenPipeError:
@@ -334,14 +338,14 @@ def reach_database(config: Config, *, may_make: bool = False) -> Iterator[Reache
         if config.database_url is not None:
             dsn = config.database_url.get_secret_value()
             if problem := problem_of(dsn):
-                fail(f"PLAYHALL_DATABASE_URL: {problem}; write it as {EXAMPLE_URL}")
+                fail(f"PLAYHALL_DATABASE_URL: {problem}; the format is {EXAMPLE_URL}")
             yield Reached(dsn, dsn)
             return
         if not may_make and not bundled.is_in(config.data_dir / "postgres"):
             raise StartRefused(
                 f"There is no Playhall data in {config.data_dir}. Name the folder that a server "
                 "uses with --data-dir, or its database with PLAYHALL_DATABASE_URL; `playhall "
-                "serve` makes a new one."
+                "serve` creates a new one."
             )
         try:
             owner = bundled.start(config.data_dir / "postgres")

@@ -135,7 +135,9 @@ async def _serve(
             async with _listening(app, config) as url:
                 ready(url)
                 await stop.wait()
-                log.info("going away: no new games, finishing what is under way; again to hurry")
+                log.info(
+                    "shutting down: finishing work in progress, no new games (repeat to force)"
+                )
                 await _go_away(app)
                 if not await broker.drain(BROKER_DRAIN_TIMEOUT_S):
                     log.warning("other nodes were not told of the last changes; they look for them")
@@ -168,7 +170,7 @@ async def _listening(app: App, config: Config) -> AsyncIterator[str]:
     url = _url(servers[0].sockets[0], tls)
     if not config.public_url and _is_wildcard(servers[0].sockets[0]):
         log.warning(
-            "clients are told the address %s, which only this machine reaches; "
+            "clients are told the address %s, which only this machine can reach; "
             "set PLAYHALL_PUBLIC_URL to where others reach it",
             url,
         )

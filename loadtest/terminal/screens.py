@@ -37,12 +37,15 @@ class Screen(ABC):
         return "You" if player_id == self.me else self._names.get(player_id, player_id[:8])
 
     def describe(self, event: str, payload: Json) -> Text | None:
-        """Tell an event in a line; None for those that need no words."""
+        """Describe an event in one line; None for events that need no description."""
         if event == "game_created":
             seated = ", ".join(self.name(seat["player_id"]) for seat in payload["players"])
             return Text(f"{self.title}: {seated}.", style="bold")
         if event in _PRESENCE:
-            return Text(f"{self.name(payload['player_id'])} {_PRESENCE[event]}.", style="dim")
+            player = self.name(payload["player_id"])
+            of_you, of_others = _PRESENCE[event]
+            did = of_you if player == "You" else of_others
+            return Text(f"{player} {did}.", style="dim")
         if event == "game_completed":
             return self._result(payload)
         told = self.describe_event(event, payload)
@@ -80,13 +83,14 @@ class Screen(ABC):
         return Text(f"{verdict}. Final score: {listed}.", style="bold green")
 
 
+# What is said of you, and of others.
 _PRESENCE = {
-    "player_left": "left the table",
-    "player_joined": "came back to the table",
-    "player_disconnected": "lost the connection",
-    "player_reconnected": "is back",
-    "player_became_spectator": "looks on",
-    "player_marked_absent": "sits this round out",
+    "player_left": ("left the game", "left the game"),
+    "player_joined": ("returned to the game", "returned to the game"),
+    "player_disconnected": ("lost the connection", "lost the connection"),
+    "player_reconnected": ("are back", "is back"),
+    "player_became_spectator": ("are now watching", "is now watching"),
+    "player_marked_absent": ("sit this round out", "sits this round out"),
 }
 
 

@@ -1,5 +1,5 @@
 -- Other programs may insert rows with the specified columns alone. Where a column of ours has one
--- right value, it is filled in here. docs/data.md lists the tables where it has none.
+-- right value, it is filled in here. docs/reference/data.md lists the tables where it has none.
 
 ALTER TABLE lobbies ALTER COLUMN seats SET DEFAULT 4;
 

@@ -3,7 +3,7 @@
 -- fill the disk or hold up others. Only the server needs some of it, and whoever migrates.
 --
 -- A function may be closed by its owner alone, a superuser; on a database of one's own, an
--- administrator calls this once (docs/operations.md). What the caller may not change is left.
+-- administrator calls this once (docs/operations/deployment.md). What the caller may not change is left.
 CREATE FUNCTION playhall_auth.harden() RETURNS void LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
     called record;

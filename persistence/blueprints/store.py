@@ -109,7 +109,7 @@ class BlueprintStore:
             except asyncpg.UniqueViolationError as error:
                 raise _taken(error) from None
             except asyncpg.ForeignKeyViolationError as error:
-                raise BlueprintNotFound("What you fork is not there any more.") from error
+                raise BlueprintNotFound("The blueprint that you fork no longer exists.") from error
             if added is None:
                 raise TooManyBlueprints
             return await _one(connection, draft.blueprint_id)
@@ -156,7 +156,7 @@ class BlueprintStore:
                 raise NameOnMarket from None
             blueprint = await _one(connection, blueprint_id)
             if changed is None:
-                raise Forbidden("This blueprint is somebody else's.")
+                raise Forbidden("This blueprint belongs to another account.")
             return blueprint
 
     async def delete(self, who: Requester, blueprint_id: BlueprintId) -> None:
@@ -164,7 +164,7 @@ class BlueprintStore:
         async with self._behalf.of(who) as connection:
             if await connection.fetchval(SQL["delete_blueprint"], blueprint_id) is None:
                 await _one(connection, blueprint_id)
-                raise Forbidden("This blueprint is somebody else's.")
+                raise Forbidden("This blueprint belongs to another account.")
 
 
 async def _one(connection: Connection, blueprint_id: BlueprintId) -> StoredBlueprint:
@@ -203,5 +203,5 @@ def _stored(record: asyncpg.Record) -> StoredBlueprint:
 
 def _taken(error: asyncpg.UniqueViolationError) -> BlueprintTaken:
     if error.constraint_name == "blueprints_pkey":
-        return BlueprintTaken("There is a blueprint with this id; choose another.")
+        return BlueprintTaken("A blueprint with this id already exists; choose another.")
     return BlueprintTaken()

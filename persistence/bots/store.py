@@ -196,5 +196,5 @@ def _stored(rows: Sequence[asyncpg.Record]) -> list[StoredBot]:
 
 def _taken(error: asyncpg.UniqueViolationError) -> BotTaken:
     if error.constraint_name == "bot_identities_slug_key":
-        return BotTaken("There is a bot with this slug already; choose another.", field="slug")
-    return BotTaken("This token is registered as a bot already.", field="token_id")
+        return BotTaken("This slug is taken by another bot; choose another.", field="slug")
+    return BotTaken("This token is already registered as a bot.", field="token_id")

@@ -39,7 +39,7 @@ class WalletStore:
             values = (nonce, user_id, NONCE_S, NONCES_MAX)
             expires_at: datetime | None = await connection.fetchval(SQL["add_nonce"], *values)
         if expires_at is None:
-            raise RateLimited("You asked for too many nonces; use one, or wait ten minutes.")
+            raise RateLimited("You have requested too many nonces; use one, or wait ten minutes.")
         return expires_at
 
     async def use_nonce(self, user_id: UserId, nonce: str) -> None:

@@ -76,7 +76,7 @@ def _require(seen: asyncpg.Record, now: datetime, cooldowns: Cooldowns) -> None:
     if seen["is_mirrored"]:
         raise EpochMirrored
     if not seen["may_claim"]:
-        raise BotRequired("This token may not claim for the bot any more.")
+        raise BotRequired("This token can no longer claim for the bot.")
     if not seen["is_slot"]:
         raise SlotNotFound
     for what, at, pause_s in (

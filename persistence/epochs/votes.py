@@ -69,7 +69,7 @@ class BallotStore:
         """Vote as a bot; raise also `BotRequired`."""
         async with self._database.transaction() as connection:
             if not await connection.fetchval(SQL["may_vote"], bot_id, vote.session_id):
-                raise BotRequired("This token may not vote for the bot.")
+                raise BotRequired("This token cannot vote for the bot.")
             with _read_refusals():
                 return await _cast(connection, vote, f"bot:{bot_id}")
 
@@ -89,7 +89,7 @@ async def _own_wallet(connection: Connection, wallet: str | None) -> str:
         return own[0]
     if wallet.lower() not in own:
         raise InvalidField(
-            "wallet: this is no wallet of yours; leave it out, or link it.", field="wallet"
+            "wallet: this is not one of your wallets; omit it or link it.", field="wallet"
         )
     return wallet.lower()
 
@@ -115,7 +115,7 @@ def _read_refusals() -> Iterator[None]:
         if error.sqlstate == MIRRORED:
             raise EpochMirrored from None
         if error.sqlstate == OUT_OF_RANGE:
-            problem = "score: the epoch's profile does not take this score of this target."
+            problem = "score: the epoch's profile does not allow this score for this target."
             raise InvalidField(problem, field="score") from None
         if error.sqlstate == NOT_TAKEN:
             raise VotingClosed from None

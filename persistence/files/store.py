@@ -86,7 +86,7 @@ class FileStore:
             values = upload._asdict()
             del values["owner_id"]
             if await _insert(connection, "announce_replay", *values.values(), expires_at) is None:
-                raise FileTaken("This match has its replay already, or there is no such match.")
+                raise FileTaken("There is no such match, or it already has a replay.")
 
     async def claim(self, upload_id: str, *, for_s: float) -> Announced:
         """Use an upload's URL up; raise `BadUpload` if it is not good (any more)."""

@@ -18,7 +18,7 @@ SQL = load("profiles/store")
 
 
 class StoredProfile(NamedTuple):
-    """What everybody may see of an account."""
+    """The public profile of an account."""
 
     user_id: UserId
     player_id: PlayerId
@@ -81,7 +81,7 @@ def _refusals() -> Iterator[None]:
     except asyncpg.CheckViolationError as error:
         constraint = error.constraint_name or ""
         if constraint.endswith("_not_reserved"):
-            raise InvalidField("This name is kept for those who run the server.") from error
+            raise InvalidField("This name is reserved for the operators of the server.") from error
         if constraint != "profiles_username_seldom":
             raise
         raise UsernameTooSoon(error.detail) from error

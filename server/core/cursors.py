@@ -44,7 +44,7 @@ class CursorCodec:
         try:
             return self._place(cursor)
         except (ValueError, TypeError, OverflowError):
-            problem = "cursor: send the `next` of the page before, unchanged, or leave it out."
+            problem = "cursor: send the `next` of the previous page unchanged, or omit it."
             raise InvalidField(problem, field="cursor") from None
 
     def _place(self, cursor: str) -> tuple[Part, ...]:

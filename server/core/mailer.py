@@ -60,7 +60,7 @@ class Mailer:
     def send(self, letter: Mail) -> None:
         """Take a letter; raise `Overloaded` if too many wait."""
         if self._held >= WAITING_MAX:
-            raise Overloaded("Too many mails are waiting to go out; try again later.")
+            raise Overloaded("Too many emails are waiting to be sent; try again later.")
         self._held += 1
         message_id = make_msgid(domain=self._sender.address.ascii_domain)
         self._waiting.put_nowait(_Outgoing(letter, message_id))
@@ -95,7 +95,7 @@ class Mailer:
         except NotDelivered as why:
             if not why.again or outgoing.tries > len(self._pauses_s):
                 raise
-            log.warning("mail %s did not get through: %s", outgoing.message_id, why)
+            log.warning("mail %s could not be sent: %s", outgoing.message_id, why)
             self._try_again_later(outgoing)
         else:
             self._held -= 1
@@ -115,10 +115,10 @@ class Mailer:
         self.lost += 1
         if isinstance(error, NotDelivered):
             # A traceback would have the address in it.
-            log.error("mail %s was given up: %s", outgoing.message_id, error)
+            log.error("gave up on mail %s: %s", outgoing.message_id, error)
         else:  # its message may have the address in it, where it was raised has not
             kind, place = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
-            log.error("mail %s was given up: %s\n%s", outgoing.message_id, kind, place)
+            log.error("gave up on mail %s: %s\n%s", outgoing.message_id, kind, place)
 
 
 def _message(outgoing: _Outgoing, sender: Sender) -> EmailMessage:

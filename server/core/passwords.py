@@ -104,7 +104,7 @@ class Passwords:
         try:
             yield worker
         except WorkerFailed as error:
-            log.warning("a process that hashes passwords failed: %s", error)
+            log.warning("a password-hashing process failed: %s", error)
             await self._end(worker)
             raise Overloaded(retry_after_s=RETRY_AFTER_S) from error
         except BaseException:
@@ -157,7 +157,7 @@ class _Worker:
                 stdout=asyncio.subprocess.PIPE,
             )
         except OSError as error:
-            log.warning("no process that hashes passwords could be started: %s", error)
+            log.warning("no password-hashing process could be started: %s", error)
             raise Overloaded(retry_after_s=RETRY_AFTER_S) from error
         return cls(process)
 

@@ -44,7 +44,7 @@ def _problems(found: Ruleset[object, object], folder: str) -> Iterator[str]:
             return
     for method in METHODS:
         if not callable(getattr(found, method)):
-            yield f"{method} is no method; see the contract"
+            yield f"{method} is not a method; see the contract"
     if found.name != folder:
         yield f"its name is {found.name!r}, but its folder is called {folder!r}; make them the same"
 
@@ -100,14 +100,14 @@ _ATTRIBUTES: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
     "title": (_is_text, f"it must be 1 to {NAME_CHARS_MAX} characters in one line"),
     "version": (
         lambda value: _is_count(value, 1, VERSION_MAX),
-        "it must be a whole number from 1",
+        "it must be an integer of at least 1",
     ),
     "seats": (_are_seats, f"it must be a range such as range(2, 5), within 1 to {SEATS_MAX}"),
     "config": (_is_config, "it must be a subclass of RulesetConfig, with a default for each field"),
     "bots": (_are_bots, "it must be a dict of names and functions"),
     "resume_events_max": (
         lambda value: _is_count(value, 0, VERSION_MAX),
-        "it must be a whole number from 0",
+        "it must be an integer of at least 0",
     ),
     "leavers_rank_last": (_is_flag, "it must be True or False"),
     "scores_declared": (_is_flag, "it must be True or False"),

@@ -160,7 +160,7 @@ def answer_of(index: int, event: Event) -> Answer:
 
 
 def seed_hash(seed: str) -> str:
-    """Commit to a seed: the hex SHA-256 of its text (see docs/fairness.md)."""
+    """Commit to a seed: the hex SHA-256 of its text (see docs/explanation/fairness.md)."""
     return sha256(seed.encode()).hexdigest()
 
 

@@ -37,7 +37,9 @@ ROLES: Final = ("moderator", "admin")
 Whom = Annotated[str, typer.Argument(help="A user's or player's id, or a username.")]
 Role = Annotated[str, typer.Argument(help="moderator or admin.")]
 Reason = Annotated[str, typer.Option(help="Shown to the person when they try to sign in.")]
-Days = Annotated[float | None, typer.Option(help="How long; without it, until it is lifted.")]
+Days = Annotated[
+    float | None, typer.Option(help="Days until the ban ends; without it, the ban is permanent.")
+]
 
 
 class AccountsContext(NamedTuple):
@@ -53,13 +55,13 @@ class AccountsContext(NamedTuple):
 def add_commands(app: typer.Typer, shell: Shell) -> None:
     """Add the operator's commands to a command line."""
     commands = _Commands(shell)
-    accounts = typer.Typer(no_args_is_help=True, help="Bans and roles.")
+    accounts = typer.Typer(no_args_is_help=True, help="Manage bans and roles.")
     accounts.command()(commands.find)
     accounts.command()(commands.ban)
     accounts.command()(commands.unban)
     accounts.command()(commands.grant)
     accounts.command()(commands.revoke)
-    keys = typer.Typer(no_args_is_help=True, help="Keys that sign tokens, and keys that seal.")
+    keys = typer.Typer(no_args_is_help=True, help="Manage signing keys and sealing keys.")
     keys.command("list")(commands.list_keys)
     keys.command()(commands.new)
     keys.command()(commands.rotate)
@@ -90,10 +92,10 @@ class _Commands:
         for person in people:
             self._out.print(_line(person))
         if not people:
-            self._out.print("Nobody was found.")
+            self._out.print("No account found.")
 
     def ban(self, whom: Whom, reason: Reason, days: Days = None, data_dir: DataDir = None) -> None:
-        """Ban an account: it cannot sign in, and its sockets close."""
+        """Ban an account: it cannot sign in, and its connections are closed."""
         if not 1 <= len(reason) <= TEXT_CHARS_MAX:
             raise typer.BadParameter(f"--reason: write 1 to {TEXT_CHARS_MAX} characters.")
         if days is not None and not 0 < days <= BAN_DAYS_MAX:
@@ -116,11 +118,11 @@ class _Commands:
         )
 
     def grant(self, whom: Whom, role: Role, data_dir: DataDir = None) -> None:
-        """Make an account a moderator or an admin."""
+        """Give an account a role."""
         self._set_roles(whom, lambda roles: {*roles, _role(role)}, data_dir)
 
     def revoke(self, whom: Whom, role: Role, data_dir: DataDir = None) -> None:
-        """Take a role from an account."""
+        """Remove a role from an account."""
         self._set_roles(whom, lambda roles: roles - {_role(role)}, data_dir)
 
     def _set_roles(
@@ -150,7 +152,7 @@ class _Commands:
     # ------------------------------------------------------------------ keys
 
     def new(self) -> None:
-        """Print a new key for PLAYHALL_SECRET_KEYS; put it before the others."""
+        """Print a new key for PLAYHALL_SECRET_KEYS; put it before the other keys."""
         self._out.print(SecretKey.make().text)
 
     def list_keys(self, data_dir: DataDir = None) -> None:
@@ -162,7 +164,7 @@ class _Commands:
             self._out.print(f"{key.kid}  made {wire_time(key.created_at)}  {state}  {seal}")
 
     def rotate(self, data_dir: DataDir = None) -> None:
-        """Sign with a new key; the one before it verifies still. Twice shuts out a stolen key."""
+        """Sign with a new key. The previous one stays valid; rotate twice to revoke it."""
 
         async def work(desk: AccountsContext) -> str:
             await desk.keys.rotate()
@@ -171,7 +173,7 @@ class _Commands:
         self._out.print(f"Signing with {self._at_desk(work, data_dir)} within a minute.")
 
     def reencrypt(self, data_dir: DataDir = None) -> None:
-        """Seal with the newest of PLAYHALL_SECRET_KEYS what older ones sealed."""
+        """Reencrypt everything with the newest key of PLAYHALL_SECRET_KEYS."""
 
         async def work(desk: AccountsContext) -> tuple[int, int]:
             try:
@@ -181,7 +183,7 @@ class _Commands:
             return methods, await desk.keys.reencrypt()
 
         methods, keys = self._at_desk(work, data_dir)
-        self._out.print(f"{methods} ways to sign in and {keys} signing keys were sealed anew.")
+        self._out.print(f"Reencrypted {methods} sign-in methods and {keys} signing keys.")
 
     def forget(
         self,
@@ -189,7 +191,7 @@ class _Commands:
         yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,
         data_dir: DataDir = None,
     ) -> None:
-        """Delete what a lost key of PLAYHALL_SECRET_KEYS sealed: nothing opens it any more.
+        """Delete everything sealed by a lost key of PLAYHALL_SECRET_KEYS.
 
         People who signed in with it keep their sessions, and link an address or Discord again.
         """
@@ -202,10 +204,10 @@ class _Commands:
 
         methods, keys = self._at_desk(work, data_dir, opens=False)
         if yes:
-            self._out.print(f"{methods} ways to sign in were deleted, {keys} signing keys retired.")
+            self._out.print(f"Deleted {methods} sign-in methods and retired {keys} signing keys.")
             return
         self._out.print(
-            f"The key {key_id!r} sealed {methods} ways to sign in. With --yes they are deleted, "
+            f"The key {key_id!r} sealed {methods} sign-in methods. With --yes they are deleted, "
             "and the signing keys that it sealed are retired. There is no way back."
         )
         raise typer.Exit(1)

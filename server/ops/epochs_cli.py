@@ -55,7 +55,7 @@ class EpochsContext(NamedTuple):
 def add_epoch_commands(app: typer.Typer, shell: Shell) -> None:
     """Add the commands about days of competition to a command line."""
     commands = _Commands(shell)
-    epoch = typer.Typer(no_args_is_help=True, help="Days of competition.")
+    epoch = typer.Typer(no_args_is_help=True, help="Manage days of competition.")
     epoch.command()(commands.status)
     epoch.command()(commands.advance)
     epoch.command()(commands.settle)
@@ -76,21 +76,21 @@ class _Commands:
         self._out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def status(self, data_dir: DataDir = None) -> None:
-        """Show the last days, what time it is for them, and who advances them."""
+        """Show the latest days, the clock, and which node advances them."""
 
         async def work(desk: EpochsContext) -> tuple[datetime, str | None, list[Day]]:
             days = await desk.days.list_days(before=date.max, limit=LISTED_MAX)
             return await desk.days.now(), await desk.store.leader(), days
 
         now, leader, days = self._at_desk(work, data_dir)
-        self._out.print(f"now {wire_time(now)}, advanced by {leader or 'nobody at present'}")
+        self._out.print(f"now {wire_time(now)}, advanced by {leader or 'no node at present'}")
         for day in days:
             self._out.print(
                 f"{day.day}  {day.phase:8}  {day.version} events  {day.profile_key}  {day.epoch_id}"
             )
 
     def advance(self, data_dir: DataDir = None) -> None:
-        """Take every step that is due, here and now."""
+        """Take every step that is due, now."""
 
         async def work(desk: EpochsContext) -> int:
             await require_profiles(desk.days)
@@ -105,14 +105,14 @@ class _Commands:
         self,
         day: WhichDay,
         verify: Annotated[
-            bool, typer.Option("--verify", help="Only compute it again, and compare.")
+            bool, typer.Option("--verify", help="Only recompute the result and compare.")
         ] = False,
         reason: Annotated[str, typer.Option(help="Put on record.")] = "",
         data_dir: DataDir = None,
     ) -> None:
-        """Settle a settled day again; the earlier result stays readable."""
+        """Settle a settled day again; earlier results stay readable."""
         if not verify and not reason:
-            raise typer.BadParameter("--reason: say why; it is put on record. Or use --verify.")
+            raise typer.BadParameter("--reason: required, for the audit log; or use --verify.")
 
         async def work(desk: EpochsContext) -> list[str]:
             epoch_id = (await desk.days.read_day(_key(day))).epoch_id
@@ -134,19 +134,19 @@ class _Commands:
 
     def clock(
         self,
-        at: Annotated[
-            str | None, typer.Option(help="What time it shall be, such as 2026-02-12T10:00Z.")
-        ] = None,
+        at: Annotated[str | None, typer.Option(help="New time, such as 2026-02-12T10:00Z.")] = None,
         speed: Annotated[
             float | None,
-            typer.Option(min=0.001, max=100_000, help="Its seconds in a real one; 1 if left out."),
+            typer.Option(
+                min=0.001, max=100_000, help="How many seconds pass in a real second; 1 by default."
+            ),
         ] = None,
-        real: Annotated[bool, typer.Option("--real", help="Be the real time again.")] = False,
+        real: Annotated[bool, typer.Option("--real", help="Return to real time.")] = False,
         data_dir: DataDir = None,
     ) -> None:
-        """Say what time it is for days on every node; or move it, for rehearsals."""
+        """Show the clock of days, which all nodes share, or move it for rehearsals."""
         if real and (at is not None or speed is not None):
-            raise typer.BadParameter("--real: leave out --at and --speed, or leave out --real.")
+            raise typer.BadParameter("--real: cannot be combined with --at or --speed.")
 
         async def work(desk: EpochsContext) -> datetime:
             if real:
@@ -161,13 +161,13 @@ class _Commands:
     def profiles(
         self,
         put: Annotated[
-            Path | None, typer.Option(help="Keep the profile in this JSON file, by --key.")
+            Path | None, typer.Option(help="Store the profile in this JSON file under --key.")
         ] = None,
         key: Annotated[str, typer.Option(help="Such as daily-v2.")] = "",
-        activate: Annotated[str, typer.Option(help="Make new days by this one.")] = "",
+        activate: Annotated[str, typer.Option(help="Create new days with this profile.")] = "",
         data_dir: DataDir = None,
     ) -> None:
-        """List the rules that days can be made by; keep others; choose one."""
+        """List profiles, add one, or choose the one for new days."""
         if put is not None and not key:
             raise typer.BadParameter("--key: name the profile, such as daily-v2.")
         profile = None if put is None else self._read_profile(put)
@@ -187,11 +187,11 @@ class _Commands:
 
     def import_days(
         self,
-        file: Annotated[Path, typer.Argument(help="JSON lines: slot_update and activity.")],
-        profile: Annotated[str, typer.Option(help="The rules that the days were played by.")],
+        file: Annotated[Path, typer.Argument(help="File of JSON lines: slot_update and activity.")],
+        profile: Annotated[str, typer.Option(help="Profile with which the days were played.")],
         data_dir: DataDir = None,
     ) -> None:
-        """Write the days that another system saw; each is kept whole or not at all."""
+        """Import days from another system; each day is imported completely or not at all."""
 
         async def work(desk: EpochsContext) -> list[str]:
             kept = {one.profile_key: one for one in await desk.days.profiles()}.get(profile)
@@ -217,7 +217,7 @@ class _Commands:
             self._out.print(problem)
         if verified:
             self._out.print(
-                f"{day}: {len(found)} differences." if found else f"{day}: all is right."
+                f"{day}: {len(found)} differences." if found else f"{day}: all checks passed."
             )
         if found:
             raise typer.Exit(1)
@@ -284,7 +284,7 @@ def _key(day: str) -> DayKey:
     try:
         return date.fromisoformat(day)
     except ValueError:
-        raise InvalidField(f"{day!r} is no date; write one such as 2026-02-12.") from None
+        raise InvalidField(f"{day!r} is not a date; write one such as 2026-02-12.") from None
 
 
 def _moment(text: str) -> datetime:

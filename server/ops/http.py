@@ -44,18 +44,23 @@ class OperationRoutes:
         """List them."""
         get = partial(Endpoint, "GET", auth="none", tag=TAG)
         return [
-            get("/healthz", "Say that the process is alive.", self._alive, answer=Health),
+            get("/healthz", "Check that the process is alive.", self._alive, answer=Health),
             get(
                 "/readyz",
-                "Say whether this server takes new clients, and if not, what is missing.",
+                "Check whether this server accepts new clients and, if not, what is missing.",
                 self._ready,
                 answer=Health,
                 errors=(Unavailable, GoingAway),
             ),
-            get("/v1/status", "Count what this server is doing now.", self._count, answer=Status),
+            get(
+                "/v1/status",
+                "Read counts of what this server is doing now.",
+                self._count,
+                answer=Status,
+            ),
             get("/metrics", "Read the metrics, in the Prometheus text format.", self._scrape),
-            get("/openapi.json", "Read the description of these addresses.", self._describe_http),
-            get("/asyncapi.json", "Read that of the websocket.", self._describe_websocket),
+            get("/openapi.json", "Read the OpenAPI document.", self._describe_http),
+            get("/asyncapi.json", "Read the AsyncAPI document.", self._describe_websocket),
         ]
 
     async def _alive(self, _: HttpRequest) -> Health:

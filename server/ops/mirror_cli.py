@@ -36,9 +36,11 @@ CONNECT_S: Final = 30
 STDIN: Final = 0
 
 From = Annotated[
-    str, typer.Argument(help="Where the lines are: `-` for stdin, a file, or an http(s) URL.")
+    str, typer.Argument(help="Source of the lines: `-` for stdin, a file, or an http(s) URL.")
 ]
-Source = Annotated[str, typer.Option(help="Which system it is: a to z, 0 to 9, `.`, `_`, `-`.")]
+Source = Annotated[
+    str, typer.Option(help="Name of the other system: a to z, 0 to 9, `.`, `_`, `-`.")
+]
 Which = Annotated[str, typer.Option(help="The day: a date such as 2026-02-12, or `current`.")]
 
 
@@ -58,7 +60,7 @@ def add_mirror_command(
     def mirror(
         lines: From, source: Source, day: Which = "current", data_dir: DataDir = None
     ) -> None:
-        """Write what happens in a day that another system plays, each line once."""
+        """Mirror a day that another system plays; each line is applied once."""
 
         async def work(desk: MirrorContext) -> Mirrored:
             epoch_id = (await desk.days.read_day(key_of(day))).epoch_id
@@ -111,11 +113,9 @@ async def _chunks_of_url(url: str) -> AsyncIterator[bytes]:
             async for chunk in answer.content.iter_any():
                 yield chunk
     except aiohttp.InvalidURL:
-        raise InvalidField(f"{url!r} is no address to read lines from.") from None
+        raise InvalidField(f"{url!r} is not an address from which lines can be read.") from None
     except (aiohttp.ClientError, TimeoutError) as error:
-        problem = (
-            f"{url} could not be read on ({error}); run this again, and it goes on from there."
-        )
+        problem = f"{url} could not be read further ({error}); run this command again to continue."
         raise PlayhallError(problem) from None
 
 

@@ -43,14 +43,14 @@ CONTRACT: Final = f"0x{'7e57':0>40}"
 
 Count = Annotated[int, typer.Argument(min=1, max=CAST_MAX, help="How many.")]
 Live = Annotated[
-    bool, typer.Option("--live", help="Move the epochs' clock to a day that is live, if need be.")
+    bool, typer.Option("--live", help="Move the epochs' clock to a live day if necessary.")
 ]
 Speed = Annotated[
     float | None,
     typer.Option(min=0.001, max=100_000, help="With --live: epochs' seconds in a real second."),
 ]
 Yes = Annotated[
-    bool, typer.Option("--yes", help="Also do this to a database that is not the bundled one.")
+    bool, typer.Option("--yes", help="Allow this on a database other than the bundled one.")
 ]
 
 
@@ -99,7 +99,7 @@ class _Commands:
         yes: Yes = False,
         data_dir: DataDir = None,
     ) -> None:
-        """For rehearsals: register test bots, and print a token of each that claims and votes."""
+        """For rehearsals: register test bots and print a token of each for claims and votes."""
 
         async def work(cast: RehearsalContext) -> None:
             await _prepare(cast, live=live, speed=speed)
@@ -115,7 +115,7 @@ class _Commands:
         yes: Yes = False,
         data_dir: DataDir = None,
     ) -> None:
-        """For rehearsals: make guests with a test wallet, and print an access token of each."""
+        """For rehearsals: create guests with a test wallet and print an access token of each."""
 
         async def work(cast: RehearsalContext) -> None:
             await _prepare(cast, live=live, speed=speed)
@@ -159,7 +159,7 @@ async def make_live(days: EpochStore, *, speed: float | None) -> None:
     """Move the clock of epochs into a day that is live for a while, unless it is in one."""
     kept = await days.active_profile()
     if kept is None:
-        raise NotFound("No profile is active, so no day is made; activate one first.")
+        raise NotFound("No profile is active, so no day can be created; activate one first.")
     now, cadence = await days.now(), kept.profile.cadence
     first = await _first_playable(days, day_of(now, cadence))
     for ahead in range(DAYS_AHEAD_MAX):
@@ -183,7 +183,9 @@ async def _prepare(cast: RehearsalContext, *, live: bool, speed: float | None) -
     if live:
         await require_profiles(cast.days)
         await make_live(cast.days, speed=speed)
-    typer.echo("These are for rehearsals: whoever has a token speaks for it.", err=True)
+    typer.echo(
+        "For rehearsals only: anyone who has one of these tokens can use its account.", err=True
+    )
 
 
 async def _person(cast: RehearsalContext) -> Owner:

@@ -1,4 +1,4 @@
-"""The game that `docs/rulesets.md` teaches with is a game."""
+"""The games that the docs teach with are games."""
 
 import inspect
 import re
@@ -16,8 +16,11 @@ from server.rulesets import find_rulesets
 from tests.contract import test_rulesets as contract
 from tests.contract.playout import Playout
 
-PAGE = Path(__file__).parents[2] / "docs" / "rulesets.md"
-GAME, PLAYER = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "guides" / "rulesets.md"
+TUTORIAL = DOCS / "tutorial" / "your-first-game.md"
+NIM, PLAYER = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+GUESS, _ = re.findall(r"```python\n(.*?)```", TUTORIAL.read_text(), re.DOTALL)
 
 # What every ruleset promises, as far as it needs nothing but a ruleset and its seats.
 PROMISES = [
@@ -29,13 +32,20 @@ PROMISES = [
 
 
 @pytest.fixture
-def nim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AnyRuleset]:
-    (tmp_path / "nim").mkdir()
-    (tmp_path / "nim" / "__init__.py").write_text(GAME)
+def games(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, AnyRuleset]]:
+    for name, code in (("nim", NIM), ("guess", GUESS)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(code)
     monkeypatch.setattr(rulesets, "__path__", list(rulesets.__path__))
-    yield find_rulesets(tmp_path)["nim"]
-    sys.modules.pop("server.rulesets.nim", None)
+    yield find_rulesets(tmp_path)
+    for name in ("nim", "guess"):
+        sys.modules.pop(f"server.rulesets.{name}", None)
     find_rulesets.cache_clear()
+
+
+@pytest.fixture
+def nim(games: dict[str, AnyRuleset]) -> AnyRuleset:
+    return games["nim"]
 
 
 @pytest.fixture
@@ -51,9 +61,12 @@ def test_documented_game_is_played_to_its_end_by_its_bots(nim: AnyRuleset) -> No
     assert sum(event.payload.get("stones", 0) for event in playout.log) == 21
 
 
+@pytest.mark.parametrize("name", ["nim", "guess"])
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
-def test_documented_game_keeps_every_promise(nim: AnyRuleset, promise: Callable[..., None]) -> None:
-    given = {"ruleset": nim, "seats": 2}
+def test_documented_game_keeps_every_promise(
+    games: dict[str, AnyRuleset], name: str, promise: Callable[..., None]
+) -> None:
+    given = {"ruleset": games[name], "seats": 2}
     promise(**{name: given[name] for name in inspect.signature(promise).parameters})
 
 

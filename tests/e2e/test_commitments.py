@@ -17,7 +17,7 @@ from tests.fixtures.postgres import Databases
 
 pytestmark = pytest.mark.xdist_group("commitments")
 
-PAGE = Path(__file__).parents[2] / "docs" / "fairness.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "fairness.md"
 TOKEN = re.compile(r"[0-9a-f]{32}")
 
 

@@ -83,7 +83,7 @@ def test_tls_that_a_server_does_not_offer_is_said(
 ) -> None:
     with pgbouncer(serving_dsn, mode="session") as dsn:  # what there is here that listens on TCP
         line = refusal(tmp_path, _with(dsn, parameters))
-    assert "offers no TLS, which sslmode asks for" in line
+    assert "does not offer TLS, which sslmode requires" in line
 
 
 def test_host_that_there_is_not_is_named(tmp_path: Path) -> None:

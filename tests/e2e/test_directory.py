@@ -16,7 +16,7 @@ from tests.fixtures.node import Node
 
 WAIT_S = 30
 POLL_S = 0.05
-PAGE = Path(__file__).parents[2] / "docs" / "rulesets.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "rulesets.md"
 
 Json = dict[str, Any]
 

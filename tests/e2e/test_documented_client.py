@@ -1,4 +1,4 @@
-"""The client that `docs/protocol.md` ends with plays a game, whatever happens to its server."""
+"""The client of `docs/guides/websocket-client.md` plays a game, whatever happens to its server."""
 
 import asyncio
 import re
@@ -9,7 +9,7 @@ import pytest
 
 from tests.fixtures.node import Node
 
-PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "websocket-client.md"
 
 
 @pytest.fixture

@@ -268,7 +268,7 @@ async def test_mail_into_a_folder_that_cannot_be_written_is_lost_and_the_node_st
     with Node(used_data_dir.parent, None) as node:
         async with hall_at(node, PostOffice()) as hall:
             assert await hall.ask("ann@example.org") == 200
-            await until(lambda: any("did not get through" in line for line in node.output))
+            await until(lambda: any("could not be sent" in line for line in node.output))
             assert await hall.is_up()
             folder.unlink()
             assert await hall.ask("bo@example.org") == 200

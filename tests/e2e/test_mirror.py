@@ -305,5 +305,5 @@ async def test_lines_are_read_from_a_url_as_they_come(
     await runner.cleanup()
     status, told = await console.run(f"http://{host}:{port}/lines")
     assert status == 1
-    assert "could not be read on" in told
+    assert "could not be read further" in told
     assert "Traceback" not in told

@@ -1,6 +1,6 @@
 """Refusals and failures: counted by transport and code, told with a true pause, and not noisy.
 
-The alerts that `docs/operations.md` recommends are looked up in what a real server exposes.
+The alerts that `docs/operations/monitoring.md` recommends are looked up in a real server's metrics.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from tests.fixtures.postgres import TEMPLATE, Databases
 
 pytestmark = pytest.mark.xdist_group("refusals")
 
-OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+MONITORING = Path(__file__).parents[2] / "docs" / "operations" / "monitoring.md"
 HOST = b"Host: hall\r\n"
 POST = b"POST /v1/auth/guest HTTP/1.1\r\n" + HOST
 MALFORMED = {
@@ -126,11 +126,11 @@ async def test_malformed_requests_are_no_more_than_a_line_each_in_the_log(
             await _exchange(node, request)
 
         async def all_told() -> bool:
-            return sum("no HTTP" in line for line in node.output) >= len(MALFORMED)
+            return sum("malformed HTTP" in line for line in node.output) >= len(MALFORMED)
 
         await until(all_told)
         assert node.stop() == 0
-    told = [line for line in node.output if "no HTTP" in line]
+    told = [line for line in node.output if "malformed HTTP" in line]
     assert len(told) == len(MALFORMED)
     assert all(" DEBUG " in line for line in told)
     assert not any("ERROR" in line or "Traceback" in line for line in node.output)
@@ -213,7 +213,7 @@ async def test_refusals_are_counted_on_both_transports(
 
 
 async def test_every_metric_and_code_that_the_operations_page_names_is_there(node: Node) -> None:
-    page = OPERATIONS.read_text("utf-8")
+    page = MONITORING.read_text("utf-8")
     metrics = await _metrics(node)
     names = {name.partition("[")[0] for name in metrics}
     named = set(re.findall(r"\b(?:playhall|process)_[a-z_]+[a-z]\b", page))

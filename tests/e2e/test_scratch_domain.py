@@ -13,7 +13,7 @@ from tests.fixtures.http import bearer
 from tests.fixtures.node import SECRET_KEYS, Node
 from tests.fixtures.shell import Done, playhall
 
-PAGE = Path(__file__).parents[2] / "docs" / "domains.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "domains.md"
 LINES_MAX = 2
 
 
@@ -47,7 +47,7 @@ async def test_scratch_domain_is_served_with_all_that_it_declares(
     assert refused.status == 1
     assert "this login may not do that" in refused.said
     assert "guestbook/0001_entries" in migrate(titles, fresh_dsn, "--status").out
-    assert "Still to come" not in migrate(titles, fresh_dsn).out
+    assert "Pending" not in migrate(titles, fresh_dsn).out
     settings = {"titles_path": titles, "guestbook_lines_max": LINES_MAX}
     with Node(tmp_path / "node", serving_dsn, **settings) as node:
         async with aiohttp.ClientSession(node.url) as http:

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.fixtures.node import Node
 from tests.fixtures.shell import playhall
 
-PAGE = Path(__file__).parents[2] / "docs" / "rulesets.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "rulesets.md"
 GAMES = 12
 
 

@@ -35,9 +35,9 @@ def test_second_signal_ends_a_node_that_cannot_finish(
     with Node(tmp_path, serving_dsn) as node, psycopg.connect(fresh_dsn) as connection:
         connection.execute("LOCK TABLE nodes IN ACCESS EXCLUSIVE MODE")  # the lease stays
         os.kill(node.pid, signal.SIGTERM)
-        until_said(node, "going away")
+        until_said(node, "shutting down")
         os.kill(node.pid, number)
-        until_said(node, "Stopped at once. What was confirmed is kept.")
+        until_said(node, "Stopped immediately. Everything that was confirmed is saved.")
         assert node.wait() == status
         assert "Traceback" not in "".join(node.output)
 

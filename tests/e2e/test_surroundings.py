@@ -39,7 +39,7 @@ def finished_game(node: Node) -> str:
     """Play a game to its end, and give its id."""
     done = shell(f"play --auto --ruleset four_in_a_row --url {node.url}")
     assert done.status == 0, done.said
-    return done.said.partition("Kept as game ")[2].split(".")[0]
+    return done.said.partition("Saved as game ")[2].split(".")[0]
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_game_that_cannot_be_kept_is_said_once(node: Node) -> None:
         f"play --auto --ruleset four_in_a_row --url {node.url}", HOME="/proc/nobody",
         XDG_STATE_HOME=None,
     )  # fmt: skip
-    assert done.said.count("you cannot come back to this game") == 1
+    assert done.said.count("not be able to return to this game") == 1
 
 
 @pytest.mark.parametrize("odd", ["closed input", "everything closed"])

@@ -19,7 +19,7 @@ def test_signal_has_the_node_go_away_and_stops_postgres(
     with Node(used_folder, None) as node:
         node.send(number)
         assert node.wait() == 0
-        assert said(node, "going away") == 1
+        assert said(node, "shutting down") == 1
         assert processes_in(used_folder) == []
 
 
@@ -33,7 +33,7 @@ def test_second_hangup_hurries_nothing(used_folder: Path) -> None:
 def test_second_interrupt_stops_postgres_as_well(used_folder: Path) -> None:
     with Node(used_folder, None) as node:
         node.send(signal.SIGINT)
-        wait_until(lambda: said(node, "going away") or node.has_ended)
+        wait_until(lambda: said(node, "shutting down") or node.has_ended)
         node.send(signal.SIGINT)
         assert node.wait() in (0, 130)
         assert processes_in(used_folder) == []

@@ -23,7 +23,7 @@ from tests.fixtures.postgres import postmaster_pid
 
 pytestmark = pytest.mark.slow
 
-STARTED_AGAIN = "the bundled PostgreSQL ended and is started again"
+STARTED_AGAIN = "the bundled PostgreSQL has exited and is being restarted"
 
 
 @asynccontextmanager
@@ -98,7 +98,7 @@ def test_sigterm_while_postgres_is_dead_ends_the_node_cleanly(used_folder: Path)
         broken = used_folder / "postgres" / "cluster" / "global" / "pg_control"
         broken.rename(broken.with_suffix(".away"))
         os.kill(postmaster_pid(used_folder / "postgres"), signal.SIGKILL)
-        wait_until(lambda: said(node, "does not start"))
+        wait_until(lambda: said(node, "cannot be restarted"))
         assert node.stop() == 0
         assert said(node, "Traceback") == 0
 

@@ -9,7 +9,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.table import Figures
 from tests.integration.signaling.test_members import heard, is_ended, opened, peer, token
 
-NO_ANSWER = "Nobody can say now whether you are in the lobby; try again"
+NO_ANSWER = "Your membership cannot be checked at the moment; try again"
 ASKED_AGAIN_S = 5  # peers' lobbies are read every other second
 
 

@@ -1,4 +1,4 @@
-"""The Python client of Playhall: what to write bots with. See `docs/clients.md`.
+"""The Python client of Playhall: what to write bots with. See `docs/guides/clients.md`.
 
     async with connect("http://localhost:8080", name="Ten Lines") as client:
         game = await client.quick_play("four_in_a_row")

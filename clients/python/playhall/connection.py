@@ -93,7 +93,7 @@ class Connection:
                 async with asyncio.timeout(CALL_TIMEOUT_S):
                     return await self._call(command, fields)
             except TimeoutError:
-                raise Lost(f"No answer to {command} came within {CALL_TIMEOUT_S:.0f} s.") from None
+                raise Lost(f"{command} was not answered within {CALL_TIMEOUT_S:.0f} s.") from None
 
     async def ready(self) -> None:
         """Wait until the connection is up; raise what keeps it from coming up for good."""

@@ -71,7 +71,7 @@ class Moves:
         With `expected_head`, it is refused if the game is past that event by then.
         """
         if len(self.under_way) >= UNDER_WAY_MAX:
-            raise Lost(f"{UNDER_WAY_MAX} moves wait for their answers; wait for one of them.")
+            raise Lost(f"{UNDER_WAY_MAX} moves are still unanswered; wait for one of them.")
         number = self.used + len(self.under_way) + 1
         item = UnderWay(number, move, expected_head, on_done, time.perf_counter())
         self.under_way.append(item)
@@ -220,7 +220,7 @@ class GameStream:
             what = "repeated" if index < self.next_index else "missing"
             self.fail(
                 OutOfOrder(
-                    f"game {self.game_id}: event {self.next_index} was due, {index} came ({what})"
+                    f"game {self.game_id}: expected event {self.next_index}, got {index} ({what})"
                 )
             )
             return

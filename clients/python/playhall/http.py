@@ -116,7 +116,7 @@ class Http:
             async with asyncio.timeout(TIMEOUT_S), self._slots:
                 response = await self._exchange(request, repeatable=method == "GET")
         except TimeoutError as error:
-            raise Unreachable(f"Nobody answers at {self.url} in time. Is it the right host?") from (
+            raise Unreachable(f"{self.url} did not answer in time. Is it the right host?") from (
                 error
             )
         except (OSError, EOFError, ValueError, HTTPException, asyncio.LimitOverrunError) as error:
@@ -199,9 +199,7 @@ class Http:
         status = response.status
         if status < HTTPStatus.BAD_REQUEST:
             target = response.headers.get("Location")
-            return Unreachable(
-                f"{self.url} sends everybody on to {target}; name that address instead."
-            )
+            return Unreachable(f"{self.url} redirects to {target}; name that address instead.")
         if status in _FOREIGN:
             return _not_playhall(self.url)
         # Possibly a proxy before a Playhall server that is in trouble.
@@ -270,7 +268,7 @@ def checked_url(url: str) -> str:
     except ValueError:  # a port that is no number, a name that no host can have
         is_address = False
     if not is_address:
-        raise Unreachable(f"{url} is no address of a server; write it as http://host:port.")
+        raise Unreachable(f"{url} is not a server address; write it as http://host:port.")
     return url.rstrip("/")
 
 
@@ -279,13 +277,13 @@ def _no_connection(url: str, error: OSError) -> Unreachable:
     rest = url.partition("://")[2]
     match error:
         case ssl.SSLCertVerificationError():
-            why = f"The certificate of {url} is not to be trusted ({error.verify_message})."
+            why = f"The certificate of {url} is not trusted ({error.verify_message})."
         case ssl.SSLError():
-            why = f"Something answers at {url}, but not over TLS; try http://{rest}."
+            why = f"Something answers at {url}, but does not use TLS; try http://{rest}."
         case socket.gaierror():
-            why = f"There is no host {urlsplit(url).hostname}. Is {url} spelled right?"
+            why = f"There is no host {urlsplit(url).hostname}. Is {url} spelled correctly?"
         case _:
-            why = f"Nobody answers at {url}. Does a server run there, on this port?"
+            why = f"Nothing answers at {url}. Is a server running there, on this port?"
     return Unreachable(why)
 
 
@@ -294,14 +292,16 @@ def _no_answer(url: str) -> Unreachable:
     scheme, _, rest = url.partition("://")
     if scheme == "http":
         return Unreachable(
-            f"No HTTP comes from {url}; if that port speaks TLS, try https://{rest}."
+            f"{url} does not answer in HTTP; if the port uses TLS, try https://{rest}."
         )
-    return Unreachable(f"The connection to {url} broke off; if it has no TLS, try http://{rest}.")
+    return Unreachable(
+        f"The connection to {url} was interrupted; if the port does not use TLS, try http://{rest}."
+    )
 
 
 def _not_playhall(url: str) -> Unreachable:
     return Unreachable(
-        f"{url} answers, but it is no Playhall server. Are the host and the port right?"
+        f"{url} answers, but it is not a Playhall server. Are the host and port correct?"
     )
 
 

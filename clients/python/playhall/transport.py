@@ -71,14 +71,14 @@ async def open_websocket(url: str, on_frame: OnFrame) -> Transport:
             url,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             compression=None,
-            proxy=None,  # as HTTP requests: see docs/clients.md
+            proxy=None,  # as HTTP requests: see docs/guides/clients.md
             max_size=INCOMING_BYTES_MAX,
             open_timeout=OPEN_TIMEOUT_S,
             close_timeout=CLOSE_TIMEOUT_S,
             ping_interval=None,  # session.ping shows life
         )
     except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as error:
-        raise Unreachable(f"No websocket opens at {url}: {error}.") from None
+        raise Unreachable(f"Cannot open a websocket at {url}: {error}.") from None
     return _Websocket(connection, on_frame)
 
 

@@ -222,7 +222,9 @@ async def _errors_as_json(
     except web.HTTPException:
         raise
     except (web.RequestPayloadError, HttpProcessingError) as broken:
-        return _broken_off(error_response(BadFrame(f"The body is broken: {in_one_line(broken)}.")))
+        return _broken_off(
+            error_response(BadFrame(f"The body is malformed: {in_one_line(broken)}."))
+        )
     except Exception:
         if _is_gone(request):
             return _broken_off(web.Response(status=400))  # the client left: nobody reads it
@@ -259,7 +261,7 @@ async def _refuse_encoded(
     if not refused or (request.content.is_eof() and not request.content.total_bytes):
         return await handler(request)
     error = UnsupportedEncoding(
-        f"A body encoded with {refused[0][:40]} is not read here; send it without "
+        f"A body encoded with {refused[0][:40]} is not accepted; send it without "
         "Content-Encoding (identity)."
     )
     response = error_response(error)

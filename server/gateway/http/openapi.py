@@ -40,7 +40,7 @@ class Error(WireModel):
     retry: bool
     field: str | None = None
     wait_s: float | None = Field(
-        default=None, description="After so many seconds it is granted, where that is known."
+        default=None, description="Seconds until the request can succeed, where known."
     )
 
 

@@ -38,7 +38,7 @@ def query_reader(model: type[Model]) -> Callable[[MultiMapping[str]], Model]:
         given: dict[str, object] = {}
         for name, text in query.items():
             if name in given:
-                raise InvalidField(f"{name}: give this parameter once.", field=name)
+                raise InvalidField(f"{name}: send this parameter only once.", field=name)
             # What the model does not know is refused by the model.
             given[name] = reads.get(name, _text)(name, text)
         return validate(model, given)
@@ -84,5 +84,5 @@ def _integer(name: str, text: str) -> object:
 
 def _boolean(name: str, text: str) -> object:
     if text not in ("true", "false"):
-        raise InvalidField(f"{name}: write true or false.", field=name)
+        raise InvalidField(f"{name}: send true or false.", field=name)
     return text == "true"

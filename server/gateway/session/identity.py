@@ -14,7 +14,7 @@ ADMINS: Final = frozenset({"admin"})
 # anybody, but no bot; `bot` bots too; the others, accounts that were made one of these.
 Scope: TypeAlias = Literal["player", "bot", "moderator", "admin"]
 ROLES_OF: Final[Mapping[Scope, frozenset[str]]] = {"moderator": MODERATORS, "admin": ADMINS}
-NOT_FOR_BOTS: Final = "Bots may not do this; use the token of a person's account."
+NOT_FOR_BOTS: Final = "Bots cannot do this; use the token of a person's account."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +62,4 @@ def require_role(who: Identity, allowed: frozenset[str]) -> None:
 
 
 def _only_for(roles: frozenset[str]) -> Forbidden:
-    return Forbidden(f"Only {' and '.join(sorted(roles))} accounts may do this.")
+    return Forbidden(f"Only {' and '.join(sorted(roles))} accounts can do this.")

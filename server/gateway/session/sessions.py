@@ -351,12 +351,14 @@ class Sessions:
     def greet(self, session: Session, identity: Identity) -> None:
         """Give a connection its identity; an older connection of the player is closed."""
         if session.socket.closing:
-            raise GoingAway("The connection was closed meanwhile.")
+            raise GoingAway("The connection was closed in the meantime.")
         older = self._by_player.get(identity.player_id)
         session.identity = identity
         self._by_player[identity.player_id] = session
         if older is not None:
-            self.dismiss(older, CloseReason.SUPERSEDED, "You connected from somewhere else.")
+            self.dismiss(
+                older, CloseReason.SUPERSEDED, "Your account connected from somewhere else."
+            )
             return
         for tell in self.on_arrival:
             with contained("telling of an arrival"):
@@ -405,8 +407,8 @@ class Sessions:
 
 
 _EXPLAINED = {
-    CloseReason.HELLO_TIMEOUT: f"No session.hello came within {HELLO_TIMEOUT_S:.0f} s.",
-    CloseReason.SILENT: "Nothing was heard for two heartbeats; send session.ping.",
+    CloseReason.HELLO_TIMEOUT: f"No session.hello was received within {HELLO_TIMEOUT_S:.0f} s.",
+    CloseReason.SILENT: "Nothing was received for two heartbeats; send session.ping in time.",
     CloseReason.TOKEN_EXPIRED: "The token expired; send session.refresh in time.",
 }
 

@@ -80,7 +80,7 @@ def close_echo(payload: bytes) -> bytes:
     """Make the close frame that answers a client's; raise `Violation` for a bad code."""
     code = int.from_bytes(payload[:2], "big")
     if payload and not (code in _REGISTERED or 3000 <= code < 5000):
-        raise Violation(PROTOCOL_ERROR, f"{code} is no code that a close frame may carry.")
+        raise Violation(PROTOCOL_ERROR, f"{code} is not a valid close code.")
     return frame(CLOSE, payload[:2])
 
 
@@ -109,9 +109,9 @@ class Fragments:
         self._parts.append(part)
         self._bytes_left -= len(part)
         if len(self._parts) > self._parts_max:
-            raise Violation(TOO_BIG, f"A message may have {self._parts_max} fragments.")
+            raise Violation(TOO_BIG, f"A message can have at most {self._parts_max} fragments.")
         if self._bytes_left < 0:
-            raise Violation(TOO_BIG, "The joined fragments are larger than a message may be.")
+            raise Violation(TOO_BIG, "The fragments together exceed the maximum message size.")
 
     def joined(self) -> bytes:
         """Give the whole message."""

@@ -96,7 +96,7 @@ def upgrade_request(
     try:
         fields = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX))
     except ValueError:
-        return HttpRefusal(400, f"A query may have {QUERY_FIELDS_MAX} fields.")
+        return HttpRefusal(400, f"A query can have at most {QUERY_FIELDS_MAX} fields.")
     client = proxies.client(remote, headers.getall("X-Forwarded-For", ()))
     return UpgradeRequest(path, fields, headers, client)
 
@@ -107,18 +107,19 @@ def negotiate(
     """Check a handshake; a client that offers other subprotocols only is refused."""
     headers = request.headers
     if "websocket" not in _tokens(headers, "Upgrade"):
-        return _upgrade_required("This address speaks websocket; send Upgrade: websocket.")
+        return _upgrade_required("This address is a websocket; send Upgrade: websocket.")
     if headers.get("Sec-WebSocket-Version") != "13":
-        return _upgrade_required("Only version 13 of the websocket protocol is spoken here.")
+        return _upgrade_required("Only version 13 of the websocket protocol is supported.")
     if (problem := _malformed(headers)) is not None:
         return HttpRefusal(400, problem)
     if not _is_welcome(headers.get("Origin"), headers["Host"], origins):
         return HttpRefusal(
-            403, "Pages of this origin may not connect; the operator can add it to the origins."
+            403,
+            "This origin is not allowed to connect; the operator can add it to PLAYHALL_ORIGINS.",
         )
     offered = _tokens(headers, "Sec-WebSocket-Protocol", lower=False)
     if subprotocol is not None and offered and subprotocol not in offered:
-        return HttpRefusal(400, f"Offer the subprotocol {subprotocol}, or none.")
+        return HttpRefusal(400, f"Offer the subprotocol {subprotocol} or none.")
     return Agreement(headers["Sec-WebSocket-Key"], subprotocol if offered else None)
 
 
@@ -134,9 +135,9 @@ def _malformed(headers: CIMultiDictProxy[str]) -> str | None:
     if len(headers.getall("Origin", ())) > 1:
         return "Send at most one Origin header."
     if "upgrade" not in _tokens(headers, "Connection"):
-        return "The Connection header must have Upgrade."
+        return "The Connection header must contain Upgrade."
     if headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in headers:
-        return "A websocket's handshake has no body."
+        return "A websocket handshake must not have a body."
     if not _is_key(headers["Sec-WebSocket-Key"]):
         return "Sec-WebSocket-Key must be 16 bytes in base64."
     return None

@@ -39,7 +39,7 @@ from server.gateway.transport.proxies import Proxies
 from server.gateway.transport.socket import Peer, Socket
 from server.gateway.transport.websocket import serve as serve_websocket
 
-HEAD_LATE: Final = HttpRefusal(408, "The head of the request did not come in time; send it again.")
+HEAD_LATE: Final = HttpRefusal(408, "The request head did not arrive in time; send it again.")
 ONLY_GET: Final = HttpRefusal(405, "Websockets are opened with GET.", {"Allow": "GET"})
 OLD_HTTP: Final = HttpRefusal(400, "A websocket needs HTTP/1.1.")
 

@@ -69,7 +69,7 @@ class _Connection(RequestHandler):
         """Answer a request that could not be parsed, or whose answer failed."""
         if not isinstance(exc, HttpProcessingError):
             return super().handle_error(request, status, exc, message)
-        log.debug("%s sent what is no HTTP: %s", request.remote, in_one_line(exc))
+        log.debug("%s sent malformed HTTP: %s", request.remote, in_one_line(exc))
         refused = BadFrame(f"The request is not valid HTTP: {in_one_line(exc)}.")
         self._count(refused.wire_code)
         response = error_response(refused)
@@ -86,10 +86,10 @@ class _Connection(RequestHandler):
         error = kw.get("exc_info")
         if isinstance(error, (HttpProcessingError, web.RequestPayloadError)):
             # What was left of a broken body; the request itself was answered.
-            log.debug("%s sent what is no HTTP: %s", self.peername, in_one_line(error))
+            log.debug("%s sent malformed HTTP: %s", self.peername, in_one_line(error))
         elif isinstance(error, PlayhallError):
             self._count(error.wire_code)
-            log.warning("an answer broke off: %s", error)
+            log.warning("a response was interrupted: %s", error)
         else:
             self._count(PlayhallError.code)
             super().log_exception(*args, **kw)

@@ -36,16 +36,20 @@ from server.gateway.transport.websocket import Accept, HttpRefusal, Peer, Socket
 
 HEAD_END: Final = b"\r\n\r\n"
 TLS_HANDSHAKE: Final = 22  # the first byte of a client that wants TLS (RFC 8446, section 5.1)
-PLAIN: Final = HttpRefusal(400, "This port has no TLS; the address begins with http:// or ws://.")
-FULL: Final = HttpRefusal(503, "All connections are taken; try again later.", {"Retry-After": "5"})
+PLAIN: Final = HttpRefusal(400, "This port has no TLS; use an http:// or ws:// address.")
+FULL: Final = HttpRefusal(
+    503,
+    "The server has reached its maximum number of connections; try again later.",
+    {"Retry-After": "5"},
+)
 ADDRESS_FULL: Final = HttpRefusal(
     503,
-    "Your network has as many connections as one may have; close some of them. "
+    "Your network has the maximum number of connections; close some of them. "
     "The operator can raise PLAYHALL_CONNECTIONS_PER_ADDRESS_MAX.",
     {"Retry-After": "5"},
 )
 GOING: Final = HttpRefusal(503, "This server is stopping; try again.", {"Retry-After": "1"})
-BROKEN: Final = HttpRefusal(500, "Something went wrong here; it was logged.")
+BROKEN: Final = HttpRefusal(500, "The server failed to handle this; the failure was logged.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +240,7 @@ class _RequestSniffer(asyncio.Protocol):
         end = self._head.find(HEAD_END, start)
         bytes_max = self._door.limits.head_bytes_max
         if (end if end >= 0 else len(self._head)) > bytes_max:
-            self._refuse(HttpRefusal(431, f"A request's head may have {bytes_max} bytes."))
+            self._refuse(HttpRefusal(431, f"A request head can have at most {bytes_max} bytes."))
         elif end >= 0:
             self._route(bytes(self._head[:end]))
 

@@ -135,7 +135,7 @@ class Socket(SendBuffer):
     def crashed(self) -> None:
         """Close since the peer raised what is being handled."""
         failed("a peer")
-        self.fail(INTERNAL_ERROR, "Something went wrong here; it was logged.")
+        self.fail(INTERNAL_ERROR, "The server failed to handle this; the failure was logged.")
 
     def lost(self) -> None:
         """Let go of everything: the transport is gone."""

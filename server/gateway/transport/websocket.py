@@ -117,22 +117,24 @@ class _Reader(WSListener):
         # picows says so too, as soon as it has read the length; yet where the rest is read in the
         # same turn of the loop, it goes on and tells of the frame.
         if len(message) > self._bytes_max:
-            raise Violation(TOO_BIG, f"A message may have {self._bytes_max} bytes.")
+            raise Violation(TOO_BIG, f"A message can have at most {self._bytes_max} bytes.")
         if not (message.isascii() or is_utf8(message)):
             raise Violation(INVALID_TEXT, "A text message must be UTF-8.")
         self._peer.on_message(message)
 
     def _binary(self, message: bytes) -> None:
         if not isinstance(self._peer, BinaryPeer):
-            raise Violation(UNSUPPORTED_DATA, "Send JSON in text frames, no binary.")
+            raise Violation(
+                UNSUPPORTED_DATA, "Send JSON in text frames; binary frames are not supported."
+            )
         self._peer.on_binary(message)
 
     def _reserved(self) -> None:
-        raise Violation(PROTOCOL_ERROR, "Reserved bits are set; no extension is in use.")
+        raise Violation(PROTOCOL_ERROR, "Reserved bits are set, but no extension was negotiated.")
 
     def _start(self, frame: WSFrame) -> None:
         if self._fragments is not None:
-            raise Violation(PROTOCOL_ERROR, "A message began inside another one.")
+            raise Violation(PROTOCOL_ERROR, "A new message started before the previous one ended.")
         limits = self._socket.limits
         self._fragments = Fragments(
             is_text=frame.msg_type is WSMsgType.TEXT,
@@ -144,7 +146,9 @@ class _Reader(WSListener):
     def _continue(self, frame: WSFrame) -> None:
         fragments = self._fragments
         if fragments is None:
-            raise Violation(PROTOCOL_ERROR, "A continuation came without a beginning.")
+            raise Violation(
+                PROTOCOL_ERROR, "A continuation frame came without a message to continue."
+            )
         fragments.add(frame.get_payload_as_bytes())
         if frame.fin:
             self._fragments = None

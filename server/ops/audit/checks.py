@@ -33,11 +33,11 @@ def check_order(evidence: Evidence) -> str:
         if row.event_index > index:
             raise Broken(f"event {index} is missing")
         if row.event_index < index:
-            raise Broken(f"event {row.event_index} comes again after event {index - 1}")
+            raise Broken(f"event {row.event_index} appears again after event {index - 1}")
     count = len(evidence.rows)
     if evidence.game is not None and evidence.game.next_event_index != count:
         written = evidence.game.next_event_index
-        raise Broken(f"{written} events were written, {count} are there")
+        raise Broken(f"{written} events were written, but {count} exist")
     return f"events 0 to {count - 1}, without a gap"
 
 
@@ -61,7 +61,7 @@ def check_chain(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
         if row.hash != link(previous, row.event_index, row.type, told.payload):
             raise Broken(f"event {row.event_index} breaks the hash chain")
         previous = row.hash
-    return f"every hash follows from the one before; the last is {previous.hex()}"
+    return f"every hash follows from the previous one; the last is {previous.hex()}"
 
 
 def check_seed(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
@@ -74,7 +74,9 @@ def check_seed(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
         return "event 0 commits to the seed, which is still secret"
     last = log[-1]
     if last.event.payload.get("session_seed") != seed:
-        raise Broken(f"event {last.event_index} reveals another seed than the game was dealt with")
+        raise Broken(
+            f"event {last.event_index} reveals a different seed than the one used for the game"
+        )
     return f"event 0 commits to the seed that event {last.event_index} reveals"
 
 
@@ -89,9 +91,9 @@ def check_game(evidence: Evidence, game: StoredGame, *, log: Sequence[RecordedEv
         ("completed_at", game.completed_at, evidence.rows[-1].at if evidence.is_over else None),
     ):
         if said != logged:
-            raise Broken(f"the game's {column} is {said}, the log says {logged}")
+            raise Broken(f"the game's {column} is {said}, but the log says {logged}")
     if evidence.conclusions is not None and evidence.conclusions.quarantine_reason is not None:
-        raise Broken(f"the game is set aside: {evidence.conclusions.quarantine_reason}")
+        raise Broken(f"the game is quarantined: {evidence.conclusions.quarantine_reason}")
     return game.status
 
 
@@ -101,8 +103,8 @@ def check_stated(stated: Stated, log: Sequence[RecordedEvent]) -> str:
     logged = {**created, "seed": last.get("session_seed")}
     for field in ("ruleset", "ruleset_version", "config", "players", "seed"):
         if stated.game[field] != logged.get(field):
-            raise Broken(f"the file gives another {field} than its log")
-    return "as the log has it"
+            raise Broken(f"the file's {field} differs from its log")
+    return "matches the log"
 
 
 def check_commands(stated: Stated, origin: Origin, *, log: Sequence[RecordedEvent]) -> str:
@@ -110,16 +112,16 @@ def check_commands(stated: Stated, origin: Origin, *, log: Sequence[RecordedEven
     if stated.initial_state is None:
         raise NotChecked("the file has no initial state and no commands")
     if stated.initial_state != initial_state(origin):
-        raise Broken("the file gives another initial state than its log")
+        raise Broken("the file's initial state differs from its log")
     if stated.commands is None:
         raise NotChecked("the file has no commands")
     drawn = command_stream(origin, [told.event for told in log]) or []
     for found, command in zip(stated.commands, drawn, strict=False):
         if found != command:
-            raise Broken(f"the command of event {command['event_index']} is not what the log gives")
+            raise Broken(f"the command of event {command['event_index']} differs from the log")
     if len(stated.commands) != len(drawn):
-        raise Broken(f"the file has {len(stated.commands)} commands, the log {len(drawn)}")
-    return f"{len(drawn)} commands, as the log has them"
+        raise Broken(f"the file has {len(stated.commands)} commands, but the log has {len(drawn)}")
+    return f"{len(drawn)} commands, which match the log"
 
 
 def check_summary(stored: Conclusions, completion: Completion | None) -> str:
@@ -131,8 +133,8 @@ def check_summary(stored: Conclusions, completion: Completion | None) -> str:
     found, drawn = _comparable(stored.summary), _comparable(completion.summary)
     for field, value in drawn.items():
         if found[field] != value:
-            raise Broken(f"the summary's {field} is not what the log gives")
-    return "what the log gives, field by field"
+            raise Broken(f"the summary's {field} differs from the log")
+    return "matches the log, field by field"
 
 
 def check_match(game: StoredGame, stored: Conclusions, *, completion: Completion | None) -> str:
@@ -164,7 +166,7 @@ def check_statistics(evidence: Evidence, stored: Conclusions) -> str:
         _check_career(career)
     if not stored.careers:
         return "checked with a later game of each player"
-    return f"of {len(stored.careers)} players, as their games add up"
+    return f"of {len(stored.careers)} players, which match their games"
 
 
 def concluded(evidence: Evidence, fold: Fold) -> Completion | None:
@@ -204,7 +206,7 @@ def _check_players(found: Sequence[MatchPlayer], completion: Completion) -> str:
     ]
     for player in expected:
         if player not in found:
-            raise Broken(f"seat {player.seat} is not in the history as the log has it")
+            raise Broken(f"seat {player.seat} is in the history differently than in the log")
     if len(found) != len(expected):
         raise Broken(f"the history has {len(found)} players, the log {len(expected)}")
     return f"in the history, with {len(expected)} players"

@@ -33,10 +33,12 @@ T = TypeVar("T")
 D = TypeVar("D")
 
 Game = Annotated[str | None, typer.Argument(help="The game's id, or a file.")]
-File = Annotated[Path | None, typer.Option(help="A replay, or what `playhall export` wrote.")]
+File = Annotated[Path | None, typer.Option(help="A replay, or the output of `playhall export`.")]
 Since = Annotated[
     datetime | None,
-    typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="All games made since, UTC."),
+    typer.Option(
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="All games created since then (UTC)."
+    ),
 ]
 Partial = Annotated[bool, typer.Option("--partial", help="A file may end before its game does.")]
 KEYS = "n next   p previous   q quit"
@@ -93,10 +95,14 @@ class _Commands:
         self,
         game: Game = None,
         file: File = None,
-        at: Annotated[int | None, typer.Option(help="Index of an event; else the last.")] = None,
-        seat: Annotated[int | None, typer.Option(help="Look from this seat.")] = None,
+        at: Annotated[
+            int | None, typer.Option(help="Index of an event; the last one by default.")
+        ] = None,
+        seat: Annotated[int | None, typer.Option(help="Show what this seat sees.")] = None,
         is_open: Annotated[bool, typer.Option("--open", help="Hide nothing.")] = False,
-        step: Annotated[bool, typer.Option("--step", help="Walk with the keys n, p, q.")] = False,
+        step: Annotated[
+            bool, typer.Option("--step", help="Step through the events with the keys n, p, q.")
+        ] = False,
         data_dir: DataDir = None,
     ) -> None:
         """Show the table as it was at any event."""
@@ -114,7 +120,9 @@ class _Commands:
 
     def rebuild(
         self,
-        verify: Annotated[bool, typer.Option("--verify", help="Compare, change nothing.")] = False,
+        verify: Annotated[
+            bool, typer.Option("--verify", help="Only compare; change nothing.")
+        ] = False,
         player: Annotated[str | None, typer.Option(help="Only this player's, by id.")] = None,
         data_dir: DataDir = None,
     ) -> None:
@@ -134,7 +142,7 @@ class _Commands:
             games += 1
             broken += not self._tell(report, as_json=as_json, briefly=True)
         if not as_json:
-            self._out.print(f"{games} games checked, {broken} do not hold.")
+            self._out.print(f"{games} games checked, {broken} failed.")
         return not broken
 
     async def _recount(self, desk: AdminContext, player: str | None, *, repair: bool) -> bool:
@@ -146,7 +154,7 @@ class _Commands:
         async for account in rebuild.everybody():
             players += 1
             wrong += not self._tell_account(account)
-        self._out.print(f"{players} players counted, {wrong} are not as the logs have them.")
+        self._out.print(f"{players} players checked, {wrong} differ from the logs.")
         return not wrong
 
     def _walk(self, replay: Replay, gaze: ReplayView) -> None:
@@ -218,7 +226,7 @@ def _sorted(game: str | None, file: Path | None) -> tuple[str | None, Path | Non
 def _one_of(**sources: object) -> None:
     if sum(source is not None for source in sources.values()) != 1:
         others = [f"--{name}" for name in sources if name != "game"]
-        raise InvalidField(f"Name a game, or give {' or '.join(others)}; one of them.")
+        raise InvalidField(f"Name a game, or pass {' or '.join(others)}; one of them.")
 
 
 def _index(replay: Replay, at: int | None) -> int:
@@ -232,7 +240,7 @@ def _gaze(replay: Replay, seat: int | None, *, is_open: bool) -> ReplayView:
     if seat is not None and not 0 <= seat < seats:
         raise InvalidField(f"--seat: this game has the seats 0 to {seats - 1}.")
     if is_open and not replay.is_over:
-        raise InvalidField("--open: the game is still being played; look again when it is over.")
+        raise InvalidField("--open: the game is still running; try again when it is over.")
     return ReplayView(seat, is_open)
 
 

@@ -136,7 +136,7 @@ def read_log(rows: Sequence[Row]) -> list[RecordedEvent]:
         except (BadPayload, orjson.JSONDecodeError) as error:
             raise Broken(f"event {row.event_index} cannot be read: {error}") from None
         if not isinstance(told[-1].event.payload, dict):
-            raise Broken(f"event {row.event_index} cannot be read: its payload is no object")
+            raise Broken(f"event {row.event_index} cannot be read: its payload is not an object")
     return told
 
 
@@ -181,5 +181,5 @@ def first_event(log: Sequence[RecordedEvent]) -> Event:
     event = log[0].event
     expected = {"ruleset", "ruleset_version", "players", "config", "seed_hash"}
     if event.type != GAME_CREATED or not expected <= event.payload.keys():
-        raise Broken(f"event 0 is {event.type}, and says not what game this is")
+        raise Broken(f"event 0 is {event.type}, which does not say what game this is")
     return event

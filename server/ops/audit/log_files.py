@@ -72,7 +72,7 @@ def _parsed(data: bytes, where: str) -> _LineOfGame:
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, wrong["loc"])) or "it"
-        raise Unreadable(f"{where} is no exported event: {field}: {wrong['msg']}.") from None
+        raise Unreadable(f"{where} is not an exported event: {field}: {wrong['msg']}.") from None
 
 
 def row_of(line: Line, where: str) -> Row:
@@ -152,12 +152,12 @@ def _read_replay(path: Path) -> _Replay:
             raise Unreadable(f"{path.name} unpacks to more than {JSON_BYTES_MAX} bytes.")
         return _Replay.model_validate_json(data)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise Unreadable(f"{path.name} is no whole gzip file: {error}.") from error
+        raise Unreadable(f"{path.name} is not a complete gzip file: {error}.") from error
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, wrong["loc"])) or "it"
         raise Unreadable(
-            f"{path.name} is no replay of a game on a server: {field}: {wrong['msg']}."
+            f"{path.name} is not a replay of a game on a server: {field}: {wrong['msg']}."
         ) from None
 
 

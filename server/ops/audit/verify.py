@@ -83,8 +83,8 @@ class _Examination:
         self._fold = again.run()
         if not again.tells_moves:
             name = origin.ruleset.name
-            return f"{len(self._log)} events fold; {name} does not tell its moves to decide again"
-        return f"{len(self._log)} events are what {origin.ruleset.title} gives for this seed"
+            return f"{len(self._log)} events fold; {name} does not report its moves"
+        return f"{len(self._log)} events match what {origin.ruleset.title} gives for this seed"
 
     def _commands(self, stated: Stated) -> str:
         if self._fold is None:

@@ -15,9 +15,9 @@ from server.rulesets.el_dorado.state import Phase, Played, State, next_round
 ONE_DECK_SEATS_MAX: Final = 5
 
 _WRONG_PHASE: Final[dict[Phase, str]] = {
-    "dealing": "The cards are being dealt; wait for the bidding.",
-    "bidding": "Cards are played once everybody has bid.",
-    "playing": "The bidding of this round is over; play a card.",
+    "dealing": "The cards are being dealt; wait for bidding to start.",
+    "bidding": "Cards can be played once everyone has bid.",
+    "playing": "Bidding is over in this round; play a card.",
     "over": "The game has ended.",
 }
 
@@ -84,7 +84,7 @@ def _check_turn(state: State, seat: int, phase: Phase) -> None:
     if state.phase != phase:
         raise IllegalMove("invalid_phase", _WRONG_PHASE[state.phase])
     if state.turn is None or state.turn.seats[0] != seat:
-        raise IllegalMove("not_your_turn", "It is not your turn; wait until you are asked.")
+        raise IllegalMove("not_your_turn", "It is not your turn.")
 
 
 def _bid(state: State, seat: int, bid: int) -> list[Event]:
@@ -121,7 +121,7 @@ def _check_card(state: State, seat: int, card: Card) -> None:
         raise IllegalMove("must_follow_suit", f"You hold {led}, so you must play one.")
     raise IllegalMove(
         "cannot_lead_trump",
-        f"Nobody has trumped a trick yet, so lead another suit than {card.suit}.",
+        f"Trump is not broken yet; lead a suit other than {card.suit}.",
     )
 
 

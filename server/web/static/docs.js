@@ -126,7 +126,7 @@ function sections(asyncapi, openapi) {
     section("errors", "Errors", "The same codes on the websocket and over HTTP; rulesets add their own for refused moves.", [
       table(["code", "meaning", "HTTP", "retry helps"],
         asyncapi["x-errors"].map((each) => [code(each.code), prose(each.meaning), String(each.status), again(each.retry)]))]),
-    section("closing", "Close codes", "Why the server closes a websocket: `4000` to `4099` mean try again, after a random pause.", [
+    section("closing", "Close codes", "Why the server closes a websocket: After `4000` to `4099`, reconnect after a random pause.", [
       table(["code", "reason", "retry helps"],
         asyncapi["x-close-codes"].map((each) => [code(each.code), code(each.reason), again(each.retry)]))]),
     section("limits", "Limits", null, [
@@ -168,7 +168,7 @@ async function draw() {
     document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
     document.body.dataset.drawn = "yes";
   } catch (error) {
-    main.replaceChildren(build("p", { role: "alert" }, `The documents could not be read: ${error.message}.`));
+    main.replaceChildren(build("p", { role: "alert" }, `The documents could not be loaded: ${error.message}.`));
   }
 }
 

@@ -28,7 +28,7 @@ function showStatus(status) {
 
 function showState(isUp) {
   document.getElementById("state").dataset.state = isUp ? "up" : "down";
-  document.getElementById("state-text").textContent = isUp ? "This server is up" : "This server does not answer";
+  document.getElementById("state-text").textContent = isUp ? "This server is up" : "This server is not responding";
 }
 
 async function follow() {

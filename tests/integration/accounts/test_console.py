@@ -105,7 +105,7 @@ def test_person_is_found_by_username_id_and_email(hall: Hall) -> None:
     (username,) = re.findall(rf"{ann.user_id}  (\w+)  'Ann'", hall.ok("accounts", "find", EMAIL))
     for text in (username[:5], ann.user_id, ann.player_id, EMAIL.upper()):
         assert ann.user_id in hall.ok("accounts", "find", text)
-    assert "Nobody" in hall.ok("accounts", "find", "bob@example.org")
+    assert "No account found" in hall.ok("accounts", "find", "bob@example.org")
 
 
 def test_ban_and_its_end_are_told_and_on_record(hall: Hall) -> None:
@@ -165,10 +165,10 @@ def test_after_reencrypting_the_old_key_is_not_needed(hall: Hall) -> None:
     ann = hall.registered()
     hall.keys(NEW, OLD)
     assert ann.user_id in hall.ok("accounts", "find", EMAIL)
-    assert "1 ways to sign in and 1 signing keys" in hall.ok("keys", "reencrypt")
+    assert "1 sign-in methods and 1 signing keys" in hall.ok("keys", "reencrypt")
     hall.keys(NEW)
     assert ann.user_id in hall.ok("accounts", "find", EMAIL)
-    assert "0 ways to sign in and 0 signing keys" in hall.ok("keys", "reencrypt")
+    assert "0 sign-in methods and 0 signing keys" in hall.ok("keys", "reencrypt")
     hall.ok("keys", "rotate")
 
 
@@ -188,11 +188,11 @@ def test_lost_key_is_forgotten_with_what_it_sealed_once_that_is_confirmed(hall: 
     assert f"playhall keys forget {OLD.id}" in refused.output.replace("\n", " ")
     asked = hall.run("keys", "forget", OLD.id)
     assert asked.exit_code == 1
-    assert "sealed 1 ways to sign in" in asked.output
-    assert "1 ways to sign in were deleted, 1 signing keys" in hall.ok(
+    assert "sealed 1 sign-in methods" in asked.output
+    assert "Deleted 1 sign-in methods and retired 1 signing keys" in hall.ok(
         "keys", "forget", OLD.id, "--yes"
     )
-    assert "Nobody" in hall.ok("accounts", "find", EMAIL)
+    assert "No account found" in hall.ok("accounts", "find", EMAIL)
     hall.ok("keys", "rotate")
     with psycopg.connect(hall.dsn) as connection:
         acts = connection.execute("SELECT actor, action, target FROM audit_log")

@@ -239,7 +239,7 @@ async def test_unreachable_keys_are_a_reason_to_come_again(hall: Hall) -> None:
 
 
 async def test_user_whom_supabase_has_not_is_refused(hall: Hall) -> None:
-    with pytest.raises(BadToken, match="gone"):
+    with pytest.raises(BadToken, match="no longer exists"):
         await hall.accounts.authenticate(hall.project.token(new_id()))
 
 

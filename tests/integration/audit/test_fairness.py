@@ -1,4 +1,4 @@
-"""The check that `docs/fairness.md` gives to players does what it says, by itself."""
+"""The check that `docs/explanation/fairness.md` gives to players does what it says, by itself."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ import pytest
 from persistence.eventlog.hashchain import canonical, genesis, link
 from tests.integration.audit.conftest import Played
 
-PAGE = Path(__file__).parents[3] / "docs" / "fairness.md"
+PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "fairness.md"
 Lines = list[dict[str, Any]]
 
 

@@ -37,7 +37,7 @@ def test_game_under_way_is_shown_but_never_open(playhall: Playhall, played: Play
     assert "\x1b" not in shown.stdout
     assert "hello" in shown.stdout
     refused = playhall("replay", played.under_way, "--open")
-    assert (refused.exit_code, "still being played" in refused.stderr) == (1, True)
+    assert (refused.exit_code, "still running" in refused.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(

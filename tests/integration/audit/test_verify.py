@@ -62,20 +62,20 @@ SPOILT = [
     ),
     (
         "UPDATE games SET status = 'in_progress', completed_at = NULL WHERE id = %s",
-        "game         the game's status is in_progress, the log says completed",
+        "game         the game's status is in_progress, but the log says completed",
     ),
     (
         "UPDATE games SET quarantined_at = now(), quarantine_reason = 'why' WHERE id = %s",
-        "game         the game is set aside: why",
+        "game         the game is quarantined: why",
     ),
     (
         "UPDATE game_summaries SET highest_bid = 99 WHERE game_id = %s",
-        "summary      the summary's highest_bid is not what the log gives",
+        "summary      the summary's highest_bid differs from the log",
     ),
     (
         "UPDATE game_summaries SET players = jsonb_set(players, '{0,score}', '99') "
         "WHERE game_id = %s",
-        "summary      the summary's players is not what the log gives",
+        "summary      the summary's players differs from the log",
     ),
     (
         "DELETE FROM game_summaries WHERE game_id = %s",
@@ -88,12 +88,12 @@ SPOILT = [
     (
         "UPDATE match_players SET score = 99 WHERE seat = 1 "
         "AND match_id = (SELECT id FROM matches WHERE game_id = %s)",
-        "match        seat 1 is not in the history as the log has it",
+        "match        seat 1 is in the history differently than in the log",
     ),
     (
         "DELETE FROM match_players WHERE seat = 2 "
         "AND match_id = (SELECT id FROM matches WHERE game_id = %s)",
-        "match        seat 2 is not in the history as the log has it",
+        "match        seat 2 is in the history differently than in the log",
     ),
     (
         "DELETE FROM matches WHERE game_id = %s",
@@ -127,7 +127,7 @@ def test_missing_statistics_are_red(playhall: Playhall, played: Played, spoil: S
 def test_all_games_since_a_date_are_checked(playhall: Playhall, played: Played) -> None:
     everything = playhall("verify", "--since", "2020-01-01")
     assert everything.exit_code == 0
-    assert "2 games checked, 0 do not hold." in everything.stdout
+    assert "2 games checked, 0 failed." in everything.stdout
 
 
 def test_spoilt_game_among_many_is_told_in_full(
@@ -138,12 +138,12 @@ def test_spoilt_game_among_many_is_told_in_full(
     assert report.exit_code == 1
     assert "✗ order        event 11 is missing" in report.stdout
     assert f"✓ game {played.under_way}  relay 1, 2 events\n" in report.stdout
-    assert "2 games checked, 1 do not hold." in report.stdout
+    assert "2 games checked, 1 failed." in report.stdout
 
 
 def test_games_before_the_date_are_left_out(playhall: Playhall) -> None:
     later = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%d")
-    assert playhall("verify", "--since", later).stdout == "0 games checked, 0 do not hold.\n"
+    assert playhall("verify", "--since", later).stdout == "0 games checked, 0 failed.\n"
 
 
 # ------------------------------------------------------------------ files
@@ -218,8 +218,8 @@ def test_spoilt_file_is_red_and_says_where(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "Name a game, or give --file or --since; one of them."),
-        (["x", "--file", "y"], "Name a game, or give --file or --since; one of them."),
+        ([], "Name a game, or pass --file or --since; one of them."),
+        (["x", "--file", "y"], "Name a game, or pass --file or --since; one of them."),
         (["no-id"], "game_id: "),
         (["no-id", "--partial"], "--partial is for files; "),
         (["00000000-0000-4000-8000-000000000000"], "There is no game 00000000-"),

@@ -90,8 +90,8 @@ async def test_silent_node_is_given_up() -> None:
     [
         (b"<html>", NotReached, "no JSON came"),
         (b"[]", NotReached, "no JSON-RPC came"),
-        (b'{"id": 99, "result": "0x1"}', BadAnswer, "not to what was asked"),
-        (b'{"id": 1, "result": 1}', BadAnswer, "the chain's id is no hexadecimal number"),
+        (b'{"id": 99, "result": "0x1"}', BadAnswer, "does not match its request"),
+        (b'{"id": 1, "result": 1}', BadAnswer, "the chain's id is not a hexadecimal number"),
         (b'{"id": 1, "error": {"code": -32000, "message": "no\\nluck"}}', Refused, "no luck"),
         (b'{"id": 1, "result": "' + b"0" * 70_000 + b'"}', TooMuch, "larger than 65536 bytes"),
     ],

@@ -51,7 +51,7 @@ async def version(served: Served) -> int:
         (0, "", "invalid_field", "code"),
         (0, "x" * (CODE_CHARS_MAX + 1), "invalid_field", "code"),
         (0, 7, "invalid_field", "code"),
-        (0, "(a [b)]", "code_refused", ") at character 6 closes nothing"),
+        (0, "(a [b)]", "code_refused", ") at character 6 has no opening bracket"),
         (0, "play{", "code_refused", "{ is not closed"),
         (0, "bell\u0007", "code_refused", "U+0007"),
     ],
@@ -160,7 +160,7 @@ async def test_the_slots_of_daily_v1_take_the_notation_alone(served: Served) -> 
             "bd*": "number",
             "*2": "character 1",
             "<bd>>": "character 5",
-            "kazoo": "kazoo is not known here",
+            "kazoo": "kazoo is not known",
             "bd " * 100: "1 to 280 characters",
         }.items():
             refusal = await line.refused("epoch.claim", slot_index=0, code=code)

@@ -62,8 +62,8 @@ def test_a_day_is_rehearsed_with_the_clock(line: Line) -> None:
     line.ok("clock", "--at", "2026-02-13T10:00", "--speed", "60")
     assert "steps taken" in line.ok("advance")
     assert "2026-02-12  archive" in line.ok("status")
-    assert "all is right" in line.ok("verify", "2026-02-12")
-    assert "all is right" in line.ok("settle", "2026-02-12", "--verify")
+    assert "all checks passed" in line.ok("verify", "2026-02-12")
+    assert "all checks passed" in line.ok("settle", "2026-02-12", "--verify")
     assert "result 2 is in force" in line.ok("settle", "2026-02-12", "--reason", "a rehearsal")
     line.ok("clock", "--real")
     assert "2026-02" not in line.ok("clock")
@@ -94,7 +94,7 @@ async def test_old_days_come_in_from_a_file(line: Line, stage: Stage) -> None:
 
     told = await asyncio.to_thread(work)
     assert "2026-02-12: 5 events" in told
-    assert "all is right" in told
+    assert "all checks passed" in told
 
 
 async def test_what_is_not_as_it_must_be_is_told_with_status_1(line: Line, stage: Stage) -> None:
@@ -115,13 +115,13 @@ async def test_what_is_not_as_it_must_be_is_told_with_status_1(line: Line, stage
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["verify", "yesterday"], "is no date"),
+        (["verify", "yesterday"], "is not a date"),
         (["verify", "2020-01-01"], "no such epoch"),
         (["settle", "2020-01-01"], "--reason"),
         (["clock", "--at", "noon"], "--at: write a time"),
         (["clock", "--at", "9999-12-31T23:00Z"], "--at: send a year from 1970"),
         (["clock", "--at", "0001-01-01T00:00+10:00"], "--at: send a year from 1970"),
-        (["clock", "--real", "--speed", "2"], "leave out --real"),
+        (["clock", "--real", "--speed", "2"], "cannot be combined"),
         (["profiles", "--activate", "none-v1"], "no profile"),
         (["import", "missing.jsonl", "--profile", "daily-v1"], "missing.jsonl"),
     ],
@@ -153,7 +153,7 @@ def test_a_profile_that_no_claim_could_pass_is_refused(line: Line) -> None:
 
 RANGE = {"type": "bot", "score_min": "0", "score_max": "1"}
 BAD_PARTS = [
-    ({"world": {"layout_id": "a\0b"}}, "world.layout_id: Leave out control characters"),
+    ({"world": {"layout_id": "a\0b"}}, "world.layout_id: Remove control characters"),
     ({"settlement": {"mint": {"chain_id": 2**31}}}, "settlement.mint.chain_id"),
     (
         {"governance": {"targets": [RANGE, {**RANGE, "score_max": "2"}]}},

@@ -302,15 +302,15 @@ def _deep(levels: int) -> Any:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"\x1f\x8b\x08" + b"nonsense" * 5, "no gzip"),
-        (gzip.compress(b"{}")[:-3], "one whole gzip"),
-        (gzip.compress(orjson.dumps(PEERS)) * 2, "nothing after it"),
-        (gzip.compress(b"{nonsense"), "no JSON"),
+        (b"\x1f\x8b\x08" + b"nonsense" * 5, "not a gzip"),
+        (gzip.compress(b"{}")[:-3], "single complete gzip"),
+        (gzip.compress(orjson.dumps(PEERS)) * 2, "single complete"),
+        (gzip.compress(b"{nonsense"), "not valid JSON"),
         (gzip.compress(b"[]"), "initial_state"),
         (gzip.compress(b'{"commands": []}'), "initial_state"),
         (gzip.compress(b'{"initial_state": 1, "commands": {}}'), "commands"),
         (gzip.compress(orjson.dumps(PEERS | {"more": _deep(40)})), "nested"),
-        (zlib.compress(orjson.dumps(PEERS)), "does not begin"),
+        (zlib.compress(orjson.dumps(PEERS)), "content is not"),
     ],
     # A gzip file says when it was made, which is no name for a test.
     ids=[

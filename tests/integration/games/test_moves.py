@@ -88,7 +88,7 @@ async def test_refused_moves_stop_being_logged_at_the_cap(room: Room) -> None:
     for n in range(MISPLAYS_LOGGED_MAX):
         assert isinstance(await act(host, 1, n + 1, DROP), MoveRefused)
     head = host.head
-    with pytest.raises(Exception, match="Too many refused moves"):
+    with pytest.raises(Exception, match="too many illegal moves"):
         await act(host, 1, MISPLAYS_LOGGED_MAX + 1, DROP)
     assert host.head == head
     assert host.fold.table.chairs[1].cmd_no == MISPLAYS_LOGGED_MAX

@@ -11,7 +11,7 @@ from tests.fixtures.http import served_app
 from tests.integration.gateway.halls import hall
 from tests.integration.gateway.wire import Wire
 
-NOT_OURS = "answers, but it is no Playhall server. Are the host and the port right?"
+NOT_OURS = "answers, but it is not a Playhall server. Are the host and port correct?"
 
 
 async def refusal(url: str) -> str:
@@ -23,24 +23,24 @@ async def refusal(url: str) -> str:
 
 @pytest.mark.parametrize("url", ["localhost:8080", "ws://localhost", "http://", "http://h:port"])
 async def test_address_that_is_none_is_told_how_to_write_one(url: str) -> None:
-    assert await refusal(url) == f"{url} is no address of a server; write it as http://host:port."
+    assert await refusal(url) == f"{url} is not a server address; write it as http://host:port."
 
 
 async def test_unknown_host_is_named() -> None:
     assert await refusal("http://nowhere.invalid:8080/") == (
-        "There is no host nowhere.invalid. Is http://nowhere.invalid:8080 spelled right?"
+        "There is no host nowhere.invalid. Is http://nowhere.invalid:8080 spelled correctly?"
     )
 
 
 async def test_port_without_a_server_is_named() -> None:
     assert await refusal("http://127.0.0.1:9") == (
-        "Nobody answers at http://127.0.0.1:9. Does a server run there, on this port?"
+        "Nothing answers at http://127.0.0.1:9. Is a server running there, on this port?"
     )
 
 
 async def test_tls_to_a_port_without_is_told_to_leave_it_out() -> None:
     async with hall() as h:
-        assert f"not over TLS; try http://127.0.0.1:{h.port}." in (
+        assert f"does not use TLS; try http://127.0.0.1:{h.port}." in (
             await refusal(f"https://127.0.0.1:{h.port}")
         )
 
@@ -48,13 +48,13 @@ async def test_tls_to_a_port_without_is_told_to_leave_it_out() -> None:
 async def test_plain_http_to_a_port_with_tls_is_told_to_use_it(tls_server: ssl.SSLContext) -> None:
     async with hall(tls=tls_server) as h:
         told = await refusal(f"http://127.0.0.1:{h.port}")
-        assert told.endswith(f"if that port speaks TLS, try https://127.0.0.1:{h.port}.")
+        assert told.endswith(f"if the port uses TLS, try https://127.0.0.1:{h.port}.")
 
 
 async def test_certificate_that_is_not_trusted_is_called_that(tls_server: ssl.SSLContext) -> None:
     async with hall(tls=tls_server) as h:
         told = await refusal(f"https://127.0.0.1:{h.port}")
-        assert told.startswith(f"The certificate of https://127.0.0.1:{h.port} is not to be trus")
+        assert told.startswith(f"The certificate of https://127.0.0.1:{h.port} is not trus")
 
 
 async def test_other_web_server_is_recognised_whatever_it_answers() -> None:

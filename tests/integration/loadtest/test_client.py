@@ -12,7 +12,7 @@ from playhall.account import Account
 from playhall.http import Http
 from tests.integration.loadtest.proxy import proxied
 
-DOCS = Path(__file__).parents[3] / "docs" / "clients.md"
+ROOT = Path(__file__).parents[3]
 
 
 async def log_of(url, game_id):
@@ -33,11 +33,13 @@ async def play_through(client, game, *, each=lambda _: None):
     return events
 
 
-async def test_ten_lines_of_the_guide_are_a_bot(server_url):
-    (snippet,) = re.findall(r"```python\n(# ten lines.*?)```", DOCS.read_text(), re.DOTALL)
+@pytest.mark.parametrize("page", ["README.md", "docs/guides/clients.md"])
+async def test_ten_lines_of_the_page_are_a_bot(server_url, page):
+    snippet = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)[0]
+    snippet = re.sub(r"^asyncio.run\(.*\)$", "", snippet, flags=re.M)  # a loop runs here already
     spoken = []
     scope = {"__name__": "guide", "print": spoken.append}
-    exec(compile(snippet, str(DOCS), "exec"), scope)
+    exec(compile(snippet, page, "exec"), scope)
     await scope["main"](server_url)
 
     assert len(snippet.strip().splitlines()) <= 16
@@ -169,7 +171,7 @@ async def test_what_the_block_raises_comes_out_as_it_is(server_url):
 
 
 async def test_nobody_at_the_address_is_said_in_a_sentence():
-    with pytest.raises(Unreachable, match=r"Nobody answers at http://127\.0\.0\.1:9"):
+    with pytest.raises(Unreachable, match=r"Nothing answers at http://127\.0\.0\.1:9"):
         async with connect("http://127.0.0.1:9"):
             pass
 

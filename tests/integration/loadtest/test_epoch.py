@@ -197,7 +197,7 @@ async def test_broken_promise_ends_the_load_test_with_an_error(server_url, cast,
         status, printed, _, checks = await loadtest(url, cast, tmp_path / "report.json")
 
     assert status == 1
-    assert "THE CHECKS FAILED" in printed
+    assert "CHECKS FAILED" in printed
     assert checks[STATE] == (WATCHERS - 1, 1)
 
 

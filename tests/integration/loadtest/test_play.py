@@ -49,7 +49,7 @@ async def test_auto_plays_a_game_to_its_end(server_url, serving_dsn, arguments):
     assert status == 0, printed
     assert "Final score" in printed
     assert "You" in printed
-    kept = re.fullmatch(r"Kept as game (\S+)\.", printed.splitlines()[-1])
+    kept = re.fullmatch(r"Saved as game (\S+)\.", printed.splitlines()[-1])
     assert kept is not None
     with psycopg.connect(serving_dsn) as connection:
         found = connection.execute("SELECT status::text FROM games WHERE id = %s", [kept[1]])
@@ -79,7 +79,7 @@ async def test_end_of_input_leaves_the_table(server_url):
     status, printed = await play("--url", server_url, "--rounds", 1)
 
     assert status == 0, printed
-    assert "You left the table." in printed
+    assert "You left the game." in printed
     assert "Traceback" not in printed
 
 
@@ -92,7 +92,7 @@ async def test_game_that_is_left_with_ctrl_c_can_be_come_back_to(server_url, sta
 
     assert process.returncode == 0, printed
     assert "Traceback" not in printed
-    (game_id,) = re.findall(r"The game goes on; come back with: .* --resume (\S+)", printed)
+    (game_id,) = re.findall(r"The game continues; return with: .* --resume (\S+)", printed)
     (kept,) = state.iterdir()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
@@ -158,7 +158,7 @@ def test_number_typed_before_a_turn_timed_out_is_not_played_in_a_later_one(serve
         answered = terminal.until("Type a card's number", after=card)
         assert terminal.end() == 0, terminal.printed
         assert "Final score" in terminal.printed
-        [game_id] = re.findall(r"Kept as game (\S+)\.", terminal.printed)
+        [game_id] = re.findall(r"Saved as game (\S+)\.", terminal.printed)
         with psycopg.connect(serving_dsn) as connection:
             moves = "SELECT count(*) FROM game_events WHERE game_id = %s AND payload ? '_cmd'"
             assert not is_in_time or connection.execute(moves, [game_id]).fetchone() == (0,)
@@ -185,7 +185,7 @@ def test_what_the_server_plays_is_shown_while_a_move_is_waited_for(server_url):
     ("arguments", "sentence"),
     [
         (("--url", "http://127.0.0.1:9"), "Start a server with `playhall serve`"),
-        (("--resume", "unknown"), "nothing is kept of a game unknown"),
+        (("--resume", "unknown"), "there is no saved game unknown"),
         (("--ruleset", "chess"), "choose one of: el_dorado, four_in_a_row"),
         (("--ruleset", "four_in_a_row", "--rounds", 3), "Only el_dorado has rounds"),
     ],

@@ -54,7 +54,7 @@ async def test_any_game_can_be_played_between_peers(hall: Hall) -> None:
     changed = await ann.lobby("configure", **at, config={"map": "sea"}, seats=5)
     assert (changed["config"], changed["seats"]) == ({"map": "sea"}, 5)
     problem, _ = await reason(ann, "lobby.add_bot", **at, bot="random")
-    assert "Bots play on the server only" in problem
+    assert "Bots can only play on the server" in problem
 
 
 @pytest.mark.parametrize(

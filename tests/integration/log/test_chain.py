@@ -63,7 +63,7 @@ def test_text_that_only_looks_like_nul_is_kept() -> None:
 
 
 def test_chain_is_as_documented() -> None:
-    """The vector is BLAKE2b-128 as `docs/durability.md` describes it, by another program."""
+    """The vector is BLAKE2b-128 as in `docs/explanation/fairness.md`, by another program."""
     game = GameId("00112233-4455-6677-8899-aabbccddeeff")
     first = link(genesis(game), 0, "moved", b'{"a":1}')
     told = bytes.fromhex("00112233445566778899aabbccddeeff") + b"\0\0\0\0moved\0" + b'{"a":1}'

@@ -25,7 +25,7 @@ async def test_coined_username_changes_at_once_and_a_chosen_one_after_30_days(ro
         " FROM profiles WHERE id = $1",
         ann.user_id,
     )
-    assert f"from {free_at} on" in refused[1]["message"]
+    assert f"try again after {free_at}" in refused[1]["message"]
     assert (await room.me(ann))["display_name"] == "Ann"
     await room.run("UPDATE profiles SET username_changed_at = now() - interval '30 days 1 s'")
     assert (await room.change(ann, username="ann-2"))[1]["username"] == "ann-2"

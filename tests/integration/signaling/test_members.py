@@ -34,8 +34,8 @@ SETTINGS = {
     "turn_secret": "north",
     "turn_ttl_s": 900,
 }
-BAD_TOKEN = "The token is not good; GET /v1/lobbies/{id}/peer-access gives a new one"
-GONE = "You are not in this lobby any more"
+BAD_TOKEN = "The token is not valid; GET /v1/lobbies/{id}/peer-access gives a new one"
+GONE = "You are no longer in this lobby"
 
 
 @pytest.fixture(scope="module")

@@ -53,11 +53,11 @@ def test_file_of_two_games_is_refused(path: Path) -> None:
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
-        (b"{\n", "Line 2 of log.jsonl is no exported event: it: Invalid JSON"),
-        (b"[]\n", "Line 2 of log.jsonl is no exported event: it: "),
-        (line(1, hash="00"), "Line 2 of log.jsonl is no exported event: hash: "),
-        (line(1, event_index=-1), "Line 2 of log.jsonl is no exported event: event_index: "),
-        (line(1, extra=1), "Line 2 of log.jsonl is no exported event: extra: "),
+        (b"{\n", "Line 2 of log.jsonl is not an exported event: it: Invalid JSON"),
+        (b"[]\n", "Line 2 of log.jsonl is not an exported event: it: "),
+        (line(1, hash="00"), "Line 2 of log.jsonl is not an exported event: hash: "),
+        (line(1, event_index=-1), "Line 2 of log.jsonl is not an exported event: event_index: "),
+        (line(1, extra=1), "Line 2 of log.jsonl is not an exported event: extra: "),
         (line(1, payload={"x": "x" * 40_000}), "Line 2 of log.jsonl has a payload that no log"),
         (b" " * LINE_BYTES_MAX + b"\n", "Line 2 of log.jsonl is longer than"),
     ],

@@ -26,7 +26,7 @@ def test_missing_event_is_named(rows: Sequence[Row]) -> None:
 
 
 def test_repeated_event_is_named(rows: Sequence[Row]) -> None:
-    assert failing([*rows[:8], *rows[7:]])["order"] == "event 7 comes again after event 7"
+    assert failing([*rows[:8], *rows[7:]])["order"] == "event 7 appears again after event 7"
 
 
 def test_exchanged_events_are_named(rows: Sequence[Row]) -> None:
@@ -66,5 +66,5 @@ def test_seed_that_was_not_committed_to_is_found() -> None:
 def test_log_that_begins_with_something_else_is_found(rows: Sequence[Row]) -> None:
     lie = copied(el_dorado(rounds=1).start().play().log)[1:]
     assert failing(chained(lie))["seed"] == (
-        "event 0 is round_started, and says not what game this is"
+        "event 0 is round_started, which does not say what game this is"
     )

@@ -197,7 +197,7 @@ def test_rules_that_do_not_tell_their_moves_are_folded(monkeypatch: pytest.Monke
     monkeypatch.setattr(type(playout.ruleset), "move_of", Ruleset.move_of)
     found = findings(chained(playout.log))["rules"]
     assert found.holds
-    assert "does not tell its moves" in found.sentence
+    assert "does not report its moves" in found.sentence
     playout.log[-1].payload["winners"] = []
     assert forged(playout.log).endswith("is not what the rules give: winners differs")
 

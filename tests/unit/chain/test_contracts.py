@@ -53,7 +53,7 @@ def test_bad_contracts_are_refused_with_what_to_write(text: str, message: str) -
             f"1:{ONE},1",
             "PLAYHALL_CHAIN_CONTRACTS is wrong in entry 2; write",
         ),
-        ("https://node.example", ",", "PLAYHALL_CHAIN_CONTRACTS names none"),
+        ("https://node.example", ",", "PLAYHALL_CHAIN_CONTRACTS names no contract"),
     ],
 )
 async def test_settings_that_do_not_work_refuse_the_start(

@@ -48,8 +48,8 @@ def test_log_of_a_transfer_is_read() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"address": ADA}, "another contract"),
-        ({"address": None}, "another contract"),
+        ({"address": ADA}, "a different contract"),
+        ({"address": None}, "a different contract"),
         ({"removed": True}, "removed"),
         ({"topics": None}, "not of a transfer"),
         ({"topics": []}, "not of a transfer"),
@@ -57,11 +57,11 @@ def test_log_of_a_transfer_is_read() -> None:
         ({"topics": [TRANSFER, word(ADA), word(BOB), "0x1"]}, "a log's token is not 32 bytes"),
         ({"topics": [TRANSFER, HASH, word(BOB), HASH]}, "a log's sender is no address"),
         ({"topics": [TRANSFER, word(ADA), 7, HASH]}, "a log's recipient is not 32 bytes"),
-        ({"blockNumber": None}, "a log's block number is no hexadecimal number"),
+        ({"blockNumber": None}, "a log's block number is not a hexadecimal number"),
         ({"blockNumber": "0x" + "f" * 17}, "a log's block number is too large"),
         ({"blockHash": "0x12"}, "a log's block hash is not 32 bytes"),
         ({"logIndex": "0x80000000"}, "a log's index is too large"),
-        ({"logIndex": "-0x1"}, "a log's index is no hexadecimal number"),
+        ({"logIndex": "-0x1"}, "a log's index is not a hexadecimal number"),
     ],
 )
 def test_bad_log_is_refused_by_what_is_wrong(fields: dict[str, JsonValue], message: str) -> None:
@@ -113,5 +113,5 @@ def test_empty_answer_is_no_contract() -> None:
 
 @pytest.mark.parametrize("value", ["0x", "12", "0xg", 12, None, "0x" + "1" * 65, " 0x1"])
 def test_quantity_must_be_hexadecimal(value: JsonValue) -> None:
-    with pytest.raises(BadAnswer, match="it is no hexadecimal number"):
+    with pytest.raises(BadAnswer, match="it is not a hexadecimal number"):
         quantity(value, "it")

@@ -1,4 +1,4 @@
-"""`docs/protocol.md` against the code: nothing is missing, and every frame on it is a frame."""
+"""The pages on the wire against the code: nothing is missing, and every frame is a frame."""
 
 import json
 import re
@@ -18,10 +18,13 @@ from server.core.clock import Clock
 from server.core.tasks import Tasks
 from server.domains.services import Services
 
-PAGE = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text()
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
+PROTOCOL = (REFERENCE / "protocol.md").read_text()
+ERRORS = (REFERENCE / "errors.md").read_text()
+HTTP = (REFERENCE / "http.md").read_text()
 FRAMES = [
     json.loads(line)
-    for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    for block in re.findall(r"```json\n(.*?)```", PROTOCOL, re.DOTALL)
     for line in block.splitlines()
 ]
 SENT = [frame for frame in FRAMES if "id" in frame]
@@ -30,7 +33,7 @@ TOLD = [frame for frame in FRAMES if frame["type"] in UPDATES]
 
 @pytest.mark.parametrize("name", [*COMMANDS, *UPDATES])
 def test_every_command_and_update_is_on_the_page(name: str) -> None:
-    assert f"`{name}`" in PAGE
+    assert f"`{name}`" in PROTOCOL
 
 
 def test_every_command_and_update_has_an_example() -> None:
@@ -61,12 +64,12 @@ def test_every_example_of_a_reply_is_one() -> None:
 def test_every_error_code_is_explained(error: type[PlayhallError]) -> None:
     meaning = (error.__doc__ or "").partition("\n")[0]
     again = "yes" if error.retry else "no"
-    assert f"| `{error.code}` | {error.status} | {again} | {meaning} |" in PAGE
+    assert f"| `{error.code}` | {error.status} | {again} | {meaning} |" in ERRORS
 
 
 @pytest.mark.parametrize("why", CloseReason)
 def test_every_close_reason_says_what_to_do_next(why: CloseReason) -> None:
-    row = re.search(rf"^\| {why.code} \| `{why.reason}` \| .+ \| (.+) \|$", PAGE, re.MULTILINE)
+    row = re.search(rf"^\| {why.code} \| `{why.reason}` \| .+ \| (.+) \|$", ERRORS, re.MULTILINE)
     assert row is not None
 
 
@@ -82,5 +85,5 @@ async def test_every_address_is_on_the_page() -> None:
             {},
         )
         endpoints = App(base).endpoints()
-    missing = [f"{e.method} {e.path}" for e in endpoints if f"`{e.method} {e.path}" not in PAGE]
+    missing = [f"{e.method} {e.path}" for e in endpoints if f"`{e.method} {e.path}" not in HTTP]
     assert missing == []

@@ -97,7 +97,7 @@ def test_player_who_joins_as_spectator_gives_up_the_seat_while_the_lobby_is_open
     before = lobby(player(ANN, 0), player(BOB, 1, ready=True))
     after = rules.joined(before, joiner(BOB), "spectator")
     assert (seats(after), after.members[1].ready) == ({ANN: 0, BOB: None}, False)
-    with pytest.raises(LobbyClosed, match="keep their seats"):
+    with pytest.raises(LobbyClosed, match="cannot change role"):
         rules.joined(replace(before, status="PLAYING"), joiner(BOB), "spectator")
 
 

@@ -43,7 +43,7 @@ def test_what_shows_nothing_is_no_name_and_no_text(
 def test_name_of_those_who_run_the_server_is_refused_however_it_is_written(
     model: Any, rest: Mapping[str, object], field: str, name: str
 ) -> None:
-    with pytest.raises(InvalidField, match="kept for those who run the server") as refused:
+    with pytest.raises(InvalidField, match="reserved for the operators of the server") as refused:
         validate(model, {**rest, field: name})
     assert refused.value.field == field
 

@@ -36,7 +36,7 @@ def test_hiding_character_is_refused_by_its_name(
         validate(model, {**rest, field: f"a{chr(code)}b"})
     assert refused.value.field == field
     assert refused.value.message == (
-        f"{field}: Leave out the character U+{code:04X}, which hides or reorders what is read."
+        f"{field}: Remove the character U+{code:04X}, which is invisible or reorders text."
     )
 
 
@@ -58,5 +58,5 @@ def test_every_script_and_emoji_is_written_as_it_is(text: str) -> None:
 
 def test_line_breaks_are_for_chat_alone() -> None:
     assert validate(Say, {**SAY, "text": "a\nb"}).text == "a\nb"
-    with pytest.raises(InvalidField, match="display_name: Leave out control characters"):
+    with pytest.raises(InvalidField, match="display_name: Remove control characters"):
         validate(GuestRequest, {"display_name": "a\nb"})

@@ -12,15 +12,15 @@ from persistence.dsn import EXAMPLE_URL, UNREADABLE, BadDsn, normalised, problem
     ("dsn", "problem"),
     [
         ("mysql://x", "it begins with mysql:, not with postgresql:"),
-        ("localhost/playhall", "postgresql:// is missing at its beginning"),
-        ("", "postgresql:// is missing at its beginning"),
+        ("localhost/playhall", "it must begin with postgresql://"),
+        ("", "it must begin with postgresql://"),
         ("postgresql://", "the host is missing"),
         ("postgresql://host", "the database is missing"),
         ("postgresql://host:port/db", UNREADABLE),
         ("postgresql://host:99999/db", UNREADABLE),
         ("postgresql://[::1/db", UNREADABLE),
         ("postgresql://host:0/db", "0 is no port"),
-        ("postgresql://host/my db", "there is a space in it"),
+        ("postgresql://host/my db", "it contains a space"),
     ],
 )
 def test_what_is_no_data_source_name_is_said(dsn: str, problem: str) -> None:

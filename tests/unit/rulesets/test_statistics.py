@@ -29,8 +29,8 @@ def test_statistics_with_columns_fill_them_and_others_stand_with_the_player() ->
     ("statistics", "said"),
     [
         ({"castles": 1}, r"declares no statistics \['castles'\]"),
-        ({"tricks_won": 2**31}, "tricks_won is no 32-bit integer"),
-        ({"tricks_won": 1.5}, "tricks_won is no 32-bit integer"),
+        ({"tricks_won": 2**31}, "tricks_won is not a 32-bit integer"),
+        ({"tricks_won": 1.5}, "tricks_won is not a 32-bit integer"),
     ],
 )
 def test_statistics_that_are_not_declared_or_no_numbers_are_refused(

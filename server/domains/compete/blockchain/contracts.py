@@ -20,7 +20,7 @@ def contracts_of(text: str) -> tuple[Contract, ...]:
     parts = filter(None, map(str.strip, text.split(",")))
     found = tuple(dict.fromkeys(_contract(part, n) for n, part in enumerate(parts, 1)))
     if not found:
-        raise BadContracts("names none; leave it empty to follow none")
+        raise BadContracts("names no contract; leave it empty to follow none")
     if len(found) > CONTRACTS_MAX:
         raise BadContracts(f"names {len(found)} contracts; {CONTRACTS_MAX} can be followed at most")
     chains = sorted({contract.chain_id for contract in found})

@@ -35,7 +35,7 @@ class TransferLog(NamedTuple):
 def quantity(value: Answer, name: str, *, most: int = QUANTITY_MAX) -> int:
     """Read a number such as `0x1b4`."""
     if not isinstance(value, str) or not _QUANTITY.fullmatch(value.lower()):
-        raise BadAnswer(f"{name} is no hexadecimal number")
+        raise BadAnswer(f"{name} is not a hexadecimal number")
     number = int(value, 16)
     if number > most:
         raise BadAnswer(f"{name} is too large")
@@ -49,7 +49,7 @@ def header(value: Answer) -> Header:
     try:
         at = datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):
-        raise BadAnswer("the block's timestamp is no time") from None
+        raise BadAnswer("the block's timestamp is not a valid time") from None
     number = quantity(fields.get("number"), "the block's number")
     return Header(Block(number, _word(fields.get("hash"), "the block's hash")), at)
 
@@ -61,7 +61,7 @@ def transfer(value: Answer, contract: Contract) -> TransferLog:
     """
     fields = _fields(value, "a log")
     if str(fields.get("address")).lower() != contract.address:
-        raise BadAnswer("a log is of another contract than was asked for")
+        raise BadAnswer("a log is of a different contract than requested")
     if fields.get("removed") is True:
         raise BadAnswer("a log was removed from the chain")
     topics = fields.get("topics")

@@ -66,8 +66,8 @@ class ChainCollector(Collector):
         yield from self._gauges()
 
     def _gauges(self) -> Iterator[Metric]:
-        behind = _gauge("blocks_behind", "Confirmed blocks that were not read yet.")
-        age = _gauge("success_age_seconds", "Since the last step that worked.")
+        behind = _gauge("blocks_behind", "Confirmed blocks not read yet.")
+        age = _gauge("success_age_seconds", "Seconds since the last successful step.")
         for contract, metrics in self._contracts.items():
             behind.add_metric([_label(contract)], metrics.blocks_behind)
             seconds = metrics.age_s(self._monotonic())

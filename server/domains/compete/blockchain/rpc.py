@@ -90,10 +90,10 @@ class ChainNode:
         }
         logs = await self._call("eth_getLogs", wanted)
         if not isinstance(logs, list):
-            raise BadAnswer("the logs are no list")
+            raise BadAnswer("the logs are not a list")
         read = sorted({transfer(log, contract) for log in logs}, key=_place)
         if any(not first <= log.block.number <= last for log in read):
-            raise BadAnswer("a log is of another block than was asked for")
+            raise BadAnswer("a log is of a different block than requested")
         if len({_place(log) for log in read}) < len(read):
             raise BadAnswer("two logs are in one place")
         return read
@@ -143,7 +143,7 @@ class ChainNode:
 
     def _result(self, method: str, number: int, status: int, body: bytes) -> JsonValue:
         if status == TOO_MANY:
-            raise NotReached(f"{method}: it wants fewer questions (HTTP {status})")
+            raise NotReached(f"{method}: rate limited (HTTP {status})")
         try:
             answer: JsonValue = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -153,7 +153,7 @@ class ChainNode:
         if error := answer.get("error"):
             raise self._refusal(method, error)
         if answer.get("id") != number:
-            raise BadAnswer("an answer is not to what was asked")
+            raise BadAnswer("a response does not match its request")
         return answer.get("result")
 
     def _refusal(self, method: str, error: JsonValue) -> Refused:

@@ -15,8 +15,8 @@ from server.gateway.session.sessions import Session
 NEVER_S: Final = 253_402_300_799.0  # the end of the year 9999
 
 ENDED: Final = (
-    "The bot's token is not good any more: it was revoked, or the bot is suspended, retired or "
-    "another's; its owner can make a new one."
+    "The bot's token is no longer valid: it was revoked, or the bot is suspended, retired or "
+    "another's; its owner can create a new one."
 )
 
 
@@ -65,7 +65,7 @@ class BotAuthenticator:
             return await self._people.authenticate(token)
         standing = await self._store.standing(token_hash(token))
         if standing is None:
-            raise BadToken("There is no such bot token; the bot's owner can make a new one.")
+            raise BadToken("There is no such bot token; the bot's owner can create a new one.")
         _require_good(standing)
         return _identity(standing)
 
@@ -97,13 +97,13 @@ def _is_open_bots(session: Session) -> bool:
 
 def _require_good(standing: Standing) -> None:
     if standing.is_revoked:
-        raise BadToken("This bot token was revoked; the bot's owner can make a new one.")
+        raise BadToken("This bot token was revoked; the bot's owner can create a new one.")
     if standing.is_expired:
-        raise TokenExpired("This bot token has expired; the bot's owner can make a new one.")
+        raise TokenExpired("This bot token has expired; the bot's owner can create a new one.")
     if standing.status != "active":
-        raise BadToken(f"The bot is {standing.status}, so its tokens are not good.")
+        raise BadToken(f"The bot is {standing.status}, so its tokens are not valid.")
     if not standing.is_owners:
-        raise BadToken("Whoever made this token does not own the bot now; its owner can make one.")
+        raise BadToken("The bot has changed owners; its current owner can create a new token.")
 
 
 def _identity(standing: Standing) -> Identity:

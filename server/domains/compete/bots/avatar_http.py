@@ -50,13 +50,13 @@ class AvatarRoutes:
         return [
             get(
                 AVATARS,
-                "List a bot's approved avatars; all of them for its owner and for moderators.",
+                "List a bot's approved avatars, or all of them for its owner and moderators.",
                 self._list,
                 answer=Avatars,
             ),
             get(
                 "/v1/bots/{bot}/stats",
-                "List what a bot had come to after each day.",
+                "List snapshots of a bot's statistics, one per day.",
                 self._stats,
                 query=SnapshotsQuery,
                 answer=StatsSnapshots,
@@ -70,7 +70,7 @@ class AvatarRoutes:
             make(
                 "POST",
                 AVATARS,
-                "Add an avatar to a bot of yours; a moderator looks at it.",
+                "Add an avatar to a bot that you own; a moderator reviews it.",
                 self._add,
                 body=NewAvatar,
                 answer=Avatar,
@@ -79,7 +79,7 @@ class AvatarRoutes:
             make(
                 "PUT",
                 "/v1/bots/{bot}/avatar",
-                "Let a bot of yours show an approved avatar.",
+                "Choose the approved avatar that a bot of yours shows.",
                 self._wear,
                 body=AvatarChoice,
                 answer=Bot,
@@ -93,7 +93,7 @@ class AvatarRoutes:
             make(
                 "GET",
                 "/v1/admin/avatars",
-                "List avatars that wait for a moderator, the oldest first.",
+                "List avatars awaiting moderation, oldest first.",
                 self._queue,
                 query=QueueQuery,
                 answer=Avatars,
@@ -102,7 +102,7 @@ class AvatarRoutes:
             make(
                 "PATCH",
                 "/v1/avatars/{avatar_id}",
-                "Approve or reject an avatar; a rejected one is taken off.",
+                "Approve or reject an avatar; a rejected one is no longer shown.",
                 self._moderate,
                 body=ModerationRequest,
                 answer=Avatar,

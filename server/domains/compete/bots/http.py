@@ -76,7 +76,7 @@ class BotRoutes:
         return [
             get(
                 "/v1/bots",
-                "Find bots by a part of their slugs.",
+                "Find bots by part of their slug.",
                 self._find,
                 query=BotsQuery,
                 answer=Bots,
@@ -110,7 +110,7 @@ class BotRoutes:
             make(
                 "POST",
                 TOKENS,
-                "Make a token that a bot of yours signs in with; it is shown once.",
+                "Create a token with which a bot of yours signs in; it is shown once.",
                 self._make_token,
                 body=NewBotToken,
                 answer=MadeBotToken,
@@ -119,7 +119,7 @@ class BotRoutes:
             make(
                 "GET",
                 TOKENS,
-                "List the tokens of a bot that you made.",
+                "List the tokens that you created for a bot.",
                 self._list_tokens,
                 answer=BotTokens,
                 errors=(BotNotFound,),
@@ -127,7 +127,7 @@ class BotRoutes:
             make(
                 "DELETE",
                 TOKENS + "/{token_id}",
-                "Revoke a token that you made; what it opened closes.",
+                "Revoke a token that you created and close its connections.",
                 self._revoke_token,
                 answer=BotTokens,
                 errors=(BotNotFound, BotTokenNotFound, InvalidField),
@@ -204,7 +204,7 @@ class BotAdminRoutes:
             make(
                 "PUT",
                 f"{ADMIN_ONE}/owner",
-                "Say who owns a bot from now on.",
+                "Set the owner of a bot from now on.",
                 self._set_owner,
                 body=OwnerRequest,
                 answer=BotOwners,
@@ -212,7 +212,7 @@ class BotAdminRoutes:
             make(
                 "PUT",
                 f"{ADMIN_ONE}/status",
-                "Suspend or retire a bot, or make it active again.",
+                "Suspend, retire or reactivate a bot.",
                 self._set_status,
                 scope="moderator",
                 body=StatusRequest,

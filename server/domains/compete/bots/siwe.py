@@ -210,4 +210,4 @@ def _malformed(remedy: str) -> InvalidField:
 
 
 def _refused(why: str) -> BadWalletProof:
-    return BadWalletProof(f"The message cannot be taken: {why}.", field="message")
+    return BadWalletProof(f"The message is not acceptable: {why}.", field="message")

@@ -61,7 +61,7 @@ class WalletRoutes:
             make(
                 "POST",
                 MINE,
-                "Link a wallet by a signed message of EIP-4361.",
+                "Link a wallet with a signed EIP-4361 message.",
                 self._link,
                 body=WalletProof,
                 answer=Wallets,
@@ -71,7 +71,7 @@ class WalletRoutes:
             make(
                 "DELETE",
                 MINE + "/{address}",
-                "Unlink a wallet; tokens that it made for bots end.",
+                "Unlink a wallet and end the bot tokens that it created.",
                 self._unlink,
                 answer=Wallets,
                 errors=(WalletNotFound, InvalidField),

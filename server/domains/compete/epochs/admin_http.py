@@ -59,14 +59,14 @@ class EpochAdminRoutes:
             make(
                 "POST",
                 "/v1/admin/epochs/rollover",
-                "Take every step that is due, now and here.",
+                "Take every step that is due, now and on this node.",
                 self._roll_over,
                 answer=wire.RolledOver,
             ),
             make(
                 "POST",
                 f"{ONE}/recompute",
-                "Settle a day again; the earlier result stays readable.",
+                "Settle a day again; earlier results stay readable.",
                 self._recompute,
                 body=wire.Recompute,
                 answer=wire.Recomputed,
@@ -75,7 +75,7 @@ class EpochAdminRoutes:
             make(
                 "POST",
                 f"{ONE}/mirror",
-                "Write what happened in a day that another system plays; each line once.",
+                "Mirror events of a day that another system plays; each line is applied once.",
                 self._mirror,
                 body=wire.MirrorBatch,
                 answer=wire.Mirrored,
@@ -92,7 +92,7 @@ class EpochAdminRoutes:
             make(
                 "PATCH",
                 f"{ONE}/payouts/{{bot_id}}",
-                "Write how far a payout is.",
+                "Set the status of a payout.",
                 self._set_payout,
                 body=wire.PayoutChange,
                 answer=wire.Noted,
@@ -100,7 +100,7 @@ class EpochAdminRoutes:
             make(
                 "PATCH",
                 f"{ONE}/edition",
-                "Write that the edition of a day was minted.",
+                "Record that the edition of a day was minted.",
                 self._set_edition,
                 body=wire.Minted,
                 answer=wire.Noted,
@@ -133,7 +133,7 @@ class EpochAdminRoutes:
         if not await self._store.set_payout(
             epoch_id, bot_id, status=body.status, tx_hash=body.tx_hash, actor=actor
         ):
-            raise NotFound("This bot is paid nothing for this epoch.")
+            raise NotFound("This bot has no payout for this epoch.")
         return wire.Noted()
 
     async def _set_edition(self, request: HttpRequest) -> wire.Noted:
@@ -144,7 +144,9 @@ class EpochAdminRoutes:
         if not await self._store.set_edition(
             epoch_id, token_id=int(body.token_id), minted_at=minted_at, actor=actor
         ):
-            raise EpochNotSettled("The epoch has no edition yet; it gets one when it is archived.")
+            raise EpochNotSettled(
+                "The epoch has no edition yet; one is created when it is archived."
+            )
         return wire.Noted()
 
     async def _epoch_id(self, request: HttpRequest) -> EpochId:

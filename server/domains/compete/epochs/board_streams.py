@@ -130,11 +130,13 @@ class Following:
             return
         session.unfollow(_key(epoch_id))
         if session.following("epoch") >= FOLLOWED_MAX:
-            raise Overloaded(f"You follow {FOLLOWED_MAX} epochs; epoch.unwatch one first.")
+            raise Overloaded(f"You are following {FOLLOWED_MAX} epochs; use epoch.unwatch first.")
         try:
             stop = self._days.subscribe(epoch_id, session, session.socket.send)
         except TooManySubscribers:
-            raise Overloaded("Too many follow this; send epoch.watch in a while.") from None
+            raise Overloaded(
+                "Too many clients are following this; send epoch.watch later."
+            ) from None
         session.follow(_key(epoch_id), stop)
 
     async def _board(self, epoch_id: EpochId) -> Watched:
@@ -186,7 +188,7 @@ class Following:
             await _look_again(watched)
         except Exception:
             # A bug of ours: told with its trace, and the watchers hear the rest all the same.
-            failed("telling the watchers of an epoch")
+            failed("notifying the watchers of an epoch")
             await _look_again(watched)
 
     async def _catch_up(self, epoch_id: EpochId, watched: Watched) -> None:

@@ -66,10 +66,10 @@ class EpochRoutes:
                 self._rules,
                 answer=wire.EpochRules,
             ),
-            get(f"{ONE}/slots", "Read what the slots hold.", self._slots, answer=wire.Slots),
+            get(f"{ONE}/slots", "Read the slots of a day.", self._slots, answer=wire.Slots),
             get(
                 f"{ONE}/events",
-                "Read what happened in a day, from any version on.",
+                "Read the events of a day, starting at any version.",
                 self._events,
                 query=wire.EventsQuery,
                 answer=wire.EpochEvents,
@@ -78,8 +78,8 @@ class EpochRoutes:
 
     def _of_results(self) -> list[Endpoint]:
         get = partial(Endpoint, "GET", scope="bot", tag=TAG, errors=READING)
-        board = "Read how a day stands; final once it is settled."
-        paid = "Read who is paid what, and every result ever computed."
+        board = "Read the scoreboard of a day; final once it is settled."
+        paid = "Read the payouts of a day and every result computed for it."
         edition = "Read about the edition of a day."
         return [
             get(f"{ONE}/scoreboard", board, self._scoreboard, answer=wire.Scoreboard),
@@ -87,12 +87,12 @@ class EpochRoutes:
             get(f"{ONE}/edition", edition, self._edition, answer=wire.Edition),
             get(
                 f"{ONE}/summary",
-                "Download the summary of a day that is archived.",
+                "Download the summary of an archived day.",
                 self._summary,
             ),
             get(
                 f"{ONE}/bots/{{bot_id}}",
-                "Download what a bot did in a day that is archived.",
+                "Download a bot's results of an archived day.",
                 self._bot,
                 query=wire.ResultQuery,
             ),
@@ -159,7 +159,9 @@ class EpochRoutes:
         day = await self._day(request)
         row = await self._days.read_edition(day.epoch_id)
         if row is None:
-            raise EpochNotSettled("The epoch has no edition yet; it gets one when it is archived.")
+            raise EpochNotSettled(
+                "The epoch has no edition yet; one is created when it is archived."
+            )
         return views.edition(row)
 
     async def _summary(self, request: HttpRequest) -> Raw:
@@ -178,7 +180,9 @@ class EpochRoutes:
     async def _newest(self, day: Day) -> int:
         """Give the number of the result in force; raise `EpochNotSettled`."""
         if day.summary_uri is None:
-            raise EpochNotSettled("The epoch has no summary yet; it gets one when it is archived.")
+            raise EpochNotSettled(
+                "The epoch has no summary yet; one is created when it is archived."
+            )
         return (await self._steps.settlements(day.epoch_id))[0].number
 
     async def _day(self, request: HttpRequest) -> Day:

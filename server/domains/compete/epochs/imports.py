@@ -99,7 +99,7 @@ def line_of(number: int, data: object, bots: Mapping[str, BotId]) -> Line:
     with at_line(number):
         read = _read(data)
         if read.at.tzinfo is None:
-            raise InvalidField("at: say the time zone, for example with a Z.", field="at")
+            raise InvalidField("at: include the time zone, for example Z.", field="at")
         if not FIRST_YEAR <= read.at.year <= LAST_YEAR:
             problem = f"at: send a year from {FIRST_YEAR} to {LAST_YEAR}."
             raise InvalidField(problem, field="at")
@@ -150,9 +150,11 @@ def _sorted(lines: Iterable[Line], now: datetime) -> Iterator[Line]:
     for line in lines:
         with at_line(line.number):
             if before is not None and line.at < before:
-                raise InvalidField("at: comes before the line above; sort them.", field="at")
+                raise InvalidField(
+                    "at: is earlier than the line above; sort the lines.", field="at"
+                )
             if line.at > now:
-                raise InvalidField("at: has not come yet; mend the time.", field="at")
+                raise InvalidField("at: is in the future; correct the time.", field="at")
         before = line.at
         yield line
 
@@ -163,7 +165,7 @@ def _in_time(lines: Iterable[Line], day: date, profile: EpochProfile) -> Iterato
     for line in lines:
         with at_line(line.number):
             if line.at >= times.freeze_at:
-                problem = f"at: the day {day} was frozen by then; mend the profile or leave it out."
+                problem = f"at: the day {day} was frozen by then; correct the profile or the line."
                 raise InvalidField(problem, field="at")
             check_slot(line, profile)
         yield line

@@ -20,13 +20,17 @@ class EpochCollector(Collector):
         """Read everything once."""
         for name, meaning, value in (
             ("watchers", "Connections that follow a day.", self._following.watchers),
-            ("boards", "Days that are followed.", len(self._following)),
-            ("leading", "Whether this node advances the days.", int(self._scheduler.leads)),
+            ("boards", "Days being followed.", len(self._following)),
+            ("leading", "1 if this node advances the days.", int(self._scheduler.leads)),
             ("stuck", "Days that do not advance.", self._scheduler.stuck),
         ):
             yield GaugeMetricFamily(f"playhall_epoch_{name}", meaning, value=value)
         for name, meaning, total in (
-            ("events_told", "Events told to watchers, once each.", self._following.events_total),
-            ("steps", "Steps that days took.", self._scheduler.steps_total),
+            (
+                "events_told",
+                "Events sent to watchers, counted once each.",
+                self._following.events_total,
+            ),
+            ("steps", "Steps taken.", self._scheduler.steps_total),
         ):
             yield CounterMetricFamily(f"playhall_epoch_{name}", meaning, value=total)

@@ -93,7 +93,7 @@ def new_lines(
 def _check_time(at: datetime, *, day: Day, last_at: datetime | None, now: datetime) -> None:
     """Refuse a time that is not the day's, or breaks the order of the lines."""
     if last_at is not None and at < last_at:
-        raise InvalidField("at: comes before the line above; send them in order.", field="at")
+        raise InvalidField("at: is earlier than the line above; send lines in order.", field="at")
     if at < day.starts_at:
         problem = (
             f"at: the epoch begins at {wire_time(day.starts_at)}; send this to the one before."
@@ -103,7 +103,7 @@ def _check_time(at: datetime, *, day: Day, last_at: datetime | None, now: dateti
         problem = f"at: the epoch freezes at {wire_time(day.freeze_at)}; leave this line out."
         raise InvalidField(problem, field="at")
     if at > now:
-        problem = "at: has not come yet; send it when it has, or set the source's clock."
+        problem = "at: is in the future; send it later, or set the source's clock."
         raise InvalidField(problem, field="at")
 
 

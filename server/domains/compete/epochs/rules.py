@@ -19,7 +19,7 @@ def require_bot(who: Identity, scope: str) -> BotPass:
     if who.bot is None:
         raise BotRequired
     if scope not in who.bot.scopes:
-        raise BotRequired(f"The bot's token does not have the scope {scope!r}; make another.")
+        raise BotRequired(f"The bot's token lacks the scope {scope!r}; create another.")
     return who.bot
 
 
@@ -43,7 +43,7 @@ def check_profile(profile: EpochProfile) -> None:
     for index, kind in enumerate(types):
         if kind in types[:index]:  # only the first would ever count
             field = f"governance.targets.{index}.type"
-            raise InvalidField(f"{field}: {kind} is there already; leave one out.", field=field)
+            raise InvalidField(f"{field}: {kind} appears twice; remove one.", field=field)
 
 
 def check_code(profile: EpochProfile, slot_index: int, code: str) -> None:
@@ -53,24 +53,24 @@ def check_code(profile: EpochProfile, slot_index: int, code: str) -> None:
     slot = profile.slots.map[slot_index]
     validator = VALIDATORS.get(slot.constraints_id)
     if validator is None:
-        raise CodeRefused(f"The slot {slot.label!r} takes nothing: {_unknown(slot)}.")
+        raise CodeRefused(f"The slot {slot.label!r} accepts nothing: {_unknown(slot)}.")
     if problem := validator(code):
-        raise CodeRefused(f"The slot {slot.label!r} does not take this code: {problem}.")
+        raise CodeRefused(f"The slot {slot.label!r} does not accept this code: {problem}.")
 
 
 def check_vote(profile: EpochProfile, vote: Vote) -> Decimal:
     """Check a vote of a person; gives its exact score. Raises `VotingClosed`, `InvalidField`."""
     if not profile.governance.human_voting:
-        raise VotingClosed("Only bots vote in this epoch.")
+        raise VotingClosed("Only bots can vote in this epoch.")
     return _score(profile, vote)
 
 
 def check_bot_vote(profile: EpochProfile, vote: Vote, bot: BotPass) -> Decimal:
     """Check a vote of a bot; none votes for itself."""
     if not profile.governance.bot_voting:
-        raise VotingClosed("Bots do not vote in this epoch.")
+        raise VotingClosed("Bots cannot vote in this epoch.")
     if vote.target_type == "bot" and vote.target_id == bot.bot_id:
-        raise InvalidField("target_id: a bot does not vote on itself.", field="target_id")
+        raise InvalidField("target_id: a bot cannot vote for itself.", field="target_id")
     return _score(profile, vote)
 
 

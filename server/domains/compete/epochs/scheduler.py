@@ -76,7 +76,7 @@ class Scheduler:
             if leads:
                 await self._store.resign(self._node)
         except PlayhallError as error:
-            log.warning("another node leads only after %d s: %s", LEASE_S, error.message)
+            log.warning("another node becomes leader only after %d s: %s", LEASE_S, error.message)
 
     async def _make_days(self) -> None:
         """Make the day that should be on, and the next one once it is announced."""

@@ -31,11 +31,11 @@ CHORDS: Final = NOTES | {
 def free_text(code: str, *, chars_max: int) -> str | None:
     """Take any printable text of a length, its brackets in pairs."""
     if not 1 <= len(code) <= chars_max:
-        return f"it must have 1 to {chars_max} characters, and has {len(code)}"
+        return f"it must have 1 to {chars_max} characters, but has {len(code)}"
     if len(code.encode()) > CODE_BYTES_MAX:
         return f"it takes more than {CODE_BYTES_MAX} bytes of UTF-8"
     if bad := next((c for c in code if not (c.isprintable() or c in "\n\t")), None):
-        return f"it has a character that cannot be printed (U+{ord(bad):04X})"
+        return f"it contains an unprintable character (U+{ord(bad):04X})"
     return balanced(code)
 
 
@@ -48,7 +48,7 @@ def pattern(code: str, *, chars_max: int, allowed: frozenset[str]) -> str | None
     except NotAPattern as error:
         return str(error)
     if strange := sorted(used - allowed):
-        return f"{strange[0]} is not known here; known are {', '.join(sorted(allowed)[:12])} …"
+        return f"{strange[0]} is not known; known are {', '.join(sorted(allowed)[:12])} …"
     return None
 
 
@@ -59,7 +59,7 @@ def balanced(code: str) -> str | None:
         if char in PAIRS.values():
             waiting.append(char)
         elif char in PAIRS and (not waiting or waiting.pop() != PAIRS[char]):
-            return f"{char} at character {place} closes nothing"
+            return f"{char} at character {place} has no opening bracket"
     return f"{waiting[-1]} is not closed" if waiting else None
 
 

@@ -50,7 +50,7 @@ class BlueprintRoutes:
         return [
             get(
                 "/v1/blueprints",
-                "Browse the market: search, sort, page.",
+                "Search published blueprints.",
                 self._market,
                 query=MarketQuery,
                 answer=Blueprints,
@@ -65,7 +65,7 @@ class BlueprintRoutes:
             ),
             get(
                 ONE,
-                "Read a blueprint of yours or of the market.",
+                "Read a published blueprint or one of your own.",
                 self._read,
                 answer=Blueprint,
                 errors=(BlueprintNotFound, InvalidField),
@@ -78,14 +78,14 @@ class BlueprintRoutes:
         return [
             post(
                 "/v1/blueprints",
-                "Keep a new blueprint; it never changes.",
+                "Create a blueprint; it cannot be changed later.",
                 self._make,
                 body=NewBlueprint,
                 errors=refusals,
             ),
             post(
                 f"{ONE}/fork",
-                "Derive a blueprint of your own from one that you may see.",
+                "Fork a blueprint that you may see.",
                 self._fork,
                 body=Fork,
                 errors=(BlueprintNotFound, *refusals),
@@ -98,20 +98,20 @@ class BlueprintRoutes:
         return [
             post(
                 f"{ONE}/publish",
-                "Put your blueprint on the market.",
+                "Publish your blueprint.",
                 partial(self._show, is_public=True),
                 errors=(*yours, NameOnMarket),
             ),
             post(
                 f"{ONE}/unpublish",
-                "Take your blueprint off the market.",
+                "Unpublish your blueprint.",
                 partial(self._show, is_public=False),
                 errors=yours,
             ),
             Endpoint(
                 "DELETE",
                 ONE,
-                "Delete your blueprint; forks of it stay.",
+                "Delete your blueprint; its forks remain.",
                 self._delete,
                 auth="required",
                 answer=BlueprintDeleted,

@@ -94,7 +94,7 @@ def _check_values(data: JsonObject) -> None:
     for _ in range(JSON_DEPTH_MAX):
         level = [child for value in level for child in _children(value)]
         if any(isinstance(value, str) and "\0" in value for value in level):
-            raise _wrong("data", "leave out NUL characters")
+            raise _wrong("data", "remove NUL characters")
     if any(isinstance(value, dict | list) for value in level):
         raise _wrong("data", f"nest it at most {JSON_DEPTH_MAX} levels deep")
 

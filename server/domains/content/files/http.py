@@ -97,7 +97,9 @@ class FileServing:
         if not rules.is_path(bucket, path):
             raise BadUpload
         if (request.content_length or 0) > BUCKETS[bucket].bytes_max:
-            raise TooLarge(f"A file in {bucket} may have {BUCKETS[bucket].bytes_max} bytes.")
+            raise TooLarge(
+                f"A file in {bucket} can have at most {BUCKETS[bucket].bytes_max} bytes."
+            )
         file = await self._uploads.receive(
             request.query.get("token", ""),
             link=f"{bucket}/{path}",
@@ -211,7 +213,7 @@ class FileRoutes:
             Endpoint(
                 "POST",
                 "/v1/files/uploads",
-                "Announce a file of yours; PUT its bytes to the URL that you get.",
+                "Announce an upload; PUT the file's bytes to the URL in the response.",
                 self._announce,
                 auth="required",
                 body=NewUpload,
@@ -232,7 +234,7 @@ class FileRoutes:
             Endpoint(
                 "POST",
                 "/v1/matches/{match_id}/replay",
-                "Announce the replay of a match between peers that you reported.",
+                "Announce the upload of a replay for a peer match that you reported.",
                 self._announce_replay,
                 auth="required",
                 body=NewReplay,
@@ -257,6 +259,6 @@ class FileRoutes:
     async def _announce_replay(self, request: HttpRequest) -> Upload:
         match_id = validate(MatchPath, {"match_id": request.path["match_id"]}).match_id
         if not await self._may_report(match_id, request.who.player_id):
-            raise Forbidden("Only the host who reported this match may send its replay.")
+            raise Forbidden("Only the host who reported this match can upload its replay.")
         new: NewReplay = request.body
         return await self._uploads.announce_replay(match_id, new)

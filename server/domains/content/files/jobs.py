@@ -34,8 +34,10 @@ class FileMaintenance:
             group.create_task(
                 every(BUILD_EVERY_S, self._replays.build_due, "files: building replays")
             )
-            group.create_task(every(CLEAR_EVERY_S, self.clear, "files: clearing away"))
-            group.create_task(every(CHECK_EVERY_S, self.find_lost, "files: looking for lost ones"))
+            group.create_task(every(CLEAR_EVERY_S, self.clear, "files: cleaning up"))
+            group.create_task(
+                every(CHECK_EVERY_S, self.find_lost, "files: looking for missing objects")
+            )
 
     async def clear(self) -> int:
         """Forget uploads that did not come, and delete objects whose row is gone."""
@@ -58,5 +60,5 @@ class FileMaintenance:
         lost = await self._objects.missing(keys)
         newly = await self._store.mark(keys, lost=lost)
         for link in newly:
-            log.error("the object of the file %s is gone from the store", link)
+            log.error("the object of the file %s is missing in the store", link)
         return newly

@@ -38,7 +38,7 @@ async def check_apart(content: bytes) -> None:
     if process.returncode == REFUSED:
         raise FileRefused(said.decode())
     if process.returncode != 0:
-        raise RuntimeError(f"the check of a replay ended with {process.returncode}")
+        raise RuntimeError(f"the replay check exited with {process.returncode}")
 
 
 def main() -> int:

@@ -119,11 +119,11 @@ def _unpacked(file: IO[bytes]) -> bytes:
     try:
         data = unpack.decompress(file.read(), REPLAY_JSON_BYTES_MAX + 1)
     except zlib.error:
-        raise FileRefused("The replay is no gzip file.") from None
+        raise FileRefused("The replay is not a gzip file.") from None
     if len(data) > REPLAY_JSON_BYTES_MAX:
         raise FileRefused(f"The replay unpacks to more than {REPLAY_JSON_BYTES_MAX} bytes.")
     if not unpack.eof or unpack.unused_data:
-        raise FileRefused("The replay must be one whole gzip file, with nothing after it.")
+        raise FileRefused("The replay must be a single complete gzip file.")
     return data
 
 
@@ -131,7 +131,7 @@ def _parsed(data: bytes) -> object:
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise FileRefused(f"The replay is no JSON: {error}.") from None
+        raise FileRefused(f"The replay is not valid JSON: {error}.") from None
 
 
 def _children(value: object) -> list[object]:

@@ -93,7 +93,7 @@ class Replays:
         try:
             made = replay_file.made_from(material.game, material.rows, ruleset)
         except RAISED_BY_RULES:  # the log itself is still good
-            log.exception("the commands of game %s cannot be told", due.game_id)
+            log.exception("the commands of game %s cannot be determined", due.game_id)
             made = replay_file.made_from(material.game, material.rows, None)
         content = replay_file.write(due.match_id, *material, made=made)
         if len(content) <= BUCKETS["replays"].bytes_max:

@@ -62,7 +62,7 @@ def check_head(head: bytes, bucket: str, content_type: str) -> None:
     kind = _kind(BUCKETS[bucket], content_type)
     assert kind is not None, "the type was checked when the upload was announced"
     if head[kind.magic_at : kind.magic_at + len(kind.magic)] != kind.magic:
-        raise FileRefused(f"The file does not begin as {content_type} does.")
+        raise FileRefused(f"The file's content is not {content_type}.")
 
 
 def range_in(header: str | None, size: int) -> tuple[int, int] | None:
@@ -91,7 +91,7 @@ def _kind(bucket: Bucket, content_type: str) -> Kind | None:
 def _check_size(size: int, bucket: str) -> None:
     bytes_max = BUCKETS[bucket].bytes_max
     if size > bytes_max:
-        raise _wrong("size", f"a file in {bucket} may have {bytes_max} bytes")
+        raise _wrong("size", f"a file in {bucket} can have at most {bytes_max} bytes")
 
 
 def _wrong(field: str, remedy: str) -> InvalidField:

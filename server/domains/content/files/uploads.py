@@ -60,7 +60,7 @@ class _Shares:
             if self._of[name] >= most:
                 whose = "Your network" if name.startswith("network") else "You"
                 raise RateLimited(
-                    f"{whose} may send {most} files at once; send this one after another is done."
+                    f"{whose} can send {most} files at once; wait until one has finished."
                 )
         self._all += 1
         self._of.update(shares.keys())
@@ -132,7 +132,7 @@ class Uploads:
                     return await self._take(upload, _behind(first, chunks))
             except TimeoutError:
                 raise RequestTimeout(
-                    f"The file did not come within {RECEIVE_S:.0f} seconds; announce it again."
+                    f"The file did not arrive within {RECEIVE_S:.0f} seconds; announce it again."
                 ) from None
 
     async def store(self, upload: Announced, content: bytes) -> StoredFile:

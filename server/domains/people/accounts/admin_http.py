@@ -75,7 +75,7 @@ class AdminRoutes:
             make(
                 "POST",
                 f"{of_user}/roles",
-                "Say what an account is.",
+                "Set an account's roles.",
                 self._roles,
                 scope="admin",
                 body=RolesRequest,
@@ -84,7 +84,7 @@ class AdminRoutes:
             make(
                 "GET",
                 "/v1/admin/audit",
-                "Read what was done.",
+                "Read the audit log.",
                 self._audit,
                 scope="admin",
                 query=AuditQuery,
@@ -123,7 +123,7 @@ class AdminRoutes:
     async def _changed(self, request: HttpRequest) -> Person:
         found = await self._moderation.find(request.who, _user_id(request))
         if not found:
-            raise NotFound("The account is gone.")
+            raise NotFound("The account no longer exists.")
         return _person(found[0])
 
 

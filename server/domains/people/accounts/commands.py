@@ -78,7 +78,9 @@ class SessionCommands:
     async def _refresh(self, session: "Session", command: wire.Refresh) -> None:
         identity = await self._accounts().authenticate(command.token)
         if identity.user_id != session.who.user_id:
-            raise Forbidden("The token is somebody else's; open another connection for them.")
+            raise Forbidden(
+                "The token belongs to another account; open a new connection for that account."
+            )
         session.identity = identity
 
     async def _logout(self, session: "Session", command: wire.Logout) -> None:

@@ -138,7 +138,7 @@ class DiscordSignIn:
         assert discord_id is not None
         assert challenge is not None
         if not hmac.compare_digest(challenge_of(verifier).encode(), challenge.encode()):
-            raise BadCode("The verifier is not the one behind the challenge that you sent.")
+            raise BadCode("The verifier does not match the challenge that you sent.")
         return proof, Proved(DISCORD, discord_id, proof.contents["name"] or "")
 
 
@@ -221,7 +221,7 @@ class Discord:
         asked = validate(DiscordStart, dict(request.query))
         if not is_allowed(asked.redirect, self._application.redirects):
             raise InvalidField(
-                "redirect: send one of PLAYHALL_SIGN_IN_REDIRECTS, to the letter.", field="redirect"
+                "redirect: it must be one of PLAYHALL_SIGN_IN_REDIRECTS.", field="redirect"
             )
         trip = Trip(
             state=secrets.token_urlsafe(32),
@@ -249,9 +249,9 @@ class Discord:
         state = request.query.get("state", "")
         trip = self._opened(request.cookies.get(_cookie_of(state), ""))
         if trip is None or not hmac.compare_digest(state.encode(), trip.state.encode()):
-            raise BadCode("This browser did not start here; start again.")
+            raise BadCode("This sign-in was not started in this browser; start again.")
         if self._clock.now().timestamp() > trip.until:
-            raise BadCode("That took too long; start again.")
+            raise BadCode("The sign-in took too long; start again.")
         return trip
 
     def _opened(self, cookie: str) -> Trip | None:
@@ -313,7 +313,7 @@ class Discord:
                 ) as answer:
                     return _Person.model_validate(await json_of(answer))
         except ValidationError:
-            raise Refused("an answer of another shape") from None
+            raise Refused("an unexpected response") from None
         except NotJson as error:
             raise Refused(str(error)) from None
         except (aiohttp.ClientError, TimeoutError) as error:

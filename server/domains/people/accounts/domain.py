@@ -144,12 +144,12 @@ def build(services: Services) -> Domain:
                 counters=(
                     Reading(
                         "mails_carried",
-                        "Mails handed on.",
+                        "Mails sent.",
                         lambda: 0 if mailer is None else mailer.carried,
                     ),
                     Reading(
                         "mails_lost",
-                        "Mails given up.",
+                        "Mails that could not be sent.",
                         lambda: 0 if mailer is None else mailer.lost,
                     ),
                 )

@@ -25,7 +25,7 @@ from server.domains.people.accounts.sign_in_methods import Methods, Proved
 from server.gateway.session.identity import Identity
 
 CONFIRM_PATH: Final = "/account/confirm"
-_IGNORE: Final = "If this was not you, do nothing: without this mail nothing happens."
+_IGNORE: Final = "If you did not ask for this, ignore this email. Nothing will change."
 
 
 def _link(server: str, code: str) -> str:
@@ -39,7 +39,7 @@ def welcome(to: str, *, server: str, code: str, minutes: int) -> Mail:
 
     {_link(server, code)}
 
-The link works once, within {minutes} minutes. A program may ask for the code alone:
+The link works once and expires in {minutes} minutes. If a program asks for the code, enter:
 
     {code}
 
@@ -50,12 +50,12 @@ The link works once, within {minutes} minutes. A program may ask for the code al
 
 def forgotten(to: str, *, server: str, code: str, minutes: int) -> Mail:
     """Let somebody choose a new password."""
-    text = f"""Somebody asked for a new password for your account. Choose one:
+    text = f"""Someone asked to reset the password of your account. Choose a new one:
 
     {_link(server, code)}
 
-The link works once, within {minutes} minutes, and then you are signed out everywhere else.
-A program may ask for the code alone:
+The link works once and expires in {minutes} minutes. Your other sessions will be signed out.
+If a program asks for the code, enter:
 
     {code}
 
@@ -74,7 +74,7 @@ def linking(to: str, *, server: str, code: str, minutes: int) -> Mail:
 
     {_link(server, code)}
 
-The link works once, within {minutes} minutes. A program may ask for the code alone:
+The link works once and expires in {minutes} minutes. If a program asks for the code, enter:
 
     {code}
 
@@ -85,9 +85,9 @@ The link works once, within {minutes} minutes. A program may ask for the code al
 
 def moved(to: str) -> Mail:
     """Tell the old address that it is not used any more."""
-    text = """Your account now signs in with another address, and no longer with this one.
+    text = """Your account now signs in with a different email address. This one no longer works.
 
-If this was not you, write to those who run the server.
+If you did not do this, contact the operators of the server.
 """
     return Mail(to, "Your address was changed", text)
 
@@ -170,7 +170,7 @@ class EmailSignIn:
         else:
             found = await self._methods.find(EMAIL, email)
             if found is not None and self._methods.shown(found) != email:
-                raise BadCode("The account has another address now; ask for a new mail.")
+                raise BadCode("The account's address has changed; request a new email.")
             password_hash = await self._hashed(proof, password, remote=remote)
             if found is not None:
                 tokens = await self._methods.reset(proof.code_hash, found, password_hash)
@@ -205,7 +205,7 @@ class EmailSignIn:
 
     def _require_mail(self) -> None:
         if self._mail is None:
-            raise NotSetUp("This server sends no mail; sign in with the password that you have.")
+            raise NotSetUp("This server does not send email; sign in with your existing password.")
 
     def _send(self, letter: Mail) -> None:
         if self._mail is not None:
@@ -246,10 +246,10 @@ class EmailSignIn:
         self._guesses.in_session(who.session_id, remote=remote)
         asker = Asker.of("account", remote)
         if not await self._passwords.fits(present.password_hash, password or "", asker):
-            raise WrongCredentials("Send your present password as `password`.", field="password")
+            raise WrongCredentials("Send your current password as `password`.", field="password")
 
     async def _hashed(self, proof: Proof, password: str | None, *, remote: str) -> str:
         if password is None:
-            raise InvalidField("password: choose one, of 8 characters or more.", field="password")
+            raise InvalidField("password: choose one with at least 8 characters.", field="password")
         self._guesses.with_code(proof.code_hash)
         return await self._passwords.hash(password, Asker.of("account", remote))

@@ -59,7 +59,7 @@ class AccountRoutes:
             public(
                 "POST",
                 "/v1/auth/guest",
-                "Make an account without a password.",
+                "Create a guest account.",
                 self._guest,
                 body=GuestRequest,
                 errors=(RateLimited, Overloaded),
@@ -67,7 +67,7 @@ class AccountRoutes:
             public(
                 "POST",
                 "/v1/auth/refresh",
-                "Trade a refresh token for new tokens.",
+                "Exchange a refresh token for new tokens.",
                 self._refresh,
                 body=RefreshRequest,
                 errors=(BadToken, TokenExpired, RateLimited),
@@ -80,7 +80,7 @@ class AccountRoutes:
                 answer=LoggedOut,
             ),
             own("GET", "/v1/me", "Read your account.", self._me),
-            public("GET", JWKS, "Read the keys that verify tokens.", self._jwks, answer=Jwks),
+            public("GET", JWKS, "Get the keys that verify access tokens.", self._jwks, answer=Jwks),
         ]
 
     async def _guest(self, request: HttpRequest) -> Tokens:
@@ -127,7 +127,7 @@ class SessionRoutes:
             own(
                 "POST",
                 "/v1/auth/logout-everywhere",
-                "End all your sessions, this one too.",
+                "End all your sessions, including this one.",
                 self._end_all,
                 answer=SessionsEnded,
             ),

@@ -37,7 +37,7 @@ REPLACED_S: Final = 2 * RELOAD_EVERY_S
 
 SEALED: Final = "sealed:"
 _REMADE: Final = (
-    "delete its row of playhall_auth.signing_keys: a new key is made, and clients renew their "
+    "delete its row in playhall_auth.signing_keys. A new key is created, and clients renew their "
     "access tokens by themselves."
 )
 

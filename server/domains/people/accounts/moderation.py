@@ -44,7 +44,7 @@ class Moderation:
         """Make somebody exactly this; nobody takes `admin` from themselves."""
         require_role(who, ADMINS)
         if user_id == who.user_id and "admin" not in roles:
-            raise Forbidden("You cannot take admin from yourself; another admin can.")
+            raise Forbidden("You cannot remove your own admin role; ask another admin.")
         await _known(self._store.set_roles(user_id, roles, actor=who.user_id))
 
     async def find(self, who: Identity, text: str) -> list[Person]:
@@ -55,7 +55,7 @@ class Moderation:
 
     async def _require_power_over(self, who: Identity, user_id: UserId) -> None:
         if user_id == who.user_id:
-            raise Forbidden("You cannot do this to yourself.")
+            raise Forbidden("You cannot do this to your own account.")
         if "admin" not in who.roles and await self._store.roles_of(user_id):
             raise Forbidden("Only an admin can do this to a moderator or an admin.")
 

@@ -53,7 +53,7 @@ class PasswordLimits:
         )
         self._accounts = RateLimiter(
             limits.account_from_unknown_networks,
-            "Too many attempts for this account; choose a new password at /v1/auth/email, "
+            "Too many attempts for this account; reset the password at /v1/auth/email, "
             "sign in from a network where you did before",
         )
         self._sessions = RateLimiter(limits.session, "Too many attempts in this session")

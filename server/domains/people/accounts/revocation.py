@@ -51,7 +51,7 @@ class SessionRevocation:
     async def end_own(self, session_id: SessionId, user_id: UserId) -> None:
         """End one of somebody's own sessions; raise `NotFound`."""
         if not await self._store.end_own(session_id, user_id):
-            raise NotFound("You have no session of this id; GET /v1/me/sessions lists them.")
+            raise NotFound("You have no session with this id; GET /v1/me/sessions lists them.")
         await self.enforce()
 
     async def end_all(self, user_id: UserId, *, but: SessionId | None = None) -> int:

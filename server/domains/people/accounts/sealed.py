@@ -74,7 +74,7 @@ async def require_keys(seal: Seal, store: SignInStore) -> None:
     if samples and seal.is_missing():
         raise StartRefused(
             f"The key file {seal.source} is missing, and {_of(samples)} sealed what people sign in "
-            f"with. Put the file back from a backup. {_lost(samples)}"
+            f"with. Restore the file from a backup. {_lost(samples)}"
         )
     seal.require_keys()
     for key_id, sealed in samples.items():
@@ -87,7 +87,7 @@ async def require_keys(seal: Seal, store: SignInStore) -> None:
                 f"{_lost([key_id])}"
             )
         raise StartRefused(
-            f"{seal.source} has no key {key_id!r}, which sealed what people sign in with. Add it "
+            f"{seal.source} has no key {key_id!r}, which sealed sign-in methods. Add it "
             f"again, behind the newest; a key from secret.key is written the same way. "
             f"{_lost([key_id])}"
         )
@@ -108,4 +108,4 @@ def _of(key_ids: Iterable[str]) -> str:
 
 def _lost(key_ids: Iterable[str]) -> str:
     commands = " and ".join(f"`playhall keys forget {key_id}`" for key_id in key_ids)
-    return f"If it is lost for good, {commands} deletes what nothing can open any more."
+    return f"If it is lost for good, {commands} deletes what can no longer be opened."

@@ -178,11 +178,11 @@ class Accounts:
         holder = await self._store.open_session(user_id, session)
         if holder is None:
             refuse_banned(await self._store.active_ban(user_id))
-            raise BadToken("This account is gone.")
+            raise BadToken("This account no longer exists.")
         return self.mint.tokens(holder, refresh_token)
 
     async def refresh(self, token: str) -> Tokens:
-        """Trade a refresh token for new tokens.
+        """Exchange a refresh token for new tokens.
 
         Raises `BadToken`, `TokenExpired`, `Banned`, or `RateLimited` where that is done too often.
         """
@@ -197,7 +197,7 @@ class Accounts:
         found = await self._store.find_refresh_token(spent)
         if found is None:
             await self._end_family(token)
-            raise BadToken("This refresh token is not valid here; sign in again.")
+            raise BadToken("This refresh token is not valid on this server; sign in again.")
         refuse_banned(await self._store.active_ban(found.holder.user_id))
         return await self._come_back(token, found)
 
@@ -211,7 +211,7 @@ class Accounts:
         """Read an account; raise `BadToken` if it is gone."""
         account = await self._store.find_account(user_id)
         if account is None:
-            raise BadToken("This account is gone; sign in again.")
+            raise BadToken("This account no longer exists; sign in again.")
         return account
 
     async def _come_back(self, token: str, found: SpentToken) -> Tokens:
@@ -256,5 +256,5 @@ def _refusal(verdict: Verdict) -> PlayhallError:
     if verdict is Verdict.EXPIRED:
         return TokenExpired("The refresh token has expired; sign in again.")
     if verdict is Verdict.REUSED:
-        return BadToken("This refresh token was used before, so its session was ended.")
+        return BadToken("This refresh token was already used, so its session was ended.")
     return BadToken("The session has ended; sign in again.")

@@ -55,7 +55,7 @@ class SignInRoutes:
         offer = Endpoint(
             "GET",
             "/v1/auth/methods",
-            "List how one can sign in here.",
+            "List the sign-in methods of this server.",
             self._offer,
             auth="none",
             answer=wire.Offer,
@@ -68,7 +68,7 @@ class SignInRoutes:
         return [
             public(
                 "/v1/auth/email",
-                "Mail a code to register with, or to choose a new password.",
+                "Mail a code for registering or for choosing a new password.",
                 self._ask,
                 body=wire.EmailRequest,
                 answer=wire.Mailed,
@@ -97,7 +97,7 @@ class SignInRoutes:
             Endpoint(
                 "POST",
                 "/v1/auth/exchange",
-                "Trade the code of a redirect for tokens.",
+                "Exchange the code from a redirect for tokens.",
                 self._exchange,
                 auth="none",
                 body=wire.Exchange,
@@ -111,7 +111,7 @@ class SignInRoutes:
         own = partial(Endpoint, auth="required", tag=TAG)
         path = "/v1/me/methods"
         return [
-            own("GET", path, "List how you can sign in.", self._list, answer=wire.Methods),
+            own("GET", path, "List your sign-in methods.", self._list, answer=wire.Methods),
             own(
                 "POST",
                 f"{path}/email",
@@ -124,7 +124,7 @@ class SignInRoutes:
             own(
                 "POST",
                 f"{path}/discord",
-                "Link Discord to your account, by the code of a redirect.",
+                "Link Discord to your account with the code from a redirect.",
                 self._link_discord,
                 body=wire.Exchange,
                 answer=wire.Methods,
@@ -133,7 +133,7 @@ class SignInRoutes:
             own(
                 "DELETE",
                 path + "/{kind}",
-                "Unlink email or discord; not the last of them.",
+                "Unlink email or Discord, unless it is your only sign-in method.",
                 self._unlink,
                 answer=wire.Methods,
                 errors=(LastMethod, NotFound),
@@ -141,7 +141,7 @@ class SignInRoutes:
             own(
                 "POST",
                 "/v1/me/password",
-                "Change your password; your other sessions end.",
+                "Change your password and end your other sessions.",
                 self._change_password,
                 body=wire.PasswordChange,
                 answer=SessionsEnded,

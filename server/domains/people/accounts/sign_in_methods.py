@@ -108,7 +108,7 @@ class Methods:
         """Take a method away; raise `NotFound`, or `LastMethod` if no other is left."""
         kinds = await self._store.unlink(user_id, kind)
         if kind not in kinds:
-            raise NotFound(f"Your account does not sign in with {kind}.")
+            raise NotFound(f"Your account has no sign-in method {kind}.")
         if len(kinds) == 1:
             raise LastMethod
 

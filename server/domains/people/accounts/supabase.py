@@ -71,7 +71,11 @@ class ProjectKeys:
                 if kid not in self._keys and self._now() - self._fetched_at >= FETCH_AGAIN_S:
                     await self._fetch()
         if (key := self._keys.get(kid)) is None:
-            raise BadToken if self._keys else Unavailable("The keys of Supabase are not known yet.")
+            raise (
+                BadToken
+                if self._keys
+                else Unavailable("The keys of Supabase have not been fetched yet.")
+            )
         return key
 
     async def _fetch(self) -> None:
@@ -180,7 +184,7 @@ class SupabaseAccounts:
             except UsernameTaken:
                 continue
             except NoSuchUser:
-                raise BadToken("This account is gone.") from None
+                raise BadToken("This account no longer exists.") from None
             standing = await self._store.person_standing(user_id)
             if standing is not None:
                 return standing

@@ -82,7 +82,7 @@ class Erasure:
     async def _require_proof(self, who: Identity, confirm: str) -> None:
         proof = await self._store.proof(who.user_id, who.session_id)
         if proof is None:
-            raise BadToken("This account is gone.")
+            raise BadToken("This account no longer exists.")
         if proof.can_sign_in and (
             proof.signed_in_at is None or proof.signed_in_at < self._clock.now() - SIGNED_IN_WITHIN
         ):

@@ -45,7 +45,7 @@ class Archive:
     async def _write(self, entry: IO[bytes], page: bytearray) -> None:
         self._bytes += len(page)
         if self._bytes > ARCHIVE_BYTES_MAX:
-            raise TooLarge("There is more about you than fits an archive; ask the operator for it.")
+            raise TooLarge("Your data is too large for one archive; ask the operator for it.")
         await asyncio.to_thread(entry.write, bytes(page))
         page.clear()
 
@@ -66,18 +66,17 @@ class Archive:
 EXPORTS_AT_ONCE: Final = 2  # on this node; each holds a connection while it is put together
 
 README: Final = """\
-This is everything that {server} stores about you.
+This archive contains everything that {server} stores about you.
 
-*.json     what the server tells you of your account
-games/     your finished games, and your own moves in them, in order
-wallets/   what your linked Ethereum addresses did and own here: votes, bots, their tokens
-tables/    every row of the database that names you, a file a table
+*.json     your account, as the server shows it to you
+games/     your finished games and your own moves in them, in order
+wallets/   what your linked Ethereum addresses did and own: votes, bots, bot tokens
+tables/    every database row that refers to you, one file per table
 
-The files that end in .jsonl have one JSON object a line; times are UTC. Other people are in
-here as ids only. What is left out: secrets, such as hashes of passwords and tokens, and what
-only the server can read, since it is sealed. Files that you uploaded are listed in
-tables/files.jsonl, if there are any; each can be fetched from {server}/files/ followed by
-its bucket, a slash and its path.
+Files ending in .jsonl have one JSON object per line. Times are UTC. Other people appear only
+as ids. Left out are secrets, such as hashes of passwords and tokens, and sealed data that only
+the server can read. Files that you uploaded, if any, are listed in tables/files.jsonl. Download
+each one from {server}/files/ followed by its bucket, a slash and its path.
 
 Rows in each file:
 
@@ -112,7 +111,7 @@ class Exports:
         are read. Raises `Overloaded` while others are being served.
         """
         if self._under_way.locked():
-            raise Overloaded("Others are taking their data along just now; try again in a minute.")
+            raise Overloaded("Too many exports are running; try again in a minute.")
         async with self._under_way:
             archive = Archive()
             try:

@@ -51,7 +51,7 @@ class ProfileRoutes:
         self._store = store
         self._read_me = read_me
         self._now = now
-        self._lookups = RateLimiter(LOOKUPS, "Too many look-ups from your network")
+        self._lookups = RateLimiter(LOOKUPS, "Too many lookups from your network")
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -70,7 +70,7 @@ class ProfileRoutes:
             public(
                 "GET",
                 "/v1/profiles",
-                "Ask whether a username can still be taken.",
+                "Check whether a username is available.",
                 self._is_free,
                 query=UsernameQuery,
                 answer=UsernameState,
@@ -132,14 +132,14 @@ class MyDataRoutes:
             own(
                 "GET",
                 "/v1/me/export",
-                "Take along everything that is stored about you, as a ZIP file.",
+                "Download everything that is stored about you as a ZIP file.",
                 self._export,
                 errors=(RateLimited, Overloaded, TooLarge),
             ),
             own(
                 "DELETE",
                 "/v1/me",
-                "Erase your account, and your name wherever it stands.",
+                "Erase your account, and your name everywhere.",
                 self._erase,
                 body=ErasureRequest,
                 answer=Erased,

@@ -35,7 +35,7 @@ class ChatCommands:
         self._clock = clock
         self._may_speak_in_lobby = may_speak_in_lobby
         self._may_speak_in_game = may_speak_in_game
-        self._limit = RateLimiter(RATE, "You talk too fast")
+        self._limit = RateLimiter(RATE, "You are sending messages too fast")
 
     def routes(self) -> Routes:
         """Say how the command is carried out."""
@@ -63,9 +63,9 @@ class ChatCommands:
     async def _place(self, player_id: PlayerId, command: Say) -> tuple[TopicKind[Any], str]:
         if command.lobby_id is not None:
             if not await self._may_speak_in_lobby(command.lobby_id, player_id):
-                raise NotAMember("Only members may speak in a lobby; join it first.")
+                raise NotAMember("Only members can chat in a lobby; join it first.")
             return self._lobby_chat, command.lobby_id
         assert command.game_id is not None
         if not await self._may_speak_in_game(command.game_id, player_id):
-            raise NotSeated("Take your seat (game.resume) or watch (game.watch) to speak here.")
+            raise NotSeated("Send game.resume or game.watch before you chat in a game.")
         return self._game_chat, command.game_id

@@ -68,7 +68,7 @@ class Access:
         seat = host.seat_of(player_id)
         if seat is None:
             await self.check_host(host, player_id)
-            raise NotSeated("You have no seat in this game; follow it with game.watch.")
+            raise NotSeated("You have no seat in this game; use game.watch to follow it.")
         return seat
 
     async def may_speak(self, game_id: GameId, player_id: PlayerId) -> bool:

@@ -212,7 +212,7 @@ class GameCommands:
     async def unwatch(self, session: Session, command: wire.Unwatch) -> None:
         """Stop following."""
         if not session.unfollow(("game", command.game_id)):
-            raise GameNotFound("You do not follow this game.")
+            raise GameNotFound("You are not following this game.")
         session.unfollow(("game-chat", command.game_id))
 
     async def leave(self, session: Session, command: wire.Leave) -> dict[str, object]:
@@ -320,7 +320,7 @@ def _note_seat(
 
 def _check_has_left(host: LiveGame, seat: int) -> None:
     if host.fold.table.chairs[seat].present:
-        raise NotSeated("You sit at this table; use game.resume, or game.leave first.")
+        raise NotSeated("You have a seat in this game; use game.resume, or send game.leave first.")
 
 
 def _look_on(host: LiveGame, seat: int) -> None:
@@ -331,7 +331,7 @@ def _look_on(host: LiveGame, seat: int) -> None:
 def _check_no_delay(host: LiveGame) -> None:
     if host.spectator_delay_s:
         raise Forbidden(
-            f"Spectators see this game {host.spectator_delay_s:g} s later; use game.watch."
+            f"Spectators see this game {host.spectator_delay_s:g} s late; use game.watch."
         )
 
 

@@ -91,7 +91,7 @@ class DirectoryRoutes:
             Endpoint(
                 "GET",
                 "/v1/games",
-                "List public games that run now, newest first.",
+                "List public games that are running, newest first.",
                 self._list,
                 auth="none",
                 query=GamesQuery,

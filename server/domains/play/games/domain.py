@@ -99,11 +99,11 @@ def build(services: Services) -> Domain:
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
                 await event_log.drain()
         except TimeoutError:
-            log.warning("some events were not committed; nobody was told that they were")
+            log.warning("some events were not committed; none of them was acknowledged")
         try:
             await lease.release()
         except (Overloaded, Unavailable):
-            log.warning("the lease could not be given back; other nodes wait until it runs out")
+            log.warning("the lease could not be released; other nodes wait until it expires")
 
     return Domain(
         name="games",

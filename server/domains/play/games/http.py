@@ -52,7 +52,7 @@ class GameRoutes:
             Endpoint(
                 "GET",
                 "/v1/games/{game_id}",
-                "One game: what it is and how far it has come",
+                "Read a game and its progress",
                 self.game,
                 answer=WireGame,
                 errors=(GameNotFound, InvalidField),
@@ -61,7 +61,7 @@ class GameRoutes:
             Endpoint(
                 "GET",
                 "/v1/games/{game_id}/events",
-                "A part of a game's log, redacted for you while the game runs",
+                "Read part of a game's log, redacted for you while the game is running",
                 self.events,
                 query=EventsQuery,
                 answer=Events,

@@ -167,7 +167,7 @@ class LiveGame:
 
     @property
     def commitment(self) -> str:
-        """What the head commits to: see docs/fairness.md."""
+        """What the head commits to: see docs/explanation/fairness.md."""
         return commitment(self.fold.origin.seed, self._hash)
 
     def picture(self, viewer: Viewer) -> dict[str, object]:
@@ -212,9 +212,11 @@ class LiveGame:
             return
         self._check_open()  # first: who may not serve does not know which number is next
         if cmd_no != chair.cmd_no + 1:
-            raise CmdNoGap(f"Your next command here is number {chair.cmd_no + 1}, not {cmd_no}.")
+            raise CmdNoGap(
+                f"Your next command in this game is number {chair.cmd_no + 1}, not {cmd_no}."
+            )
         if not chair.present:
-            raise NotSeated("You left this game; take your seat again with game.resume.")
+            raise NotSeated("You have left this game; use game.resume to take your seat again.")
         if expected_head is not None and self._has_moved_on(expected_head):
             last = self.fold.next_index - 1
             self._owe(last, reply, GameMovedOn(expected=expected_head, head=last))
@@ -289,7 +291,7 @@ class LiveGame:
         """Count a failure that left the state as it was."""
         self._faults.note(self.fold.ruleset.name, method, error)
         return PlayhallError(
-            "The rules of this game failed; nothing was changed, and it was logged."
+            "The rules of this game failed; nothing was changed and the failure was logged."
         )
 
     def _has_moved_on(self, expected: int) -> bool:
@@ -311,7 +313,7 @@ class LiveGame:
     def _misplay(self, seat: int, cmd_no: int, illegal: IllegalMove, reply: Reply) -> None:
         """Log a refused move, so that its number is used up and statistics have it."""
         if self.fold.table.chairs[seat].misplays >= MISPLAYS_LOGGED_MAX:
-            raise TooManyMisplays(f"{illegal.message} (Too many refused moves in this game.)")
+            raise TooManyMisplays(f"{illegal.message} (You have made too many illegal moves.)")
         refused = invalid_action(self.fold.table, seat, illegal.code, illegal.message)
         index = self._extend([refused], Command(seat, cmd_no))
         self._owe(index, reply, reply_of(Answer(index, illegal.code, illegal.message)))

@@ -19,9 +19,7 @@ def game_metrics(games: GameRegistry, log: Log) -> list[Collector]:
         Numbers(
             gauges=(
                 Reading("games", "Games in memory.", lambda: len(games)),
-                Reading(
-                    "log_queue_events", "Events that wait to be committed.", lambda: log.queued
-                ),
+                Reading("log_queue_events", "Events waiting to be committed.", lambda: log.queued),
             ),
             counters=[
                 Reading(
@@ -43,7 +41,7 @@ def log_metrics(log: LogMetrics) -> list[Collector]:
             counters=(
                 Reading("events_committed", "Events committed.", lambda: log.events),
                 Reading("log_batches", "Batches committed.", lambda: log.batches),
-                Reading("log_retries", "Batches that were sent again.", lambda: log.retries),
+                Reading("log_retries", "Batches that were retried.", lambda: log.retries),
                 Reading("games_completed", "Games completed.", lambda: log.completions),
             )
         ),
@@ -58,7 +56,7 @@ class _RulesetFailures(Collector):
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily(
             "playhall_ruleset_failures",
-            "Errors that rulesets raised.",
+            "Errors raised by rulesets.",
             labels=["ruleset", "method"],
         )
         for labels, total in sorted(self._faults.raised.items()):
@@ -74,7 +72,7 @@ class _CommitLatency(Collector):
         bounds = [*map(str, LATENCY_BOUNDS_S), "+Inf"]
         yield HistogramMetricFamily(
             "playhall_commit_latency_seconds",
-            "From taking a batch to its commit.",
+            "Time from starting a batch to its commit.",
             buckets=list(zip(bounds, accumulate(self._log.latency_counts), strict=True)),
             sum_value=self._log.latency_s,
         )

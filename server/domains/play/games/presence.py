@@ -44,4 +44,4 @@ class Presence:
         try:
             host.note("player_disconnected", host.fold.table.seats[player_id])
         except PlayhallError as error:
-            log.info("game %s: a departure is not noted: %s", host.game_id, error)
+            log.info("game %s: a departure was not recorded: %s", host.game_id, error)

@@ -185,7 +185,7 @@ class GameRegistry:
         if self.draining:
             raise GoingAway
         if not self._may_serve():
-            raise Unavailable("This server lost touch with its database; try again in a moment.")
+            raise Unavailable("This server lost its database connection; try again in a moment.")
 
     # ------------------------------------------------------------------ making
 
@@ -201,7 +201,9 @@ class GameRegistry:
             made = make_game(new, ruleset, node=self._config.node, moment=self._clock.moment())
         except RAISED_BY_RULES as error:
             self.faults.note(ruleset.name, "setup", error)
-            raise PlayhallError("The rules could not begin a game; it was logged.") from error
+            raise PlayhallError(
+                "The rules could not start a game; the failure was logged."
+            ) from error
         await self._log.create(made.row, made.first_rows)
         host = self._admit(made.row.id, made.scribe, FIRST_EPOCH, lobby_id=new.lobby_id)
         host.tail.extend(made.first_told)
@@ -266,7 +268,7 @@ class GameRegistry:
         log.warning("game %s: %s", host.game_id, lost)
         why = CloseReason.WRONG_NODE if isinstance(lost, Fenced) else CloseReason.OVERLOADED
         for follower in host.audience.followers:
-            with contained("hanging up on a follower"):
+            with contained("disconnecting a follower"):
                 follower.hang_up(why)
         self._drop(host)
 

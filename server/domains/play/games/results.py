@@ -56,9 +56,13 @@ def checked(outcome: Outcome, *, seats: int, statistics: Collection[str]) -> Non
         numbers = {name: getattr(standing, name) for name in _NUMBERS}
         for field, value in (numbers | dict(standing.statistics)).items():
             if type(value) is not int or abs(value) > NUMBER_MAX:
-                raise ValueError(f"seat {standing.seat}: {field} is no 32-bit integer: {value!r}")
+                raise ValueError(
+                    f"seat {standing.seat}: {field} is not a 32-bit integer: {value!r}"
+                )
         if type(standing.is_winner) is not bool:
-            raise ValueError(f"seat {standing.seat}: is_winner is no bool: {standing.is_winner!r}")
+            raise ValueError(
+                f"seat {standing.seat}: is_winner is not a bool: {standing.is_winner!r}"
+            )
     for each in list(outcome.rounds):
         canonical(each)  # one by one: each is as large as an event at most
 

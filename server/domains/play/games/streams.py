@@ -46,7 +46,7 @@ class SessionFollower:
 
     def hang_up(self, why: CloseReason) -> None:
         """Close the connection; its client resumes from the last index it has."""
-        self.session.sessions.dismiss(self.session, why, "Connect again and resume the game.")
+        self.session.sessions.dismiss(self.session, why, "Reconnect and resume the game.")
 
 
 def check_after(after: int, head: int) -> None:
@@ -80,7 +80,7 @@ async def follow(
             return cursor
     host.check_sound()
     if host.is_lost:
-        raise Overloaded("The game had to be read again; take its stream up once more.")
+        raise Overloaded("The game had to be reloaded; reconnect and resume it.")
     if not host.closed:  # else it is over, and all of it was sent
         session.follow(("game", host.game_id), host.audience.admit(follower, viewer))
     return host.head

@@ -153,13 +153,13 @@ class TurnTimer:
             return fold.ruleset.timeout_move(fold.state, seat)
         except RAISED_BY_RULES as error:
             self._faults.note(fold.ruleset.name, "timeout_move", error)
-            raise PlayhallError("The rules have no move for a seat whose time is up.") from error
+            raise PlayhallError("The rules gave no move for a seat whose time is up.") from error
 
     def _failed(self, error: Exception) -> None:
         """Rest before the next try at the same state; give the game up after the last."""
         index = self._host.fold.next_index
         self._failures = self._failures + 1 if index == self._rest_at_index else 1
-        log.warning("game %s: no move can be made: %s", self._host.game_id, error)
+        log.warning("game %s: no timeout move can be made: %s", self._host.game_id, error)
         if self._failures >= TRIES_MAX:
             self._host.fail("timeout_move", error.__cause__ or error)
         else:

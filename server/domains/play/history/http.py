@@ -45,7 +45,7 @@ class RecordRoutes:
         return [
             get(
                 "/v1/rulesets",
-                "List the games that can be played here, with their configuration.",
+                "List the rulesets of this server and their configuration.",
                 self._list_rulesets,
                 auth="none",
                 answer=Rulesets,
@@ -73,7 +73,7 @@ class RecordRoutes:
             get(match, "Read one match.", self._match, answer=Match, errors=no_match),
             get(
                 lobby,
-                "List what was played in a lobby, and who played, newest first.",
+                "List the matches played in a lobby with their players, newest first.",
                 self._lobby_history,
                 query=PageQuery,
                 answer=Matches,
@@ -86,7 +86,7 @@ class RecordRoutes:
         return [
             get(
                 "/v1/players/{player_id}/stats",
-                "Read a player's statistics: over all games that count, or in one ruleset.",
+                "Read a player's statistics, over all games that count or for one ruleset.",
                 self._stats,
                 auth="none",
                 query=StatsQuery,

@@ -59,17 +59,17 @@ def _parsed(model: type[RulesetConfig], config: dict[str, Any]) -> RulesetConfig
 
 def _bounded(canonical: bytes) -> dict[str, Any]:
     if len(canonical) > CONFIG_BYTES_MAX:
-        problem_text = f"config: it has {len(canonical)} bytes of {CONFIG_BYTES_MAX} allowed."
+        problem_text = f"config: {len(canonical)} bytes exceed the limit of {CONFIG_BYTES_MAX}."
         raise InvalidField(problem_text, field="config")
     if rb"\u0000" in canonical:
-        raise InvalidField("config: leave out the character U+0000.", field="config")
+        raise InvalidField("config: remove the character U+0000.", field="config")
     return dict(orjson.loads(canonical))
 
 
 def checked_free_config(config: dict[str, Any]) -> dict[str, Any]:
     """Check a configuration that means nothing to this server: its size and depth only."""
     if _depth(config) > FREE_CONFIG_DEPTH_MAX:
-        problem = f"config: it is nested deeper than the {FREE_CONFIG_DEPTH_MAX} levels allowed."
+        problem = f"config: nested more than {FREE_CONFIG_DEPTH_MAX} levels deep."
         raise InvalidField(problem, field="config")
     return _bounded(orjson.dumps(config))
 

@@ -129,7 +129,7 @@ class Starter:
                     started = found(await self._store.read(lobby_id))
                     self._changes.tell(started, "started", host, before=lobby)
                     return started
-        raise Overloaded("The lobby keeps changing; nothing was started, send it again.")
+        raise Overloaded("The lobby is changing too often and nothing was started; try again.")
 
     async def _made(self, lobby: Lobby) -> bool:
         game = rules.new_game(lobby, self._catalog.ruleset(lobby.ruleset).seats)

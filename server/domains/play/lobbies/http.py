@@ -67,7 +67,7 @@ class LobbyRoutes:
             Endpoint(
                 "POST",
                 "/v1/lobbies",
-                "Open a lobby and sit down in it as its host.",
+                "Create a lobby and join it as its host.",
                 self._create,
                 auth="required",
                 body=wire.NewLobby,
@@ -78,7 +78,7 @@ class LobbyRoutes:
             Endpoint(
                 "POST",
                 "/v1/lobbies/join",
-                "Join a lobby by its code, or a public one by its id.",
+                "Join a lobby by code, or a public lobby by id.",
                 self._join,
                 auth="required",
                 body=wire.Joining,
@@ -131,7 +131,7 @@ class PeerRoutes:
             Endpoint(
                 "GET",
                 "/v1/lobbies/{lobby_id}/peer-access",
-                "Get a token and ICE servers to reach the peers of your lobby.",
+                "Get a token and ICE servers for reaching the peers of your lobby.",
                 self._give,
                 auth="required",
                 answer=PeerAccess,

@@ -103,17 +103,15 @@ class LobbyMaintenance:
         """Sweep for as long as the server lives."""
         async with asyncio.TaskGroup() as group:
             group.create_task(every(LOOK_EVERY_S, self.fill_due, "lobbies: filling with bots"))
-            group.create_task(every(LOOK_EVERY_S, self.let_go, "lobbies: letting go of who left"))
-            group.create_task(every(BEAT_EVERY_S, self.beat, "lobbies: showing life"))
+            group.create_task(every(LOOK_EVERY_S, self.let_go, "lobbies: removing absent members"))
+            group.create_task(every(BEAT_EVERY_S, self.beat, "lobbies: sending heartbeats"))
             group.create_task(
                 every(BEAT_EVERY_S, self.close_silent, "lobbies: closing silent ones")
             )
             group.create_task(
                 every(BEAT_EVERY_S, self.replace_silent_hosts, "lobbies: replacing hosts")
             )
-            group.create_task(
-                every(CLEAR_EVERY_S, self.clear_closed, "lobbies: clearing old ones away")
-            )
+            group.create_task(every(CLEAR_EVERY_S, self.clear_closed, "lobbies: deleting old ones"))
 
     async def fill_due(self) -> None:
         """Fill and start the lobbies whose wait is over."""
@@ -181,7 +179,7 @@ class LobbyMaintenance:
             some = lobbies[first : first + KICKS_AT_ONCE]
             for lobby_id, player_id in await self._store.bans(some):
                 for show_out in self.on_kicked:
-                    with contained(f"telling of a kick from lobby {lobby_id}"):
+                    with contained(f"applying a kick from lobby {lobby_id}"):
                         show_out(games[lobby_id], player_id)
 
     async def clear_closed(self) -> None:
@@ -194,10 +192,10 @@ class LobbyMaintenance:
             try:
                 await self._quick_play.fill(lobby_id)
             except (Unavailable, Overloaded) as error:  # it stays due, and the next look sees it
-                log.warning("lobby %s is filled later: %s", lobby_id, error.message)
+                log.warning("filling lobby %s was postponed: %s", lobby_id, error.message)
             except Exception:
                 failed(f"filling lobby {lobby_id}")
-                with contained(f"putting off lobby {lobby_id}"):  # the others are filled now
+                with contained(f"postponing lobby {lobby_id}"):  # the others are filled now
                     await self._quick_play.postpone(lobby_id)
 
     async def leave_all(self, player_id: PlayerId, *, reason: Reason | None = None) -> None:

@@ -22,10 +22,8 @@ class LobbyPasswords:
     def __init__(self, passwords: Passwords, *, now: Callable[[], float]) -> None:
         self._passwords = passwords
         self._now = now
-        self._networks = RateLimiter(
-            FROM_NETWORK, "Too many passwords of lobbies from your network"
-        )
-        self._players = RateLimiter(OF_PLAYER, "You sent too many passwords of lobbies")
+        self._networks = RateLimiter(FROM_NETWORK, "Too many lobby passwords from your network")
+        self._players = RateLimiter(OF_PLAYER, "You sent too many lobby passwords")
         self._pairs = RateLimiter(
             INTO_LOBBY_FROM_NETWORK, "Too many passwords for this lobby from your network"
         )

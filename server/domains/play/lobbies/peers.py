@@ -90,7 +90,7 @@ def begun(lobby: Lobby, host: PlayerId, *, match_id: MatchId, started_at: dateti
     rules.require_all_ready(lobby, host)
     require_peer_host(lobby, host)
     if lobby.host_peer_id is None:
-        raise NotReady("Nobody could reach you; send lobby.register_peer first.")
+        raise NotReady("Members cannot reach you yet; send lobby.register_peer first.")
     seated = sorted(lobby.players, key=lambda player: player.seat or 0)
     return replace(
         lobby,
@@ -105,9 +105,11 @@ def ended(lobby: Lobby, host: PlayerId, report: Report, now: datetime) -> tuple[
     """End a session: the lobby is open again, and everybody says anew that they are ready."""
     require_peer_host(lobby, host)
     if lobby.status != "PLAYING":
-        raise NotReady("No session runs here; there is nothing to report before lobby.start.")
+        raise NotReady(
+            "No session is running, so there is nothing to report; send lobby.start first."
+        )
     if report.match_id != lobby.match_id:
-        problem = "match_id: this is not the session that runs here; lobby.watch shows which is."
+        problem = "match_id: this is not the lobby's current session; lobby.watch shows it."
         raise InvalidField(problem, field="match_id")
     match = PeerMatch(
         match_id=report.match_id,
@@ -153,22 +155,22 @@ def require_peer_host(lobby: Lobby, host: PlayerId) -> None:
     """Refuse everybody but the host of a peer lobby that is not closed."""
     rules.require_host(lobby, host)
     if lobby.status == "CLOSED":
-        raise LobbyClosed("The lobby is closed; find another, or open one.")
+        raise LobbyClosed("The lobby is closed; find another one, or create one.")
     if lobby.mode != "peer":
-        problem = "lobby_id: this lobby's game runs on the server; open one with mode `peer`."
+        problem = "lobby_id: this lobby's game runs on the server; create one with mode `peer`."
         raise InvalidField(problem, field="lobby_id")
 
 
 def _winner(lobby: Lobby, report: Report) -> PlayerId | None:
     if report.winner_id is not None and report.winner_id not in lobby.lineup:
-        problem = "winner_id: this player was not there when the session started."
+        problem = "winner_id: this player did not take part in the session."
         raise InvalidField(problem, field="winner_id")
     return report.winner_id
 
 
 def _scores(lobby: Lobby, report: Report) -> dict[PlayerId, int | None]:
     if stranger := next((p for p in report.scores if p not in lobby.lineup), None):
-        problem = f"scores: {stranger} was not there when the session started."
+        problem = f"scores: {stranger} did not take part in the session."
         raise InvalidField(problem, field="scores")
     return {player: report.scores.get(player) for player in lobby.lineup}
 
@@ -247,9 +249,9 @@ class PeerAccessControl:
         if lobby.member(who.player_id) is None:
             raise NotAMember
         if lobby.status == "CLOSED":
-            raise LobbyClosed("The lobby is closed; find another, or open one.")
+            raise LobbyClosed("The lobby is closed; find another one, or create one.")
         if lobby.mode != "peer":
-            problem = "lobby_id: this lobby's game runs on the server, so there are no peers in it."
+            problem = "lobby_id: this lobby's game runs on the server, so it has no peers."
             raise InvalidField(problem, field="lobby_id")
 
 

@@ -54,7 +54,7 @@ def require_welcome(lobby: Lobby, player_id: PlayerId) -> None:
     if player_id in lobby.bans:
         raise Kicked
     if lobby.status == "CLOSED":
-        raise LobbyClosed("The lobby is closed; find another, or open one.")
+        raise LobbyClosed("The lobby is closed; find another one, or create one.")
 
 
 # ------------------------------------------------------------------ coming and going
@@ -90,15 +90,17 @@ def kicked(lobby: Lobby, host: PlayerId, player_id: PlayerId) -> Lobby:
     require_host(lobby, host)
     member = lobby.member(player_id)
     if member is None:
-        raise NotAMember("That player is not in this lobby, so there is nobody to remove.")
+        raise NotAMember("That player is not in this lobby.")
     if player_id == host:
         raise InvalidField("player_id: this is you; use lobby.leave.", field="player_id")
     if member.bot is not None:
         raise InvalidField("player_id: this is a bot; use lobby.remove_bot.", field="player_id")
     if lobby.status != "OPEN" and lobby.mode == "server" and member.role == "player":
-        raise LobbyClosed("The game has started; its players stay. Spectators can be removed.")
+        raise LobbyClosed("The game has started; only spectators can be removed now.")
     if len(lobby.bans) >= BANS_MAX:
-        raise Forbidden(f"{BANS_MAX} people were removed already; open a private lobby instead.")
+        raise Forbidden(
+            f"{BANS_MAX} people have been removed already; create a private lobby instead."
+        )
     return replace(without(lobby, member), bans=lobby.bans | {player_id})
 
 
@@ -123,7 +125,7 @@ def with_ready(lobby: Lobby, player_id: PlayerId, ready: bool) -> Lobby:
     member = member_of(lobby, player_id)
     require_open(lobby)
     if member.role != "player":
-        raise NotSeated("You watch; join as a player to take a free seat first.")
+        raise NotSeated("You are a spectator; join as a player first.")
     return _with_member(lobby, member._replace(ready=ready))
 
 
@@ -132,7 +134,9 @@ def with_bot(lobby: Lobby, host: PlayerId, bot: str) -> Lobby:
     require_host(lobby, host)
     require_open(lobby)
     if lobby.mode == "peer":
-        raise UnknownBot("Bots play on the server only; this lobby's game runs on its host's.")
+        raise UnknownBot(
+            "Bots can only play on the server; this lobby's game runs on its host's machine."
+        )
     return _with_member(lobby, _next_bot(lobby, bot))
 
 
@@ -142,7 +146,7 @@ def without_bot(lobby: Lobby, host: PlayerId, player_id: PlayerId) -> Lobby:
     require_open(lobby)
     member = lobby.member(player_id)
     if member is None or member.bot is None:
-        raise UnknownBot("There is no such bot in this lobby; lobby.watch shows who is.")
+        raise UnknownBot("There is no such bot in this lobby; lobby.watch lists its members.")
     return without(lobby, member)
 
 
@@ -206,7 +210,7 @@ def require_all_ready(lobby: Lobby, host: PlayerId) -> None:
     others = [p for p in lobby.people if not p.ready and p.player_id != host]
     if others:
         names = ", ".join(player.display_name for player in others)
-        raise NotReady(f"The game starts when everybody is ready; ask: {names}.")
+        raise NotReady(f"Not everyone is ready; still missing: {names}.")
 
 
 def new_game(lobby: Lobby, seats: range) -> NewGame:
@@ -252,7 +256,7 @@ def require_host(lobby: Lobby, player_id: PlayerId) -> None:
     """Refuse everybody but the host."""
     member_of(lobby, player_id)
     if lobby.host_player_id is None:
-        raise NotTheHost("Nobody is host in quick play: it starts by itself.")
+        raise NotTheHost("Quick play lobbies have no host; the game starts by itself.")
     if lobby.host_player_id != player_id:
         raise NotTheHost
 
@@ -260,29 +264,29 @@ def require_host(lobby: Lobby, player_id: PlayerId) -> None:
 def require_open(lobby: Lobby) -> None:
     """Refuse where the game has started, or all is over."""
     if lobby.status == "PLAYING":
-        raise LobbyClosed("The game has started; nothing can be changed any more.")
+        raise LobbyClosed("The game has started; the lobby can no longer be changed.")
     if lobby.status == "CLOSED":
-        raise LobbyClosed("The lobby is closed; find another, or open one.")
+        raise LobbyClosed("The lobby is closed; find another one, or create one.")
 
 
 def _seat_for_player(lobby: Lobby) -> int:
     if lobby.status != "OPEN":
-        raise LobbyClosed("The game has started; join as a spectator, or find another lobby.")
+        raise LobbyClosed("The game has started; join as a spectator or find another lobby.")
     return _free_seat(lobby)
 
 
 def _require_may_get_up(lobby: Lobby, player: Member) -> None:
     """Refuse to let somebody give up a seat that cannot be given up."""
     if lobby.status != "OPEN":
-        raise LobbyClosed("The game has started; its players keep their seats.")
+        raise LobbyClosed("The game has started; its players cannot change role.")
     if lobby.host_player_id == player.player_id or len(lobby.people) == 1:
-        problem = "role: the host, and the last player, keep their seat; use lobby.leave."
+        problem = "role: the host and the last player cannot become spectators; use lobby.leave."
         raise InvalidField(problem, field="role")
 
 
 def _require_place_for_spectator(lobby: Lobby) -> None:
     if len(lobby.members) - len(lobby.players) >= lobby.spectators_max:
-        raise LobbyFull("As many watch this lobby as may; watch another.")
+        raise LobbyFull("The lobby has the maximum number of spectators; watch another one.")
 
 
 def _free_seat(lobby: Lobby) -> int:

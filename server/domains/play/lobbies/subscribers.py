@@ -50,7 +50,9 @@ class LobbySubscribers:
     def require_room(self, follower: Follower) -> None:
         """Refuse a connection that watches as many lobbies as it may."""
         if follower.following("lobby") >= WATCHED_MAX:
-            raise TooManyLobbies(f"You follow {WATCHED_MAX} lobbies; lobby.unwatch one first.")
+            raise TooManyLobbies(
+                f"You are following {WATCHED_MAX} lobbies; use lobby.unwatch first."
+            )
 
     def follow(self, follower: Follower, lobby_id: LobbyId) -> None:
         """Follow a lobby; following again is harmless."""

@@ -29,13 +29,17 @@ def build(services: Services) -> Domain:
         metrics=[
             Numbers(
                 gauges=(
-                    Reading("peers", "Peers that signal.", signaling.peers),
-                    Reading("peer_queued_bytes", "Bytes for absent peers.", signaling.queued_bytes),
+                    Reading("peers", "Connected signaling peers.", signaling.peers),
+                    Reading(
+                        "peer_queued_bytes",
+                        "Bytes queued for absent peers.",
+                        signaling.queued_bytes,
+                    ),
                 ),
                 counters=(
-                    Reading("peer_messages", "Signaling messages passed on.", signaling.relayed),
+                    Reading("peer_messages", "Signaling messages relayed.", signaling.relayed),
                     Reading(
-                        "peer_refusals", "Peers refused or shown out.", lambda: signaling.refused
+                        "peer_refusals", "Peers refused or disconnected.", lambda: signaling.refused
                     ),
                 ),
             )
