@@ -1,5 +1,7 @@
 """Everything that can travel over the websocket, collected from the domains' files."""
 
+from collections.abc import Iterable
+
 from protocol import (  # noqa: F401 - some only for their error classes
     bots,
     chat,
@@ -22,6 +24,16 @@ COMMANDS: dict[str, type[Command]] = {
 UPDATES: dict[str, type[Update]] = {
     type_of(update): update for domain in _DOMAINS for update in domain.UPDATES
 }
+
+
+def add(commands: Iterable[type[Command]], updates: Iterable[type[Update]]) -> None:
+    """Add what a title package sends and is sent; raise `ValueError` for a name that is taken."""
+    for command in commands:
+        if COMMANDS.setdefault(type_of(command), command) is not command:
+            raise ValueError(f"there is a command {type_of(command)} already")
+    for update in updates:
+        if UPDATES.setdefault(type_of(update), update) is not update:
+            raise ValueError(f"there is an update {type_of(update)} already")
 
 
 def all_errors() -> list[type[PlayhallError]]:

@@ -9,12 +9,12 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 from pydantic import ValidationError
@@ -31,6 +31,7 @@ from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
 from server.core.stopping import StoppedAtOnce
 from server.gamekit.checking import RulesetRefused
+from server.ops.shell import Shell
 from server.terminal import UNWRITABLE, flush_streams, prepare_streams, unreadable_argument
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ GARBAGE_OBJECTS = 50_000
 # Where clients look if they are not told otherwise.
 HERE = "http://127.0.0.1:8080"
 
-# What is ours in the data folder; see docs/operations/deployment.md.
+# What is ours in the data folder; see docs/operations.md.
 KEPT_IN_DATA_DIR = frozenset({"postgres", "files", "uploads", "mail", "node", "secret.key"})
 
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")]
@@ -67,7 +68,9 @@ def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) 
     try:
         with said_plainly(), reach_database(config, may_make=True) as database:
             runner.upgrade(database.owner)
-            _serve(config, database)
+            titles = _titles(config)
+            _upgrade_titles(database.owner, titles)
+            _serve(config, database, titles)
     except StoppedAtOnce as stopped:
         # The bundled database is stopped; what the loop had still to do is left undone.
         err.print(
@@ -84,7 +87,7 @@ def _log_to_stderr(level: str) -> None:
     logging.getLogger("asyncpg.pool").addFilter(said_in_one_line)
 
 
-def _serve(config: Config, database: "Reached") -> None:
+def _serve(config: Config, database: "Reached", titles: Sequence[Any]) -> None:
     import uvloop
 
     from server.rulesets import find_rulesets, folders_in
@@ -94,6 +97,7 @@ def _serve(config: Config, database: "Reached") -> None:
         config,
         database.serving,
         rulesets=find_rulesets(*folders_in(config.rulesets_path)),
+        titles=[title.build for title in titles],
         ready=_welcome,
         keep_database=database.keep,
     )
@@ -106,6 +110,23 @@ def _serve(config: Config, database: "Reached") -> None:
         loop.close()
         raise
     loop.close()
+
+
+def _titles(config: Config) -> Sequence[Any]:
+    """Find the title packages, if any are configured: importing what finds them takes a while."""
+    if not config.titles_path:
+        return ()
+    from server.rulesets import folders_in
+    from server.titles import find_titles
+
+    return find_titles(*folders_in(config.titles_path))
+
+
+def _upgrade_titles(dsn: str, titles: Sequence[Any]) -> None:
+    if titles:
+        from migrations import packages
+
+        packages.upgrade(dsn, [title.steps for title in titles])
 
 
 def _welcome(url: str) -> None:
@@ -143,24 +164,53 @@ def migrate(
     status: Annotated[
         bool, typer.Option("--status", help="Only show the current revision.")
     ] = False,
+    remove: Annotated[
+        str | None, typer.Option(help="Title package whose tables shall go, with their rows.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Downgrade without asking.")] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Upgrade or downgrade the database, or show its revision."""
     config = read_config(data_dir=data_dir)
-    goes_up = down is None and not status
+    goes_up = down is None and remove is None and not status
     with said_plainly(), reach_database(config, may_make=goes_up) as database:
         dsn = database.owner
         if down is not None:
             if not yes:
                 _ask_before_losing(runner.losses(dsn, down))
             runner.downgrade(dsn, down)
-        elif not status:
+        elif goes_up:
             runner.upgrade(dsn, to)
         stands = runner.status(dsn)
+        titles = _titles(config)
+        if remove is not None:
+            _remove_title(dsn, titles, remove, yes=yes)
+        elif goes_up and not stands.pending:
+            _upgrade_titles(dsn, titles)
+        pending = [*stands.pending, *_pending_of_titles(dsn, titles)]
     out.print(f"The database is at revision {stands.current or 'base'}.")
-    if stands.pending:
-        out.print(f"Pending: {', '.join(stands.pending)}. Run: playhall migrate")
+    if pending:
+        out.print(f"Still to come: {', '.join(pending)}. Run: playhall migrate")
+
+
+def _pending_of_titles(dsn: str, titles: Sequence[Any]) -> list[str]:
+    if not titles:
+        return []
+    from migrations import packages
+
+    return packages.pending(dsn, [title.steps for title in titles])
+
+
+def _remove_title(dsn: str, titles: Sequence[Any], name: str, *, yes: bool) -> None:
+    """Take a title package's steps back, once it is confirmed."""
+    from migrations import packages
+
+    steps = {title.name: title.steps for title in titles}
+    if name not in steps:
+        fail(f"There is no title package {name} in PLAYHALL_TITLES_PATH; its steps are needed.")
+    if not yes:
+        _ask_before_losing([f"every table of the title package {name}"])
+    packages.downgrade(dsn, steps[name])
 
 
 def _ask_before_losing(lost: list[str]) -> None:
@@ -316,17 +366,16 @@ def _make_folder(data_dir: Path) -> None:
 
 
 def main() -> None:
-    """Run the command line; a server starts without what the other commands import."""
+    """Run the command line."""
     gc.set_threshold(GARBAGE_OBJECTS)
     prepare_streams()
     if argument := unreadable_argument(sys.argv[1:]):
         err.print(f"[red]playhall:[/red] The argument {escape(argument)} is not UTF-8.")
         sys.exit(2)
-    serves = sys.argv[1:2] == ["serve"]
-    if not serves:
-        _add_the_others()
+    command = next(iter(sys.argv[1:]), "")
+    _add_commands(command)
     status, unwritten = _run()
-    if unwritten and not (serves or status):
+    if unwritten and not (command == "serve" or status):
         err.print(f"[red]playhall:[/red] The output cannot be written: {unwritten.strerror}.")
         status = 1
     sys.exit(status)
@@ -348,19 +397,60 @@ def _run() -> tuple[int | str | None, OSError | None]:
     return status, unwritten or left
 
 
-def _add_the_others() -> None:
-    from loadtest.cli import app as loadtest
-    from loadtest.play import play
-    from server.ops.accounts_cli import add_commands as add_console
-    from server.ops.audit.commands import Shell, add_commands
+_SHELL: Final = Shell(read_config, database_url, said_plainly)
+
+
+def _add_audit() -> None:
+    from server.ops.audit.commands import add_commands
+
+    add_commands(app, _SHELL)
+
+
+def _add_accounts() -> None:
+    from server.ops.accounts_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
+def _add_epochs() -> None:
     from server.ops.epochs_cli import add_epoch_commands
 
-    shell = Shell(read_config, database_url, said_plainly)
-    add_commands(app, shell)
-    add_console(app, shell)
-    add_epoch_commands(app, shell)
+    add_epoch_commands(app, _SHELL)
+
+
+def _add_load_tester() -> None:
+    from loadtest.cli import app as loadtest
+
     app.add_typer(loadtest, name="loadtest")
+
+
+def _add_player() -> None:
+    from loadtest.play import play
+
     app.command()(play)
+
+
+# What adds a command that is not in this module. All of them import more than one of them needs.
+_ADDED: Final = {
+    "verify": _add_audit,
+    "replay": _add_audit,
+    "stats": _add_audit,
+    "accounts": _add_accounts,
+    "keys": _add_accounts,
+    "epoch": _add_epochs,
+    "loadtest": _add_load_tester,
+    "play": _add_player,
+}
+_HERE: Final = {"serve", "migrate", "backup", "restore", "export", "spec"}
+
+
+def _add_commands(asked: str) -> None:
+    """Add the command that is asked for; all of them for what is none, such as `--help`."""
+    if asked in _ADDED:
+        _ADDED[asked]()
+    elif asked not in _HERE:
+        for add in dict.fromkeys(_ADDED.values()):
+            add()
 
 
 if __name__ == "__main__":

@@ -123,6 +123,11 @@ class Config(BaseSettings):
     )
     writers: Annotated[int, Field(ge=1, le=16)] = 2
 
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="Redis or Valkey, by which nodes hear of each other's changes.",
+    )
+
     files_url: str = Field(
         default="", description="Where files are stored: s3://…, gs://…, az://…; else in data_dir."
     )
@@ -130,6 +135,7 @@ class Config(BaseSettings):
     upload_url_s: Annotated[float, Field(ge=10, le=3600)] = 600.0
 
     rulesets_path: str = Field(default="", description="More folders with rulesets, `:` separated.")
+    titles_path: str = Field(default="", description="Folders with title packages, `:` separated.")
     bot_pause_s: Seconds = Field(default=0.7, description="How long a bot waits before it moves.")
     quick_play_wait_s: Seconds = Field(
         default=10.0, description="How long quick play waits before bots fill the free seats."

@@ -16,16 +16,17 @@ from persistence.database import SERVER_ROLE, Database
 from persistence.errors import StartRefused
 from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
 from persistence.signals import handled
-from protocol.errors import CloseReason, Overloaded, Unavailable
+from protocol.errors import CloseReason
 from server.app import App
 from server.config import Config, names_in
 from server.core.addresses import WILDCARDS, url_of
 from server.core.clock import Clock
 from server.core.containment import contained, count_stray
 from server.core.node_name import NodeName
-from server.core.services import Services
 from server.core.stopping import StoppedAtOnce
 from server.core.tasks import Tasks
+from server.domains.contract import Build
+from server.domains.services import Services, broker_by
 from server.gamekit.fold import AnyRuleset
 from server.gateway.transport.http_connection import http_runner
 
@@ -36,7 +37,7 @@ ANY_IPV6 = "::"
 Addresses = list[tuple[socket.AddressFamily, str]]
 NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 TLS_HANDSHAKE_TIMEOUT_S = 5.0
-DRAIN_TIMEOUT_S = 10.0
+BROKER_DRAIN_TIMEOUT_S = 1.0
 RECONNECT_WITHIN_MS = 3000
 CLOSE_GROUP = 200
 CLOSE_GROUP_PAUSE_S = 0.05
@@ -81,6 +82,7 @@ async def serve(
     dsn: str,
     *,
     rulesets: dict[str, AnyRuleset],
+    titles: Sequence[Build] = (),
     ready: Callable[[str], None],
     keep_database: Callable[[], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
@@ -98,7 +100,7 @@ async def serve(
     async with Tasks() as keeper:
         if keep_database is not None:
             keeper.loop(stop.without(keep_database()), name="the bundled database")
-        await _serve(config, dsn, rulesets=rulesets, ready=ready, stop=stop)
+        await _serve(config, dsn, rulesets=rulesets, titles=titles, ready=ready, stop=stop)
     stop.check()
 
 
@@ -107,9 +109,11 @@ async def _serve(
     dsn: str,
     *,
     rulesets: dict[str, AnyRuleset],
+    titles: Sequence[Build],
     ready: Callable[[str], None],
     stop: Stop,
 ) -> None:
+    broker = broker_by(config)
     async with (
         _database(config, dsn, role=SERVER_ROLE) as database,
         _database(config, dsn, role=ANONYMOUS_ROLE) as anonymous,
@@ -117,7 +121,15 @@ async def _serve(
     ):
         with NodeName(config.data_dir) as node:
             base = Services(
-                config, database, RlsDatabase(anonymous), node, Clock(), tasks, rulesets
+                config,
+                database,
+                RlsDatabase(anonymous),
+                node,
+                Clock(),
+                tasks,
+                rulesets,
+                broker,
+                titles,
             )
             app = App(base)
             async with _listening(app, config) as url:
@@ -127,6 +139,8 @@ async def _serve(
                     "shutting down: finishing work in progress, no new games (repeat to force)"
                 )
                 await _go_away(app)
+                if not await broker.drain(BROKER_DRAIN_TIMEOUT_S):
+                    log.warning("other nodes were not told of the last changes; they look for them")
 
 
 @asynccontextmanager
@@ -148,9 +162,11 @@ async def _listening(app: App, config: Config) -> AsyncIterator[str]:
     runner = http_runner(app.http())
     await runner.setup()
     assert runner.server is not None
-    door = app.open_door(runner.server)
+    listener = app.listener(runner.server)
     tls = _tls(config)
-    servers = [await _listen(door.protocol, each, tls) for each in _bind(config.host, config.port)]
+    servers = [
+        await _listen(listener.protocol, each, tls) for each in _bind(config.host, config.port)
+    ]
     url = _url(servers[0].sockets[0], tls)
     if not config.public_url and _is_wildcard(servers[0].sockets[0]):
         log.warning(
@@ -167,7 +183,7 @@ async def _listening(app: App, config: Config) -> AsyncIterator[str]:
     finally:
         for server in servers:
             server.close()
-        await door.close_all(CloseReason.GOING_AWAY)
+        await listener.close_all(CloseReason.GOING_AWAY)
         await runner.cleanup()
 
 
@@ -277,20 +293,12 @@ def _tls(config: Config) -> ssl.SSLContext | None:
 
 async def _go_away(app: App) -> None:
     """Finish what is under way, give the games back, and tell everybody to come again."""
-    app.hosting.suspend()
-    try:
-        async with asyncio.timeout(DRAIN_TIMEOUT_S):
-            await app.log.drain()
-    except TimeoutError:
-        log.warning("some events were not committed; none of them was acknowledged")
-    try:
-        await app.lease.release()
-    except (Overloaded, Unavailable):
-        log.warning("the lease could not be released; other nodes wait until it expires")
-    for n, session in enumerate(list(app.sessions), 1):
+    await app.stop()
+    sessions = app.services.sessions
+    for n, session in enumerate(list(sessions), 1):
         pause_ms = random.randint(0, RECONNECT_WITHIN_MS)  # noqa: S311 - to spread them
         why = CloseReason.GOING_AWAY
         with contained("closing a connection"):
-            app.sessions.dismiss(session, why, "This server is stopping.", pause_ms=pause_ms)
+            sessions.dismiss(session, why, "This server is stopping.", pause_ms=pause_ms)
         if n % CLOSE_GROUP == 0:
             await asyncio.sleep(CLOSE_GROUP_PAUSE_S)

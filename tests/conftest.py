@@ -1,6 +1,7 @@
 """One real PostgreSQL for the whole run; a fresh, migrated database for each test that asks."""
 
 import fcntl
+import gc
 import os
 import shutil
 import signal
@@ -23,6 +24,9 @@ pytest.register_assert_rewrite(
 
 # Set by the process that starts the run; the workers of a parallel run inherit it.
 _FOLDER = "PLAYHALL_TEST_POSTGRES"
+
+# As many as a server waits for; see `server.cli`.
+GARBAGE_OBJECTS = 50_000
 
 _HERE = Path(__file__).parent
 _LONGEST_FIRST = ("faults", "e2e", "fuzz", "integration")  # then all others
@@ -52,6 +56,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that parallel workers end together."""
     places = {folder: place for place, folder in enumerate(_LONGEST_FIRST)}
     items.sort(key=lambda i: places.get(i.path.relative_to(_HERE).parts[0], len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """Keep what there is by now out of every search for garbage: it takes a seventh of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_OBJECTS)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

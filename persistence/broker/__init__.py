@@ -1,1 +1,21 @@
-"""Fan-out of updates to the subscribers of a topic."""
+"""Publish and subscribe between the nodes.
+
+For: telling the other nodes that something they may be following has changed.
+
+Promises: `port.Broker` says what; `memory` and `redis` keep it, and one contract test runs
+against both. Nothing durable depends on a broker: what a notice announces is in PostgreSQL
+before it is published, and a node that missed a notice reads it there.
+
+Must not know: who follows a topic on a node, what a payload means.
+"""
+
+from persistence.broker.port import (
+    NO_NUMBER,
+    PAYLOAD_BYTES_MAX,
+    BadTopic,
+    Broker,
+    Handler,
+    Notice,
+)
+
+__all__ = ["NO_NUMBER", "PAYLOAD_BYTES_MAX", "BadTopic", "Broker", "Handler", "Notice"]

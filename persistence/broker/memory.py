@@ -1,90 +1,127 @@
-"""Fan-out of updates to whoever follows a topic on this node.
+"""A broker without a server: the nodes of one process share a hub.
 
-Nothing durable depends on it: what other nodes did is read from the database, by whoever
-keeps a lobby or an epoch board that is followed here. A second implementation may carry frames
-between nodes.
+For one node, which has nobody to tell, and for tests that run several nodes in one process.
 """
 
 import asyncio
-import logging
-from collections.abc import Callable
-from functools import partial
 from typing import Final
 
-log = logging.getLogger(__name__)
+from persistence.broker.dispatch import Handlers
+from persistence.broker.port import (
+    PAYLOAD_BYTES_MAX,
+    BrokerMetrics,
+    Handler,
+    Notice,
+    check_topic,
+)
+from persistence.broker.queues import SendQueue
 
-Deliver = Callable[[bytes], None]
-
-TOPICS_MAX = 200_000
-FOLLOWERS_PER_TOPIC_MAX = 20_000
-# How many followers get a frame in one turn of the loop, where a topic may have thousands: a
-# write takes some microseconds, and whatever else the node does waits for the turn's end.
+# How many notices are handed over in one turn of the loop.
 AT_ONCE: Final = 256
 
 
-class TooManyFollowers(Exception):
-    """The topic, or the bus, is full."""
-
-
-class Bus:
-    """Topics and their followers; a frame is handed to each follower as it is.
-
-    A follower that raises misses the frame, and the others get it; `failures` counts those.
-    """
+class MemoryHub:
+    """Where the brokers of one process find each other."""
 
     def __init__(self) -> None:
-        self._followers: dict[str, dict[object, Deliver]] = {}
-        self.failures = 0
+        self.brokers: list[MemoryBroker] = []
 
-    def follow(self, topic: str, who: object, deliver: Deliver) -> Callable[[], None]:
-        """Follow a topic; returns how to stop. Following again replaces what was there."""
-        followers = self._followers.get(topic)
-        if followers is None:
-            if len(self._followers) >= TOPICS_MAX:
-                raise TooManyFollowers
-            followers = self._followers[topic] = {}
-        if len(followers) >= FOLLOWERS_PER_TOPIC_MAX:
-            raise TooManyFollowers
-        followers[who] = deliver
-        return partial(self._stop, topic, who)
 
-    def publish(self, topic: str, frame: bytes) -> None:
-        """Hand a frame to everybody who follows the topic."""
-        for deliver in list(self._followers.get(topic, {}).values()):
-            try:
-                deliver(frame)
-            except Exception:
-                self._failed(topic)
+class MemoryBroker:
+    """Hands notices to the other brokers of its hub, in a later turn of the loop.
 
-    async def spread(self, topic: str, frame: bytes) -> None:
-        """Hand a frame to everybody who follows the topic now, to some in each turn of the loop.
+    `is_whole` says that the hub has all nodes that there are. A server without Redis cannot know
+    that: other processes may serve the same database, so by default it is False, and whoever
+    depends on notices keeps looking at the database.
+    """
 
-        Who stops meanwhile, or begins, does not get it. For a topic's only publisher, who waits
-        for the end of one frame before the next.
-        """
-        followers = self._followers.get(topic, {})
-        waiting = list(followers.items())
-        for start in range(0, len(waiting), AT_ONCE):
-            if start:
-                await asyncio.sleep(0)
-            for who, deliver in waiting[start : start + AT_ONCE]:
-                if followers.get(who) is deliver:
-                    try:
-                        deliver(frame)
-                    except Exception:
-                        self._failed(topic)
+    def __init__(self, hub: MemoryHub | None = None, *, is_whole: bool = False) -> None:
+        self.metrics = BrokerMetrics()
+        self._hub = MemoryHub() if hub is None else hub
+        self._hub.brokers.append(self)
+        self._is_whole = is_whole
+        self._handlers = Handlers(self.metrics)
+        self._queue = SendQueue()
+        self._woken = asyncio.Event()
+        self._sent = asyncio.Event()
+        self._running = False
 
-    def count(self, topic: str) -> int:
-        """Say how many follow a topic on this node."""
-        return len(self._followers.get(topic, ()))
+    @property
+    def is_live(self) -> bool:
+        """Whether the hub has every node, and this one's notices are handed over."""
+        return self._is_whole and self._running
 
-    def _failed(self, topic: str) -> None:
-        self.failures += 1
-        log.exception("a follower of %s failed", topic)
+    @property
+    def has_peers(self) -> bool:
+        """Whether another broker shares the hub."""
+        return len(self._hub.brokers) > 1
 
-    def _stop(self, topic: str, who: object) -> None:
-        followers = self._followers.get(topic)
-        if followers is not None:
-            followers.pop(who, None)
-            if not followers:
-                del self._followers[topic]
+    @property
+    def backlog(self) -> int:
+        """How many notices wait to be handed over."""
+        return len(self._queue)
+
+    async def run(self) -> None:
+        """Hand notices over, until cancelled."""
+        if self not in self._hub.brokers:  # it ran before
+            self._hub.brokers.append(self)
+        self._running = True
+        try:
+            for topic in self._handlers.topics():
+                self._handlers.gap(topic)  # whatever was published before was not for us
+            while True:
+                await self._woken.wait()
+                self._woken.clear()
+                while self._queue:
+                    self._hand_over()
+                    await asyncio.sleep(0)
+                self._sent.set()
+        finally:
+            self._running = False
+            self._hub.brokers.remove(self)
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Wait until everything is handed over; False if it takes longer."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._queue:
+                    self._sent.clear()
+                    await self._sent.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def publish(self, notice: Notice) -> None:
+        """Queue a notice for the other nodes. Raise `BadTopic`."""
+        if not self.has_peers:
+            return
+        check_topic(notice.topic)
+        if len(notice.payload) > PAYLOAD_BYTES_MAX:
+            self.metrics.stripped += 1
+            notice = notice._replace(payload=b"")
+        self._queue.put(notice)
+        self.metrics.dropped = self._queue.dropped
+        self._woken.set()
+
+    def subscribe(self, topic: str, handler: Handler) -> None:
+        """Have a handler called for a topic. Raise `BadTopic` or `ValueError`."""
+        self._handlers.add(topic, handler)
+
+    def unsubscribe(self, topic: str) -> None:
+        """Have nothing called for a topic any more."""
+        self._handlers.remove(topic)
+
+    def _hand_over(self) -> None:
+        lost, notices = self._queue.take(AT_ONCE, PAYLOAD_BYTES_MAX)
+        self.metrics.published += len(notices)
+        for broker in [each for each in self._hub.brokers if each is not self]:
+            broker._receive(lost, notices)
+
+    def _receive(self, lost: list[str], notices: list[Notice]) -> None:
+        if not self._running:
+            return
+        for topic in lost:
+            self._handlers.gap(topic)
+        for notice in notices:
+            if notice.topic in self._handlers:
+                self._handlers.notice(notice)

@@ -115,6 +115,12 @@ class LobbyStore:
             records = await connection.fetch(SQL["lobby_versions"], list(lobby_ids))
         return {record["id"]: record["version"] for record in records}
 
+    async def listed_versions(self, limit: int) -> dict[LobbyId, int]:
+        """Read the versions of the newest lobbies in the public list."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["listed_versions"], limit)
+        return {record["id"]: record["version"] for record in records}
+
     async def bans(self, lobby_ids: Collection[LobbyId]) -> list[tuple[LobbyId, PlayerId]]:
         """Read who may not come back into lobbies."""
         async with self._database.acquire() as connection:

@@ -199,6 +199,16 @@ ORDER BY n.started_at > l.created_at, md5(n.id || l.id::text), n.id LIMIT 1;
 -- Read how far lobbies have changed.
 SELECT id, version FROM lobbies WHERE id = ANY($1::uuid[]);
 
+-- name: listed_versions
+-- Read how far the newest lobbies of the public list have changed; each half has an index.
+SELECT id, version FROM (
+    (SELECT id, version, created_at FROM lobbies WHERE is_public AND status = 'OPEN'
+     ORDER BY created_at DESC, id LIMIT $1)
+    UNION ALL
+    (SELECT id, version, created_at FROM lobbies WHERE is_public AND status = 'PLAYING'
+     ORDER BY created_at DESC, id LIMIT $1)
+) AS listed ORDER BY created_at DESC LIMIT $1;
+
 -- name: lobby_bans
 -- Read who may not come back into these lobbies.
 SELECT lobby_id, player_id FROM lobby_bans WHERE lobby_id = ANY($1::uuid[]);

@@ -1,8 +1,9 @@
 """A process that hashes passwords, one at a time, for the server that started it.
 
 Requests and replies are lines of JSON: `{"hash": password}` is answered with `{"hash": text}`,
-`{"verify": [text, password]}` with `{"fits": true}`. The process ends when its input does, so it
-never outlives the server, however that ends.
+`{"verify": [text, password]}` with `{"fits": true}`. The two arguments are the passes that a hash
+takes, and its memory in KiB. The process ends when its input does, so it never outlives the server,
+however that ends.
 """
 
 import json
@@ -23,7 +24,8 @@ def main() -> None:
     """Answer requests until the input ends."""
     os.nice(NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the server, which then closes us
-    hasher = PasswordHasher()
+    passes, memory_kib = map(int, sys.argv[1:])
+    hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib)
     for line in sys.stdin.buffer:
         reply = json.dumps(_answer(hasher, json.loads(line)))
         sys.stdout.buffer.write(reply.encode() + b"\n")

@@ -2,7 +2,7 @@
 
 A hash takes 64 MiB and a core for 50 to 150 ms. Hashing beside the event loop would take that
 core, and its cache, from every move that is played meanwhile. So a few worker processes do it,
-which get what the server leaves over (`hashworker.py`), and requests wait for them in turn: first
+which get what the server leaves over (`hash_worker.py`), and requests wait for them in turn: first
 between the purposes, so that guesses at lobbies cannot keep people from signing in, and within a
 purpose between networks. Whoever calls has checked the rate limits already.
 """
@@ -28,6 +28,17 @@ WORKERS_MAX: Final = 4
 WAITING_MAX: Final = 64  # of each purpose
 HASH_TIMEOUT_S: Final = 30.0
 RETRY_AFTER_S: Final = 5.0
+
+
+class Cost(NamedTuple):
+    """What one hash takes."""
+
+    passes: int
+    memory_kib: int
+
+
+# The second recommendation of RFC 9106, section 4: the one for servers that cannot spare 2 GiB.
+COST = Cost(passes=3, memory_kib=65_536)
 
 Purpose = Literal["sign-in", "account", "lobby"]
 
@@ -141,6 +152,7 @@ class _Worker:
                 sys.executable,
                 "-m",
                 "server.core.hash_worker",
+                *map(str, COST),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
             )

@@ -5,7 +5,7 @@
 `rules` (pure decisions), `service` (use cases), `commands` (websocket), `http` (endpoints), `views`
 (what is shown to whom), `jobs` (periodic work), `domain` (puts them together).
 
-A domain imports no other domain: what it needs of one is a function that `server/app.py` passes in,
-or `server/competition.py` for bots and epochs. It knows nothing of sockets' bytes, SQL, or how
-another domain works.
+`contract` says what a domain offers, `services` what it is built from, and `interfaces` what
+domains ask of each other: a domain imports no other domain. It knows nothing of sockets' bytes, of
+SQL, or of how another domain works.
 """

@@ -1,12 +1,11 @@
 """What is measured, as Prometheus reads it.
 
-Whoever does the work counts it in plain numbers of its own; nothing here runs until
-somebody scrapes, and then the numbers are read through the functions in `Readings`.
+Whoever does the work counts it in plain numbers of its own; nothing here runs until somebody
+scrapes, and then the numbers are read.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import accumulate
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,131 +14,111 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from persistence.eventlog.metrics import LATENCY_BOUNDS_S, LogMetrics
+from server.core.subscriptions import Subscriptions
 from server.gateway.error_counts import Transport
 
-Count = Callable[[], int]
+
+class Reading(NamedTuple):
+    """A number: its name without the prefix `playhall_`, what it means, and how to read it."""
+
+    name: str
+    meaning: str
+    read: Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Readings:
-    """Where each number is read, since the start.
+class Numbers(Collector):
+    """Plain numbers: `gauges` as they are now, `counters` since the start."""
 
-    `refusals` counts by transport and code, `ruleset_failures` by ruleset and method.
-    """
-
-    connections: Count
-    sessions: Count
-    games: Count
-    lobbies: Count
-    log_queue: Count
-    tasks: Count
-    task_failures: Count
-    bytes_out: Count
-    peers: Count
-    peer_messages: Count
-    peer_refusals: Count
-    peer_queued_bytes: Count
-    mails_carried: Count
-    mails_lost: Count
-    games_quarantined: Count
-    refusals: Callable[[], Mapping[tuple[Transport, str], int]]
-    ruleset_failures: Callable[[], Mapping[tuple[str, str], int]]
-    log: LogMetrics
-
-
-class ServerCollector(Collector):
-    """Turns the readings into metrics at the moment of a scrape."""
-
-    def __init__(self, readings: Readings) -> None:
-        self._readings = readings
+    def __init__(self, *, gauges: Sequence[Reading] = (), counters: Sequence[Reading] = ()) -> None:
+        self._gauges = gauges
+        self._counters = counters
 
     def collect(self) -> Iterator[Metric]:
         """Read everything once."""
-        yield from self._gauges()
-        yield from self._counters()
-        yield _refusals(self._readings.refusals())
-        yield _ruleset_failures(self._readings.ruleset_failures())
-        yield _commit_latency(self._readings.log)
-
-    def _gauges(self) -> Iterator[Metric]:
-        now = self._readings
-        for name, meaning, read in (
-            ("connections", "Open TCP connections.", now.connections),
-            ("sessions", "Open websockets.", now.sessions),
-            ("games", "Games in memory.", now.games),
-            ("lobbies", "Lobbies in memory.", now.lobbies),
-            ("log_queue_events", "Events waiting to be committed.", now.log_queue),
-            ("tasks", "Running tasks.", now.tasks),
-            ("peers", "Connected signaling peers.", now.peers),
-            ("peer_queued_bytes", "Bytes queued for absent peers.", now.peer_queued_bytes),
-        ):
+        for name, meaning, read in self._gauges:
             yield GaugeMetricFamily(f"playhall_{name}", meaning, value=read())
-
-    def _counters(self) -> Iterator[Metric]:
-        now = self._readings
-        for name, meaning, total in (
-            ("events_committed", "Events committed.", now.log.events),
-            ("log_batches", "Batches committed.", now.log.batches),
-            ("log_retries", "Batches that were retried.", now.log.retries),
-            ("games_completed", "Games completed.", now.log.completions),
-            ("games_quarantined", "Games that were quarantined.", now.games_quarantined()),
-            ("task_failures", "Tasks that failed.", now.task_failures()),
-            ("bytes_out", "Bytes written to websockets.", now.bytes_out()),
-            ("peer_messages", "Signaling messages relayed.", now.peer_messages()),
-            ("peer_refusals", "Peers refused or disconnected.", now.peer_refusals()),
-            ("mails_carried", "Mails sent.", now.mails_carried()),
-            ("mails_lost", "Mails that could not be sent.", now.mails_lost()),
-        ):
-            yield CounterMetricFamily(f"playhall_{name}", meaning, value=total)
+        for name, meaning, read in self._counters:
+            yield CounterMetricFamily(f"playhall_{name}", meaning, value=read())
 
 
-def exposition(readings: Readings, *others: Collector) -> Callable[[], bytes]:
-    """Give the function that writes all metrics, others' and the process's own too, as text."""
+def broker_metrics(subscriptions: Subscriptions) -> Collector:
+    """Give the collector of what nodes hear of each other."""
+    broker, sent, seen = subscriptions.broker, subscriptions.broker.metrics, subscriptions.metrics
+    return Numbers(
+        gauges=(
+            Reading(
+                "broker_connected",
+                "Whether other nodes' notices arrive.",
+                lambda: int(broker.is_live),
+            ),
+            Reading("broker_backlog", "Notices that wait to be sent.", lambda: broker.backlog),
+            Reading(
+                "subscriptions_topics",
+                "Topics that are needed here.",
+                lambda: subscriptions.topics,
+            ),
+        ),
+        counters=(
+            Reading("broker_published", "Notices published.", lambda: sent.published),
+            Reading(
+                "broker_received",
+                "Notices received of what is followed here.",
+                lambda: sent.received,
+            ),
+            Reading("broker_dropped", "Notices that were not sent.", lambda: sent.dropped),
+            Reading(
+                "broker_gaps",
+                "Times that notices of a topic may have been missed.",
+                lambda: sent.gaps,
+            ),
+            Reading(
+                "broker_disconnects",
+                "Connections lost, and attempts failed.",
+                lambda: sent.disconnects,
+            ),
+            Reading(
+                "subscriptions_stale", "Notices of what was known already.", lambda: seen.stale
+            ),
+            Reading("subscriptions_behind", "Times that a topic fell behind.", lambda: seen.behind),
+            Reading(
+                "subscriptions_caught_up",
+                "Topics compared with the database.",
+                lambda: seen.caught_up,
+            ),
+        ),
+    )
+
+
+Refused: TypeAlias = Callable[[], Mapping[tuple[Transport, str], int]]
+
+
+class RefusalCollector(Collector):
+    """Commands and requests that were refused, by transport and code."""
+
+    def __init__(self, read: Refused) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        """Read everything once."""
+        family = CounterMetricFamily(
+            "playhall_refusals",
+            "Commands and requests refused, by transport and error code.",
+            labels=["transport", "code"],
+        )
+        for labels, total in sorted(self._read().items()):
+            family.add_metric(labels, total)
+        yield family
+
+
+def exposition(*collectors: Collector) -> Callable[[], bytes]:
+    """Give the function that writes all metrics, the process's own too, as text."""
     registry = CollectorRegistry(auto_describe=False)
-    for collector in (ServerCollector(readings), *others):
+    for collector in collectors:
         registry.register(collector)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return lambda: generate_latest(registry)
-
-
-def _refusals(counts: Mapping[tuple[Transport, str], int]) -> Metric:
-    family = CounterMetricFamily(
-        "playhall_refusals",
-        "Commands and requests refused, by transport and error code.",
-        labels=["transport", "code"],
-    )
-    for labels, total in sorted(counts.items()):
-        family.add_metric(labels, total)
-    return family
-
-
-def _ruleset_failures(counts: Mapping[tuple[str, str], int]) -> Metric:
-    family = CounterMetricFamily(
-        "playhall_ruleset_failures",
-        "Errors raised by rulesets.",
-        labels=["ruleset", "method"],
-    )
-    for labels, total in sorted(counts.items()):
-        family.add_metric(list(labels), total)
-    return family
-
-
-def _commit_latency(log: LogMetrics) -> Metric:
-    bounds = [*map(str, LATENCY_BOUNDS_S), "+Inf"]
-    return HistogramMetricFamily(
-        "playhall_commit_latency_seconds",
-        "Time from starting a batch to its commit.",
-        buckets=list(zip(bounds, accumulate(log.latency_counts), strict=True)),
-        sum_value=log.latency_s,
-    )

@@ -26,7 +26,7 @@ from server.domains.people.accounts.domain import seal_by
 from server.domains.people.accounts.keys import Keys
 from server.domains.people.accounts.sealed import method_indexes, require_keys
 from server.domains.people.accounts.sign_in_methods import reencrypt_methods
-from server.ops.audit.commands import DataDir, Shell
+from server.ops.shell import DataDir, Shell
 
 T = TypeVar("T")
 

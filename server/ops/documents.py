@@ -11,8 +11,8 @@ from protocol.asyncapi import asyncapi_document
 from server.app import VERSION, App
 from server.config import Config
 from server.core.clock import Clock
-from server.core.services import Services
 from server.core.tasks import Tasks
+from server.domains.services import Services
 from server.gateway.http.openapi import openapi_document
 
 

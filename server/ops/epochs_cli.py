@@ -29,10 +29,10 @@ from server.domains.compete.epochs.rules import check_profile
 from server.domains.compete.epochs.scheduler import Scheduler
 from server.domains.compete.epochs.steps import Steps, require_profiles
 from server.domains.compete.epochs.verification import Verification
-from server.ops.audit.commands import DataDir, Shell
 from server.ops.mirror_cli import add_mirror_command
 from server.ops.rehearsal_cli import add_rehearsal_commands
 from server.ops.roles import both_roles
+from server.ops.shell import DataDir, Shell
 
 T = TypeVar("T")
 

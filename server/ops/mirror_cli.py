@@ -27,7 +27,7 @@ from protocol.errors import InvalidField, PlayhallError
 from server.config import Config
 from server.core.tasks import Tasks
 from server.domains.compete.epochs.mirror import Mirroring
-from server.ops.audit.commands import DataDir, Shell
+from server.ops.shell import DataDir, Shell
 
 LINE_BYTES_MAX: Final = 256 * 1024  # as much as a whole batch over HTTP
 CHUNK_BYTES: Final = 64 * 1024

@@ -30,8 +30,8 @@ from server.domains.compete.epochs.steps import require_profiles
 from server.domains.people.accounts.domain import seal_by
 from server.domains.people.accounts.keys import Keys
 from server.domains.people.accounts.service import Lifetimes, TokenIssuer
-from server.ops.audit.commands import DataDir, Shell
 from server.ops.roles import both_roles
+from server.ops.shell import DataDir, Shell
 
 CAST_MAX: Final = 10_000
 DAYS_AHEAD_MAX: Final = 1_000

@@ -182,7 +182,7 @@ async def test_adopted_game_is_listed_with_the_right_count(
     node.kill()
     # As if it had been killed between the commit and the count.
     execute(fresh_dsn, "UPDATE room_directory SET current_players = 2")
-    with Node(tmp_path / "b", serving_dsn, lease_s=2) as other:
+    with Node(tmp_path / "b", serving_dsn, lease_s=5) as other:
         await until(lambda: players_listed(other.url, game_id), 1)
 
 
@@ -191,9 +191,9 @@ async def test_game_without_a_live_owner_is_not_listed(tmp_path: Path, serving_d
     (tmp_path / "games" / "nim").mkdir(parents=True)
     code = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[0]
     (tmp_path / "games" / "nim" / "__init__.py").write_text(code)
-    own = {"lease_s": 2, "rulesets_path": tmp_path / "games"}
+    own = {"lease_s": 5, "rulesets_path": tmp_path / "games"}
     with (
-        Node(tmp_path / "b", serving_dsn, lease_s=2) as other,
+        Node(tmp_path / "b", serving_dsn, lease_s=5) as other,
         Node(tmp_path / "a", serving_dsn, **own) as node,
     ):
         async with connect(node.url) as ann, connect(node.url) as bob:

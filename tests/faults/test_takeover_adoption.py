@@ -45,7 +45,7 @@ async def test_stopped_node_hands_every_live_game_over_and_exits_with_0(
 
 async def test_lease_that_was_given_back_is_not_renewed(database: Database) -> None:
     store = GameStore(database, node="going")
-    lease = Lease(store, clock=Clock(), lease_s=1)
+    lease = Lease(store, clock=Clock(), lease_s=1, address=str)
     async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
         group.create_task(lease.keep())  # which ends, or this test does not
         while not lease.is_good():

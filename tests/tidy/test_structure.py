@@ -35,9 +35,6 @@ RETIRED_MODULES = {
 }
 
 
-TREES = trees()
-
-
 def imports(tree: ast.Module) -> Iterator[str]:
     """Give what a module imports, anywhere in it."""
     for node in ast.walk(tree):
@@ -46,11 +43,11 @@ def imports(tree: ast.Module) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
-                yield inner if inner in TREES else node.module
+                yield inner if inner in trees() else node.module
 
 
 def classes() -> Iterator[tuple[str, str]]:
-    for module, tree in TREES.items():
+    for module, tree in trees().items():
         for node in tree.body:
             if isinstance(node, ast.ClassDef):
                 yield module, node.name
@@ -58,8 +55,8 @@ def classes() -> Iterator[tuple[str, str]]:
 
 def test_no_module_imports_itself_through_others() -> None:
     graph = {
-        name: {each for each in imports(tree) if each in TREES and each != name}
-        for name, tree in TREES.items()
+        name: {each for each in imports(tree) if each in trees() and each != name}
+        for name, tree in trees().items()
     }
     try:
         TopologicalSorter(graph).prepare()
@@ -69,11 +66,11 @@ def test_no_module_imports_itself_through_others() -> None:
 
 def test_no_import_of_ours_is_for_the_type_checker_alone() -> None:
     """What needs this escape is a cycle."""
-    for name, tree in TREES.items():
+    for name, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
                 inside = imports(ast.Module(node.body, []))
-                assert not [each for each in inside if each in TREES], name
+                assert not [each for each in inside if each in trees()], name
 
 
 def test_retired_words_name_nothing() -> None:
@@ -82,7 +79,7 @@ def test_retired_words_name_nothing() -> None:
 
 
 def test_retired_words_name_no_module() -> None:
-    parts = {(name, part) for name in TREES for part in name.split(".")}
+    parts = {(name, part) for name in trees() for part in name.split(".")}
     assert sorted(name for name, part in parts if part in RETIRED_MODULES) == []
 
 

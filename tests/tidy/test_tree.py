@@ -14,14 +14,13 @@ from tests.tidy.source import ROOT, modules
 
 SQL_WORDS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ")
 TASK_GROUPS = ("group", "tasks", "self._group", "self._tasks")
-# eth-utils leaves it to whoever uses it to bring what computes Keccak; redis is what the fan-out
-# between nodes will use, for which `persistence/broker/memory.py` has the place.
-NOT_USED_BY_US = {"eth-hash", "redis"}
+# eth-utils leaves it to whoever uses it to bring what computes Keccak.
+NOT_USED_BY_US = {"eth-hash"}
 # What others call by its name: picows, aiohttp, asyncio's transports, pydantic, Alembic, tests.
 CALLED_FROM_OUTSIDE = {
     *("on_ws_connected", "on_ws_frame", "on_ws_disconnected", "writelines"),
     *("feed_data", "feed_eof"),
-    *("field_title_should_be_set", "down_revision", "interrupt", "follows"),
+    *("field_title_should_be_set", "down_revision", "interrupt"),
 }
 
 

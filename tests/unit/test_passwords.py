@@ -86,3 +86,7 @@ async def test_killed_process_is_replaced_and_none_is_left_behind(passwords: Pas
     assert os.getpriority(os.PRIO_PROCESS, (children() - before).pop()) > 0
     await passwords.close()
     assert children() - before == set()
+
+
+async def test_a_hash_takes_what_is_recommended(passwords: Passwords) -> None:
+    assert "m=65536,t=3,p=4" in await passwords.hash("open sesame", ANN)

@@ -19,7 +19,6 @@ from protocol.codec import error_fields, validate
 from protocol.errors import (
     BadFrame,
     BadToken,
-    Forbidden,
     MethodNotAllowed,
     NotFound,
     PlayhallError,
@@ -28,7 +27,7 @@ from protocol.errors import (
 )
 from server.gateway.error_counts import Count, code_of_status, uncounted
 from server.gateway.http.query import query_reader
-from server.gateway.session.identity import NOT_FOR_BOTS, Identity
+from server.gateway.session.identity import Identity, Scope, refused_by_scope
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +91,7 @@ def _finishing(
 class Endpoint:
     """One address. `auth` is none, optional (a bad token is still refused) or required.
 
-    Addresses are people's unless `bots` says that a bot with a token of its own may ask too.
+    `scope` says whose token may be used; see `server.gateway.session.identity`.
     """
 
     method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
@@ -105,7 +104,7 @@ class Endpoint:
     answer: type[BaseModel] | None = None
     errors: tuple[type[PlayhallError], ...] = ()
     tag: str = ""
-    bots: bool = False
+    scope: Scope = "player"
 
 
 def build_http(
@@ -158,8 +157,8 @@ async def _identify(
     if scheme.lower() != "bearer":
         raise BadToken("The Authorization header must be: Bearer <access token>.")
     identity = await authenticate(token)
-    if identity.bot is not None and not endpoint.bots:
-        raise Forbidden(NOT_FOR_BOTS)
+    if (refused := refused_by_scope(identity, endpoint.scope)) is not None:
+        raise refused
     return identity
 
 

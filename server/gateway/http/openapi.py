@@ -92,7 +92,8 @@ def _operation_id(endpoint: Endpoint) -> str:
 
 def _security(endpoint: Endpoint) -> list[JsonValue]:
     nobody: JsonObject = {}
-    bearer: JsonObject = {"bearer": []}
+    # OpenAPI 3.1 lets a scheme that is no OAuth list the roles that are required.
+    bearer: JsonObject = {"bearer": [] if endpoint.scope == "player" else [endpoint.scope]}
     if endpoint.auth == "none":
         return []
     return [bearer] if endpoint.auth == "required" else [nobody, bearer]

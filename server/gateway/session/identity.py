@@ -1,7 +1,8 @@
 """Who a connection or a request speaks for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from persistence.rls import Requester
 from protocol.errors import Forbidden
@@ -9,6 +10,10 @@ from protocol.ids import BotId, PlayerId, SessionId, UserId
 
 MODERATORS: Final = frozenset({"moderator", "admin"})
 ADMINS: Final = frozenset({"admin"})
+# Who may use a command or an endpoint: `player` any account, and where no account is required
+# anybody, but no bot; `bot` bots too; the others, accounts that were made one of these.
+Scope: TypeAlias = Literal["player", "bot", "moderator", "admin"]
+ROLES_OF: Final[Mapping[Scope, frozenset[str]]] = {"moderator": MODERATORS, "admin": ADMINS}
 NOT_FOR_BOTS: Final = "Bots cannot do this; use the token of a person's account."
 
 
@@ -42,7 +47,19 @@ class Identity:
         return Requester(self.user_id, self.session_id, self.roles)
 
 
+def refused_by_scope(who: Identity, scope: Scope) -> Forbidden | None:
+    """Say why somebody may not use what has this scope; None if they may."""
+    if who.bot is not None:
+        return None if scope == "bot" else Forbidden(NOT_FOR_BOTS)
+    roles = ROLES_OF.get(scope)
+    return _only_for(roles) if roles is not None and not roles & set(who.roles) else None
+
+
 def require_role(who: Identity, allowed: frozenset[str]) -> None:
     """Raise `Forbidden` unless somebody was made one of these."""
     if not allowed & set(who.roles):
-        raise Forbidden(f"Only {' and '.join(sorted(allowed))} accounts can do this.")
+        raise _only_for(allowed)
+
+
+def _only_for(roles: frozenset[str]) -> Forbidden:
+    return Forbidden(f"Only {' and '.join(sorted(roles))} accounts can do this.")

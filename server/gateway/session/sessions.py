@@ -19,7 +19,6 @@ from protocol.envelope import Command, Update, WireModel, type_of
 from protocol.errors import (
     AlreadyGreeted,
     CloseReason,
-    Forbidden,
     GoingAway,
     HelloRequired,
     Overloaded,
@@ -35,7 +34,7 @@ from server.core.containment import contained
 from server.core.periodic import every
 from server.core.tasks import Tasks
 from server.gateway.error_counts import Count, uncounted
-from server.gateway.session.identity import NOT_FOR_BOTS, Identity
+from server.gateway.session.identity import Identity, Scope, refused_by_scope
 from server.gateway.transport.framing import text_frame
 from server.gateway.transport.limits import TokenBucket
 from server.gateway.transport.websocket import Socket
@@ -50,14 +49,14 @@ Awaited = Callable[["Session", Any], Awaitable[Answer]]
 class Route:
     """How one command is carried out. `cost` is what it takes from the rate limit.
 
-    Commands are people's unless `bots` says that a bot with a token of its own may send it too.
+    `scope` says whose connection may send it; see `server.gateway.session.identity`.
     """
 
     immediate: Immediate | None = None
     awaited: Awaited | None = None
     cost: float = 1.0
     greeted: bool = True
-    bots: bool = False
+    scope: Scope = "player"
 
 
 Routes = dict[type[Command], Route]
@@ -231,9 +230,9 @@ class Session:
             return AlreadyGreeted()
         if not self._bucket.take(self.sessions.now(), route.cost):
             return RateLimited(retry_after_s=self._bucket.wait_s)
-        if self.identity is not None and self.identity.bot is not None and not route.bots:
-            return Forbidden(NOT_FOR_BOTS)
-        return None
+        if self.identity is None:
+            return None
+        return refused_by_scope(self.identity, route.scope)
 
     def _bad_frame(self, refused: CommandRefused) -> None:
         self.refuse(refused.command_id, refused.reason)

@@ -1,20 +1,17 @@
 """`playhall verify`, `playhall replay`, `playhall stats rebuild`."""
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import orjson
 import typer
 from rich.console import Console
 
-from migrations import runner
-from persistence.errors import NotMigrated
 from protocol.codec import validate
 from protocol.errors import InvalidField
 from protocol.history import GamePath, PlayerPath
@@ -29,6 +26,7 @@ from server.ops.audit.rebuild import PlayerRecount
 from server.ops.audit.render import account_text, moment, report_line, report_text
 from server.ops.audit.replay import Replay, ReplayView
 from server.ops.audit.verify import verify
+from server.ops.shell import DataDir, Shell
 from server.rulesets import find_rulesets, folders_in
 
 T = TypeVar("T")
@@ -42,40 +40,10 @@ Since = Annotated[
         formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="All games created since then (UTC)."
     ),
 ]
-DataDir = Annotated[Path | None, typer.Option(help="Folder of the bundled database.")]
 Partial = Annotated[
     bool, typer.Option("--partial", help="Accept a file that does not contain the end of its game.")
 ]
 KEYS = "n next   p previous   q quit"
-
-
-class Shell(NamedTuple):
-    """What the command line lends: its configuration, its database, its way of failing."""
-
-    read_config: Callable[..., Config]
-    database_url: Callable[[Config], AbstractContextManager[str]]
-    said_plainly: Callable[[], AbstractContextManager[None]]
-
-    def at_desk(
-        self,
-        config: Config,
-        *,
-        desk: Callable[[Config, str], AbstractAsyncContextManager[D]],
-        work: Callable[[D], Coroutine[Any, Any, T]],
-    ) -> T:
-        """Do some work at a desk on the database that is configured.
-
-        `desk` opens it, by the database's address. Raises `NotMigrated`.
-        """
-
-        async def run(dsn: str) -> T:
-            async with desk(config, dsn) as opened:
-                return await work(opened)
-
-        with self.database_url(config) as dsn:
-            if runner.status(dsn).pending:
-                raise NotMigrated("The database is older than this program; run: playhall migrate")
-            return asyncio.run(run(dsn))
 
 
 def add_commands(app: typer.Typer, shell: Shell) -> None:

@@ -11,12 +11,14 @@ import pytest
 from persistence.accounts.moderation import ModerationStore
 from persistence.accounts.sessions import SessionStore
 from persistence.accounts.store import AccountStore
+from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
 from persistence.sealing import Seal, SecretKey
 from protocol.accounts import Tokens
 from protocol.errors import CloseReason
 from protocol.ids import UserId
 from server.core.clock import Clock
+from server.core.subscriptions import Subscriptions
 from server.domains.people.accounts.admin_http import AdminRoutes
 from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, guest_limiter
 from server.domains.people.accounts.keys import Keys
@@ -111,7 +113,12 @@ async def client(room: Room) -> AsyncIterator[aiohttp.ClientSession]:
 def more_addresses(room: Room) -> list[Endpoint]:
     """The addresses of sessions and of moderation."""
     store, clock = SessionStore(room.database), room.clock
-    endings = SessionRevocation(store=store, sockets=NoSockets(), now=clock.monotonic)
-    moderation = Moderation(store=room.moderators, seal=SEAL, told=endings.look)
+    endings = SessionRevocation(
+        store=store,
+        subscriptions=Subscriptions(MemoryBroker()),
+        sockets=NoSockets(),
+        now=clock.monotonic,
+    )
+    moderation = Moderation(store=room.moderators, seal=SEAL, told=endings.enforce)
     admin = AdminRoutes(moderation=moderation, database=room.database, clock=clock)
     return [*SessionRoutes(store=store, endings=endings).endpoints(), *admin.endpoints()]

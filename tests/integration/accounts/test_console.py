@@ -27,7 +27,7 @@ from server.domains.people.accounts.keys import Keys
 from server.domains.people.accounts.service import Accounts
 from server.domains.people.accounts.sign_in_methods import Methods, Proved
 from server.ops.accounts_cli import add_commands
-from server.ops.audit.commands import Shell
+from server.ops.shell import Shell
 from tests.integration.accounts.conftest import LIFETIMES
 
 OLD, NEW = SecretKey.make(), SecretKey.make()

@@ -36,7 +36,7 @@ async def dial(room: Room) -> AsyncIterator[Dial]:
             end_sockets=sessions.end_session,
         )
         commands = SessionCommands(
-            accounts=room.accounts, clock=room.clock, node="n1", limits=LIMITS
+            accounts=lambda: room.accounts, clock=room.clock, node="n1", limits=LIMITS
         )
         sessions.routes = {type_of(name): route for name, route in commands.routes().items()}
         async with hall(sessions.new) as running:
@@ -170,7 +170,7 @@ async def test_listener_that_raises_keeps_no_other_from_hearing_who_comes_and_go
     async with Tasks() as tasks:
         sessions = Sessions(clock=room.clock, tasks=tasks, rate=CommandRate())
         commands = SessionCommands(
-            accounts=room.accounts, clock=room.clock, node="n1", limits=LIMITS
+            accounts=lambda: room.accounts, clock=room.clock, node="n1", limits=LIMITS
         )
         sessions.routes = {type_of(name): route for name, route in commands.routes().items()}
         sessions.on_arrival += [raising, heard.append]

@@ -10,8 +10,10 @@ import aiohttp
 
 from persistence.accounts.sessions import SessionStore
 from persistence.accounts.sign_in import SignInStore
+from persistence.broker.memory import MemoryBroker
 from server.core.mailer import Mail
 from server.core.passwords import Passwords
+from server.core.subscriptions import Subscriptions
 from server.domains.people.accounts.codes import Codes
 from server.domains.people.accounts.discord import DiscordSignIn
 from server.domains.people.accounts.email import EmailSignIn
@@ -78,7 +80,12 @@ class Ways:
 
     def _addresses(self) -> list[Endpoint]:
         store, now = SessionStore(self.room.database), self.room.clock.monotonic
-        endings = SessionRevocation(store=store, sockets=NoSockets(), now=now)
+        endings = SessionRevocation(
+            store=store,
+            subscriptions=Subscriptions(MemoryBroker()),
+            sockets=NoSockets(),
+            now=now,
+        )
         routes = SignInRoutes(
             methods=self.methods, endings=endings, email=self.email, discord=self.discord
         )

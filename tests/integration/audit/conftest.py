@@ -13,6 +13,7 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
+from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
 from persistence.eventlog.completion import NO_XP, XpRule
 from persistence.eventlog.writer import Log
@@ -21,12 +22,14 @@ from protocol.ids import GameId, PlayerId
 from server.cli import said_plainly
 from server.config import Config
 from server.core.clock import Clock
+from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.registry import GameRegistry, GameRegistryConfig
 from server.gamekit.fold import AnyRuleset
-from server.ops.audit.commands import Shell, add_commands
+from server.ops.audit.commands import add_commands
 from server.ops.export import export_game
+from server.ops.shell import Shell
 from server.rulesets import find_rulesets
 from tests.fixtures.postgres import TEMPLATE, Databases
 from tests.integration.games.conftest import Room, act
@@ -52,6 +55,7 @@ async def open_room(
             tasks=tasks,
             rulesets=find_rulesets() if rulesets is None else rulesets,
             may_serve=lambda: True,
+            subscriptions=Subscriptions(MemoryBroker()),
         )
         running = tasks.loop(log.run(), name="log")
         yield Room(database, store, log, hosting, [])

@@ -12,14 +12,17 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from persistence.accounts.moderation import ModerationStore
+from persistence.bots.store import BotStore
 from persistence.database import Database
 from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
 from protocol.ids import UserId, new_id
 from server.app import App
 from server.config import Config
 from server.core.clock import Clock
-from server.core.services import Services
 from server.core.tasks import Tasks
+from server.domains.compete.bots.authentication import BotAuthenticator
+from server.domains.interfaces import Authenticator
+from server.domains.services import Services
 from tests.fixtures.http import bearer, listening
 from tests.fixtures.postgres import TEMPLATE, Databases
 
@@ -45,6 +48,18 @@ class Node:
     http: aiohttp.ClientSession
     database: Database
     url: str
+
+    @property
+    def bots(self) -> BotStore:
+        """The bots as the node stores them."""
+        return BotStore(self.database, self.app.services.behalf)
+
+    @property
+    def authenticator(self) -> BotAuthenticator:
+        """What says whose a token is."""
+        found = self.app.services.interfaces.get(Authenticator)
+        assert isinstance(found, BotAuthenticator)
+        return found
 
     async def ask(
         self, who: Person | str | None, method: str, path: str, body: object = None, **query: object
@@ -107,9 +122,7 @@ class Node:
 
     async def give(self, bot: Json, wallet: str) -> None:
         """Make an address the bot's owner."""
-        await self.app.competition.bots.store.set_owner(
-            bot["bot_id"], wallet, actor="console", reason="It is."
-        )
+        await self.bots.set_owner(bot["bot_id"], wallet, actor="console", reason="It is.")
 
     async def pass_of(self, owner: Person, bot: Json, *scopes: str) -> str:
         """Make a token that the bot signs in with."""
@@ -147,7 +160,8 @@ async def node(
     database = await Database.open(dsn, embedded=True)
     anonymous = await Database.open(dsn, embedded=True, role=ANONYMOUS_ROLE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("server.domains.compete.bots.authentication.LOOK_EVERY_S", 0.05)
+        patch.setattr("server.core.subscriptions.SWEEP_POLL_S", (0.05, 0.05))
+        patch.setattr("server.core.subscriptions.SWEEP_REST_S", 0.0)
         async with _node(database, anonymous, tmp_path_factory.mktemp("node")) as node:
             yield node
     await anonymous.close()

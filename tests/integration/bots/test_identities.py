@@ -175,7 +175,7 @@ async def test_owner_at_a_moment_is_exact_at_the_boundaries(node: Node) -> None:
     ann = await node.person(wallets=2)
     bot, never_owned = await node.bot(ann), new_id()
     await node.give(bot, ann.wallets[1])
-    store = node.app.competition.bots.store
+    store = node.bots
     new, old = await store.owners(bot["bot_id"])
     assert old.effective_to == new.effective_from
     tick, asked = timedelta(microseconds=1), [bot["bot_id"], never_owned]

@@ -31,7 +31,7 @@ async def _is_closed(socket: ClientConnection) -> None:
 
 async def test_bot_signs_in_as_itself(node: Node, ann: Person, bot: Json) -> None:
     token = await node.pass_of(ann, bot, "claim", "vote")
-    who = await node.app.competition.bots.passes.authenticate(token)
+    who = await node.authenticator.authenticate(token)
     assert who.bot is not None
     assert (who.bot.bot_id, who.bot.scopes) == (bot["bot_id"], {"claim", "vote"})
     assert (who.user_id, who.player_id) == (bot["bot_id"], bot["player_id"])
@@ -145,10 +145,14 @@ async def test_bot_is_refused_what_belongs_to_people(node: Node, ann: Person, bo
 
 
 async def test_every_address_and_command_is_peoples_unless_it_says_otherwise(node: Node) -> None:
-    for_bots = {f"{e.method} {e.path}" for e in node.app.endpoints() if e.bots}
+    for_bots = {f"{e.method} {e.path}" for e in node.app.endpoints() if e.scope == "bot"}
     assert "GET /v1/bots" in for_bots
     assert not any(" /v1/me" in each or " /v1/admin" in each for each in for_bots)
-    commands = {name for name, route in node.app.sessions.routes.items() if route.bots}
+    for_staff = {e.path for e in node.app.endpoints() if e.scope in ("moderator", "admin")}
+    assert {e.path for e in node.app.endpoints() if "/admin/" in e.path} <= for_staff
+    commands = {
+        name for name, route in node.app.services.sessions.routes.items() if route.scope == "bot"
+    }
     assert {"session.ping", "session.refresh", "session.logout"} <= commands
     assert {name.partition(".")[0] for name in commands} <= {"session", "epoch"}
 
@@ -236,5 +240,5 @@ async def test_logout_closes_the_socket_and_leaves_the_token_good(
 
 async def test_person_stays_when_bots_tokens_are_looked_at(node: Node, ann: Person) -> None:
     async with node.socket(ann.token) as socket:
-        await node.app.competition.bots.passes.look()
+        await node.authenticator.look()
         assert (await command(socket, "session.ping"))["type"] == "ok"

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from aiohttp import web
-from eth_tester import EthereumTester, PyEVMBackend
-from eth_tester.exceptions import BlockNotFound, TransactionFailed
-from eth_utils import keccak
+from eth_utils.crypto import keccak
 
 from persistence.blockchain.store import Contract
 
@@ -34,6 +32,12 @@ class Devnet:
     """
 
     def __init__(self) -> None:
+        # Importing it takes two seconds, which the workers without tests of the chain are spared.
+        from eth_tester import EthereumTester, PyEVMBackend
+        from eth_tester.exceptions import BlockNotFound, TransactionFailed
+
+        self._block_not_found: type[Exception] = BlockNotFound
+        self._transaction_failed: type[Exception] = TransactionFailed
         self.evm = EthereumTester(PyEVMBackend())
         self.accounts = [account.lower() for account in self.evm.get_accounts()]
         self.chain_id = CHAIN_ID
@@ -125,7 +129,7 @@ class Devnet:
             return None
         try:
             block = self.evm.get_block_by_number(int(number, 16))
-        except BlockNotFound:
+        except self._block_not_found:
             return None
         return {
             "number": hex(block["number"]),
@@ -151,7 +155,7 @@ class Devnet:
         wanted = {"from": self.accounts[0], "gas": GAS, **call}
         try:
             return str(self.evm.call(wanted, block_number=int(number, 16)))
-        except TransactionFailed as failed:
+        except self._transaction_failed as failed:
             raise RpcError(3, f"execution reverted: {failed}") from None
 
 

@@ -13,8 +13,10 @@ from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
 from server.app import App
 from server.config import Config
 from server.core.clock import Clock
-from server.core.services import Services
 from server.core.tasks import Tasks
+from server.domains.compete.epochs.scheduler import Scheduler
+from server.domains.compete.epochs.steps import Steps
+from server.domains.services import Services
 from tests.fixtures.http import listening
 from tests.integration.bots.conftest import Json, Node, Person
 from tests.integration.epochs.line import Line
@@ -32,7 +34,7 @@ class Player:
 
 
 class Served(Node):
-    """A node whose days a test advances: `stage` moves the clock, and its steps are the node's."""
+    """A node whose days a test advances: `stage` moves the clock and takes the steps."""
 
     stage: Stage
 
@@ -40,9 +42,16 @@ class Served(Node):
     def of(cls, node: Node, behalf: RlsDatabase) -> Self:
         """Put a node on the stage."""
         served = cls(node.app, node.http, node.database, node.url)
-        epochs = node.app.competition.epochs
-        served.stage = Stage(node.database, behalf)
-        served.stage.steps, served.stage.scheduler = epochs.steps, epochs.scheduler
+        stage = served.stage = Stage(node.database, behalf)
+        stage.steps = Steps(
+            stage.store,
+            stage.days,
+            owners_at=stage.owners_at,
+            owners_known=stage.are_owners_known,
+            put=node.app.services.objects.put,
+            node=stage.node,
+        )
+        stage.scheduler = Scheduler(stage.days, stage.store, stage.steps, node=stage.node)
         return served
 
     async def player(self, *scopes: str, owner: Person | None = None) -> Player:

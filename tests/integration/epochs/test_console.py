@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from server.cli import said_plainly
 from server.config import Config
-from server.ops.audit.commands import Shell
 from server.ops.epochs_cli import add_epoch_commands
+from server.ops.shell import Shell
 from tests.integration.epochs.stage import MIDNIGHT, Stage, profile
 from tests.integration.epochs.test_import import HISTORY
 

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import aiohttp
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from persistence.accounts.store import AccountStore
 from persistence.database import Database
@@ -104,6 +102,10 @@ class Store:
 @pytest.fixture(scope="session")
 def s3_url() -> Iterator[str]:
     """A bucket of an S3-compatible server of our own."""
+    # Importing these takes a second, which the workers without tests of files are spared.
+    import boto3
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
 from persistence.eventlog.writer import Log
 from persistence.games.model import NewGame, NewPlayer
@@ -16,6 +17,7 @@ from persistence.games.store import GameStore
 from protocol.errors import CloseReason, PlayhallError
 from protocol.ids import GameId, LobbyId, PlayerId, new_id
 from server.core.clock import Clock
+from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.registry import GameRegistry, GameRegistryConfig
@@ -167,6 +169,7 @@ async def room(database: Database) -> AsyncIterator[Room]:
             tasks=tasks,
             rulesets=find_rulesets(),
             may_serve=lambda: True,
+            subscriptions=Subscriptions(MemoryBroker()),
         )
         hosting.on_game_over.append(game_over)
         running = tasks.loop(log.run(), name="log")

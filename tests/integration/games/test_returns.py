@@ -7,10 +7,11 @@ from typing import Any
 import orjson
 import pytest
 
-from persistence.broker.memory import Bus
+from persistence.broker.memory import MemoryBroker
 from protocol.envelope import type_of
 from protocol.ids import LobbyId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
+from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.games.access import Access
 from server.domains.play.games.commands import GameCommands
@@ -60,7 +61,7 @@ async def enter(room: Room) -> AsyncIterator[Enter]:
             store=room.store,
             rulesets=find_rulesets(),
             access=access,
-            bus=Bus(),
+            subscriptions=Subscriptions(MemoryBroker()),
             clock=clock,
         )
         sessions.routes = {type_of(asked): route for asked, route in commands.routes().items()}

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
-from persistence.broker.memory import Bus
+from persistence.broker.memory import MemoryBroker, MemoryHub
 from persistence.database import Database
 from persistence.eventlog.hashchain import canonical, genesis, link
 from persistence.eventlog.writer import Log, Row
@@ -22,13 +22,14 @@ from persistence.games.model import GameRow, NewGame
 from persistence.lobbies.store import LobbyStore
 from persistence.rls import RlsDatabase
 from protocol.envelope import type_of
-from protocol.ids import GameId, PlayerId, SessionId, UserId, new_id
+from protocol.ids import GameId, LobbyId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
 from server.core.passwords import Passwords
+from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.chat.commands import ChatCommands
 from server.domains.play.lobbies.commands import LobbyCommands
-from server.domains.play.lobbies.domain import Lobbies
+from server.domains.play.lobbies.lobbies import Lobbies
 from server.gamekit.fold import AnyRuleset
 from server.gateway.session.identity import Identity
 from server.gateway.session.sessions import CommandRate, Sessions
@@ -177,28 +178,32 @@ class Hall:
         tasks: Tasks,
         rulesets: Mapping[str, AnyRuleset],
         passwords: Passwords,
+        hub: MemoryHub | None,
     ) -> None:
         self.database = database
         self.behalf = behalf
         self.clock = MovableClock()
         self.store = LobbyStore(database, behalf)
-        self.bus = Bus()
+        self.subscriptions = Subscriptions(MemoryBroker(hub))
         self.log = Log(database, writers=1)
         self.sessions = Sessions(clock=self.clock, tasks=tasks, rate=CommandRate())
         self.games: list[NewGame] = []
+        self.games_here: dict[LobbyId, GameId] = {}
         self.meanwhile: Callable[[NewGame], Awaitable[None]] | None = None
         self.room = Lobbies(
             store=self.store,
-            bus=self.bus,
+            subscriptions=self.subscriptions,
             presence=self.sessions,
             rulesets=rulesets,
             start_game=self.start_game,
             passwords=passwords,
             clock=self.clock,
             tasks=tasks,
+            games_here=lambda: self.games_here,
         )
         self.chat = ChatCommands(
-            bus=self.bus,
+            lobby_chat=self.room.chat,
+            game_chat=self.subscriptions.kind("game-chat"),
             clock=self.clock,
             may_speak_in_lobby=self.room.may_speak,
             may_speak_in_game=self._nobody_plays,
@@ -207,6 +212,26 @@ class Hall:
         self.sessions.on_arrival.append(self.room.arrived)
         tables = LobbyCommands(self.room).routes() | self.chat.routes()
         self.sessions.routes = {type_of(command): route for command, route in tables.items()}
+
+    async def catch_up(self) -> None:
+        """Look once for what other nodes did."""
+        audience = self.room.members._audience
+        for source, kind in (
+            (audience, audience._lobbies),
+            (audience.public_list, audience.public_list._kind),
+        ):
+            if topics := kind.topics():
+                await source.catch_up(topics)
+
+    def listeners(self, lobby_id: str) -> int:
+        """Count who follows a lobby here."""
+        audience = self.room.members._audience
+        counts = {
+            len(topic) if (topic := kind.get(lobby_id)) is not None else 0
+            for kind in (audience._lobbies, audience.chat)
+        }
+        (count,) = counts
+        return count
 
     async def person(self, name: str = "Ann") -> Person:
         player_id = PlayerId(new_id())
@@ -261,13 +286,21 @@ class Hall:
 
 @asynccontextmanager
 async def open_hall(
-    database: Database, behalf: RlsDatabase, rulesets: Mapping[str, AnyRuleset] | None = None
+    database: Database,
+    behalf: RlsDatabase,
+    rulesets: Mapping[str, AnyRuleset] | None = None,
+    *,
+    hub: MemoryHub | None = None,
 ) -> AsyncIterator[Hall]:
     passwords = Passwords()
     async with Tasks() as tasks:
         tasks.loop(passwords.run(), name="password hashing")
         rulesets = find_rulesets() if rulesets is None else rulesets
-        yield Hall(database, behalf, tasks, rulesets, passwords)
+        hall = Hall(database, behalf, tasks, rulesets, passwords, hub)
+        if hub is not None:
+            tasks.loop(hall.subscriptions.broker.run(), name="broker")
+            tasks.loop(hall.subscriptions.run(), name="subscriptions")
+        yield hall
 
 
 def without_code(lobby: Json) -> Json:

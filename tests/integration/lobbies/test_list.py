@@ -139,3 +139,17 @@ async def test_list_is_read_from_an_index_however_often(
         rows = await connection.fetch(f"EXPLAIN EXECUTE listed ({filters})")
         await connection.execute("DEALLOCATE listed")
     assert index in "\n".join(row[0] for row in rows)
+
+
+async def test_versions_of_the_list_are_read_from_indexes(hall: Hall, fresh_dsn: str) -> None:
+    """However many closed lobbies there are, nodes compare them every few seconds."""
+    owner = await asyncpg.connect(fresh_dsn)
+    await owner.execute(f"{MANY_LOBBIES}; ANALYZE lobbies")
+    await owner.close()
+    rows = await hall.run(f"EXPLAIN {SQL['listed_versions']}", 1000)
+    plan = "\n".join(row[0] for row in rows)
+    assert "lobbies_open_public_idx" in plan
+    assert "lobbies_playing_idx" in plan
+    versions = await hall.store.listed_versions(3000)
+    assert len(versions) == 3000
+    assert set(versions.values()) == {1}

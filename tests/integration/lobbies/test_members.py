@@ -249,7 +249,7 @@ async def test_lobby_that_is_changed_and_hidden_in_one_step_tells_outsiders_noth
         eve = await other.person("Eve")
         await eve.lobby("watch", **at)
         await ann.lobby("configure", **at, name="New name", seats=7, is_public=False)
-        await other.room.upkeep.catch_up()
+        await other.catch_up()
         told = [cem.memory.updates[-1], dan.memory.updates[-1], eve.memory.updates[-1]]
     assert "New name" in str(bob.memory.updates[-1])
     for update in told:

@@ -195,7 +195,7 @@ async def test_silent_host_is_replaced_once_by_whichever_node_looks(
     async with open_hall(database, hall.behalf) as other:
         sweeps = (hall.room.upkeep, other.room.upkeep)
         await asyncio.gather(*(sweep.replace_silent_hosts() for sweep in sweeps * AT_ONCE))
-        await hall.room.upkeep.catch_up()
+        await hall.catch_up()
     lobbies = await hall.run("SELECT host_player_id, host_peer_id, version FROM lobbies")
     assert [tuple(lobby) for lobby in lobbies] == [(bob.player_id, None, 5)]
     assert len(bob.heard()) == told + 1
@@ -369,8 +369,8 @@ async def test_change_on_another_node_is_told_once_by_the_next_look(
         await host.lobby("kick", **at, player_id=bob.player_id)
         await host.ask("lobby.close", **at)
     assert len(bob.heard()) == told
-    await hall.room.upkeep.catch_up()
-    await hall.room.upkeep.catch_up()
+    await hall.catch_up()
+    await hall.catch_up()
     assert [u["change"]["kind"] for u in bob.heard()[told:]] == ["closed"]
     assert not bob.hears_of(at["lobby_id"])
 

@@ -208,7 +208,7 @@ async def test_lobby_is_told_closed_when_its_game_is_over(hall: Hall) -> None:
     await hall.run("UPDATE lobbies SET status = 'CLOSED', version = version + 1")
     await hall.room.game_over(lobby["lobby_id"])
     assert bob.changes() == ["started", "closed"]
-    assert hall.bus.count(f"lobby:{lobby['lobby_id']}") == 0
+    assert hall.listeners(lobby["lobby_id"]) == 0
 
 
 async def test_who_may_watch_the_game(hall: Hall) -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from tests.integration.lobbies.hall import Hall, without_code
 
+KICKS = 1  # the topic that every node holds
+
 
 async def test_watcher_hears_every_change_until_unwatching(hall: Hall) -> None:
     ann, bob = await hall.people(2)
@@ -55,9 +57,9 @@ async def test_closed_connection_follows_nothing(hall: Hall) -> None:
     ann, bob = await hall.people(2)
     lobby = await ann.lobby("create", ruleset="el_dorado")
     await bob.lobby("watch", lobby_id=lobby["lobby_id"])
-    assert hall.bus.count(f"lobby:{lobby['lobby_id']}") == 2
+    assert hall.listeners(lobby["lobby_id"]) == 2
     bob.disconnect()
-    assert hall.bus.count(f"lobby:{lobby['lobby_id']}") == 1
+    assert hall.listeners(lobby["lobby_id"]) == 1
 
 
 @pytest.mark.parametrize("command", ["watch", "join"])
@@ -72,8 +74,8 @@ async def test_connection_that_closes_while_it_asks_follows_nothing(
         bob.disconnect()
         await bob.until(partial(bob.memory.replies.__contains__, asked))
         bob.connect()
-    assert hall.bus.count(f"lobby:{lobby['lobby_id']}") == 1
-    assert not any(topic.startswith("lobbies") for topic in hall.bus._followers)
+    assert hall.listeners(lobby["lobby_id"]) == 1
+    assert hall.subscriptions.topics == 1 + 1 + KICKS  # the lobby, what is said there
 
 
 async def test_one_connection_watches_a_bounded_number(hall: Hall) -> None:

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from persistence.accounts.store import AccountStore
+from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
 from persistence.profiles.personal_data import MyDataStore
 from persistence.profiles.store import ProfileStore
@@ -18,6 +19,7 @@ from protocol.accounts import Tokens
 from protocol.errors import CloseReason
 from protocol.ids import PlayerId
 from server.core.clock import Clock
+from server.core.subscriptions import Subscriptions
 from server.domains.people.accounts.http import AccountRoutes, guest_limiter
 from server.domains.people.accounts.keys import Keys
 from server.domains.people.accounts.service import Accounts, Lifetimes
@@ -107,7 +109,13 @@ async def room(database: Database, behalf: RlsDatabase) -> AsyncIterator[Room]:
         left.append(player_id)
 
     store, read_me = MyDataStore(database), signed_in.read_me
-    erasure = Erasure(store=store, clock=clock, leave_lobbies=leave_lobbies, sockets=NoSockets())
+    erasure = Erasure(
+        store=store,
+        subscriptions=Subscriptions(MemoryBroker()),
+        clock=clock,
+        leave_lobbies=leave_lobbies,
+        sockets=NoSockets(),
+    )
     told = {"account": read_me}
     exports = Exports(store=store, told=told, server=lambda: "https://play.example.org")
     endpoints = [

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import orjson
+from prometheus_client.registry import Collector
 
 from persistence.eventlog.metrics import LogMetrics
 from protocol.asyncapi import asyncapi_document
 from protocol.errors import PlayhallError
 from protocol.history import Status
+from server.domains.play.games.metrics import log_metrics
 from server.gateway.error_counts import Transport
 from server.gateway.http.endpoints import Endpoint, build_http
 from server.gateway.http.openapi import openapi_document
-from server.gateway.metrics import Readings, exposition
+from server.gateway.metrics import Numbers, Reading, RefusalCollector, exposition
 from server.ops.http import OperationRoutes
 from server.web.pages import add_pages
 from tests.fixtures.http import nobody, served_app
@@ -51,27 +53,15 @@ class Site:
             uptime_s=93_784.5,
         )
 
-    def readings(self) -> Readings:
-        return Readings(
-            connections=lambda: 3,
-            sessions=lambda: 2,
-            games=lambda: 1,
-            lobbies=lambda: 4,
-            log_queue=lambda: 5,
-            tasks=lambda: 6,
-            task_failures=lambda: 7,
-            bytes_out=lambda: 8,
-            peers=lambda: 2,
-            peer_messages=lambda: 5,
-            peer_refusals=lambda: 1,
-            peer_queued_bytes=lambda: 7,
-            mails_carried=lambda: 12,
-            mails_lost=lambda: 1,
-            refusals=lambda: self.refusals,
-            ruleset_failures=lambda: {("nim", "evolve"): 2},
-            games_quarantined=lambda: 1,
-            log=self.log,
-        )
+    def collectors(self) -> list[Collector]:
+        return [
+            Numbers(
+                gauges=[Reading("connections", "Open TCP connections.", lambda: 3)],
+                counters=[Reading("bytes_out", "Bytes written.", lambda: 8)],
+            ),
+            RefusalCollector(lambda: self.refusals),
+            *log_metrics(self.log),
+        ]
 
     def operations(self, others: list[Endpoint]) -> list[Endpoint]:
         endpoints: list[Endpoint] = [*others]
@@ -79,7 +69,7 @@ class Site:
             probe=self.probe,
             draining=lambda: self.draining,
             status=self.status,
-            metrics=exposition(self.readings()),
+            metrics=exposition(*self.collectors()),
             openapi=lambda: orjson.dumps(openapi_document(endpoints, version=VERSION)),
             asyncapi=lambda: orjson.dumps(asyncapi_document(version=VERSION)),
         )

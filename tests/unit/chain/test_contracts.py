@@ -6,12 +6,14 @@ from pydantic import SecretStr
 from persistence.blockchain.store import Contract
 from persistence.database import Database
 from persistence.errors import StartRefused
+from persistence.rls import RlsDatabase
 from server.config import Config
 from server.core.clock import Clock
 from server.core.tasks import Tasks
 from server.domains.compete.blockchain.contracts import BadContracts, contracts_of
-from server.domains.compete.blockchain.domain import chain_of
+from server.domains.compete.blockchain.domain import build, chain_of
 from server.domains.compete.blockchain.rpc import secrets_of
+from server.domains.services import Services
 
 ONE = "0x" + "A1" * 20
 OTHER = "0x" + "b2" * 20
@@ -65,12 +67,13 @@ async def test_settings_that_do_not_work_refuse_the_start(
 
 
 async def test_without_settings_nothing_is_followed() -> None:
-    chain = chain_of(Config(), database=Database.unopened(), clock=Clock())
+    database = Database.unopened()
+    chain = chain_of(Config(), database=database, clock=Clock())
     assert chain.status().contracts == []
     assert list(chain.collector.collect()) == []
     async with Tasks() as tasks:
-        chain.start(tasks)
-        assert len(tasks) == 0
+        rls = RlsDatabase(database)
+        assert build(Services(Config(), database, rls, "n1", Clock(), tasks, {})).jobs == []
 
 
 def test_parts_of_the_url_that_may_be_a_key_are_found() -> None:

@@ -15,8 +15,8 @@ from protocol.errors import CloseReason, PlayhallError
 from server.app import App
 from server.config import Config
 from server.core.clock import Clock
-from server.core.services import Services
 from server.core.tasks import Tasks
+from server.domains.services import Services
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 PROTOCOL = (REFERENCE / "protocol.md").read_text()

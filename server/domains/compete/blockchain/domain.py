@@ -15,13 +15,15 @@ from protocol.errors import PlayhallError
 from server.config import Config
 from server.core.clock import Clock
 from server.core.containment import failed
-from server.core.tasks import Tasks
 from server.domains.compete.blockchain.contracts import BadContracts, contracts_of
 from server.domains.compete.blockchain.errors import ChainTrouble, WrongChain
 from server.domains.compete.blockchain.indexer import Indexer, Terms
 from server.domains.compete.blockchain.metrics import ChainCollector, ContractMetrics
 from server.domains.compete.blockchain.reconciliation import Reconciliation
 from server.domains.compete.blockchain.rpc import ChainNode
+from server.domains.contract import Domain, Job, provide
+from server.domains.interfaces import ChainProgress
+from server.domains.services import Services
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 
 log = logging.getLogger(__name__)
@@ -61,11 +63,6 @@ class Chain:
             for contract, metrics in self.metrics.items()
         }
         self.collector = ChainCollector(self.metrics, clock.monotonic)
-
-    def start(self, tasks: Tasks) -> None:
-        """Begin, if there is anything to follow."""
-        if self.metrics:
-            tasks.loop(self.run(), name="chain")
 
     def endpoints(self) -> list[Endpoint]:
         """List its address, which is there also where no chain is configured."""
@@ -161,6 +158,18 @@ class Chain:
         work = Reconciliation(contract, node=self._node, store=self._store, metrics=metrics)
         wrong = await work.run(now)
         log.info("chain: owners of %s were compared, %d corrected", contract.address, wrong)
+
+
+def build(services: Services) -> Domain:
+    """Put the domain together. Raise `StartRefused` for settings that cannot be used."""
+    chain = chain_of(services.config, database=services.database, clock=services.clock)
+    return Domain(
+        name="blockchain",
+        endpoints=chain.endpoints(),
+        metrics=[chain.collector],
+        provides=[provide(ChainProgress, chain)],
+        jobs=[Job("chain", chain.run)] if chain.metrics else [],
+    )
 
 
 def chain_of(config: Config, *, database: Database, clock: Clock) -> Chain:

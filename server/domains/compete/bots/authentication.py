@@ -7,12 +7,11 @@ from persistence.bots.tokens import BotTokenStore, Standing
 from protocol.errors import BadToken, CloseReason, TokenExpired
 from protocol.ids import SessionId, UserId
 from server.core.containment import contained
-from server.core.periodic import every
+from server.core.subscriptions import AnnouncedSweep, Subscriptions
 from server.domains.compete.bots.rules import is_bot_token, token_hash
 from server.gateway.session.identity import BotPass, Identity
 from server.gateway.session.sessions import Session
 
-LOOK_EVERY_S: Final = 2.0
 NEVER_S: Final = 253_402_300_799.0  # the end of the year 9999
 
 ENDED: Final = (
@@ -44,10 +43,18 @@ class Sockets(Protocol):
 class BotAuthenticator:
     """Says whose a token is, a bot's or a person's, and closes what has lost its token."""
 
-    def __init__(self, *, store: BotTokenStore, people: People, sockets: Sockets) -> None:
+    def __init__(
+        self,
+        *,
+        store: BotTokenStore,
+        subscriptions: Subscriptions,
+        people: People,
+        sockets: Sockets,
+    ) -> None:
         self._store = store
         self._people = people
         self._sockets = sockets
+        self._changed = AnnouncedSweep(subscriptions, "bot-tokens", self.look)
 
     async def authenticate(self, token: str) -> Identity:
         """Say who a token speaks for; raise `BadToken`, `TokenExpired` or `Banned`.
@@ -66,6 +73,11 @@ class BotAuthenticator:
         """End a session. A bot's is its token, which stays good: its connections close."""
         await self._people.end(session_id)
 
+    async def enforce(self) -> None:
+        """Close the sockets of tokens that have just become bad, here and on other nodes."""
+        self._changed.announce()
+        await self.look()
+
     async def look(self) -> None:
         """Close the sockets here of every token that is not good any more."""
         of_bots = [session for session in self._sockets if _is_open_bots(session)]
@@ -76,10 +88,6 @@ class BotAuthenticator:
             with contained("closing a bot's connection"):
                 if session.who.session_id not in good and not session.socket.closing:
                     self._sockets.dismiss(session, CloseReason.LOGGED_OUT, ENDED)
-
-    async def follow(self) -> None:
-        """Look, until cancelled."""
-        await every(LOOK_EVERY_S, self.look, "looking up bots' tokens")
 
 
 def _is_open_bots(session: Session) -> bool:

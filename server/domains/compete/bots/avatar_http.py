@@ -28,7 +28,7 @@ from protocol.errors import Forbidden, InvalidField
 from server.domains.compete.bots import views
 from server.domains.compete.bots.http import asker, bot_meant
 from server.gateway.http.endpoints import Endpoint, HttpRequest
-from server.gateway.session.identity import MODERATORS, require_role
+from server.gateway.session.identity import MODERATORS
 
 TAG: Final = "bots"
 AVATARS: Final = "/v1/bots/{bot}/avatars"
@@ -46,7 +46,7 @@ class AvatarRoutes:
         return [*self._to_read(), *self._to_choose(), *self._to_moderate()]
 
     def _to_read(self) -> list[Endpoint]:
-        get = partial(Endpoint, "GET", errors=(BotNotFound,), tag=TAG, bots=True)
+        get = partial(Endpoint, "GET", errors=(BotNotFound,), tag=TAG, scope="bot")
         return [
             get(
                 AVATARS,
@@ -88,7 +88,7 @@ class AvatarRoutes:
         ]
 
     def _to_moderate(self) -> list[Endpoint]:
-        make = partial(Endpoint, auth="required", tag="moderation")
+        make = partial(Endpoint, auth="required", scope="moderator", tag="moderation")
         return [
             make(
                 "GET",
@@ -138,13 +138,11 @@ class AvatarRoutes:
         return views.bot(await bot_meant(self._bots, request))
 
     async def _queue(self, request: HttpRequest) -> Avatars:
-        require_role(request.who, MODERATORS)
         query: QueueQuery = request.query
         found = await self._avatars.queue(query.moderation_status, limit=query.limit)
         return views.avatars(found)
 
     async def _moderate(self, request: HttpRequest) -> Avatar:
-        require_role(request.who, MODERATORS)
         avatar_id = validate(AvatarPath, dict(request.path)).avatar_id
         body: ModerationRequest = request.body
         return views.avatar(

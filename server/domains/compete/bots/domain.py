@@ -1,72 +1,49 @@
-"""The room of bots put together."""
+"""Bots: everything that the domain offers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from persistence.bots.avatars import AvatarStore
 from persistence.bots.store import BotStore
 from persistence.bots.tokens import BotTokenStore
 from persistence.bots.wallets import WalletStore
-from persistence.database import Database
-from persistence.rls import RlsDatabase
 from server.config import names_in
-from server.core.clock import Clock
-from server.core.tasks import Tasks
-from server.domains.compete.bots.authentication import BotAuthenticator, People, Sockets
+from server.domains.compete.bots.authentication import BotAuthenticator
 from server.domains.compete.bots.avatar_http import AvatarRoutes
 from server.domains.compete.bots.http import BotAdminRoutes, BotRoutes
 from server.domains.compete.bots.siwe import Origin
 from server.domains.compete.bots.wallet_http import WalletRoutes
+from server.domains.contract import Domain, provide
+from server.domains.interfaces import Authenticator, BotOwners, People
+from server.domains.services import Services
 from server.gateway.http.cors import ANY_ORIGIN
-from server.gateway.http.endpoints import Endpoint
 
 
-class BotDomain:
-    """Everything of bots; `passes` says whose a token is, a bot's or a person's.
+def build(services: Services) -> Domain:
+    """Put the domain together."""
+    database, behalf, clock = services.database, services.behalf, services.clock
+    bots, tokens = BotStore(database, behalf), BotTokenStore(database)
+    authenticator = BotAuthenticator(
+        store=tokens,
+        subscriptions=services.subscriptions,
+        people=services.interfaces.get(People),
+        sockets=services.sessions,
+    )
+    pages = [page for page in names_in(services.config.origins) if page != ANY_ORIGIN]
 
-    `server` says where clients reach this node, `origins` are allowed pages, comma separated.
-    """
-
-    def __init__(
-        self,
-        *,
-        database: Database,
-        behalf: RlsDatabase,
-        people: People,
-        sockets: Sockets,
-        clock: Clock,
-        server: Callable[[], str],
-        origins: str,
-    ) -> None:
-        self.store = BotStore(database, behalf)
-        self._tokens = BotTokenStore(database)
-        self._wallets = WalletStore(database, behalf)
-        self._avatars = AvatarStore(database, behalf)
-        self._clock = clock
-        self._server = server
-        self._pages = [page for page in names_in(origins) if page != ANY_ORIGIN]
-        self.passes = BotAuthenticator(store=self._tokens, people=people, sockets=sockets)
-
-    def start(self, tasks: Tasks) -> None:
-        """Set going what must not stop."""
-        tasks.loop(self.passes.follow(), name="bots' tokens")
-
-    def endpoints(self) -> list[Endpoint]:
-        """List the addresses."""
-        routes = BotRoutes(
-            bots=self.store, tokens=self._tokens, passes=self.passes, clock=self._clock
-        )
-        admin = BotAdminRoutes(bots=self.store, passes=self.passes)
-        wallets = WalletRoutes(
-            store=self._wallets, passes=self.passes, origins=self._origins, clock=self._clock
-        )
-        avatars = AvatarRoutes(bots=self.store, avatars=self._avatars)
-        return [
-            *routes.endpoints(),
-            *avatars.endpoints(),
-            *admin.endpoints(),
-            *wallets.endpoints(),
-        ]
-
-    def _origins(self) -> Sequence[Origin]:
+    def origins() -> Sequence[Origin]:
         """List whose messages are taken: this server's own pages', and those of allowed origins."""
-        return [Origin.of(url) for url in (self._server(), *self._pages)]
+        return [Origin.of(url) for url in (services.address(), *pages)]
+
+    wallets = WalletRoutes(
+        store=WalletStore(database, behalf), passes=authenticator, origins=origins, clock=clock
+    )
+    return Domain(
+        name="bots",
+        endpoints=[
+            *BotRoutes(bots=bots, tokens=tokens, passes=authenticator, clock=clock).endpoints(),
+            *AvatarRoutes(bots=bots, avatars=AvatarStore(database, behalf)).endpoints(),
+            *BotAdminRoutes(bots=bots, passes=authenticator).endpoints(),
+            *wallets.endpoints(),
+        ],
+        provides=(provide(Authenticator, authenticator), provide(BotOwners, bots)),
+    )

@@ -36,7 +36,6 @@ from server.domains.compete.bots import rules, views
 from server.domains.compete.bots.authentication import BotAuthenticator
 from server.domains.compete.bots.rules import names_id
 from server.gateway.http.endpoints import Endpoint, HttpRequest
-from server.gateway.session.identity import ADMINS, MODERATORS, require_role
 
 
 async def bot_meant(store: BotStore, request: HttpRequest) -> StoredBot:
@@ -81,7 +80,7 @@ class BotRoutes:
                 self._find,
                 query=BotsQuery,
                 answer=Bots,
-                bots=True,
+                scope="bot",
             ),
             get(
                 "/v1/me/bots",
@@ -91,7 +90,7 @@ class BotRoutes:
                 query=BotsQuery,
                 answer=Bots,
             ),
-            get(ONE, "Read a bot.", self._read, answer=Bot, errors=(BotNotFound,), bots=True),
+            get(ONE, "Read a bot.", self._read, answer=Bot, errors=(BotNotFound,), scope="bot"),
             Endpoint(
                 "POST",
                 "/v1/bots",
@@ -170,7 +169,7 @@ class BotRoutes:
         path = validate(BotTokenPath, dict(request.path))
         bot = await bot_meant(self._bots, request)
         await self._tokens.revoke(request.who.user_id, bot.bot_id, path.token_id)
-        await self._passes.look()
+        await self._passes.enforce()
         return await self._list_tokens(request)
 
 
@@ -187,7 +186,13 @@ class BotAdminRoutes:
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
-        make = partial(Endpoint, auth="required", errors=(Forbidden, BotNotFound), tag=ADMIN_TAG)
+        make = partial(
+            Endpoint,
+            auth="required",
+            scope="admin",
+            errors=(Forbidden, BotNotFound),
+            tag=ADMIN_TAG,
+        )
         return [
             make(
                 "GET",
@@ -209,32 +214,30 @@ class BotAdminRoutes:
                 f"{ADMIN_ONE}/status",
                 "Suspend, retire or reactivate a bot.",
                 self._set_status,
+                scope="moderator",
                 body=StatusRequest,
                 answer=Bot,
             ),
         ]
 
     async def _owners(self, request: HttpRequest) -> BotOwners:
-        require_role(request.who, ADMINS)
         bot = await bot_meant(self._bots, request)
         return views.owners(await self._bots.owners(bot.bot_id))
 
     async def _set_owner(self, request: HttpRequest) -> BotOwners:
-        require_role(request.who, ADMINS)
         body: OwnerRequest = request.body
         bot = await bot_meant(self._bots, request)
         await self._bots.set_owner(
             bot.bot_id, body.address, actor=request.who.user_id, reason=body.reason
         )
-        await self._passes.look()
+        await self._passes.enforce()
         return await self._owners(request)
 
     async def _set_status(self, request: HttpRequest) -> Bot:
-        require_role(request.who, MODERATORS)
         body: StatusRequest = request.body
         bot = await bot_meant(self._bots, request)
         await self._bots.set_status(
             bot.bot_id, body.status, actor=request.who.user_id, reason=body.reason
         )
-        await self._passes.look()
+        await self._passes.enforce()
         return views.bot(await bot_meant(self._bots, request))

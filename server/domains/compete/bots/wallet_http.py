@@ -101,7 +101,7 @@ class WalletRoutes:
     async def _unlink(self, request: HttpRequest) -> Wallets:
         address = validate(WalletPath, dict(request.path)).address
         await self._store.unlink(request.who.user_id, address)
-        await self._passes.look()
+        await self._passes.enforce()
         return await self._list(request)
 
 

@@ -23,7 +23,6 @@ from server.domains.compete.epochs.mirror import Mirroring
 from server.domains.compete.epochs.scheduler import Scheduler
 from server.domains.compete.epochs.steps import Steps
 from server.gateway.http.endpoints import Endpoint, HttpRequest
-from server.gateway.session.identity import ADMINS, Identity, require_role
 
 TAG: Final = "epochs"
 ONE: Final = "/v1/admin/epochs/{epoch}"
@@ -50,7 +49,11 @@ class EpochAdminRoutes:
     def endpoints(self) -> list[Endpoint]:
         """List them."""
         make = partial(
-            Endpoint, auth="required", tag=TAG, errors=(Forbidden, EpochNotFound, InvalidField)
+            Endpoint,
+            auth="required",
+            scope="admin",
+            tag=TAG,
+            errors=(Forbidden, EpochNotFound, InvalidField),
         )
         return [
             make(
@@ -105,13 +108,13 @@ class EpochAdminRoutes:
         ]
 
     async def _roll_over(self, request: HttpRequest) -> wire.RolledOver:
-        actor = _require_admin(request.who)
+        actor = request.who.user_id
         steps = await self._scheduler.tick()
         await self._store.note_rollover(actor, steps=steps)
         return wire.RolledOver(steps=steps)
 
     async def _recompute(self, request: HttpRequest) -> wire.Recomputed:
-        actor = _require_admin(request.who)
+        actor = request.who.user_id
         body: wire.Recompute = request.body
         epoch_id = await self._epoch_id(request)
         differs = await self._steps.verify(epoch_id)
@@ -119,11 +122,11 @@ class EpochAdminRoutes:
         return wire.Recomputed(number=number, changed=bool(differs))
 
     async def _mirror(self, request: HttpRequest) -> wire.Mirrored:
-        actor = _require_admin(request.who)
+        actor = request.who.user_id
         return await self._mirroring.apply(await self._epoch_id(request), request.body, actor=actor)
 
     async def _set_payout(self, request: HttpRequest) -> wire.Noted:
-        actor = _require_admin(request.who)
+        actor = request.who.user_id
         body: wire.PayoutChange = request.body
         bot_id = validate(wire.BotPath, dict(request.path)).bot_id
         epoch_id = await self._epoch_id(request)
@@ -134,7 +137,7 @@ class EpochAdminRoutes:
         return wire.Noted()
 
     async def _set_edition(self, request: HttpRequest) -> wire.Noted:
-        actor = _require_admin(request.who)
+        actor = request.who.user_id
         body: wire.Minted = request.body
         epoch_id = await self._epoch_id(request)
         minted_at = await self._days.now()
@@ -148,8 +151,3 @@ class EpochAdminRoutes:
 
     async def _epoch_id(self, request: HttpRequest) -> EpochId:
         return (await self._days.read_day(day_key(request))).epoch_id
-
-
-def _require_admin(who: Identity) -> str:
-    require_role(who, ADMINS)
-    return who.user_id

@@ -2,23 +2,26 @@
 
 A version is given under the day's lock, so versions are committed in order, and whoever reads
 the events after the last one read has them all. That is the same for what this node and what
-another one wrote; what this node wrote only wakes the task sooner.
+another one wrote. What this node wrote wakes the task at once; what another one wrote wakes it
+when the broker says so, or when the database is polled.
 """
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import orjson
 
-from persistence.broker.memory import Bus, TooManyFollowers
+from persistence.broker import NO_NUMBER, Notice
 from persistence.epochs.store import EpochStore
 from protocol.epochs import EVENTS_MAX, FOLLOWED_MAX
 from protocol.errors import Overloaded, PlayhallError
 from protocol.ids import EpochId
 from server.core.clock import Clock
 from server.core.containment import failed
+from server.core.subscriptions import Poll, Subscriptions, TooManySubscribers, Topic
 from server.core.tasks import Tasks
 from server.domains.compete.epochs.board import Board
 from server.gateway.session.sessions import Session
@@ -26,7 +29,8 @@ from server.gateway.transport.framing import text_frame
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 0.05  # for what other nodes wrote
+# For what other nodes wrote: with a broker that brings their notices, and without.
+POLL: Final = Poll(live_s=2.0, alone_s=0.05)
 LOOK_AGAIN_S: Final = 1.0  # after the database did not answer, and for what is seldom new
 REST_MAX_S: Final = 0.1  # between two changes that are told
 IDLE_S: Final = 10.0
@@ -40,8 +44,10 @@ class Watched:
     """A board, what wakes the task that keeps it, and who may tell what is new."""
 
     board: Board
+    topic: Topic[Session]
     telling: asyncio.Lock = field(default_factory=asyncio.Lock)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+    looked_at: float = 0.0
 
     @property
     def is_past(self) -> bool:
@@ -50,11 +56,13 @@ class Watched:
 
 
 class Following:
-    """Who watches which day on this node."""
+    """Who watches which day on this node. The source of the topics of days."""
 
-    def __init__(self, store: EpochStore, bus: Bus, *, tasks: Tasks, clock: Clock) -> None:
+    def __init__(
+        self, store: EpochStore, subscriptions: Subscriptions, *, tasks: Tasks, clock: Clock
+    ) -> None:
         self._store = store
-        self._bus = bus
+        self._days = subscriptions.kind("epoch", source=self, poll=POLL)
         self._tasks = tasks
         self._clock = clock
         self._boards: dict[EpochId, Watched] = {}
@@ -68,7 +76,7 @@ class Following:
     @property
     def watchers(self) -> int:
         """Count the watchers of all days."""
-        return sum(self._bus.count(_topic(epoch_id)) for epoch_id in self._boards)
+        return sum(len(watched.topic) for watched in self._boards.values())
 
     async def watch(
         self, session: Session, epoch_id: EpochId, after: int | None
@@ -96,11 +104,24 @@ class Following:
         """Follow a day no more; harmless if it is not followed."""
         session.unfollow(_key(epoch_id))
 
-    def wake(self, epoch_id: EpochId) -> None:
-        """Look at once, since something was committed here."""
+    def committed(self, epoch_id: EpochId, version: int = NO_NUMBER) -> None:
+        """Look at once, here and on other nodes, since something was committed here."""
         watched = self._boards.get(epoch_id)
         if watched is not None:
             watched.woken.set()
+        self._days.notify(epoch_id, number=version)
+
+    def on_notice(self, _: Topic[Session], __: Notice) -> bool:
+        """Have the day read; its notices only say how far it is."""
+        return False
+
+    async def catch_up(self, topics: Sequence[Topic[Session]]) -> None:
+        """Wake the tasks that keep these boards; of past days not each time that it is polled."""
+        before = self._clock.monotonic() - LOOK_AGAIN_S
+        for topic in topics:
+            watched = self._boards.get(EpochId(topic.key))
+            if watched is not None and not (watched.is_past and watched.looked_at > before):
+                watched.woken.set()
 
     # ------------------------------------------------------------------ details
 
@@ -111,8 +132,8 @@ class Following:
         if session.following("epoch") >= FOLLOWED_MAX:
             raise Overloaded(f"You are following {FOLLOWED_MAX} epochs; use epoch.unwatch first.")
         try:
-            stop = self._bus.follow(_topic(epoch_id), session, session.socket.send)
-        except TooManyFollowers:
+            stop = self._days.subscribe(epoch_id, session, session.socket.send)
+        except TooManySubscribers:
             raise Overloaded(
                 "Too many clients are following this; send epoch.watch later."
             ) from None
@@ -122,12 +143,23 @@ class Following:
         async with self._opening:
             if (watched := self._boards.get(epoch_id)) is not None:
                 return watched
-            watched = Watched(await self._read(epoch_id))
-            if watched.is_past and sum(one.is_past for one in self._boards.values()) >= PAST_MAX:
-                raise Overloaded("Too many past epochs are being watched; try again later.")
+            # Held before it is read: a notice of what is committed meanwhile wakes the task.
+            topic = self._days.hold(epoch_id)
+            try:
+                watched = Watched(await self._read(epoch_id), topic)
+                self._require_room(watched)
+            except BaseException:
+                topic.release()
+                raise
+            topic.reached(watched.board.version)
+            watched.woken.set()
             self._boards[epoch_id] = watched
             self._tasks.work(self._keep(epoch_id, watched), name="epoch board")
             return watched
+
+    def _require_room(self, watched: Watched) -> None:
+        if watched.is_past and sum(one.is_past for one in self._boards.values()) >= PAST_MAX:
+            raise Overloaded("Too many past epochs are being watched; try again later.")
 
     async def _read(self, epoch_id: EpochId) -> Board:
         day = await self._store.read_day(epoch_id)
@@ -138,32 +170,26 @@ class Following:
         try:
             idle_since = self._clock.monotonic()
             while self._clock.monotonic() - idle_since < IDLE_S:
-                await self._sleep(watched)
-                await self._look(epoch_id, watched)
-                if self._bus.count(_topic(epoch_id)):
+                if await _is_woken(watched):
+                    await self._look(epoch_id, watched)
+                if len(watched.topic):
                     idle_since = self._clock.monotonic()
         finally:
             del self._boards[epoch_id]
-
-    async def _sleep(self, watched: Watched) -> None:
-        try:
-            async with asyncio.timeout(LOOK_AGAIN_S if watched.is_past else LOOK_EVERY_S):
-                await watched.woken.wait()
-        except TimeoutError:
-            pass
-        watched.woken.clear()
+            watched.topic.release()
 
     async def _look(self, epoch_id: EpochId, watched: Watched) -> None:
         """Tell what is new; what cannot be read now is read later."""
+        watched.looked_at = self._clock.monotonic()
         try:
             await self._catch_up(epoch_id, watched)
         except PlayhallError as error:
             log.warning("the events of an epoch could not be read: %s", error.message)
-            await asyncio.sleep(LOOK_AGAIN_S)
+            await _look_again(watched)
         except Exception:
             # A bug of ours: told with its trace, and the watchers hear the rest all the same.
             failed("notifying the watchers of an epoch")
-            await asyncio.sleep(LOOK_AGAIN_S)
+            await _look_again(watched)
 
     async def _catch_up(self, epoch_id: EpochId, watched: Watched) -> None:
         """Tell all that is new; one at a time, since telling takes turns of the loop."""
@@ -173,22 +199,37 @@ class Following:
             if read:
                 frames = [text_frame(_PREFIX + board.apply(event)[1:]) for event in read]
                 self.events_total += len(frames)
-                await self._tell(epoch_id, b"".join(frames))
+                await self._tell(watched.topic, b"".join(frames))
+                watched.topic.reached(board.version)
+            if len(read) == EVENTS_MAX:
+                watched.woken.set()  # there may be more
 
-    async def _tell(self, epoch_id: EpochId, frames: bytes) -> None:
+    async def _tell(self, topic: Topic[Session], frames: bytes) -> None:
         """Tell all watchers; then rest for half as long as that took.
 
         So changes come together where there are thousands of watchers: to write two at once
         costs what one does. With few watchers it is no rest at all.
         """
         began = self._clock.monotonic()
-        await self._bus.spread(_topic(epoch_id), frames)
+        await topic.spread(frames)
         took_s = self._clock.monotonic() - began
         await asyncio.sleep(min(took_s / 2, REST_MAX_S))
 
 
-def _topic(epoch_id: EpochId) -> str:
-    return f"epoch:{epoch_id}"
+async def _is_woken(watched: Watched) -> bool:
+    """Wait until a board is woken; False after a while in which it was not."""
+    try:
+        async with asyncio.timeout(LOOK_AGAIN_S):
+            await watched.woken.wait()
+    except TimeoutError:
+        return False
+    watched.woken.clear()
+    return True
+
+
+async def _look_again(watched: Watched) -> None:
+    await asyncio.sleep(LOOK_AGAIN_S)
+    watched.woken.set()
 
 
 def _key(epoch_id: EpochId) -> tuple[str, EpochId]:

@@ -43,11 +43,11 @@ class EpochCommands:
     def routes(self) -> Routes:
         """Say how each command is carried out."""
         return {
-            wire.Watch: Route(awaited=self._watch, bots=True),
-            wire.Unwatch: Route(immediate=self._unwatch, bots=True),
-            wire.ReadEvents: Route(awaited=self._read_events, cost=5.0, bots=True),
-            wire.Claim: Route(awaited=self._claim, bots=True),
-            wire.Vote: Route(awaited=self._vote, bots=True),
+            wire.Watch: Route(awaited=self._watch, scope="bot"),
+            wire.Unwatch: Route(immediate=self._unwatch, scope="bot"),
+            wire.ReadEvents: Route(awaited=self._read_events, cost=5.0, scope="bot"),
+            wire.Claim: Route(awaited=self._claim, scope="bot"),
+            wire.Vote: Route(awaited=self._vote, scope="bot"),
         }
 
     async def _watch(self, session: "Session", command: wire.Watch) -> dict[str, Any]:
@@ -73,13 +73,13 @@ class EpochCommands:
         check_code(day.profile, command.slot_index, command.code)
         claim = NewClaim(day.epoch_id, command.slot_index, command.code, bot.bot_id, who.session_id)
         version = await self._claims.claim(claim)
-        self._following.wake(day.epoch_id)
+        self._following.committed(day.epoch_id, version)
         return {"epoch_id": day.epoch_id, "version": version}
 
     async def _vote(self, session: "Session", command: wire.Vote) -> dict[str, Any]:
         day = await self._open_day(command.epoch_id)
         counted = await self._cast(session.who, day, command)
-        self._following.wake(day.epoch_id)
+        self._following.committed(day.epoch_id, counted.version)
         weight = format(counted.weight.normalize(), "f")
         return {"epoch_id": day.epoch_id, "version": counted.version, "weight": weight}
 

@@ -1,14 +1,18 @@
-"""The room, put together."""
+"""Epochs: everything that the domain offers."""
 
-from persistence.broker.memory import Bus
+from functools import partial
+
 from persistence.database import Database
 from persistence.epochs.claims import ClaimStore
 from persistence.epochs.mirror import MirrorStore
 from persistence.epochs.steps import StepStore
 from persistence.epochs.store import EpochStore
 from persistence.epochs.votes import BallotStore
+from persistence.objects import ObjectMissing, Objects
 from persistence.rls import RlsDatabase
+from protocol.errors import NotFound
 from server.core.clock import Clock
+from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.compete.epochs.admin_http import EpochAdminRoutes
 from server.domains.compete.epochs.board_streams import Following
@@ -17,9 +21,51 @@ from server.domains.compete.epochs.http import EpochRoutes, Get
 from server.domains.compete.epochs.metrics import EpochCollector
 from server.domains.compete.epochs.mirror import Mirroring
 from server.domains.compete.epochs.scheduler import Scheduler
-from server.domains.compete.epochs.steps import OwnersAt, OwnersKnown, Put, Steps
+from server.domains.compete.epochs.steps import (
+    OwnersAt,
+    OwnersKnown,
+    Put,
+    Steps,
+    require_profiles,
+)
+from server.domains.contract import Domain, Job
+from server.domains.interfaces import BotOwners, ChainProgress
+from server.domains.services import Services
 from server.gateway.http.endpoints import Endpoint
 from server.gateway.session.sessions import Routes
+
+
+def build(services: Services) -> Domain:
+    """Put the domain together."""
+    epochs = Epochs(
+        services.database,
+        services.behalf,
+        subscriptions=services.subscriptions,
+        clock=services.clock,
+        tasks=services.tasks,
+        node=services.node,
+        owners_at=services.interfaces.get(BotOwners).owner_at,
+        owners_known=services.interfaces.get(ChainProgress).knows_owners_at,
+        put=services.objects.put,
+        get=partial(_read_object, services.objects),
+    )
+    runs = services.config.epochs
+    return Domain(
+        name="epochs",
+        commands=epochs.routes(),
+        endpoints=epochs.endpoints(),
+        metrics=[epochs.collector],
+        # Raises `StartRefused` where days cannot be made.
+        start=[partial(require_profiles, epochs.days)] if runs else [],
+        jobs=[Job("epochs", epochs.scheduler.run)] if runs else [],
+    )
+
+
+async def _read_object(objects: Objects, key: str) -> bytes:
+    try:
+        return await objects.read_whole(key)
+    except ObjectMissing:
+        raise NotFound("There is no such file; it may have been deleted.") from None
 
 
 class Epochs:
@@ -30,7 +76,7 @@ class Epochs:
         database: Database,
         behalf: RlsDatabase,
         *,
-        bus: Bus,
+        subscriptions: Subscriptions,
         clock: Clock,
         tasks: Tasks,
         node: str,
@@ -42,6 +88,7 @@ class Epochs:
         self._steps_stored = StepStore(database)
         self.days = EpochStore(database)
         self._public = EpochStore(behalf.anybody)
+        self.following = Following(self._public, subscriptions, tasks=tasks, clock=clock)
         self.steps = Steps(
             self._steps_stored,
             self.days,
@@ -49,9 +96,9 @@ class Epochs:
             owners_known=owners_known,
             put=put,
             node=node,
+            committed=self.following.committed,
         )
         self.scheduler = Scheduler(self.days, self._steps_stored, self.steps, node=node)
-        self.following = Following(self._public, bus, tasks=tasks, clock=clock)
         self.collector = EpochCollector(self.following, self.scheduler)
         self._commands = EpochCommands(
             days=self._public,

@@ -48,7 +48,7 @@ class EpochRoutes:
         return [*self._of_days(), *self._of_results()]
 
     def _of_days(self) -> list[Endpoint]:
-        get = partial(Endpoint, "GET", bots=True, tag=TAG, errors=READING)
+        get = partial(Endpoint, "GET", scope="bot", tag=TAG, errors=READING)
         return [
             get(
                 "/v1/epochs",
@@ -77,7 +77,7 @@ class EpochRoutes:
         ]
 
     def _of_results(self) -> list[Endpoint]:
-        get = partial(Endpoint, "GET", bots=True, tag=TAG, errors=READING)
+        get = partial(Endpoint, "GET", scope="bot", tag=TAG, errors=READING)
         board = "Read the scoreboard of a day; final once it is settled."
         paid = "Read the payouts of a day and every result computed for it."
         edition = "Read about the edition of a day."

@@ -30,7 +30,7 @@ SLUG_CHARS_MAX = 64
 
 
 class Mirroring:
-    """Applies batches of lines; `following` is woken, so that watchers see them at once."""
+    """Applies batches of lines; `following` is told, so that watchers see them at once."""
 
     def __init__(self, store: MirrorStore, following: Following | None = None) -> None:
         self._store = store
@@ -52,7 +52,7 @@ class Mirroring:
         except BadLine as bad:
             raise _placed(bad, seqs) from None
         if applied.lines and self._following is not None:
-            self._following.wake(epoch_id)
+            self._following.committed(epoch_id, applied.version)
         return _answer(epoch_id, batch, applied)
 
 

@@ -62,10 +62,18 @@ OwnersAt = Callable[[Collection[BotId], datetime], Awaitable[Mapping[BotId, str]
 OwnersKnown = Callable[[datetime], Awaitable[bool]]
 Result = Mapping[str, Any]
 Put = Callable[[str, bytes], Awaitable[None]]
+Committed = Callable[[EpochId], None]
+
+
+def unannounced(_: EpochId) -> None:
+    """Tell nobody that a step was taken: nodes find it when they poll."""
 
 
 class Steps:
-    """Advances days. `put` writes an object; `node` is named in results."""
+    """Advances days. `put` writes an object; `node` is named in results.
+
+    `committed` is told of each day whose log has grown.
+    """
 
     def __init__(
         self,
@@ -76,6 +84,7 @@ class Steps:
         owners_known: OwnersKnown,
         put: Put,
         node: str,
+        committed: Committed = unannounced,
     ) -> None:
         self._store = store
         self._days = days
@@ -83,6 +92,7 @@ class Steps:
         self._owners_known = owners_known
         self._put = put
         self._node = node
+        self._committed = committed
 
     async def advance(self, epoch_id: EpochId) -> Phase | None:
         """Take the day's next step if it is due; gives the phase that it entered."""
@@ -93,7 +103,8 @@ class Steps:
             if phase is None or not await self._do(phase, step):
                 return None
             await step.enter(phase)
-            return phase
+        self._committed(epoch_id)
+        return phase
 
     async def recompute(self, epoch_id: EpochId, *, by: str, reason: str) -> int:
         """Settle a settled day again, on record; gives the number of the new result."""
@@ -105,7 +116,8 @@ class Steps:
             await step.put_on_record(by, "recompute", {"number": number, "reason": reason})
             if step.day.phase == "archive":
                 await self._archive(step, number, result)
-            return number
+        self._committed(epoch_id)
+        return number
 
     async def verify(self, epoch_id: EpochId) -> list[str]:
         """Compute a settled day again from its events; says where the result in force differs."""

@@ -1,4 +1,4 @@
-"""The room of files put together: one object for `app` to hold."""
+"""Files: everything that the domain offers."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -16,8 +16,39 @@ from server.domains.content.files.jobs import FileMaintenance
 from server.domains.content.files.replays import Replays
 from server.domains.content.files.upload_tokens import Keys
 from server.domains.content.files.uploads import Terms, Uploads
+from server.domains.contract import Domain, Job, provide
+from server.domains.interfaces import Authenticator, LobbyAccess, StoredFiles, TokenKeys
+from server.domains.services import Services
 from server.gamekit.fold import AnyRuleset
 from server.gateway.http.endpoints import Authenticate, Endpoint
+
+
+def build(services: Services) -> Domain:
+    """Put the domain together."""
+    config, objects = services.config, services.objects
+    files = Files(
+        database=services.database,
+        behalf=services.behalf,
+        objects=objects,
+        keys=services.interfaces.get(TokenKeys),
+        clock=services.clock,
+        folder=config.data_dir / "uploads",
+        terms=Terms(config.upload_url_s, config.files_bytes_per_user),
+        rulesets=services.rulesets,
+    )
+    authenticate = services.interfaces.get(Authenticator).authenticate
+
+    async def start() -> None:
+        objects.open()
+
+    return Domain(
+        name="files",
+        endpoints=files.endpoints(services.interfaces.get(LobbyAccess).may_upload_replay),
+        mounts=[lambda app: files.serve_from(app, authenticate)],
+        provides=[provide(StoredFiles, files)],
+        start=[start],
+        jobs=[Job("files", files.upkeep.run)],
+    )
 
 
 class Files:

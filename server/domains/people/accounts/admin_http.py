@@ -29,7 +29,6 @@ from protocol.ids import UserId
 from server.core.clock import Clock, wire_time, wire_time_or_none
 from server.domains.people.accounts.moderation import Moderation
 from server.gateway.http.endpoints import Endpoint, HttpRequest
-from server.gateway.session.identity import ADMINS, require_role
 
 TAG = "moderation"
 
@@ -47,7 +46,13 @@ class AdminRoutes:
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
-        make = partial(Endpoint, auth="required", errors=(Forbidden, NotFound), tag=TAG)
+        make = partial(
+            Endpoint,
+            auth="required",
+            scope="moderator",
+            errors=(Forbidden, NotFound),
+            tag=TAG,
+        )
         of_user = "/v1/admin/users/{user_id}"
         return [
             make(
@@ -72,6 +77,7 @@ class AdminRoutes:
                 f"{of_user}/roles",
                 "Set an account's roles.",
                 self._roles,
+                scope="admin",
                 body=RolesRequest,
                 answer=Person,
             ),
@@ -80,6 +86,7 @@ class AdminRoutes:
                 "/v1/admin/audit",
                 "Read the audit log.",
                 self._audit,
+                scope="admin",
                 query=AuditQuery,
                 answer=AuditPage,
             ),
@@ -107,7 +114,6 @@ class AdminRoutes:
         return await self._changed(request)
 
     async def _audit(self, request: HttpRequest) -> AuditPage:
-        require_role(request.who, ADMINS)
         query: AuditQuery = request.query
         below = _read_cursor(query.cursor)
         acts = await read(self._database, below=below, limit=query.limit, target=query.user_id)

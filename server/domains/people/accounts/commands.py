@@ -1,6 +1,7 @@
 """`session.*`: who is on this connection."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from protocol import session as wire
@@ -23,10 +24,18 @@ class Authority(Protocol):
 
 
 class SessionCommands:
-    """The commands of a connection itself; `limits` and `node` are told in the welcome."""
+    """The commands of a connection itself; `limits` and `node` are told in the welcome.
+
+    `accounts` gives who says whose a token is, which is settled once all domains are built.
+    """
 
     def __init__(
-        self, *, accounts: Authority, clock: Clock, node: str, limits: wire.Limits
+        self,
+        *,
+        accounts: Callable[[], Authority],
+        clock: Clock,
+        node: str,
+        limits: wire.Limits,
     ) -> None:
         self._accounts = accounts
         self._clock = clock
@@ -37,14 +46,14 @@ class SessionCommands:
         """Say how each command is carried out."""
         return {
             wire.Hello: Route(awaited=self._hello, greeted=False),
-            wire.Ping: Route(immediate=self._ping, bots=True),
-            wire.Refresh: Route(awaited=self._refresh, bots=True),
-            wire.Logout: Route(awaited=self._logout, bots=True),
+            wire.Ping: Route(immediate=self._ping, scope="bot"),
+            wire.Refresh: Route(awaited=self._refresh, scope="bot"),
+            wire.Logout: Route(awaited=self._logout, scope="bot"),
         }
 
     async def _hello(self, session: "Session", command: wire.Hello) -> wire.Welcome:
         try:
-            identity = await self._accounts.authenticate(command.token)
+            identity = await self._accounts().authenticate(command.token)
         except (BadToken, Banned) as error:
             # After the refusal, which goes out first: with this token there is no point in staying.
             why = CloseReason.BANNED if isinstance(error, Banned) else CloseReason.BAD_TOKEN
@@ -67,7 +76,7 @@ class SessionCommands:
         session.reply(command.id, {"server_time": wire_time(self._clock.now())})
 
     async def _refresh(self, session: "Session", command: wire.Refresh) -> None:
-        identity = await self._accounts.authenticate(command.token)
+        identity = await self._accounts().authenticate(command.token)
         if identity.user_id != session.who.user_id:
             raise Forbidden(
                 "The token belongs to another account; open a new connection for that account."
@@ -75,7 +84,7 @@ class SessionCommands:
         session.identity = identity
 
     async def _logout(self, session: "Session", command: wire.Logout) -> None:
-        await self._accounts.end(session.who.session_id)
+        await self._accounts().end(session.who.session_id)
 
 
 def limits_in_force(*, commands_per_s: float, outbox_bytes_max: int) -> wire.Limits:

@@ -1,4 +1,4 @@
-"""The room of accounts put together, from the configuration."""
+"""Accounts: everything that the domain offers."""
 
 from collections.abc import Callable
 from typing import Final
@@ -9,7 +9,6 @@ from persistence.accounts.moderation import ModerationStore
 from persistence.accounts.sessions import SessionStore
 from persistence.accounts.sign_in import SignInStore
 from persistence.accounts.store import AccountStore
-from persistence.database import Database
 from persistence.errors import StartRefused
 from persistence.sealing import Seal, seal_of
 from protocol import accounts as wire
@@ -18,136 +17,192 @@ from server.config import Config
 from server.core.clock import Clock
 from server.core.mail_transports import BadMailUrl, Transport, file_carrier, smtp_carrier
 from server.core.mailer import Mailer
-from server.core.passwords import Passwords
 from server.core.rate_limits import Rate
-from server.core.tasks import Tasks
+from server.domains.contract import Domain, Job, provide
+from server.domains.interfaces import AccountReader, Authenticator, People, TokenKeys, TokenScopes
 from server.domains.people.accounts.admin_http import AdminRoutes
 from server.domains.people.accounts.codes import Codes
-from server.domains.people.accounts.commands import Authority
+from server.domains.people.accounts.commands import Authority, SessionCommands, limits_in_force
 from server.domains.people.accounts.discord import Application, Discord, DiscordSignIn
 from server.domains.people.accounts.email import EmailSignIn
-from server.domains.people.accounts.http import SessionRoutes
+from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, guest_limiter
 from server.domains.people.accounts.keys import Keys
 from server.domains.people.accounts.moderation import Moderation
 from server.domains.people.accounts.password_limits import NetworkAttempts, PasswordLimits
-from server.domains.people.accounts.revocation import SessionMaintenance, SessionRevocation, Sockets
-from server.domains.people.accounts.service import Accounts
+from server.domains.people.accounts.revocation import SessionMaintenance, SessionRevocation
+from server.domains.people.accounts.scoped_tokens import ScopedTokens
+from server.domains.people.accounts.sealed import require_keys
+from server.domains.people.accounts.service import Accounts, Lifetimes
 from server.domains.people.accounts.sign_in_http import SignInRoutes, methods_of
 from server.domains.people.accounts.sign_in_methods import Methods
-from server.domains.people.accounts.supabase import SupabaseAccounts
-from server.gateway.http.endpoints import Endpoint
+from server.domains.people.accounts.supabase import SupabaseAccounts, switched_off
+from server.domains.services import Services
+from server.gateway.metrics import Numbers, Reading
 
 KEY_FILE: Final = "secret.key"
 # From one network there may be a school; an account has one owner.
 MAILS: Final = (Rate(per_minute=10, burst=30), Rate(per_minute=0.2, burst=3))
 
 
-class AccountDomain:
-    """Everything of accounts beyond tokens; `server` says where clients reach this node."""
+def build(services: Services) -> Domain:
+    """Put the domain together. Raise `StartRefused` for settings that cannot be used."""
+    config, clock = services.config, services.clock
+    store, sign_in = AccountStore(services.database), SignInStore(services.database)
+    sessions = SessionStore(services.database)
+    seal = seal_by(config)
+    keys = Keys(store, now=clock.monotonic, seal=seal if config.secret_keys else None)
+    revocation = SessionRevocation(
+        store=sessions,
+        subscriptions=services.subscriptions,
+        sockets=services.sessions,
+        now=clock.monotonic,
+    )
 
-    def __init__(
-        self,
-        config: Config,
-        *,
-        database: Database,
-        accounts: Accounts,
-        keys: Keys,
-        seal: Seal,
-        sockets: Sockets,
-        passwords: Passwords,
-        clock: Clock,
-        server: Callable[[], str],
-    ) -> None:
-        self._config = config
-        self._database = database
+    def end_sockets(session_id: str) -> None:
+        services.sessions.end_session(session_id)
+        revocation.announce()
+
+    accounts = Accounts(
+        store=store,
+        keys=keys,
+        clock=clock,
+        lifetimes=Lifetimes(config.access_token_s, config.refresh_token_s),
+        end_sockets=end_sockets,
+    )
+    people = authority_by(
+        config,
+        accounts=accounts,
+        store=store,
+        end_sockets=services.sessions.end_session,
+        clock=clock,
+    )
+    methods = Methods(store=sign_in, seal=seal, accounts=accounts)
+    codes = Codes(store=sign_in, seal=seal, clock=clock)
+    discord = DiscordSignIn(codes=codes, methods=methods)
+    mailer = _mailer(config)
+    email = EmailSignIn(
+        store=sign_in,
+        methods=methods,
+        codes=codes,
+        accounts=accounts,
+        send=None if mailer is None else mailer.send,
+        server=services.address,
+        mails=NetworkAttempts(network=MAILS[0], account=MAILS[1], now=clock.monotonic),
+        guesses=PasswordLimits(now=clock.monotonic),
+        passwords=services.passwords,
+    )
+    moderation = Moderation(
+        store=ModerationStore(services.database), seal=seal, told=revocation.enforce
+    )
+    account_routes = AccountRoutes(
+        accounts=accounts,
+        keys=keys,
+        guests=guest_limiter(config.guests_per_minute),
+        now=clock.monotonic,
+    )
+    endpoints = [
+        *account_routes.endpoints(),
+        *SignInRoutes(
+            methods=methods,
+            endings=revocation,
+            email=email,
+            discord=discord if config.discord_client_id else None,
+            elsewhere=config.supabase_url if is_elsewhere(config) else None,
+        ).endpoints(),
+        *SessionRoutes(store=sessions, endings=revocation).endpoints(),
+        *AdminRoutes(moderation=moderation, database=services.database, clock=clock).endpoints(),
+    ]
+    commands = SessionCommands(
+        accounts=lambda: services.interfaces.get(Authenticator),
+        clock=clock,
+        node=services.node,
+        limits=limits_in_force(
+            commands_per_s=config.commands_per_s, outbox_bytes_max=config.outbox_bytes_max
+        ),
+    )
+    maintenance = SessionMaintenance(
+        store=sessions,
+        keys=keys,
+        token_s=config.access_token_s,
+        rotate_after_s=config.key_rotate_days * 86_400,
+    )
+
+    def make_scope(purpose: str, lifetime_s: int) -> ScopedTokens:
+        return ScopedTokens(purpose, keys=keys, clock=clock, lifetime_s=lifetime_s)
+
+    async def start() -> None:
+        await require_keys(seal, sign_in)
+        await keys.start()
+
+    return Domain(
+        name="accounts",
+        commands=commands.routes(),
+        endpoints=switched_off(endpoints) if is_elsewhere(config) else endpoints,
+        mounts=_discord_pages(services, discord, seal),
+        metrics=[
+            Numbers(
+                counters=(
+                    Reading(
+                        "mails_carried",
+                        "Mails handed on.",
+                        lambda: 0 if mailer is None else mailer.carried,
+                    ),
+                    Reading(
+                        "mails_lost",
+                        "Mails given up.",
+                        lambda: 0 if mailer is None else mailer.lost,
+                    ),
+                )
+            )
+        ],
+        provides=(
+            provide(People, people),
+            provide(TokenKeys, keys),
+            provide(TokenScopes, make_scope),
+            provide(AccountReader, _Reader(account_routes, methods)),
+        ),
+        start=[start],
+        jobs=[
+            Job("signing keys", keys.follow),
+            Job("expired sessions", maintenance.run),
+            *([Job("mail", mailer.run)] if mailer is not None else []),
+        ],
+    )
+
+
+class _Reader:
+    def __init__(self, accounts: AccountRoutes, methods: Methods) -> None:
         self._accounts = accounts
-        self._seal = seal
-        self._passwords = passwords
-        self._clock = clock
-        self._server = server
-        self._sessions = SessionStore(database)
-        self._store = SignInStore(database)
-        self._codes = Codes(store=self._store, seal=seal, clock=clock)
-        self._methods = Methods(store=self._store, seal=seal, accounts=accounts)
-        self._guesses = PasswordLimits(now=clock.monotonic)
-        self._discord = DiscordSignIn(codes=self._codes, methods=self._methods)
-        self._post = _post(config)
-        self.endings = SessionRevocation(store=self._sessions, sockets=sockets, now=clock.monotonic)
-        self._housekeeping = SessionMaintenance(
-            store=self._sessions,
-            keys=keys,
-            token_s=config.access_token_s,
-            rotate_after_s=config.key_rotate_days * 86_400,
-        )
+        self._methods = methods
 
-    def start(self, tasks: Tasks) -> None:
-        """Set going what must not stop."""
-        tasks.loop(self.endings.follow(), name="ended sessions")
-        tasks.loop(self._housekeeping.run(), name="expired sessions")
-        if self._post is not None:
-            tasks.loop(self._post.run(), name="mail")
-
-    def endpoints(self) -> list[Endpoint]:
-        """List the addresses of sessions, of signing in, and of moderation."""
-        moderation = Moderation(
-            store=ModerationStore(self._database), seal=self._seal, told=self.endings.look
-        )
-        admin = AdminRoutes(moderation=moderation, database=self._database, clock=self._clock)
-        sessions = SessionRoutes(store=self._sessions, endings=self.endings)
-        sign_in = SignInRoutes(
-            methods=self._methods,
-            endings=self.endings,
-            email=self._email(self._post),
-            discord=self._discord if self._config.discord_client_id else None,
-            elsewhere=self._config.supabase_url if is_elsewhere(self._config) else None,
-        )
-        return [*sign_in.endpoints(), *sessions.endpoints(), *admin.endpoints()]
+    async def read_me(self, user_id: UserId) -> wire.Me:
+        return await self._accounts.read_me(user_id)
 
     async def read_methods(self, user_id: UserId) -> wire.Methods:
-        """Read how somebody can sign in."""
         return await methods_of(user_id, self._methods)
 
-    def mails_carried(self) -> int:
-        """Count the mails that were handed on."""
-        return 0 if self._post is None else self._post.carried
 
-    def mails_lost(self) -> int:
-        """Count the mails that were given up."""
-        return 0 if self._post is None else self._post.lost
-
-    def serve_from(self, app: web.Application) -> None:
-        """Add the addresses that only a browser visits."""
-        config = self._config
-        if is_elsewhere(config) or config.discord_client_secret is None:
-            return
-        application = Application(
-            config.discord_client_id,
-            config.discord_client_secret.get_secret_value(),
-            config.discord_url.rstrip("/"),
-            config.sign_in_redirects,
-        )
-        discord = Discord(
-            application,
-            sign_in=self._discord,
-            seal=self._seal,
-            clock=self._clock,
-            server=self._server,
-        )
-        discord.serve_from(app)
-
-    def _email(self, post: Mailer | None) -> EmailSignIn:
-        now = self._clock.monotonic
-        return EmailSignIn(
-            store=self._store,
-            methods=self._methods,
-            codes=self._codes,
-            accounts=self._accounts,
-            send=None if post is None else post.send,
-            server=self._server,
-            mails=NetworkAttempts(network=MAILS[0], account=MAILS[1], now=now),
-            guesses=self._guesses,
-            passwords=self._passwords,
-        )
+def _discord_pages(
+    services: Services, sign_in: DiscordSignIn, seal: Seal
+) -> list[Callable[[web.Application], None]]:
+    """Give what adds the addresses that only a browser visits, if Discord is set up."""
+    config = services.config
+    if is_elsewhere(config) or config.discord_client_secret is None:
+        return []
+    application = Application(
+        config.discord_client_id,
+        config.discord_client_secret.get_secret_value(),
+        config.discord_url.rstrip("/"),
+        config.sign_in_redirects,
+    )
+    discord = Discord(
+        application,
+        sign_in=sign_in,
+        seal=seal,
+        clock=services.clock,
+        server=services.address,
+    )
+    return [discord.serve_from]
 
 
 def is_elsewhere(config: Config) -> bool:
@@ -185,7 +240,7 @@ def seal_by(config: Config) -> Seal:
     )
 
 
-def _post(config: Config) -> Mailer | None:
+def _mailer(config: Config) -> Mailer | None:
     """Mail by SMTP; without a server, into a folder where the database is our own bundled one."""
     carrier: Transport
     if config.smtp_url is not None:

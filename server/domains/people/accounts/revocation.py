@@ -8,10 +8,10 @@ from protocol.errors import CloseReason, NotFound
 from protocol.ids import SessionId, UserId
 from server.core.containment import contained
 from server.core.periodic import AWAY, every
+from server.core.subscriptions import AnnouncedSweep, Subscriptions
 from server.domains.people.accounts.keys import Keys
 from server.gateway.session.sessions import Session
 
-LOOK_EVERY_S: Final = 2.0
 # A transaction's times are from before it commits, so each look goes back this much further.
 OVERLAP_S: Final = 20.0
 TEND_EVERY_S: Final = 600.0
@@ -34,33 +34,46 @@ class Sockets(Protocol):
 class SessionRevocation:
     """Ends sessions; `now` gives monotonic seconds."""
 
-    def __init__(self, *, store: SessionStore, sockets: Sockets, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        store: SessionStore,
+        subscriptions: Subscriptions,
+        sockets: Sockets,
+        now: Callable[[], float],
+    ) -> None:
         self._store = store
         self._sockets = sockets
         self._now = now
         self._looked_at = now()
+        self._ended = AnnouncedSweep(subscriptions, "ended-sessions", self.look)
 
     async def end_own(self, session_id: SessionId, user_id: UserId) -> None:
         """End one of somebody's own sessions; raise `NotFound`."""
         if not await self._store.end_own(session_id, user_id):
             raise NotFound("You have no session with this id; GET /v1/me/sessions lists them.")
-        await self.look()
+        await self.enforce()
 
     async def end_all(self, user_id: UserId, *, but: SessionId | None = None) -> int:
         """End every session of somebody, or every other; says how many."""
         ended = await self._store.end_all(user_id, but=but)
-        await self.look()
+        await self.enforce()
         return ended
+
+    async def enforce(self) -> None:
+        """Close the sockets of what has just ended, here and on other nodes."""
+        self.announce()
+        await self.look()
+
+    def announce(self) -> None:
+        """Have other nodes look."""
+        self._ended.announce()
 
     async def look(self) -> None:
         """Close the sockets here of whatever has ended on any node since the last look."""
         looked_at = self._now()
         self._close(await self._store.ended_lately(looked_at - self._looked_at + OVERLAP_S))
         self._looked_at = looked_at
-
-    async def follow(self) -> None:
-        """Look, until cancelled."""
-        await every(LOOK_EVERY_S, self.look, "looking for ended sessions")
 
     def _close(self, ended: Ended) -> None:
         if not ended.sessions and not ended.banned:

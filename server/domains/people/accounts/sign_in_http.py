@@ -166,7 +166,7 @@ class SignInRoutes:
     async def _confirm(self, request: HttpRequest) -> wire.Confirmed:
         body: wire.EmailConfirmation = request.body
         confirmed = await self._email.confirm(body.code, body.password, remote=request.remote)
-        await self._endings.look()
+        await self._endings.enforce()
         return wire.Confirmed(done=confirmed.done, tokens=confirmed.tokens)
 
     async def _sign_in(self, request: HttpRequest) -> Tokens:

@@ -14,12 +14,11 @@ from protocol.errors import (
 from protocol.ids import PlayerId
 from server.core.clock import Clock
 from server.core.containment import contained
-from server.core.periodic import every
+from server.core.subscriptions import AnnouncedSweep, Subscriptions
 from server.gateway.session.identity import Identity
 from server.gateway.session.sessions import Session
 
 SIGNED_IN_WITHIN: Final = timedelta(minutes=15)
-LOOK_EVERY_S: Final = 2.0
 # A transaction's times are from before it commits, so each look goes back this much further.
 OVERLAP_S: Final = 20.0
 
@@ -45,6 +44,7 @@ class Erasure:
         self,
         *,
         store: MyDataStore,
+        subscriptions: Subscriptions,
         clock: Clock,
         leave_lobbies: LeaveLobbies,
         sockets: Sockets,
@@ -54,6 +54,7 @@ class Erasure:
         self._leave_lobbies = leave_lobbies
         self._sockets = sockets
         self._looked_at = clock.monotonic()
+        self._erased = AnnouncedSweep(subscriptions, "erased-people", self.look)
 
     async def erase(self, who: Identity, confirm: str) -> PlayerId:
         """Erase whoever asks; raise `NotConfirmed`, `SignInAgain`.
@@ -63,6 +64,7 @@ class Erasure:
         """
         await self._require_proof(who, confirm)
         await self._store.erase(who.user_id)
+        self._erased.announce()
         await self._leave_lobbies(who.player_id)
         await self.look()
         return who.player_id
@@ -76,10 +78,6 @@ class Erasure:
                 if session is not None and not session.socket.closing:
                     self._sockets.dismiss(session, CloseReason.LOGGED_OUT, ERASED)
         self._looked_at = looked_at
-
-    async def follow(self) -> None:
-        """Look, until cancelled."""
-        await every(LOOK_EVERY_S, self.look, "looking for erased players")
 
     async def _require_proof(self, who: Identity, confirm: str) -> None:
         proof = await self._store.proof(who.user_id, who.session_id)

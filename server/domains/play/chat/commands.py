@@ -1,14 +1,14 @@
 """`chat.say`."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from persistence.broker.memory import Bus
 from protocol.chat import ChatMessage, Say
 from protocol.errors import InvalidField, NotAMember, NotSeated
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.clock import Clock, wire_time
 from server.core.rate_limits import Rate, RateLimiter
+from server.core.subscriptions import TopicKind
 from server.gateway.session.identity import Identity
 from server.gateway.session.sessions import Route, Routes, Session, update_frame
 
@@ -19,17 +19,19 @@ RATE: Final = Rate(per_minute=30, burst=5)  # of one player
 
 
 class ChatCommands:
-    """Passes on what is said, on the topic `lobby:<id>` or `game-chat:<id>`."""
+    """Passes on what is said, to whoever listens to a lobby or a game on any node."""
 
     def __init__(
         self,
         *,
-        bus: Bus,
+        lobby_chat: TopicKind[Any],
+        game_chat: TopicKind[Any],
         clock: Clock,
         may_speak_in_lobby: MaySpeakInLobby,
         may_speak_in_game: MaySpeakInGame,
     ) -> None:
-        self._bus = bus
+        self._lobby_chat = lobby_chat
+        self._game_chat = game_chat
         self._clock = clock
         self._may_speak_in_lobby = may_speak_in_lobby
         self._may_speak_in_game = may_speak_in_game
@@ -47,7 +49,7 @@ class ChatCommands:
         if (command.lobby_id is None) == (command.game_id is None):
             raise InvalidField("lobby_id: give either `lobby_id` or `game_id`.", field="lobby_id")
         self._limit.require(speaker.player_id, self._clock.monotonic())
-        topic = await self._topic(speaker.player_id, command)
+        chat, key = await self._place(speaker.player_id, command)
         message = ChatMessage(
             lobby_id=command.lobby_id,
             game_id=command.game_id,
@@ -56,14 +58,14 @@ class ChatCommands:
             text=command.text,
             at=wire_time(self._clock.now()),
         )
-        self._bus.publish(topic, update_frame(message))
+        chat.relay(key, update_frame(message))
 
-    async def _topic(self, player_id: PlayerId, command: Say) -> str:
+    async def _place(self, player_id: PlayerId, command: Say) -> tuple[TopicKind[Any], str]:
         if command.lobby_id is not None:
             if not await self._may_speak_in_lobby(command.lobby_id, player_id):
                 raise NotAMember("Only members can chat in a lobby; join it first.")
-            return f"lobby:{command.lobby_id}"
+            return self._lobby_chat, command.lobby_id
         assert command.game_id is not None
         if not await self._may_speak_in_game(command.game_id, player_id):
             raise NotSeated("Send game.resume or game.watch before you chat in a game.")
-        return f"game-chat:{command.game_id}"
+        return self._game_chat, command.game_id

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 
-from persistence.broker.memory import Bus
 from persistence.games.store import GameStore
 from protocol import games as wire
 from protocol.errors import (
@@ -20,6 +19,7 @@ from protocol.errors import (
 from protocol.ids import GameId
 from protocol.limits import EVENT_INDEX_MAX
 from server.core.clock import Clock
+from server.core.subscriptions import Subscriptions, TopicKind
 from server.domains.play.games.access import Access, committed
 from server.domains.play.games.delayed_stream import DelayedStream
 from server.domains.play.games.live_game import LiveGame, Reply, reply_of
@@ -61,14 +61,15 @@ class GameCommands:
         store: GameStore,
         rulesets: Mapping[str, AnyRuleset],
         access: Access,
-        bus: Bus,
+        subscriptions: Subscriptions,
         clock: Clock,
     ) -> None:
         self._hosting = hosting
         self._store = store
         self._rulesets = rulesets
         self._access = access
-        self._bus = bus
+        # What is said at games, to those who follow them.
+        self.chat: TopicKind[Session] = subscriptions.kind("game-chat")
         self._clock = clock
 
     def routes(self) -> Routes:
@@ -151,7 +152,7 @@ class GameCommands:
             _come_back(self._hosting, host, seat)
         after = await catch_up(host, session, seat, after=command.after)
         head = await follow(host, self._store, session, seat, after=after)
-        follow_chat(self._bus, session, command.game_id)
+        follow_chat(self.chat, session, command.game_id)
         return _head(host, head, seat=seat, cmd_no=host.fold.table.chairs[seat].cmd_no)
 
     async def watch(self, session: Session, command: wire.Watch) -> dict[str, object]:
@@ -172,7 +173,7 @@ class GameCommands:
             return self._watch_later(host, session, command.after, delay_s)
         after = await catch_up(host, session, None, after=command.after)
         head = await follow(host, self._store, session, None, after=after)
-        follow_chat(self._bus, session, command.game_id)
+        follow_chat(self.chat, session, command.game_id)
         return _head(host, head)
 
     async def _check_watched_after(self, host: LiveGame, seat: int | None, after: int) -> None:
@@ -205,7 +206,7 @@ class GameCommands:
         work = stream.run(session, after=after)
         task = session.sessions.tasks.work(work, name="delayed spectator")
         session.follow(("game", host.game_id), partial(_cancel, task))
-        follow_chat(self._bus, session, host.game_id)
+        follow_chat(self.chat, session, host.game_id)
         return head_of(after, seat=None, cmd_no=0, status="in_progress", commitment=None)
 
     async def unwatch(self, session: Session, command: wire.Unwatch) -> None:

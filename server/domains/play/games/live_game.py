@@ -27,10 +27,11 @@ from protocol.errors import (
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.clock import Clock, Moment
 from server.core.containment import RAISED_BY_RULES, failed
+from server.core.subscriptions import Topic
 from server.domains.play.games.recorder import Command, EventRecorder, RecordedEvent, prepared
 from server.domains.play.games.results import checked, completion_of
 from server.domains.play.games.ruleset_failures import Faults, Method, described
-from server.domains.play.games.subscribers import Subscribers, ViewEncoder
+from server.domains.play.games.subscribers import Follower, Subscribers, ViewEncoder
 from server.domains.play.games.views import picture_of
 from server.gamekit.contract import Event, IllegalMove, Payload, Viewer
 from server.gamekit.fold import Fold
@@ -105,13 +106,14 @@ class LiveGame:
         may_serve: Callable[[], bool],
         faults: Faults,
         events: LiveGameEvents,
+        topic: Topic[Follower],
     ) -> None:
         self.game_id = game_id
         self.lobby_id = lobby_id
         self.owner_epoch = owner_epoch
         self.fold: Fold = scribe.fold
         self.committed = self.fold.next_index
-        self.audience = Subscribers(ViewEncoder(game_id, self.fold.ruleset, faults))
+        self.audience = Subscribers(ViewEncoder(game_id, self.fold.ruleset, faults), topic)
         self.tail: deque[RecordedEvent] = deque(maxlen=TAIL_EVENTS)
         self.closed = False
         # Why nothing is played here any more: the rules failed half way through a fold, so
@@ -244,8 +246,7 @@ class LiveGame:
         self.closed = True
         self._log.forget()
         self.tail.clear()
-        for follower in list(self.audience.followers):
-            follower.end()
+        self.audience.let_go()
 
     def close(self) -> None:
         """Take part in nothing more; the log has what was committed."""

@@ -22,13 +22,17 @@ SERVE_SHARE = 2 / 3
 class Lease:
     """A lease kept by renewing it; `is_good` by this node's own monotonic clock.
 
+    `address` is where other nodes send clients.
+
     `on_return` is called when the lease is good again after it was not.
     """
 
-    def __init__(self, store: GameStore, *, clock: Clock, lease_s: float) -> None:
+    def __init__(
+        self, store: GameStore, *, clock: Clock, lease_s: float, address: Callable[[], str]
+    ) -> None:
         self._store = store
         self._clock = clock
-        self.address = ""  # where other nodes send clients; known once the port is
+        self._address = address
         self._good_until = 0.0
         self._given_back = False
         self.lease_s = lease_s
@@ -44,7 +48,7 @@ class Lease:
         Whoever comes back after a pause first lets go of what was taken meanwhile.
         """
         asked_at = self._clock.monotonic()
-        await self._store.renew_lease(self.address, self.lease_s)
+        await self._store.renew_lease(self._address(), self.lease_s)
         if not self.is_good():  # looked at now: it may have run out while the database was asked
             for let_go in self.on_return:
                 await let_go()

@@ -25,12 +25,13 @@ from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.clock import Clock
 from server.core.containment import RAISED_BY_RULES, contained, failed
 from server.core.periodic import every
+from server.core.subscriptions import Subscriptions, TopicKind
 from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame, LiveGameEvents
 from server.domains.play.games.recorder import EventRecorder, make_game
 from server.domains.play.games.recovery import CorruptLog, recover
 from server.domains.play.games.ruleset_failures import Faults
-from server.domains.play.games.subscribers import stopped_frame
+from server.domains.play.games.subscribers import Follower, stopped_frame
 from server.domains.play.games.turn_timer import TurnTimer
 from server.gamekit.fold import AnyRuleset
 
@@ -66,6 +67,7 @@ class GameRegistry:
         tasks: Tasks,
         rulesets: Mapping[str, AnyRuleset],
         may_serve: Callable[[], bool],
+        subscriptions: Subscriptions,
     ) -> None:
         self._config = config
         self._may_serve = may_serve
@@ -76,6 +78,7 @@ class GameRegistry:
         self._rulesets = rulesets
         self.on_game_over: list[GameIsOver] = []
         self.on_seats_changed: list[SeatsChanged] = []
+        self._topics: TopicKind[Follower] = subscriptions.kind("game")
         self._hosts: dict[GameId, LiveGame] = {}
         self._turns: dict[GameId, TurnTimer] = {}
         self._loading: dict[GameId, asyncio.Future[LiveGame]] = {}
@@ -221,6 +224,7 @@ class GameRegistry:
             may_serve=self._may_serve,
             faults=self.faults,
             events=self._events,
+            topic=self._topics.hold(game_id, owned=True),
         )
         self._hosts[game_id] = host
         for player_id in host.fold.table.seats:
@@ -263,7 +267,7 @@ class GameRegistry:
         """Forget a state that the log does not have; those who follow come back for it."""
         log.warning("game %s: %s", host.game_id, lost)
         why = CloseReason.WRONG_NODE if isinstance(lost, Fenced) else CloseReason.OVERLOADED
-        for follower in list(host.audience.followers):
+        for follower in host.audience.followers:
             with contained("disconnecting a follower"):
                 follower.hang_up(why)
         self._drop(host)

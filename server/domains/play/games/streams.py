@@ -10,11 +10,11 @@ from typing import Final
 
 import orjson
 
-from persistence.broker.memory import Bus, TooManyFollowers
 from persistence.games.store import GameStore
 from protocol.errors import BadIndex, CloseReason, Overloaded
 from protocol.ids import GameId
 from protocol.limits import CHUNK_BYTES_MAX, EVENT_INDEX_MAX
+from server.core.subscriptions import Deliver, TooManySubscribers, TopicKind
 from server.domains.play.games.access import committed
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.recorder import RecordedEvent
@@ -33,15 +33,12 @@ AHEAD_LOOK_S: Final = 0.02
 class SessionFollower:
     """A connection in an audience. One connection follows a game once."""
 
-    __slots__ = ("game_id", "session")
+    __slots__ = ("deliver", "game_id", "session")
 
     def __init__(self, session: Session, game_id: GameId) -> None:
         self.session = session
         self.game_id = game_id
-
-    def deliver(self, frames: bytes) -> None:
-        """Queue frames for the socket."""
-        self.session.socket.send(frames)
+        self.deliver: Deliver = session.socket.send
 
     def end(self) -> None:
         """Have the connection forget the game; what was queued still goes out."""
@@ -84,8 +81,8 @@ async def follow(
     host.check_sound()
     if host.is_lost:
         raise Overloaded("The game had to be reloaded; reconnect and resume it.")
-    host.audience.admit(follower, viewer)
-    session.follow(("game", host.game_id), lambda: host.audience.dismiss(follower))
+    if not host.closed:  # else it is over, and all of it was sent
+        session.follow(("game", host.game_id), host.audience.admit(follower, viewer))
     return host.head
 
 
@@ -103,11 +100,11 @@ async def catch_up(host: LiveGame, session: Session, viewer: Viewer, *, after: i
     return head
 
 
-def follow_chat(bus: Bus, session: Session, game_id: GameId) -> None:
+def follow_chat(chat: TopicKind[Session], session: Session, game_id: GameId) -> None:
     """Have what is said at a game sent to a connection."""
     try:
-        stop = bus.follow(f"game-chat:{game_id}", session, session.socket.send)
-    except TooManyFollowers:
+        stop = chat.subscribe(game_id, session, session.socket.send)
+    except TooManySubscribers:
         return  # the game itself goes on; only the talk is missed
     session.follow(("game-chat", game_id), stop)
 

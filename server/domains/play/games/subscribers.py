@@ -1,19 +1,22 @@
 """Who follows a game on this node, and what each of them may see.
 
 An event is encoded once for each distinct view of it: once for everybody where all of it
-is public, once more for each viewer whose picture differs.
+is public, once more for each viewer whose picture differs. The node that plays a game owns its
+topic, so nothing is asked of other nodes, and nothing is told to them: who follows a game is
+connected to its owner.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Protocol
 
 import orjson
 
 from protocol.codec import encode
-from protocol.errors import CloseReason, Quarantined
+from protocol.errors import CloseReason, Overloaded, Quarantined
 from protocol.games import GameStopped
 from protocol.ids import GameId
-from server.core.containment import RAISED_BY_RULES, contained, failed
+from server.core.containment import RAISED_BY_RULES
+from server.core.subscriptions import Deliver, Stop, TooManySubscribers, Topic
 from server.domains.play.games.recorder import RecordedEvent
 from server.domains.play.games.ruleset_failures import Faults
 from server.gamekit.contract import Event, Payload, Viewer
@@ -22,11 +25,12 @@ from server.gamekit.table import INVALID_ACTION, refused_move_seen
 from server.gateway.transport.framing import text_frame
 
 
-class Follower(Protocol):
+class Follower(Hashable, Protocol):
     """A connection, as far as an audience needs it."""
 
-    def deliver(self, frames: bytes) -> None:
-        """Queue frames for the socket."""
+    @property
+    def deliver(self) -> Deliver:
+        """How frames are queued for the socket; the connection's own, for the least of calls."""
 
     def end(self) -> None:
         """Take note that there will be nothing more to deliver."""
@@ -126,41 +130,51 @@ class ViewEncoder:
 
 
 class Subscribers:
-    """The followers of one game on this node."""
+    """The followers of one game on this node: the topic of the game, while it is played here."""
 
-    __slots__ = ("_viewers", "followers", "lens")
+    __slots__ = ("_topic", "lens")
 
-    def __init__(self, lens: ViewEncoder) -> None:
+    def __init__(self, lens: ViewEncoder, topic: Topic[Follower]) -> None:
         self.lens = lens
-        self.followers: dict[Follower, Viewer] = {}
-        self._viewers: frozenset[Viewer] = frozenset()
+        # None once the game was let go. Its next owner, perhaps on this node, has the topic then.
+        self._topic: Topic[Follower] | None = topic
 
     def __len__(self) -> int:
-        return len(self.followers)
+        return 0 if self._topic is None else len(self._topic)
 
-    def admit(self, follower: Follower, viewer: Viewer) -> None:
-        """Send a follower everything from now on."""
-        self.followers[follower] = viewer
-        self._viewers = frozenset(self.followers.values())
+    @property
+    def followers(self) -> list[Follower]:
+        """List them."""
+        return [] if self._topic is None else self._topic.subscribers()
 
-    def dismiss(self, follower: Follower) -> None:
-        """Send a follower nothing more."""
-        self.followers.pop(follower, None)
-        self._viewers = frozenset(self.followers.values())
+    def admit(self, follower: Follower, viewer: Viewer) -> Stop:
+        """Send a follower everything from now on; returns how to stop.
+
+        Raise `Overloaded` where the game is let go, or too many follow it.
+        """
+        if self._topic is None:
+            raise Overloaded("The game was let go meanwhile; take its stream up once more.")
+        try:
+            return self._topic.subscribe(follower, follower.deliver, view=viewer)
+        except TooManySubscribers:
+            raise Overloaded("Too many follow this game; try again in a while.") from None
 
     def tell(self, told: Sequence[RecordedEvent]) -> None:
         """Send committed events to everybody, each as they may see them."""
-        if not self.followers:
-            return
-        frames = self.lens.frames_for(told, self._viewers)
-        for follower, viewer in self.followers.items():
-            try:
-                follower.deliver(frames[viewer])
-            except Exception:
-                failed("delivering a game's events")
+        topic = self._topic
+        if topic is not None and topic.views:
+            topic.send_views(self.lens.frames_for(told, topic.views))
 
     def tell_all(self, frame: bytes) -> None:
         """Send everybody the same frame."""
-        for follower in self.followers:
-            with contained("notifying a follower that a game is quarantined"):
-                follower.deliver(frame)
+        if self._topic is not None:
+            self._topic.send(frame)
+
+    def let_go(self) -> None:
+        """Send nothing more, and end what follows; harmless when that was done."""
+        followers, topic = self.followers, self._topic
+        self._topic = None
+        for follower in followers:
+            follower.end()
+        if topic is not None:
+            topic.release()

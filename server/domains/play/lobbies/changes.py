@@ -83,10 +83,6 @@ class Changes:
         change = LobbyChange(kind=kind, player_id=player_id, reason=reason)
         self._audience.tell(lobby, change, before=before)
 
-    def tell_elsewhere(self, lobby: Lobby) -> None:
-        """Tell followers of one lobby, though not of the list, what another node did to it."""
-        self._audience.tell_followers(lobby, LobbyChange(kind=_seen_from_afar(lobby)))
-
     def tell_if_changed(
         self,
         before: Lobby,
@@ -101,10 +97,6 @@ class Changes:
             return
         told: ChangeKind = "closed" if after.status == "CLOSED" else kind
         self.tell(after, told, player_id, before=before, reason=reason)
-
-
-def _seen_from_afar(lobby: Lobby) -> ChangeKind:
-    return "closed" if lobby.status == "CLOSED" else "caught_up"
 
 
 StartGame = Callable[[NewGame], Awaitable[GameId]]

@@ -6,7 +6,7 @@ from protocol import peer_lobbies as peer_wire
 from protocol.envelope import Command
 from protocol.lobbies import LobbyReply
 from server.domains.play.lobbies import views
-from server.domains.play.lobbies.domain import Lobbies
+from server.domains.play.lobbies.lobbies import Lobbies
 from server.domains.play.lobbies.peers import Peers
 from server.gateway.session.sessions import Route, Routes, Session
 

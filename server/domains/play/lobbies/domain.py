@@ -1,118 +1,88 @@
-"""The room, put together, and what the other rooms ask of it."""
+"""Lobbies: everything that the domain offers."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from typing import Final
 
-from persistence.broker.memory import Bus
 from persistence.lobbies.store import LobbyStore
-from protocol.ids import LobbyId, PlayerId
-from server.core.clock import Clock
-from server.core.passwords import Passwords
-from server.core.tasks import Tasks
-from server.domains.play.lobbies.catalog import Catalog
-from server.domains.play.lobbies.changes import Changes, Starter, StartGame
-from server.domains.play.lobbies.jobs import LobbyMaintenance
-from server.domains.play.lobbies.passwords import LobbyPasswords
-from server.domains.play.lobbies.peers import Peers
-from server.domains.play.lobbies.quick_play import QuickPlay
-from server.domains.play.lobbies.rules import may_watch_game
-from server.domains.play.lobbies.service import Members, Reader
-from server.domains.play.lobbies.subscribers import LobbySubscribers, Presence
-from server.gamekit.fold import AnyRuleset
+from server.config import names_in
+from server.core.events import (
+    LobbyGameCompleted,
+    MemberKicked,
+    PlayerConnected,
+    PlayerDisconnected,
+    WatcherExcluded,
+)
+from server.domains.contract import Domain, Job, provide
+from server.domains.interfaces import (
+    Games,
+    LobbyAccess,
+    LobbyChat,
+    PeerAdmissions,
+    TokenScopes,
+)
+from server.domains.play.lobbies.commands import LobbyCommands
+from server.domains.play.lobbies.http import LobbyRoutes, PeerRoutes
+from server.domains.play.lobbies.lobbies import Lobbies
+from server.domains.play.lobbies.peers import PeerAccessControl, ice_by
+from server.domains.services import Services
+from server.gateway.metrics import Numbers, Reading
+
+PEER_TOKEN_S: Final = 600
 
 
-class Lobbies:
-    """`members` and `reader` serve people; `upkeep.run()` is for a task of the server's life.
+def build(services: Services) -> Domain:
+    """Put the domain together."""
+    config, games = services.config, services.interfaces.get(Games)
+    store = LobbyStore(services.database, services.behalf)
+    lobbies = Lobbies(
+        store=store,
+        subscriptions=services.subscriptions,
+        presence=services.sessions,
+        rulesets=services.rulesets,
+        start_game=games.create,
+        passwords=services.passwords,
+        clock=services.clock,
+        tasks=services.tasks,
+        games_here=games.of_lobbies,
+        quick_play_wait_s=config.quick_play_wait_s,
+        closed_kept_s=config.closed_lobbies_kept_s,
+        grace_s=config.lobby_grace_s,
+    )
+    publish = services.events.publish
+    lobbies.members.on_kick.append(lambda *who: publish(MemberKicked(*who)))
+    lobbies.upkeep.on_kicked.append(lambda *who: publish(WatcherExcluded(*who)))
+    keys = (*names_in(config.peer_member_keys), *names_in(config.peer_keys))
+    tokens = services.interfaces.get(TokenScopes)("peer", PEER_TOKEN_S)
+    peers = PeerAccessControl(
+        store,
+        key=next(iter(keys), ""),
+        ice=ice_by(config),
+        write=tokens.write,
+        read=tokens.read,
+        clock=services.clock,
+        server=services.address,
+    )
+    peer_routes = PeerRoutes(peers)
 
-    `quick_play_wait_s` is how long until bots fill a quick-play lobby's free seats,
-    `grace_s` how long until somebody who went away leaves an open lobby, `closed_kept_s`
-    how long a closed lobby is kept that no game and no match came from. `peers` serves the
-    hosts of peer lobbies.
-    """
+    def close(event: LobbyGameCompleted) -> None:
+        work = lobbies.game_over(event.lobby_id)
+        services.tasks.work(work, name="lobby after game")
 
-    def __init__(
-        self,
-        *,
-        store: LobbyStore,
-        bus: Bus,
-        presence: Presence,
-        rulesets: Mapping[str, AnyRuleset],
-        start_game: StartGame,
-        passwords: Passwords,
-        clock: Clock,
-        tasks: Tasks,
-        quick_play_wait_s: float = 10.0,
-        grace_s: float = 30.0,
-        closed_kept_s: float = 604_800.0,
-    ) -> None:
-        self._audience = audience = LobbySubscribers(bus)
-        catalog = Catalog(rulesets)
-        changes = Changes(store, audience)
-        starter = Starter(store=store, changes=changes, catalog=catalog, start_game=start_game)
-        quick_play = QuickPlay(
-            store=store,
-            changes=changes,
-            starter=starter,
-            catalog=catalog,
-            clock=clock,
-            tasks=tasks,
-            wait_s=quick_play_wait_s,
-        )
-        self.peers = Peers(store, changes, starter=starter, catalog=catalog, clock=clock)
-        self.members = Members(
-            store=store,
-            changes=changes,
-            starter=starter,
-            quick_play=quick_play,
-            peers=self.peers,
-            catalog=catalog,
-            audience=audience,
-            presence=presence,
-            passwords=LobbyPasswords(passwords, now=clock.monotonic),
-            clock=clock,
-        )
-        self.reader = Reader(store, audience)
-        self.upkeep = LobbyMaintenance(
-            store=store,
-            changes=changes,
-            quick_play=quick_play,
-            audience=audience,
-            presence=presence,
-            clock=clock,
-            grace_s=grace_s,
-            closed_kept_s=closed_kept_s,
-        )
-        self._store = store
-        self._changes = changes
-        self._clock = clock
-
-    def count(self) -> int:
-        """Count the lobbies that somebody follows on this node."""
-        return len(self._audience)
-
-    async def game_over(self, lobby_id: LobbyId) -> None:
-        """Tell that a lobby was closed because its game is over; that was stored already."""
-        lobby = await self._store.read(lobby_id)
-        if lobby is not None and lobby.status == "CLOSED":
-            before = replace(lobby, status="PLAYING")
-            self._changes.tell(lobby, "closed", before=before, reason="game_over")
-
-    async def may_watch(self, lobby_id: LobbyId, player_id: PlayerId | None) -> bool:
-        """Say whether somebody may watch a lobby's game."""
-        lobby = await self._store.read(lobby_id)
-        return lobby is not None and may_watch_game(lobby, player_id)
-
-    async def may_speak(self, lobby_id: LobbyId, player_id: PlayerId) -> bool:
-        """Say whether somebody may speak in a lobby."""
-        lobby = await self._store.read(lobby_id)
-        return (
-            lobby is not None and lobby.status != "CLOSED" and lobby.member(player_id) is not None
-        )
-
-    def departed(self, player_id: PlayerId) -> None:
-        """Note that a player's last connection went away."""
-        self.upkeep.departures.went(player_id, self._clock.monotonic())
-
-    def arrived(self, player_id: PlayerId) -> None:
-        """Note that a player is back."""
-        self.upkeep.departures.came(player_id)
+    return Domain(
+        name="lobbies",
+        commands={**LobbyCommands(lobbies).routes(), **peer_routes.routes()},
+        endpoints=[*LobbyRoutes(lobbies).endpoints(), *peer_routes.endpoints()],
+        listens={
+            PlayerConnected: lambda event: lobbies.arrived(event.player_id),
+            PlayerDisconnected: lambda event: lobbies.departed(event.player_id),
+            LobbyGameCompleted: close,
+        },
+        metrics=[
+            Numbers(gauges=[Reading("lobbies", "Lobbies in memory.", lobbies.count)]),
+        ],
+        provides=(
+            provide(LobbyAccess, lobbies),
+            provide(LobbyChat, lobbies),
+            provide(PeerAdmissions, peers),
+        ),
+        jobs=[Job("lobbies", lobbies.upkeep.run)],
+    )

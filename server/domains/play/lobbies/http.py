@@ -19,7 +19,7 @@ from protocol.lobbies import LobbyPath
 from protocol.peer_lobbies import Access
 from protocol.signaling import NoSignaling, PeerAccess
 from server.domains.play.lobbies import views
-from server.domains.play.lobbies.domain import Lobbies
+from server.domains.play.lobbies.lobbies import Lobbies
 from server.domains.play.lobbies.peers import PeerAccessControl
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 from server.gateway.session.sessions import Route, Routes, Session

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from persistence.lobbies.store import LobbyStore
 from protocol.errors import LobbyClosed, LobbyNotFound, NotAMember, Overloaded, Unavailable
@@ -13,10 +13,11 @@ from protocol.lobbies import Reason
 from server.core.clock import Clock
 from server.core.containment import contained, failed
 from server.core.periodic import AWAY, every
+from server.core.subscriptions import AnnouncedSweep, Poll, Subscriptions
 from server.domains.play.lobbies import peers, rules
 from server.domains.play.lobbies.changes import Changes
+from server.domains.play.lobbies.followers import Presence
 from server.domains.play.lobbies.quick_play import QuickPlay
-from server.domains.play.lobbies.subscribers import LobbySubscribers, Presence
 
 WAITING_MAX: Final = 20_000
 
@@ -56,10 +57,14 @@ LOOK_EVERY_S: Final = 0.5
 BEAT_EVERY_S: Final = 20.0
 SILENT_S: Final = 120.0
 HOST_SILENT_S: Final = 60.0
-CATCH_UP_EVERY_S: Final = 5.0
-CAUGHT_UP_AT_ONCE: Final = 1000
+KICKS_POLL: Final = Poll(live_s=10.0, alone_s=5.0)
+KICKS_AT_ONCE: Final = 1000
 CLEAR_EVERY_S: Final = 60.0
 FILLED_AT_ONCE: Final = 8
+
+
+# This node's games, by their lobbies.
+GamesHere: TypeAlias = Callable[[], Mapping[LobbyId, GameId]]
 
 
 class LobbyMaintenance:
@@ -75,22 +80,23 @@ class LobbyMaintenance:
         store: LobbyStore,
         changes: Changes,
         quick_play: QuickPlay,
-        audience: LobbySubscribers,
+        subscriptions: Subscriptions,
         presence: Presence,
+        games_here: GamesHere,
         clock: Clock,
         grace_s: float,
         closed_kept_s: float,
     ) -> None:
         self.departures = DisconnectGrace(grace_s)
-        self.games_here: Callable[[], Mapping[LobbyId, GameId]] = dict
         self.on_kicked: list[Callable[[GameId, PlayerId], None]] = []
         self._store = store
         self._changes = changes
         self._quick_play = quick_play
-        self._audience = audience
         self._presence = presence
+        self._games_here = games_here
         self._clock = clock
         self._closed_kept_s = closed_kept_s
+        self._kicks = AnnouncedSweep(subscriptions, "kicks", self.catch_up_kicks, poll=KICKS_POLL)
         self._free = asyncio.Semaphore(FILLED_AT_ONCE)
 
     async def run(self) -> None:
@@ -104,10 +110,6 @@ class LobbyMaintenance:
             )
             group.create_task(
                 every(BEAT_EVERY_S, self.replace_silent_hosts, "lobbies: replacing hosts")
-            )
-            group.create_task(every(CATCH_UP_EVERY_S, self.catch_up, "lobbies: catching up"))
-            group.create_task(
-                every(CATCH_UP_EVERY_S, self.catch_up_kicks, "lobbies: looking for kicks")
             )
             group.create_task(every(CLEAR_EVERY_S, self.clear_closed, "lobbies: deleting old ones"))
 
@@ -165,21 +167,16 @@ class LobbyMaintenance:
             with contained(f"replacing the host of lobby {lobby_id}", passed=AWAY):
                 await self._changes.apply(lobby_id, decide, "left", host, reason="host_silent")
 
-    async def catch_up(self) -> None:
-        """Tell the followers here of lobbies that changed on another node."""
-        followed = self._audience.followed()
-        for first in range(0, len(followed), CAUGHT_UP_AT_ONCE):
-            some = followed[first : first + CAUGHT_UP_AT_ONCE]
-            for lobby_id in self._audience.behind(await self._store.versions(some)):
-                with contained(f"notifying followers of lobby {lobby_id}", passed=AWAY):
-                    await self._tell_of(lobby_id)
+    def announce_kick(self, _: GameId, __: PlayerId) -> None:
+        """Have other nodes look for somebody who was kicked: the game may be theirs."""
+        self._kicks.announce()
 
     async def catch_up_kicks(self) -> None:
         """Show those out of games here who were kicked, perhaps on another node."""
-        games = self.games_here()
+        games = self._games_here()
         lobbies = list(games)
-        for first in range(0, len(lobbies), CAUGHT_UP_AT_ONCE):
-            some = lobbies[first : first + CAUGHT_UP_AT_ONCE]
+        for first in range(0, len(lobbies), KICKS_AT_ONCE):
+            some = lobbies[first : first + KICKS_AT_ONCE]
             for lobby_id, player_id in await self._store.bans(some):
                 for show_out in self.on_kicked:
                     with contained(f"applying a kick from lobby {lobby_id}"):
@@ -189,11 +186,6 @@ class LobbyMaintenance:
         """Delete old closed lobbies that nothing came of."""
         if cleared := await self._store.clear_closed(self._closed_kept_s):
             log.info("%d closed lobbies were cleared", cleared)
-
-    async def _tell_of(self, lobby_id: LobbyId) -> None:
-        lobby = await self._store.read(lobby_id)
-        if lobby is not None and self._audience.behind({lobby_id: lobby.version}):
-            self._changes.tell_elsewhere(lobby)
 
     async def _fill(self, lobby_id: LobbyId) -> None:
         async with self._free:

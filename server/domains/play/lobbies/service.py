@@ -22,11 +22,12 @@ from server.domains.play.lobbies.catalog import (
 )
 from server.domains.play.lobbies.changes import Changes, Starter, found
 from server.domains.play.lobbies.drafts import drafted, peer_draft
+from server.domains.play.lobbies.followers import Follower, Presence
 from server.domains.play.lobbies.passwords import LobbyPasswords
 from server.domains.play.lobbies.peers import Peers
 from server.domains.play.lobbies.quick_play import QuickPlay
 from server.domains.play.lobbies.rules import require_welcome, seen
-from server.domains.play.lobbies.subscribers import Follower, LobbySubscribers, Presence
+from server.domains.play.lobbies.subscribers import LobbySubscribers
 from server.domains.play.lobbies.views import page, place_of
 from server.gateway.session.identity import Identity
 
@@ -63,13 +64,13 @@ class Reader:
 
     async def watch_list(self, follower: Follower, look_for: ListFilter) -> LobbyPage:
         """Follow the public list, and read the newest of what is looked for."""
-        self._audience.follow_list(follower, look_for)
+        await self._audience.public_list.follow(follower, look_for)
         return await self.page(ListQuery(**look_for.model_dump()))
 
     def unwatch(self, follower: Follower, lobby_id: LobbyId | None) -> None:
         """Stop following a lobby, or the list."""
         if lobby_id is None:
-            self._audience.unfollow_list(follower)
+            self._audience.public_list.unfollow(follower)
         else:
             self._audience.unfollow(follower, lobby_id)
 

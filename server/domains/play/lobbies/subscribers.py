@@ -1,147 +1,104 @@
-"""Who follows which lobby, and who follows the public list, on this node."""
+"""Who follows which lobby on this node."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
-from persistence.broker.memory import Bus, TooManyFollowers
+from persistence.broker import NO_NUMBER, Notice
 from persistence.lobbies.model import Lobby
+from persistence.lobbies.store import LobbyStore
 from protocol.errors import Overloaded, TooManyLobbies
-from protocol.ids import LobbyId, PlayerId
-from protocol.lobbies import WATCHED_MAX, ListFilter, LobbyChange
+from protocol.ids import LobbyId
+from protocol.lobbies import WATCHED_MAX, ChangeKind, LobbyChange
+from server.core.containment import contained
+from server.core.periodic import AWAY
+from server.core.subscriptions import (
+    Poll,
+    Stop,
+    Subscriptions,
+    TooManySubscribers,
+    Topic,
+    TopicKind,
+)
 from server.domains.play.lobbies import views
+from server.domains.play.lobbies.followers import Follower
+from server.domains.play.lobbies.public_list import PublicList
 from server.domains.play.lobbies.rules import may_see
-from server.domains.play.lobbies.views import is_listed
-from server.gateway.session.identity import Identity
 
-LIST: Final = "lobbies"
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-class FrameSink(Protocol):
-    """Where a connection's frames go."""
-
-    @property
-    def closing(self) -> bool:
-        """Whether the connection is going away, or gone."""
-
-    def send(self, frame: bytes, /) -> None:
-        """Send a frame, now or soon."""
-
-
-class Follower(Protocol):
-    """A connection; `server.gateway.session.sessions.Session` is one."""
-
-    @property
-    def identity(self) -> Identity | None:
-        """Whose it is, once it was greeted."""
-
-    @property
-    def who(self) -> Identity:
-        """Whose it is, for sure."""
-
-    @property
-    def socket(self) -> FrameSink:
-        """Where its frames go."""
-
-    def follow(self, key: object, stop: Callable[[], None]) -> None:
-        """Remember how to stop following something."""
-
-    def unfollow(self, key: object) -> bool:
-        """Stop following something."""
-
-
-class Presence(Protocol):
-    """The connections of this node; `server.gateway.session.sessions.Sessions` is one."""
-
-    def of(self, player_id: PlayerId) -> Follower | None:
-        """Find a player's connection."""
-
-    def is_here(self, player_id: PlayerId) -> bool:
-        """Say whether a player has one."""
-
-    def __iter__(self) -> Iterator[Follower]:
-        """Go through all connections."""
+POLL: Final = Poll(live_s=30.0, alone_s=5.0)
 
 
 class LobbySubscribers:
-    """Tells followers of changes; whoever may no longer see a lobby stops following it."""
+    """Tells followers of changes; whoever may no longer see a lobby stops following it.
 
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
-        self._by_lobby: dict[LobbyId, set[Follower]] = {}
-        self._by_follower: dict[Follower, set[LobbyId]] = {}
-        self._versions: dict[LobbyId, int] = {}  # of those followed: what was told or read
-        self._filters: dict[str, ListFilter] = {}  # by the topic of those who look with it
+    A topic for each lobby, numbered by its version, and one for what is said there. The source of
+    the first: what other nodes changed is read, since who may see it depends on the lobby.
+    """
+
+    def __init__(self, subscriptions: Subscriptions, store: LobbyStore) -> None:
+        self._lobbies = subscriptions.kind("lobby", source=self, poll=POLL)
+        self._store = store
+        # Topics that had to be caught up with while their first follower was still reading.
+        self._unread: set[Topic[Follower]] = set()
+        self.chat: TopicKind[Follower] = subscriptions.kind("lobby-chat")
+        self.public_list = PublicList(subscriptions, store)
 
     def __len__(self) -> int:
         """Count the lobbies that are followed."""
-        return len(self._by_lobby)
+        return len(self._lobbies)
 
     def require_room(self, follower: Follower) -> None:
         """Refuse a connection that watches as many lobbies as it may."""
-        if len(self._by_follower.get(follower, ())) >= WATCHED_MAX:
+        if follower.following("lobby") >= WATCHED_MAX:
             raise TooManyLobbies(
                 f"You are following {WATCHED_MAX} lobbies; use lobby.unwatch first."
             )
 
     def follow(self, follower: Follower, lobby_id: LobbyId) -> None:
         """Follow a lobby; following again is harmless."""
-        if follower.socket.closing or follower in self._by_lobby.get(lobby_id, ()):
+        if follower.socket.closing or follower.follows(_key(lobby_id)):
             return  # whoever went away while the command was carried out is not held on to
-        stop = self._join(f"lobby:{lobby_id}", follower)
-        self._by_lobby.setdefault(lobby_id, set()).add(follower)
-        self._by_follower.setdefault(follower, set()).add(lobby_id)
-        follower.follow(_key(lobby_id), partial(self._left, follower, lobby_id, stop))
+        send = follower.socket.send
+        stops: list[Stop] = []
+        try:
+            stops.append(self._lobbies.subscribe(lobby_id, follower, send))
+            stops.append(self.chat.subscribe(lobby_id, follower, send))
+        except TooManySubscribers:
+            self._left(lobby_id, stops)
+            raise Overloaded(
+                "Too many clients are following this; send lobby.watch later."
+            ) from None
+        follower.follow(_key(lobby_id), partial(self._left, lobby_id, stops))
 
     def read(self, lobby: Lobby) -> None:
         """Note what a follower has read; the oldest counts until the next change is told."""
-        if lobby.lobby_id in self._by_lobby:
-            known = self._versions.get(lobby.lobby_id, lobby.version)
-            self._versions[lobby.lobby_id] = min(known, lobby.version)
-
-    def behind(self, versions: Mapping[LobbyId, int]) -> list[LobbyId]:
-        """List the followed lobbies of which less was told than these versions have."""
-        return [i for i, version in versions.items() if self._versions.get(i, version) < version]
-
-    def followed(self) -> list[LobbyId]:
-        """List the lobbies that somebody follows."""
-        return list(self._by_lobby)
+        topic = self._lobbies.get(lobby.lobby_id)
+        if topic is None:
+            return
+        topic.began_at(lobby.version)
+        if topic in self._unread:
+            self._unread.discard(topic)
+            topic.fall_behind()
 
     def unfollow(self, follower: Follower, lobby_id: LobbyId) -> None:
         """Stop following a lobby; harmless if it is not followed."""
         follower.unfollow(_key(lobby_id))
 
-    def follow_list(self, follower: Follower, look_for: ListFilter) -> None:
-        """Follow the public list, or what passes a filter; it takes the place of the last."""
-        # First out, then in: stopping the old subscription would end the new one.
-        follower.unfollow(LIST)
-        if follower.socket.closing:
-            return
-        topic = f"{LIST}:{look_for.model_dump_json()}"
-        stop = self._join(topic, follower)
-        self._filters[topic] = look_for
-        follower.follow(LIST, partial(self._left_list, topic, stop))
-
-    def unfollow_list(self, follower: Follower) -> None:
-        """Stop following the public list; harmless if it is not followed."""
-        follower.unfollow(LIST)
-
     def tell(self, lobby: Lobby, change: LobbyChange, *, before: Lobby | None = None) -> None:
         """Tell of a change that is committed; `before` is what the list knew of the lobby."""
-        self.tell_followers(lobby, change)
-        self._tell_list(before, lobby)
+        self._tell_followers(lobby, change)
+        self._lobbies.notify(lobby.lobby_id, number=lobby.version)
+        self.public_list.tell(lobby, before=before)
 
-    def tell_followers(self, lobby: Lobby, change: LobbyChange) -> None:
+    def _tell_followers(self, lobby: Lobby, change: LobbyChange) -> None:
         """Tell those who follow the lobby; who may see it no longer is told that, and no more."""
-        followers = list(self._by_lobby.get(lobby.lobby_id, ()))
-        if followers:
-            self._versions[lobby.lobby_id] = lobby.version
-        followers = self._rest_of(followers, lobby, change)
+        topic = self._lobbies.get(lobby.lobby_id)
+        if topic is None:
+            return
+        topic.reached(lobby.version)
+        followers = self._rest_of(topic.subscribers(), lobby, change)
         if lobby.host_peer_id is None:
-            self._bus.publish(f"lobby:{lobby.lobby_id}", views.update(lobby, change))
+            topic.send(views.update(lobby, change))
         else:
             _tell_each(followers, lobby, change)
         if lobby.status == "CLOSED":
@@ -163,34 +120,42 @@ class LobbySubscribers:
                 self.unfollow(follower, lobby.lobby_id)
         return rest
 
-    def _tell_list(self, before: Lobby | None, after: Lobby) -> None:
-        """Tell those for whom the lobby is in the list, or was until now."""
-        shown, gone = views.listed(after), views.unlisted(after)
-        for topic, look_for in self._filters.items():
-            if is_listed(after, look_for):
-                self._bus.publish(topic, shown)
-            elif before is not None and is_listed(before, look_for):
-                self._bus.publish(topic, gone)
+    def _left(self, lobby_id: LobbyId, stops: Iterable[Stop]) -> None:
+        topic = self._lobbies.get(lobby_id)
+        for stop in stops:
+            stop()
+        if topic is not None and not topic.is_wanted:
+            self._unread.discard(topic)
 
-    def _left_list(self, topic: str, stop: Callable[[], None]) -> None:
-        stop()
-        if not self._bus.count(topic):
-            self._filters.pop(topic, None)
+    # ------------------------------------------------------------------ other nodes
 
-    def _join(self, topic: str, follower: Follower) -> Callable[[], None]:
-        try:
-            return self._bus.follow(topic, follower, follower.socket.send)
-        except TooManyFollowers:
-            raise Overloaded(
-                "Too many clients are following this; send lobby.watch later."
-            ) from None
+    def on_notice(self, _: Topic[Follower], __: Notice) -> bool:
+        """Have the lobby read; its notices only say how far it is."""
+        return False
 
-    def _left(self, follower: Follower, lobby_id: LobbyId, stop: Callable[[], None]) -> None:
-        stop()
-        _discard(self._by_lobby, lobby_id, follower)
-        _discard(self._by_follower, follower, lobby_id)
-        if lobby_id not in self._by_lobby:
-            self._versions.pop(lobby_id, None)
+    async def catch_up(self, topics: Sequence[Topic[Follower]]) -> None:
+        """Tell followers of lobbies that changed on another node."""
+        # Nothing is told to followers who have not read the lobby yet: their reply comes first.
+        self._unread.update(each for each in topics if each.number == NO_NUMBER and len(each))
+        read = [each for each in topics if each.number != NO_NUMBER]
+        if not read:
+            return
+        versions = await self._store.versions([LobbyId(each.key) for each in read])
+        for topic in read:
+            lobby_id = LobbyId(topic.key)
+            if topic.number < versions.get(lobby_id, topic.number):
+                with contained(f"notifying followers of lobby {lobby_id}", passed=AWAY):
+                    await self._tell_of(lobby_id, topic)
+
+    async def _tell_of(self, lobby_id: LobbyId, topic: Topic[Follower]) -> None:
+        lobby = await self._store.read(lobby_id)
+        is_followed = self._lobbies.get(lobby_id) is topic
+        if lobby is not None and is_followed and topic.number < lobby.version:
+            self._tell_followers(lobby, LobbyChange(kind=_seen_from_afar(lobby)))
+
+
+def _seen_from_afar(lobby: Lobby) -> ChangeKind:
+    return "closed" if lobby.status == "CLOSED" else "caught_up"
 
 
 def _tell_each(followers: Iterable[Follower], lobby: Lobby, change: LobbyChange) -> None:
@@ -204,10 +169,3 @@ def _tell_each(followers: Iterable[Follower], lobby: Lobby, change: LobbyChange)
 
 def _key(lobby_id: LobbyId) -> tuple[str, LobbyId]:
     return ("lobby", lobby_id)
-
-
-def _discard(sets: dict[K, set[V]], key: K, value: V) -> None:
-    """Take a value out of one of many sets, and the set as well if that was all."""
-    sets[key].discard(value)
-    if not sets[key]:
-        del sets[key]

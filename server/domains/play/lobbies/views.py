@@ -4,11 +4,12 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from persistence.lobbies.model import Card, Lobby, Place
 from protocol import lobbies as wire
+from protocol.codec import encode
 from protocol.errors import InvalidField
 from protocol.ids import LobbyId, PlayerId
 from protocol.lobbies import ListFilter, LobbyPage
@@ -25,7 +26,30 @@ def page(cards: list[Card], limit: int) -> LobbyPage:
     return LobbyPage(lobbies=[lobby_card(card) for card in cards], next=more)
 
 
-def is_listed(lobby: Lobby, look_for: ListFilter) -> bool:
+class Facts(NamedTuple):
+    """What filters of the public list look at; `is_open` says whether it has the lobby at all."""
+
+    is_open: bool
+    ruleset: str
+    mode: str
+    region: str | None
+    free_seats: int
+    name: str
+
+
+def facts_of(lobby: Lobby) -> Facts:
+    """Give what filters look at."""
+    return Facts(
+        is_open=lobby.is_public and lobby.status != "CLOSED",
+        ruleset=lobby.ruleset,
+        mode=lobby.mode,
+        region=lobby.region,
+        free_seats=lobby.seats - len(lobby.players),
+        name=lobby.name,
+    )
+
+
+def is_listed(lobby: Facts, look_for: ListFilter) -> bool:
     """Say whether a lobby is in the public list, as somebody looks at it."""
     wanted = (
         (look_for.ruleset, lobby.ruleset),
@@ -33,10 +57,9 @@ def is_listed(lobby: Lobby, look_for: ListFilter) -> bool:
         (look_for.region, lobby.region),
     )
     return (
-        lobby.is_public
-        and lobby.status != "CLOSED"
+        lobby.is_open
         and all(wish is None or wish == is_so for wish, is_so in wanted)
-        and lobby.seats - len(lobby.players) >= look_for.free_seats
+        and lobby.free_seats >= look_for.free_seats
         and look_for.text.lower() in lobby.name.lower()
     )
 
@@ -105,19 +128,17 @@ def update_of_hidden(lobby: Lobby, change: wire.LobbyChange) -> bytes:
 
 
 def listed(lobby: Lobby) -> bytes:
-    """Write the frame that tells those who watch the public list."""
-    return _list_frame(lobby, lobby_card(_card(lobby)))
+    """Write, as JSON, what those are told who watch the public list."""
+    return _list_update(lobby, lobby_card(_card(lobby)))
 
 
 def unlisted(lobby: Lobby) -> bytes:
-    """Write the frame that tells them that it is there no longer."""
-    return _list_frame(lobby, None)
+    """Write, as JSON, that it is there no longer."""
+    return _list_update(lobby, None)
 
 
-def _list_frame(lobby: Lobby, shown: wire.LobbyCard | None) -> bytes:
-    return update_frame(
-        wire.ListUpdate(lobby_id=lobby.lobby_id, version=lobby.version, lobby=shown)
-    )
+def _list_update(lobby: Lobby, shown: wire.LobbyCard | None) -> bytes:
+    return encode(wire.ListUpdate(lobby_id=lobby.lobby_id, version=lobby.version, lobby=shown))
 
 
 def _lobby(lobby: Lobby, *, join_code: str | None, host_peer_id: str | None) -> wire.Lobby:

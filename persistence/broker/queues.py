@@ -1,0 +1,82 @@
+"""What waits to be sent: a bounded queue that knows what it could not hold.
+
+Both brokers publish through it, so `publish` costs an append, whatever the server does.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from persistence.broker.port import Notice
+
+# About as many as a busy node publishes in a second or two; payloads have a bound of their own.
+NOTICES_MAX: Final = 10_000
+BYTES_MAX: Final = 8 << 20
+# Topics of which notices were dropped. Beyond that many, only the periodic look at the database
+# finds what was missed.
+LOST_TOPICS_MAX: Final = 100_000
+
+
+class SendQueue:
+    """Notices in order, and the topics of which some were dropped.
+
+    A dropped notice is not simply gone: its topic is remembered, and once the queue moves again,
+    the topic is announced as one with a gap.
+    """
+
+    __slots__ = ("_bytes", "_bytes_max", "_lost", "_notices", "_notices_max", "dropped")
+
+    def __init__(self, *, notices_max: int = NOTICES_MAX, bytes_max: int = BYTES_MAX) -> None:
+        self._notices: deque[Notice] = deque()
+        self._lost: dict[str, None] = {}  # in the order in which they were lost
+        self._bytes = 0
+        self._notices_max = notices_max
+        self._bytes_max = bytes_max
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._notices) + len(self._lost)
+
+    def put(self, notice: Notice) -> None:
+        """Append a notice, or remember its topic if there is no room."""
+        size = len(notice.payload)
+        if len(self._notices) >= self._notices_max or self._bytes + size > self._bytes_max:
+            self.lose((notice,))
+        else:
+            self._notices.append(notice)
+            self._bytes += size
+
+    def lose(self, notices: Iterable[Notice], topics: Iterable[str] = ()) -> None:
+        """Remember the topics of notices that were dropped, or of which nobody knows.
+
+        `topics` had a gap before, which was not announced. What still waits is kept: its order
+        is as it was, and a gap may be announced before it.
+        """
+        for notice in notices:
+            self.dropped += 1
+            self._note(notice.topic)
+        for topic in topics:
+            self._note(topic)
+
+    def take(self, notices_max: int, bytes_max: int) -> tuple[list[str], list[Notice]]:
+        """Take what is sent next: topics with a gap, then notices; at least one if there is any.
+
+        Gaps go first. A receiver reads the database once it is told of a gap, and so finds what
+        any notice that comes after it says.
+        """
+        lost = list(self._lost)[:notices_max]
+        for topic in lost:
+            del self._lost[topic]
+        batch: list[Notice] = []
+        size = 0
+        while self._notices and len(lost) + len(batch) < notices_max:
+            size += len(self._notices[0].payload)
+            if batch and size > bytes_max:
+                break
+            batch.append(self._notices.popleft())
+        self._bytes -= sum(len(notice.payload) for notice in batch)
+        return lost, batch
+
+    def _note(self, topic: str) -> None:
+        if len(self._lost) < LOST_TOPICS_MAX:
+            self._lost[topic] = None

@@ -1,0 +1,293 @@
+"""A broker over the publish/subscribe of a Redis or Valkey server.
+
+Two connections: one publishes, in pipelined batches, one subscribes. Each topic is a channel,
+`<prefix>:<database>:<topic>`. Redis keeps nothing of what is published, so a node that was away for
+a moment has missed what came meanwhile; it hears so from `on_gap` of each of its topics, when the
+server has confirmed that the topic is subscribed to again.
+
+**Publishing.** A batch is in flight at a time, and what comes meanwhile makes the next one: a
+quiet node sends at once, a busy one in batches. If a batch is not answered in time nobody knows
+what became of it. It is not sent again, since that would repeat notices, but its topics are
+announced as gaps.
+
+**Subscribing.** Topics that were asked for on this connection are in `_asked`; those that should
+be are in the handlers. Each change wakes the writer, which sends the difference, so a topic that
+comes and goes within a moment costs nothing.
+
+**Back-pressure.** Notices are handed to handlers as fast as they are read. A node that does not
+keep up is disconnected by Redis (`client-output-buffer-limit pubsub`), which is a gap like any
+other.
+
+**Trust.** Whoever can publish on the server can make nodes read their databases, and can send
+payloads. The server belongs to the same trust as the database: give it a password, and TLS
+(`rediss://`) where the network is not ours.
+
+Sharded publish/subscribe (`SSUBSCRIBE`) would need another connection for each shard and no other
+names; see the port about those.
+"""
+
+import asyncio
+import math
+import secrets
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Final
+
+from redis.asyncio.connection import AbstractConnection
+
+from persistence.broker.dispatch import Handlers
+from persistence.broker.envelope import (
+    SENDER_BYTES,
+    Kind,
+    Malformed,
+    open_envelope,
+    seal_gap,
+    seal_notice,
+)
+from persistence.broker.link import Link, Pace, Server
+from persistence.broker.port import (
+    PAYLOAD_BYTES_MAX,
+    BrokerMetrics,
+    Handler,
+    Notice,
+    check_topic,
+)
+from persistence.broker.queues import SendQueue
+
+PREFIX: Final = "playhall"
+
+BATCH_NOTICES_MAX: Final = 512
+BATCH_BYTES_MAX: Final = 1 << 20
+# How many channels one command names.
+CHANNELS_AT_ONCE: Final = 500
+# After how many messages the others on the event loop have a turn, where more wait already.
+READ_AT_ONCE: Final = 128
+
+_MESSAGE: Final = b"message"
+_SUBSCRIBED: Final = b"subscribe"
+
+
+class ServerSilent(TimeoutError):
+    """The server answers no ping."""
+
+
+class ConnectionGone(ConnectionError):
+    """The server closed a connection while nothing was sent on it."""
+
+
+class RedisBroker:
+    """Carries notices through a Redis server.
+
+    `prefix` keeps apart what shares a server, and so does the number of the URL's database, which
+    is part of our channels' names: Redis itself does not separate channels by it.
+    """
+
+    def __init__(self, url: str, *, prefix: str = PREFIX, pace: Pace | None = None) -> None:
+        """Raise `BadUrl`, or `BadTopic` for the prefix."""
+        check_topic(prefix)
+        self.metrics = BrokerMetrics()
+        self._pace = pace or Pace()
+        server = Server(url, timeout_s=self._pace.timeout_s)
+        self._publishing = Link(server, "publishing", pace=self._pace, metrics=self.metrics)
+        self._listening = Link(server, "subscribing", pace=self._pace, metrics=self.metrics)
+        self._sender = secrets.token_bytes(SENDER_BYTES)
+        self._channels = f"{prefix}:{server.database}:"
+        self._handlers = Handlers(self.metrics)
+
+        self._queue = SendQueue()
+        self._in_flight = 0
+        self._queued = asyncio.Event()
+        self._sent = asyncio.Event()
+
+        self._asked: set[str] = set()  # on the present connection
+        self._changes: dict[str, None] = {}  # topics whose handler came or went
+        self._changed = asyncio.Event()
+        self._unconfirmed = 0
+        self._is_live = False
+        self._heard_at = 0.0
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the server confirmed every topic that there was when the connection was made."""
+        return self._is_live
+
+    @property
+    def has_peers(self) -> bool:
+        """Whether there may be another node; nobody knows, so it is assumed."""
+        return True
+
+    @property
+    def backlog(self) -> int:
+        """How many notices wait to be sent, or to be confirmed by the server."""
+        return len(self._queue) + self._in_flight
+
+    async def run(self) -> None:
+        """Keep both connections, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._publishing.keep(self._publish_all), name="broker: publish")
+            group.create_task(self._listening.keep(self._listen), name="broker: subscribe")
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Wait until everything was sent and confirmed; False if it takes longer."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.backlog:
+                    self._sent.clear()
+                    await self._sent.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def publish(self, notice: Notice) -> None:
+        """Queue a notice. Raise `BadTopic`."""
+        check_topic(notice.topic)
+        if len(notice.payload) > PAYLOAD_BYTES_MAX:
+            self.metrics.stripped += 1
+            notice = notice._replace(payload=b"")
+        self._queue.put(notice)
+        self.metrics.dropped = self._queue.dropped
+        self._queued.set()
+
+    def subscribe(self, topic: str, handler: Handler) -> None:
+        """Have a handler called for a topic. Raise `BadTopic` or `ValueError`."""
+        self._handlers.add(topic, handler)
+        self._change(topic)
+
+    def unsubscribe(self, topic: str) -> None:
+        """Have nothing called for a topic any more."""
+        if self._handlers.remove(topic):
+            self._change(topic)
+
+    # ------------------------------------------------------------------ publishing
+
+    async def _publish_all(self, connection: AbstractConnection) -> None:
+        while True:
+            while self._queue:
+                await self._publish_batch(connection)
+            self._sent.set()
+            await self._queued.wait()
+            self._queued.clear()
+            if await connection.can_read():  # nothing is due, so this is its end
+                raise ConnectionGone
+
+    async def _publish_batch(self, connection: AbstractConnection) -> None:
+        lost, notices = self._queue.take(BATCH_NOTICES_MAX, BATCH_BYTES_MAX)
+        self._in_flight = len(lost) + len(notices)
+        try:
+            async with asyncio.timeout(self._pace.timeout_s):
+                packed = connection.pack_commands(self._commands(lost, notices))
+                await connection.send_packed_command(packed, check_health=False)
+                for _ in range(self._in_flight):
+                    await connection.read_response(timeout=math.inf)
+        except BaseException:
+            self._queue.lose(notices, lost)
+            self.metrics.dropped = self._queue.dropped
+            raise
+        finally:
+            self._in_flight = 0
+        self.metrics.published += len(notices)
+
+    def _commands(self, lost: list[str], notices: list[Notice]) -> Iterator[tuple[bytes, ...]]:
+        for topic in lost:
+            yield b"PUBLISH", self._channel(topic), seal_gap(self._sender)
+        for notice in notices:
+            yield b"PUBLISH", self._channel(notice.topic), seal_notice(self._sender, notice)
+
+    def _channel(self, topic: str) -> bytes:
+        return f"{self._channels}{topic}".encode("ascii")
+
+    # ------------------------------------------------------------------ subscribing
+
+    def _change(self, topic: str) -> None:
+        self._changes[topic] = None
+        self._changed.set()
+
+    async def _listen(self, connection: AbstractConnection) -> None:
+        self._asked.clear()
+        self._unconfirmed = 0
+        self._heard_at = asyncio.get_running_loop().time()
+        self._changes = dict.fromkeys(self._handlers.topics())
+        self._changed.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read(connection), name="broker: read")
+                group.create_task(self._write(connection), name="broker: write")
+        finally:
+            self._is_live = False
+
+    async def _write(self, connection: AbstractConnection) -> None:
+        """Send changes of what is subscribed to, and pings where there are none."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                async with asyncio.timeout(self._pace.ping_every_s):
+                    await self._changed.wait()
+            except TimeoutError:
+                await connection.send_command("PING", check_health=False)
+            else:
+                self._changed.clear()
+                await self._send_changes(connection)
+            if loop.time() - self._heard_at > self._pace.silent_max_s:
+                raise ServerSilent
+
+    async def _send_changes(self, connection: AbstractConnection) -> None:
+        changes, self._changes = self._changes, {}
+        begin = [each for each in changes if each in self._handlers and each not in self._asked]
+        end = [each for each in changes if each in self._asked and each not in self._handlers]
+        self._asked.update(begin)
+        self._asked.difference_update(end)
+        self._unconfirmed += len(begin)
+        for command, topics in ((b"SUBSCRIBE", begin), (b"UNSUBSCRIBE", end)):
+            for some in _portions(topics):
+                channels = (self._channel(topic) for topic in some)
+                await connection.send_command(command, *channels, check_health=False)
+        self._note_confirmed(0)
+
+    async def _read(self, connection: AbstractConnection) -> None:
+        loop = asyncio.get_running_loop()
+        count = 0
+        while True:
+            message = await connection.read_response(timeout=math.inf)
+            self._heard_at = loop.time()
+            self._receive(message)
+            count += 1
+            if count % READ_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _receive(self, message: object) -> None:
+        match message:
+            case [bytes(kind), bytes(channel), bytes(body)] if kind == _MESSAGE:
+                self._open(self._topic(channel), body)
+            case [bytes(kind), bytes(channel), int()] if kind == _SUBSCRIBED:
+                # Also where it was given up meanwhile, and taken up again: the handler is told
+                # of a gap once more than needed, never once less.
+                self._handlers.gap(self._topic(channel))
+                self._note_confirmed(1)
+            case _:
+                pass  # a pong, or the end of a subscription
+
+    def _open(self, topic: str, body: bytes) -> None:
+        try:
+            kind, sender, notice = open_envelope(topic, body)
+        except Malformed:
+            self.metrics.malformed += 1
+            return
+        if sender == self._sender:
+            self.metrics.echoes += 1
+        elif kind is Kind.GAP:
+            self._handlers.gap(topic)
+        else:
+            self._handlers.notice(notice)
+
+    def _note_confirmed(self, topics: int) -> None:
+        self._unconfirmed -= topics
+        if self._unconfirmed == 0:
+            self._is_live = True
+
+    def _topic(self, channel: bytes) -> str:
+        return channel[len(self._channels) :].decode("ascii", "replace")
+
+
+def _portions(topics: list[str]) -> Iterator[Iterable[str]]:
+    for start in range(0, len(topics), CHANNELS_AT_ONCE):
+        yield islice(topics, start, start + CHANNELS_AT_ONCE)

@@ -1,0 +1,170 @@
+"""What domains ask of each other, as interfaces: one domain provides each, others require it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from persistence.games.model import NewGame
+from persistence.games.store import Totals
+from protocol.accounts import Me, Methods
+from protocol.ids import BotId, GameId, LobbyId, MatchId, PlayerId, SessionId, UserId
+from protocol.signaling import Admission
+from server.core.subscriptions import TopicKind
+from server.gateway.session.identity import Identity
+
+
+class People(Protocol):
+    """Says whose an account's token is: our own accounts, or Supabase's. Provided by accounts."""
+
+    async def authenticate(self, token: str) -> Identity:
+        """Say who a token speaks for; raise `BadToken`, `TokenExpired` or `Banned`."""
+
+    async def end(self, session_id: SessionId) -> None:
+        """End a session, and close its connections."""
+
+
+class Authenticator(People, Protocol):
+    """Says whose any token is, a person's or a bot's. Provided by bots."""
+
+
+class TokenKeys(Protocol):
+    """The keys that sign, which all nodes share. Provided by accounts."""
+
+    @property
+    def newest(self) -> Any:
+        """The key that signs."""
+
+    async def find(self, kid: str) -> Any:
+        """Find the key that a token names; raise `BadToken`."""
+
+
+class ScopedToken(Protocol):
+    """A signed token for one purpose."""
+
+    @property
+    def token(self) -> str:
+        """The token."""
+
+    @property
+    def expires_at(self) -> str:
+        """Until when it is good."""
+
+
+class TokenScope(Protocol):
+    """Writes and reads the tokens of one purpose."""
+
+    def write(self, claims: Mapping[str, str]) -> ScopedToken:
+        """Sign some claims."""
+
+    async def read(self, token: str) -> Mapping[str, str]:
+        """Give the claims; raise `BadToken` for any token that is not good for this purpose."""
+
+
+class TokenScopes(Protocol):
+    """Makes scopes for tokens. Provided by accounts."""
+
+    def __call__(self, purpose: str, lifetime_s: int, /) -> TokenScope:
+        """Make the scope of a purpose."""
+
+
+class AccountReader(Protocol):
+    """What an account says of itself. Provided by accounts."""
+
+    async def read_me(self, user_id: UserId) -> Me:
+        """Read an account as its owner sees it."""
+
+    async def read_methods(self, user_id: UserId) -> Methods:
+        """Read how somebody can sign in."""
+
+
+class Games(Protocol):
+    """The live games of this node. Provided by games."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether this node takes no more games on."""
+
+    def __len__(self) -> int:
+        """Count the games in memory."""
+
+    def of_lobbies(self) -> Mapping[LobbyId, GameId]:
+        """List the games in memory by the lobbies that they came from."""
+
+    async def create(self, new: NewGame, /) -> GameId:
+        """Make a game and its first events, and start its lobby with it, all or nothing."""
+
+
+class GameTotals(Protocol):
+    """What all nodes have played. Provided by games."""
+
+    async def read(self) -> Totals:
+        """Read the totals, a few seconds old; raise `Unavailable`."""
+
+
+class LobbyAccess(Protocol):
+    """Who may do what in a lobby. Provided by lobbies."""
+
+    async def may_watch(self, lobby_id: LobbyId, player_id: PlayerId | None) -> bool:
+        """Say whether somebody may watch a lobby's game."""
+
+    async def may_upload_replay(self, match_id: MatchId, player_id: PlayerId) -> bool:
+        """Say whether a match between peers is on record as this player reported it."""
+
+    async def leave_all(self, player_id: PlayerId) -> None:
+        """Take a player out of every lobby that can be left."""
+
+    def count(self) -> int:
+        """Count the lobbies that somebody follows on this node."""
+
+
+class LobbyChat(Protocol):
+    """Who talks in lobbies, and who hears it. Provided by lobbies."""
+
+    @property
+    def chat(self) -> TopicKind[Any]:
+        """What is said in lobbies."""
+
+    async def may_speak(self, lobby_id: LobbyId, player_id: PlayerId) -> bool:
+        """Say whether somebody may speak in a lobby."""
+
+
+class GameChat(Protocol):
+    """Who talks at games, and who hears it. Provided by games."""
+
+    @property
+    def chat(self) -> TopicKind[Any]:
+        """What is said at games."""
+
+    async def may_speak(self, game_id: GameId, player_id: PlayerId) -> bool:
+        """Say whether somebody may speak at a game."""
+
+
+class PeerAdmissions(Protocol):
+    """Whom members-only signaling lets in. Provided by lobbies."""
+
+    async def admission(self, token: str, /) -> Admission | None:
+        """Read a token; None for one that is not good, or whose owner is no member any more."""
+
+    async def still(self, admissions: Collection[Admission], /) -> Collection[Admission]:
+        """Say which of these are still members."""
+
+
+class StoredFiles(Protocol):
+    """Which files there are. Provided by files."""
+
+    async def missing(self, links: Collection[str], /) -> Sequence[str]:
+        """Say which of these (bucket/path) are not stored."""
+
+
+class BotOwners(Protocol):
+    """Which address owned a bot when. Provided by bots."""
+
+    async def owner_at(self, bot_ids: Collection[BotId], at: datetime, /) -> Mapping[BotId, str]:
+        """Say which address owned each bot at a moment; a bot without an owner is left out."""
+
+
+class ChainProgress(Protocol):
+    """How far the blockchain was read. Provided by blockchain."""
+
+    async def knows_owners_at(self, at: datetime, /) -> bool:
+        """Say whether every contract was read beyond a time, by whichever node."""

@@ -1,0 +1,32 @@
+"""Profiles and personal data: everything that the domain offers."""
+
+from persistence.profiles.personal_data import MyDataStore
+from persistence.profiles.store import ProfileStore
+from server.domains.contract import Domain
+from server.domains.interfaces import AccountReader, LobbyAccess
+from server.domains.people.profiles.erasure import Erasure
+from server.domains.people.profiles.export import Exports
+from server.domains.people.profiles.http import MyDataRoutes, ProfileRoutes
+from server.domains.services import Services
+
+
+def build(services: Services) -> Domain:
+    """Put the domain together."""
+    accounts = services.interfaces.get(AccountReader)
+    now = services.clock.monotonic
+    store = MyDataStore(services.database)
+    erasure = Erasure(
+        store=store,
+        subscriptions=services.subscriptions,
+        clock=services.clock,
+        leave_lobbies=services.interfaces.get(LobbyAccess).leave_all,
+        sockets=services.sessions,
+    )
+    exports = Exports(
+        store=store,
+        told={"account": accounts.read_me, "sign-in": accounts.read_methods},
+        server=services.address,
+    )
+    profiles = ProfileRoutes(store=ProfileStore(services.behalf), read_me=accounts.read_me, now=now)
+    my_data = MyDataRoutes(exports=exports, erasure=erasure, now=now)
+    return Domain(name="profiles", endpoints=[*profiles.endpoints(), *my_data.endpoints()])

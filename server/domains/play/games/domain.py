@@ -1,0 +1,152 @@
+"""Games: everything that the domain offers."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from persistence.eventlog.completion import XpRule
+from persistence.eventlog.writer import Log
+from persistence.games.directory import RoomDirectory
+from persistence.games.store import GameStore
+from protocol.errors import Overloaded, Unavailable
+from protocol.ids import GameId, LobbyId, PlayerId
+from server.core.events import (
+    LobbyGameCompleted,
+    MemberKicked,
+    PlayerDisconnected,
+    WatcherExcluded,
+)
+from server.core.subscriptions import TopicKind
+from server.domains.contract import Domain, Job, provide
+from server.domains.interfaces import GameChat, Games, GameTotals, LobbyAccess
+from server.domains.play.games.access import Access
+from server.domains.play.games.commands import GameCommands
+from server.domains.play.games.directory import DirectoryRoutes, DirectoryUpkeep
+from server.domains.play.games.http import GameRoutes
+from server.domains.play.games.metrics import game_metrics
+from server.domains.play.games.node_lease import Lease
+from server.domains.play.games.presence import Presence
+from server.domains.play.games.registry import GameRegistry, GameRegistryConfig
+from server.domains.play.games.totals import CachedTotals
+from server.domains.services import Services
+
+log = logging.getLogger(__name__)
+
+ADOPT_EVERY_S = 1.0
+TIDY_EVERY_S = 30.0
+DRAIN_TIMEOUT_S = 10.0
+
+
+def build(services: Services) -> Domain:
+    """Put the domain together."""
+    config, clock, tasks = services.config, services.clock, services.tasks
+    store = GameStore(services.database, node=services.node)
+    totals = CachedTotals(store.totals, tasks=tasks, now=clock.monotonic)
+    event_log = Log(
+        services.database,
+        writers=config.writers,
+        xp=XpRule(config.xp_per_game, config.xp_per_win),
+    )
+    lease = Lease(store, clock=clock, lease_s=config.lease_s, address=services.address)
+    games = GameRegistry(
+        config=GameRegistryConfig(services.node, config.bot_pause_s, config.idle_game_s),
+        store=store,
+        log=event_log,
+        clock=clock,
+        tasks=tasks,
+        rulesets=services.rulesets,
+        subscriptions=services.subscriptions,
+        may_serve=lease.is_good,
+    )
+    lease.on_return.append(games.let_go_of_lost)
+    directory = RoomDirectory(services.database, public=services.behalf.anybody)
+    directory_upkeep = DirectoryUpkeep(directory)
+    games.on_seats_changed.append(directory_upkeep.note)
+
+    async def tell_lobby(lobby_id: LobbyId) -> None:
+        services.events.publish(LobbyGameCompleted(lobby_id))
+
+    games.on_game_over.append(tell_lobby)
+    presence = Presence(games, services.sessions)
+    access = Access(
+        hosting=games,
+        store=store,
+        may_watch=partial(_may_watch, services),
+        clock=clock,
+    )
+    commands = GameCommands(
+        hosting=games,
+        store=store,
+        rulesets=services.rulesets,
+        access=access,
+        subscriptions=services.subscriptions,
+        clock=clock,
+    )
+    endpoints = GameRoutes(
+        access=access, store=store, rulesets=services.rulesets, faults=games.faults
+    )
+
+    async def start() -> None:
+        await lease.renew()
+        with suppress(Unavailable):  # else they are read once somebody asks
+            await totals.read()
+
+    async def stop() -> None:
+        games.suspend()
+        try:
+            async with asyncio.timeout(DRAIN_TIMEOUT_S):
+                await event_log.drain()
+        except TimeoutError:
+            log.warning("some events were not committed; nobody was told that they were")
+        try:
+            await lease.release()
+        except (Overloaded, Unavailable):
+            log.warning("the lease could not be given back; other nodes wait until it runs out")
+
+    return Domain(
+        name="games",
+        commands=commands.routes(),
+        endpoints=[*DirectoryRoutes(directory).endpoints(), *endpoints.endpoints()],
+        listens={
+            PlayerDisconnected: lambda event: presence.departed(event.player_id),
+            MemberKicked: lambda event: presence.show_out(event.game_id, event.player_id),
+            WatcherExcluded: lambda event: presence.show_out_watcher(
+                event.game_id, event.player_id
+            ),
+        },
+        metrics=game_metrics(games, event_log),
+        provides=(
+            provide(Games, games),
+            provide(GameTotals, totals),
+            provide(GameChat, _Chat(commands, access)),
+        ),
+        start=[start],
+        jobs=[
+            Job("log", event_log.run),
+            Job("lease", lease.keep),
+            Job("adoption", partial(games.keep_adopting, every_s=ADOPT_EVERY_S)),
+            Job("idle games", partial(games.keep_tidy, every_s=TIDY_EVERY_S)),
+            Job("directory of games", directory_upkeep.run),
+        ],
+        stop=[stop],
+    )
+
+
+async def _may_watch(services: Services, lobby_id: LobbyId, player_id: PlayerId | None) -> bool:
+    # Lobbies are built after games, which they start.
+    return await services.interfaces.get(LobbyAccess).may_watch(lobby_id, player_id)
+
+
+class _Chat:
+    def __init__(self, commands: GameCommands, access: Access) -> None:
+        self._commands = commands
+        self._access = access
+
+    @property
+    def chat(self) -> TopicKind[Any]:
+        return self._commands.chat
+
+    async def may_speak(self, game_id: GameId, player_id: PlayerId) -> bool:
+        return await self._access.may_speak(game_id, player_id)

@@ -1,0 +1,78 @@
+"""What a node does for games, as Prometheus reads it."""
+
+from collections.abc import Iterator
+from itertools import accumulate
+
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from persistence.eventlog.metrics import LATENCY_BOUNDS_S, LogMetrics
+from persistence.eventlog.writer import Log
+from server.domains.play.games.registry import GameRegistry
+from server.domains.play.games.ruleset_failures import Faults
+from server.gateway.metrics import Numbers, Reading
+
+
+def game_metrics(games: GameRegistry, log: Log) -> list[Collector]:
+    """Give the collectors of a node's games and of its log."""
+    return [
+        Numbers(
+            gauges=(
+                Reading("games", "Games in memory.", lambda: len(games)),
+                Reading("log_queue_events", "Events waiting to be committed.", lambda: log.queued),
+            ),
+            counters=[
+                Reading(
+                    "games_quarantined",
+                    "Games that were quarantined.",
+                    lambda: games.faults.quarantined,
+                )
+            ],
+        ),
+        _RulesetFailures(games.faults),
+        *log_metrics(log.metrics),
+    ]
+
+
+def log_metrics(log: LogMetrics) -> list[Collector]:
+    """Give the collectors of what was written to the log."""
+    return [
+        Numbers(
+            counters=(
+                Reading("events_committed", "Events committed.", lambda: log.events),
+                Reading("log_batches", "Batches committed.", lambda: log.batches),
+                Reading("log_retries", "Batches that were retried.", lambda: log.retries),
+                Reading("games_completed", "Games completed.", lambda: log.completions),
+            )
+        ),
+        _CommitLatency(log),
+    ]
+
+
+class _RulesetFailures(Collector):
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "playhall_ruleset_failures",
+            "Errors raised by rulesets.",
+            labels=["ruleset", "method"],
+        )
+        for labels, total in sorted(self._faults.raised.items()):
+            family.add_metric(list(labels), total)
+        yield family
+
+
+class _CommitLatency(Collector):
+    def __init__(self, log: LogMetrics) -> None:
+        self._log = log
+
+    def collect(self) -> Iterator[Metric]:
+        bounds = [*map(str, LATENCY_BOUNDS_S), "+Inf"]
+        yield HistogramMetricFamily(
+            "playhall_commit_latency_seconds",
+            "Time from starting a batch to its commit.",
+            buckets=list(zip(bounds, accumulate(self._log.latency_counts), strict=True)),
+            sum_value=self._log.latency_s,
+        )

@@ -1,0 +1,135 @@
+"""The parts of the domain put together, as its commands and addresses use them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from persistence.lobbies.store import LobbyStore
+from protocol.ids import LobbyId, MatchId, PlayerId
+from server.core.clock import Clock
+from server.core.passwords import Passwords
+from server.core.subscriptions import Subscriptions, TopicKind
+from server.core.tasks import Tasks
+from server.domains.play.lobbies.catalog import Catalog
+from server.domains.play.lobbies.changes import Changes, Starter, StartGame
+from server.domains.play.lobbies.followers import Follower, Presence
+from server.domains.play.lobbies.jobs import GamesHere, LobbyMaintenance
+from server.domains.play.lobbies.passwords import LobbyPasswords
+from server.domains.play.lobbies.peers import Peers
+from server.domains.play.lobbies.quick_play import QuickPlay
+from server.domains.play.lobbies.rules import may_watch_game
+from server.domains.play.lobbies.service import Members, Reader
+from server.domains.play.lobbies.subscribers import LobbySubscribers
+from server.gamekit.fold import AnyRuleset
+
+
+class Lobbies:
+    """`members` and `reader` serve people; `upkeep.run()` is for a task of the server's life.
+
+    `quick_play_wait_s` is how long until bots fill a quick-play lobby's free seats,
+    `grace_s` how long until somebody who went away leaves an open lobby, `closed_kept_s`
+    how long a closed lobby is kept that no game and no match came from. `peers` serves the
+    hosts of peer lobbies.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: LobbyStore,
+        subscriptions: Subscriptions,
+        presence: Presence,
+        rulesets: Mapping[str, AnyRuleset],
+        start_game: StartGame,
+        passwords: Passwords,
+        clock: Clock,
+        tasks: Tasks,
+        games_here: GamesHere = dict,
+        quick_play_wait_s: float = 10.0,
+        grace_s: float = 30.0,
+        closed_kept_s: float = 604_800.0,
+    ) -> None:
+        self._audience = audience = LobbySubscribers(subscriptions, store)
+        catalog = Catalog(rulesets)
+        changes = Changes(store, audience)
+        starter = Starter(store=store, changes=changes, catalog=catalog, start_game=start_game)
+        quick_play = QuickPlay(
+            store=store,
+            changes=changes,
+            starter=starter,
+            catalog=catalog,
+            clock=clock,
+            tasks=tasks,
+            wait_s=quick_play_wait_s,
+        )
+        self.peers = Peers(store, changes, starter=starter, catalog=catalog, clock=clock)
+        self.members = Members(
+            store=store,
+            changes=changes,
+            starter=starter,
+            quick_play=quick_play,
+            peers=self.peers,
+            catalog=catalog,
+            audience=audience,
+            presence=presence,
+            passwords=LobbyPasswords(passwords, now=clock.monotonic),
+            clock=clock,
+        )
+        self.reader = Reader(store, audience)
+        self.upkeep = LobbyMaintenance(
+            store=store,
+            changes=changes,
+            quick_play=quick_play,
+            subscriptions=subscriptions,
+            presence=presence,
+            games_here=games_here,
+            clock=clock,
+            grace_s=grace_s,
+            closed_kept_s=closed_kept_s,
+        )
+        self.members.on_kick.append(self.upkeep.announce_kick)
+        self._store = store
+        self._changes = changes
+        self._clock = clock
+
+    @property
+    def chat(self) -> TopicKind[Follower]:
+        """What is said in lobbies, to those who follow them."""
+        return self._audience.chat
+
+    def count(self) -> int:
+        """Count the lobbies that somebody follows on this node."""
+        return len(self._audience)
+
+    async def game_over(self, lobby_id: LobbyId) -> None:
+        """Tell that a lobby was closed because its game is over; that was stored already."""
+        lobby = await self._store.read(lobby_id)
+        if lobby is not None and lobby.status == "CLOSED":
+            before = replace(lobby, status="PLAYING")
+            self._changes.tell(lobby, "closed", before=before, reason="game_over")
+
+    async def may_watch(self, lobby_id: LobbyId, player_id: PlayerId | None) -> bool:
+        """Say whether somebody may watch a lobby's game."""
+        lobby = await self._store.read(lobby_id)
+        return lobby is not None and may_watch_game(lobby, player_id)
+
+    async def may_upload_replay(self, match_id: MatchId, player_id: PlayerId) -> bool:
+        """Say whether a match between peers is on record as this player reported it."""
+        return await self.peers.may_upload_replay(match_id, player_id)
+
+    async def leave_all(self, player_id: PlayerId) -> None:
+        """Take a player out of every lobby that can be left."""
+        await self.upkeep.leave_all(player_id)
+
+    async def may_speak(self, lobby_id: LobbyId, player_id: PlayerId) -> bool:
+        """Say whether somebody may speak in a lobby."""
+        lobby = await self._store.read(lobby_id)
+        return (
+            lobby is not None and lobby.status != "CLOSED" and lobby.member(player_id) is not None
+        )
+
+    def departed(self, player_id: PlayerId) -> None:
+        """Note that a player's last connection went away."""
+        self.upkeep.departures.went(player_id, self._clock.monotonic())
+
+    def arrived(self, player_id: PlayerId) -> None:
+        """Note that a player is back."""
+        self.upkeep.departures.came(player_id)

@@ -1,0 +1,128 @@
+"""What domains are built from: one value for a node, made before the first of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from persistence.broker import Broker
+from persistence.broker.memory import MemoryBroker
+from persistence.database import Database
+from persistence.errors import StartRefused
+from persistence.objects import Objects
+from persistence.rls import RlsDatabase
+from server.config import Config
+from server.core.clock import Clock
+from server.core.events import LocalEvents
+from server.core.passwords import Passwords
+from server.core.subscriptions import Subscriptions
+from server.core.tasks import Tasks
+from server.gamekit.fold import AnyRuleset
+from server.gateway.error_counts import Refusals
+from server.gateway.session.sessions import CommandRate, Sessions
+
+T = TypeVar("T")
+S = TypeVar("S", bound=BaseSettings)
+
+
+class NodeAddress:
+    """Where clients reach this node; known once it listens, before any domain starts."""
+
+    def __init__(self) -> None:
+        self.url = ""
+
+    def __call__(self) -> str:
+        """Give the URL."""
+        return self.url
+
+
+class NotProvided(LookupError):
+    """No domain provides an interface, or only one that is built later; a bug of ours."""
+
+
+class Interfaces:
+    """What domains provide for each other, by the interface."""
+
+    def __init__(self) -> None:
+        self._provided: dict[type, object] = {}
+
+    def provide(self, interface: type, implementation: object) -> None:
+        """Add an implementation; raise `ValueError` where there is one."""
+        if interface in self._provided:
+            raise ValueError(f"{interface.__name__} is provided twice")
+        self._provided[interface] = implementation
+
+    def get(self, interface: type[T]) -> T:
+        """Find the implementation; raise `NotProvided`.
+
+        While domains are built, only what earlier ones provide is there. Of a later one, ask when
+        it is needed.
+        """
+        try:
+            return self._provided[interface]  # type: ignore[return-value]  # `provide` compared them
+        except KeyError:
+            raise NotProvided(
+                f"no domain that was built so far provides {interface.__name__}"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a node has, whatever its domains. The broker carries what `subscriptions` announces."""
+
+    config: Config
+    database: Database
+    behalf: RlsDatabase
+    node: str
+    clock: Clock
+    tasks: Tasks
+    rulesets: Mapping[str, AnyRuleset]
+    broker: Broker = field(default_factory=MemoryBroker)
+    # What builds the domains of title packages, after those of this repository.
+    titles: Sequence[Callable[["Services"], Any]] = ()
+    subscriptions: Subscriptions = field(init=False)
+    objects: Objects = field(init=False)
+    passwords: Passwords = field(init=False, default_factory=Passwords)
+    refusals: Refusals = field(init=False, default_factory=Refusals)
+    sessions: Sessions = field(init=False)
+    events: LocalEvents = field(init=False, default_factory=LocalEvents)
+    interfaces: Interfaces = field(init=False, default_factory=Interfaces)
+    address: NodeAddress = field(init=False, default_factory=NodeAddress)
+
+    def settings(self, model: type[S]) -> S:
+        """Read a domain's own settings; raise `StartRefused` with the variable and the remedy."""
+        try:
+            return model()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = f"{model.model_config.get('env_prefix', '')}{'_'.join(map(str, first['loc']))}"
+            raise StartRefused(f"{name.upper()}: {first['msg']}.") from error
+
+    def __post_init__(self) -> None:
+        config = self.config
+        objects = Objects(config.files_url, folder=config.data_dir / "files")
+        sessions = Sessions(
+            clock=self.clock,
+            tasks=self.tasks,
+            rate=CommandRate(config.commands_per_s, config.commands_burst),
+            count_refusal=self.refusals.counting("websocket"),
+        )
+        object.__setattr__(self, "subscriptions", Subscriptions(self.broker))
+        object.__setattr__(self, "objects", objects)
+        object.__setattr__(self, "sessions", sessions)
+
+
+def broker_by(config: Config) -> Broker:
+    """Choose what carries notices between nodes. Raise `StartRefused` for a URL that is none."""
+    if config.redis_url is None or not (url := config.redis_url.get_secret_value()):
+        return MemoryBroker()
+    # Only here: importing it takes a third of a second, which most commands need not wait.
+    from persistence.broker.link import BadUrl
+    from persistence.broker.redis import RedisBroker
+
+    try:
+        return RedisBroker(url)
+    except BadUrl as error:
+        raise StartRefused(f"PLAYHALL_REDIS_URL cannot be used: {error}.") from None

@@ -1,0 +1,47 @@
+"""What the operators' commands have in common: the configuration, the database, how they fail."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+import typer
+
+from migrations import runner
+from persistence.errors import NotMigrated
+from server.config import Config
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+DataDir = Annotated[Path | None, typer.Option(help="Folder of the bundled database.")]
+
+
+class Shell(NamedTuple):
+    """What the command line lends: its configuration, its database, its way of failing."""
+
+    read_config: Callable[..., Config]
+    database_url: Callable[[Config], AbstractContextManager[str]]
+    said_plainly: Callable[[], AbstractContextManager[None]]
+
+    def at_desk(
+        self,
+        config: Config,
+        *,
+        desk: Callable[[Config, str], AbstractAsyncContextManager[D]],
+        work: Callable[[D], Coroutine[Any, Any, T]],
+    ) -> T:
+        """Do some work at a desk on the database that is configured.
+
+        `desk` opens it, by the database's address. Raises `NotMigrated`.
+        """
+
+        async def run(dsn: str) -> T:
+            async with desk(config, dsn) as opened:
+                return await work(opened)
+
+        with self.database_url(config) as dsn:
+            if runner.status(dsn).pending:
+                raise NotMigrated("The database is older than this program; run: playhall migrate")
+            return asyncio.run(run(dsn))

@@ -1,0 +1,296 @@
+"""A Redis server that fails in the ways in which servers do."""
+
+import asyncio
+import logging
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+
+from persistence.broker import BadTopic, Notice
+from persistence.broker.link import BadUrl
+from persistence.broker.redis import RedisBroker
+from tests.fixtures.redis import RedisServer
+from tests.integration.broker.conftest import QUICK, MakeNode
+from tests.integration.broker.nodes import Node, Recorder, until, within
+
+TOPIC = "lobby:1"
+
+
+async def test_absent_server_is_waited_for(redis_server: RedisServer, redis_node: MakeNode) -> None:
+    here, there = redis_node(), redis_node()
+    heard = Recorder()
+    there.broker.subscribe(TOPIC, heard)
+    here.broker.publish(Notice(TOPIC, 1))
+    await asyncio.sleep(0.2)
+    assert not there.broker.is_live
+    assert heard.gaps == []
+    redis_server.start()
+    await until(lambda: heard.gaps == [TOPIC] and there.broker.is_live and here.broker.is_live)
+    here.broker.publish(Notice(TOPIC, 2))
+    await until(lambda: 2 in heard.numbers)
+
+
+@pytest.mark.parametrize("how", ["kill", "stop"])
+async def test_subscribers_read_the_truth_after_a_restart_and_then_hear_again(
+    redis_server: RedisServer, redis_node: MakeNode, how: str
+) -> None:
+    redis_server.start()
+    here, there = redis_node(), redis_node()
+    heard, other = await there.follow(TOPIC), await there.follow("other")
+    here.broker.publish(Notice(TOPIC, 1))
+    await until(lambda: heard.numbers == [1])
+
+    getattr(redis_server, how)()
+    await until(lambda: not there.broker.is_live and not here.broker.is_live)
+    here.broker.publish(Notice(TOPIC, 2))  # sent perhaps when nobody listens yet
+    redis_server.start()
+    await until(lambda: heard.gaps == [TOPIC] * 2 and other.gaps == ["other"] * 2)
+    await until(lambda: here.broker.is_live and here.broker.backlog == 0)
+    assert there.broker.is_live
+    here.broker.publish(Notice(TOPIC, 3))
+    await until(lambda: heard.numbers[-1] == 3)
+    assert there.broker.metrics.disconnects >= 1
+
+
+async def test_batch_without_an_answer_becomes_a_gap(
+    redis_server: RedisServer, redis_node: MakeNode
+) -> None:
+    redis_server.start()
+    here, there = redis_node(), redis_node()
+    await here.live()
+    heard = await there.follow(TOPIC)
+    redis_server.pause()
+    here.broker.publish(Notice(TOPIC, 1))
+    await until(lambda: here.broker.metrics.dropped == 1)
+    redis_server.go_on()
+    gaps = len(heard.gaps)
+    await until(lambda: len(heard.gaps) > gaps and there.broker.is_live)
+    assert await here.broker.drain(20)
+    assert heard.numbers in ([], [1])  # nobody knows, but never twice
+
+
+async def test_paused_server_holds_no_publisher_up(
+    redis_server: RedisServer, redis_node: MakeNode
+) -> None:
+    redis_server.start()
+    here, there = redis_node(), redis_node()
+    await here.live()
+    heard = await there.follow(TOPIC)
+    redis_server.pause()
+    longest_s, published, ends_at = 0.0, 0, time.monotonic() + 3.0
+    while time.monotonic() < ends_at:
+        began_at = time.perf_counter()
+        for _ in range(100):
+            here.broker.publish(Notice(f"game:{published % 50}", published, payload=b"x" * 1000))
+            published += 1
+        longest_s = max(longest_s, time.perf_counter() - began_at)
+        await asyncio.sleep(0.001)
+    assert longest_s < 0.2
+    assert here.broker.backlog <= 10_000 + 50 + 512
+    assert not there.broker.is_live
+    redis_server.go_on()
+    await until(lambda: there.broker.is_live and here.broker.is_live)
+    assert await here.broker.drain(20)
+    here.broker.publish(Notice(TOPIC, 1))
+    await until(lambda: heard.numbers == [1])
+
+
+async def test_silent_server_is_noticed_without_any_traffic(
+    redis_server: RedisServer, redis_node: MakeNode
+) -> None:
+    redis_server.start()
+    node = redis_node()
+    heard = await node.follow(TOPIC)
+    redis_server.pause()
+    await until(lambda: not node.broker.is_live, within_s=5)
+    redis_server.go_on()
+    await until(lambda: heard.gaps == [TOPIC] * 2)
+
+
+async def test_cut_connections_are_gaps(redis_server: RedisServer, redis_node: MakeNode) -> None:
+    redis_server.start()
+    here, there = redis_node(), redis_node()
+    await here.live()
+    heard = await there.follow(TOPIC)
+    with redis_server.client() as client:
+        client.client_kill_filter(_type="pubsub")
+        client.client_kill_filter(_type="normal", skipme=True)
+    await until(lambda: len(heard.gaps) == 2)
+    here.broker.publish(Notice(TOPIC, 1))
+    await until(lambda: heard.numbers == [1] or len(heard.gaps) == 3)
+
+
+async def test_emptied_server_is_no_matter(redis_server: RedisServer, redis_node: MakeNode) -> None:
+    redis_server.start()
+    here, there = redis_node(), redis_node()
+    heard = await there.follow(TOPIC)
+    with redis_server.client() as client:
+        client.flushall()
+        assert client.keys() == []
+    here.broker.publish(Notice(TOPIC, 1))
+    await until(lambda: heard.numbers == [1])
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"", b"hello", b"P\x02" + b"\0" * 60, b"P\x01\x09" + b"\0" * 24, b"\xff" * 5_000_000],
+    ids=["empty", "short", "version", "kind", "oversized"],
+)
+async def test_garbage_on_a_channel_is_counted_and_dropped(
+    shared_redis: RedisServer, garbage: bytes
+) -> None:
+    node = Node(RedisBroker(shared_redis.url, prefix="garbage", pace=QUICK))
+    node.start()
+    try:
+        heard = await node.follow(TOPIC)
+        with shared_redis.client() as client:
+            assert client.publish(f"garbage:0:{TOPIC}", garbage) == 1
+        await until(lambda: node.broker.metrics.malformed == 1)
+        assert heard.notices == []
+        assert node.broker.is_live
+    finally:
+        await node.stop()
+
+
+async def test_numbers_of_databases_keep_halls_apart(shared_redis: RedisServer) -> None:
+    urls = [f"{shared_redis.url}/{number}" for number in (0, 0, 1)]
+    nodes = [Node(RedisBroker(url, pace=QUICK)) for url in urls]
+    for node in nodes:
+        node.start()
+    heard = [await node.follow(TOPIC) for node in nodes[1:]]
+    nodes[0].broker.publish(Notice(TOPIC, 1))
+    await until(lambda: heard[0].numbers == [1])
+    await asyncio.sleep(0.1)
+    assert heard[1].notices == []
+    for node in nodes:
+        await node.stop()
+
+
+async def test_prefixes_keep_halls_apart(shared_redis: RedisServer) -> None:
+    nodes = [Node(RedisBroker(shared_redis.url, prefix=each, pace=QUICK)) for each in "aab"]
+    try:
+        for node in nodes:
+            node.start()
+        heard = [await node.follow(TOPIC) for node in nodes]
+        nodes[0].broker.publish(Notice(TOPIC, 1))
+        await until(lambda: heard[1].numbers == [1])
+        assert heard[2].notices == []
+    finally:
+        for node in nodes:
+            await node.stop()
+
+
+async def test_password_is_used_and_stays_out_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    server = RedisServer(password="s3cret-w0rd")
+    server.start()
+    right = Node(RedisBroker(server.url, pace=QUICK))
+    wrong = Node(RedisBroker(server.url.replace("s3cret-w0rd", "wr0ng-w0rd"), pace=QUICK))
+    try:
+        right.start()
+        wrong.start()
+        await right.live()
+        await until(lambda: wrong.broker.metrics.disconnects > 2)
+        server.kill()
+        await until(lambda: right.broker.metrics.disconnects > 2)
+        assert not wrong.broker.is_live
+    finally:
+        await right.stop()
+        await wrong.stop()
+        server.close()
+    assert f"127.0.0.1:{server.port} is down" in caplog.text
+    assert "w0rd" not in caplog.text
+    assert "w0rd" not in repr(vars(right.broker)) + repr(right.broker)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://:s3cret@127.0.0.1",
+        "redis://:s3cret/word@127.0.0.1:6379",
+        "redis://:s3cret@127.0.0.1:6379?socket_timeout=s3cret",
+        "redis://127.0.0.1?unheard_of=s3cret",
+        "s3cret",
+    ],
+)
+def test_bad_urls_are_refused_without_being_repeated(url: str) -> None:
+    with pytest.raises(BadUrl) as refused:
+        RedisBroker(url)
+    assert "s3cret" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_bad_prefix_is_refused() -> None:
+    with pytest.raises(BadTopic):
+        RedisBroker("redis://127.0.0.1", prefix="a b")
+
+
+async def test_tls_is_spoken(shared_redis: RedisServer, certificate: Path) -> None:
+    """The server at hand has no TLS itself; whatever ends it in front of one is the same to us."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind = await asyncio.open_connection("127.0.0.1", shared_redis.port)
+        await asyncio.gather(pump(reader, behind[1]), pump(behind[0], writer))
+
+    front = await asyncio.start_server(pass_on, "127.0.0.1", 0, ssl=context)
+    port = front.sockets[0].getsockname()[1]
+    trusted = Node(RedisBroker(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}", pace=QUICK))
+    untrusted = Node(RedisBroker(f"rediss://127.0.0.1:{port}", pace=QUICK))
+    plain = Node(RedisBroker(shared_redis.url, pace=QUICK))
+    try:
+        for node in (trusted, untrusted, plain):
+            node.start()
+        heard = await trusted.follow(TOPIC)
+        plain.broker.publish(Notice(TOPIC, 1))
+        await until(lambda: heard.numbers == [1])
+        await until(lambda: untrusted.broker.metrics.disconnects > 1)
+        assert untrusted.broker.metrics.connects == 0
+    finally:
+        for node in (trusted, untrusted, plain):
+            await node.stop()
+        front.close()
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass
+    finally:
+        writer.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("state", ["running", "paused", "killed"])
+async def test_stopped_broker_leaves_no_task_and_no_socket(
+    redis_server: RedisServer, state: str
+) -> None:
+    redis_server.start()
+    tasks, before = asyncio.all_tasks(), sockets()
+    node = Node(RedisBroker(redis_server.url, pace=QUICK))
+    node.start()
+    await node.follow(TOPIC)
+    assert sockets() == before + 2
+    if state == "paused":
+        redis_server.pause()
+        for number in range(2000):
+            node.broker.publish(Notice(TOPIC, number, payload=b"x" * 4000))
+        await asyncio.sleep(0.1)
+    elif state == "killed":
+        redis_server.kill()
+        await until(lambda: not node.broker.is_live)
+    await within(5, node.stop())
+    await asyncio.sleep(0.05)
+    assert asyncio.all_tasks() == tasks
+    assert sockets() == before
+
+
+def sockets() -> int:
+    links = [each for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    return sum(str(link.readlink()).startswith("socket:") for link in links)
