@@ -42,7 +42,7 @@ def steps_in(package: str, folder: Path) -> PackageSteps:
     names = sorted(path.name.removesuffix(".up.sql") for path in folder.glob("*.up.sql"))
     for name in names:
         if not (folder / f"{name}.down.sql").exists():
-            raise StartRefused(f"{folder / name}.down.sql is missing: each step has a way back.")
+            raise StartRefused(f"{folder / name}.down.sql is missing: every migration needs one.")
     return PackageSteps(package, folder, tuple(names))
 
 
@@ -59,13 +59,16 @@ def upgrade(dsn: str, packages: Sequence[PackageSteps]) -> None:
             return
         connection.execute(_queries["lock"])
         if connection.execute(_queries["is_made"]).fetchone() != (True,):
-            with _said_plainly("that makes playhall_auth.package_steps"), connection.transaction():
+            with (
+                _said_plainly("that creates playhall_auth.package_steps"),
+                connection.transaction(),
+            ):
                 connection.execute(_queries["make"])
         for package, step in _pending(connection, packages):
             with _said_plainly(f"{package.package}/{step}"), connection.transaction():
                 connection.execute(package.sql(step, "up"))
                 connection.execute(_queries["record"], [package.package, step])
-            log.info("took the step %s/%s", package.package, step)
+            log.info("ran the migration %s/%s", package.package, step)
 
 
 def downgrade(dsn: str, package: PackageSteps) -> None:
@@ -105,12 +108,12 @@ def _said_plainly(step: str) -> Iterator[None]:
         yield
     except errors.InsufficientPrivilege as error:
         raise NotMigrated(
-            f"The step {step} must be taken, and this login may not do that; run `playhall "
-            "migrate` with PLAYHALL_DATABASE_URL naming the database's owner."
+            f"The migration {step} is pending, but this login is not allowed to run it; run "
+            "`playhall migrate` with PLAYHALL_DATABASE_URL naming the database's owner."
         ) from error
     except psycopg.Error as error:
         said = str(error).partition("\n")[0]
-        raise NotMigrated(f"The database did not take the step {step}: {said}.") from error
+        raise NotMigrated(f"The database rejected the migration {step}: {said}.") from error
 
 
 @contextmanager

@@ -136,4 +136,4 @@ class Broker(Protocol):
 def check_topic(topic: str) -> None:
     """Raise `BadTopic` for a name that no topic may have."""
     if _TOPIC.fullmatch(topic) is None:
-        raise BadTopic(f"{topic[:80]!r} is no name for a topic")
+        raise BadTopic(f"{topic[:80]!r} is not a name for a topic")

@@ -159,7 +159,7 @@ class Following:
 
     def _require_room(self, watched: Watched) -> None:
         if watched.is_past and sum(one.is_past for one in self._boards.values()) >= PAST_MAX:
-            raise Overloaded("Too many past epochs are being watched; try again in a while.")
+            raise Overloaded("Too many past epochs are being watched; try again later.")
 
     async def _read(self, epoch_id: EpochId) -> Board:
         day = await self._store.read_day(epoch_id)

@@ -81,7 +81,9 @@ class PublicList:
         try:
             stop = self._kind.subscribe(_KEY, follower, follower.socket.send, view=view)
         except TooManySubscribers:
-            raise Overloaded("Too many follow this; send lobby.watch in a while.") from None
+            raise Overloaded(
+                "Too many clients are following this; send lobby.watch later."
+            ) from None
         self._filters[view] = look_for
         follower.follow(LIST, partial(self._left, stop))
         if not self._is_read:

@@ -65,7 +65,9 @@ class LobbySubscribers:
             stops.append(self.chat.subscribe(lobby_id, follower, send))
         except TooManySubscribers:
             self._left(lobby_id, stops)
-            raise Overloaded("Too many follow this; send lobby.watch in a while.") from None
+            raise Overloaded(
+                "Too many clients are following this; send lobby.watch later."
+            ) from None
         follower.follow(_key(lobby_id), partial(self._left, lobby_id, stops))
 
     def read(self, lobby: Lobby) -> None:
@@ -142,7 +144,7 @@ class LobbySubscribers:
         for topic in read:
             lobby_id = LobbyId(topic.key)
             if topic.number < versions.get(lobby_id, topic.number):
-                with contained(f"telling of lobby {lobby_id}", passed=AWAY):
+                with contained(f"notifying followers of lobby {lobby_id}", passed=AWAY):
                     await self._tell_of(lobby_id, topic)
 
     async def _tell_of(self, lobby_id: LobbyId, topic: Topic[Follower]) -> None:
