@@ -9,6 +9,7 @@ from persistence.accounts.sign_in import SignInStore
 from persistence.accounts.store import AccountStore
 from persistence.blueprints.store import BlueprintStore
 from persistence.broker.memory import Bus
+from persistence.event_outbox import EventOutbox
 from persistence.eventlog.completion import XpRule
 from persistence.eventlog.writer import Log
 from persistence.games.directory import RoomDirectory
@@ -25,6 +26,7 @@ from protocol.limits import SUBPROTOCOL
 from server.competition import Competition
 from server.config import names_in
 from server.core.containment import FAILURES
+from server.core.events import EventDeliverer
 from server.core.passwords import Passwords
 from server.core.services import Services
 from server.domains.content.blueprints.http import BlueprintRoutes
@@ -102,6 +104,9 @@ class App:
             bus=self.bus,
             objects=self.files.objects,
             server=lambda: self.lease.address,
+        )
+        self.events = EventDeliverer(
+            EventOutbox(database), (), now=clock.monotonic, kept_s=config.events_kept_s
         )
         self._make_erasure(MyDataStore(database))
         self._make_signaling(LobbyStore(database, self._base.behalf))
@@ -261,6 +266,7 @@ class App:
         tasks.loop(self.files.upkeep.run(), name="files")
         self.account_room.start(tasks)
         await self.competition.start()
+        tasks.loop(self.events.run(), name="events")
         tasks.loop(self.erasure.follow(), name="erased people")
         tasks.loop(self.signaling.sweep(), name="signaling")
         tasks.loop(self.signaling.show_out_strangers(), name="members' peers")
@@ -386,7 +392,9 @@ class App:
             probe=self._probe,
             draining=lambda: self.hosting.draining,
             status=self._status,
-            metrics=exposition(self._readings(), *self.competition.collectors()),
+            metrics=exposition(
+                self._readings(), self.events.collector, *self.competition.collectors()
+            ),
             openapi=lambda: orjson.dumps(openapi_document(listed, version=VERSION)),
             asyncapi=lambda: orjson.dumps(asyncapi_document(version=VERSION)),
         )

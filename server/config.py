@@ -131,6 +131,10 @@ class Config(BaseSettings):
     idle_game_s: Seconds = Field(default=300.0, description="Until an idle game leaves memory.")
     lease_s: Annotated[float, Field(ge=1, le=600)] = 10.0
 
+    events_kept_s: Annotated[float, Field(ge=60, le=31_536_000)] = Field(
+        default=86_400.0, description="How long an event stays that every listener has."
+    )
+
     epochs: bool = Field(default=True, description="Make and advance the days of competition.")
 
     xp_per_game: Xp = Field(default=10, description="What a completed game adds to xp_total.")

@@ -143,6 +143,7 @@ RIGHTS = {
     "account_roles": "SELECT INSERT DELETE",
     "account_bans": "SELECT INSERT UPDATE DELETE",
     "audit_log": "SELECT INSERT",
+    "event_outbox": "SELECT INSERT UPDATE DELETE",
     "game_totals": "SELECT",
     **{f"game_events_{part}": "" for part in range(8)},
     "bot_identities": "SELECT INSERT UPDATE",
