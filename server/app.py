@@ -32,6 +32,7 @@ from server.core.services import Services
 from server.domains.content.blueprints.http import BlueprintRoutes
 from server.domains.content.files.domain import Files
 from server.domains.content.files.uploads import Terms
+from server.domains.integrations.webhooks.domain import WebhookDomain
 from server.domains.people.accounts.commands import SessionCommands, limits_in_force
 from server.domains.people.accounts.domain import AccountDomain, authority_by, is_elsewhere, seal_by
 from server.domains.people.accounts.http import AccountRoutes, guest_limiter
@@ -105,8 +106,19 @@ class App:
             objects=self.files.objects,
             server=lambda: self.lease.address,
         )
+        self.webhooks = WebhookDomain(
+            database=database,
+            seal=self.seal,
+            clock=clock,
+            tasks=tasks,
+            may_be_private=config.webhooks_private,
+            kept_s=config.webhook_deliveries_kept_s,
+        )
         self.events = EventDeliverer(
-            EventOutbox(database), (), now=clock.monotonic, kept_s=config.events_kept_s
+            EventOutbox(database),
+            (self.webhooks.listener,),
+            now=clock.monotonic,
+            kept_s=config.events_kept_s,
         )
         self._make_erasure(MyDataStore(database))
         self._make_signaling(LobbyStore(database, self._base.behalf))
@@ -267,6 +279,7 @@ class App:
         self.account_room.start(tasks)
         await self.competition.start()
         tasks.loop(self.events.run(), name="events")
+        tasks.loop(self.webhooks.deliverer.run(), name="webhooks")
         tasks.loop(self.erasure.follow(), name="erased people")
         tasks.loop(self.signaling.sweep(), name="signaling")
         tasks.loop(self.signaling.show_out_strangers(), name="members' peers")
@@ -369,6 +382,7 @@ class App:
             *games.endpoints(),
             *records.endpoints(),
             *self.competition.endpoints(),
+            *self.webhooks.endpoints(),
             *self.files.endpoints(self.lobbies.peers.may_upload_replay),
             *BlueprintRoutes(
                 store=BlueprintStore(base.behalf), missing=self.files.missing
@@ -393,7 +407,10 @@ class App:
             draining=lambda: self.hosting.draining,
             status=self._status,
             metrics=exposition(
-                self._readings(), self.events.collector, *self.competition.collectors()
+                self._readings(),
+                self.events.collector,
+                self.webhooks.collector,
+                *self.competition.collectors(),
             ),
             openapi=lambda: orjson.dumps(openapi_document(listed, version=VERSION)),
             asyncapi=lambda: orjson.dumps(asyncapi_document(version=VERSION)),

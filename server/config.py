@@ -134,6 +134,12 @@ class Config(BaseSettings):
     events_kept_s: Annotated[float, Field(ge=60, le=31_536_000)] = Field(
         default=86_400.0, description="How long an event stays that every listener has."
     )
+    webhooks_private: bool = Field(
+        default=False, description="Let webhooks go to private addresses, and without TLS."
+    )
+    webhook_deliveries_kept_s: Annotated[float, Field(ge=3600, le=31_536_000)] = Field(
+        default=604_800.0, description="How long deliveries of webhooks are listed."
+    )
 
     epochs: bool = Field(default=True, description="Make and advance the days of competition.")
 

@@ -20,7 +20,7 @@ from tests.integration.mydata.conftest import (
 NAMES: Final = (EMAIL, USERNAME, DISPLAY_NAME)
 # Ids only: that it was done stays on record and is told to listeners, and the trash is emptied when
 # the object is gone.
-ID_MAY_STAY: Final = {"audit_log", "event_outbox", "file_trash"}
+ID_MAY_STAY: Final = {"audit_log", "event_outbox", "file_trash", "webhook_deliveries"}
 EVENTS: Final = (
     "SELECT md5(string_agg(e::text, '' ORDER BY game_id, event_index)) FROM game_events e"
 )

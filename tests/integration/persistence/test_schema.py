@@ -144,6 +144,8 @@ RIGHTS = {
     "account_bans": "SELECT INSERT UPDATE DELETE",
     "audit_log": "SELECT INSERT",
     "event_outbox": "SELECT INSERT UPDATE DELETE",
+    "webhook_endpoints": "SELECT INSERT UPDATE DELETE",
+    "webhook_deliveries": "SELECT INSERT UPDATE DELETE",
     "game_totals": "SELECT",
     **{f"game_events_{part}": "" for part in range(8)},
     "bot_identities": "SELECT INSERT UPDATE",
