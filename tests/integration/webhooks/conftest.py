@@ -2,13 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
-from standardwebhooks import Webhook
 
 from persistence.database import Database
 from persistence.event_outbox import EventOutbox, append
@@ -24,45 +21,10 @@ from server.domains.integrations.webhooks.domain import WebhookDomain
 from server.domains.integrations.webhooks.sender import Sender
 from server.gateway.session.identity import Identity
 from tests.fixtures.http import bearer, served
+from tests.fixtures.receiver import Receiver, listening
 
 ADMIN = UserId("00000000-0000-4000-8000-00000000ad00")
 WAIT_S = 20
-
-
-@dataclass
-class Received:
-    """One request that a receiver got."""
-
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-    def verified(self, *secrets: str) -> Any:
-        """Check the signature as the library of Standard Webhooks does, with each secret."""
-        (told, *_) = [Webhook(secret).verify(self.body, self.headers) for secret in secrets]
-        return told
-
-
-@dataclass
-class Receiver:
-    """Somebody else's server; answers with the statuses it is given, then with 204.
-
-    What comes to `/slow` is answered once `stall` is set.
-    """
-
-    url: str = ""
-    statuses: list[int] = field(default_factory=list)
-    received: list[Received] = field(default_factory=list)
-    stall: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        self.received.append(Received(request.path, headers, await request.read()))
-        if request.path == "/slow":
-            await self.stall.wait()
-        status = self.statuses.pop(0) if self.statuses else 204
-        location = {"Location": f"{self.url}/elsewhere"} if status in (301, 302, 307) else {}
-        return web.Response(status=status, headers=location, body=b"x" * 10_000)
 
 
 class Hall:
@@ -169,16 +131,5 @@ async def guarded(database: Database) -> AsyncIterator[Hall]:
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    receiver = Receiver()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", receiver.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    assert site._server is not None
-    port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
-    receiver.url = f"http://127.0.0.1:{port}"
-    yield receiver
-    receiver.stall.set()
-    await runner.cleanup()
+    async with listening() as receiver:
+        yield receiver

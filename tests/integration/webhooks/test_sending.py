@@ -11,7 +11,8 @@ from protocol.domain_events import EpochSettled, UserCreated, UserErased
 from protocol.ids import EpochId, UserId, new_id
 from server.domains.integrations.webhooks import jobs, rules, sender, service
 from server.domains.integrations.webhooks.sender import Sender
-from tests.integration.webhooks.conftest import Hall, Receiver
+from tests.fixtures.receiver import Receiver
+from tests.integration.webhooks.conftest import Hall
 
 
 async def test_event_arrives_signed_at_who_wants_it(hall: Hall, receiver: Receiver) -> None:
