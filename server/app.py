@@ -26,7 +26,8 @@ from protocol.limits import SUBPROTOCOL
 from server.competition import Competition
 from server.config import names_in
 from server.core.containment import FAILURES
-from server.core.events import EventDeliverer
+from server.core.event_delivery import EventDeliverer
+from server.core.events import LocalEvents, MemberKicked
 from server.core.passwords import Passwords
 from server.core.services import Services
 from server.domains.content.blueprints.http import BlueprintRoutes
@@ -89,6 +90,7 @@ class App:
         self._started_at = clock.monotonic()
         self._door: Listener | None = None
         self.bus = Bus()
+        self.local_events = LocalEvents()
         self.refusals = Refusals()
         count = self.refusals.counting("websocket")
         self.sessions = Sessions(clock=clock, tasks=tasks, rate=rate, count_refusal=count)
@@ -185,6 +187,7 @@ class App:
             passwords=self.passwords,
             clock=base.clock,
             tasks=base.tasks,
+            events=self.local_events,
             quick_play_wait_s=base.config.quick_play_wait_s,
             closed_kept_s=base.config.closed_lobbies_kept_s,
             grace_s=base.config.lobby_grace_s,
@@ -246,7 +249,7 @@ class App:
         presence = Presence(self.hosting, self.sessions)
         self.hosting.on_game_over += [self.lobbies.game_over]
         self.hosting.on_seats_changed += [self.directory.note]
-        self.lobbies.members.on_kick += [presence.show_out]
+        self.local_events.listen({MemberKicked: [presence.member_kicked]})
         self.lobbies.upkeep.games_here = self.hosting.of_lobbies
         self.lobbies.upkeep.on_kicked += [presence.show_out_watcher]
         self.lease.on_return += [self.hosting.let_go_of_lost]

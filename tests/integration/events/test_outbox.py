@@ -10,9 +10,9 @@ from persistence.event_outbox import SQL, EventOutbox, append
 from protocol.domain_events import DURABLE_EVENTS, DurableEvent, UserCreated, UserErased
 from protocol.errors import Unavailable
 from protocol.ids import UserId, new_id
-from server.core import events
+from server.core import event_delivery as events
 from server.core.containment import FAILURES
-from server.core.events import DurableListener, EventDeliverer, EventDelivery, pause_after
+from server.core.event_delivery import DurableListener, EventDeliverer, EventDelivery, pause_after
 
 DAY_S = 86_400.0
 

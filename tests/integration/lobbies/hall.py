@@ -24,6 +24,7 @@ from persistence.rls import RlsDatabase
 from protocol.envelope import type_of
 from protocol.ids import GameId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
+from server.core.events import LocalEvents
 from server.core.passwords import Passwords
 from server.core.tasks import Tasks
 from server.domains.play.chat.commands import ChatCommands
@@ -183,6 +184,7 @@ class Hall:
         self.clock = MovableClock()
         self.store = LobbyStore(database, behalf)
         self.bus = Bus()
+        self.events = LocalEvents()
         self.log = Log(database, writers=1)
         self.sessions = Sessions(clock=self.clock, tasks=tasks, rate=CommandRate())
         self.games: list[NewGame] = []
@@ -196,6 +198,7 @@ class Hall:
             passwords=passwords,
             clock=self.clock,
             tasks=tasks,
+            events=self.events,
         )
         self.chat = ChatCommands(
             bus=self.bus,

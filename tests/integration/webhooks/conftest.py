@@ -15,7 +15,7 @@ from protocol.domain_events import DurableEvent, UserErased
 from protocol.errors import BadToken
 from protocol.ids import PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
-from server.core.events import EventDeliverer
+from server.core.event_delivery import EventDeliverer
 from server.core.tasks import Tasks
 from server.domains.integrations.webhooks.domain import WebhookDomain
 from server.domains.integrations.webhooks.sender import Sender

@@ -5,7 +5,7 @@ from persistence.sealing import Seal
 from persistence.webhooks.store import WebhookStore
 from protocol.domain_events import DURABLE_EVENTS
 from server.core.clock import Clock
-from server.core.events import DurableListener
+from server.core.event_delivery import DurableListener
 from server.core.tasks import Tasks
 from server.domains.integrations.webhooks.http import WebhookRoutes
 from server.domains.integrations.webhooks.jobs import WebhookDeliverer

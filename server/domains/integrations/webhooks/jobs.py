@@ -20,7 +20,7 @@ from persistence.webhooks.store import (
     WebhookStore,
 )
 from server.core.clock import Clock
-from server.core.events import EventDelivery
+from server.core.event_delivery import EventDelivery
 from server.core.periodic import AWAY, every
 from server.core.tasks import Tasks
 from server.domains.integrations.webhooks.rules import (

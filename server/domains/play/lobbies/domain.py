@@ -7,6 +7,7 @@ from persistence.broker.memory import Bus
 from persistence.lobbies.store import LobbyStore
 from protocol.ids import LobbyId, PlayerId
 from server.core.clock import Clock
+from server.core.events import LocalEvents
 from server.core.passwords import Passwords
 from server.core.tasks import Tasks
 from server.domains.play.lobbies.catalog import Catalog
@@ -41,6 +42,7 @@ class Lobbies:
         passwords: Passwords,
         clock: Clock,
         tasks: Tasks,
+        events: LocalEvents,
         quick_play_wait_s: float = 10.0,
         grace_s: float = 30.0,
         closed_kept_s: float = 604_800.0,
@@ -70,6 +72,7 @@ class Lobbies:
             presence=presence,
             passwords=LobbyPasswords(passwords, now=clock.monotonic),
             clock=clock,
+            events=events,
         )
         self.reader = Reader(store, audience)
         self.upkeep = LobbyMaintenance(
