@@ -1,12 +1,16 @@
 """Deliveries as a receiver gets them: signed, at least once, until they are given up."""
 
+import asyncio
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
+import asyncpg
 import pytest
 
 from persistence.sealing import Seal, SecretKey
+from persistence.webhooks.store import Failure
 from protocol.domain_events import EpochSettled, UserCreated, UserErased
 from protocol.ids import EpochId, UserId, new_id
 from server.domains.integrations.webhooks import jobs, rules, sender, service
@@ -309,3 +313,60 @@ async def test_settled_epoch_is_sent_too(hall: Hall, receiver: Receiver) -> None
     await hall.happen(event)
     await hall.send()
     assert receiver.received[0].verified(secret)["data"] == event.model_dump()
+
+
+# ------------------------------------------------------------------ receivers that misbehave
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 5_000_000, 200),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\nno gzip..", 200),
+        (b"HTTP/1.1 204 No Content\r\nSet-Cookie: a=b\r\n\r\n", 204),
+        (b"HTTP/1.1 200 OK\r\nA: " + b"x" * 100_000 + b"\r\n\r\n", None),
+        (b"HTTP/1.1 200 " + b"x" * 100_000 + b"\r\n\r\n", None),
+        (b"what do you mean\r\n\r\n", None),
+        (b"", None),
+    ],
+    ids=["endless", "coded", "cookie", "long header", "long reason", "nonsense", "nothing"],
+)
+async def test_odd_answer_is_a_success_or_a_failure_and_nothing_else(
+    answer: bytes, outcome: int | None
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        with suppress(OSError):
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, Sender.opened(may_be_private=True) as opened:
+        sent = await opened.send(f"http://127.0.0.1:{port}/", b"{}", {})
+    if outcome is None:
+        assert isinstance(sent, Failure)
+        assert sent.status is None
+        assert sent.error
+    else:
+        assert sent == outcome
+
+
+@pytest.mark.parametrize("table", ["webhook_endpoints", "webhook_deliveries", "event_outbox"])
+@pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])
+async def test_nobody_but_the_server_reads_or_writes_the_tables(
+    fresh_dsn: str, table: str, role: str
+) -> None:
+    connection = await asyncpg.connect(fresh_dsn)
+    try:
+        await connection.execute(f"SET ROLE {role}")
+        for statement in (
+            f"SELECT FROM {table}",
+            f"DELETE FROM {table}",
+            f"INSERT INTO {table} DEFAULT VALUES",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(statement)
+    finally:
+        await connection.close()
