@@ -22,6 +22,9 @@ from server.domains.integrations.webhooks.sender import Sender
 from server.gateway.session.identity import Identity
 from tests.fixtures.http import bearer, served
 from tests.fixtures.receiver import Receiver, listening
+from tests.integration.gateway.conftest import certificate, tls_server
+
+__all__ = ["certificate", "tls_server"]
 
 ADMIN = UserId("00000000-0000-4000-8000-00000000ad00")
 WAIT_S = 20

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -351,6 +352,26 @@ async def test_odd_answer_is_a_success_or_a_failure_and_nothing_else(
         assert sent.error
     else:
         assert sent == outcome
+
+
+async def test_certificate_that_nobody_vouches_for_is_refused(tls_server: ssl.SSLContext) -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls_server)
+    port = server.sockets[0].getsockname()[1]
+    async with server, Sender.opened(may_be_private=True) as opened:
+        failure = await opened.send(f"https://localhost:{port}/", b"{}", {})
+    assert isinstance(failure, Failure)
+    assert "CERTIFICATE_VERIFY_FAILED" in failure.error
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 64 + ".example", "xn--a.example"])
+async def test_name_that_leads_nowhere_is_a_failure(host: str) -> None:
+    async with Sender.opened(may_be_private=False) as opened:
+        failure = await opened.send(f"https://{host}/", b"{}", {})
+    assert isinstance(failure, Failure)
+    assert (failure.status, failure.is_gone) == (None, False)
 
 
 @pytest.mark.parametrize("table", ["webhook_endpoints", "webhook_deliveries", "event_outbox"])

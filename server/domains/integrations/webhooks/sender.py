@@ -6,13 +6,17 @@ odd notation (`http://2130706433/`) gets around it. Redirects are not followed, 
 proxies are not used, and no more of an answer is read than its status and its headers.
 """
 
+import asyncio
 import errno
 import socket
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final, Self
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from persistence.webhooks.store import Failure
 from server.domains.integrations.webhooks.rules import is_public
@@ -20,6 +24,7 @@ from server.domains.integrations.webhooks.rules import is_public
 TIMEOUT_S: Final = 10.0
 CONNECT_TIMEOUT_S: Final = 5.0
 HEADER_BYTES_MAX: Final = 8 * 1024  # of a line of the answer
+DNS_THREADS: Final = 8
 GONE: Final = 410
 
 
@@ -40,8 +45,10 @@ class Sender:
     @asynccontextmanager
     async def opened(cls, *, may_be_private: bool) -> AsyncIterator[Self]:
         """Open one; its connections are closed at the end."""
+        resolver = _Resolver()
         connector = aiohttp.TCPConnector(
             socket_factory=_socket if may_be_private else _public_socket,
+            resolver=resolver,
             force_close=True,  # a connection that was kept would keep its address
             use_dns_cache=False,
             limit=0,  # whoever sends bounds what is under way
@@ -54,7 +61,10 @@ class Sender:
             max_line_size=HEADER_BYTES_MAX,
             max_field_size=HEADER_BYTES_MAX,
         ) as session:
-            yield cls(session)
+            try:
+                yield cls(session)
+            finally:
+                await resolver.close()
 
     async def send(self, url: str, body: bytes, headers: Mapping[str, str]) -> int | Failure:
         """Send a body; gives the status of an answer that accepts it, else what went wrong."""
@@ -74,6 +84,39 @@ class Sender:
             f"it answered {response.status}",
             is_gone=response.status == GONE,
         )
+
+
+class _Resolver(AbstractResolver):
+    """Looks names up in threads of its own.
+
+    A name server that stalls holds a thread for longer than a request waits. The event loop's own
+    threads are few, and files and archives need them.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(DNS_THREADS, thread_name_prefix="webhook names")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Look a name up; raise `OSError`."""
+        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=port,
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Begin no more look-ups."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _socket(addr_info: Any) -> socket.socket:
