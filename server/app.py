@@ -7,11 +7,13 @@ import orjson
 from aiohttp import web
 from prometheus_client.registry import Collector
 
+from persistence.event_outbox import EventOutbox
 from protocol.asyncapi import asyncapi_document
 from protocol.history import Status
 from protocol.limits import SUBPROTOCOL
 from server.config import names_in
 from server.core.containment import FAILURES
+from server.core.event_delivery import EventDeliverer
 from server.core.events import PlayerConnected, PlayerDisconnected
 from server.domains.compete.blockchain.domain import build as blockchain
 from server.domains.compete.bots.domain import build as bots
@@ -19,6 +21,7 @@ from server.domains.compete.epochs.domain import build as epochs
 from server.domains.content.blueprints.domain import build as blueprints
 from server.domains.content.files.domain import build as files
 from server.domains.contract import Build, Domain
+from server.domains.integrations.webhooks.domain import build as webhooks
 from server.domains.interfaces import Authenticator, Games, GameTotals, LobbyAccess
 from server.domains.people.accounts.domain import build as accounts
 from server.domains.people.profiles.domain import build as profiles
@@ -62,6 +65,7 @@ DOMAINS: Final[Sequence[Build]] = (
     profiles,
     blockchain,
     epochs,
+    webhooks,
 )
 
 
@@ -75,6 +79,12 @@ class App:
         self.domains: list[Domain] = []
         for build in (*DOMAINS, *services.titles):
             self._mount(build(services))
+        self._events = EventDeliverer(
+            EventOutbox(services.database),
+            tuple(each for domain in self.domains for each in domain.durable),
+            now=services.clock.monotonic,
+            kept_s=services.config.events_kept_s,
+        )
         sessions, publish = services.sessions, services.events.publish
         sessions.routes = assemble(*(domain.commands for domain in self.domains))
         sessions.on_arrival.append(lambda player_id: publish(PlayerConnected(player_id)))
@@ -103,6 +113,7 @@ class App:
         tasks.loop(services.subscriptions.run(), name="subscriptions")
         tasks.loop(services.passwords.run(), name="password hashing")
         tasks.loop(services.sessions.sweep(), name="silent connections")
+        tasks.loop(self._events.run(), name="events")
         for domain in self.domains:
             for job in domain.jobs:
                 tasks.loop(job.run(), name=job.name)
@@ -211,6 +222,7 @@ class App:
             of_the_node,
             RefusalCollector(lambda: services.refusals.counts),
             broker_metrics(services.subscriptions),
+            self._events.collector,
             *(each for domain in self.domains for each in domain.metrics),
         ]
 

@@ -148,6 +148,16 @@ class Config(BaseSettings):
     )
     lease_s: Annotated[float, Field(ge=1, le=600)] = 10.0
 
+    events_kept_s: Annotated[float, Field(ge=60, le=31_536_000)] = Field(
+        default=86_400.0, description="How long an event is kept once every listener has it."
+    )
+    webhooks_private: bool = Field(
+        default=False, description="Allow webhooks to private addresses, and without TLS."
+    )
+    webhook_deliveries_kept_s: Annotated[float, Field(ge=3600, le=31_536_000)] = Field(
+        default=604_800.0, description="How long deliveries of webhooks are listed."
+    )
+
     epochs: bool = Field(default=True, description="Create and advance the days of competition.")
 
     xp_per_game: Xp = Field(default=10, description="XP for a completed game.")

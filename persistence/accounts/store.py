@@ -7,7 +7,9 @@ import asyncpg
 
 from persistence.accounts.moderation import Ban
 from persistence.database import Connection, Database
+from persistence.event_outbox import event_columns
 from persistence.queries import load
+from protocol.domain_events import UserCreated
 from protocol.ids import PlayerId, SessionId, UserId
 
 SQL = load("accounts/store")
@@ -16,6 +18,7 @@ SQL = load("accounts/store")
 # were used are kept: so a session has at most one more than that.
 REFRESHES_MAX: Final = 10
 REFRESHES_WITHIN_S: Final = 60.0
+ELSEWHERE: Final = "supabase"  # what people signed in with whose accounts another service keeps
 
 
 class StoredKey(NamedTuple):
@@ -254,9 +257,10 @@ class AccountStore:
 
     async def welcome_person(self, guest: Guest) -> None:
         """Make profile and player where missing; raise `UsernameTaken` or `NoSuchUser`."""
+        event = event_columns(UserCreated(user_id=guest.user_id, method=ELSEWHERE))
         async with self._database.acquire() as connection:
             try:
-                await connection.execute(SQL["welcome_person"], *guest)
+                await connection.execute(SQL["welcome_person"], *guest, *event)
             except asyncpg.UniqueViolationError:
                 raise UsernameTaken(guest.username) from None
             except asyncpg.ForeignKeyViolationError:
@@ -277,8 +281,9 @@ class AccountStore:
 async def add_person(connection: Connection, guest: Guest, session: NewSession) -> None:
     """Make a user, profile, player and session; raise `UsernameTaken`."""
     values = (*guest, session.session_id, *session.token, session.method)
+    event = event_columns(UserCreated(user_id=guest.user_id, method=session.method))
     try:
-        await connection.execute(SQL["add_guest"], *values)
+        await connection.execute(SQL["add_guest"], *values, *event)
     except asyncpg.UniqueViolationError as error:
         if error.table_name != "profiles":
             raise

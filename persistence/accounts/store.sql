@@ -48,7 +48,7 @@ FROM playhall_auth.signing_keys ORDER BY created_at DESC, kid;
 UPDATE playhall_auth.signing_keys SET private_pem = $3 WHERE kid = $1 AND private_pem = $2;
 
 -- name: add_guest
--- Make a guest's user, profile, player, session and first refresh token, or none of them.
+-- Make a guest's user, profile, player, session and first refresh token, with the event that tells of them, or none of it.
 WITH account AS (
   INSERT INTO auth.users (id, is_anonymous) VALUES ($1, true)),
 profile AS (
@@ -57,7 +57,9 @@ player AS (
   INSERT INTO players (id, user_id, display_name, avatar_seed, color)
   VALUES ($2, $1::uuid::text, $4, $5, $6)),
 session AS (
-  INSERT INTO playhall_auth.sessions (id, user_id, created_at, method) VALUES ($7, $1, $9, $12))
+  INSERT INTO playhall_auth.sessions (id, user_id, created_at, method) VALUES ($7, $1, $9, $12)),
+event AS (
+  INSERT INTO event_outbox (name, version, payload) VALUES ($13, $14, $15))
 INSERT INTO playhall_auth.refresh_tokens (token_hash, session_id, issued_at, expires_at, family)
 VALUES ($8, $7, $9, $10, $11);
 
@@ -146,7 +148,9 @@ WHERE f.id = $1;
 -- Make the profile and the player of an account that another service keeps, where missing.
 WITH profile AS (
   INSERT INTO profiles (id, username, display_name) VALUES ($1, $3, $4)
-  ON CONFLICT (id) DO NOTHING)
+  ON CONFLICT (id) DO NOTHING RETURNING id),
+event AS (
+  INSERT INTO event_outbox (name, version, payload) SELECT $7, $8, $9 FROM profile)
 INSERT INTO players (id, user_id, display_name, avatar_seed, color)
 VALUES ($2, $1::uuid::text, $4, $5, $6)
 ON CONFLICT (user_id) DO NOTHING;

@@ -12,7 +12,9 @@ import orjson
 from persistence.accounts.audit_log import record
 from persistence.database import Connection, Database
 from persistence.epochs.store import Day, StoredEvent, append, find_day
+from persistence.event_outbox import append as append_event
 from persistence.queries import load
+from protocol.domain_events import EpochSettled
 from protocol.epoch_profile import Phase
 from protocol.epochs import AlreadyPaid, EpochNotFound
 from protocol.ids import BotId, EpochId
@@ -107,6 +109,11 @@ class Step:
         )
         values = (epoch_id, by, reason, digest, orjson.dumps(result))
         number: int = await connection.fetchval(SQL["add_settlement"], *values)
+        day = self.day.day.isoformat()
+        settled = EpochSettled(
+            epoch_id=epoch_id, day=day, number=number, events_digest=digest.hex()
+        )
+        await append_event(connection, settled)
         return number
 
     async def announce_edition(self, uri: str) -> None:

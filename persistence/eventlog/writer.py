@@ -29,6 +29,7 @@ from persistence.eventlog.completion import NO_XP, Completion, XpRule
 from persistence.eventlog.metrics import LogMetrics
 from persistence.games.model import GameRow, LobbyChanged
 from persistence.queries import load
+from protocol.domain_events import GameCompleted
 from protocol.errors import NotCommitted, Overloaded, Unavailable
 from protocol.ids import GameId
 
@@ -75,13 +76,32 @@ async def write_completion(
     else:
         xp = NO_XP
     await connection.execute(SQL["insert_summary"], game_id, *_summary_columns(completion))
-    await connection.execute(SQL["complete_game"], game_id, at)
+    await connection.execute(SQL["complete_game"], game_id, at, *_event_columns(completion))
     how = (completion.winner_id, completion.uncounted)
     match = await connection.fetchval(SQL["insert_match"], game_id, at, *how)
     shares = (match, players, seats, scores, won, at, xp.per_game, xp.per_win, forfeited)
     await connection.execute(SQL["insert_match_players"], *shares)
     await connection.execute(SQL["close_lobby"], game_id, at)
     await connection.execute(SQL["unlist_room"], game_id)
+
+
+def _event_columns(completion: Completion) -> tuple[Any, ...]:
+    """Lay out the event of a game's end; the statement adds what is in the game's row."""
+    told = {
+        "winner_id": completion.winner_id,
+        "uncounted": completion.uncounted,
+        "players": [
+            {
+                "player_id": result.player_id,
+                "seat": result.seat,
+                "score": result.score,
+                "is_winner": result.is_winner,
+                "forfeited": result.forfeited,
+            }
+            for result in completion.results
+        ],
+    }
+    return GameCompleted.name, GameCompleted.version, orjson.dumps(told)
 
 
 def _summary_columns(completion: Completion) -> tuple[Any, ...]:

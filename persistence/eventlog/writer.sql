@@ -76,8 +76,17 @@ SELECT player_id FROM player_lifetime_stats
 WHERE player_id = ANY($1::uuid[]) ORDER BY player_id FOR UPDATE;
 
 -- name: complete_game
--- Mark a game completed.
-UPDATE games SET status = 'completed', completed_at = $2 WHERE id = $1 AND status = 'in_progress';
+-- Mark a game completed, and write the event for those who are told of it. `$5` is what of the event is not in the game's row.
+WITH done AS (
+    UPDATE games SET status = 'completed', completed_at = $2 WHERE id = $1 AND status = 'in_progress'
+    RETURNING id, lobby_id, ruleset, started_at
+)
+INSERT INTO event_outbox (name, version, occurred_at, payload)
+SELECT $3, $4, $2, $5::jsonb || jsonb_build_object(
+    'game_id', id, 'lobby_id', lobby_id, 'ruleset', ruleset,
+    'started_at', to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+    'completed_at', to_char($2 AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+FROM done;
 
 -- name: insert_summary
 -- Write a game's summary; names are the players' own at this moment.

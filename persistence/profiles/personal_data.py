@@ -12,7 +12,9 @@ from typing import Final, NamedTuple
 
 from persistence.accounts.audit_log import record
 from persistence.database import Connection, Database
+from persistence.event_outbox import append
 from persistence.queries import load
+from protocol.domain_events import UserErased
 from protocol.ids import PlayerId, SessionId, UserId
 
 SQL = load("profiles/personal_data")
@@ -88,6 +90,7 @@ class MyDataStore:
         async with self._database.transaction() as connection:
             player_id: PlayerId | None = await connection.fetchval(SQL["erase_person"], user_id)
             await record(connection, actor=user_id, action="erase", target=user_id)
+            await append(connection, UserErased(user_id=user_id))
         return player_id
 
     async def erased_lately(self, within_s: float) -> frozenset[PlayerId]:

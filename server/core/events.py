@@ -1,6 +1,8 @@
 """Local events: what one domain tells the others on this node, in process and in order.
 
-They are for what may be lost with the node, such as that a player's connection is gone.
+A local event is lost with its node, and other nodes do not hear of it. What must not be lost, or
+concerns them, is a durable event (`protocol/domain_events.py`, `server/core/event_delivery.py`), or
+is found by reading what is stored.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,6 +41,7 @@ class LobbyGameCompleted:
 class MemberKicked:
     """Somebody was kicked out of the lobby of a running game."""
 
+    lobby_id: LobbyId
     game_id: GameId
     player_id: PlayerId
 
@@ -67,6 +70,6 @@ class LocalEvents:
 
     def publish(self, event: object) -> None:
         """Deliver an event, before returning."""
-        for listener in self._listeners.get(type(event), ()):
+        for listener in tuple(self._listeners.get(type(event), ())):
             with contained(f"listening to {type(event).__name__}"):
                 listener(event)

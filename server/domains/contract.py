@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from aiohttp import web
 from prometheus_client.registry import Collector
 
+from server.core.event_delivery import DurableListener
 from server.core.events import Listeners
 from server.domains.services import Services
 from server.gateway.http.endpoints import Endpoint
@@ -57,6 +58,8 @@ class Domain:
     mounts: Sequence[Callable[[web.Application], None]] = ()
     websockets: Mapping[str, Route] = field(default_factory=dict)
     listens: Listeners = field(default_factory=dict)
+    # Who listens to durable events, at least once; see `server.core.event_delivery`.
+    durable: Sequence[DurableListener] = ()
     metrics: Sequence[Collector] = ()
     provides: Sequence[Provided] = ()
     # Before the first client: raises `StartRefused` where the domain cannot do what it promises.

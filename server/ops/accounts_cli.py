@@ -18,10 +18,12 @@ from persistence.accounts.sign_in import SignInStore
 from persistence.accounts.store import AccountStore
 from persistence.database import Database
 from persistence.sealing import Seal, SecretKey, Unsealable
+from persistence.webhooks.store import WebhookStore
 from protocol.errors import InvalidField, NotFound
 from protocol.limits import TEXT_CHARS_MAX
 from server.config import Config
 from server.core.clock import Clock, wire_time
+from server.domains.integrations.webhooks.service import reseal_secrets
 from server.domains.people.accounts.domain import seal_by
 from server.domains.people.accounts.keys import Keys
 from server.domains.people.accounts.sealed import method_indexes, require_keys
@@ -50,6 +52,7 @@ class AccountsContext(NamedTuple):
     accounts: AccountStore
     keys: Keys
     seal: Seal
+    webhooks: WebhookStore
 
 
 def add_commands(app: typer.Typer, shell: Shell) -> None:
@@ -175,15 +178,19 @@ class _Commands:
     def reencrypt(self, data_dir: DataDir = None) -> None:
         """Reencrypt everything with the newest key of PLAYHALL_SECRET_KEYS."""
 
-        async def work(desk: AccountsContext) -> tuple[int, int]:
+        async def work(desk: AccountsContext) -> tuple[int, int, int]:
             try:
                 methods = await reencrypt_methods(desk.methods, desk.seal)
+                webhooks = await reseal_secrets(desk.webhooks, desk.seal)
             except Unsealable as error:
                 raise InvalidField(f"Nothing more was sealed anew: {error}") from error
-            return methods, await desk.keys.reencrypt()
+            return methods, await desk.keys.reencrypt(), webhooks
 
-        methods, keys = self._at_desk(work, data_dir)
-        self._out.print(f"Reencrypted {methods} sign-in methods and {keys} signing keys.")
+        methods, keys, webhooks = self._at_desk(work, data_dir)
+        self._out.print(
+            f"Reencrypted {methods} sign-in methods, {keys} signing keys and the secrets of "
+            f"{webhooks} webhooks."
+        )
 
     def forget(
         self,
@@ -234,7 +241,8 @@ async def _desk(config: Config, dsn: str, *, opens: bool) -> AsyncIterator[Accou
         if opens:
             await require_keys(seal, methods)
         keys = Keys(accounts, now=clock.monotonic, seal=seal if config.secret_keys else None)
-        yield AccountsContext(ModerationStore(database), methods, accounts, keys, seal)
+        moderators, webhooks = ModerationStore(database), WebhookStore(database)
+        yield AccountsContext(moderators, methods, accounts, keys, seal, webhooks)
     finally:
         await database.close()
 

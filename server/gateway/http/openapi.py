@@ -8,6 +8,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, Field, JsonValue
 
 from protocol.asyncapi import described_errors
+from protocol.domain_events import DURABLE_EVENTS, DurableEvent
 from protocol.envelope import WireModel
 from protocol.errors import (
     BadFrame,
@@ -57,6 +58,10 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> JsonObje
             path: {each.method.lower(): _operation(each, schemas, error) for each in group}
             for path, group in groupby(by_path, key=_address)
         },
+        "webhooks": {
+            name: {"post": _message(event, schemas)}
+            for name, event in sorted(DURABLE_EVENTS.items())
+        },
         "components": {
             "schemas": schemas.sorted(),
             "securitySchemes": {
@@ -64,6 +69,27 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> JsonObje
             },
         },
         "x-errors": described_errors(),
+    }
+
+
+def _message(event: type[DurableEvent], schemas: Schemas) -> JsonObject:
+    """Describe what is sent of an event."""
+    schema: JsonObject = {
+        "type": "object",
+        "required": ["type", "version", "timestamp", "data"],
+        "properties": {
+            "type": {"const": event.name},
+            "version": {"const": event.version},
+            "timestamp": {"type": "string", "format": "date-time"},
+            "data": schemas.add(event),
+        },
+    }
+    return {
+        "operationId": f"webhook_{event.name.replace('.', '_')}",
+        "summary": _first_line(event),
+        "tags": ["webhooks"],
+        "requestBody": {"required": True, "content": _json(schema)},
+        "responses": {"2XX": {"description": "The event arrived; the body is not read."}},
     }
 
 

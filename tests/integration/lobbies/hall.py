@@ -24,6 +24,7 @@ from persistence.rls import RlsDatabase
 from protocol.envelope import type_of
 from protocol.ids import GameId, LobbyId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
+from server.core.events import LocalEvents
 from server.core.passwords import Passwords
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
@@ -185,6 +186,7 @@ class Hall:
         self.clock = MovableClock()
         self.store = LobbyStore(database, behalf)
         self.subscriptions = Subscriptions(MemoryBroker(hub))
+        self.events = LocalEvents()
         self.log = Log(database, writers=1)
         self.sessions = Sessions(clock=self.clock, tasks=tasks, rate=CommandRate())
         self.games: list[NewGame] = []
@@ -200,6 +202,7 @@ class Hall:
             clock=self.clock,
             tasks=tasks,
             games_here=lambda: self.games_here,
+            events=self.events,
         )
         self.chat = ChatCommands(
             lobby_chat=self.room.chat,

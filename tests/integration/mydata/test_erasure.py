@@ -18,8 +18,9 @@ from tests.integration.mydata.conftest import (
 )
 
 NAMES: Final = (EMAIL, USERNAME, DISPLAY_NAME)
-# Ids only: that it was done stays on record, and the trash is emptied when the object is gone.
-ID_MAY_STAY: Final = {"audit_log", "file_trash"}
+# Ids only: that it was done stays on record and is told to listeners, and the trash is emptied when
+# the object is gone.
+ID_MAY_STAY: Final = {"audit_log", "event_outbox", "file_trash", "webhook_deliveries"}
 EVENTS: Final = (
     "SELECT md5(string_agg(e::text, '' ORDER BY game_id, event_index)) FROM game_events e"
 )
@@ -134,3 +135,18 @@ async def test_erasure_is_on_record_by_ids(owner: asyncpg.Connection, store: MyD
     await store.erase(ADA)
     acts = await owner.fetch("SELECT actor, target FROM audit_log WHERE action = 'erase'")
     assert [tuple(act) for act in acts] == [(ADA, ADA)]
+
+
+async def test_erasure_leaves_an_event_with_her_id_and_nothing_else(
+    owner: asyncpg.Connection, store: MyDataStore
+) -> None:
+    await store.erase(ADA)
+    [event] = await owner.fetch("SELECT * FROM event_outbox WHERE name = 'user.erased'")
+    assert orjson.loads(event["payload"]) == {"user_id": ADA}
+    with_player = await owner.fetchval(
+        "SELECT count(*) FROM event_outbox e"
+        " WHERE position($1 IN e::text) > 0 AND position($2 IN e::text) > 0",
+        ADA,
+        PLAYER,
+    )
+    assert with_player == 0, "nothing says which player was hers"

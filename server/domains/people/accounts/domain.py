@@ -157,6 +157,7 @@ def build(services: Services) -> Domain:
         ],
         provides=(
             provide(People, people),
+            provide(Seal, seal),
             provide(TokenKeys, keys),
             provide(TokenScopes, make_scope),
             provide(AccountReader, _Reader(account_routes, methods)),

@@ -111,7 +111,7 @@ def build(services: Services) -> Domain:
         endpoints=[*DirectoryRoutes(directory).endpoints(), *endpoints.endpoints()],
         listens={
             PlayerDisconnected: lambda event: presence.departed(event.player_id),
-            MemberKicked: lambda event: presence.show_out(event.game_id, event.player_id),
+            MemberKicked: presence.member_kicked,
             WatcherExcluded: lambda event: presence.show_out_watcher(
                 event.game_id, event.player_id
             ),

@@ -4,6 +4,7 @@ import logging
 
 from protocol.errors import PlayhallError
 from protocol.ids import GameId, PlayerId
+from server.core.events import MemberKicked
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.registry import GameRegistry
 from server.domains.play.games.streams import begin_anew
@@ -25,6 +26,10 @@ class Presence:
             return
         for host in self._hosting.games_of(player_id):
             self._note(host, player_id)
+
+    def member_kicked(self, event: MemberKicked) -> None:
+        """Show somebody out of the game of the lobby that they were kicked out of."""
+        self.show_out(event.game_id, event.player_id)
 
     def show_out(self, game_id: GameId, player_id: PlayerId) -> None:
         """Tell somebody nothing more of a game: they were kicked out of its lobby."""

@@ -6,7 +6,6 @@ from persistence.lobbies.store import LobbyStore
 from server.config import names_in
 from server.core.events import (
     LobbyGameCompleted,
-    MemberKicked,
     PlayerConnected,
     PlayerDisconnected,
     WatcherExcluded,
@@ -42,13 +41,13 @@ def build(services: Services) -> Domain:
         passwords=services.passwords,
         clock=services.clock,
         tasks=services.tasks,
+        events=services.events,
         games_here=games.of_lobbies,
         quick_play_wait_s=config.quick_play_wait_s,
         closed_kept_s=config.closed_lobbies_kept_s,
         grace_s=config.lobby_grace_s,
     )
     publish = services.events.publish
-    lobbies.members.on_kick.append(lambda *who: publish(MemberKicked(*who)))
     lobbies.upkeep.on_kicked.append(lambda *who: publish(WatcherExcluded(*who)))
     keys = (*names_in(config.peer_member_keys), *names_in(config.peer_keys))
     tokens = services.interfaces.get(TokenScopes)("peer", PEER_TOKEN_S)

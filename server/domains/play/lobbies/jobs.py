@@ -12,6 +12,7 @@ from protocol.ids import GameId, LobbyId, PlayerId
 from protocol.lobbies import Reason
 from server.core.clock import Clock
 from server.core.containment import contained, failed
+from server.core.events import MemberKicked
 from server.core.periodic import AWAY, every
 from server.core.subscriptions import AnnouncedSweep, Poll, Subscriptions
 from server.domains.play.lobbies import peers, rules
@@ -167,7 +168,7 @@ class LobbyMaintenance:
             with contained(f"replacing the host of lobby {lobby_id}", passed=AWAY):
                 await self._changes.apply(lobby_id, decide, "left", host, reason="host_silent")
 
-    def announce_kick(self, _: GameId, __: PlayerId) -> None:
+    def announce_kick(self, _: MemberKicked) -> None:
         """Have other nodes look for somebody who was kicked: the game may be theirs."""
         self._kicks.announce()
 

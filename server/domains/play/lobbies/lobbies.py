@@ -6,6 +6,7 @@ from dataclasses import replace
 from persistence.lobbies.store import LobbyStore
 from protocol.ids import LobbyId, MatchId, PlayerId
 from server.core.clock import Clock
+from server.core.events import LocalEvents, MemberKicked
 from server.core.passwords import Passwords
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.core.tasks import Tasks
@@ -42,6 +43,7 @@ class Lobbies:
         passwords: Passwords,
         clock: Clock,
         tasks: Tasks,
+        events: LocalEvents,
         games_here: GamesHere = dict,
         quick_play_wait_s: float = 10.0,
         grace_s: float = 30.0,
@@ -70,6 +72,7 @@ class Lobbies:
             catalog=catalog,
             audience=audience,
             presence=presence,
+            events=events,
             passwords=LobbyPasswords(passwords, now=clock.monotonic),
             clock=clock,
         )
@@ -85,7 +88,7 @@ class Lobbies:
             grace_s=grace_s,
             closed_kept_s=closed_kept_s,
         )
-        self.members.on_kick.append(self.upkeep.announce_kick)
+        events.listen({MemberKicked: self.upkeep.announce_kick})
         self._store = store
         self._changes = changes
         self._clock = clock

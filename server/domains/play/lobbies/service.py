@@ -1,6 +1,5 @@
 """What people in a lobby, or about to be in one, ask of it."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -9,10 +8,10 @@ from persistence.lobbies.model import Lobby
 from persistence.lobbies.store import LobbyStore
 from protocol import lobbies as wire
 from protocol.errors import InvalidField, NotTheHost
-from protocol.ids import GameId, LobbyId, PlayerId
+from protocol.ids import LobbyId, PlayerId
 from protocol.lobbies import ListFilter, ListQuery, LobbyPage
 from server.core.clock import Clock
-from server.core.containment import contained
+from server.core.events import LocalEvents, MemberKicked
 from server.domains.play.lobbies import rules
 from server.domains.play.lobbies.catalog import (
     Catalog,
@@ -76,10 +75,7 @@ class Reader:
 
 
 class Members:
-    """Carries out members' wishes; whoever is let in follows the lobby from then on.
-
-    `on_kick` is told who was kicked out of a lobby that plays, and which game that is.
-    """
+    """Carries out members' wishes; whoever is let in follows the lobby from then on."""
 
     def __init__(
         self,
@@ -94,6 +90,7 @@ class Members:
         presence: Presence,
         passwords: LobbyPasswords,
         clock: Clock,
+        events: LocalEvents,
     ) -> None:
         self._store = store
         self._changes = changes
@@ -105,7 +102,7 @@ class Members:
         self._presence = presence
         self._clock = clock
         self._passwords = passwords
-        self.on_kick: list[Callable[[GameId, PlayerId], None]] = []
+        self._events = events
 
     async def create(self, host: PlayerId, new: wire.NewLobby, *, remote: str) -> Lobby:
         """Open a lobby; `remote` is the client's address."""
@@ -148,9 +145,7 @@ class Members:
         decide = partial(rules.kicked, host=host, player_id=wish.player_id)
         lobby = await self._changes.apply(wish.lobby_id, decide, "kicked", wish.player_id)
         if lobby.game_id is not None:
-            for show_out in self.on_kick:
-                with contained("telling of a kick"):
-                    show_out(lobby.game_id, wish.player_id)
+            self._events.publish(MemberKicked(lobby.lobby_id, lobby.game_id, wish.player_id))
         return lobby
 
     async def add_bot(self, host: PlayerId, wish: wire.AddBot) -> Lobby:

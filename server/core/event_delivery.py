@@ -1,0 +1,193 @@
+"""Durable domain events: who listens to them, and their delivery at least once.
+
+Domains do not import each other; what one needs to know of another is an event. A durable one is
+in the outbox, written in the transaction that caused it (`persistence/event_outbox.py`,
+`protocol/domain_events.py`). Its listeners are a table, and each is called until it returns:
+
+    DurableListener("webhooks", {GameCompleted: queue, UserErased: queue})
+
+A listener may be called again for the same event: after it failed, after its node died, and when
+it took longer than the lease. It tells by `event_id`. Listeners do not hold each other up: one that
+fails gets the event again later, alone. An event is given up after `ATTEMPTS_MAX` attempts, which
+takes almost two hours; it is kept, and counted in `playhall_events_dead`.
+
+There is no order among events. Each is delivered soon after its commit, and `occurred_at` tells
+which came first.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from persistence.event_outbox import Backlog, ClaimedEvent, EventOutbox
+from protocol.domain_events import DURABLE_EVENTS, DurableEvent
+from server.core.containment import FAILURES
+from server.core.periodic import AWAY, every
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 1.0
+BATCH_EVENTS: Final = 100
+BATCHES_MAX: Final = 10  # of a look, so a node delivers at most 1000 events a second
+LISTENER_TIMEOUT_S: Final = 10.0
+LEASE_S: Final = 60.0
+# A batch stops here, so that even its last listener's time ends within the lease.
+BATCH_S_MAX: Final = LEASE_S - 2 * LISTENER_TIMEOUT_S
+ATTEMPTS_MAX: Final = 16
+PAUSE_S_MAX: Final = 900.0
+CLEAR_EVERY_S: Final = 60.0
+CLEARED_AT_ONCE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class EventDelivery:
+    """An event as a listener gets it; a second delivery has the same `event_id`."""
+
+    event_id: str
+    occurred_at: datetime
+    event: DurableEvent
+
+
+@dataclass(frozen=True, slots=True)
+class DurableListener:
+    """Who listens to which events. The name is stored with each delivery: never change it.
+
+    An event that was done before a listener was added does not come again.
+    """
+
+    name: str
+    handlers: Mapping[type[DurableEvent], Callable[[EventDelivery], Awaitable[None]]]
+
+
+def pause_after(attempts: int, chance: float) -> float:
+    """Say for how long an event rests after so many attempts; `chance` is from 0 to 1."""
+    return float(min(2**attempts, PAUSE_S_MAX)) * (0.75 + 0.5 * chance)
+
+
+class EventDeliverer:
+    """Delivers the events of the outbox; every node has one, and they share the work.
+
+    `now` gives monotonic seconds; `kept_s` is how long an event stays that everybody has.
+    """
+
+    def __init__(
+        self,
+        outbox: EventOutbox,
+        listeners: Sequence[DurableListener],
+        *,
+        now: Callable[[], float],
+        kept_s: float,
+    ) -> None:
+        self._outbox = outbox
+        self._listeners = listeners
+        self._now = now
+        self._kept_s = kept_s
+        self._cleared_at = now()
+        self.collector = EventCollector(self)
+        self.backlog = Backlog()
+        self.delivered_total = 0
+        self.failed_total = 0
+
+    async def run(self) -> None:
+        """Deliver what is due, until cancelled."""
+        await every(LOOK_EVERY_S, self.look, "delivering events")
+
+    async def look(self) -> None:
+        """Deliver what is due, up to a bound, and now and then clear what is done."""
+        for _ in range(BATCHES_MAX):
+            claimed = await self._outbox.claim(DURABLE_EVENTS, limit=BATCH_EVENTS, lease_s=LEASE_S)
+            if claimed:
+                await self._deliver(claimed)
+            if len(claimed) < BATCH_EVENTS:
+                break
+        if self._now() - self._cleared_at >= CLEAR_EVERY_S:
+            self._cleared_at = self._now()
+            self.backlog = await self._outbox.backlog()
+            while await self._outbox.clear(self._kept_s, limit=CLEARED_AT_ONCE) == CLEARED_AT_ONCE:
+                pass
+
+    async def _deliver(self, claimed: Sequence[ClaimedEvent]) -> None:
+        """Deliver a batch; what there is no time for is given back untried."""
+        done: list[ClaimedEvent] = []
+        started_at = self._now()
+        for place, event in enumerate(claimed):
+            if self._now() - started_at > BATCH_S_MAX:
+                await self._outbox.release(claimed[place:])
+                break
+            if await self._reaches_all(event):
+                done.append(event)
+        await self._outbox.finish(done, [listener.name for listener in self._listeners])
+        self.delivered_total += len(done)
+
+    async def _reaches_all(self, claimed: ClaimedEvent) -> bool:
+        """Call the listeners that do not have an event yet; False if one of them failed."""
+        has_it, errors = list(claimed.delivered_to), []
+        for listener in self._listeners:
+            if listener.name in has_it:
+                continue
+            try:
+                await self._call(listener, claimed)
+            except AWAY:
+                raise  # no listener's fault: the sweep waits, and the event comes again
+            except Exception as error:
+                errors.append(f"{listener.name}: {error!r}")
+                self._note_failure(claimed, listener)
+            else:
+                has_it.append(listener.name)
+        if errors:
+            await self._outbox.postpone(
+                claimed,
+                delivered_to=has_it,
+                error="; ".join(errors),
+                pause_s=pause_after(claimed.attempts, random.random()),  # noqa: S311 - only spreads
+                is_dead=claimed.attempts >= ATTEMPTS_MAX,
+            )
+        return not errors
+
+    async def _call(self, listener: DurableListener, claimed: ClaimedEvent) -> None:
+        model = DURABLE_EVENTS[claimed.name]
+        if (handle := listener.handlers.get(model)) is None:
+            return
+        if claimed.version != model.version:
+            raise ValueError(f"version {claimed.version} of {claimed.name} is not known here")
+        event = model.model_validate_json(claimed.payload)
+        async with asyncio.timeout(LISTENER_TIMEOUT_S):
+            await handle(EventDelivery(claimed.event_id, claimed.occurred_at, event))
+
+    def _note_failure(self, claimed: ClaimedEvent, listener: DurableListener) -> None:
+        self.failed_total += 1
+        FAILURES.total += 1
+        if claimed.attempts in (1, ATTEMPTS_MAX):  # at length the first time and the last
+            log.exception(
+                "event %s (%s), attempt %d of %d: listener %s failed",
+                *(claimed.event_id, claimed.name, claimed.attempts, ATTEMPTS_MAX, listener.name),
+            )
+
+
+class EventCollector(Collector):
+    """What a node does for durable events, as Prometheus reads it."""
+
+    def __init__(self, deliverer: EventDeliverer) -> None:
+        self._deliverer = deliverer
+
+    def collect(self) -> Iterator[Metric]:
+        """Read everything once."""
+        backlog = self._deliverer.backlog
+        for name, meaning, value in (
+            ("pending", "Events that wait for a listener, in the whole outbox.", backlog.pending),
+            ("dead", "Events that were given up, in the whole outbox.", backlog.dead),
+            ("oldest_seconds", "For how long the oldest event has waited.", backlog.oldest_s),
+        ):
+            yield GaugeMetricFamily(f"playhall_events_{name}", meaning, value=value)
+        for name, meaning, total in (
+            ("delivered", "Events that every listener has.", self._deliverer.delivered_total),
+            ("failures", "Calls of listeners that failed.", self._deliverer.failed_total),
+        ):
+            yield CounterMetricFamily(f"playhall_events_{name}", meaning, value=total)

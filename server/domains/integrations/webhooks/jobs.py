@@ -1,0 +1,174 @@
+"""Sending: what is due goes out, several at once, and none waits for a slow receiver.
+
+A delivery is claimed for longer than a request may take. So a node that dies while it sends leaves
+it to another, and a receiver may get it twice; it tells by `webhook-id`.
+"""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from contextlib import suppress
+from typing import Final
+
+from persistence.sealing import Seal, Unsealable
+from persistence.webhooks.store import (
+    ClaimedDelivery,
+    Failure,
+    QueuedEvent,
+    WebhookBacklog,
+    WebhookStore,
+)
+from server.core.clock import Clock
+from server.core.event_delivery import EventDelivery
+from server.core.periodic import AWAY, every
+from server.core.tasks import Tasks
+from server.domains.integrations.webhooks.rules import (
+    FAILING_S_MAX,
+    pause_after,
+    signed_headers,
+    write_body,
+)
+from server.domains.integrations.webhooks.sender import TIMEOUT_S, Sender
+from server.domains.integrations.webhooks.service import about_secret
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 1.0
+LEASE_S: Final = 3 * TIMEOUT_S
+AT_ONCE_EACH: Final = 8  # requests under way to one webhook, after which it gets no more
+AT_ONCE_MAX: Final = 200  # of this node, to all webhooks
+TEND_EVERY_S: Final = 60.0
+CLEARED_AT_ONCE: Final = 1000
+
+
+class WebhookDeliverer:
+    """Queues events as deliveries, and sends what is due; every node does both."""
+
+    def __init__(
+        self,
+        *,
+        store: WebhookStore,
+        seal: Seal,
+        clock: Clock,
+        tasks: Tasks,
+        may_be_private: bool,
+        kept_s: float,
+    ) -> None:
+        self._store = store
+        self._seal = seal
+        self._clock = clock
+        self._tasks = tasks
+        self._may_be_private = may_be_private
+        self._kept_s = kept_s
+        self._under_way: Counter[str] = Counter()  # by webhook
+        self._ended = asyncio.Event()  # some request has
+        self._tended_at = clock.monotonic()
+        self.backlog = WebhookBacklog()
+        self.delivered_total = 0
+        self.failed_total = 0
+        self.dead_total = 0
+
+    @property
+    def under_way(self) -> int:
+        """How many requests of this node are under way."""
+        return self._under_way.total()
+
+    async def queue(self, delivery: EventDelivery) -> None:
+        """Queue an event for every webhook that wants it: a listener of durable events."""
+        event = delivery.event
+        payload = event.model_dump_json().encode()
+        await self._store.queue(
+            QueuedEvent(delivery.event_id, event.name, event.version, payload, delivery.occurred_at)
+        )
+
+    async def run(self) -> None:
+        """Send what is due, until cancelled."""
+        async with Sender.opened(may_be_private=self._may_be_private) as sender:
+            await every(LOOK_EVERY_S, lambda: self.look(sender), "sending webhooks")
+
+    async def look(self, sender: Sender) -> None:
+        """Send everything that is due now; requests may still be under way at the end."""
+        while await self._start_some(sender):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._ended.wait()
+            await self._tend_sometimes()
+        await self._tend_sometimes()
+
+    async def tend(self) -> None:
+        """Delete what is old, and count what waits."""
+        while await self._store.clear(self._kept_s, limit=CLEARED_AT_ONCE) == CLEARED_AT_ONCE:
+            pass
+        self.backlog = await self._store.backlog()
+
+    async def _tend_sometimes(self) -> None:
+        if self._clock.monotonic() - self._tended_at >= TEND_EVERY_S:
+            self._tended_at = self._clock.monotonic()
+            await self.tend()
+
+    async def _start_some(self, sender: Sender) -> bool:
+        """Begin to send what is due and has room; False if nothing is due or waits for room."""
+        self._ended.clear()
+        busy = [each for each, count in self._under_way.items() if count >= AT_ONCE_EACH]
+        claimed = await self._store.claim(
+            busy=busy,
+            limit_each=AT_ONCE_EACH,
+            limit=AT_ONCE_MAX - self.under_way,
+            lease_s=LEASE_S,
+        )
+        for delivery in claimed:
+            self._under_way[delivery.endpoint_id] += 1
+            self._tasks.work(self._deliver(sender, delivery), name="webhook delivery")
+        return bool(claimed or busy)
+
+    async def _deliver(self, sender: Sender, delivery: ClaimedDelivery) -> None:
+        try:
+            outcome = await self._send(sender, delivery)
+            if isinstance(outcome, Failure):
+                await self._failed(delivery, outcome)
+            else:
+                self.delivered_total += 1
+                await self._store.delivered(delivery, outcome)
+        except AWAY as error:  # how it went is not noted, so it is sent again after its lease
+            log.warning("a delivery to webhook %s: %s", delivery.endpoint_id, error.message)
+        finally:
+            self._under_way[delivery.endpoint_id] -= 1
+            self._under_way += Counter()  # drops those that are at zero
+            self._ended.set()
+
+    async def _send(self, sender: Sender, delivery: ClaimedDelivery) -> int | Failure:
+        if not (keys := self._keys_of(delivery)):
+            return Failure(None, "its secret cannot be opened any more; rotate it")
+        body = write_body(delivery.name, delivery.version, delivery.payload, delivery.occurred_at)
+        headers = signed_headers(
+            body,
+            event_id=delivery.event_id,
+            timestamp_s=self._clock.now_ms() // 1000,
+            keys=keys,
+        )
+        return await sender.send(delivery.url, body, headers)
+
+    def _keys_of(self, delivery: ClaimedDelivery) -> list[bytes]:
+        """Open what a delivery is signed with; a secret whose key is lost is left out."""
+        keys, about = [], about_secret(delivery.endpoint_id)
+        for sealed in (delivery.secret, delivery.previous_secret):
+            if sealed is not None:
+                with suppress(Unsealable):
+                    keys.append(self._seal.open(sealed, about=about))
+        return keys
+
+    async def _failed(self, delivery: ClaimedDelivery, failure: Failure) -> None:
+        chance = random.random()  # noqa: S311 - only spreads
+        pause_s = None if failure.is_gone else pause_after(delivery.attempts, chance)
+        self.failed_total += 1
+        self.dead_total += pause_s is None
+        disabled = await self._store.not_delivered(
+            delivery,
+            failure,
+            pause_s=pause_s or 0.0,
+            is_dead=pause_s is None,
+            failing_s_max=FAILING_S_MAX,
+        )
+        if disabled is not None:
+            log.warning("webhook %s is disabled: %s", delivery.endpoint_id, disabled)
