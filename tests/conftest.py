@@ -153,7 +153,7 @@ async def database(fresh_dsn: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def behalf(fresh_dsn: str) -> AsyncIterator[RlsDatabase]:
+async def rls(fresh_dsn: str) -> AsyncIterator[RlsDatabase]:
     """The same fresh database as whoever asks, under row level security."""
     database = await Database.open(fresh_dsn, embedded=True, role=ANONYMOUS_ROLE)
     yield RlsDatabase(database)

@@ -37,7 +37,7 @@ async def record(
 ) -> None:
     """Put an act on record, in the transaction that does it.
 
-    `actor` and `target` are ids. The connection works as the server, not on somebody's behalf.
+    `actor` and `target` are ids. The connection works as the server, not on somebody's rls.
     """
     states = (None if state is None else orjson.dumps(state) for state in (before, after))
     await connection.execute(SQL["record"], actor, action, target, *states)

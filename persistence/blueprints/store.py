@@ -97,13 +97,13 @@ _COLUMN: Final[Mapping[Sort, str]] = {
 class BlueprintStore:
     """Blueprints in PostgreSQL, under row level security."""
 
-    def __init__(self, behalf: RlsDatabase) -> None:
-        self._behalf = behalf
+    def __init__(self, rls: RlsDatabase) -> None:
+        self._rls = rls
 
     async def add(self, who: Requester, draft: Draft) -> StoredBlueprint:
         """Add a blueprint; raise `BlueprintTaken`, `TooManyBlueprints` or `BlueprintNotFound`."""
         values = draft._replace(assets=orjson.dumps(draft.assets))  # type: ignore[arg-type]  # as jsonb
-        async with self._behalf.of(who) as connection:
+        async with self._rls.of(who) as connection:
             try:
                 added = await connection.fetchval(SQL["add_blueprint"], *values, BLUEPRINTS_MAX)
             except asyncpg.UniqueViolationError as error:
@@ -116,12 +116,12 @@ class BlueprintStore:
 
     async def read(self, who: Requester | None, blueprint_id: BlueprintId) -> StoredBlueprint:
         """Read a blueprint that may be seen; raise `BlueprintNotFound`."""
-        async with self._behalf.of(who) as connection:
+        async with self._rls.of(who) as connection:
             return await _one(connection, blueprint_id)
 
     async def own(self, who: Requester, *, after: Place, limit: int) -> Listed:
         """List somebody's own blueprints, newest first."""
-        async with self._behalf.of(who) as connection:
+        async with self._rls.of(who) as connection:
             places = await connection.fetch(SQL["own_blueprints"], who.user_id, *after, limit)
             return await _page(connection, [Place(row["key"], row["id"]) for row in places], limit)
 
@@ -135,7 +135,7 @@ class BlueprintStore:
         limit: int,
     ) -> Listed:
         """List what is on the market; `words`: only what has words that begin like all of these."""
-        async with self._behalf.of(who) as connection:
+        async with self._rls.of(who) as connection:
             if words is None:
                 rows = await connection.fetch(_MARKET[sort], *after, limit)
                 places = [Place(row["key"], row["id"]) for row in rows]
@@ -148,7 +148,7 @@ class BlueprintStore:
         self, who: Requester, blueprint_id: BlueprintId, *, is_public: bool
     ) -> StoredBlueprint:
         """Put a blueprint on the market or take it off; raise `NameOnMarket`."""
-        async with self._behalf.of(who) as connection:
+        async with self._rls.of(who) as connection:
             try:
                 values = (blueprint_id, is_public, who.user_id)
                 changed = await connection.fetchval(SQL["show_blueprint"], *values)
@@ -161,7 +161,7 @@ class BlueprintStore:
 
     async def delete(self, who: Requester, blueprint_id: BlueprintId) -> None:
         """Delete somebody's own blueprint."""
-        async with self._behalf.of(who) as connection:
+        async with self._rls.of(who) as connection:
             if await connection.fetchval(SQL["delete_blueprint"], blueprint_id) is None:
                 await _one(connection, blueprint_id)
                 raise Forbidden("This blueprint belongs to another account.")

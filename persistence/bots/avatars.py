@@ -52,9 +52,9 @@ class StoredAvatar(NamedTuple):
 class AvatarStore:
     """Avatars in PostgreSQL. Anybody may see approved ones; row level security says so."""
 
-    def __init__(self, database: Database, behalf: RlsDatabase) -> None:
+    def __init__(self, database: Database, rls: RlsDatabase) -> None:
         self._database = database
-        self._behalf = behalf
+        self._rls = rls
 
     async def add(self, user_id: UserId, bot_id: BotId, draft: AvatarDraft) -> StoredAvatar:
         """Add the next generation to somebody's bot.
@@ -92,7 +92,7 @@ class AvatarStore:
                 if sees_all or await connection.fetchval(SQL["owns_bot"], bot_id, who.user_id):
                     rows = await connection.fetch(SQL["all_avatars"], bot_id, AVATARS_MAX)
                     return [StoredAvatar(**row) for row in rows]
-        async with self._behalf.of(who) as connection:
+        async with self._rls.of(who) as connection:
             rows = await connection.fetch(SQL["public_avatars"], bot_id, AVATARS_MAX)
             return [StoredAvatar(**row) for row in rows]
 

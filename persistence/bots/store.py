@@ -80,9 +80,9 @@ NEWEST: Final = Place(datetime.max.replace(tzinfo=UTC), "00000000-0000-0000-0000
 class BotStore:
     """Bots in PostgreSQL. Anybody may read them; owners are the server's to know."""
 
-    def __init__(self, database: Database, behalf: RlsDatabase) -> None:
+    def __init__(self, database: Database, rls: RlsDatabase) -> None:
         self._database = database
-        self._behalf = behalf
+        self._rls = rls
 
     async def add(self, draft: Draft) -> StoredBot:
         """Register a bot; raise `WalletRequired`, `BotTaken` or `TooManyBots`."""
@@ -101,14 +101,14 @@ class BotStore:
         self, who: Requester | None, *, slug: str | None = None, bot_id: BotId | None = None
     ) -> StoredBot:
         """Read a bot by its slug or its id; raise `BotNotFound`."""
-        async with self._behalf.of(who) as connection:
+        async with self._rls.of(who) as connection:
             return await _one(connection, slug=slug, bot_id=bot_id)
 
     async def find(
         self, who: Requester | None, *, text: str, after: str, limit: int
     ) -> Sequence[StoredBot]:
         """List bots with a text in their slugs, by slug, after a slug."""
-        async with self._behalf.of(who) as connection:
+        async with self._rls.of(who) as connection:
             return _stored(await connection.fetch(SQL["list_bots"], after, text, limit))
 
     async def own(
@@ -169,7 +169,7 @@ class BotStore:
         self, who: Requester | None, bot_id: BotId, *, after: Place, limit: int
     ) -> Sequence[Snapshot]:
         """List what a bot had come to, newest first, after a place."""
-        async with self._behalf.of(who) as connection:
+        async with self._rls.of(who) as connection:
             rows = await connection.fetch(SQL["list_snapshots"], bot_id, *after, limit)
         return [Snapshot(*row) for row in rows]
 

@@ -28,9 +28,9 @@ class StoredWallet(NamedTuple):
 class WalletStore:
     """Wallets in PostgreSQL. People read their own; links are the server's to make."""
 
-    def __init__(self, database: Database, behalf: RlsDatabase) -> None:
+    def __init__(self, database: Database, rls: RlsDatabase) -> None:
         self._database = database
-        self._behalf = behalf
+        self._rls = rls
 
     async def add_nonce(self, user_id: UserId, nonce: str) -> datetime:
         """Keep a nonce, and say when it expires; raise `RateLimited`."""
@@ -62,7 +62,7 @@ class WalletStore:
 
     async def list(self, who: Requester) -> Sequence[StoredWallet]:
         """List somebody's own wallets, the first linked first."""
-        async with self._behalf.of(who) as connection:
+        async with self._rls.of(who) as connection:
             rows = await connection.fetch(SQL["list_wallets"], who.user_id)
         return [StoredWallet(*row) for row in rows]
 

@@ -52,16 +52,16 @@ class Counted(NamedTuple):
 class BallotStore:
     """Votes in PostgreSQL."""
 
-    def __init__(self, database: Database, behalf: RlsDatabase) -> None:
+    def __init__(self, database: Database, rls: RlsDatabase) -> None:
         self._database = database
-        self._behalf = behalf
+        self._rls = rls
 
     async def cast(self, who: Requester, vote: NewVote, *, wallet: str | None) -> Counted:
         """Vote with a wallet of one's own, the first if none is named.
 
         Raises `EpochNotLive`, `EpochMirrored`, `WalletRequired`, `VotingClosed` or `InvalidField`.
         """
-        async with self._behalf.of(who) as connection:
+        async with self._rls.of(who) as connection:
             with _read_refusals():
                 return await _cast(connection, vote, await _own_wallet(connection, wallet))
 

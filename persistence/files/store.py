@@ -59,15 +59,15 @@ class StoredFile(NamedTuple):
 class FileStore:
     """Files in PostgreSQL: what people ask for under row level security, the rest as the server."""
 
-    def __init__(self, database: Database, behalf: RlsDatabase) -> None:
+    def __init__(self, database: Database, rls: RlsDatabase) -> None:
         self._database = database
-        self._behalf = behalf
+        self._rls = rls
 
     async def announce(
         self, who: Requester, upload: Announced, *, expires_at: datetime, bytes_max: int
     ) -> None:
         """Allow an upload; raise `FileTaken`, or `QuotaExceeded` beyond `bytes_max` in all."""
-        async with self._behalf.of(who) as connection:
+        async with self._rls.of(who) as connection:
             await connection.execute(SQL["lock_quota"], who.user_id)
             await _free_path(connection, upload)
             used = await connection.fetchval(SQL["bytes_used"], who.user_id)
@@ -122,13 +122,13 @@ class FileStore:
 
     async def find(self, who: Requester | None, bucket: str, path: str) -> StoredFile | None:
         """Read the file at a path, if there is one that may be seen."""
-        async with self._behalf.of(who) as connection:
+        async with self._rls.of(who) as connection:
             record = await connection.fetchrow(SQL["find_file"], bucket, path)
         return None if record is None else StoredFile(*record)
 
     async def delete(self, who: Requester, bucket: str, path: str) -> bool:
         """Delete somebody's own file; False if there is none."""
-        async with self._behalf.of(who) as connection:
+        async with self._rls.of(who) as connection:
             return await connection.fetchval(SQL["delete_file"], bucket, path) is not None
 
     async def missing(self, links: Collection[str]) -> list[str]:

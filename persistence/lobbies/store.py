@@ -31,9 +31,9 @@ SWEPT_MAX = 100
 class LobbyStore:
     """Lobbies in PostgreSQL."""
 
-    def __init__(self, database: Database, behalf: RlsDatabase) -> None:
+    def __init__(self, database: Database, rls: RlsDatabase) -> None:
         self._database = database
-        self._behalf = behalf
+        self._rls = rls
 
     @asynccontextmanager
     async def work(self) -> AsyncIterator["LobbyWork"]:
@@ -48,7 +48,7 @@ class LobbyStore:
 
     async def close_as(self, requester: Requester, lobby_id: LobbyId) -> bool:
         """Close an open lobby in the name of whoever asks; the database lets only its host."""
-        async with self._behalf.of(requester) as connection:
+        async with self._rls.of(requester) as connection:
             closed = await connection.fetchval(SQL["close_lobby"], lobby_id)
         return closed is not None
 

@@ -74,7 +74,7 @@ class Services:
 
     config: Config
     database: Database
-    behalf: RlsDatabase
+    rls: RlsDatabase
     node: str
     clock: Clock
     tasks: Tasks

@@ -91,7 +91,7 @@ class _Commands:
         data_dir: DataDir = None,
     ) -> None:
         """Find accounts."""
-        people = self._at_desk(lambda desk: _find(desk, text), data_dir)
+        people = self._in_context(lambda context: _find(context, text), data_dir)
         for person in people:
             self._out.print(_line(person))
         if not people:
@@ -106,7 +106,7 @@ class _Commands:
         ends_at = None if days is None else Clock().now() + timedelta(days=days)
         self._change(
             whom,
-            lambda desk, person: desk.moderators.ban(
+            lambda context, person: context.moderators.ban(
                 person.user_id, Ban(reason, ends_at), actor=CONSOLE
             ),
             data_dir,
@@ -116,7 +116,7 @@ class _Commands:
         """Lift a ban."""
         self._change(
             whom,
-            lambda desk, person: desk.moderators.unban(person.user_id, actor=CONSOLE),
+            lambda context, person: context.moderators.unban(person.user_id, actor=CONSOLE),
             data_dir,
         )
 
@@ -133,7 +133,7 @@ class _Commands:
     ) -> None:
         self._change(
             whom,
-            lambda desk, person: desk.moderators.set_roles(
+            lambda context, person: context.moderators.set_roles(
                 person.user_id, sorted(change(set(person.roles))), actor=CONSOLE
             ),
             data_dir,
@@ -145,12 +145,12 @@ class _Commands:
         act: Callable[[AccountsContext, Person], Coroutine[Any, Any, None]],
         data_dir: DataDir,
     ) -> None:
-        async def work(desk: AccountsContext) -> Person:
-            person = await _one(desk, whom)
-            await act(desk, person)
-            return await _one(desk, person.user_id)
+        async def work(context: AccountsContext) -> Person:
+            person = await _one(context, whom)
+            await act(context, person)
+            return await _one(context, person.user_id)
 
-        self._out.print(_line(self._at_desk(work, data_dir)))
+        self._out.print(_line(self._in_context(work, data_dir)))
 
     # ------------------------------------------------------------------ keys
 
@@ -160,7 +160,9 @@ class _Commands:
 
     def list_keys(self, data_dir: DataDir = None) -> None:
         """List the keys that sign access tokens, newest first."""
-        listed = self._at_desk(lambda desk: desk.accounts.list_keys(), data_dir, opens=False)
+        listed = self._in_context(
+            lambda context: context.accounts.list_keys(), data_dir, opens=False
+        )
         for key in listed:
             state = f"retired {wire_time(key.retired_at)}" if key.retired_at else "in use"
             seal = "sealed" if key.is_sealed else "in the clear"
@@ -169,24 +171,24 @@ class _Commands:
     def rotate(self, data_dir: DataDir = None) -> None:
         """Sign with a new key. The previous one stays valid; rotate twice to revoke it."""
 
-        async def work(desk: AccountsContext) -> str:
-            await desk.keys.rotate()
-            return desk.keys.newest.kid
+        async def work(context: AccountsContext) -> str:
+            await context.keys.rotate()
+            return context.keys.newest.kid
 
-        self._out.print(f"Signing with {self._at_desk(work, data_dir)} within a minute.")
+        self._out.print(f"Signing with {self._in_context(work, data_dir)} within a minute.")
 
     def reencrypt(self, data_dir: DataDir = None) -> None:
         """Reencrypt everything with the newest key of PLAYHALL_SECRET_KEYS."""
 
-        async def work(desk: AccountsContext) -> tuple[int, int, int]:
+        async def work(context: AccountsContext) -> tuple[int, int, int]:
             try:
-                methods = await reencrypt_methods(desk.methods, desk.seal)
-                webhooks = await reseal_secrets(desk.webhooks, desk.seal)
+                methods = await reencrypt_methods(context.methods, context.seal)
+                webhooks = await reseal_secrets(context.webhooks, context.seal)
             except Unsealable as error:
                 raise InvalidField(f"Nothing more was sealed anew: {error}") from error
-            return methods, await desk.keys.reencrypt(), webhooks
+            return methods, await context.keys.reencrypt(), webhooks
 
-        methods, keys, webhooks = self._at_desk(work, data_dir)
+        methods, keys, webhooks = self._in_context(work, data_dir)
         self._out.print(
             f"Reencrypted {methods} sign-in methods, {keys} signing keys and the secrets of "
             f"{webhooks} webhooks."
@@ -203,13 +205,13 @@ class _Commands:
         People who signed in with it keep their sessions, and link an address or Discord again.
         """
 
-        async def work(desk: AccountsContext) -> tuple[int, int]:
+        async def work(context: AccountsContext) -> tuple[int, int]:
             if not yes:
-                return await desk.methods.count_sealed_by(key_id), 0
-            methods = await desk.methods.forget_sealed_by(key_id, actor=CONSOLE)
-            return methods, await desk.keys.retire_sealed_by(key_id)
+                return await context.methods.count_sealed_by(key_id), 0
+            methods = await context.methods.forget_sealed_by(key_id, actor=CONSOLE)
+            return methods, await context.keys.retire_sealed_by(key_id)
 
-        methods, keys = self._at_desk(work, data_dir, opens=False)
+        methods, keys = self._in_context(work, data_dir, opens=False)
         if yes:
             self._out.print(f"Deleted {methods} sign-in methods and retired {keys} signing keys.")
             return
@@ -219,7 +221,7 @@ class _Commands:
         )
         raise typer.Exit(1)
 
-    def _at_desk(
+    def _in_context(
         self,
         work: Callable[[AccountsContext], Coroutine[Any, Any, T]],
         data_dir: DataDir,
@@ -229,11 +231,11 @@ class _Commands:
         """Do some work; `opens` says whether it needs the keys that seal."""
         config = self._shell.read_config(data_dir=data_dir)
         with self._shell.said_plainly():
-            return self._shell.at_desk(config, desk=partial(_desk, opens=opens), work=work)
+            return self._shell.in_context(config, context=partial(_context, opens=opens), work=work)
 
 
 @asynccontextmanager
-async def _desk(config: Config, dsn: str, *, opens: bool) -> AsyncIterator[AccountsContext]:
+async def _context(config: Config, dsn: str, *, opens: bool) -> AsyncIterator[AccountsContext]:
     seal, clock = seal_by(config), Clock()
     database = await Database.open(dsn)
     try:
@@ -247,14 +249,14 @@ async def _desk(config: Config, dsn: str, *, opens: bool) -> AsyncIterator[Accou
         await database.close()
 
 
-async def _find(desk: AccountsContext, text: str) -> list[Person]:
-    indexes = method_indexes(desk.seal, "email", text)
-    return await desk.moderators.find(text, email_indexes=indexes, limit=FOUND_MAX)
+async def _find(context: AccountsContext, text: str) -> list[Person]:
+    indexes = method_indexes(context.seal, "email", text)
+    return await context.moderators.find(text, email_indexes=indexes, limit=FOUND_MAX)
 
 
-async def _one(desk: AccountsContext, whom: str) -> Person:
+async def _one(context: AccountsContext, whom: str) -> Person:
     """Find exactly one account by an id or a whole username."""
-    for person in await _find(desk, whom):
+    for person in await _find(context, whom):
         if whom.lower() in (person.user_id, person.player_id, person.username):
             return person
     raise NotFound(f"There is no account {whom!r}; `playhall accounts find` lists some.")

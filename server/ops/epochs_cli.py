@@ -78,11 +78,11 @@ class _Commands:
     def status(self, data_dir: DataDir = None) -> None:
         """Show the latest days, the clock, and which node advances them."""
 
-        async def work(desk: EpochsContext) -> tuple[datetime, str | None, list[Day]]:
-            days = await desk.days.list_days(before=date.max, limit=LISTED_MAX)
-            return await desk.days.now(), await desk.store.leader(), days
+        async def work(context: EpochsContext) -> tuple[datetime, str | None, list[Day]]:
+            days = await context.days.list_days(before=date.max, limit=LISTED_MAX)
+            return await context.days.now(), await context.store.leader(), days
 
-        now, leader, days = self._at_desk(work, data_dir)
+        now, leader, days = self._in_context(work, data_dir)
         self._out.print(f"now {wire_time(now)}, advanced by {leader or 'no node at present'}")
         for day in days:
             self._out.print(
@@ -92,13 +92,13 @@ class _Commands:
     def advance(self, data_dir: DataDir = None) -> None:
         """Take every step that is due, now."""
 
-        async def work(desk: EpochsContext) -> int:
-            await require_profiles(desk.days)
-            taken = await desk.scheduler.tick()
-            await desk.store.note_rollover(CONSOLE, steps=taken)
+        async def work(context: EpochsContext) -> int:
+            await require_profiles(context.days)
+            taken = await context.scheduler.tick()
+            await context.store.note_rollover(CONSOLE, steps=taken)
             return taken
 
-        steps = self._at_desk(work, data_dir)
+        steps = self._in_context(work, data_dir)
         self._out.print(f"{steps} step{'' if steps == 1 else 's'} taken.")
 
     def settle(
@@ -114,23 +114,25 @@ class _Commands:
         if not verify and not reason:
             raise typer.BadParameter("--reason: required, for the audit log; or use --verify.")
 
-        async def work(desk: EpochsContext) -> list[str]:
-            epoch_id = (await desk.days.read_day(_key(day))).epoch_id
+        async def work(context: EpochsContext) -> list[str]:
+            epoch_id = (await context.days.read_day(_key(day))).epoch_id
             if verify:
-                return await desk.steps.verify(epoch_id)
-            number = await desk.steps.recompute(epoch_id, by=CONSOLE, reason=reason)
+                return await context.steps.verify(epoch_id)
+            number = await context.steps.recompute(epoch_id, by=CONSOLE, reason=reason)
             self._out.print(f"{day}: result {number} is in force.")
             return []
 
-        self._report(day, self._at_desk(work, data_dir), verified=verify)
+        self._report(day, self._in_context(work, data_dir), verified=verify)
 
     def verify(self, day: WhichDay, data_dir: DataDir = None) -> None:
         """Check a day against its events: versions, slots, digest, result, payouts."""
 
-        async def work(desk: EpochsContext) -> list[str]:
-            return await desk.verification.check((await desk.days.read_day(_key(day))).epoch_id)
+        async def work(context: EpochsContext) -> list[str]:
+            return await context.verification.check(
+                (await context.days.read_day(_key(day))).epoch_id
+            )
 
-        self._report(day, self._at_desk(work, data_dir), verified=True)
+        self._report(day, self._in_context(work, data_dir), verified=True)
 
     def clock(
         self,
@@ -148,15 +150,15 @@ class _Commands:
         if real and (at is not None or speed is not None):
             raise typer.BadParameter("--real: cannot be combined with --at or --speed.")
 
-        async def work(desk: EpochsContext) -> datetime:
+        async def work(context: EpochsContext) -> datetime:
             if real:
-                await desk.days.reset_clock()
+                await context.days.reset_clock()
             elif at is not None or speed is not None:
-                moment = await desk.days.now() if at is None else _moment(at)
-                await desk.days.set_clock(moment, speed=speed or 1.0)
-            return await desk.days.now()
+                moment = await context.days.now() if at is None else _moment(at)
+                await context.days.set_clock(moment, speed=speed or 1.0)
+            return await context.days.now()
 
-        self._out.print(f"It is {wire_time(self._at_desk(work, data_dir))} for epochs.")
+        self._out.print(f"It is {wire_time(self._in_context(work, data_dir))} for epochs.")
 
     def profiles(
         self,
@@ -172,17 +174,17 @@ class _Commands:
             raise typer.BadParameter("--key: name the profile, such as daily-v2.")
         profile = None if put is None else self._read_profile(put)
 
-        async def work(desk: EpochsContext) -> list[str]:
+        async def work(context: EpochsContext) -> list[str]:
             if profile is not None:
-                await desk.days.put_profile(key, profile)
-            for one in await desk.days.profiles():
+                await context.days.put_profile(key, profile)
+            for one in await context.days.profiles():
                 if one.profile_key == activate:
                     check_profile(one.profile)
             if activate:
-                await desk.days.activate_profile(activate)
-            return [_profile_line(one) for one in await desk.days.profiles()]
+                await context.days.activate_profile(activate)
+            return [_profile_line(one) for one in await context.days.profiles()]
 
-        for line in self._at_desk(work, data_dir):
+        for line in self._in_context(work, data_dir):
             self._out.print(line)
 
     def import_days(
@@ -193,21 +195,21 @@ class _Commands:
     ) -> None:
         """Import days from another system; each day is imported completely or not at all."""
 
-        async def work(desk: EpochsContext) -> list[str]:
-            kept = {one.profile_key: one for one in await desk.days.profiles()}.get(profile)
+        async def work(context: EpochsContext) -> list[str]:
+            kept = {one.profile_key: one for one in await context.days.profiles()}.get(profile)
             if kept is None:
                 raise NotFound(f"There is no profile {profile!r}; `playhall epoch profiles`.")
-            now, bots, told = await desk.days.now(), await desk.imports.bots(), []
+            now, bots, told = await context.days.now(), await context.imports.bots(), []
             # What is no UTF-8 comes through, for its line to be named.
             with file.open(encoding="utf-8", errors="surrogateescape") as lines:
                 for found in days_in(lines, kept.profile, bots, now=now):
                     new = _day(found.day, kept)
-                    epoch_id = await desk.imports.add_day(new, found.lines)
+                    epoch_id = await context.imports.add_day(new, found.lines)
                     written = f"{len(found.lines)} events" if epoch_id else "is there already"
                     told.append(f"{found.day}: {written}")
             return told
 
-        for line in self._at_desk(work, data_dir):
+        for line in self._in_context(work, data_dir):
             self._out.print(line)
 
     # ------------------------------------------------------------------ details
@@ -231,28 +233,28 @@ class _Commands:
             check_profile(profile)
             return profile
 
-    def _at_desk(
+    def _in_context(
         self, work: Callable[[EpochsContext], Coroutine[Any, Any, T]], data_dir: DataDir
     ) -> T:
         config = self._shell.read_config(data_dir=data_dir)
         with self._shell.said_plainly():
             try:
-                return self._shell.at_desk(config, desk=_desk, work=work)
+                return self._shell.in_context(config, context=_context, work=work)
             except ValidationError as error:
                 problem = describe(error).message
                 raise InvalidField(f"A profile cannot be used here. {problem}") from error
 
 
 @asynccontextmanager
-async def _desk(config: Config, dsn: str) -> AsyncIterator[EpochsContext]:
+async def _context(config: Config, dsn: str) -> AsyncIterator[EpochsContext]:
     objects = Objects(config.files_url, folder=config.data_dir / "files")
     objects.open()
-    async with both_roles(dsn) as (database, behalf):
+    async with both_roles(dsn) as (database, rls):
         days, store = EpochStore(database), StepStore(database)
         steps = Steps(
             store,
             days,
-            owners_at=BotStore(database, behalf).owner_at,
+            owners_at=BotStore(database, rls).owner_at,
             owners_known=chain_of(config, database=database, clock=Clock()).knows_owners_at,
             put=objects.put,
             node=CONSOLE,

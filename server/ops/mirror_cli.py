@@ -62,14 +62,14 @@ def add_mirror_command(
     ) -> None:
         """Mirror a day that another system plays; each line is applied once."""
 
-        async def work(desk: MirrorContext) -> Mirrored:
-            epoch_id = (await desk.days.read_day(key_of(day))).epoch_id
+        async def work(context: MirrorContext) -> Mirrored:
+            epoch_id = (await context.days.read_day(key_of(day))).epoch_id
 
             done: list[Mirrored] = []
 
             async def write(some: list[dict[str, Any]]) -> None:
                 batch = validate(MirrorBatch, {"source": source, "lines": some})
-                done[:] = [await desk.mirroring.apply(epoch_id, batch, actor=CONSOLE)]
+                done[:] = [await context.mirroring.apply(epoch_id, batch, actor=CONSOLE)]
                 out.print(f"acknowledged {done[0].acknowledged}")
 
             await write([])
@@ -78,14 +78,14 @@ def add_mirror_command(
 
         config = shell.read_config(data_dir=data_dir)
         with shell.said_plainly():
-            done = shell.at_desk(config, desk=_desk, work=work)
+            done = shell.in_context(config, context=_context, work=work)
         out.print(f"{day}: mirrored up to line {done.acknowledged}, version {done.version}.")
 
     epoch.command()(mirror)
 
 
 @asynccontextmanager
-async def _desk(_: Config, dsn: str) -> AsyncIterator[MirrorContext]:
+async def _context(_: Config, dsn: str) -> AsyncIterator[MirrorContext]:
     database = await Database.open(dsn)
     try:
         yield MirrorContext(EpochStore(database), Mirroring(MirrorStore(database)))

@@ -1,4 +1,4 @@
-"""`playhall epoch bots` and `playhall epoch voters`: a cast for rehearsing a day, not real people.
+"""`playhall epoch bots` and `playhall epoch voters`: bots and voters to rehearse a day with.
 
 Each prints one token a line, and nothing else, so that the output is a file for
 `playhall loadtest epoch`.
@@ -79,7 +79,7 @@ class Owner(NamedTuple):
 
 
 def add_rehearsal_commands(app: typer.Typer, shell: Shell) -> None:
-    """Add the commands that make a cast to `playhall epoch`."""
+    """Add the commands that make bots and voters to `playhall epoch`."""
     commands = _Commands(shell)
     app.command()(commands.bots)
     app.command()(commands.voters)
@@ -101,9 +101,9 @@ class _Commands:
     ) -> None:
         """For rehearsals: register test bots and print a token of each for claims and votes."""
 
-        async def work(cast: RehearsalContext) -> None:
-            await _prepare(cast, live=live, speed=speed)
-            await make_bots(cast, count, say=typer.echo)
+        async def work(context: RehearsalContext) -> None:
+            await _prepare(context, live=live, speed=speed)
+            await make_bots(context, count, say=typer.echo)
 
         self._with_cast(work, yes=yes, data_dir=data_dir)
 
@@ -117,10 +117,10 @@ class _Commands:
     ) -> None:
         """For rehearsals: create guests with a test wallet and print an access token of each."""
 
-        async def work(cast: RehearsalContext) -> None:
-            await _prepare(cast, live=live, speed=speed)
+        async def work(context: RehearsalContext) -> None:
+            await _prepare(context, live=live, speed=speed)
             for _ in range(count):
-                typer.echo((await _person(cast)).tokens.access_token)
+                typer.echo((await _person(context)).tokens.access_token)
 
         self._with_cast(work, yes=yes, data_dir=data_dir)
 
@@ -138,20 +138,20 @@ class _Commands:
                 "names a database that may be in real use; add --yes if that is what you want."
             )
         with self._shell.said_plainly():
-            self._shell.at_desk(config, desk=_cast, work=work)
+            self._shell.in_context(config, context=_cast, work=work)
 
 
-async def make_bots(cast: RehearsalContext, count: int, *, say: Callable[[str], None]) -> None:
+async def make_bots(context: RehearsalContext, count: int, *, say: Callable[[str], None]) -> None:
     """Register bots under the first numbers that are free; tells a token of each."""
     number = 0
     for made in range(count):
         if made % BOTS_MAX == 0:
-            owner = await _person(cast)
-        bot_id, number = await _register(cast, owner, after=number)
-        await cast.bots.set_owner(bot_id, owner.address, actor=CONSOLE, reason=WHY)
+            owner = await _person(context)
+        bot_id, number = await _register(context, owner, after=number)
+        await context.bots.set_owner(bot_id, owner.address, actor=CONSOLE, reason=WHY)
         wanted = NewBotToken(label=WHY, scopes={"claim", "vote", "read"})
-        token, draft = minted(wanted, bot_id, now=cast.clock.now())
-        await cast.tokens.add(owner.user_id, draft)
+        token, draft = minted(wanted, bot_id, now=context.clock.now())
+        await context.tokens.add(owner.user_id, draft)
         say(token)
 
 
@@ -179,23 +179,25 @@ async def _first_playable(days: EpochStore, today: date) -> date:
     return today
 
 
-async def _prepare(cast: RehearsalContext, *, live: bool, speed: float | None) -> None:
+async def _prepare(context: RehearsalContext, *, live: bool, speed: float | None) -> None:
     if live:
-        await require_profiles(cast.days)
-        await make_live(cast.days, speed=speed)
+        await require_profiles(context.days)
+        await make_live(context.days, speed=speed)
     typer.echo(
         "For rehearsals only: anyone who has one of these tokens can use its account.", err=True
     )
 
 
-async def _person(cast: RehearsalContext) -> Owner:
-    tokens = await cast.mint.person(cast.accounts.add_guest, method="guest", display_name=None)
+async def _person(context: RehearsalContext) -> Owner:
+    tokens = await context.mint.person(
+        context.accounts.add_guest, method="guest", display_name=None
+    )
     address = f"0x{secrets.token_hex(20)}"
-    await cast.wallets.link(UserId(tokens.user_id), address)
+    await context.wallets.link(UserId(tokens.user_id), address)
     return Owner(tokens, address)
 
 
-async def _register(cast: RehearsalContext, owner: Owner, *, after: int) -> tuple[BotId, int]:
+async def _register(context: RehearsalContext, owner: Owner, *, after: int) -> tuple[BotId, int]:
     """Register a bot under the next number that is free; of another run's, none is touched."""
     while True:
         after += 1
@@ -206,7 +208,7 @@ async def _register(cast: RehearsalContext, owner: Owner, *, after: int) -> tupl
             token_id=str(after),
         )
         try:
-            return (await cast.bots.add(drawn(new, owner.user_id))).bot_id, after
+            return (await context.bots.add(drawn(new, owner.user_id))).bot_id, after
         except BotTaken:
             continue
 
@@ -214,15 +216,15 @@ async def _register(cast: RehearsalContext, owner: Owner, *, after: int) -> tupl
 @asynccontextmanager
 async def _cast(config: Config, dsn: str) -> AsyncIterator[RehearsalContext]:
     seal, clock = seal_by(config), Clock()
-    async with both_roles(dsn) as (database, behalf):
+    async with both_roles(dsn) as (database, rls):
         accounts = AccountStore(database)
         keys = Keys(accounts, now=clock.monotonic, seal=seal if config.secret_keys else None)
         await keys.start()
         lifetimes = Lifetimes(config.access_token_s, config.refresh_token_s)
         yield RehearsalContext(
             accounts=accounts,
-            wallets=WalletStore(database, behalf),
-            bots=BotStore(database, behalf),
+            wallets=WalletStore(database, rls),
+            bots=BotStore(database, rls),
             tokens=BotTokenStore(database),
             days=EpochStore(database),
             mint=TokenIssuer(keys=keys, clock=clock, lifetimes=lifetimes),

@@ -25,20 +25,20 @@ class Shell(NamedTuple):
     database_url: Callable[[Config], AbstractContextManager[str]]
     said_plainly: Callable[[], AbstractContextManager[None]]
 
-    def at_desk(
+    def in_context(
         self,
         config: Config,
         *,
-        desk: Callable[[Config, str], AbstractAsyncContextManager[D]],
+        context: Callable[[Config, str], AbstractAsyncContextManager[D]],
         work: Callable[[D], Coroutine[Any, Any, T]],
     ) -> T:
-        """Do some work at a desk on the database that is configured.
+        """Do some work at a context on the database that is configured.
 
-        `desk` opens it, by the database's address. Raises `NotMigrated`.
+        `context` opens it, by the database's address. Raises `NotMigrated`.
         """
 
         async def run(dsn: str) -> T:
-            async with desk(config, dsn) as opened:
+            async with context(config, dsn) as opened:
                 return await work(opened)
 
         with self.database_url(config) as dsn:

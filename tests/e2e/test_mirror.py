@@ -69,8 +69,8 @@ async def cast(stage: Stage) -> None:
 
 
 @pytest.fixture
-async def stage(database: Database, behalf: RlsDatabase) -> Stage:
-    stage = Stage(database, behalf)
+async def stage(database: Database, rls: RlsDatabase) -> Stage:
+    stage = Stage(database, rls)
     await cast(stage)
     return stage
 

@@ -43,8 +43,8 @@ SPEED = 300.0
 
 
 @pytest.fixture
-async def stage(database: Database, behalf: RlsDatabase) -> Stage:
-    return Stage(database, behalf)
+async def stage(database: Database, rls: RlsDatabase) -> Stage:
+    return Stage(database, rls)
 
 
 async def some_claims(stage: Stage, number: int, chance: Random) -> None:

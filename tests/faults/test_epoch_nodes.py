@@ -39,8 +39,8 @@ SPEED = 450.0
 
 
 @pytest.fixture
-async def stage(database: Database, behalf: RlsDatabase) -> Stage:
-    return Stage(database, behalf)
+async def stage(database: Database, rls: RlsDatabase) -> Stage:
+    return Stage(database, rls)
 
 
 async def test_bots_that_race_on_two_nodes_keep_cooldowns_and_one_log(

@@ -46,29 +46,29 @@ async def test_cancelled_request_never_lends_its_identity(
     figures.count("requests cancelled, whose identity nobody got", cancelled)
 
 
-async def cancel_after(turns: int, behalf: RlsDatabase, who: Requester) -> bool:
+async def cancel_after(turns: int, rls: RlsDatabase, who: Requester) -> bool:
     """Begin a request and cancel it some turns later; says whether it was still at work."""
     async with asyncio.TaskGroup() as group:
-        request = group.create_task(ask_slowly(behalf, who))
+        request = group.create_task(ask_slowly(rls, who))
         for _ in range(turns):
             await asyncio.sleep(0 if turns % 2 else 0.0002)
         return request.cancel()
 
 
-async def ask_slowly(behalf: RlsDatabase, who: Requester) -> None:
-    async with behalf.of(who) as connection:
+async def ask_slowly(rls: RlsDatabase, who: Requester) -> None:
+    async with rls.of(who) as connection:
         assert (await connection.fetchrow(WHO))["user_id"] == who.user_id
         await connection.execute("SELECT count(*) FROM generate_series(1, 100000)")
 
 
-async def assert_nobody_is_left(behalf: RlsDatabase) -> None:
+async def assert_nobody_is_left(rls: RlsDatabase) -> None:
     """Ask as nobody, as the bare connection, and as somebody else."""
-    async with behalf.of(None) as connection:
+    async with rls.of(None) as connection:
         assert tuple(await connection.fetchrow(WHO))[:2] == (None, "anon")
-    async with behalf._database.acquire() as connection:
+    async with rls._database.acquire() as connection:
         assert tuple(await connection.fetchrow(WHO)) == (None, "anon", "")
     other = somebody()
-    async with behalf.of(other) as connection:
+    async with rls.of(other) as connection:
         assert tuple(await connection.fetchrow(WHO))[:2] == (other.user_id, "authenticated")
 
 

@@ -43,8 +43,8 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-async def stage(database: Database, behalf: RlsDatabase) -> Stage:
-    return Stage(database, behalf)
+async def stage(database: Database, rls: RlsDatabase) -> Stage:
+    return Stage(database, rls)
 
 
 class Pair(NamedTuple):

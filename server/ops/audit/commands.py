@@ -18,7 +18,7 @@ from protocol.history import GamePath, PlayerPath
 from protocol.ids import GameId
 from server.config import Config
 from server.gamekit.fold import AnyRuleset
-from server.ops.audit.context import AdminContext, open_desk
+from server.ops.audit.context import AdminContext, open_context
 from server.ops.audit.evidence import Evidence
 from server.ops.audit.findings import Broken, NotChecked, Report
 from server.ops.audit.log_files import Unreadable, read_file
@@ -81,13 +81,13 @@ class _Commands:
                 report = verify(read_file(file), _rulesets(config), partial=partial)
                 holds = self._tell(report, as_json=as_json)
             elif game is not None:
-                report = self._at_desk(config, lambda desk: desk.verify(_game_id(game)))
+                report = self._in_context(config, lambda context: context.verify(_game_id(game)))
                 holds = self._tell(report, as_json=as_json)
             else:
                 assert since is not None
                 start = since.replace(tzinfo=UTC)
-                holds = self._at_desk(
-                    config, lambda desk: self._since(desk, start, as_json=as_json)
+                holds = self._in_context(
+                    config, lambda context: self._since(context, start, as_json=as_json)
                 )
         _end(holds)
 
@@ -129,24 +129,24 @@ class _Commands:
         """Count lifetime statistics again from the logs, and put right what differs."""
         config = self._shell.read_config(data_dir=data_dir)
         with self._plainly():
-            holds = self._at_desk(
-                config, lambda desk: self._recount(desk, player, repair=not verify)
+            holds = self._in_context(
+                config, lambda context: self._recount(context, player, repair=not verify)
             )
         _end(holds)
 
     # ------------------------------------------------------------------ work
 
-    async def _since(self, desk: AdminContext, since: datetime, *, as_json: bool) -> bool:
+    async def _since(self, context: AdminContext, since: datetime, *, as_json: bool) -> bool:
         games = broken = 0
-        async for report in desk.verify_since(since):
+        async for report in context.verify_since(since):
             games += 1
             broken += not self._tell(report, as_json=as_json, briefly=True)
         if not as_json:
             self._out.print(f"{games} games checked, {broken} failed.")
         return not broken
 
-    async def _recount(self, desk: AdminContext, player: str | None, *, repair: bool) -> bool:
-        rebuild = desk.rebuild(repair=repair)
+    async def _recount(self, context: AdminContext, player: str | None, *, repair: bool) -> bool:
+        rebuild = context.rebuild(repair=repair)
         if player is not None:
             player_id = validate(PlayerPath, {"player_id": player}).player_id
             return self._tell_account(await rebuild.recount(player_id))
@@ -172,7 +172,7 @@ class _Commands:
         if file is not None:
             return read_file(file)
         assert game is not None
-        return self._at_desk(config, lambda desk: desk.log(_game_id(game)))
+        return self._in_context(config, lambda context: context.log(_game_id(game)))
 
     # ------------------------------------------------------------------ telling
 
@@ -200,12 +200,14 @@ class _Commands:
             except Unreadable as why:
                 raise InvalidField(str(why)) from why
 
-    def _at_desk(self, config: Config, work: Callable[[AdminContext], Coroutine[Any, Any, T]]) -> T:
-        return self._shell.at_desk(config, desk=_desk, work=work)
+    def _in_context(
+        self, config: Config, work: Callable[[AdminContext], Coroutine[Any, Any, T]]
+    ) -> T:
+        return self._shell.in_context(config, context=_context, work=work)
 
 
-def _desk(config: Config, dsn: str) -> AbstractAsyncContextManager[AdminContext]:
-    return open_desk(dsn, _rulesets(config))
+def _context(config: Config, dsn: str) -> AbstractAsyncContextManager[AdminContext]:
+    return open_context(dsn, _rulesets(config))
 
 
 def _rulesets(config: Config) -> dict[str, AnyRuleset]:

@@ -47,7 +47,7 @@ class AdminContext:
 
 
 @asynccontextmanager
-async def open_desk(dsn: str, rulesets: Mapping[str, AnyRuleset]) -> AsyncIterator[AdminContext]:
+async def open_context(dsn: str, rulesets: Mapping[str, AnyRuleset]) -> AsyncIterator[AdminContext]:
     """Sit down at a database; raise `StartRefused` where that is not safe."""
     database = await Database.open(dsn)
     try:

@@ -113,12 +113,12 @@ async def client(room: Room) -> AsyncIterator[aiohttp.ClientSession]:
 def more_addresses(room: Room) -> list[Endpoint]:
     """The addresses of sessions and of moderation."""
     store, clock = SessionStore(room.database), room.clock
-    endings = SessionRevocation(
+    revocation = SessionRevocation(
         store=store,
         subscriptions=Subscriptions(MemoryBroker()),
         sockets=NoSockets(),
         now=clock.monotonic,
     )
-    moderation = Moderation(store=room.moderators, seal=SEAL, told=endings.enforce)
+    moderation = Moderation(store=room.moderators, seal=SEAL, told=revocation.enforce)
     admin = AdminRoutes(moderation=moderation, database=room.database, clock=clock)
-    return [*SessionRoutes(store=store, endings=endings).endpoints(), *admin.endpoints()]
+    return [*SessionRoutes(store=store, revocation=revocation).endpoints(), *admin.endpoints()]

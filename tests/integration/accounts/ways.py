@@ -80,14 +80,14 @@ class Ways:
 
     def _addresses(self) -> list[Endpoint]:
         store, now = SessionStore(self.room.database), self.room.clock.monotonic
-        endings = SessionRevocation(
+        revocation = SessionRevocation(
             store=store,
             subscriptions=Subscriptions(MemoryBroker()),
             sockets=NoSockets(),
             now=now,
         )
         routes = SignInRoutes(
-            methods=self.methods, endings=endings, email=self.email, discord=self.discord
+            methods=self.methods, revocation=revocation, email=self.email, discord=self.discord
         )
         return routes.endpoints()
 

@@ -47,7 +47,7 @@ async def open_room(
     """A node with two writers and quick bots."""
     log, store = Log(database, writers=2, xp=xp), GameStore(database, node=node)
     async with Tasks() as tasks:
-        hosting = GameRegistry(
+        registry = GameRegistry(
             config=GameRegistryConfig(node=node, bot_pause_s=0, idle_game_s=60),
             store=store,
             log=log,
@@ -58,8 +58,8 @@ async def open_room(
             subscriptions=Subscriptions(MemoryBroker()),
         )
         running = tasks.loop(log.run(), name="log")
-        yield Room(database, store, log, hosting, [])
-        hosting.suspend()
+        yield Room(database, store, log, registry, [])
+        registry.suspend()
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running

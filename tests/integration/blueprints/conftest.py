@@ -99,8 +99,8 @@ async def by_user_id(token: str) -> Identity:
 
 
 @pytest.fixture
-async def market(database: Database, behalf: RlsDatabase) -> AsyncIterator[Market]:
-    files = FileStore(database, behalf)
-    routes = BlueprintRoutes(store=BlueprintStore(behalf), missing=files.missing)
+async def market(database: Database, rls: RlsDatabase) -> AsyncIterator[Market]:
+    files = FileStore(database, rls)
+    routes = BlueprintRoutes(store=BlueprintStore(rls), missing=files.missing)
     async with served(routes.endpoints(), by_user_id) as http:
         yield Market(http, database)

@@ -50,12 +50,12 @@ async def test_name_must_be_two_syllables_and_a_version(
 
 
 async def test_database_itself_refuses_a_name_without_its_version(
-    market: Market, behalf: RlsDatabase
+    market: Market, rls: RlsDatabase
 ) -> None:
     ann = await market.person("Ann")
     for name, version in (("MORDIG10", 11), ("mordig10", 10), ("MORDIG010", 10)):
         with pytest.raises(asyncpg.CheckViolationError):
-            async with behalf.of(requester(ann)) as connection:
+            async with rls.of(requester(ann)) as connection:
                 await connection.execute(
                     "INSERT INTO blueprints (owner_id, name, version, data)"
                     " VALUES ($1, $2, $3, '{}')",
@@ -129,25 +129,25 @@ async def test_others_blueprint_cannot_be_deleted_or_shown(market: Market) -> No
     assert (await market.refusal(ann, "DELETE", path))[0] == "blueprint_not_found"
 
 
-async def test_nobody_deletes_anothers_blueprint(market: Market, behalf: RlsDatabase) -> None:
+async def test_nobody_deletes_anothers_blueprint(market: Market, rls: RlsDatabase) -> None:
     ann, eve = await market.person("Ann"), await market.person("Eve")
     blueprint_id = (await market.make(ann, "MORDIG10", publish=True))["blueprint_id"]
     delete = "DELETE FROM blueprints WHERE id = $1"
-    async with behalf.of(requester(eve)) as connection:
+    async with rls.of(requester(eve)) as connection:
         assert await connection.fetchval("SELECT count(*) FROM blueprints") == 1
         assert await connection.execute(delete, blueprint_id) == "DELETE 0"
         assert await connection.execute("DELETE FROM blueprints") == "DELETE 0"
     with pytest.raises(Forbidden):
-        async with behalf.of(None) as connection:
+        async with rls.of(None) as connection:
             await connection.execute(delete, blueprint_id)
-    async with behalf.of(requester(ann)) as connection:
+    async with rls.of(requester(ann)) as connection:
         assert await connection.execute(delete, blueprint_id) == "DELETE 1"
 
 
-async def test_nobody_makes_a_blueprint_for_another(market: Market, behalf: RlsDatabase) -> None:
+async def test_nobody_makes_a_blueprint_for_another(market: Market, rls: RlsDatabase) -> None:
     ann, eve = await market.person("Ann"), await market.person("Eve")
     with pytest.raises(Forbidden):
-        async with behalf.of(requester(eve)) as connection:
+        async with rls.of(requester(eve)) as connection:
             await connection.execute(
                 "INSERT INTO blueprints (owner_id, name, version, data)"
                 " VALUES ($1, 'MORDIG10', 10, '{}')",
@@ -167,7 +167,7 @@ async def test_nobody_makes_a_blueprint_for_another(market: Market, behalf: RlsD
     ],
 )
 async def test_what_a_blueprint_is_never_changes_not_even_for_the_owner_of_the_table(
-    market: Market, behalf: RlsDatabase, fresh_dsn: str, change: str
+    market: Market, rls: RlsDatabase, fresh_dsn: str, change: str
 ) -> None:
     ann = await market.person("Ann")
     await market.person("Bob")
@@ -180,7 +180,7 @@ async def test_what_a_blueprint_is_never_changes_not_even_for_the_owner_of_the_t
     finally:
         await superuser.close()
     with pytest.raises(Forbidden):
-        async with behalf.of(requester(ann)) as connection:
+        async with rls.of(requester(ann)) as connection:
             await connection.execute(statement)
 
 
@@ -223,12 +223,12 @@ async def test_forks_are_counted_and_outlive_their_parent(market: Market) -> Non
 
 
 async def test_what_cannot_be_seen_cannot_be_forked_in_the_database_either(
-    market: Market, behalf: RlsDatabase
+    market: Market, rls: RlsDatabase
 ) -> None:
     ann, eve = await market.person("Ann"), await market.person("Eve")
     secret = await market.make(ann, "MORDIG10")
     with pytest.raises(asyncpg.ForeignKeyViolationError):
-        async with behalf.of(requester(eve)) as connection:
+        async with rls.of(requester(eve)) as connection:
             await connection.execute(
                 "INSERT INTO blueprints (owner_id, name, version, data, parent_id)"
                 " VALUES ($1, 'MORDIG11', 11, '{}', $2)",

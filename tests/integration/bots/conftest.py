@@ -52,7 +52,7 @@ class Node:
     @property
     def bots(self) -> BotStore:
         """The bots as the node stores them."""
-        return BotStore(self.database, self.app.services.behalf)
+        return BotStore(self.database, self.app.services.rls)
 
     @property
     def authenticator(self) -> BotAuthenticator:

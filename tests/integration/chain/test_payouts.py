@@ -22,13 +22,13 @@ class OnChain(Stage):
 
 
 @pytest.fixture
-def stage(ledger: Ledger, behalf: RlsDatabase, monkeypatch: pytest.MonkeyPatch) -> OnChain:
+def stage(ledger: Ledger, rls: RlsDatabase, monkeypatch: pytest.MonkeyPatch) -> OnChain:
     """A day in the future: the blocks of the test's chain are never of the past."""
     monkeypatch.setattr("tests.integration.epochs.stage.DAY", date(2100, 2, 12))
     monkeypatch.setattr(
         "tests.integration.epochs.stage.MIDNIGHT", datetime(2100, 2, 12, tzinfo=UTC)
     )
-    return OnChain(ledger.database, behalf)
+    return OnChain(ledger.database, rls)
 
 
 async def test_after_a_reorganisation_the_owner_at_the_freeze_is_paid(

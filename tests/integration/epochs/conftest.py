@@ -13,8 +13,8 @@ from tests.integration.epochs.stage import Stage
 
 
 @pytest.fixture
-def stage(database: Database, behalf: RlsDatabase) -> Stage:
-    return Stage(database, behalf)
+def stage(database: Database, rls: RlsDatabase) -> Stage:
+    return Stage(database, rls)
 
 
 @pytest.fixture

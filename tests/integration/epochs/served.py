@@ -39,10 +39,10 @@ class Served(Node):
     stage: Stage
 
     @classmethod
-    def of(cls, node: Node, behalf: RlsDatabase) -> Self:
+    def of(cls, node: Node, rls: RlsDatabase) -> Self:
         """Put a node on the stage."""
         served = cls(node.app, node.http, node.database, node.url)
-        stage = served.stage = Stage(node.database, behalf)
+        stage = served.stage = Stage(node.database, rls)
         stage.steps = Steps(
             stage.store,
             stage.days,
@@ -85,13 +85,13 @@ async def serving(dsn: str, folder: Path, *, scheduling: bool = False) -> AsyncI
         epochs=scheduling,
     )
     async with Tasks() as tasks:
-        behalf = RlsDatabase(anonymous)
-        app = App(Services(config, database, behalf, "n1", Clock(), tasks, {}))
+        rls = RlsDatabase(anonymous)
+        app = App(Services(config, database, rls, "n1", Clock(), tasks, {}))
         async with (
             listening(app) as port,
             aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
         ):
             node = Node(app, http, database, f"ws://127.0.0.1:{port}/ws")
-            yield Served.of(node, behalf)
+            yield Served.of(node, rls)
     await anonymous.close()
     await database.close()

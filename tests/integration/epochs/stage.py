@@ -66,7 +66,7 @@ class Stage:
     """What a test plays on. `objects` is what was put into the store."""
 
     database: Database
-    behalf: RlsDatabase
+    rls: RlsDatabase
     node: str = "n1"
     objects: dict[str, bytes] = field(default_factory=dict)
     owners_known: bool = True
@@ -76,8 +76,8 @@ class Stage:
         self.days = EpochStore(self.database)
         self.store = StepStore(self.database)
         self.claims = ClaimStore(self.database)
-        self.ballots = BallotStore(self.database, self.behalf)
-        self.bots = BotStore(self.database, self.behalf)
+        self.ballots = BallotStore(self.database, self.rls)
+        self.bots = BotStore(self.database, self.rls)
         self.steps = Steps(
             self.store,
             self.days,

@@ -109,5 +109,5 @@ async def test_nobody_else_sees_the_time_of_an_import(stage: Stage) -> None:
         assert (await connection.fetchval("SELECT epoch_now()")).year == 2020
         assert (await stage.days.now()).year >= 2026
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            async with stage.behalf.anybody.acquire() as other:
+            async with stage.rls.anybody.acquire() as other:
                 await other.execute("UPDATE epoch_clock SET follows_setting = true")

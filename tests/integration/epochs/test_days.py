@@ -78,7 +78,7 @@ async def test_after_an_outage_every_phase_is_made_up_for_in_order(stage: Stage)
 async def test_two_schedulers_at_once_take_each_step_once(stage: Stage) -> None:
     epoch_id = await stage.open()
     await stage.at(MIDNIGHT + timedelta(days=1))
-    other = Stage(stage.database, stage.behalf, node="n2")
+    other = Stage(stage.database, stage.rls, node="n2")
     await asyncio.gather(*(s.scheduler.tick() for s in (stage, other, stage, other)))
     assert await phases(stage, epoch_id) == [
         "prep", "live", "freeze", "snapshot", "settle", "archive"
@@ -318,7 +318,7 @@ async def stuck_day(stage: Stage) -> Stage:
     await stage.at(MIDNIGHT + timedelta(days=1))
     await stage.scheduler.tick()
     assert stage.scheduler.stuck == 1
-    return Stage(stage.database, stage.behalf, node="n2", numbers=stage.numbers)
+    return Stage(stage.database, stage.rls, node="n2", numbers=stage.numbers)
 
 
 async def test_day_that_another_node_finished_is_stuck_no_more(stage: Stage) -> None:

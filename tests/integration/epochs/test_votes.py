@@ -90,7 +90,7 @@ async def test_the_database_itself_refuses_what_others_would_write(stage: Stage)
     (ann, own), (_, other) = await stage.voter(), await stage.voter()
 
     async def write(wallet: str, target: str, score: int) -> None:
-        async with stage.behalf.of(ann) as connection:
+        async with stage.rls.of(ann) as connection:
             await connection.execute(
                 "INSERT INTO epoch_votes (epoch_id, voter_address, vote_target_type,"
                 " vote_target_id, score) VALUES ($1, $2, 'tempo', $3, $4)",

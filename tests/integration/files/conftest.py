@@ -137,26 +137,26 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
 
 @pytest.fixture
 async def store(
-    database: Database, behalf: RlsDatabase, objects: Objects, tmp_path: Path
+    database: Database, rls: RlsDatabase, objects: Objects, tmp_path: Path
 ) -> AsyncIterator[Store]:
-    async with _store(database, behalf, objects, tmp_path) as store:
+    async with _store(database, rls, objects, tmp_path) as store:
         yield store
 
 
 @pytest.fixture
 async def hasty(
-    database: Database, behalf: RlsDatabase, objects: Objects, tmp_path: Path
+    database: Database, rls: RlsDatabase, objects: Objects, tmp_path: Path
 ) -> AsyncIterator[Store]:
     """A store that soon gives up on a body that stops coming."""
     limits = TransportLimits(body_timeout_s=0.3)
-    async with _store(database, behalf, objects, tmp_path, limits) as store:
+    async with _store(database, rls, objects, tmp_path, limits) as store:
         yield store
 
 
 @asynccontextmanager
 async def _store(
     database: Database,
-    behalf: RlsDatabase,
+    rls: RlsDatabase,
     objects: Objects,
     folder: Path,
     limits: TransportLimits | None = None,
@@ -166,7 +166,7 @@ async def _store(
     await keys.start()
     files = Files(
         database=database,
-        behalf=behalf,
+        rls=rls,
         objects=objects,
         keys=keys,
         clock=clock,

@@ -279,7 +279,7 @@ async def test_avatar_is_replaced_in_place(store: Store) -> None:
     assert answer.headers["Cache-Control"] == "public, max-age=60"
     assert answer.headers["Content-Disposition"] == "inline"
     assert len(await store.keys()) == 2
-    await store.files.upkeep.clear()
+    await store.files.maintenance.clear()
     assert len(await store.keys()) == 1
     assert (await store.get(url))[1] == PNG + b"new"
 
@@ -452,7 +452,7 @@ async def test_media_type_is_compared_without_case_and_parameters(
     assert answer.headers["Content-Type"] == "model/gltf-binary"
 
 
-# ------------------------------------------------------------------ upkeep
+# ------------------------------------------------------------------ maintenance
 
 
 async def test_object_goes_when_its_row_goes_whoever_deletes_it(store: Store) -> None:
@@ -461,9 +461,9 @@ async def test_object_goes_when_its_row_goes_whoever_deletes_it(store: Store) ->
         await store.upload(who, _path(who), GLB)
     await store.run("DELETE FROM files WHERE owner_id = $1", bob)
     assert len(await store.keys()) == 2
-    assert await store.files.upkeep.clear() == 1
+    assert await store.files.maintenance.clear() == 1
     assert {key.split("/")[1] for key in await store.keys()} == {ann}
-    assert await store.files.upkeep.clear() == 0
+    assert await store.files.maintenance.clear() == 0
 
 
 async def test_object_that_cannot_be_deleted_keeps_no_other_from_being_deleted(
@@ -477,7 +477,7 @@ async def test_object_that_cannot_be_deleted_keeps_no_other_from_being_deleted(
     (first, *others) = [row["key"] for row in await store.run("SELECT key FROM file_trash")]
     moved = "UPDATE file_trash SET key = $2, thrown_at = 'epoch' WHERE key = $1"
     await store.run(moved, first, odd)
-    assert await store.files.upkeep.clear() == len(others) == 2
+    assert await store.files.maintenance.clear() == len(others) == 2
     assert await store.keys() == {first}
     assert [row["key"] for row in await store.run("SELECT key FROM file_trash")] == [odd]
 
@@ -489,10 +489,10 @@ async def test_upload_that_was_cut_off_by_a_crash_leaves_nothing(store: Store) -
     upload = Announced(row["id"], ann, None, "user-assets", path, row["size"], TYPES["glb"])
     await store.files.store.claim(upload.upload_id, for_s=60)
     await store.files.objects.put(upload.key, GLB)  # and here the node dies
-    await store.files.upkeep.clear()
+    await store.files.maintenance.clear()
     assert await store.keys() == {upload.key}
     await store.run("UPDATE file_uploads SET expires_at = now() - interval '1 second'")
-    await store.files.upkeep.clear()
+    await store.files.maintenance.clear()
     assert await store.keys() == set()
     assert (await store.get(announced["url"]))[0].status == 404
 
@@ -506,14 +506,14 @@ async def test_upload_of_somebody_who_is_erased_meanwhile_leaves_nothing(store: 
         while not await store.run("SELECT FROM file_uploads WHERE claimed_at IS NOT NULL"):
             await asyncio.sleep(0.01)
         await store.run("SELECT playhall_auth.erase_person($1)", ann)
-        assert await store.files.upkeep.clear() == 1  # the sweep comes before the object
+        assert await store.files.maintenance.clear() == 1  # the sweep comes before the object
         yield GLB[10:]
 
     headers = {"Content-Type": TYPES["glb"]}
     url = announced["upload_url"]
     async with store.http.put(url, data=erased_midway(), headers=headers) as answer:
         assert (await answer.json())["code"] == "bad_upload"
-    await store.files.upkeep.clear()
+    await store.files.maintenance.clear()
     assert await store.keys() == set()
 
 
@@ -523,9 +523,9 @@ async def test_lost_object_is_found_out_and_its_row_is_kept(store: Store) -> Non
     await store.upload(ann, _path(ann), GLB)
     (row,) = await store.run("SELECT key FROM files WHERE path = $1", path)
     await store.files.objects.delete(row["key"])
-    assert await store.files.upkeep.find_lost() == []  # both were seen just now
+    assert await store.files.maintenance.find_lost() == []  # both were seen just now
     await store.run("UPDATE files SET checked_at = now() - interval '8 days'")
-    assert await store.files.upkeep.find_lost() == [f"user-assets/{path}"]
+    assert await store.files.maintenance.find_lost() == [f"user-assets/{path}"]
     (row,) = await store.run("SELECT count(*) FROM files WHERE lost_at IS NOT NULL")
     assert row["count"] == 1
     answer, _ = await store.get(url)

@@ -67,7 +67,7 @@ class Room:
     database: Database
     store: GameStore
     log: Log
-    hosting: GameRegistry
+    registry: GameRegistry
     over: list[LobbyId]
 
     async def players(self, count: int) -> list[PlayerId]:
@@ -114,8 +114,8 @@ class Room:
             join_code=None,
             seats=len(bots),
         )
-        game_id = await self.hosting.create(new)
-        host = self.hosting.here(game_id)
+        game_id = await self.registry.create(new)
+        host = self.registry.here(game_id)
         assert host is not None
         return host
 
@@ -161,7 +161,7 @@ async def room(database: Database) -> AsyncIterator[Room]:
     log = Log(database, writers=2)
     store = GameStore(database, node="here")
     async with Tasks() as tasks:
-        hosting = GameRegistry(
+        registry = GameRegistry(
             config=GameRegistryConfig(node="here", bot_pause_s=0, idle_game_s=60),
             store=store,
             log=log,
@@ -171,10 +171,10 @@ async def room(database: Database) -> AsyncIterator[Room]:
             may_serve=lambda: True,
             subscriptions=Subscriptions(MemoryBroker()),
         )
-        hosting.on_game_over.append(game_over)
+        registry.on_game_over.append(game_over)
         running = tasks.loop(log.run(), name="log")
-        yield Room(database, store, log, hosting, over)
-        hosting.suspend()
+        yield Room(database, store, log, registry, over)
+        registry.suspend()
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running

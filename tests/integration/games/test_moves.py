@@ -31,7 +31,7 @@ async def test_move_is_answered_with_the_index_of_its_first_event(room: Room) ->
 async def test_nothing_leaves_before_it_is_committed(room: Room, fresh_dsn: str) -> None:
     host = await relay(room)
     watcher, asked, snapshot = Recorder(), Asked(), Asked()
-    host.audience.admit(watcher, None)
+    host.subscribers.admit(watcher, None)
     holder = await asyncpg.connect(fresh_dsn)
     lock = holder.transaction()
     await lock.start()
@@ -109,7 +109,7 @@ async def test_move_that_the_database_could_not_keep_is_refused_and_changes_noth
 async def test_moves_are_pipelined_and_answered_in_order(room: Room) -> None:
     host = await relay(room, 4)
     watcher = Recorder()
-    host.audience.admit(watcher, 2)
+    host.subscribers.admit(watcher, 2)
     asked = []
     for n in range(1, 101):
         for seat in range(4):
@@ -123,13 +123,13 @@ async def test_moves_are_pipelined_and_answered_in_order(room: Room) -> None:
 async def test_lost_ownership_refuses_what_waits_and_tells_the_followers(room: Room) -> None:
     host = await relay(room)
     watcher, asked = Recorder(), Asked()
-    host.audience.admit(watcher, None)
+    host.subscribers.admit(watcher, None)
     await room.fetch("UPDATE games SET owner_epoch = 7 WHERE id = $1", host.game_id)
     host.act(0, 1, {"x": 1}, asked)
     assert isinstance(await asked.future, NotCommitted)
     assert watcher.events == []
     assert [why.reason for why in watcher.hung_up] == ["wrong_node"]
-    assert room.hosting.here(host.game_id) is None
+    assert room.registry.here(host.game_id) is None
     with pytest.raises(Overloaded):
         await act(host, 0, 2, {"x": 2})
 

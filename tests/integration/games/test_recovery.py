@@ -10,7 +10,7 @@ from tests.integration.games.conftest import Room, act
 
 async def forget(room: Room, host: LiveGame) -> None:
     """Lose a game's memory, as a crash does; the log is all that is left."""
-    room.hosting._drop(host)
+    room.registry._drop(host)
 
 
 async def test_recovered_game_goes_on_where_it_stopped(room: Room) -> None:
@@ -19,7 +19,7 @@ async def test_recovered_game_goes_on_where_it_stopped(room: Room) -> None:
     refused = await act(host, 0, 2, {"type": "drop", "column": 3})
     assert isinstance(refused, MoveRefused)
     await forget(room, host)
-    again = await room.hosting.find(host.game_id)
+    again = await room.registry.find(host.game_id)
     assert again is not host
     assert again.head == host.head
     assert again.fold.ruleset.view(again.fold.state, 0) == host.fold.ruleset.view(
@@ -42,11 +42,11 @@ async def test_game_of_a_live_node_is_not_taken(room: Room) -> None:
     await room.fetch("UPDATE games SET owner_node = 'there' WHERE id = $1", host.game_id)
     await forget(room, host)
     with pytest.raises(WrongNode) as refused:
-        await room.hosting.find(host.game_id)
+        await room.registry.find(host.game_id)
     assert refused.value.address == "http://there:1"
     await room.fetch("UPDATE nodes SET lease_until = now() - interval '1 second'")
-    assert await room.hosting.adopt() == 1
-    assert room.hosting.here(host.game_id) is not None
+    assert await room.registry.adopt() == 1
+    assert room.registry.here(host.game_id) is not None
 
 
 DAMAGE = {
@@ -75,8 +75,8 @@ async def test_damaged_log_is_set_aside_and_others_are_not(
     await owner.close()
     for _ in range(2):
         with pytest.raises(Quarantined):
-            await room.hosting.find(host.game_id)
+            await room.registry.find(host.game_id)
     [row] = await room.fetch("SELECT * FROM games WHERE id = $1", host.game_id)
     assert row["status"] == "in_progress"
     assert row["quarantine_reason"]
-    assert await act(await room.hosting.find(other.game_id), 0, 3, {"x": 3}) == other.head + 1
+    assert await act(await room.registry.find(other.game_id), 0, 3, {"x": 3}) == other.head + 1

@@ -30,7 +30,7 @@ async def test_number_is_relayed_by_its_value_in_64_bits(
 ) -> None:
     host = await room.game("relay", [None])
     live = Recorder()
-    host.audience.admit(live, None)
+    host.subscribers.admit(live, None)
     frame = b'{"id":1,"type":"game.act","game_id":"%b","cmd_no":1,"move":{"n":%b}}'
     command = decode(frame % (host.game_id.encode(), sent))
     assert isinstance(command, Act)

@@ -53,11 +53,11 @@ async def _anybody(_: LobbyId, __: PlayerId | None) -> bool:
 async def enter(room: Room) -> AsyncIterator[Enter]:
     """Connect somebody to the room, through a real session on a socket that remembers."""
     clock = Clock()
-    access = Access(hosting=room.hosting, store=room.store, may_watch=_anybody, clock=clock)
+    access = Access(registry=room.registry, store=room.store, may_watch=_anybody, clock=clock)
     async with Tasks() as tasks:
         sessions = Sessions(clock=clock, tasks=tasks, rate=CommandRate())
         commands = GameCommands(
-            hosting=room.hosting,
+            registry=room.registry,
             store=room.store,
             rulesets=find_rulesets(),
             access=access,

@@ -14,7 +14,7 @@ from tests.integration.games.conftest import Recorder, Room
 async def test_bots_play_el_dorado_and_everything_agrees(room: Room) -> None:
     host = await room.game("el_dorado", ["bid_and_duck", "random", "random", "bid_and_duck"])
     watcher = Recorder()
-    host.audience.admit(watcher, None)
+    host.subscribers.admit(watcher, None)
     start = host.head
     await room.completed(host.game_id)
 

@@ -10,6 +10,6 @@ from tests.integration.lobbies.hall import Hall, open_hall
 
 
 @pytest.fixture
-async def hall(database: Database, behalf: RlsDatabase) -> AsyncIterator[Hall]:
-    async with open_hall(database, behalf) as hall:
+async def hall(database: Database, rls: RlsDatabase) -> AsyncIterator[Hall]:
+    async with open_hall(database, rls) as hall:
         yield hall

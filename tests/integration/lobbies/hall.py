@@ -175,16 +175,16 @@ class Hall:
     def __init__(
         self,
         database: Database,
-        behalf: RlsDatabase,
+        rls: RlsDatabase,
         tasks: Tasks,
         rulesets: Mapping[str, AnyRuleset],
         passwords: Passwords,
         hub: MemoryHub | None,
     ) -> None:
         self.database = database
-        self.behalf = behalf
+        self.rls = rls
         self.clock = MovableClock()
-        self.store = LobbyStore(database, behalf)
+        self.store = LobbyStore(database, rls)
         self.subscriptions = Subscriptions(MemoryBroker(hub))
         self.events = LocalEvents()
         self.log = Log(database, writers=1)
@@ -218,20 +218,20 @@ class Hall:
 
     async def catch_up(self) -> None:
         """Look once for what other nodes did."""
-        audience = self.room.members._audience
+        subscribers = self.room.members._subscribers
         for source, kind in (
-            (audience, audience._lobbies),
-            (audience.public_list, audience.public_list._kind),
+            (subscribers, subscribers._lobbies),
+            (subscribers.public_list, subscribers.public_list._kind),
         ):
             if topics := kind.topics():
                 await source.catch_up(topics)
 
     def listeners(self, lobby_id: str) -> int:
         """Count who follows a lobby here."""
-        audience = self.room.members._audience
+        subscribers = self.room.members._subscribers
         counts = {
             len(topic) if (topic := kind.get(lobby_id)) is not None else 0
-            for kind in (audience._lobbies, audience.chat)
+            for kind in (subscribers._lobbies, subscribers.chat)
         }
         (count,) = counts
         return count
@@ -290,7 +290,7 @@ class Hall:
 @asynccontextmanager
 async def open_hall(
     database: Database,
-    behalf: RlsDatabase,
+    rls: RlsDatabase,
     rulesets: Mapping[str, AnyRuleset] | None = None,
     *,
     hub: MemoryHub | None = None,
@@ -299,7 +299,7 @@ async def open_hall(
     async with Tasks() as tasks:
         tasks.loop(passwords.run(), name="password hashing")
         rulesets = find_rulesets() if rulesets is None else rulesets
-        hall = Hall(database, behalf, tasks, rulesets, passwords, hub)
+        hall = Hall(database, rls, tasks, rulesets, passwords, hub)
         if hub is not None:
             tasks.loop(hall.subscriptions.broker.run(), name="broker")
             tasks.loop(hall.subscriptions.run(), name="subscriptions")

@@ -245,7 +245,7 @@ async def test_lobby_that_is_changed_and_hidden_in_one_step_tells_outsiders_noth
     await bob.lobby("join", **at)
     await cem.lobby("watch", **at)
     await dan.ask("lobby.watch")
-    async with open_hall(database, hall.behalf) as other:
+    async with open_hall(database, hall.rls) as other:
         eve = await other.person("Eve")
         await eve.lobby("watch", **at)
         await ann.lobby("configure", **at, name="New name", seats=7, is_public=False)

@@ -22,20 +22,20 @@ class Nodes(NamedTuple):
 
 
 @pytest.fixture
-async def nodes(database: Database, behalf: RlsDatabase) -> AsyncIterator[Nodes]:
+async def nodes(database: Database, rls: RlsDatabase) -> AsyncIterator[Nodes]:
     """Two nodes that hear of each other."""
     hub = MemoryHub()
     async with (
-        open_hall(database, behalf, hub=hub) as here,
-        open_hall(database, behalf, hub=hub) as there,
+        open_hall(database, rls, hub=hub) as here,
+        open_hall(database, rls, hub=hub) as there,
     ):
         yield Nodes(here, there)
 
 
 @pytest.fixture
-async def strangers(database: Database, behalf: RlsDatabase) -> AsyncIterator[Nodes]:
+async def strangers(database: Database, rls: RlsDatabase) -> AsyncIterator[Nodes]:
     """Two nodes that only have the database in common."""
-    async with open_hall(database, behalf) as here, open_hall(database, behalf) as there:
+    async with open_hall(database, rls) as here, open_hall(database, rls) as there:
         yield Nodes(here, there)
 
 
@@ -124,7 +124,7 @@ async def test_late_notice_of_the_list_shows_nothing_old(nodes: Nodes) -> None:
     await ann.lobby("configure", **at, name="Green")
     await ann.lobby("add_bot", **at, bot="random")
     first, second, third = (each for each in notices if each.topic.startswith("lobby-list:"))
-    public_list = nodes.there.room.members._audience.public_list
+    public_list = nodes.there.room.members._subscribers.public_list
     (topic,) = public_list._kind.topics()
     for notice in (first, third, second):
         assert public_list.on_notice(topic, notice)
@@ -140,7 +140,7 @@ async def test_notice_of_the_list_that_says_too_little_has_it_read(
     await eve.ask("lobby.watch")
     nodes.here.subscriptions.broker.publish = lambda _: None  # type: ignore[method-assign]
     await ann.lobby("create", ruleset="relay", name="Wires")
-    (topic,) = nodes.there.room.members._audience.public_list._kind.topics()
+    (topic,) = nodes.there.room.members._subscribers.public_list._kind.topics()
     topic._kind.on_notice(Notice(topic.name, payload=payload))
     await eve.until(lambda: listed(eve) == [(1, "Wires")])
 
@@ -154,7 +154,7 @@ async def test_kick_is_looked_for_on_the_node_that_has_the_game(nodes: Nodes) ->
     game_id = (await ann.lobby("start", **at))["game_id"]
     kicked: list[tuple[str, str]] = []
     nodes.there.games_here[LobbyId(at["lobby_id"])] = GameId(game_id)
-    nodes.there.room.upkeep.on_kicked.append(lambda *who: kicked.append(who))
+    nodes.there.room.maintenance.on_kicked.append(lambda *who: kicked.append(who))
     cem = await nodes.here.person("Cem")
     await cem.lobby("join", **at, role="spectator")
     await ann.lobby("kick", **at, player_id=cem.player_id)

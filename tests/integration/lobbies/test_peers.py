@@ -173,7 +173,7 @@ async def test_lost_host_of_a_session_is_replaced_after_the_grace(hall: Hall) ->
     at, match_id = await session(ann, bob)
     ann.disconnect()
     hall.clock.ahead_s = 31
-    await hall.room.upkeep.let_go()
+    await hall.room.maintenance.remove_absent()
     update = bob.heard()[-1]
     assert update["change"] == {
         "kind": "left",
@@ -192,8 +192,8 @@ async def test_silent_host_is_replaced_once_by_whichever_node_looks(
     await meet(ann, bob)
     await hall.run("UPDATE lobbies SET host_seen_at = now() - interval '61 s'")
     told = len(bob.heard())
-    async with open_hall(database, hall.behalf) as other:
-        sweeps = (hall.room.upkeep, other.room.upkeep)
+    async with open_hall(database, hall.rls) as other:
+        sweeps = (hall.room.maintenance, other.room.maintenance)
         await asyncio.gather(*(sweep.replace_silent_hosts() for sweep in sweeps * AT_ONCE))
         await hall.catch_up()
     lobbies = await hall.run("SELECT host_player_id, host_peer_id, version FROM lobbies")
@@ -208,7 +208,7 @@ async def test_heartbeat_keeps_the_host(hall: Hall) -> None:
     told = len(bob.heard())
     await hall.run("UPDATE lobbies SET host_seen_at = now() - interval '61 s'")
     await ann.ask("lobby.heartbeat", **at)
-    await hall.room.upkeep.replace_silent_hosts()
+    await hall.room.maintenance.replace_silent_hosts()
     assert len(bob.heard()) == told
 
 
@@ -217,7 +217,7 @@ async def test_lobby_whose_last_host_fell_silent_is_closed_and_says_why(hall: Ha
     at = await meet(ann)
     await bob.lobby("watch", **at)
     await hall.run("UPDATE lobbies SET host_seen_at = now() - interval '61 s'")
-    await hall.room.upkeep.replace_silent_hosts()
+    await hall.room.maintenance.replace_silent_hosts()
     change = bob.heard()[-1]["change"]
     assert (change["kind"], change["reason"]) == ("closed", "host_silent")
 
@@ -228,7 +228,7 @@ async def test_session_that_nobody_shows_life_for_is_closed_and_leaves_no_match(
     ann, bob = await hall.people(2)
     await session(ann, bob)
     await hall.run("UPDATE lobbies SET last_heartbeat = now() - interval '121 s'")
-    await hall.room.upkeep.close_silent()
+    await hall.room.maintenance.close_silent()
     assert bob.heard()[-1]["change"]["reason"] == "nobody_there"
     assert await hall.run("SELECT FROM matches") == []
 
@@ -364,7 +364,7 @@ async def test_change_on_another_node_is_told_once_by_the_next_look(
     ann, bob = await hall.people(2)
     at = await meet(ann, bob)
     told = len(bob.heard())
-    async with open_hall(database, hall.behalf) as other:
+    async with open_hall(database, hall.rls) as other:
         host = Person(other, ann.player_id, ann.name)
         await host.lobby("kick", **at, player_id=bob.player_id)
         await host.ask("lobby.close", **at)
@@ -390,6 +390,6 @@ async def test_old_closed_lobbies_go_unless_a_match_came_of_them(hall: Hall) -> 
         await bob.ask("lobby.close", lobby_id=lobby["lobby_id"])
     await hall.run("UPDATE lobbies SET status = 'CLOSED', closed_at = now() - interval '8 days'")
     await hall.run("UPDATE lobbies SET closed_at = now() WHERE id = $1::uuid", lobby["lobby_id"])
-    await hall.room.upkeep.clear_closed()
+    await hall.room.maintenance.clear_closed()
     left = {row[0] for row in await hall.run("SELECT id FROM lobbies")}
     assert left == {at["lobby_id"], started["lobby_id"], lobby["lobby_id"]}

@@ -44,7 +44,7 @@ async def test_fifty_joins_for_one_seat_seat_one(hall: Hall) -> None:
 
 
 async def test_fifty_joins_through_two_nodes_seat_one(hall: Hall, database: Database) -> None:
-    async with open_hall(database, hall.behalf) as other:
+    async with open_hall(database, hall.rls) as other:
         host, *crowd = [*await hall.people(26), *await other.people(25)]
         lobby = await host.lobby("create", ruleset="el_dorado", seats=2)
         at = {"lobby_id": lobby["lobby_id"]}
@@ -94,7 +94,7 @@ async def test_fifty_quick_plays_fill_twelve_lobbies(hall: Hall) -> None:
 async def test_fifty_quick_plays_through_two_nodes_fill_twelve_lobbies(
     hall: Hall, database: Database
 ) -> None:
-    async with open_hall(database, hall.behalf) as other:
+    async with open_hall(database, hall.rls) as other:
         people = [*await hall.people(25), *await other.people(25)]
         await gather_quick_play(people)
         await all_started(hall, 12)
@@ -109,7 +109,7 @@ async def all_started(hall: Hall, count: int) -> None:
 
 
 async def test_two_nodes_open_one_lobby_for_two_players(hall: Hall, database: Database) -> None:
-    async with open_hall(database, hall.behalf) as other:
+    async with open_hall(database, hall.rls) as other:
         for rounds in range(1, 9):
             pair = [await hall.person(), await other.person()]
             wish = {"ruleset": "el_dorado", "config": {"rounds": rounds}}

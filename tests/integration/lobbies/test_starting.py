@@ -136,16 +136,16 @@ async def test_full_quick_play_starts_by_itself(hall: Hall) -> None:
 async def test_bots_fill_quick_play_after_the_wait(hall: Hall) -> None:
     ann = await hall.person()
     await ann.lobby("quick_play", ruleset="el_dorado", seats=4)
-    await hall.room.upkeep.fill_due()
+    await hall.room.maintenance.fill_due()
     assert ann.changes() == []
     hall.clock.ahead_s = 11
-    await hall.room.upkeep.fill_due()
+    await hall.room.maintenance.fill_due()
     assert ann.changes() == ["filled", "started"]
     bots = [p.bot for p in hall.games[0].players]
     assert bots[0] is None
     assert len(bots) == 4
     assert None not in bots[1:]
-    await hall.room.upkeep.fill_due()
+    await hall.room.maintenance.fill_due()
     assert len(hall.games) == 1
 
 
@@ -155,9 +155,9 @@ async def test_two_nodes_that_sweep_at_once_start_each_game_once(
     people = await hall.people(5)
     for n, person in enumerate(people):
         await person.lobby("quick_play", ruleset="el_dorado", config={"rounds": n + 1})
-    async with open_hall(database, hall.behalf) as other:
+    async with open_hall(database, hall.rls) as other:
         hall.clock.ahead_s = other.clock.ahead_s = 11
-        sweeps = [node.room.upkeep.fill_due() for node in (hall, other, hall, other)]
+        sweeps = [node.room.maintenance.fill_due() for node in (hall, other, hall, other)]
         await asyncio.gather(*sweeps)
         assert len(hall.games) + len(other.games) == 5
     stored = await hall.run("SELECT status::text, version FROM lobbies")
@@ -174,28 +174,28 @@ async def test_start_that_fails_is_tried_again_later(hall: Hall) -> None:
 
     hall.meanwhile = fail
     hall.clock.ahead_s = 11
-    await hall.room.upkeep.fill_due()
+    await hall.room.maintenance.fill_due()
     assert ann.changes() == ["joined", "filled", "postponed"]
     hall.meanwhile = None
-    await hall.room.upkeep.fill_due()
+    await hall.room.maintenance.fill_due()
     assert hall.games == []
     hall.clock.ahead_s = 30
-    await hall.room.upkeep.fill_due()
+    await hall.room.maintenance.fill_due()
     assert ann.changes() == ["joined", "filled", "postponed", "started"]
 
 
 async def test_quick_play_without_bots_waits_for_enough_players(
-    database: Database, behalf: RlsDatabase
+    database: Database, rls: RlsDatabase
 ) -> None:
-    async with open_hall(database, behalf, {"el_dorado": Botless()}) as hall:
+    async with open_hall(database, rls, {"el_dorado": Botless()}) as hall:
         ann, bob = await hall.people(2)
         await ann.lobby("quick_play", ruleset="el_dorado")
         hall.clock.ahead_s = 11
-        await hall.room.upkeep.fill_due()
+        await hall.room.maintenance.fill_due()
         assert ann.changes() == ["postponed"]
         await bob.lobby("quick_play", ruleset="el_dorado")
         hall.clock.ahead_s = 30
-        await hall.room.upkeep.fill_due()
+        await hall.room.maintenance.fill_due()
         assert ann.changes() == ["postponed", "joined", "started"]
 
 

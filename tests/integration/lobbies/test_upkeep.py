@@ -20,10 +20,10 @@ async def test_who_does_not_come_back_in_time_leaves(hall: Hall) -> None:
     await bob.lobby("join", lobby_id=lobby["lobby_id"])
     ann.disconnect()
     hall.clock.ahead_s = 29
-    await hall.room.upkeep.let_go()
+    await hall.room.maintenance.remove_absent()
     assert bob.changes() == []
     hall.clock.ahead_s = 31
-    await hall.room.upkeep.let_go()
+    await hall.room.maintenance.remove_absent()
     assert bob.changes() == ["left"]
     assert bob.heard()[0]["lobby"]["host_player_id"] == bob.player_id
 
@@ -36,7 +36,7 @@ async def test_who_comes_back_in_time_stays(hall: Hall) -> None:
     hall.clock.ahead_s = 20
     ann.connect()
     hall.clock.ahead_s = 40
-    await hall.room.upkeep.let_go()
+    await hall.room.maintenance.remove_absent()
     assert bob.changes() == []
 
 
@@ -47,7 +47,7 @@ async def test_gone_player_keeps_the_seat_of_a_running_game(hall: Hall) -> None:
     await ann.lobby("start", lobby_id=lobby["lobby_id"])
     ann.disconnect()
     hall.clock.ahead_s = 31
-    await hall.room.upkeep.let_go()
+    await hall.room.maintenance.remove_absent()
     assert bob.changes() == ["started"]
 
 
@@ -64,10 +64,10 @@ async def test_departure_is_tried_again_when_the_database_fails(hall: Hall) -> N
 
     hall.store.open_of = failing  # type: ignore[method-assign,assignment]  # for a moment
     with pytest.raises(ConnectionError):
-        await hall.room.upkeep.let_go()
+        await hall.room.maintenance.remove_absent()
     hall.store.open_of = find  # type: ignore[method-assign]  # it is back
     hall.clock.ahead_s = 62
-    await hall.room.upkeep.let_go()
+    await hall.room.maintenance.remove_absent()
     assert bob.changes() == ["left"]
 
 
@@ -76,12 +76,12 @@ async def test_lobby_of_a_dead_node_is_closed(hall: Hall, database: Database) ->
     silent = await ann.lobby("create", ruleset="el_dorado")
     await bob.lobby("watch", lobby_id=silent["lobby_id"])
     await hall.run("UPDATE lobbies SET last_heartbeat = now() - interval '119 s'")
-    await hall.room.upkeep.close_silent()
+    await hall.room.maintenance.close_silent()
     assert bob.changes() == []
     await hall.run("UPDATE lobbies SET last_heartbeat = now() - interval '121 s'")
-    async with open_hall(database, hall.behalf) as other:
-        await other.room.upkeep.beat()  # nobody is connected there
-    await hall.room.upkeep.close_silent()
+    async with open_hall(database, hall.rls) as other:
+        await other.room.maintenance.beat()  # nobody is connected there
+    await hall.room.maintenance.close_silent()
     assert bob.changes() == ["closed"]
 
 
@@ -100,7 +100,7 @@ async def test_lobby_that_cannot_be_swept_keeps_no_other_open(hall: Hall) -> Non
         " last_heartbeat = now() - interval '122 s' WHERE id = $1",
         spoilt["lobby_id"],
     )
-    await hall.room.upkeep.replace_silent_hosts()
+    await hall.room.maintenance.replace_silent_hosts()
     assert bob.changes() == ["closed"]
     await hall.run(
         "UPDATE lobbies SET status = 'OPEN', last_heartbeat = now() - interval '121 s'"
@@ -108,7 +108,7 @@ async def test_lobby_that_cannot_be_swept_keeps_no_other_open(hall: Hall) -> Non
         silent["lobby_id"],
     )
     await bob.lobby("watch", lobby_id=silent["lobby_id"])
-    await hall.room.upkeep.close_silent()
+    await hall.room.maintenance.close_silent()
     assert bob.changes() == ["closed", "closed"]
 
 
@@ -117,8 +117,8 @@ async def test_lobby_with_somebody_here_shows_life(hall: Hall) -> None:
     lobby = await ann.lobby("create", ruleset="el_dorado")
     await bob.lobby("watch", lobby_id=lobby["lobby_id"])
     await hall.run("UPDATE lobbies SET last_heartbeat = now() - interval '121 s'")
-    await hall.room.upkeep.beat()
-    await hall.room.upkeep.close_silent()
+    await hall.room.maintenance.beat()
+    await hall.room.maintenance.close_silent()
     assert bob.changes() == []
 
 
@@ -127,21 +127,21 @@ async def test_sweeps_go_on_by_themselves(hall: Hall) -> None:
     await ann.lobby("quick_play", ruleset="el_dorado")
     hall.clock.ahead_s = 11
     async with Tasks() as tasks:
-        tasks.loop(hall.room.upkeep.run(), name="upkeep")
+        tasks.loop(hall.room.maintenance.run(), name="maintenance")
         assert (await ann.hear("started"))["status"] == "PLAYING"
 
 
 async def test_database_that_is_away_is_one_line_a_sweep_however_long(
     databases: Databases,
     serving_dsn: str,
-    behalf: RlsDatabase,
+    rls: RlsDatabase,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(jobs, "LOOK_EVERY_S", 0.01)
     server = await Database.open(serving_dsn, embedded=True)
     looks = [0]
-    async with open_hall(server, behalf) as hall, Tasks() as tasks:
+    async with open_hall(server, rls) as hall, Tasks() as tasks:
         look = hall.store.due
 
         async def counted(*when: object) -> object:
@@ -150,7 +150,7 @@ async def test_database_that_is_away_is_one_line_a_sweep_however_long(
 
         hall.store.due = counted  # type: ignore[method-assign,assignment]  # and the real one
         databases.shut(serving_dsn)
-        tasks.loop(hall.room.upkeep.run(), name="upkeep")
+        tasks.loop(hall.room.maintenance.run(), name="maintenance")
         async with asyncio.timeout(20):
             while looks[0] < 5:
                 await asyncio.sleep(0.01)

@@ -187,17 +187,17 @@ async def test_mistake_in_the_rights_is_found(owner: asyncpg.Connection, mistake
 # ------------------------------------------------------------------ the rules by name
 
 
-async def test_nobody_closes_anothers_lobby(owner: asyncpg.Connection, behalf: RlsDatabase) -> None:
+async def test_nobody_closes_anothers_lobby(owner: asyncpg.Connection, rls: RlsDatabase) -> None:
     close = "UPDATE lobbies SET status = 'CLOSED' WHERE id = $1"
-    async with behalf.of(EVE) as connection:
+    async with rls.of(EVE) as connection:
         assert await connection.execute(close, LOBBY) == "UPDATE 0"
     assert await owner.fetchval("SELECT status FROM lobbies WHERE id = $1", LOBBY) == "OPEN"
-    async with behalf.of(ADA) as connection:
+    async with rls.of(ADA) as connection:
         assert await connection.execute(close, LOBBY) == "UPDATE 1"
 
 
 async def test_host_cannot_make_a_lobby_anothers_or_play_in_it_without_the_server(
-    owner: asyncpg.Connection, behalf: RlsDatabase
+    owner: asyncpg.Connection, rls: RlsDatabase
 ) -> None:
     for statement in (
         f"UPDATE lobbies SET host_user_id = '{EVE.user_id}' WHERE id = '{LOBBY}'",
@@ -206,7 +206,7 @@ async def test_host_cannot_make_a_lobby_anothers_or_play_in_it_without_the_serve
         f"UPDATE lobbies SET fill_at = now() WHERE id = '{LOBBY}'",
     ):
         with pytest.raises(Forbidden):
-            async with behalf.of(ADA) as connection:
+            async with rls.of(ADA) as connection:
                 await connection.execute(statement)
 
 
@@ -222,26 +222,26 @@ async def test_host_cannot_make_a_lobby_anothers_or_play_in_it_without_the_serve
     ],
 )
 async def test_own_row_takes_no_name_that_the_server_would_refuse(
-    owner: asyncpg.Connection, behalf: RlsDatabase, change: str
+    owner: asyncpg.Connection, rls: RlsDatabase, change: str
 ) -> None:
     table = "players" if change[0] != "d" else "profiles"
     own = f"user_id = '{ADA.user_id}'" if table == "players" else f"id = '{ADA.user_id}'"
     with pytest.raises(asyncpg.CheckViolationError):
-        async with behalf.of(ADA) as connection:
+        async with rls.of(ADA) as connection:
             await connection.execute(f"UPDATE {table} SET {change} WHERE {own}")  # a test's own
 
 
 async def test_own_row_takes_a_name_of_any_script(
-    owner: asyncpg.Connection, behalf: RlsDatabase
+    owner: asyncpg.Connection, rls: RlsDatabase
 ) -> None:
     rename = "UPDATE players SET display_name = $1 WHERE user_id = $2"
-    async with behalf.of(ADA) as connection:
+    async with rls.of(ADA) as connection:
         for name in ("Zoë", "李雷", "नमस्ते", "👩\u200d🚀"):
             assert await connection.execute(rename, name, ADA.user_id) == "UPDATE 1"
 
 
 async def test_private_lobby_is_seen_by_its_members_only(
-    owner: asyncpg.Connection, behalf: RlsDatabase
+    owner: asyncpg.Connection, rls: RlsDatabase
 ) -> None:
     await owner.execute(
         "UPDATE lobbies SET mode = 'peer', is_public = false, host_peer_id = 'p' WHERE id = $1",
@@ -249,28 +249,28 @@ async def test_private_lobby_is_seen_by_its_members_only(
     )
     seen = "SELECT count(*) FROM lobbies WHERE id = $1"
     secrets = "SELECT host_peer_id, join_code FROM lobby_for_members($1)"
-    async with behalf.of(ADA) as connection:
+    async with rls.of(ADA) as connection:
         assert await connection.fetchval(seen, LOBBY) == 1
         assert tuple(await connection.fetchrow(secrets, LOBBY)) == ("p", "ABC234")
-    async with behalf.of(EVE) as connection:
+    async with rls.of(EVE) as connection:
         assert await connection.fetchval(seen, LOBBY) == 0
         assert await connection.fetchrow(secrets, LOBBY) is None
     with pytest.raises(Forbidden):
-        async with behalf.of(None) as connection:
+        async with rls.of(None) as connection:
             await connection.fetchrow(secrets, LOBBY)
 
 
 @pytest.mark.parametrize("column", ["host_peer_id", "join_code", "password_hash"])
 async def test_secrets_of_a_lobby_are_no_column_for_anybody(
-    owner: asyncpg.Connection, behalf: RlsDatabase, column: str
+    owner: asyncpg.Connection, rls: RlsDatabase, column: str
 ) -> None:
     with pytest.raises(Forbidden):
-        async with behalf.of(ADA) as connection:
+        async with rls.of(ADA) as connection:
             await connection.fetch(f"SELECT {column} FROM lobbies")
 
 
 async def test_seed_and_live_events_are_the_servers_alone(
-    owner: asyncpg.Connection, behalf: RlsDatabase
+    owner: asyncpg.Connection, rls: RlsDatabase
 ) -> None:
     live = await owner.fetchval(
         """
@@ -284,16 +284,16 @@ async def test_seed_and_live_events_are_the_servers_alone(
         live,
     )
     count = "SELECT count(*) FROM game_events WHERE game_id = $1"
-    async with behalf.of(ADA) as connection:
+    async with rls.of(ADA) as connection:
         assert await connection.fetchval(count, str(live)) == 0
         assert await connection.fetchval(count, GAME) == 10
     with pytest.raises(Forbidden):
-        async with behalf.of(ADA) as connection:
+        async with rls.of(ADA) as connection:
             await connection.fetch("SELECT session_seed FROM games")
 
 
 async def test_private_game_and_its_results_are_seen_by_who_took_part_only(
-    owner: asyncpg.Connection, behalf: RlsDatabase
+    owner: asyncpg.Connection, rls: RlsDatabase
 ) -> None:
     await owner.execute("UPDATE games SET is_public = false WHERE id = $1", GAME)
     for table, key in (
@@ -303,11 +303,11 @@ async def test_private_game_and_its_results_are_seen_by_who_took_part_only(
         ("matches", "game_id"),
     ):
         count = f"SELECT count(*) > 0 FROM {table} WHERE {key} = $1"
-        async with behalf.of(ADA) as connection:
+        async with rls.of(ADA) as connection:
             assert await connection.fetchval(count, GAME)
-        async with behalf.of(EVE) as connection:
+        async with rls.of(EVE) as connection:
             assert not await connection.fetchval(count, GAME)
-        async with behalf.of(None) as connection:
+        async with rls.of(None) as connection:
             assert not await connection.fetchval(count, GAME)
 
 

@@ -90,7 +90,7 @@ class Room:
 
 
 @pytest.fixture
-async def room(database: Database, behalf: RlsDatabase) -> AsyncIterator[Room]:
+async def room(database: Database, rls: RlsDatabase) -> AsyncIterator[Room]:
     clock, left = MovableClock(), list[PlayerId]()
     keys = Keys(AccountStore(database), now=asyncio.get_running_loop().time)
     await keys.start()
@@ -120,9 +120,7 @@ async def room(database: Database, behalf: RlsDatabase) -> AsyncIterator[Room]:
     exports = Exports(store=store, told=told, server=lambda: "https://play.example.org")
     endpoints = [
         *signed_in.endpoints(),
-        *ProfileRoutes(
-            store=ProfileStore(behalf), read_me=read_me, now=clock.monotonic
-        ).endpoints(),
+        *ProfileRoutes(store=ProfileStore(rls), read_me=read_me, now=clock.monotonic).endpoints(),
         *MyDataRoutes(exports=exports, erasure=erasure, now=clock.monotonic).endpoints(),
     ]
     async with served(endpoints, accounts.authenticate) as client:

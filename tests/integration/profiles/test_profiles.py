@@ -114,16 +114,16 @@ async def test_bad_preferences_are_refused_by_field(room: Room, preferences: obj
 
 
 async def test_nobody_changes_another_s_names_whatever_program_asks(
-    room: Room, behalf: RlsDatabase
+    room: Room, rls: RlsDatabase
 ) -> None:
     ann, eve = await room.guest(), await room.guest("Eve")
     as_eve = Requester(UserId(eve.user_id), SessionId(new_id()))
     rename = "UPDATE profiles SET username = 'taken-over' WHERE id = $1"
-    async with behalf.of(as_eve) as connection:
+    async with rls.of(as_eve) as connection:
         assert await connection.execute(rename, ann.user_id) == "UPDATE 0"
     for column in ("xp_total = 7", "username_changed_at = NULL"):
         with pytest.raises(Forbidden):
-            async with behalf.of(as_eve) as connection:
+            async with rls.of(as_eve) as connection:
                 await connection.execute(f"UPDATE profiles SET {column}")
 
 

@@ -20,8 +20,8 @@ from server.gateway.http.cors import ANY_ORIGIN
 
 def build(services: Services) -> Domain:
     """Put the domain together."""
-    database, behalf, clock = services.database, services.behalf, services.clock
-    bots, tokens = BotStore(database, behalf), BotTokenStore(database)
+    database, rls, clock = services.database, services.rls, services.clock
+    bots, tokens = BotStore(database, rls), BotTokenStore(database)
     authenticator = BotAuthenticator(
         store=tokens,
         subscriptions=services.subscriptions,
@@ -35,14 +35,16 @@ def build(services: Services) -> Domain:
         return [Origin.of(url) for url in (services.address(), *pages)]
 
     wallets = WalletRoutes(
-        store=WalletStore(database, behalf), passes=authenticator, origins=origins, clock=clock
+        store=WalletStore(database, rls), authenticator=authenticator, origins=origins, clock=clock
     )
     return Domain(
         name="bots",
         endpoints=[
-            *BotRoutes(bots=bots, tokens=tokens, passes=authenticator, clock=clock).endpoints(),
-            *AvatarRoutes(bots=bots, avatars=AvatarStore(database, behalf)).endpoints(),
-            *BotAdminRoutes(bots=bots, passes=authenticator).endpoints(),
+            *BotRoutes(
+                bots=bots, tokens=tokens, authenticator=authenticator, clock=clock
+            ).endpoints(),
+            *AvatarRoutes(bots=bots, avatars=AvatarStore(database, rls)).endpoints(),
+            *BotAdminRoutes(bots=bots, authenticator=authenticator).endpoints(),
             *wallets.endpoints(),
         ],
         provides=(provide(Authenticator, authenticator), provide(BotOwners, bots)),

@@ -60,11 +60,16 @@ class BotRoutes:
     """The addresses of bots and their tokens."""
 
     def __init__(
-        self, *, bots: BotStore, tokens: BotTokenStore, passes: BotAuthenticator, clock: Clock
+        self,
+        *,
+        bots: BotStore,
+        tokens: BotTokenStore,
+        authenticator: BotAuthenticator,
+        clock: Clock,
     ) -> None:
         self._bots = bots
         self._tokens = tokens
-        self._passes = passes
+        self._authenticator = authenticator
         self._clock = clock
 
     def endpoints(self) -> list[Endpoint]:
@@ -169,7 +174,7 @@ class BotRoutes:
         path = validate(BotTokenPath, dict(request.path))
         bot = await bot_meant(self._bots, request)
         await self._tokens.revoke(request.who.user_id, bot.bot_id, path.token_id)
-        await self._passes.enforce()
+        await self._authenticator.enforce()
         return await self._list_tokens(request)
 
 
@@ -180,9 +185,9 @@ ADMIN_ONE: Final = "/v1/admin/bots/{bot}"
 class BotAdminRoutes:
     """The addresses of those who look after bots."""
 
-    def __init__(self, *, bots: BotStore, passes: BotAuthenticator) -> None:
+    def __init__(self, *, bots: BotStore, authenticator: BotAuthenticator) -> None:
         self._bots = bots
-        self._passes = passes
+        self._authenticator = authenticator
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -230,7 +235,7 @@ class BotAdminRoutes:
         await self._bots.set_owner(
             bot.bot_id, body.address, actor=request.who.user_id, reason=body.reason
         )
-        await self._passes.enforce()
+        await self._authenticator.enforce()
         return await self._owners(request)
 
     async def _set_status(self, request: HttpRequest) -> Bot:
@@ -239,5 +244,5 @@ class BotAdminRoutes:
         await self._bots.set_status(
             bot.bot_id, body.status, actor=request.who.user_id, reason=body.reason
         )
-        await self._passes.enforce()
+        await self._authenticator.enforce()
         return views.bot(await bot_meant(self._bots, request))

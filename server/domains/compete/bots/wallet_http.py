@@ -37,12 +37,12 @@ class WalletRoutes:
         self,
         *,
         store: WalletStore,
-        passes: BotAuthenticator,
+        authenticator: BotAuthenticator,
         origins: Callable[[], Sequence[Origin]],
         clock: Clock,
     ) -> None:
         self._store = store
-        self._passes = passes
+        self._authenticator = authenticator
         self._origins = origins
         self._clock = clock
 
@@ -101,7 +101,7 @@ class WalletRoutes:
     async def _unlink(self, request: HttpRequest) -> Wallets:
         address = validate(WalletPath, dict(request.path)).address
         await self._store.unlink(request.who.user_id, address)
-        await self._passes.enforce()
+        await self._authenticator.enforce()
         return await self._list(request)
 
 

@@ -39,7 +39,7 @@ def build(services: Services) -> Domain:
     """Put the domain together."""
     epochs = Epochs(
         services.database,
-        services.behalf,
+        services.rls,
         subscriptions=services.subscriptions,
         clock=services.clock,
         tasks=services.tasks,
@@ -74,7 +74,7 @@ class Epochs:
     def __init__(
         self,
         database: Database,
-        behalf: RlsDatabase,
+        rls: RlsDatabase,
         *,
         subscriptions: Subscriptions,
         clock: Clock,
@@ -87,7 +87,7 @@ class Epochs:
     ) -> None:
         self._steps_stored = StepStore(database)
         self.days = EpochStore(database)
-        self._public = EpochStore(behalf.anybody)
+        self._public = EpochStore(rls.anybody)
         self.following = Following(self._public, subscriptions, tasks=tasks, clock=clock)
         self.steps = Steps(
             self._steps_stored,
@@ -103,7 +103,7 @@ class Epochs:
         self._commands = EpochCommands(
             days=self._public,
             claims=ClaimStore(database),
-            ballots=BallotStore(database, behalf),
+            ballots=BallotStore(database, rls),
             following=self.following,
         )
         self._mirroring = Mirroring(MirrorStore(database), self.following)

@@ -10,5 +10,5 @@ from server.domains.services import Services
 def build(services: Services) -> Domain:
     """Put the domain together."""
     files = services.interfaces.get(StoredFiles)
-    routes = BlueprintRoutes(store=BlueprintStore(services.behalf), missing=files.missing)
+    routes = BlueprintRoutes(store=BlueprintStore(services.rls), missing=files.missing)
     return Domain(name="blueprints", endpoints=routes.endpoints())

@@ -28,7 +28,7 @@ def build(services: Services) -> Domain:
     config, objects = services.config, services.objects
     files = Files(
         database=services.database,
-        behalf=services.behalf,
+        rls=services.rls,
         objects=objects,
         keys=services.interfaces.get(TokenKeys),
         clock=services.clock,
@@ -47,18 +47,18 @@ def build(services: Services) -> Domain:
         mounts=[lambda app: files.serve_from(app, authenticate)],
         provides=[provide(StoredFiles, files)],
         start=[start],
-        jobs=[Job("files", files.upkeep.run)],
+        jobs=[Job("files", files.maintenance.run)],
     )
 
 
 class Files:
-    """Uploads, reads, replays and upkeep of one node; `folder` is for uploads under way."""
+    """Uploads, reads, replays and maintenance of one node; `folder` is for uploads under way."""
 
     def __init__(
         self,
         *,
         database: Database,
-        behalf: RlsDatabase,
+        rls: RlsDatabase,
         objects: Objects,
         keys: Keys,
         clock: Clock,
@@ -67,7 +67,7 @@ class Files:
         rulesets: Mapping[str, AnyRuleset],
     ) -> None:
         self.objects = objects
-        self.store = FileStore(database, behalf)
+        self.store = FileStore(database, rls)
         self.uploads = Uploads(
             store=self.store, objects=objects, keys=keys, clock=clock, folder=folder, terms=terms
         )
@@ -78,7 +78,7 @@ class Files:
             clock=clock,
             rulesets=rulesets,
         )
-        self.upkeep = FileMaintenance(store=self.store, objects=objects, replays=self.replays)
+        self.maintenance = FileMaintenance(store=self.store, objects=objects, replays=self.replays)
 
     def endpoints(self, may_report: MayReport) -> list[Endpoint]:
         """List the addresses that are described."""

@@ -104,12 +104,12 @@ def build(services: Services) -> Domain:
         *account_routes.endpoints(),
         *SignInRoutes(
             methods=methods,
-            endings=revocation,
+            revocation=revocation,
             email=email,
             discord=discord if config.discord_client_id else None,
             elsewhere=config.supabase_url if is_elsewhere(config) else None,
         ).endpoints(),
-        *SessionRoutes(store=sessions, endings=revocation).endpoints(),
+        *SessionRoutes(store=sessions, revocation=revocation).endpoints(),
         *AdminRoutes(moderation=moderation, database=services.database, clock=clock).endpoints(),
     ]
     commands = SessionCommands(

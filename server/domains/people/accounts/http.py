@@ -116,9 +116,9 @@ def _me(account: Account) -> Me:
 class SessionRoutes:
     """The addresses of somebody's own sessions."""
 
-    def __init__(self, *, store: SessionStore, endings: SessionRevocation) -> None:
+    def __init__(self, *, store: SessionStore, revocation: SessionRevocation) -> None:
         self._store = store
-        self._endings = endings
+        self._revocation = revocation
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -154,11 +154,11 @@ class SessionRoutes:
 
     async def _end(self, request: HttpRequest) -> LoggedOut:
         session_id = validate(SessionPath, dict(request.path)).session_id
-        await self._endings.end_own(session_id, request.who.user_id)
+        await self._revocation.end_own(session_id, request.who.user_id)
         return LoggedOut(session_id=session_id)
 
     async def _end_all(self, request: HttpRequest) -> SessionsEnded:
-        return SessionsEnded(ended=await self._endings.end_all(request.who.user_id))
+        return SessionsEnded(ended=await self._revocation.end_all(request.who.user_id))
 
 
 def _own(stored: Stored, this: SessionId) -> OwnSession:

@@ -39,13 +39,13 @@ class SignInRoutes:
         self,
         *,
         methods: Methods,
-        endings: SessionRevocation,
+        revocation: SessionRevocation,
         email: EmailSignIn,
         discord: DiscordSignIn | None,
         elsewhere: str | None = None,
     ) -> None:
         self._methods = methods
-        self._endings = endings
+        self._revocation = revocation
         self._email = email
         self._with_discord = discord
         self._elsewhere = elsewhere
@@ -166,7 +166,7 @@ class SignInRoutes:
     async def _confirm(self, request: HttpRequest) -> wire.Confirmed:
         body: wire.EmailConfirmation = request.body
         confirmed = await self._email.confirm(body.code, body.password, remote=request.remote)
-        await self._endings.enforce()
+        await self._revocation.enforce()
         return wire.Confirmed(done=confirmed.done, tokens=confirmed.tokens)
 
     async def _sign_in(self, request: HttpRequest) -> Tokens:
@@ -186,7 +186,7 @@ class SignInRoutes:
         await self._email.change_password(
             who, body.password, body.new_password, remote=request.remote
         )
-        return SessionsEnded(ended=await self._endings.end_all(who.user_id, but=who.session_id))
+        return SessionsEnded(ended=await self._revocation.end_all(who.user_id, but=who.session_id))
 
     # ------------------------------------------------------------------ Discord
 

@@ -27,6 +27,6 @@ def build(services: Services) -> Domain:
         told={"account": accounts.read_me, "sign-in": accounts.read_methods},
         server=services.address,
     )
-    profiles = ProfileRoutes(store=ProfileStore(services.behalf), read_me=accounts.read_me, now=now)
+    profiles = ProfileRoutes(store=ProfileStore(services.rls), read_me=accounts.read_me, now=now)
     my_data = MyDataRoutes(exports=exports, erasure=erasure, now=now)
     return Domain(name="profiles", endpoints=[*profiles.endpoints(), *my_data.endpoints()])

@@ -23,9 +23,9 @@ class Access:
     """Answers who may see which game, in memory or not."""
 
     def __init__(
-        self, *, hosting: GameRegistry, store: GameStore, may_watch: MayWatch, clock: Clock
+        self, *, registry: GameRegistry, store: GameStore, may_watch: MayWatch, clock: Clock
     ) -> None:
-        self._hosting = hosting
+        self._registry = registry
         self._store = store
         self._may_watch = may_watch
         self._clock = clock
@@ -59,7 +59,7 @@ class Access:
 
     def is_at_the_table(self, game_id: GameId, player_id: PlayerId | None) -> bool:
         """Say whether somebody sits in a game on this node, and has not left."""
-        host = self._hosting.here(game_id)
+        host = self._registry.here(game_id)
         seat = host.seat_of(player_id) if host is not None and player_id is not None else None
         return host is not None and seat is not None and host.fold.table.chairs[seat].present
 
@@ -74,7 +74,7 @@ class Access:
     async def may_speak(self, game_id: GameId, player_id: PlayerId) -> bool:
         """Say whether a player may talk at a running game."""
         try:
-            host = await self._hosting.find(game_id)
+            host = await self._registry.find(game_id)
             if host.seat_of(player_id) is None:
                 await self.check_host(host, player_id)
         except PlayhallError:
@@ -83,7 +83,7 @@ class Access:
 
     async def seat_in(self, game_id: GameId, player_id: PlayerId) -> int | None:
         """Find a player's seat, whether the game is in memory or not."""
-        if (host := self._hosting.here(game_id)) is not None:
+        if (host := self._registry.here(game_id)) is not None:
             return host.seat_of(player_id)
         first = await self._store.read(game_id, after=-1, limit=1)
         if not first:

@@ -57,14 +57,14 @@ class GameCommands:
     def __init__(
         self,
         *,
-        hosting: GameRegistry,
+        registry: GameRegistry,
         store: GameStore,
         rulesets: Mapping[str, AnyRuleset],
         access: Access,
         subscriptions: Subscriptions,
         clock: Clock,
     ) -> None:
-        self._hosting = hosting
+        self._registry = registry
         self._store = store
         self._rulesets = rulesets
         self._access = access
@@ -87,7 +87,7 @@ class GameCommands:
 
     def act(self, session: Session, command: wire.Act) -> None:
         """Make a move; the answer comes when it is committed."""
-        host = self._hosting.here(command.game_id)
+        host = self._registry.here(command.game_id)
         seat = host.seat_of(session.who.player_id) if host is not None else None
         if host is None or seat is None:
             work = session.answer(command, self._act_later(session, command))
@@ -132,7 +132,7 @@ class GameCommands:
         Raises what `GameRegistry.find` does.
         """
         try:
-            return await self._hosting.find(game_id)
+            return await self._registry.find(game_id)
         except (GameOver, Quarantined, Unavailable, WrongNode):
             await self._access.readable(game_id, session.who.player_id)
             raise
@@ -149,7 +149,7 @@ class GameCommands:
         check_after(command.after, host.head)
         begin_anew(session, command.game_id)
         if not session.socket.closing:  # else nobody is there who could come back
-            _come_back(self._hosting, host, seat)
+            _come_back(self._registry, host, seat)
         after = await catch_up(host, session, seat, after=command.after)
         head = await follow(host, self._store, session, seat, after=after)
         follow_chat(self.chat, session, command.game_id)
@@ -197,11 +197,11 @@ class GameCommands:
         """Follow at a distance in time, from the same log; its end is told like any event."""
         stream = DelayedStream(
             host.game_id,
-            host.audience.lens,
+            host.subscribers.encoder,
             store=self._store,
             clock=self._clock,
             delay_s=delay_s,
-            is_stopped=partial(self._hosting.is_quarantined, host.game_id),
+            is_stopped=partial(self._registry.is_quarantined, host.game_id),
         )
         work = stream.run(session, after=after)
         task = session.sessions.tasks.work(work, name="delayed spectator")
@@ -222,7 +222,7 @@ class GameCommands:
         seat = await self._access.seat_at(host, player_id)
         chair = host.fold.table.chairs[seat]
         if chair.present:
-            await committed(partial(_note_seat, self._hosting, host, "player_left", seat))
+            await committed(partial(_note_seat, self._registry, host, "player_left", seat))
             head: int = host.head
         else:  # left before, and sees no more than any spectator since
             head = await self._access.horizon(
@@ -254,11 +254,11 @@ class GameCommands:
         """Send the whole log, with nothing hidden any more."""
         game = await self._access.readable(game_id, session.who.player_id)
         check_after(after, game.next_event_index - 1)
-        lens = ViewEncoder(game_id, None, self._hosting.faults)
+        encoder = ViewEncoder(game_id, None, self._registry.faults)
         cursor = after
         while rows := await self._store.read(game_id, after=cursor, limit=READ_ROWS):
             told = [tell(row) for row in rows]
-            await send_chunks(session, lens, told, None)
+            await send_chunks(session, encoder, told, None)
             cursor = rows[-1].event_index
         seat = await self._access.seat_in(game_id, session.who.player_id) if seated else None
         return head_of(
@@ -272,11 +272,11 @@ class GameCommands:
     async def _snapshot_finished(self, session: Session, game_id: GameId) -> dict[str, object]:
         game = await self._access.readable(game_id, session.who.player_id)
         rows = await self._store.read_all(game_id)
-        scribe = recover(game, rows, self._rulesets.get(game.ruleset))
-        viewer = scribe.fold.table.seats.get(session.who.player_id)
+        recorder = recover(game, rows, self._rulesets.get(game.ruleset))
+        viewer = recorder.fold.table.seats.get(session.who.player_id)
         return {
-            **picture_of(scribe.fold, viewer),
-            "commitment": commitment(game.seed, scribe.hash),
+            **picture_of(recorder.fold, viewer),
+            "commitment": commitment(game.seed, recorder.hash),
         }
 
 
@@ -293,25 +293,25 @@ def _head(
     )
 
 
-def _come_back(hosting: GameRegistry, host: LiveGame, seat: int) -> None:
+def _come_back(registry: GameRegistry, host: LiveGame, seat: int) -> None:
     """Note a return, except to a game that is decided: its last events are on their way."""
     chair = host.fold.table.chairs[seat]
     if host.fold.table.completed:
         return
     if not chair.present:
-        _note_seat(hosting, host, "player_joined", seat)
+        _note_seat(registry, host, "player_joined", seat)
     elif not chair.connected:
         host.note("player_reconnected", seat)
 
 
 def _note_seat(
-    hosting: GameRegistry, host: LiveGame, kind: str, seat: int, reply: Reply | None = None
+    registry: GameRegistry, host: LiveGame, kind: str, seat: int, reply: Reply | None = None
 ) -> None:
     """Log that a seat was left or taken again; the directory hears of it when it is committed."""
 
     def told(what: int | PlayhallError) -> None:
         if isinstance(what, int):
-            hosting.seats_changed(host)
+            registry.seats_changed(host)
         if reply is not None:
             reply(what)
 

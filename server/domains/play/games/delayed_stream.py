@@ -22,7 +22,7 @@ class DelayedStream:
     def __init__(
         self,
         game_id: GameId,
-        lens: ViewEncoder,
+        encoder: ViewEncoder,
         *,
         store: GameStore,
         clock: Clock,
@@ -30,7 +30,7 @@ class DelayedStream:
         is_stopped: Callable[[], Awaitable[bool]],
     ) -> None:
         self._game_id = game_id
-        self._lens = lens
+        self._encoder = encoder
         self._store = store
         self._clock = clock
         self._delay_s = delay_s
@@ -45,7 +45,7 @@ class DelayedStream:
         while not session.socket.closing:
             rows = await self._store.read(self._game_id, after=cursor, limit=READ_ROWS)
             due = self._due(rows)
-            await send_chunks(session, self._lens, [tell(row) for row in due], None)
+            await send_chunks(session, self._encoder, [tell(row) for row in due], None)
             if due:
                 cursor = due[-1].event_index
                 if due[-1].type == GAME_COMPLETED:

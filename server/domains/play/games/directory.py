@@ -39,7 +39,7 @@ def held_seats(host: LiveGame) -> int:
     return sum(chair.bot is not None or chair.present for chair in host.fold.table.chairs)
 
 
-class DirectoryUpkeep:
+class DirectoryMaintenance:
     """Writes how many seats of each game of this node are held, after it changed."""
 
     def __init__(self, store: RoomDirectory) -> None:

@@ -23,7 +23,7 @@ from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import GameChat, Games, GameTotals, LobbyAccess
 from server.domains.play.games.access import Access
 from server.domains.play.games.commands import GameCommands
-from server.domains.play.games.directory import DirectoryRoutes, DirectoryUpkeep
+from server.domains.play.games.directory import DirectoryMaintenance, DirectoryRoutes
 from server.domains.play.games.http import GameRoutes
 from server.domains.play.games.metrics import game_metrics
 from server.domains.play.games.node_lease import Lease
@@ -60,10 +60,10 @@ def build(services: Services) -> Domain:
         subscriptions=services.subscriptions,
         may_serve=lease.is_good,
     )
-    lease.on_return.append(games.let_go_of_lost)
-    directory = RoomDirectory(services.database, public=services.behalf.anybody)
-    directory_upkeep = DirectoryUpkeep(directory)
-    games.on_seats_changed.append(directory_upkeep.note)
+    lease.on_return.append(games.unload_lost)
+    directory = RoomDirectory(services.database, public=services.rls.anybody)
+    directory_maintenance = DirectoryMaintenance(directory)
+    games.on_seats_changed.append(directory_maintenance.note)
 
     async def tell_lobby(lobby_id: LobbyId) -> None:
         services.events.publish(LobbyGameCompleted(lobby_id))
@@ -71,13 +71,13 @@ def build(services: Services) -> Domain:
     games.on_game_over.append(tell_lobby)
     presence = Presence(games, services.sessions)
     access = Access(
-        hosting=games,
+        registry=games,
         store=store,
         may_watch=partial(_may_watch, services),
         clock=clock,
     )
     commands = GameCommands(
-        hosting=games,
+        registry=games,
         store=store,
         rulesets=services.rulesets,
         access=access,
@@ -112,9 +112,7 @@ def build(services: Services) -> Domain:
         listens={
             PlayerDisconnected: lambda event: presence.departed(event.player_id),
             MemberKicked: presence.member_kicked,
-            WatcherExcluded: lambda event: presence.show_out_watcher(
-                event.game_id, event.player_id
-            ),
+            WatcherExcluded: lambda event: presence.exclude_watcher(event.game_id, event.player_id),
         },
         metrics=game_metrics(games, event_log),
         provides=(
@@ -128,7 +126,7 @@ def build(services: Services) -> Domain:
             Job("lease", lease.keep),
             Job("adoption", partial(games.keep_adopting, every_s=ADOPT_EVERY_S)),
             Job("idle games", partial(games.keep_tidy, every_s=TIDY_EVERY_S)),
-            Job("directory of games", directory_upkeep.run),
+            Job("directory of games", directory_maintenance.run),
         ],
         stop=[stop],
     )

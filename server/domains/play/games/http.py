@@ -97,12 +97,12 @@ class GameRoutes:
         rows = await self._store.read(game.id, after=query.after, limit=query.limit)
         seat = await self._access.seat_in(game.id, who) if who is not None else None
         is_over = game.status == "completed"
-        lens = ViewEncoder(game.id, None if is_over else self._ruleset(game), self._faults)
+        encoder = ViewEncoder(game.id, None if is_over else self._ruleset(game), self._faults)
         head = await self._horizon(game, who)
         return Events(
             game_id=game.id,
             events=[
-                _shown(game.id, row, lens, seat, with_hash=is_over)
+                _shown(game.id, row, encoder, seat, with_hash=is_over)
                 for row in rows
                 if row.event_index <= head
             ],
@@ -129,7 +129,7 @@ class GameRoutes:
 
 
 def _shown(
-    game_id: GameId, row: Row, lens: ViewEncoder, viewer: Viewer, *, with_hash: bool
+    game_id: GameId, row: Row, encoder: ViewEncoder, viewer: Viewer, *, with_hash: bool
 ) -> LoggedEvent:
     """Show one event; its hash would show what is hidden, so only once nothing is."""
     item = tell(row)
@@ -137,7 +137,7 @@ def _shown(
         game_id=game_id,
         event_index=item.event_index,
         event=item.event.type,
-        payload=lens.seen(item.event, viewer),
+        payload=encoder.seen(item.event, viewer),
         at=item.at.decode(),
         hash=row.hash.hex() if with_hash else None,
     )

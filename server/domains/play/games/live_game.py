@@ -80,9 +80,8 @@ class LiveGame:
         "_log",
         "_may_serve",
         "_owed",
+        "_recorder",
         "_room",
-        "_scribe",
-        "audience",
         "busy_at",
         "closed",
         "committed",
@@ -91,13 +90,14 @@ class LiveGame:
         "game_id",
         "lobby_id",
         "owner_epoch",
+        "subscribers",
         "tail",
     )
 
     def __init__(
         self,
         game_id: GameId,
-        scribe: EventRecorder,
+        recorder: EventRecorder,
         *,
         owner_epoch: int,
         lobby_id: LobbyId | None,
@@ -111,17 +111,17 @@ class LiveGame:
         self.game_id = game_id
         self.lobby_id = lobby_id
         self.owner_epoch = owner_epoch
-        self.fold: Fold = scribe.fold
+        self.fold: Fold = recorder.fold
         self.committed = self.fold.next_index
-        self.audience = Subscribers(ViewEncoder(game_id, self.fold.ruleset, faults), topic)
+        self.subscribers = Subscribers(ViewEncoder(game_id, self.fold.ruleset, faults), topic)
         self.tail: deque[RecordedEvent] = deque(maxlen=TAIL_EVENTS)
         self.closed = False
         # Why nothing is played here any more: the rules failed half way through a fold, so
         # `fold` is a state that no log has. Only what is on its way to the disk still counts.
         self.fault: str | None = None
         self.busy_at = clock.monotonic()
-        self._scribe = scribe
-        self._hash = scribe.hash  # of the last committed event
+        self._recorder = recorder
+        self._hash = recorder.hash  # of the last committed event
         self._faults = faults
         self._clock = clock
         self._events = events
@@ -177,7 +177,7 @@ class LiveGame:
             picture = picture_of(self.fold, viewer)
         except RAISED_BY_RULES as error:
             raise self._refusal("view", error) from error
-        return {**picture, "commitment": commitment(self.fold.origin.seed, self._scribe.hash)}
+        return {**picture, "commitment": commitment(self.fold.origin.seed, self._recorder.hash)}
 
     def check_sound(self) -> None:
         """Raise `Quarantined` where the rules failed."""
@@ -246,7 +246,7 @@ class LiveGame:
         self.closed = True
         self._log.forget()
         self.tail.clear()
-        self.audience.let_go()
+        self.subscribers.let_go()
 
     def close(self) -> None:
         """Take part in nothing more; the log has what was committed."""
@@ -341,7 +341,7 @@ class LiveGame:
             raise self._refusal("decide", error) from error
         method: Method = "evolve"
         try:
-            rows, told = self._scribe.write(events, moment=moment, payloads=payloads)
+            rows, told = self._recorder.write(events, moment=moment, payloads=payloads)
             method = "outcome"
             completion = self._complete(rows, told, moment)
         except RAISED_BY_RULES as error:
@@ -367,7 +367,7 @@ class LiveGame:
         )
         last = game_completed(self.fold.table, outcome, self.fold.origin.seed)
         completion = completion_of(self.fold, outcome, moment.at)
-        more_rows, more_told = self._scribe.write([last], moment=moment)
+        more_rows, more_told = self._recorder.write([last], moment=moment)
         rows += more_rows
         told += more_told
         return completion
@@ -386,7 +386,7 @@ class LiveGame:
         self._hash = rows[-1].hash
         self.busy_at = self._clock.monotonic()
         self.tail.extend(told)
-        self.audience.tell(told)
+        self.subscribers.tell(told)
         while self._owed and self._owed[0][0] < self.committed:
             _, reply, what = self._owed.popleft()
             _give(reply, what)

@@ -16,31 +16,31 @@ log = logging.getLogger(__name__)
 class Presence:
     """Notes departures in every running game of a player; resuming notes the return."""
 
-    def __init__(self, hosting: GameRegistry, sessions: Sessions) -> None:
-        self._hosting = hosting
+    def __init__(self, registry: GameRegistry, sessions: Sessions) -> None:
+        self._registry = registry
         self._sessions = sessions
 
     def departed(self, player_id: PlayerId) -> None:
         """Take note that a player's last connection is gone; the seats are kept."""
-        if self._hosting.draining or self._sessions.is_here(player_id):
+        if self._registry.draining or self._sessions.is_here(player_id):
             return
-        for host in self._hosting.games_of(player_id):
+        for host in self._registry.games_of(player_id):
             self._note(host, player_id)
 
     def member_kicked(self, event: MemberKicked) -> None:
         """Show somebody out of the game of the lobby that they were kicked out of."""
-        self.show_out(event.game_id, event.player_id)
+        self.exclude(event.game_id, event.player_id)
 
-    def show_out(self, game_id: GameId, player_id: PlayerId) -> None:
+    def exclude(self, game_id: GameId, player_id: PlayerId) -> None:
         """Tell somebody nothing more of a game: they were kicked out of its lobby."""
         if (session := self._sessions.of(player_id)) is not None:
             begin_anew(session, game_id)
 
-    def show_out_watcher(self, game_id: GameId, player_id: PlayerId) -> None:
+    def exclude_watcher(self, game_id: GameId, player_id: PlayerId) -> None:
         """Tell somebody nothing more who only watches; players of a running game stay."""
-        host = self._hosting.here(game_id)
+        host = self._registry.here(game_id)
         if host is not None and host.seat_of(player_id) is None:
-            self.show_out(game_id, player_id)
+            self.exclude(game_id, player_id)
 
     def _note(self, host: LiveGame, player_id: PlayerId) -> None:
         chair = host.fold.table.chairs[host.fold.table.seats[player_id]]

@@ -74,10 +74,10 @@ SEED_BYTES = 16
 
 
 class Made(NamedTuple):
-    """A game that is ready to be stored; `scribe` stands behind the first rows."""
+    """A game that is ready to be stored; `recorder` stands behind the first rows."""
 
     row: GameRow
-    scribe: EventRecorder
+    recorder: EventRecorder
     first_rows: list[Row]
     first_told: list[RecordedEvent]
 
@@ -87,7 +87,7 @@ def make_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -
     row = _row(new, ruleset, node=node, moment=moment)
     players = tuple(Player(player.player_id, player.bot) for player in new.players)
     origin = Origin(ruleset, players, ruleset.config.model_validate(new.config), row.seed)
-    scribe = EventRecorder(Fold(origin), genesis(row.id))
+    recorder = EventRecorder(Fold(origin), genesis(row.id))
     created = game_created(
         ruleset.name,
         ruleset.version,
@@ -96,9 +96,11 @@ def make_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -
         row.seed,
         leavers_rank_last=ruleset.leavers_rank_last,
     )
-    rows, told = scribe.write([created], moment=moment)
-    more_rows, more_told = scribe.write(rules_own(ruleset.setup(scribe.fold.state)), moment=moment)
-    return Made(row, scribe, rows + more_rows, told + more_told)
+    rows, told = recorder.write([created], moment=moment)
+    more_rows, more_told = recorder.write(
+        rules_own(ruleset.setup(recorder.fold.state)), moment=moment
+    )
+    return Made(row, recorder, rows + more_rows, told + more_told)
 
 
 def _row(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> GameRow:

@@ -165,13 +165,13 @@ class GameRegistry:
         assert game is not None
         rows = await self._store.read_all(game_id)
         try:
-            scribe = recover(game, rows, self._ruleset_of(game))
+            recorder = recover(game, rows, self._ruleset_of(game))
         except CorruptLog as corrupt:
             log.exception("game %s is quarantined", game_id)
             await self._store.quarantine(game_id, str(corrupt), owner_epoch=claim.owner_epoch)
             self.faults.quarantined += 1
             raise Quarantined from corrupt
-        host = self._admit(game.id, scribe, claim.owner_epoch, lobby_id=game.lobby_id)
+        host = self._admit(game.id, recorder, claim.owner_epoch, lobby_id=game.lobby_id)
         host.check_sound()
         self.seats_changed(host)  # what the last owner still had to tell of it is lost
         return host
@@ -205,18 +205,23 @@ class GameRegistry:
                 "The rules could not start a game; the failure was logged."
             ) from error
         await self._log.create(made.row, made.first_rows)
-        host = self._admit(made.row.id, made.scribe, FIRST_EPOCH, lobby_id=new.lobby_id)
+        host = self._admit(made.row.id, made.recorder, FIRST_EPOCH, lobby_id=new.lobby_id)
         host.tail.extend(made.first_told)
         return made.row.id
 
     # ------------------------------------------------------------------ keeping
 
     def _admit(
-        self, game_id: GameId, scribe: EventRecorder, owner_epoch: int, *, lobby_id: LobbyId | None
+        self,
+        game_id: GameId,
+        recorder: EventRecorder,
+        owner_epoch: int,
+        *,
+        lobby_id: LobbyId | None,
     ) -> LiveGame:
         host = LiveGame(
             game_id,
-            scribe,
+            recorder,
             owner_epoch=owner_epoch,
             lobby_id=lobby_id,
             log=self._log,
@@ -267,7 +272,7 @@ class GameRegistry:
         """Forget a state that the log does not have; those who follow come back for it."""
         log.warning("game %s: %s", host.game_id, lost)
         why = CloseReason.WRONG_NODE if isinstance(lost, Fenced) else CloseReason.OVERLOADED
-        for follower in host.audience.followers:
+        for follower in host.subscribers.followers:
             with contained("disconnecting a follower"):
                 follower.hang_up(why)
         self._drop(host)
@@ -278,7 +283,7 @@ class GameRegistry:
         log.error("game %s is quarantined: %s", host.game_id, host.fault)
         self.faults.quarantined += 1
         self._failing.add(host.game_id)
-        host.audience.tell_all(stopped_frame(host.game_id))
+        host.subscribers.tell_all(stopped_frame(host.game_id))
         self._drop(host)
         work = self._set_aside(host.game_id, host.fault, owner_epoch=host.owner_epoch)
         self._tasks.work(work, name="quarantine of a game")
@@ -327,7 +332,7 @@ class GameRegistry:
                 failed(f"adopting game {game_id}")
         return taken
 
-    async def let_go_of_lost(self) -> None:
+    async def unload_lost(self) -> None:
         """Drop the games that another node took while this one had no good lease."""
         owned = {host.game_id: host.owner_epoch for host in self._hosts.values()}
         kept = await self._store.still_owned(owned)
@@ -354,7 +359,7 @@ class GameRegistry:
         before = self._clock.monotonic() - self._config.idle_game_s
         for host in list(self._hosts.values()):
             with contained(f"dropping game {host.game_id}"):
-                idle = host.is_settled and not len(host.audience) and host.fold.turn is None
+                idle = host.is_settled and not len(host.subscribers) and host.fold.turn is None
                 if idle and host.busy_at < before:
                     self._drop(host)
 

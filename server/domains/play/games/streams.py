@@ -1,7 +1,7 @@
 """A connection following a game: from any index on, without a hole or a repeat.
 
 A follower reads the committed log until it has caught up with the head, and is admitted
-to the audience in the same turn of the loop in which it has: there is no moment between.
+to the subscribers in the same turn of the loop in which it has: there is no moment between.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ AHEAD_LOOK_S: Final = 0.02
 
 
 class SessionFollower:
-    """A connection in an audience. One connection follows a game once."""
+    """A connection in an subscribers. One connection follows a game once."""
 
     __slots__ = ("deliver", "game_id", "session")
 
@@ -74,7 +74,7 @@ async def follow(
         if told is None:
             rows = await store.read(host.game_id, after=cursor, limit=READ_ROWS)
             told = [tell(row) for row in rows if row.event_index <= host.head]
-        await send_chunks(session, host.audience.lens, told, viewer)
+        await send_chunks(session, host.subscribers.encoder, told, viewer)
         cursor = told[-1].event_index if told else cursor
         if session.socket.closing:
             return cursor
@@ -82,7 +82,7 @@ async def follow(
     if host.is_lost:
         raise Overloaded("The game had to be reloaded; reconnect and resume it.")
     if not host.closed:  # else it is over, and all of it was sent
-        session.follow(("game", host.game_id), host.audience.admit(follower, viewer))
+        session.follow(("game", host.game_id), host.subscribers.admit(follower, viewer))
     return host.head
 
 
@@ -117,13 +117,13 @@ def _at_hand(host: LiveGame, cursor: int) -> list[RecordedEvent] | None:
 
 
 async def send_chunks(
-    session: Session, lens: ViewEncoder, told: Sequence[RecordedEvent], viewer: Viewer
+    session: Session, encoder: ViewEncoder, told: Sequence[RecordedEvent], viewer: Viewer
 ) -> None:
     """Send part of a log in chunks, no faster than the connection takes them."""
     chunk: list[bytes] = []
     size = 0
     for item in told:
-        frame = lens.frames((item,), viewer)
+        frame = encoder.frames((item,), viewer)
         if size + len(frame) > CHUNK_BYTES_MAX:
             session.socket.send(b"".join(chunk))
             chunk, size = [], 0

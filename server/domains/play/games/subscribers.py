@@ -26,7 +26,7 @@ from server.gateway.transport.framing import text_frame
 
 
 class Follower(Hashable, Protocol):
-    """A connection, as far as an audience needs it."""
+    """A connection, as far as an subscribers needs it."""
 
     @property
     def deliver(self) -> Deliver:
@@ -132,10 +132,10 @@ class ViewEncoder:
 class Subscribers:
     """The followers of one game on this node: the topic of the game, while it is played here."""
 
-    __slots__ = ("_topic", "lens")
+    __slots__ = ("_topic", "encoder")
 
-    def __init__(self, lens: ViewEncoder, topic: Topic[Follower]) -> None:
-        self.lens = lens
+    def __init__(self, encoder: ViewEncoder, topic: Topic[Follower]) -> None:
+        self.encoder = encoder
         # None once the game was let go. Its next owner, perhaps on this node, has the topic then.
         self._topic: Topic[Follower] | None = topic
 
@@ -163,7 +163,7 @@ class Subscribers:
         """Send committed events to everybody, each as they may see them."""
         topic = self._topic
         if topic is not None and topic.views:
-            topic.send_views(self.lens.frames_for(told, topic.views))
+            topic.send_views(self.encoder.frames_for(told, topic.views))
 
     def tell_all(self, frame: bytes) -> None:
         """Send everybody the same frame."""

@@ -29,10 +29,10 @@ def found(lobby: Lobby | None) -> Lobby:
 class Changes:
     """Changes lobbies, one at a time each, and tells of it in the order of the versions."""
 
-    def __init__(self, store: LobbyStore, audience: LobbySubscribers) -> None:
+    def __init__(self, store: LobbyStore, subscribers: LobbySubscribers) -> None:
         self.turns = KeyedLock()
         self._store = store
-        self._audience = audience
+        self._subscribers = subscribers
 
     async def open(self, draft: Lobby, host: PlayerId) -> Lobby:
         """Open a lobby for its host."""
@@ -81,7 +81,7 @@ class Changes:
     ) -> None:
         """Tell of a change that was stored; `before` is None for a lobby that is new."""
         change = LobbyChange(kind=kind, player_id=player_id, reason=reason)
-        self._audience.tell(lobby, change, before=before)
+        self._subscribers.tell(lobby, change, before=before)
 
     def tell_if_changed(
         self,

@@ -31,7 +31,7 @@ PEER_TOKEN_S: Final = 600
 def build(services: Services) -> Domain:
     """Put the domain together."""
     config, games = services.config, services.interfaces.get(Games)
-    store = LobbyStore(services.database, services.behalf)
+    store = LobbyStore(services.database, services.rls)
     lobbies = Lobbies(
         store=store,
         subscriptions=services.subscriptions,
@@ -48,7 +48,7 @@ def build(services: Services) -> Domain:
         grace_s=config.lobby_grace_s,
     )
     publish = services.events.publish
-    lobbies.upkeep.on_kicked.append(lambda *who: publish(WatcherExcluded(*who)))
+    lobbies.maintenance.on_kicked.append(lambda *who: publish(WatcherExcluded(*who)))
     keys = (*names_in(config.peer_member_keys), *names_in(config.peer_keys))
     tokens = services.interfaces.get(TokenScopes)("peer", PEER_TOKEN_S)
     peers = PeerAccessControl(
@@ -83,5 +83,5 @@ def build(services: Services) -> Domain:
             provide(LobbyChat, lobbies),
             provide(PeerAdmissions, peers),
         ),
-        jobs=[Job("lobbies", lobbies.upkeep.run)],
+        jobs=[Job("lobbies", lobbies.maintenance.run)],
     )

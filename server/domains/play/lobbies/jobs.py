@@ -104,7 +104,9 @@ class LobbyMaintenance:
         """Sweep for as long as the server lives."""
         async with asyncio.TaskGroup() as group:
             group.create_task(every(LOOK_EVERY_S, self.fill_due, "lobbies: filling with bots"))
-            group.create_task(every(LOOK_EVERY_S, self.let_go, "lobbies: removing absent members"))
+            group.create_task(
+                every(LOOK_EVERY_S, self.remove_absent, "lobbies: removing absent members")
+            )
             group.create_task(every(BEAT_EVERY_S, self.beat, "lobbies: sending heartbeats"))
             group.create_task(
                 every(BEAT_EVERY_S, self.close_silent, "lobbies: closing silent ones")
@@ -121,7 +123,7 @@ class LobbyMaintenance:
             for lobby_id in due:
                 group.create_task(self._fill(lobby_id))
 
-    async def let_go(self) -> None:
+    async def remove_absent(self) -> None:
         """Let those leave their open lobbies who did not come back in time.
 
         Those whose leaving fails are tried again later, and keep nobody else; the first failure
@@ -179,9 +181,9 @@ class LobbyMaintenance:
         for first in range(0, len(lobbies), KICKS_AT_ONCE):
             some = lobbies[first : first + KICKS_AT_ONCE]
             for lobby_id, player_id in await self._store.bans(some):
-                for show_out in self.on_kicked:
+                for exclude in self.on_kicked:
                     with contained(f"applying a kick from lobby {lobby_id}"):
-                        show_out(games[lobby_id], player_id)
+                        exclude(games[lobby_id], player_id)
 
     async def clear_closed(self) -> None:
         """Delete old closed lobbies that nothing came of."""

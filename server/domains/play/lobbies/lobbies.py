@@ -24,7 +24,7 @@ from server.gamekit.fold import AnyRuleset
 
 
 class Lobbies:
-    """`members` and `reader` serve people; `upkeep.run()` is for a task of the server's life.
+    """`members` and `reader` serve people; `maintenance.run()` is for a task of the server's life.
 
     `quick_play_wait_s` is how long until bots fill a quick-play lobby's free seats,
     `grace_s` how long until somebody who went away leaves an open lobby, `closed_kept_s`
@@ -49,9 +49,9 @@ class Lobbies:
         grace_s: float = 30.0,
         closed_kept_s: float = 604_800.0,
     ) -> None:
-        self._audience = audience = LobbySubscribers(subscriptions, store)
+        self._subscribers = subscribers = LobbySubscribers(subscriptions, store)
         catalog = Catalog(rulesets)
-        changes = Changes(store, audience)
+        changes = Changes(store, subscribers)
         starter = Starter(store=store, changes=changes, catalog=catalog, start_game=start_game)
         quick_play = QuickPlay(
             store=store,
@@ -70,14 +70,14 @@ class Lobbies:
             quick_play=quick_play,
             peers=self.peers,
             catalog=catalog,
-            audience=audience,
+            subscribers=subscribers,
             presence=presence,
             events=events,
             passwords=LobbyPasswords(passwords, now=clock.monotonic),
             clock=clock,
         )
-        self.reader = Reader(store, audience)
-        self.upkeep = LobbyMaintenance(
+        self.reader = Reader(store, subscribers)
+        self.maintenance = LobbyMaintenance(
             store=store,
             changes=changes,
             quick_play=quick_play,
@@ -88,7 +88,7 @@ class Lobbies:
             grace_s=grace_s,
             closed_kept_s=closed_kept_s,
         )
-        events.listen({MemberKicked: self.upkeep.announce_kick})
+        events.listen({MemberKicked: self.maintenance.announce_kick})
         self._store = store
         self._changes = changes
         self._clock = clock
@@ -96,11 +96,11 @@ class Lobbies:
     @property
     def chat(self) -> TopicKind[Follower]:
         """What is said in lobbies, to those who follow them."""
-        return self._audience.chat
+        return self._subscribers.chat
 
     def count(self) -> int:
         """Count the lobbies that somebody follows on this node."""
-        return len(self._audience)
+        return len(self._subscribers)
 
     async def game_over(self, lobby_id: LobbyId) -> None:
         """Tell that a lobby was closed because its game is over; that was stored already."""
@@ -120,7 +120,7 @@ class Lobbies:
 
     async def leave_all(self, player_id: PlayerId) -> None:
         """Take a player out of every lobby that can be left."""
-        await self.upkeep.leave_all(player_id)
+        await self.maintenance.leave_all(player_id)
 
     async def may_speak(self, lobby_id: LobbyId, player_id: PlayerId) -> bool:
         """Say whether somebody may speak in a lobby."""
@@ -131,8 +131,8 @@ class Lobbies:
 
     def departed(self, player_id: PlayerId) -> None:
         """Note that a player's last connection went away."""
-        self.upkeep.departures.went(player_id, self._clock.monotonic())
+        self.maintenance.departures.went(player_id, self._clock.monotonic())
 
     def arrived(self, player_id: PlayerId) -> None:
         """Note that a player is back."""
-        self.upkeep.departures.came(player_id)
+        self.maintenance.departures.came(player_id)

@@ -34,9 +34,9 @@ from server.gateway.session.identity import Identity
 class Reader:
     """Reads lobbies. Following comes before reading, so that no change is missed between."""
 
-    def __init__(self, store: LobbyStore, audience: LobbySubscribers) -> None:
+    def __init__(self, store: LobbyStore, subscribers: LobbySubscribers) -> None:
         self._store = store
-        self._audience = audience
+        self._subscribers = subscribers
 
     async def lobby(self, lobby_id: LobbyId, player_id: PlayerId | None) -> Lobby:
         """Read a lobby that somebody may see."""
@@ -48,30 +48,30 @@ class Reader:
 
     async def watch(self, follower: Follower, lobby_id: LobbyId) -> Lobby:
         """Follow a lobby that the follower's player may see, and read it."""
-        self._audience.require_room(follower)
+        self._subscribers.require_room(follower)
         await self.lobby(lobby_id, follower.who.player_id)
-        self._audience.follow(follower, lobby_id)
+        self._subscribers.follow(follower, lobby_id)
         try:
             lobby = await self.lobby(lobby_id, follower.who.player_id)
         except BaseException:
-            self._audience.unfollow(follower, lobby_id)
+            self._subscribers.unfollow(follower, lobby_id)
             raise
-        self._audience.read(lobby)
+        self._subscribers.read(lobby)
         if lobby.status == "CLOSED":  # there is nothing more to come
-            self._audience.unfollow(follower, lobby_id)
+            self._subscribers.unfollow(follower, lobby_id)
         return lobby
 
     async def watch_list(self, follower: Follower, look_for: ListFilter) -> LobbyPage:
         """Follow the public list, and read the newest of what is looked for."""
-        await self._audience.public_list.follow(follower, look_for)
+        await self._subscribers.public_list.follow(follower, look_for)
         return await self.page(ListQuery(**look_for.model_dump()))
 
     def unwatch(self, follower: Follower, lobby_id: LobbyId | None) -> None:
         """Stop following a lobby, or the list."""
         if lobby_id is None:
-            self._audience.public_list.unfollow(follower)
+            self._subscribers.public_list.unfollow(follower)
         else:
-            self._audience.unfollow(follower, lobby_id)
+            self._subscribers.unfollow(follower, lobby_id)
 
 
 class Members:
@@ -86,7 +86,7 @@ class Members:
         quick_play: QuickPlay,
         peers: Peers,
         catalog: Catalog,
-        audience: LobbySubscribers,
+        subscribers: LobbySubscribers,
         presence: Presence,
         passwords: LobbyPasswords,
         clock: Clock,
@@ -98,7 +98,7 @@ class Members:
         self._quick_play = quick_play
         self._peers = peers
         self._catalog = catalog
-        self._audience = audience
+        self._subscribers = subscribers
         self._presence = presence
         self._clock = clock
         self._passwords = passwords
@@ -132,7 +132,7 @@ class Members:
         decide = partial(rules.left, player_id=player_id)
         lobby = await self._changes.apply(lobby_id, decide, "left", player_id)
         if (follower := self._presence.of(player_id)) is not None:
-            self._audience.unfollow(follower, lobby_id)
+            self._subscribers.unfollow(follower, lobby_id)
         return lobby
 
     async def ready(self, player_id: PlayerId, lobby_id: LobbyId, ready: bool) -> Lobby:
@@ -222,6 +222,6 @@ class Members:
 
     def _followed(self, lobby: Lobby, player_id: PlayerId) -> Lobby:
         if (follower := self._presence.of(player_id)) is not None:
-            self._audience.follow(follower, lobby.lobby_id)
-            self._audience.read(lobby)
+            self._subscribers.follow(follower, lobby.lobby_id)
+            self._subscribers.read(lobby)
         return lobby

@@ -46,6 +46,6 @@ def build(services: Services) -> Domain:
         ],
         jobs=[
             Job("signaling", signaling.sweep),
-            Job("members' peers", signaling.show_out_strangers),
+            Job("members' peers", signaling.disconnect_former_members),
         ],
     )

@@ -17,7 +17,7 @@ class Place(NamedTuple):
 
 
 class Namespaces:
-    """One key's circles: ids are unique within one, and no message leaves one."""
+    """One key's namespaces: ids are unique within one, and no message leaves one."""
 
     def __init__(self) -> None:
         self.load = Load()
@@ -37,7 +37,7 @@ class Namespaces:
         return Place(registry, entered)
 
     def expire(self, now: float) -> None:
-        """Give up what waited too long, silent peers, and circles where nobody is left."""
+        """Give up what waited too long, silent peers, and namespaces where nobody is left."""
         for circle, registry in list(self._registries.items()):
             with contained("expiring the peers of a lobby"):
                 registry.expire(now)

@@ -46,8 +46,8 @@ class PeerConnection:
         problem = self._problem()
         if problem is not None:
             self._refuse(problem)
-        elif (circles := self._room.circles.get(self._key)) is not None:
-            self._room.tasks.work(self._be_admitted(circles), name="a peer's token")
+        elif (namespaces := self._room.namespaces.get(self._key)) is not None:
+            self._room.tasks.work(self._be_admitted(namespaces), name="a peer's token")
         else:
             registry = self._room.registries[self._key]
             entered = registry.enter(self._id, self._token, self, self._room.now())
@@ -81,7 +81,7 @@ class PeerConnection:
         self._place = None
         self._socket.close(NORMAL)
 
-    def show_out(self) -> None:
+    def disconnect(self) -> None:
         """Take out somebody who is no member any more."""
         if self._place is not None:
             self._place.registry.leave(self._place.peer)
@@ -93,13 +93,13 @@ class PeerConnection:
     def _problem(self) -> bytes | None:
         if not (self._id and self._token and self._key):
             return wire.MISSING
-        if self._key not in self._room.registries and self._key not in self._room.circles:
+        if self._key not in self._room.registries and self._key not in self._room.namespaces:
             return wire.WRONG_KEY
         if len(self._id) > wire.ID_CHARS_MAX or len(self._token) > wire.TOKEN_CHARS_MAX:
             return wire.TOO_LONG
         return None
 
-    async def _be_admitted(self, circles: Namespaces) -> None:
+    async def _be_admitted(self, namespaces: Namespaces) -> None:
         try:
             admission = await self._room.door.admission(self._token)
         except Exception as error:
@@ -113,7 +113,7 @@ class PeerConnection:
             self._refuse(wire.BAD_TOKEN)
             return
         self.admission = admission
-        self._take_place(circles.enter(self._id, admission, self, self._room.now()))
+        self._take_place(namespaces.enter(self._id, admission, self, self._room.now()))
 
     def _take_place(self, place: Place | bytes) -> None:
         if isinstance(place, bytes):
@@ -175,7 +175,7 @@ class Signaling:
         discovery: bool = False,
     ) -> None:
         self.registries: Mapping[str, Registry] = {key: Registry() for key in keys - member_keys}
-        self.circles: Mapping[str, Namespaces] = {key: Namespaces() for key in member_keys}
+        self.namespaces: Mapping[str, Namespaces] = {key: Namespaces() for key in member_keys}
         self.members: set[PeerConnection] = set()
         self.door = door
         self.tasks = tasks
@@ -199,22 +199,26 @@ class Signaling:
         for registry in self.registries.values():
             with contained("expiring peers"):
                 registry.expire(self.now())
-        for circles in self.circles.values():
+        for namespaces in self.namespaces.values():
             with contained("expiring peers of lobbies"):
-                circles.expire(self.now())
+                namespaces.expire(self.now())
 
-    async def show_out_strangers(self) -> None:
+    async def disconnect_former_members(self) -> None:
         """End, until cancelled, the peers of those who are not let in any more."""
         await every(ASK_EVERY_S, self._ask_about_members, "looking for peers who left their lobby")
 
     async def _ask_about_members(self) -> None:
-        asked = {caller.admission for caller in self.members if caller.admission is not None}
+        asked = {
+            connection.admission for connection in self.members if connection.admission is not None
+        }
         if not asked:
             return
         gone = asked.difference(await self.door.still(asked))
-        for caller in [caller for caller in self.members if caller.admission in gone]:
+        for connection in [
+            connection for connection in self.members if connection.admission in gone
+        ]:
             with contained("closing a peer's connection"):
-                caller.show_out()
+                connection.disconnect()
 
     # ------------------------------------------------------------------ how it is doing
 
@@ -232,7 +236,7 @@ class Signaling:
 
     def _loads(self) -> Iterator[Load]:
         yield from (registry.load for registry in self.registries.values())
-        yield from (circles.load for circles in self.circles.values())
+        yield from (namespaces.load for namespaces in self.namespaces.values())
 
     # ------------------------------------------------------------------ HTTP
 
@@ -258,7 +262,7 @@ class Signaling:
 
     def _require_key(self, request: web.Request) -> str:
         key: str = request.match_info["key"]
-        if key not in self.registries and key not in self.circles:
+        if key not in self.registries and key not in self.namespaces:
             raise web.HTTPNotFound
         return key
 
