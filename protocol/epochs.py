@@ -35,7 +35,7 @@ class Slot(WireModel):
     version: int
 
 
-class Picture(WireModel):
+class Snapshot(WireModel):
     """A snapshot of a day at a version."""
 
     epoch_id: str
@@ -72,7 +72,7 @@ class Watched(WireModel):
     type: Literal["ok"] = "ok"
     epoch_id: str
     version: int
-    picture: Picture | None
+    snapshot: Snapshot | None
     events: list[Event]
 
 

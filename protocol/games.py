@@ -54,7 +54,7 @@ class Head(Ok):
 class Resume(Command):
     """Follow a game from your seat: every event after an index, then live ones.
 
-    If you are too far behind (the ruleset sets the limit), one `game.picture` replaces the events.
+    If you are too far behind (the ruleset sets the limit), one `game.state` replaces the events.
     """
 
     reply: ClassVar[type[WireModel]] = Head
@@ -122,10 +122,10 @@ class GameEvent(Update):
     at: str
 
 
-class PictureUpdate(Update):
+class StateUpdate(Update):
     """A snapshot at index `head`, sent in place of the events up to it."""
 
-    type: Literal["game.picture"] = "game.picture"
+    type: Literal["game.state"] = "game.state"
     game_id: WireGameId
     head: int
     seat: int | None
@@ -150,4 +150,4 @@ class GameStopped(Update):
 
 
 COMMANDS: tuple[type[Command], ...] = (Act, Resume, Watch, Unwatch, Leave, Snapshot)
-UPDATES: tuple[type[Update], ...] = (GameEvent, PictureUpdate, GameStopped)
+UPDATES: tuple[type[Update], ...] = (GameEvent, StateUpdate, GameStopped)

@@ -56,7 +56,7 @@ def note_stream_checks(
         late = f"the last was version {stream_check.version}, but there is {end.version}"
         fault = stream_check.fault or (late if stream_check.version < end.version else None)
         checks.note(ORDER, fault and f"watcher {number}: {fault}")
-        key = (id(stream_check.state), stream_check.start)  # few pictures, many watchers
+        key = (id(stream_check.state), stream_check.start)  # few snapshots, many watchers
         if key not in states:
             states[key] = _fault_of_state(stream_check, stream, end)
         wrong = fault or states[key]

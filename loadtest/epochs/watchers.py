@@ -110,7 +110,7 @@ class Watcher:
         if reply["type"] == "error":
             answer.set_exception(Refused.of(reply))
             return
-        if (snapshot := reply.get("picture")) is not None:
+        if (snapshot := reply.get("snapshot")) is not None:
             self.stream_check.begin(self._snapshots.unique(snapshot), snapshot["version"])
         answer.set_result(reply)
 

@@ -128,7 +128,7 @@ class Ruleset(ABC, Generic[State, Move]):
     bots: Mapping[str, Bot] = {}
     # Moves are kept as they were sent: `parse` gets the float 3.0, and not the integer 3.
     verbatim_moves: ClassVar[bool] = False
-    # Who comes back further behind than this gets the whole picture, then what follows.
+    # Who comes back further behind than this gets the whole snapshot, then what follows.
     resume_events_max: ClassVar[int] = 5000
     # Whether players who are absent at the end are ranked behind those who stayed and earn
     # nothing, whatever `outcome` says of them. Set it to False only where `outcome` itself
@@ -200,9 +200,9 @@ class Ruleset(ABC, Generic[State, Move]):
 
     @abstractmethod
     def view(self, state: State, viewer: Viewer) -> Payload:
-        """Draw the full picture for a viewer.
+        """Draw the full snapshot for a viewer.
 
-        A seat's picture has `legal_moves`: the raw moves it can make now, or None where
+        A seat's snapshot has `legal_moves`: the raw moves it can make now, or None where
         any well-formed move is allowed.
         """
 

@@ -24,7 +24,7 @@ def written(log: Iterable[Event]) -> bytes:
     return canonical([list(event) for event in log])
 
 
-class Picture(NamedTuple):
+class Snapshot(NamedTuple):
     """All that can be asked of a game."""
 
     views: list[bytes]
@@ -141,12 +141,12 @@ class Playout:
         assert seat is not None
         self.act(seat, self.ruleset.timeout_move(self.fold.state, seat))
 
-    def picture(self) -> Picture:
+    def snapshot(self) -> Snapshot:
         """Look from every side, and behind the curtain."""
         state = self.fold.state
         views = [canonical(self.ruleset.view(state, viewer)) for viewer in self.viewers]
         outcome = self.fold.outcome()
-        return Picture(views, self.ruleset.to_act(state), outcome, repr(state))
+        return Snapshot(views, self.ruleset.to_act(state), outcome, repr(state))
 
 
 def refold(playout: Playout, log: list[Event]) -> Playout:

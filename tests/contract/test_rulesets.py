@@ -18,7 +18,7 @@ from server.gamekit.chance import Chance
 from server.gamekit.contract import Event, IllegalMove, Payload, Ruleset
 from server.gamekit.fold import AnyRuleset
 from server.rulesets import find_rulesets
-from tests.contract.playout import Picture, Playout, canonical, refold, written
+from tests.contract.playout import Playout, Snapshot, canonical, refold, written
 
 EXTRA = [Path(p) for p in os.environ.get("PLAYHALL_RULESETS_PATH", "").split(os.pathsep) if p]
 RULESETS = find_rulesets(*EXTRA)
@@ -165,7 +165,7 @@ def test_same_seed_gives_the_same_log(ruleset: AnyRuleset, seats: int) -> None:
 def test_folding_the_stored_log_gives_the_same_game_at_every_event(
     ruleset: AnyRuleset, seats: int
 ) -> None:
-    live: list[tuple[Picture, int | None]] = []
+    live: list[tuple[Snapshot, int | None]] = []
     playout = Playout(ruleset, seats, "refold")
     playout.watch = lambda _: live.append(look(playout))
     finished(playout)
@@ -176,9 +176,9 @@ def test_folding_the_stored_log_gives_the_same_game_at_every_event(
         assert live[at_ms] == look(again)
 
 
-def look(playout: Playout) -> tuple[Picture, int | None]:
+def look(playout: Playout) -> tuple[Snapshot, int | None]:
     # Two folds hold equal values, but their representations need not be the same text.
-    return playout.picture()._replace(state=""), playout.fold.deadline_ms
+    return playout.snapshot()._replace(state=""), playout.fold.deadline_ms
 
 
 def test_every_event_is_lowercase_versioned_json(ruleset: AnyRuleset, seats: int) -> None:
@@ -212,10 +212,10 @@ def test_legal_moves_are_accepted_and_bots_make_them(ruleset: AnyRuleset, seats:
 def test_deciding_changes_nothing(ruleset: AnyRuleset, seats: int) -> None:
     playout = Playout(ruleset, seats, "pure")
     for _ in steps(playout):
-        before, seat = playout.picture(), playout.to_act() or 0
+        before, seat = playout.snapshot(), playout.to_act() or 0
         for move in [*(playout.view(seat)["legal_moves"] or [])[:2], *JUNK]:
             playout.refusal(seat, move)
-        assert before == playout.picture()
+        assert before == playout.snapshot()
 
 
 def test_deciding_a_recorded_move_again_gives_the_same_events(

@@ -416,7 +416,7 @@ GAME = {
     ),
     "leaves without a seat": Wrong("stranger", "game.leave", {"game_id": "@relay"}, "not_seated"),
     "leaves when it is over": Wrong("host", "game.leave", {"game_id": "@over"}, "game_over"),
-    "asks for a picture of nothing": Wrong(
+    "asks for a snapshot of nothing": Wrong(
         "host", "game.snapshot", {"game_id": "@nothing"}, "game_not_found"
     ),
 }

@@ -1,4 +1,4 @@
-"""A move that was chosen on an older picture is not played in a newer one."""
+"""A move that was chosen on an older snapshot is not played in a newer one."""
 
 from collections.abc import Iterator
 

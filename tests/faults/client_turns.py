@@ -23,14 +23,14 @@ async def _play(line: Line, game_id: str, chance: Random, aside: Aside | None) -
     seat = (await line.ok("game.resume", game_id=game_id))["seat"]
     cmd_no = 0
     while not is_over(line):
-        picture = await line.ok("game.snapshot", game_id=game_id)
-        if picture["turn"] is None or seat not in picture["turn"]["seats"]:
-            await line.reach(picture["head"] + (picture["status"] == "in_progress"))
+        snapshot = await line.ok("game.snapshot", game_id=game_id)
+        if snapshot["turn"] is None or seat not in snapshot["turn"]["seats"]:
+            await line.reach(snapshot["head"] + (snapshot["status"] == "in_progress"))
             continue
         if aside is not None:
             await aside(line)
         cmd_no += 1
-        move: Json = chance.choice(picture["view"]["legal_moves"])
+        move: Json = chance.choice(snapshot["view"]["legal_moves"])
         await line.ok("game.act", game_id=game_id, cmd_no=cmd_no, move=move)
 
 

@@ -68,14 +68,14 @@ async def see_the_end(players: Seats) -> None:
 
 async def _play_seat(player: Player, chance: Random) -> None:
     while not player.witness.is_over:
-        picture = await player.call("game.snapshot", game_id=player.witness.game_id)
-        if picture["status"] == "completed":
+        snapshot = await player.call("game.snapshot", game_id=player.witness.game_id)
+        if snapshot["status"] == "completed":
             await player.see_the_end()
-        elif moves := picture["view"]["legal_moves"]:
+        elif moves := snapshot["view"]["legal_moves"]:
             await asyncio.sleep(chance.uniform(0, THINK_S))
             await player.act(chance.choice(moves))
         else:
-            await player.see(picture["head"] + 1)
+            await player.see(snapshot["head"] + 1)
 
 
 class Hall:

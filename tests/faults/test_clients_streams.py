@@ -61,7 +61,7 @@ async def move(line: Line, game_id: str, numbers: range, **more: object) -> None
         assert reply["type"] == "ok", reply
 
 
-# ------------------------------------------------------------------ pictures
+# ------------------------------------------------------------------ snapshots
 
 
 async def test_far_behind_gets_the_picture_then_the_tail(node: Node) -> None:
@@ -69,9 +69,9 @@ async def test_far_behind_gets_the_picture_then_the_tail(node: Node) -> None:
         game_id = await sit_down([line, other], "brief")
         await move(line, game_id, range(1, 41))
         assert (await line.ok("game.resume", game_id=game_id))["head"] == 40
-        [picture] = [update for update in line.updates if update["type"] == "game.picture"]
-        assert picture["head"] == 40
-        assert picture["view"]["present"] == [0, 1]
+        [snapshot] = [update for update in line.updates if update["type"] == "game.state"]
+        assert snapshot["head"] == 40
+        assert snapshot["view"]["present"] == [0, 1]
         assert line.events == []
         await move(other, game_id, range(1, 2))
         await line.reach(41)
@@ -81,7 +81,7 @@ async def test_far_behind_gets_the_picture_then_the_tail(node: Node) -> None:
 
 
 async def test_picture_taken_in_full_flow_is_followed_by_what_comes_next(node: Node) -> None:
-    """The picture has moves that are not committed yet: it leaves when they are, after them."""
+    """The snapshot has moves that are not committed yet: it leaves when they are, after them."""
     async with lines(node, await new_guests(node, 2)) as [line, other]:
         game_id = await sit_down([line, other], "brief")
         await move(line, game_id, range(1, 41))
@@ -91,7 +91,7 @@ async def test_picture_taken_in_full_flow_is_followed_by_what_comes_next(node: N
             frames = len(line.frames)
             reply = await line.ok("game.resume", game_id=game_id, after=0)
             came = [json.loads(frame) for frame in line.frames[frames:]]
-            [at] = [n for n, frame in enumerate(came) if frame["type"] == "game.picture"]
+            [at] = [n for n, frame in enumerate(came) if frame["type"] == "game.state"]
             assert {frame["re"] for frame in came[:at] if "re" in frame} == set(said)
             told = [frame["event_index"] for frame in came[at:] if "event_index" in frame]
             assert told == list(range(came[at]["head"] + 1, reply["head"] + 1))
@@ -99,7 +99,7 @@ async def test_picture_taken_in_full_flow_is_followed_by_what_comes_next(node: N
 
 
 async def test_snapshot_shows_nothing_that_was_not_committed(node: Node) -> None:
-    """Moves are decided ahead of the disk; the picture that has them waits for their events."""
+    """Moves are decided ahead of the disk; the snapshot that has them waits for their events."""
     async with lines(node, await new_guests(node, 1)) as [line]:
         game_id = await sit_down([line], "relay")
         await line.ok("game.resume", game_id=game_id)
@@ -208,9 +208,9 @@ async def test_player_who_is_gone_when_the_game_is_ready_does_not_come_back(
             line.cut()
             await until(lambda: connections(node), 0)
     async with lines(node, [spectator]) as [watching]:
-        picture = await watching.ok("game.snapshot", game_id=game_id)
-        assert [chair["connected"] for chair in picture["players"]] == [False]
-        assert picture["head"] == 1
+        snapshot = await watching.ok("game.snapshot", game_id=game_id)
+        assert [chair["connected"] for chair in snapshot["players"]] == [False]
+        assert snapshot["head"] == 1
 
 
 async def is_waited_for(connection: psycopg.Connection) -> bool:

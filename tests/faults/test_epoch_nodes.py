@@ -122,7 +122,7 @@ class Hopper:
         if self.events:
             after = self.events[-1]["version"]
         answer = await self._lines[0].watch(after=after)
-        assert answer["picture"] is None
+        assert answer["snapshot"] is None
         self._epoch_id = answer["epoch_id"]
 
     async def until(self, version: int) -> list[Json]:

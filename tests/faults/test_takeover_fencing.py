@@ -77,7 +77,7 @@ async def send_some(player: Player, *, and_wait: bool) -> None:
 
 
 async def say_something_stale(player: Player) -> set[int]:
-    """Ask a node that sleeps for the picture, and for a move; gives the ids."""
+    """Ask a node that sleeps for the snapshot, and for a move; gives the ids."""
     game = {"game_id": player.game_id}
     return {
         await player.say("game.snapshot", **game),

@@ -35,6 +35,13 @@ RETIRED_MODULES = {
 }
 
 
+# Words that named variables, methods and fields.
+RETIRED_NAMES = {
+    *("at_desk", "behalf", "caller", "circles", "desk", "endings", "hosting", "lens", "open_desk"),
+    *("picture", "pictures", "scribe", "show_out", "upkeep"),
+}
+
+
 def imports(tree: ast.Module) -> Iterator[str]:
     """Give what a module imports, anywhere in it."""
     for node in ast.walk(tree):
@@ -76,6 +83,27 @@ def test_no_import_of_ours_is_for_the_type_checker_alone() -> None:
 def test_retired_words_name_nothing() -> None:
     named = [(module, name) for module, name in classes() if name.lstrip("_") in RETIRED]
     assert [f"{module}.{name}: say {RETIRED[name.lstrip('_')]}" for module, name in named] == []
+
+
+def test_retired_words_name_no_variable_and_no_method() -> None:
+    found = {
+        f"{module}: {name}"
+        for module, tree in trees().items()
+        for node in ast.walk(tree)
+        if (name := _name_of(node).lstrip("_")) in RETIRED_NAMES
+    }
+    assert sorted(found) == []
+
+
+def _name_of(node: ast.AST) -> str:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name):
+            return name
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            return name
+        case ast.keyword(arg=str(name)):
+            return name
+    return ""
 
 
 def test_retired_words_name_no_module() -> None:

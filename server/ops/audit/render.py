@@ -65,16 +65,16 @@ def moment(replay: Replay, gaze: ReplayView) -> RenderableType:
     names: Names = {str(chair.player_id): f"seat {n}" for n, chair in enumerate(chairs)}
     parts: list[RenderableType] = [_header(replay, gaze), _players(replay), Text("")]
     parts += [_events(replay.around(gaze), names)]
-    for viewer, picture in replay.pictures(gaze).items():
+    for viewer, snapshot in replay.snapshots(gaze).items():
         title = "the table" if viewer is None else f"the table, from seat {viewer}"
-        parts += [Text(""), Text(title, "bold"), picture_table(picture, names)]
+        parts += [Text(""), Text(title, "bold"), snapshot_table(snapshot, names)]
     return Group(*parts)
 
 
-def picture_table(picture: Payload, names: Names) -> Table:
+def snapshot_table(snapshot: Payload, names: Names) -> Table:
     """Show a view: one line a field, lists and objects inline."""
     grid = Table.grid(padding=(0, 2))
-    for key, value in picture.items():
+    for key, value in snapshot.items():
         grid.add_row(plain(key, "cyan"), Text("\n").join(map(plain, _lines(value, names))))
     return grid
 

@@ -67,7 +67,7 @@ class Replay:
         near = range(first, min(len(self.log), self.index + AROUND + 1))
         return [self._shown(index, gaze) for index in near]
 
-    def pictures(self, gaze: ReplayView) -> dict[Viewer, Payload]:
+    def snapshots(self, gaze: ReplayView) -> dict[Viewer, Payload]:
         """Draw the table for who looks; with nothing hidden, for every seat."""
         seats = range(len(self.fold.table.chairs))
         viewers: Sequence[Viewer] = list(seats) if gaze.is_open else [gaze.viewer]

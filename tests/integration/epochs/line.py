@@ -96,10 +96,10 @@ def versions(events: list[Json]) -> list[int]:
     return [event["version"] for event in events]
 
 
-def replay(picture: Json, events: list[Json]) -> Json:
-    """Apply events to a picture as a client does; a gap is an error."""
-    slots = {slot["slot_index"]: dict(slot) for slot in picture["slots"]}
-    shown = {**picture}
+def replay(snapshot: Json, events: list[Json]) -> Json:
+    """Apply events to a snapshot as a client does; a gap is an error."""
+    slots = {slot["slot_index"]: dict(slot) for slot in snapshot["slots"]}
+    shown = {**snapshot}
     for event in events:
         assert event["version"] == shown["version"] + 1, (event, shown["version"])
         shown["version"] = event["version"]

@@ -1,4 +1,4 @@
-"""The stream of a day as clients have it: a picture, then every change once and in order."""
+"""The stream of a day as clients have it: a snapshot, then every change once and in order."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -32,23 +32,23 @@ async def picture_at(served: Served, version: int) -> Json:
     async with served.line() as line:
         while (answer := await line.watch())["version"] < version:
             await line.receive()
-    return timeless(answer["picture"])
+    return timeless(answer["snapshot"])
 
 
-def timeless(picture: Json) -> Json:
-    return {key: value for key, value in picture.items() if key != "now"}
+def timeless(snapshot: Json) -> Json:
+    return {key: value for key, value in snapshot.items() if key != "now"}
 
 
-# ------------------------------------------------------------------ the picture and what follows
+# ------------------------------------------------------------------ the snapshot and what follows
 
 
 async def test_a_picture_comes_first_and_then_every_change(live: Served, ada: Player) -> None:
     async with live.line(ada) as bot, live.line() as watcher:
         first = await claim(bot, 0, "before")
         answer = await watcher.watch()
-        picture = answer["picture"]
-        assert picture["epoch_id"] == answer["epoch_id"] == (await live.stage.day()).epoch_id
-        seen = replay(picture, await watcher.until(first) if picture["version"] < first else [])
+        snapshot = answer["snapshot"]
+        assert snapshot["epoch_id"] == answer["epoch_id"] == (await live.stage.day()).epoch_id
+        seen = replay(snapshot, await watcher.until(first) if snapshot["version"] < first else [])
         assert (seen["version"], seen["phase"], seen["day"]) == (first, "live", DAY.isoformat())
         assert (seen["slots"][0]["code"], seen["slots"][0]["bot"]) == ("before", ada.slug)
         await claim(bot, 1, "one")
@@ -57,14 +57,14 @@ async def test_a_picture_comes_first_and_then_every_change(live: Served, ada: Pl
         assert versions(events)[-2:] == [first + 1, first + 2]
         assert [event["event"] for event in events[-2:]] == ["slot_claimed", "slot_overwritten"]
         assert events[-1]["payload"] == {"code": "two", "previous_bot_id": ada.bot_id}
-        assert timeless(replay(picture, events)) == await picture_at(live, last)
+        assert timeless(replay(snapshot, events)) == await picture_at(live, last)
 
 
 async def test_any_prefix_of_the_stream_and_the_rest_are_the_whole(
     live: Served, ada: Player
 ) -> None:
     async with live.line(ada) as bot, live.line() as watcher:
-        picture = (await watcher.watch())["picture"]
+        snapshot = (await watcher.watch())["snapshot"]
         for number in range(12):
             last = await claim(bot, number % 8, f"take {number}")
         whole = await watcher.until(last)
@@ -72,17 +72,17 @@ async def test_any_prefix_of_the_stream_and_the_rest_are_the_whole(
         for cut in range(len(whole) + 1):
             prefix = whole[:cut]
             async with live.line() as line:
-                answer = await line.watch(after=replay(picture, prefix)["version"])
-                assert answer["picture"] is None
+                answer = await line.watch(after=replay(snapshot, prefix)["version"])
+                assert answer["snapshot"] is None
                 assert prefix + line.events == whole
-            assert timeless(replay(picture, prefix + line.events)) == end
+            assert timeless(replay(snapshot, prefix + line.events)) == end
 
 
 async def test_after_the_last_version_there_is_nothing_to_send(live: Served) -> None:
     async with live.line() as line:
         version = (await line.watch())["version"]
         answer = await line.watch(after=version)
-        assert (answer["version"], answer["picture"], answer["events"]) == (version, None, [])
+        assert (answer["version"], answer["snapshot"], answer["events"]) == (version, None, [])
 
 
 async def test_who_is_too_far_behind_gets_a_picture(
@@ -96,16 +96,16 @@ async def test_who_is_too_far_behind_gets_a_picture(
         await watcher.until(last)
         behind = await watcher.watch(after=start)
         assert (behind["version"], behind["events"]) == (last, [])
-        assert behind["picture"]["slots"][2]["code"] == "far 4"
+        assert behind["snapshot"]["slots"][2]["code"] == "far 4"
         near = await watcher.watch(after=last - 3)
-        assert (near["picture"], versions(near["events"])) == (None, [last - 2, last - 1, last])
+        assert (near["snapshot"], versions(near["events"])) == (None, [last - 2, last - 1, last])
 
 
 async def test_a_version_that_never_was_gets_a_picture(live: Served) -> None:
     async with live.line() as line:
         version = (await live.stage.day()).version
         answer = await line.watch(after=version + 1_000)
-        assert answer["picture"]["version"] == answer["version"] == version
+        assert answer["snapshot"]["version"] == answer["version"] == version
 
 
 async def test_who_stops_watching_is_told_no_more(live: Served, ada: Player) -> None:
@@ -159,18 +159,18 @@ async def test_whoever_comes_amid_a_burst_sees_no_hole_and_no_repeat(
     async with live.line(ada) as one, live.line(bob) as other, AsyncExitStack() as stack:
         lines = [await stack.enter_async_context(live.line()) for _ in range(COMERS)]
         bursts = [asyncio.create_task(burst(line)) for line in (one, other)]
-        pictures = [(await line.watch())["picture"] for line in lines]
+        snapshots = [(await line.watch())["snapshot"] for line in lines]
         returned = lines[::2]
         for line in returned:  # away for a while, and back from what they have
-            await line.ok("epoch.unwatch", epoch_id=pictures[0]["epoch_id"])
+            await line.ok("epoch.unwatch", epoch_id=snapshots[0]["epoch_id"])
         for line in returned:
-            await line.watch(after=last_seen(line, pictures[lines.index(line)]))
+            await line.watch(after=last_seen(line, snapshots[lines.index(line)]))
         last = max(await asyncio.gather(*bursts))
         end = await picture_at(live, last)
-        for line, picture in zip(lines, pictures, strict=True):
+        for line, snapshot in zip(lines, snapshots, strict=True):
             await line.until(last)
-            assert timeless(replay(picture, line.events)) == end
-    assert len({picture["version"] for picture in pictures}) > 1
+            assert timeless(replay(snapshot, line.events)) == end
+    assert len({snapshot["version"] for snapshot in snapshots}) > 1
 
 
 async def burst(line: Line) -> int:
@@ -179,8 +179,8 @@ async def burst(line: Line) -> int:
     return last
 
 
-def last_seen(line: Line, picture: Json) -> int:
-    return int(line.events[-1]["version"] if line.events else picture["version"])
+def last_seen(line: Line, snapshot: Json) -> int:
+    return int(line.events[-1]["version"] if line.events else snapshot["version"])
 
 
 # ------------------------------------------------------------------ days that are over
@@ -190,7 +190,7 @@ async def test_an_archived_day_replays_event_by_event_to_its_end(served: Served)
     epoch_id = await served.stage.open()
     ada, bob = await served.player(), await served.player()
     async with served.line(ada) as one, served.line(bob) as other:
-        start = (await one.watch())["picture"]
+        start = (await one.watch())["snapshot"]
         for number in range(20):
             await claim((one, other)[number % 2], number % 7, f"part {number}")
         await served.stage.finish()
@@ -212,11 +212,11 @@ async def test_an_archived_day_replays_event_by_event_to_its_end(served: Served)
     assert (seen["version"], seen["phase"], seen["slots"]) == (end, "archive", final["slots"])
 
 
-def empty(picture: Json) -> Json:
-    """Take a picture back to before anything happened."""
+def empty(snapshot: Json) -> Json:
+    """Take a snapshot back to before anything happened."""
     nothing = {"code": None, "bot_id": None, "bot": None, "updated_at": None, "version": 0}
-    slots = [slot | nothing for slot in picture["slots"]]
-    return picture | {"version": 0, "phase": "prep", "slots": slots}
+    slots = [slot | nothing for slot in snapshot["slots"]]
+    return snapshot | {"version": 0, "phase": "prep", "slots": slots}
 
 
 async def test_old_days_that_are_watched_keep_nobody_from_the_present_one(
@@ -231,4 +231,4 @@ async def test_old_days_that_are_watched_keep_nobody_from_the_present_one(
     async with served.line() as line:
         await line.watch(epoch_id=first)
         assert (await line.refused("epoch.watch", epoch_id=second))["code"] == "overloaded"
-        assert (await line.watch())["picture"]["phase"] == "live"
+        assert (await line.watch())["snapshot"]["phase"] == "live"

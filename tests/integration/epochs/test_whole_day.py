@@ -66,7 +66,7 @@ async def test_days_of_8_10_and_12_slots_go_from_prep_to_archive(served: Served)
         for number, slots in enumerate((8, 10, 12)):
             watcher.events.clear()
             midnight = MIDNIGHT + timedelta(days=number)
-            epoch_id, picture = await announced(served, watcher, midnight, slots)
+            epoch_id, snapshot = await announced(served, watcher, midnight, slots)
             await served.stage.days.set_clock(midnight, speed=SPEED)
             await phase(watcher, "live")
             await cast.play(epoch_id, Random(slots), slots)
@@ -74,7 +74,7 @@ async def test_days_of_8_10_and_12_slots_go_from_prep_to_archive(served: Served)
             await phase(watcher, "archive")
             # At this speed the node would make and end the next day while this one is checked.
             await served.stage.days.set_clock(await served.stage.days.now())
-            await is_told_whole(served, epoch_id, watcher, picture)
+            await is_told_whole(served, epoch_id, watcher, snapshot)
             await is_settled_by_the_formula(served, epoch_id, cast)
             # People who voted on an earlier day are known by now, and weigh more.
             weights = {event["payload"].get("weight") for event in watcher.events}
@@ -96,9 +96,9 @@ async def announced(
                 break
             await asyncio.sleep(TICK_S)
     (day,) = listed["epochs"]
-    picture = (await watcher.watch(epoch_id=day["epoch_id"]))["picture"]
-    assert (day["phase"], picture["phase"], len(picture["slots"])) == ("prep", "prep", slots)
-    return day["epoch_id"], picture
+    snapshot = (await watcher.watch(epoch_id=day["epoch_id"]))["snapshot"]
+    assert (day["phase"], snapshot["phase"], len(snapshot["slots"])) == ("prep", "prep", slots)
+    return day["epoch_id"], snapshot
 
 
 async def phase(watcher: Line, name: str) -> None:
@@ -155,17 +155,17 @@ async def claim_some(line: Line, epoch_id: str, chance: Random, slots: int) -> N
 # ------------------------------------------------------------------ what comes of it
 
 
-async def is_told_whole(served: Served, epoch_id: str, watcher: Line, picture: Json) -> None:
+async def is_told_whole(served: Served, epoch_id: str, watcher: Line, snapshot: Json) -> None:
     """Check that the stream, the log and the final slots tell the same."""
     path = f"/v1/epochs/{epoch_id}"
     events = await every_event(served, path)
     head = (await served.ok(None, "GET", path))["version"]
     assert versions(events) == list(range(1, head + 1))
     assert phases(events) == PHASES
-    followed = [{**event, "type": "epoch.event"} for event in events[picture["version"] :]]
+    followed = [{**event, "type": "epoch.event"} for event in events[snapshot["version"] :]]
     assert watcher.events == followed
     slots = await served.ok(None, "GET", f"{path}/slots")
-    seen = replay(picture, watcher.events)
+    seen = replay(snapshot, watcher.events)
     assert (seen["phase"], seen["version"], seen["slots"]) == ("archive", head, slots["slots"])
 
 

@@ -29,7 +29,7 @@ from tests.fixtures.http import bearer, served_app
 Json: TypeAlias = dict[str, Any]
 QUOTA = 20_000_000
 GLB = b"glTF" + bytes(range(256)) * 40
-PNG = b"\x89PNG\r\n\x1a\n" + b"picture" * 100
+PNG = b"\x89PNG\r\n\x1a\n" + b"snapshot" * 100
 TYPES = {"glb": "model/gltf-binary", "png": "image/png", "jpg": "image/jpeg"}
 
 

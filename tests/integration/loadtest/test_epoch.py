@@ -118,14 +118,14 @@ def swapped():
 
 
 def wrong_picture(client, message):
-    if client == 1 and message.get("picture"):
-        message["picture"]["slots"][0]["label"] = "Another"
+    if client == 1 and message.get("snapshot"):
+        message["snapshot"]["slots"][0]["label"] = "Another"
     return [message]
 
 
 def lost_picture(client, message):
-    if client == 1 and message.get("picture"):
-        message["picture"]["version"] -= 1
+    if client == 1 and message.get("snapshot"):
+        message["snapshot"]["version"] -= 1
     return [message]
 
 
@@ -140,7 +140,7 @@ def acknowledged_for_nothing():
     numbers = count()
 
     def change(_, message):
-        if message["type"] == "ok" and "version" in message and "picture" not in message:
+        if message["type"] == "ok" and "version" in message and "snapshot" not in message:
             message["version"] += 1_000_000 if next(numbers) == 3 else 0
         return [message]
 
@@ -168,8 +168,8 @@ def acknowledged_for_nothing():
         "altered for one",
         "altered for all",
         "gap for all",
-        "wrong picture",
-        "older picture",
+        "wrong snapshot",
+        "older snapshot",
         "another's code",
         "nothing came of it",
     ],

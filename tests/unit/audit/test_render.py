@@ -5,7 +5,7 @@ from rich.console import Console
 
 from server.ops.audit.evidence import Evidence
 from server.ops.audit.findings import Broken
-from server.ops.audit.render import card, inline, moment, picture_table, plain
+from server.ops.audit.render import card, inline, moment, plain, snapshot_table
 from server.ops.audit.replay import Replay, ReplayView
 from tests.unit.audit.forgery import GAME, RULESETS, chained, copied, el_dorado
 
@@ -37,7 +37,7 @@ def test_text_of_others_can_not_control_the_terminal() -> None:
     assert plain("\x1b[2J\r\u202e[red]").plain == "\\x1b[2J\\r\\u202e[red]"
     console = Console(width=80, no_color=True)
     with console.capture() as capture:
-        console.print(picture_table({"\x1b]0;x": ["\x1b[2J", "[bold]"]}, {}))
+        console.print(snapshot_table({"\x1b]0;x": ["\x1b[2J", "[bold]"]}, {}))
     assert "\x1b" not in capture.get()
     assert "[bold]" in capture.get()
 
@@ -60,14 +60,14 @@ def test_spectator_sees_no_hand_and_a_seat_sees_its_own() -> None:
 
 def test_going_back_shows_the_same_as_coming_there() -> None:
     game = replay()
-    pictures = []
+    snapshots = []
     for index in range(game.head + 1):
         game.go_to(index)
-        pictures.append(shown(game, ReplayView(0)))
+        snapshots.append(shown(game, ReplayView(0)))
     for index in reversed(range(game.head + 1)):
         game.go_to(index)
-        assert pictures[index] == shown(game, ReplayView(0))
-    assert f"event {game.index} of {game.head}" in pictures[0]
+        assert snapshots[index] == shown(game, ReplayView(0))
+    assert f"event {game.index} of {game.head}" in snapshots[0]
 
 
 def test_going_too_far_stops_at_the_ends() -> None:

@@ -1,4 +1,4 @@
-"""A day as its watchers see it: a picture at a version, and the last events. Pure.
+"""A day as its watchers see it: a snapshot at a version, and the last events. Pure.
 
 What is sent is encoded once, however many watch.
 """
@@ -59,8 +59,8 @@ class Board:
             return None
         return [shown for number, shown in self.recent if number > version]
 
-    def picture(self, now: datetime) -> dict[str, object]:
-        """Show the whole day, as `protocol.epochs.Picture` has it."""
+    def snapshot(self, now: datetime) -> dict[str, object]:
+        """Show the whole day, as `protocol.epochs.Snapshot` has it."""
         day = self.day
         rules = day.profile.slots.map
         return {

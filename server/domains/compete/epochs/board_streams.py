@@ -81,7 +81,7 @@ class Following:
     async def watch(
         self, session: Session, epoch_id: EpochId, after: int | None
     ) -> dict[str, object]:
-        """Give a picture, or what came after a version; all else follows by itself.
+        """Give a snapshot, or what came after a version; all else follows by itself.
 
         Nothing is awaited between the answer and following, so nothing is missed or sent twice.
         """
@@ -95,9 +95,9 @@ class Following:
         self._follow(session, epoch_id)
         answer: dict[str, object] = {"epoch_id": epoch_id, "version": board.version}
         if missed is None:
-            answer |= {"picture": board.picture(now), "events": []}
+            answer |= {"snapshot": board.snapshot(now), "events": []}
         else:
-            answer |= {"picture": None, "events": [orjson.Fragment(event) for event in missed]}
+            answer |= {"snapshot": None, "events": [orjson.Fragment(event) for event in missed]}
         return answer
 
     def unwatch(self, session: Session, epoch_id: EpochId) -> None:

@@ -35,7 +35,7 @@ from server.domains.play.games.streams import (
     send_chunks,
 )
 from server.domains.play.games.subscribers import ViewEncoder
-from server.domains.play.games.views import head_of, picture_of
+from server.domains.play.games.views import head_of, snapshot_of
 from server.gamekit.fold import AnyRuleset
 from server.gamekit.table import answer_of, commitment
 from server.gateway.session.sessions import Route, Routes, Session
@@ -232,7 +232,7 @@ class GameCommands:
         return _head(host, head, seat=seat, cmd_no=chair.cmd_no)
 
     async def snapshot(self, session: Session, command: wire.Snapshot) -> dict[str, object]:
-        """Give the whole picture at a committed index."""
+        """Give the whole snapshot at a committed index."""
         try:
             host = await self._found(session, command.game_id)
         except GameOver:
@@ -242,9 +242,9 @@ class GameCommands:
             await self._access.check_host(host, session.who.player_id)
         if not self._access.is_at_the_table(host.game_id, session.who.player_id):
             _check_no_delay(host)
-        picture = host.picture(viewer)
+        snapshot = host.snapshot(viewer)
         await committed(host.when_committed)  # the state runs ahead; what leaves does not
-        return picture
+        return snapshot
 
     # ------------------------------------------------------------------ finished games
 
@@ -275,7 +275,7 @@ class GameCommands:
         recorder = recover(game, rows, self._rulesets.get(game.ruleset))
         viewer = recorder.fold.table.seats.get(session.who.player_id)
         return {
-            **picture_of(recorder.fold, viewer),
+            **snapshot_of(recorder.fold, viewer),
             "commitment": commitment(game.seed, recorder.hash),
         }
 

@@ -32,7 +32,7 @@ from server.domains.play.games.recorder import Command, EventRecorder, RecordedE
 from server.domains.play.games.results import checked, completion_of
 from server.domains.play.games.ruleset_failures import Faults, Method, described
 from server.domains.play.games.subscribers import Follower, Subscribers, ViewEncoder
-from server.domains.play.games.views import picture_of
+from server.domains.play.games.views import snapshot_of
 from server.gamekit.contract import Event, IllegalMove, Payload, Viewer
 from server.gamekit.fold import Fold
 from server.gamekit.table import (
@@ -170,14 +170,14 @@ class LiveGame:
         """What the head commits to: see docs/explanation/fairness.md."""
         return commitment(self.fold.origin.seed, self._hash)
 
-    def picture(self, viewer: Viewer) -> dict[str, object]:
-        """Draw the whole picture of the state as it was decided, perhaps ahead of the disk."""
+    def snapshot(self, viewer: Viewer) -> dict[str, object]:
+        """Draw the whole snapshot of the state as it was decided, perhaps ahead of the disk."""
         self.check_sound()
         try:
-            picture = picture_of(self.fold, viewer)
+            snapshot = snapshot_of(self.fold, viewer)
         except RAISED_BY_RULES as error:
             raise self._refusal("view", error) from error
-        return {**picture, "commitment": commitment(self.fold.origin.seed, self._recorder.hash)}
+        return {**snapshot, "commitment": commitment(self.fold.origin.seed, self._recorder.hash)}
 
     def check_sound(self) -> None:
         """Raise `Quarantined` where the rules failed."""

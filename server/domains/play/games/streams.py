@@ -87,15 +87,15 @@ async def follow(
 
 
 async def catch_up(host: LiveGame, session: Session, viewer: Viewer, *, after: int) -> int:
-    """Send the whole picture to who is far behind; returns the index to go on after.
+    """Send the whole snapshot to who is far behind; returns the index to go on after.
 
-    How far is far, the ruleset says; the picture leaves when what it shows is committed.
+    How far is far, the ruleset says; the snapshot leaves when what it shows is committed.
     """
     if host.head - after <= host.fold.ruleset.resume_events_max:
         return after
-    picture = host.picture(viewer)
+    snapshot = host.snapshot(viewer)
     head = await committed(host.when_committed)
-    update = {"type": "game.picture", "game_id": host.game_id, **picture}
+    update = {"type": "game.state", "game_id": host.game_id, **snapshot}
     session.socket.send(text_frame(orjson.dumps(update)))
     return head
 

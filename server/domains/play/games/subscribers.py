@@ -1,7 +1,7 @@
 """Who follows a game on this node, and what each of them may see.
 
 An event is encoded once for each distinct view of it: once for everybody where all of it
-is public, once more for each viewer whose picture differs. The node that plays a game owns its
+is public, once more for each viewer whose snapshot differs. The node that plays a game owns its
 topic, so nothing is asked of other nodes, and nothing is told to them: who follows a game is
 connected to its owner.
 """

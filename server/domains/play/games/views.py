@@ -1,4 +1,4 @@
-"""Games as replies show them: how far, and the whole picture."""
+"""Games as replies show them: how far, and the whole snapshot."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ def head_of(
     }
 
 
-def picture_of(fold: Fold, viewer: Viewer) -> dict[str, object]:
-    """Draw the whole picture of a game for a viewer."""
+def snapshot_of(fold: Fold, viewer: Viewer) -> dict[str, object]:
+    """Draw the whole snapshot of a game for a viewer."""
     return {
         "head": fold.next_index - 1,
         "seat": viewer,
