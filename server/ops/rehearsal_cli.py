@@ -24,7 +24,7 @@ from protocol.errors import NotFound
 from protocol.ids import BotId, UserId
 from server.config import Config
 from server.core.clock import Clock
-from server.domains.compete.bots.rules import drawn, minted
+from server.domains.compete.bots.drafts import draft_bot, draft_token
 from server.domains.compete.epochs.phases import day_of, times_of
 from server.domains.compete.epochs.steps import require_profiles
 from server.domains.people.accounts.domain import seal_by
@@ -150,7 +150,7 @@ async def make_bots(context: RehearsalContext, count: int, *, say: Callable[[str
         bot_id, number = await _register(context, owner, after=number)
         await context.bots.set_owner(bot_id, owner.address, actor=CONSOLE, reason=WHY)
         wanted = NewBotToken(label=WHY, scopes={"claim", "vote", "read"})
-        token, draft = minted(wanted, bot_id, now=context.clock.now())
+        token, draft = draft_token(wanted, bot_id, now=context.clock.now())
         await context.tokens.add(owner.user_id, draft)
         say(token)
 
@@ -208,7 +208,7 @@ async def _register(context: RehearsalContext, owner: Owner, *, after: int) -> t
             token_id=str(after),
         )
         try:
-            return (await context.bots.add(drawn(new, owner.user_id))).bot_id, after
+            return (await context.bots.add(draft_bot(new, owner.user_id))).bot_id, after
         except BotTaken:
             continue
 
