@@ -1,24 +1,92 @@
 """The only writer of game events.
 
-    GameLog   one game's place in the log: rows that wait, at most one batch under way
-    Log       the writers' owner: group commit, the solo lane, creating games
+    Log       the owner of all that follows: starts the writers, runs the solo lane, creates games
+    _Writer   one connection, one statement at a time, which commits rows of many games at once
+    GameLog   one game's place in the log: the rows that wait, and at most one batch under way
 
-A writer owns one connection. Whenever it is idle and something waits, it takes all that
-waits, of many games, and commits it in one statement; there is no timer. What a batch
-could not settle (a locked row, a lost answer, a completion) goes to the solo lane, which
-finds out one game's fate at a time, so that one game's trouble touches no other.
+A game always has the same writer. Whenever a writer is idle and something waits, it takes all
+that waits, of many games, and commits it in one statement. There is no timer. A game that the
+statement could not settle goes to the solo lane, which finds out one game's fate at a time, so
+that one game's trouble touches no other.
 
-Every row ends in exactly one of two calls: `committed`, in order, or `failed`, after
-which the game's log is dead and its owner must read it again. An owner that raises when it is told
-is dead as well, and the writers go on: they write many games' rows.
+The states of a game
+====================
+
+`TRANSITIONS` is the whole machine. An input that a state does not list raises `IllegalTransition`:
+it is a bug of ours, never something that a client or the database can cause. ::
+
+             APPEND           TAKE             SET_ASIDE
+      IDLE ---------> QUEUED -------> WRITING -----------> SOLO
+       ^                ^                |                  |
+       |                +----------------+------------------+  COMMIT_MORE: rows came meanwhile
+       |                                 |                  |
+       +---------------------------------+------------------+  COMMIT: nothing waits
+
+      LOSE:          from WRITING and SOLO to DEAD, which nothing leaves
+      OWNER_RAISED:  from IDLE and QUEUED to DEAD, as it is told after its batch is settled
+      FORGET:        from every state to DEAD
+
+    state     rows wait   a batch is under way          in its writer's line
+    IDLE      no          no                            no
+    QUEUED    yes         no                            once
+    WRITING   perhaps     in its writer's statement     no
+    SOLO      perhaps     in the solo lane              no
+    DEAD      no          perhaps, but it is the last   perhaps; the writer passes over it
+
+What the database may answer, and where that leads::
+
+    answer                                  the writer                the solo lane
+    the game is returned                    COMMIT                    COMMIT
+    it is not: locked, fenced, moved on     SET_ASIDE                 locked: again later; else LOSE
+    none (connection lost, server down)     SET_ASIDE, all of them    again, after a pause
+    the rows are refused                    halve; alone: LOSE        LOSE
+    a bug of ours raised                    SET_ASIDE, all of them    LOSE
+
+A batch with a completion never enters the shared statement: it is SET_ASIDE as soon as it is taken.
+
+Invariants
+==========
+
+1. A row is in exactly one place: `GameLog._rows`, one `Batch`, or the database. `Log.queued` is the
+   number of rows in all `_rows`.
+2. A game has at most one batch under way. A batch names the head that it expects, so a second one
+   would be refused for as long as the first is not committed, and taken for fenced.
+3. A row's fate is told once, and only when it is known: `committed`, in order, or `failed`, after
+   which the game is DEAD and its owner must read the log again. An owner that called `forget` is
+   told nothing. An owner that raises when it is told is lost as well, and the writers go on.
+4. Nothing is told before its transaction has committed. Replies and events wait for that call, so
+   whatever a client has seen is in the database.
+
+Lock order
+==========
+
+The row of `games` comes first: nothing here locks anything else of a game before it. Many of them
+are locked in id order, and rows that others hold are skipped, not waited for. A completion then
+locks its players' rows of `player_lifetime_stats`, in id order as well. They stand for all else
+that it changes of a player (the row of the ruleset, the XP), which has no order of its own. The
+lobby comes last.
+
+Crash points
+============
+
+A node may be killed, or cut off from its database, at any line. What matters is on which side of
+the commit that is:
+
+- Before it, the rows are gone and nobody was told of them. The client sends its command again.
+- After it, before `settle`: the rows are in the log, and nobody was told. The next owner folds
+  them. A command that is sent again finds its number used and gets the first answer.
+- Where this node cannot know on which side it was, it asks the database until it does. It never
+  assumes: sending the rows again blindly would look like being fenced, and calling them lost would
+  make a client repeat what has happened.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from enum import Enum, auto
+from typing import Any, Final, NamedTuple, TypeVar
 
 import asyncpg
 import orjson
@@ -65,8 +133,10 @@ async def write_completion(
     forfeited = [result.forfeited for result in completion.results]
     seats = [result.seat for result in completion.results]
     at = completion.at
-    # Also for a game that is not counted: the locks keep a player who is being erased from
-    # getting into the summary by name.
+    # The caller holds the game's row and has written its last events. These locks come before all
+    # other writes, in id order: two games that end with the same players would otherwise wait for
+    # each other. Also for a game that is not counted: the locks keep a player who is being erased
+    # from getting into the summary by name.
     await connection.execute(SQL["ensure_stats"], players)
     await connection.execute(SQL["lock_stats"], players)
     if completion.uncounted is None:
@@ -75,6 +145,7 @@ async def write_completion(
         await connection.execute(SQL["apply_stats"], game_id, players, counted, tricks, won, at)
     else:
         xp = NO_XP
+    # One summary a game: a constraint refuses a second completion, should all else fail.
     await connection.execute(SQL["insert_summary"], game_id, *_summary_columns(completion))
     await connection.execute(SQL["complete_game"], game_id, at, *_event_columns(completion))
     how = (completion.winner_id, completion.uncounted)
@@ -122,10 +193,14 @@ def _summary_columns(completion: Completion) -> tuple[Any, ...]:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+# A statement takes no further game beyond one of these; what one game has is never split.
 BATCH_EVENTS_MAX = 1000
 BATCH_BYTES_MAX = 1024 * 1024
+# Commands are refused beyond this. It bounds the memory that an outage of the database can cost.
 QUEUED_EVENTS_MAX = 20_000
+# More than one, so that a game whose statement hangs does not hold up the completions.
 SOLO_WORKERS = 2
+# Beyond this the writers wait, and the queue before them fills until commands are refused.
 SOLO_BATCHES_MAX = 1000
 RETRY_PAUSE_S = 0.25
 CREATE_TRIES = 3
@@ -162,6 +237,83 @@ class _Locked(Exception):
     """Somebody else holds the game's row just now; who that is may have written the rows."""
 
 
+class IllegalTransition(Exception):
+    """A state machine was given an input that its state does not allow: a bug of ours."""
+
+    def __init__(self, state: Enum, event: Enum) -> None:
+        super().__init__(f"{event.name} is not allowed in {state.name}")
+
+
+class LogState(Enum):
+    """Where one game's rows are on their way to the database."""
+
+    IDLE = auto()  # all that was appended is committed
+    QUEUED = auto()  # rows wait for the writer
+    WRITING = auto()  # a batch is in the writer's statement
+    SOLO = auto()  # a batch is in the solo lane, perhaps for a long time
+    DEAD = auto()  # nothing is written any more
+
+
+class LogInput(Enum):
+    """What happens to one game's place in the log."""
+
+    APPEND = auto()  # the owner has more rows
+    TAKE = auto()  # the writer takes all that waits
+    SET_ASIDE = auto()  # the writer hands the batch to the solo lane
+    COMMIT = auto()  # the batch is in the database, and nothing came meanwhile
+    COMMIT_MORE = auto()  # the batch is in the database, and more rows wait
+    LOSE = auto()  # the batch is not in the database, and never will be
+    OWNER_RAISED = auto()  # when it was told of a commit
+    FORGET = auto()  # the owner is gone
+
+
+# Names of the module, as a look-up through the class costs more than the comparison.
+IDLE: Final = LogState.IDLE
+QUEUED: Final = LogState.QUEUED
+WRITING: Final = LogState.WRITING
+SOLO: Final = LogState.SOLO
+DEAD: Final = LogState.DEAD
+
+TRANSITIONS: Final[Mapping[LogState, Mapping[LogInput, LogState]]] = {
+    IDLE: {
+        LogInput.APPEND: QUEUED,
+        LogInput.OWNER_RAISED: DEAD,
+        LogInput.FORGET: DEAD,
+    },
+    QUEUED: {
+        LogInput.APPEND: QUEUED,
+        LogInput.TAKE: WRITING,
+        LogInput.OWNER_RAISED: DEAD,
+        LogInput.FORGET: DEAD,
+    },
+    WRITING: {
+        LogInput.APPEND: WRITING,
+        LogInput.SET_ASIDE: SOLO,
+        LogInput.COMMIT: IDLE,
+        LogInput.COMMIT_MORE: QUEUED,
+        LogInput.LOSE: DEAD,
+        LogInput.FORGET: DEAD,
+    },
+    SOLO: {
+        LogInput.APPEND: SOLO,
+        LogInput.COMMIT: IDLE,
+        LogInput.COMMIT_MORE: QUEUED,
+        LogInput.LOSE: DEAD,
+        LogInput.FORGET: DEAD,
+    },
+    # A batch that was under way when the owner went goes its way: it may be set aside and end in
+    # either manner. There is no TAKE and no COMMIT_MORE, as nothing waits.
+    DEAD: {
+        LogInput.APPEND: DEAD,
+        LogInput.SET_ASIDE: DEAD,
+        LogInput.COMMIT: DEAD,
+        LogInput.LOSE: DEAD,
+        LogInput.OWNER_RAISED: DEAD,
+        LogInput.FORGET: DEAD,
+    },
+}
+
+
 class Batch(NamedTuple):
     """One game's rows on their way to the database."""
 
@@ -175,18 +327,22 @@ def _nobody(_: object) -> None:
 
 
 class GameLog:
-    """One game's place in the log, for as long as this node owns it at this epoch."""
+    """One game's place in the log, for as long as this node owns it at this epoch.
+
+    `append`, `take` and `settle` run once or more for every event of the server. They change the
+    state by themselves, as `TRANSITIONS` says, and leave to it what they do not expect. A test
+    drives every state with every input and compares the two.
+    """
 
     __slots__ = (
         "_completion",
         "_rows",
         "bytes",
         "committed",
-        "dead",
         "failed",
         "game_id",
         "owner_epoch",
-        "under_way",
+        "state",
         "writer",
     )
 
@@ -201,63 +357,104 @@ class GameLog:
     ) -> None:
         self.writer = writer
         self.game_id = game_id
-        self.owner_epoch = owner_epoch
+        self.owner_epoch = owner_epoch  # fences every write; a new owner makes a new `GameLog`
         self.committed = committed
         self.failed = failed
-        self.under_way = False
-        self.dead = False
-        self.bytes = 0
+        self.state: LogState = IDLE
+        self.bytes = 0  # of the payloads that wait
         self._rows: list[Row] = []
+        # Comes with the last rows. They may still be waiting behind a batch that is under way, so
+        # it belongs to whatever batch takes them.
         self._completion: Completion | None = None
 
     def append(self, rows: list[Row], completion: Completion | None = None) -> None:
         """Queue the next rows; with a completion they are the game's last."""
-        if self.dead:
-            return
-        first = not self._rows
+        state = self.state
+        if state is DEAD:
+            return  # the owner hears of its loss, or wants to hear nothing
         self._rows += rows
         self._completion = completion
         self.writer.log.queued += len(rows)
-        self.bytes += sum(len(row.payload) for row in rows)
-        if first and not self.under_way:
+        for row in rows:  # mostly one; a generator for `sum` costs more than it adds
+            self.bytes += len(row.payload)
+        # Only from IDLE: in every other state the game is in line already, or comes back to it
+        # in `settle`. A second place in line would be taken with no rows.
+        if state is IDLE:
+            self.state = QUEUED
             self.writer.offer(self)
-
-    def forget(self) -> None:
-        """Call nobody back any more: the game is over, or its owner is gone."""
-        self.dead = True
-        self.committed = self.failed = _nobody
 
     def take(self) -> Batch:
         """Take all that waits; nothing more is taken until `settle`."""
+        if self.state is not QUEUED:
+            raise IllegalTransition(self.state, LogInput.TAKE)
+        self.state = WRITING
         batch = Batch(self, self._rows, self._completion)
+        # A new list, as the batch keeps the old one: rows that come now are the next batch's.
         self._rows, self._completion, self.bytes = [], None, 0
-        self.under_way = True
         self.writer.log.queued -= len(batch.rows)
         return batch
 
+    def set_aside(self) -> None:
+        """Leave the writer's statement for the solo lane; the batch stays under way."""
+        self._move(LogInput.SET_ASIDE)
+
     def settle(self, batch: Batch, lost: Lost | None) -> None:
         """Tell the owner how a batch ended, and offer what came meanwhile."""
-        self.under_way = False
-        if lost is None:
-            try:
-                self.committed(batch.rows)
-            except Exception:
-                self.writer.log.failed(f"the owner of game {self.game_id}")
-                # The rows are in the log; what the owner has made of them is not known.
-                lost = Refused("its owner failed")
         if lost is not None:
-            self._die(lost)
-        elif self._rows and not self.dead:
+            self._die(LogInput.LOSE, lost)
+            return
+        # The state moves on before the owner is told: what it appends in that call must find the
+        # game without a batch under way, or in need of no second place in line.
+        more = bool(self._rows)
+        state = self.state
+        if state is WRITING or state is SOLO:
+            self.state = QUEUED if more else IDLE
+        else:
+            self._move(LogInput.COMMIT)
+        try:
+            self.committed(batch.rows)
+        except Exception:
+            self.writer.log.failed(f"the owner of game {self.game_id}")
+            # The rows are in the log; what the owner has made of them is not known.
+            self._die(LogInput.OWNER_RAISED, Refused("its owner failed"))
+            return
+        # After the call, as the owner may have raised, or gone: then these rows are not written.
+        # Those that it appended itself, where none waited, stand in line already.
+        if more and self.state is QUEUED:
             self.writer.offer(self)
 
-    def _die(self, lost: Lost) -> None:
-        self.dead = True
-        self.writer.log.queued -= len(self._rows)
-        self._rows = []
+    def forget(self) -> None:
+        """Call nobody back any more: the game is over, or its owner is gone.
+
+        Rows that wait are dropped; nobody was promised them. They exist only where another node
+        took the game, which would refuse them anyway.
+        """
+        self._move(LogInput.FORGET)
+        self._drop_waiting()
+        # The owner holds this log, and the callbacks hold the owner. Without them, neither waits
+        # for the garbage collector, and a batch under way keeps the game's state alive no longer.
+        self.committed = self.failed = _nobody
+
+    def _die(self, event: LogInput, lost: Lost) -> None:
+        # Before the owner is told, as it may append or forget in that call.
+        self._move(event)
+        self._drop_waiting()
         try:
             self.failed(lost)
         except Exception:
             self.writer.log.failed(f"the owner of game {self.game_id}, which was lost,")
+
+    def _drop_waiting(self) -> None:
+        # These were decided on top of rows that are lost, so none of them may be written. They
+        # must leave the count as well, or `drain` would wait for them for ever.
+        self.writer.log.queued -= len(self._rows)
+        self._rows, self._completion, self.bytes = [], None, 0
+
+    def _move(self, event: LogInput) -> None:
+        after = TRANSITIONS[self.state].get(event)
+        if after is None:
+            raise IllegalTransition(self.state, event)
+        self.state = after
 
 
 class Log:
@@ -270,6 +467,9 @@ class Log:
         self._database = database
         self._xp = xp
         self._solo: asyncio.Queue[Batch] = asyncio.Queue()  # bounded by its room
+        # Held from `settle_alone` until the batch is settled, also while it waits for a retry.
+        # A bound on the queue would not do: a batch that goes back in line would wait for the very
+        # workers that put it there.
         self._solo_room = asyncio.BoundedSemaphore(SOLO_BATCHES_MAX)
         self._writers = [_Writer(self, database) for _ in range(writers)]
         self.metrics = LogMetrics()
@@ -306,6 +506,8 @@ class Log:
 
     async def drain(self) -> None:
         """Wait until nothing waits and nothing is under way."""
+        # In this order: rows go from the queue to a writer and from there to the solo lane. If
+        # nothing is decided any more, whatever was seen to be empty stays empty.
         while self.queued or any(w.busy for w in self._writers):  # noqa: ASYNC110 - at the end
             await asyncio.sleep(DRAIN_LOOK_S)
         await self._solo.join()
@@ -330,8 +532,10 @@ class Log:
 
     async def _create_once(self, game: GameRow, rows: Sequence[Row]) -> None:
         async with self._database.transaction() as connection:
+            # First: where an earlier try did commit and its answer was lost, the lobby has moved
+            # on because of us, and `start_lobby` would call that a lost race.
             if await connection.fetchval(SQL["is_created"], game.id):
-                return  # an earlier try did commit
+                return
             await connection.execute(SQL["create_game"], *game.columns())
             started = await connection.fetchval(
                 SQL["start_lobby"], game.lobby_id, game.id, game.lobby_version
@@ -346,6 +550,7 @@ class Log:
 
     async def settle_alone(self, batch: Batch) -> None:
         """Hand one game's rows to the solo lane."""
+        batch.game.set_aside()
         await self._solo_room.acquire()
         self._solo.put_nowait(batch)
 
@@ -356,10 +561,12 @@ class Log:
             try:
                 lost = await self._fate(batch)
             except _Locked:
+                # The worker does not wait here: two locked games would stop the lane for all.
                 asyncio.get_running_loop().call_later(RETRY_PAUSE_S, self._put_back, batch)
             except TROUBLES as trouble:
                 self.metrics.retries += 1
                 log.warning("game %s: %s; trying again", batch.game.game_id, trouble)
+                # Here it does: the trouble is the database's, and the next game would meet it too.
                 await asyncio.sleep(RETRY_PAUSE_S)
                 self._put_back(batch)
             except Exception as bug:
@@ -369,6 +576,7 @@ class Log:
                 self._settled(batch, lost)
 
     def _settled(self, batch: Batch, lost: Lost | None) -> None:
+        # Without an await between them, so `drain` cannot return before the owner is told.
         self._solo_room.release()
         self._solo.task_done()
         batch.game.settle(batch, lost)
@@ -390,21 +598,31 @@ class Log:
         return None
 
     async def _write_alone(self, batch: Batch) -> None:
+        """Write one game's rows, unless they are there; the order of the checks is the proof."""
         game, first, after = batch.game, batch.rows[0].event_index, batch.rows[-1].event_index + 1
         async with self._database.transaction() as connection:
+            # The lock first. A statement of ours whose answer was lost may still be running, and
+            # holds the row: until it has ended, what could be read here proves nothing.
             head = await connection.fetchrow(SQL["lock_head"], game.game_id)
             if head is None:  # games are never deleted
                 raise _Locked
+            # Before the head is looked at: another owner's events may have brought it to where
+            # ours would have. If ours are there, the new owner has folded them, and tells of them.
             if head["owner_epoch"] != game.owner_epoch:
                 raise Fenced(f"game {game.game_id} has another owner")
+            # Same owner and one batch under way, so nobody else can have moved the head: the
+            # answer was lost, the commit was not. A completion was in the same transaction.
             if head["next_event_index"] == after:
-                return  # the answer was lost, the commit was not
+                return
             columns = append_columns([(game.game_id, game.owner_epoch, batch.rows)])
             passed = await connection.fetch(SQL["append"], *columns)
             if head["next_event_index"] != first or not passed:
                 raise Fenced(f"game {game.game_id} stands at {head['next_event_index']}")
+            # In this transaction: a kill between the last events and the result would leave a game
+            # that has ended, and that nobody completes.
             if batch.completion is not None:
                 await write_completion(connection, game.game_id, batch.completion, self._xp)
+        # Outside of the block: only here has it been committed.
         self.metrics.events += len(batch.rows)
         self.metrics.completions += batch.completion is not None
 
@@ -415,9 +633,12 @@ class _Writer:
     def __init__(self, log: Log, database: Database) -> None:
         self.log = log
         self._database = database
+        # Every game that is QUEUED, once, and games that died in line.
         self._waiting: deque[GameLog] = deque()
         self._wake = asyncio.Event()
+        # One of its own, not of the pool: a pool that is used up must not stop the log.
         self._connection: asyncpg.Connection | None = None
+        # Whether rows may be neither in the queue nor committed: for `drain`.
         self.busy = False
 
     def offer(self, game: GameLog) -> None:
@@ -430,8 +651,11 @@ class _Writer:
         try:
             while True:
                 await self._wake.wait()
+                # Before the line is looked at: cleared after it, this could swallow the wake-up of
+                # a game that came while the last batch was written.
                 self._wake.clear()
                 while self._waiting:
+                    # Before `_take`, which lowers `queued`: `drain` must see one of the two.
                     self.busy = True
                     await self._write(await self._take())
                 self.busy = False
@@ -443,9 +667,13 @@ class _Writer:
         events = size = 0
         while self._waiting and events < BATCH_EVENTS_MAX and size < BATCH_BYTES_MAX:
             game = self._waiting.popleft()
+            if game.state is DEAD:
+                continue  # it died in line; a deque has no quick way to take it out
             size += game.bytes
             batch = game.take()
             if batch.completion is not None:
+                # Many statements in one transaction, on rows that other games lock as well: in the
+                # shared statement it would hold up every game of the batch.
                 await self.log.settle_alone(batch)
                 continue
             events += len(batch.rows)
@@ -461,16 +689,20 @@ class _Writer:
         except TROUBLES as error:
             await self._recover(batches, error)
         except Exception:
-            # A bug that one of the batches has met; each alone, it takes nothing along.
+            # A bug that one of the batches has met; each alone, it takes nothing along. It may
+            # have been met after the statement was sent, so the connection's state is unknown.
             self.log.failed(f"writing {len(batches)} games at once")
             self._hang_up()
             await self._alone(batches)
         else:
             seconds = asyncio.get_running_loop().time() - started
             self.log.metrics.batch(sum(len(batches[n].rows) for n in passed), seconds)
+            # Those that passed first, and all of them before anything is awaited: the solo lane may
+            # be full, and a reply must not wait for another game's trouble.
             for nth, batch in enumerate(batches):
                 if nth in passed:
                     batch.game.settle(batch, None)
+            # Locked, fenced or moved on: the statement does not say which, the solo lane asks.
             await self._alone([b for nth, b in enumerate(batches) if nth not in passed])
 
     async def _append(self, batches: list[Batch]) -> set[int]:
@@ -484,11 +716,17 @@ class _Writer:
             await self._halve(batches, error)
             return
         log.warning("a batch of %d games: %s; settling one by one", len(batches), error)
+        # First: a session that is left open may keep the locks of the very rows that the solo lane
+        # is about to ask for.
         self._hang_up()
         await self._alone(batches)
 
     async def _halve(self, batches: list[Batch], error: Exception) -> None:
-        """Find the game whose events the database refuses; only that one fails."""
+        """Find the game whose events the database refuses; only that one fails.
+
+        A refusal rolls the statement back, so every half may be sent anew. With one culprit among
+        n games this takes about 2 log n statements.
+        """
         if len(batches) == 1:
             batches[0].game.settle(batches[0], _refused(error))
             return
@@ -501,6 +739,7 @@ class _Writer:
             await self.log.settle_alone(batch)
 
     def _hang_up(self) -> None:
+        # Not a polite close, which would wait for an answer that may never come.
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None

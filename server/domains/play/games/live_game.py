@@ -1,14 +1,85 @@
-"""One game on the node that owns it: decide, fold at once, release on commit."""
+"""One game on the node that owns it: decide, fold at once, release on commit.
+
+A command is decided against the state as it was decided last, not as the disk has it. What it
+causes is folded in at once and handed to the log. The reply and the frames wait for the commit::
+
+    act --> rules decide --> fold --> log.append        one call, without an await
+                                          |
+    reply, frames <-- _on_committed <-----+             later, in the order of the events
+
+So the next command need not wait for the disk, and yet nothing leaves that a crash could undo. If
+the rows cannot be written, the whole object is thrown away: its state is ahead of a log that will
+never follow. Whoever wants the game reads the log again.
+
+The states
+==========
+
+`TRANSITIONS` is the whole machine. An input that a state does not list raises `IllegalTransition`:
+it is a bug of ours, never something that a client, a ruleset or the database can cause. ::
+
+               END_DECIDED           END_COMMITTED
+    PLAYING ----------------> ENDING ---------------> COMPLETED
+     |   |                      |                         ^
+     |   |                      | SUSPEND                 |
+     |   |                      v                         |
+     |   +----------------> SUSPENDED --------------------+
+     |       SUSPEND                    END_COMMITTED
+     |
+     | RULES_FAILED          ALL_COMMITTED
+     +----------------> FAILING ---------------> FAILED
+
+    UNSTORABLE:         from PLAYING, ENDING and SUSPENDED to FAILED
+    ROWS_LOST, UNLOAD:  from PLAYING, ENDING and SUSPENDED to UNLOADED; from FAILING to FAILED
+
+    state       a command gets   events on their way   what the registry is told, and when
+    PLAYING     carried out      perhaps               settled, whenever all is committed
+    ENDING      GameOver         yes                   completed, once all is committed
+    SUSPENDED   Overloaded (1)   perhaps               settled or completed, the same
+    FAILING     Quarantined      yes                   failed, once all is committed or refused
+    COMPLETED   GameOver         no                    completed, just now
+    FAILED      Quarantined      no                    failed, or lost to another node
+    UNLOADED    Overloaded (1)   perhaps (2)           lost; nothing where it unloaded the game
+
+    (1) GameOver if the end was decided. (2) They may still commit; nobody hears of it.
+
+Invariants
+==========
+
+1. `fold.next_index == committed + len(_ahead)`, unless the rules failed half way through a fold.
+   The events before `committed` are in the database, and `tail` has the last of them; those from
+   there on are in `_ahead`.
+2. `_hash` belongs to the event before `committed`, `_recorder.hash` to the last one decided.
+   Clients are shown the one that belongs to what they see.
+3. `_owed` is in the order of its indexes, as a reply waits for no event that was decided after it.
+   So only its front has to be looked at when something commits.
+4. `fault` is set exactly in FAILING and FAILED.
+5. There is no `await` in this module, and no lock. What a method checks still holds when it acts,
+   because nothing else runs in between. Whoever adds an `await` loses that.
+
+A kill needs no handling: at any line, what is in the log is the game, and whatever was told of it
+was told after its commit. See `persistence.eventlog.writer` for what happens around a commit.
+"""
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from itertools import chain, islice
+from typing import Final
 
 from persistence.eventlog.completion import Completion
 from persistence.eventlog.hashchain import BadPayload, NotJson
-from persistence.eventlog.writer import Fenced, GameLog, Log, Lost, Row, Unstorable, not_committed
+from persistence.eventlog.writer import (
+    Fenced,
+    GameLog,
+    IllegalTransition,
+    Log,
+    Lost,
+    Row,
+    Unstorable,
+    not_committed,
+)
 from protocol.errors import (
     BadIndex,
     CmdNoForgotten,
@@ -58,6 +129,90 @@ AHEAD_EVENTS_MAX = 1000
 Reply = Callable[[int | PlayhallError], None]
 
 
+class LiveGameState(Enum):
+    """What one game takes on, and what becomes of what it has taken on."""
+
+    PLAYING = auto()
+    ENDING = auto()  # the last event is decided; its commit is the end
+    SUSPENDED = auto()  # the node is going away: nothing new, but what was decided may commit
+    FAILING = auto()  # the rules failed; what was decided before is still on its way
+    COMPLETED = auto()
+    FAILED = auto()
+    UNLOADED = auto()  # not the game's state any more, or not kept any longer
+
+
+class LiveGameInput(Enum):
+    """What happens to one game."""
+
+    END_DECIDED = auto()  # the rules say that the game has ended, and the last event is folded
+    END_COMMITTED = auto()  # all is committed, and the last event with it
+    ALL_COMMITTED = auto()  # all is committed, and the game has not ended
+    RULES_FAILED = auto()  # half way through a fold, or at a state from which nothing can be done
+    UNSTORABLE = auto()  # the rules decided what no database can store
+    ROWS_LOST = auto()  # fenced or refused; or we raised when we were told of a commit
+    SUSPEND = auto()
+    UNLOAD = auto()
+
+
+# Names of the module, as a look-up through the class costs more than the comparison.
+PLAYING: Final = LiveGameState.PLAYING
+ENDING: Final = LiveGameState.ENDING
+SUSPENDED: Final = LiveGameState.SUSPENDED
+FAILING: Final = LiveGameState.FAILING
+COMPLETED: Final = LiveGameState.COMPLETED
+FAILED: Final = LiveGameState.FAILED
+UNLOADED: Final = LiveGameState.UNLOADED
+
+TRANSITIONS: Final[Mapping[LiveGameState, Mapping[LiveGameInput, LiveGameState]]] = {
+    PLAYING: {
+        LiveGameInput.END_DECIDED: ENDING,
+        LiveGameInput.RULES_FAILED: FAILING,
+        LiveGameInput.UNSTORABLE: FAILED,
+        LiveGameInput.ROWS_LOST: UNLOADED,
+        LiveGameInput.SUSPEND: SUSPENDED,
+        LiveGameInput.UNLOAD: UNLOADED,
+    },
+    # No RULES_FAILED: once the end is decided, the rules are asked for nothing that counts.
+    ENDING: {
+        LiveGameInput.END_COMMITTED: COMPLETED,
+        LiveGameInput.UNSTORABLE: FAILED,
+        LiveGameInput.ROWS_LOST: UNLOADED,
+        LiveGameInput.SUSPEND: SUSPENDED,
+        LiveGameInput.UNLOAD: UNLOADED,
+    },
+    # The end may have been on its way when the node began to go.
+    SUSPENDED: {
+        LiveGameInput.END_COMMITTED: COMPLETED,
+        LiveGameInput.ALL_COMMITTED: SUSPENDED,
+        LiveGameInput.UNSTORABLE: FAILED,
+        LiveGameInput.ROWS_LOST: UNLOADED,
+        LiveGameInput.SUSPEND: SUSPENDED,
+        LiveGameInput.UNLOAD: UNLOADED,
+    },
+    # No way back from here, nor to UNLOADED: that would let somebody read the log, and fail again.
+    FAILING: {
+        LiveGameInput.ALL_COMMITTED: FAILED,
+        LiveGameInput.ROWS_LOST: FAILED,
+        LiveGameInput.SUSPEND: FAILING,
+        LiveGameInput.UNLOAD: FAILED,
+    },
+    # ROWS_LOST can follow the end only where the registry raised when it was told: the log then
+    # takes the game for lost, and the registry is told once more.
+    COMPLETED: {
+        LiveGameInput.ROWS_LOST: COMPLETED,
+        LiveGameInput.SUSPEND: COMPLETED,
+        LiveGameInput.UNLOAD: COMPLETED,
+    },
+    FAILED: {
+        LiveGameInput.ROWS_LOST: FAILED,
+        LiveGameInput.SUSPEND: FAILED,
+        LiveGameInput.UNLOAD: FAILED,
+    },
+    # The log was told to forget us before we got here by UNLOAD, and died before by ROWS_LOST.
+    UNLOADED: {LiveGameInput.SUSPEND: UNLOADED, LiveGameInput.UNLOAD: UNLOADED},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class LiveGameEvents:
     """Whom a host tells what happened to it."""
@@ -83,13 +238,13 @@ class LiveGame:
         "_recorder",
         "_room",
         "busy_at",
-        "closed",
         "committed",
         "fault",
         "fold",
         "game_id",
         "lobby_id",
         "owner_epoch",
+        "state",
         "subscribers",
         "tail",
     )
@@ -111,13 +266,13 @@ class LiveGame:
         self.game_id = game_id
         self.lobby_id = lobby_id
         self.owner_epoch = owner_epoch
-        self.fold: Fold = recorder.fold
-        self.committed = self.fold.next_index
+        self.fold: Fold = recorder.fold  # as of the last event decided, perhaps ahead of the disk
+        self.state: LiveGameState = COMPLETED if self.fold.table.completed else PLAYING
+        self.committed = self.fold.next_index  # how many events are in the database
         self.subscribers = Subscribers(ViewEncoder(game_id, self.fold.ruleset, faults), topic)
         self.tail: deque[RecordedEvent] = deque(maxlen=TAIL_EVENTS)
-        self.closed = False
-        # Why nothing is played here any more: the rules failed half way through a fold, so
-        # `fold` is a state that no log has. Only what is on its way to the disk still counts.
+        # Why the game is FAILING or FAILED. Where the rules failed half way through a fold, `fold`
+        # is a state that no log has: only what is on its way to the disk still counts.
         self.fault: str | None = None
         self.busy_at = clock.monotonic()
         self._recorder = recorder
@@ -130,7 +285,8 @@ class LiveGame:
         self._log: GameLog = log.open(
             game_id, owner_epoch, committed=self._on_committed, failed=self._on_lost
         )
-        self._ahead: deque[RecordedEvent] = deque()
+        self._ahead: deque[RecordedEvent] = deque()  # decided, not committed
+        # Replies that wait: the event that must be committed first, whom to call, with what.
         self._owed: deque[tuple[int, Reply, int | PlayhallError]] = deque()
 
     # ------------------------------------------------------------------ what is asked
@@ -148,13 +304,17 @@ class LiveGame:
     @property
     def status(self) -> str:
         """The game's status as of its head."""
-        over = self.is_settled and self.fold.table.completed
-        return "completed" if over else "in_progress"
+        return "completed" if self.state is COMPLETED else "in_progress"
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more is taken on here; not while an end is on its way to its commit."""
+        return self.state not in (PLAYING, ENDING)
 
     @property
     def is_lost(self) -> bool:
         """Whether this is not the game's state any more, and nothing will come of it."""
-        return self.closed and self.status == "in_progress"
+        return self.state not in (PLAYING, ENDING, COMPLETED)
 
     @property
     def spectator_delay_s(self) -> float:
@@ -181,7 +341,7 @@ class LiveGame:
 
     def check_sound(self) -> None:
         """Raise `Quarantined` where the rules failed."""
-        if self.fault is not None:
+        if self.state is FAILING or self.state is FAILED:
             raise Quarantined
 
     def when_committed(self, reply: Reply) -> None:
@@ -204,9 +364,11 @@ class LiveGame:
 
         With `expected_head`, only if nothing that counts has happened since that event.
         """
-        if self.fault is not None:  # first: this state may remember answers that were never written
-            raise Quarantined
+        if self.state is not PLAYING:
+            self.check_sound()  # first: this state may remember answers that were never written
         chair = self.fold.table.chairs[seat]
+        # Before anything that may refuse: a command that was carried out gets its answer also from
+        # a game that has ended or is closed, and acts once.
         if cmd_no <= chair.cmd_no:
             self._repeat(chair, cmd_no, reply)
             return
@@ -241,40 +403,48 @@ class LiveGame:
         if reply is not None:
             self._owe(index, reply, index)
 
-    def let_go(self) -> None:
+    def unload(self) -> None:
         """Close, and hold on to nothing: what is over shall not wait for the garbage collector."""
-        self.closed = True
+        # The state and the log first: what follows calls others, who must not find a game that
+        # still takes commands, nor have a commit tell a half of it.
+        self._move(LiveGameInput.UNLOAD)
         self._log.forget()
         self.tail.clear()
-        self.subscribers.let_go()
+        self.subscribers.close()
 
     def close(self) -> None:
         """Take part in nothing more; the log has what was committed."""
-        self.closed = True
+        self._move(LiveGameInput.SUSPEND)
 
     # ------------------------------------------------------------------ deciding
 
     def fail(self, method: Method, error: BaseException) -> None:
         """Play no more: the rules failed where the state, or the way on, depends on them.
 
-        What was decided before goes its way to the disk, and to those who follow, first.
+        What was decided before goes its way to the disk, and to those who follow, first. Where
+        nothing is played any more, the failure is only counted.
         """
         self._faults.note(self.fold.ruleset.name, method, error)
-        if self.closed:
+        if self.state is not PLAYING:
             return
-        self.closed = True
+        self._move(LiveGameInput.RULES_FAILED)
         self.fault = f"{self.fold.ruleset.name} failed in {method}: {described(error)}"
+        # Otherwise `_on_committed` or `_on_lost` does this. The registry unloads the game when it
+        # is told, and what is on its way would commit with nobody to hear of it.
         if self.is_settled:
+            self._move(LiveGameInput.ALL_COMMITTED)
             self._events.failed(self)
 
     def _check_open(self) -> None:
-        if self.fault is not None:
-            raise Quarantined
-        if self.fold.table.completed:
-            raise GameOver
+        # In the order of what is final: a client that is told `Overloaded` or `Unavailable` sends
+        # the same command again, for nothing if the game is over or set aside.
+        if self.state is not PLAYING:
+            self.check_sound()
+            if self.fold.table.completed:
+                raise GameOver
         if not self._may_serve():
             raise Unavailable
-        if self.closed or len(self._ahead) >= AHEAD_EVENTS_MAX or not self._room():
+        if self.state is not PLAYING or len(self._ahead) >= AHEAD_EVENTS_MAX or not self._room():
             raise Overloaded
 
     def _decide(self, seat: int, raw: Payload) -> list[Event]:
@@ -326,7 +496,11 @@ class LiveGame:
         self._owe(max(answer.event_index, self.fold.next_index - 1), reply, reply_of(answer))
 
     def _extend(self, events: list[Event], command: Command | None = None) -> int:
-        """Fold new events, hand them to the log; returns the first one's index."""
+        """Fold new events, hand them to the log; returns the first one's index.
+
+        Everything that can be refused is refused before `write`, which changes the fold. After
+        it there are two ways out: the rows are with the log, or the game is FAILING.
+        """
         moment = self._clock.moment()
         first = self.fold.next_index
         if not events:
@@ -349,6 +523,9 @@ class LiveGame:
             # would only lead back here: the next move of the same kind fails again.
             self.fail(method, error)
             raise Quarantined from error
+        if completion is not None:
+            self._move(LiveGameInput.END_DECIDED)
+        # Before the log has the rows: for each of them that it commits, `_on_committed` takes one.
         self._ahead.extend(told)
         self._log.append(rows, completion)
         return first
@@ -356,7 +533,11 @@ class LiveGame:
     def _complete(
         self, rows: list[Row], told: list[RecordedEvent], moment: Moment
     ) -> Completion | None:
-        """Add the game's last event if the rules say that it has ended."""
+        """Add the game's last event if the rules say that it has ended.
+
+        It joins the rows of the move that ended the game, so that no crash can come between the
+        two and leave an ended game without its result.
+        """
         outcome = self.fold.outcome()
         if outcome is None or self.fold.table.completed:
             return None
@@ -381,33 +562,45 @@ class LiveGame:
             self._owed.append((index, reply, what))
 
     def _on_committed(self, rows: list[Row]) -> None:
+        # First what this game says of itself. Those who are told next may ask for its head, its
+        # commitment or its status, and must get what goes with the events that they were sent.
         told = [self._ahead.popleft() for _ in rows]
         self.committed += len(told)
         self._hash = rows[-1].hash
         self.busy_at = self._clock.monotonic()
         self.tail.extend(told)
+        if self.state is not PLAYING and not self._ahead:
+            is_end = self.fold.table.completed and self.state is not FAILING
+            self._move(LiveGameInput.END_COMMITTED if is_end else LiveGameInput.ALL_COMMITTED)
+        # Then the events, then the replies: a client that reads `ok` has seen what it caused.
         self.subscribers.tell(told)
         while self._owed and self._owed[0][0] < self.committed:
             _, reply, what = self._owed.popleft()
             _give(reply, what)
         if self._ahead:
             return
-        if self.fault is not None:
+        # The registry last. It may unload the game, and there is nobody left to tell after that;
+        # or have the next bot move, which must come after all that the last move caused.
+        if self.state is FAILED:
             self._events.failed(self)
-        elif self.fold.table.completed:
-            self.closed = True
+        elif self.state is COMPLETED:
             self._events.completed(self)
         else:
             self._events.settled(self)
 
     def _on_lost(self, lost: Lost) -> None:
-        self.closed = True
+        # `fold` and `_ahead` stay as they are, ahead of the log: nothing is asked of them any more.
         if isinstance(lost, Unstorable) and self.fault is None:
+            self._move(LiveGameInput.UNSTORABLE)
             self.fault = (
                 f"{self.fold.ruleset.name} decided what cannot be stored: {described(lost)}"
             )
-        is_failed = self.fault is not None and not isinstance(lost, Fenced)
+        else:
+            self._move(LiveGameInput.ROWS_LOST)
+        # Who was fenced has no say: another node plays the game, and sets it aside if it must.
+        is_failed = self.state is FAILED and not isinstance(lost, Fenced)
         error = Quarantined() if is_failed else not_committed(lost)
+        # Before the registry is told: it hangs up on followers, and a reply would not reach them.
         owed, self._owed = self._owed, deque()
         for _, reply, _ in owed:
             _give(reply, error)
@@ -415,6 +608,12 @@ class LiveGame:
             self._events.failed(self)
         else:
             self._events.lost(self, lost)
+
+    def _move(self, event: LiveGameInput) -> None:
+        after = TRANSITIONS[self.state].get(event)
+        if after is None:
+            raise IllegalTransition(self.state, event)
+        self.state = after
 
 
 def _give(reply: Reply, what: int | PlayhallError) -> None:

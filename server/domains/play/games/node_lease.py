@@ -50,8 +50,8 @@ class Lease:
         asked_at = self._clock.monotonic()
         await self._store.renew_lease(self._address(), self.lease_s)
         if not self.is_good():  # looked at now: it may have run out while the database was asked
-            for let_go in self.on_return:
-                await let_go()
+            for notify in self.on_return:
+                await notify()
         self._good_until = asked_at + self.lease_s * SERVE_SHARE
 
     async def keep(self) -> None:

@@ -242,7 +242,7 @@ class GameRegistry:
         return host
 
     def _drop(self, host: LiveGame) -> None:
-        host.let_go()
+        host.unload()
         if self._hosts.get(host.game_id) is not host:
             return
         del self._hosts[host.game_id]

@@ -170,7 +170,7 @@ class Subscribers:
         if self._topic is not None:
             self._topic.send(frame)
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """Send nothing more, and end what follows; harmless when that was done."""
         followers, topic = self.followers, self._topic
         self._topic = None

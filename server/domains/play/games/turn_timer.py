@@ -11,7 +11,7 @@ from typing import Final
 from protocol.errors import PlayhallError
 from server.core.clock import Clock
 from server.core.containment import RAISED_BY_RULES
-from server.domains.play.games.live_game import LiveGame
+from server.domains.play.games.live_game import PLAYING, LiveGame
 from server.domains.play.games.ruleset_failures import Faults
 from server.gamekit.chance import Chance, derive
 from server.gamekit.contract import IllegalMove, Payload
@@ -83,7 +83,7 @@ class TurnTimer:
 
     def _next_due_ms(self) -> int | None:
         turn = self._host.fold.turn
-        if turn is None or self._host.closed:
+        if turn is None or self._host.state is not PLAYING:
             return None
         dues = [due for seat in turn.seats if (due := self._seat_due_ms(seat)) is not None]
         due_ms = min(dues, default=None)
@@ -102,7 +102,7 @@ class TurnTimer:
 
     def _fire(self) -> None:
         self._timer = None
-        if self._host.closed or not self._host.is_settled:
+        if self._host.state is not PLAYING or not self._host.is_settled:
             return  # the commit of what is under way arms the timer again
         try:
             self._play_due()
