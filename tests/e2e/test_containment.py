@@ -20,11 +20,12 @@ from tests.fixtures.smtp import PATIENCE_S, until
 # Sweeps that run every few seconds on a node with nothing to do, as the log names them.
 SWEEPS = (
     "adopting games",
+    "delivering events",
     "epochs",
     "files: building replays",
     "lobbies: filling with bots",
-    "looking for ended sessions",
-    "looking for erased players",
+    "catching up with ended-sessions topics",
+    "catching up with erased-people topics",
     "renewing the lease",
 )
 

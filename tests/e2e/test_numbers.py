@@ -50,6 +50,8 @@ async def pair(node: Node, guests: list[Guest]) -> AsyncIterator[list[Line]]:
 
 @pytest.fixture
 async def web(node: Node, guests: list[Guest]) -> AsyncIterator[aiohttp.ClientSession]:
+    # Who may ask at every address: only then is what was sent looked at.
+    node.grant(guests[0].session["user_id"], "admin")
     async with aiohttp.ClientSession(node.url, headers=bearer(guests[0].token)) as web:
         yield web
 

@@ -47,6 +47,8 @@ async def line(node: Node, guest: Guest) -> AsyncIterator[Line]:
 
 @pytest.fixture
 async def web(node: Node, guest: Guest) -> AsyncIterator[aiohttp.ClientSession]:
+    # Who may ask at every address: only then is what was sent looked at.
+    node.grant(guest.session["user_id"], "admin")
     async with aiohttp.ClientSession(node.url, headers=bearer(guest.token)) as web:
         yield web
 

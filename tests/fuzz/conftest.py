@@ -52,7 +52,7 @@ class World:
             )
             async with aiohttp.ClientSession(self.node.url, headers=bearer(owner.token)) as web:
                 number = str(uuid4().int % 10**18)
-                bot = {"slug": f"bot-{uuid4().hex[:8]}", "chain_id": 1, "token_id": number}
+                bot = {"slug": f"bot-{uuid4().int % 10**9}", "chain_id": 1, "token_id": number}
                 made = await _post(web, "/v1/bots", bot | {"contract_address": WALLET})
                 connection.execute(
                     "INSERT INTO bot_identity_owners (bot_identity_id, owner_address) "

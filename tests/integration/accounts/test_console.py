@@ -168,7 +168,7 @@ def test_after_reencrypting_the_old_key_is_not_needed(hall: Hall) -> None:
     assert "1 sign-in methods, 1 signing keys" in hall.ok("keys", "reencrypt")
     hall.keys(NEW)
     assert ann.user_id in hall.ok("accounts", "find", EMAIL)
-    assert "0 sign-in methods and 0 signing keys" in hall.ok("keys", "reencrypt")
+    assert "0 sign-in methods, 0 signing keys" in hall.ok("keys", "reencrypt")
     hall.ok("keys", "rotate")
 
 

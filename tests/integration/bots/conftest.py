@@ -110,7 +110,7 @@ class Node:
         """Register a bot; its maker owns it."""
         number = int(new_id()[:8], 16)
         body = {
-            "slug": f"bot-{new_id()[:8]}",
+            "slug": f"bot-{number}",
             "chain_id": 1,
             "contract_address": CONTRACT,
             "token_id": str(number),

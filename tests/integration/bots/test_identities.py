@@ -14,7 +14,7 @@ LARGEST = str(2**256 - 1)
 
 def _body(**fields: object) -> dict[str, Any]:
     return {
-        "slug": f"bot-{new_id()[:8]}",
+        "slug": f"bot-{int(new_id()[:8], 16)}",
         "chain_id": 1,
         "contract_address": CONTRACT,
         "token_id": str(int(new_id()[:8], 16)),
