@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.node import SECRET_KEYS, Node
+from tests.fixtures.ports import free_port
 from tests.fixtures.postgres import TEMPLATE, Databases
 from tests.fixtures.shell import PLAYHALL, TIMEOUT_S, Done, playhall, surroundings
 
@@ -163,8 +164,7 @@ def test_a_load_test_passes(node: Node, odd: str) -> None:
 def test_a_server_serves_without_its_terminal(
     tmp_path: Path, module_dsn: str, streams: str
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {
         "PLAYHALL_DATABASE_URL": module_dsn,
         "PLAYHALL_DATA_DIR": str(tmp_path / "data"),

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from websockets.asyncio.client import connect
 
 from server.gateway.transport.framing import PING, PONG, TEXT
 from server.gateway.transport.proxies import Proxies
+from tests.fixtures.ports import free_port
 from tests.integration.gateway.halls import PATIENT, Echo, hall
 from tests.integration.gateway.wire import Wire, masked, request
 
@@ -222,7 +222,7 @@ async def _proxy(
     """Run a proxy in front of a port; gives its own."""
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not installed")
-    listen = _free_port()
+    listen = free_port()
     (folder / "conf").write_text(template.format(folder=folder, port=port, listen=listen))
     process = await asyncio.create_subprocess_exec(
         *command(folder), stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL
@@ -237,12 +237,6 @@ async def _proxy(
         if process.returncode is None:
             process.terminate()
         await process.communicate()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 async def _answers(port: int) -> bool:
