@@ -12,7 +12,6 @@ from persistence.broker.port import (
     BrokerMetrics,
     Handler,
     Notice,
-    check_topic,
 )
 from persistence.broker.queues import SendQueue
 
@@ -41,7 +40,7 @@ class MemoryBroker:
         self._hub.brokers.append(self)
         self._is_whole = is_whole
         self._handlers = Handlers(self.metrics)
-        self._queue = SendQueue()
+        self._queue = SendQueue(self.metrics)
         self._woken = asyncio.Event()
         self._sent = asyncio.Event()
         self._running = False
@@ -95,12 +94,7 @@ class MemoryBroker:
         """Queue a notice for the other nodes. Raise `BadTopic`."""
         if not self.has_peers:
             return
-        check_topic(notice.topic)
-        if len(notice.payload) > PAYLOAD_BYTES_MAX:
-            self.metrics.stripped += 1
-            notice = notice._replace(payload=b"")
         self._queue.put(notice)
-        self.metrics.dropped = self._queue.dropped
         self._woken.set()
 
     def subscribe(self, topic: str, handler: Handler) -> None:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from persistence.broker.port import Notice
+from persistence.broker.port import PAYLOAD_BYTES_MAX, BrokerMetrics, Notice, check_topic
 
 # About as many as a busy node publishes in a second or two; payloads have a bound of their own.
 NOTICES_MAX: Final = 10_000
@@ -24,21 +24,30 @@ class SendQueue:
     the topic is announced as one with a gap.
     """
 
-    __slots__ = ("_bytes", "_bytes_max", "_lost", "_notices", "_notices_max", "dropped")
+    __slots__ = ("_bytes", "_bytes_max", "_lost", "_metrics", "_notices", "_notices_max")
 
-    def __init__(self, *, notices_max: int = NOTICES_MAX, bytes_max: int = BYTES_MAX) -> None:
+    def __init__(
+        self, metrics: BrokerMetrics, *, notices_max: int = NOTICES_MAX, bytes_max: int = BYTES_MAX
+    ) -> None:
+        self._metrics = metrics
         self._notices: deque[Notice] = deque()
         self._lost: dict[str, None] = {}  # in the order in which they were lost
         self._bytes = 0
         self._notices_max = notices_max
         self._bytes_max = bytes_max
-        self.dropped = 0
 
     def __len__(self) -> int:
         return len(self._notices) + len(self._lost)
 
     def put(self, notice: Notice) -> None:
-        """Append a notice, or remember its topic if there is no room."""
+        """Append a notice, or remember its topic if there is no room. Raise `BadTopic`.
+
+        A payload that is too large is left out: it is never the only place where something is.
+        """
+        check_topic(notice.topic)
+        if len(notice.payload) > PAYLOAD_BYTES_MAX:
+            self._metrics.stripped += 1
+            notice = notice._replace(payload=b"")
         size = len(notice.payload)
         if len(self._notices) >= self._notices_max or self._bytes + size > self._bytes_max:
             self.lose((notice,))
@@ -53,7 +62,7 @@ class SendQueue:
         is as it was, and a gap may be announced before it.
         """
         for notice in notices:
-            self.dropped += 1
+            self._metrics.dropped += 1
             self._note(notice.topic)
         for topic in topics:
             self._note(topic)

@@ -46,7 +46,6 @@ from persistence.broker.envelope import (
 )
 from persistence.broker.link import Link, Pace, Server
 from persistence.broker.port import (
-    PAYLOAD_BYTES_MAX,
     BrokerMetrics,
     Handler,
     Notice,
@@ -94,7 +93,7 @@ class RedisBroker:
         self._channels = f"{prefix}:{server.database}:"
         self._handlers = Handlers(self.metrics)
 
-        self._queue = SendQueue()
+        self._queue = SendQueue(self.metrics)
         self._in_flight = 0
         self._queued = asyncio.Event()
         self._sent = asyncio.Event()
@@ -140,12 +139,7 @@ class RedisBroker:
 
     def publish(self, notice: Notice) -> None:
         """Queue a notice. Raise `BadTopic`."""
-        check_topic(notice.topic)
-        if len(notice.payload) > PAYLOAD_BYTES_MAX:
-            self.metrics.stripped += 1
-            notice = notice._replace(payload=b"")
         self._queue.put(notice)
-        self.metrics.dropped = self._queue.dropped
         self._queued.set()
 
     def subscribe(self, topic: str, handler: Handler) -> None:
@@ -181,7 +175,6 @@ class RedisBroker:
                     await connection.read_response(timeout=math.inf)
         except BaseException:
             self._queue.lose(notices, lost)
-            self.metrics.dropped = self._queue.dropped
             raise
         finally:
             self._in_flight = 0
