@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
 from persistence.games.model import NewGame
 from persistence.games.store import Totals
 from protocol.accounts import Me, Methods
@@ -27,14 +29,30 @@ class Authenticator(People, Protocol):
     """Says whose any token is, a person's or a bot's. Provided by bots."""
 
 
+class TokenKey(Protocol):
+    """A key pair and its name."""
+
+    @property
+    def kid(self) -> str:
+        """What it is called in a token."""
+
+    @property
+    def private(self) -> Ed25519PrivateKey:
+        """The half that signs."""
+
+    @property
+    def public(self) -> Ed25519PublicKey:
+        """The half that verifies."""
+
+
 class TokenKeys(Protocol):
     """The keys that sign, which all nodes share. Provided by accounts."""
 
     @property
-    def newest(self) -> Any:
+    def newest(self) -> TokenKey:
         """The key that signs."""
 
-    async def find(self, kid: str) -> Any:
+    async def find(self, kid: str) -> TokenKey:
         """Find the key that a token names; raise `BadToken`."""
 
 

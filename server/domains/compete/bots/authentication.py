@@ -9,6 +9,7 @@ from protocol.ids import SessionId, UserId
 from server.core.containment import contained
 from server.core.subscriptions import AnnouncedSweep, Subscriptions
 from server.domains.compete.bots.rules import is_bot_token, token_hash
+from server.domains.interfaces import People
 from server.gateway.session.identity import BotPass, Identity
 from server.gateway.session.sessions import Session
 
@@ -18,16 +19,6 @@ ENDED: Final = (
     "The bot's token is no longer valid: it was revoked, or the bot is suspended, retired or "
     "another's; its owner can create a new one."
 )
-
-
-class People(Protocol):
-    """Who says whose any other token is."""
-
-    async def authenticate(self, token: str) -> Identity:
-        """Say who a token speaks for."""
-
-    async def end(self, session_id: SessionId) -> None:
-        """End a session; close its connections here."""
 
 
 class Sockets(Protocol):

@@ -14,7 +14,6 @@ from server.core.clock import Clock
 from server.domains.content.files.http import FileRoutes, FileServing, MayReport
 from server.domains.content.files.jobs import FileMaintenance
 from server.domains.content.files.replays import Replays
-from server.domains.content.files.upload_tokens import Keys
 from server.domains.content.files.uploads import Terms, Uploads
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import Authenticator, LobbyAccess, StoredFiles, TokenKeys
@@ -60,7 +59,7 @@ class Files:
         database: Database,
         rls: RlsDatabase,
         objects: Objects,
-        keys: Keys,
+        keys: TokenKeys,
         clock: Clock,
         folder: Path,
         terms: Terms,

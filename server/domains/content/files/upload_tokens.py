@@ -4,55 +4,28 @@ What the upload is bound to is in its row; the signature keeps made-up URLs from
 """
 
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from protocol.codec import validate
 from protocol.content_errors import BadUpload
 from protocol.errors import BadToken, InvalidField
 from protocol.files import UploadClaim
 from protocol.limits import TOKEN_CHARS_MAX
+from server.domains.interfaces import TokenKey, TokenKeys
 
 ALGORITHM: Final = "EdDSA"
 AUDIENCE: Final = "playhall-upload"
 
 
-class Key(Protocol):
-    """A key pair and its name."""
-
-    @property
-    def kid(self) -> str:
-        """What it is called in a token."""
-
-    @property
-    def private(self) -> Ed25519PrivateKey:
-        """The half that signs."""
-
-    @property
-    def public(self) -> Ed25519PublicKey:
-        """The half that verifies."""
-
-
-class Keys(Protocol):
-    """The keys that all nodes share."""
-
-    @property
-    def newest(self) -> Key:
-        """The key that signs."""
-
-    async def find(self, kid: str) -> Key:
-        """Find the key that a token names; raise `BadToken`."""
-
-
-def sign(upload_id: str, key: Key, *, expires_at: datetime) -> str:
+def sign(upload_id: str, key: TokenKey, *, expires_at: datetime) -> str:
     """Write the token of an upload."""
     claims = {"aud": AUDIENCE, "sub": upload_id, "exp": expires_at}
     return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"kid": key.kid})
 
 
-async def upload_in(token: str, keys: Keys) -> str:
+async def upload_in(token: str, keys: TokenKeys) -> str:
     """Read which upload a token is for; raise `BadUpload`."""
     try:
         key = await keys.find(_kid(token))

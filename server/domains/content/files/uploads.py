@@ -21,6 +21,7 @@ from protocol.ids import MatchId, UserId, new_id
 from server.core.clock import Clock, wire_time
 from server.domains.content.files import replay_check, rules, upload_tokens
 from server.domains.content.files.rules import HEAD_BYTES
+from server.domains.interfaces import TokenKeys
 from server.gateway.transport.limits import network_of
 
 RECEIVE_S: Final = 300.0
@@ -80,7 +81,7 @@ class Uploads:
         *,
         store: FileStore,
         objects: Objects,
-        keys: upload_tokens.Keys,
+        keys: TokenKeys,
         clock: Clock,
         folder: Path,
         terms: Terms,

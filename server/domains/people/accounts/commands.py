@@ -2,25 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
 from protocol import session as wire
 from protocol.errors import BadToken, Banned, CloseReason, Forbidden
-from protocol.ids import SessionId
 from protocol.limits import FRAME_BYTES_MAX, HEARTBEAT_MS
 from server.core.clock import Clock, wire_time
-from server.gateway.session.identity import Identity
+from server.domains.interfaces import People
 from server.gateway.session.sessions import Route, Routes, Session
-
-
-class Authority(Protocol):
-    """Who says whose a token is: our own accounts, or Supabase's."""
-
-    async def authenticate(self, token: str) -> Identity:
-        """Say who a token speaks for."""
-
-    async def end(self, session_id: SessionId) -> None:
-        """End a session."""
 
 
 class SessionCommands:
@@ -32,7 +20,7 @@ class SessionCommands:
     def __init__(
         self,
         *,
-        accounts: Callable[[], Authority],
+        accounts: Callable[[], People],
         clock: Clock,
         node: str,
         limits: wire.Limits,

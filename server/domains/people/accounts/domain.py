@@ -22,7 +22,7 @@ from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import AccountReader, Authenticator, People, TokenKeys, TokenScopes
 from server.domains.people.accounts.admin_http import AdminRoutes
 from server.domains.people.accounts.codes import Codes
-from server.domains.people.accounts.commands import Authority, SessionCommands, limits_in_force
+from server.domains.people.accounts.commands import SessionCommands, limits_in_force
 from server.domains.people.accounts.discord import Application, Discord, DiscordSignIn
 from server.domains.people.accounts.email import EmailSignIn
 from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, guest_limiter
@@ -218,7 +218,7 @@ def authority_by(
     store: AccountStore,
     end_sockets: Callable[[str], None],
     clock: Clock,
-) -> Authority:
+) -> People:
     """Choose who says whose a token is."""
     if not is_elsewhere(config):
         return accounts

@@ -55,8 +55,7 @@ def build(services: Services) -> Domain:
         store,
         key=next(iter(keys), ""),
         ice=ice_by(config),
-        write=tokens.write,
-        read=tokens.read,
+        tokens=tokens,
         clock=services.clock,
         server=services.address,
     )

@@ -2,11 +2,11 @@
 
 import hmac
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from persistence.errors import StartRefused
 from persistence.lobbies.model import Lobby, PeerMatch
@@ -24,6 +24,7 @@ from protocol.signaling import (
 )
 from server.config import Config, names_in
 from server.core.clock import Clock
+from server.domains.interfaces import TokenScope
 from server.domains.play.lobbies import rules
 from server.domains.play.lobbies.catalog import Catalog, checked_config
 from server.domains.play.lobbies.changes import Changes, Starter, found
@@ -175,22 +176,6 @@ def _scores(lobby: Lobby, report: Report) -> dict[PlayerId, int | None]:
     return {player: report.scores.get(player) for player in lobby.lineup}
 
 
-class ScopedToken(Protocol):
-    """A signed token."""
-
-    @property
-    def token(self) -> str:
-        """The token."""
-
-    @property
-    def expires_at(self) -> str:
-        """Until when it is good."""
-
-
-Write = Callable[[Mapping[str, str]], ScopedToken]
-Read = Callable[[str], Awaitable[Mapping[str, str]]]
-
-
 class PeerAccessControl:
     """Gives members of peer lobbies what they need to signal.
 
@@ -203,16 +188,14 @@ class PeerAccessControl:
         *,
         key: str,
         ice: Ice,
-        write: Write,
-        read: Read,
+        tokens: TokenScope,
         clock: Clock,
         server: Callable[[], str],
     ) -> None:
         self._store = store
         self._key = key
         self._ice = ice
-        self._write = write
-        self._read = read
+        self._tokens = tokens
         self._clock = clock
         self._server = server
 
@@ -222,7 +205,7 @@ class PeerAccessControl:
             raise NoSignaling
         await self._require_member(who, lobby_id)
         claims = {"lobby": lobby_id, "pid": who.player_id, "sid": who.session_id}
-        written = self._write(claims)
+        written = self._tokens.write(claims)
         return PeerAccess(
             url=await self._store.peers_meet_at(lobby_id) or self._server(),
             key=self._key,
@@ -234,7 +217,7 @@ class PeerAccessControl:
     async def admission(self, token: str) -> Admission | None:
         """Read a token; None for one that is not good, or whose owner is no member any more."""
         try:
-            claims = await self._read(token)
+            claims = await self._tokens.read(token)
             admission = Admission(claims["lobby"], claims["pid"], claims["sid"])
         except (BadToken, KeyError):
             return None

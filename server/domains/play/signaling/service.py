@@ -1,7 +1,7 @@
 """Signaling for PeerJS clients: its keys, its websockets, and its HTTP side."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 import orjson
 from aiohttp import web
@@ -13,6 +13,7 @@ from protocol.signaling import Admission
 from server.core.containment import contained
 from server.core.periodic import every
 from server.core.tasks import Tasks
+from server.domains.interfaces import PeerAdmissions
 from server.domains.play.signaling.namespaces import Namespaces, Place
 from server.domains.play.signaling.registry import Load, Peer, Registry
 from server.gateway.transport.framing import text_frame
@@ -146,16 +147,6 @@ MESSAGES_PER_S: Final = 100.0
 ANYBODY: Final = {"Access-Control-Allow-Origin": "*"}
 
 
-class AccessControl(Protocol):
-    """Who may use the keys for members."""
-
-    async def admission(self, token: str, /) -> Admission | None:
-        """Say whom a token lets in; None if nobody."""
-
-    async def still(self, admissions: Collection[Admission], /) -> Collection[Admission]:
-        """Say which of these would still be let in."""
-
-
 class Signaling:
     """Everything under `/peerjs`.
 
@@ -168,7 +159,7 @@ class Signaling:
         *,
         keys: frozenset[str],
         member_keys: frozenset[str],
-        door: AccessControl,
+        door: PeerAdmissions,
         tasks: Tasks,
         now: Callable[[], float],
         messages_per_s: float = MESSAGES_PER_S,
