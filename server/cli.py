@@ -51,7 +51,7 @@ GARBAGE_OBJECTS = 50_000
 # Where clients look if they are not told otherwise.
 HERE = "http://127.0.0.1:8080"
 
-# What is ours in the data folder; see docs/operations.md.
+# What is ours in the data folder; see docs/operations/deployment.md.
 KEPT_IN_DATA_DIR = frozenset({"postgres", "files", "uploads", "mail", "node", "secret.key"})
 
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")]

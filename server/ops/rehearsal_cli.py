@@ -105,7 +105,7 @@ class _Commands:
             await _prepare(context, live=live, speed=speed)
             await make_bots(context, count, say=typer.echo)
 
-        self._with_cast(work, yes=yes, data_dir=data_dir)
+        self._in_context(work, yes=yes, data_dir=data_dir)
 
     def voters(
         self,
@@ -122,9 +122,9 @@ class _Commands:
             for _ in range(count):
                 typer.echo((await _person(context)).tokens.access_token)
 
-        self._with_cast(work, yes=yes, data_dir=data_dir)
+        self._in_context(work, yes=yes, data_dir=data_dir)
 
-    def _with_cast(
+    def _in_context(
         self,
         work: Callable[[RehearsalContext], Coroutine[Any, Any, None]],
         *,
@@ -138,7 +138,7 @@ class _Commands:
                 "names a database that may be in real use; add --yes if that is what you want."
             )
         with self._shell.said_plainly():
-            self._shell.in_context(config, context=_cast, work=work)
+            self._shell.in_context(config, context=_context, work=work)
 
 
 async def make_bots(context: RehearsalContext, count: int, *, say: Callable[[str], None]) -> None:
@@ -214,7 +214,7 @@ async def _register(context: RehearsalContext, owner: Owner, *, after: int) -> t
 
 
 @asynccontextmanager
-async def _cast(config: Config, dsn: str) -> AsyncIterator[RehearsalContext]:
+async def _context(config: Config, dsn: str) -> AsyncIterator[RehearsalContext]:
     seal, clock = seal_by(config), Clock()
     async with both_roles(dsn) as (database, rls):
         accounts = AccountStore(database)

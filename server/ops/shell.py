@@ -32,7 +32,7 @@ class Shell(NamedTuple):
         context: Callable[[Config, str], AbstractAsyncContextManager[D]],
         work: Callable[[D], Coroutine[Any, Any, T]],
     ) -> T:
-        """Do some work at a context on the database that is configured.
+        """Do some work with what it needs, on the database that is configured.
 
         `context` opens it, by the database's address. Raises `NotMigrated`.
         """
