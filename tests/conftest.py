@@ -13,7 +13,7 @@ import pytest
 
 from persistence.cluster import Cluster
 from persistence.database import Database
-from persistence.embedded import EmbeddedPostgres
+from persistence.embedded import SETTINGS, EmbeddedPostgres
 from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
 from tests.fixtures.postgres import TEMPLATE, Databases, copy_stopped, make_stopped
 
@@ -27,6 +27,10 @@ _FOLDER = "PLAYHALL_TEST_POSTGRES"
 
 # As many as a server waits for; see `server.cli`.
 GARBAGE_OBJECTS = 50_000
+
+# Each database that is dropped has all the shared buffers searched for its pages, and each that is
+# made is a checkpoint, after which every page is logged whole.
+_CHEAPER = {"shared_buffers": "64MB", "wal_compression": "off"}
 
 _HERE = Path(__file__).parent
 _LONGEST_FIRST = ("faults", "e2e", "fuzz", "integration")  # then all others
@@ -107,7 +111,7 @@ def used_data_dir(data_dir: Path, stopped_data_dir: Path) -> Path:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The data source name of a running server, as its superuser."""
-    server = EmbeddedPostgres()
+    server = EmbeddedPostgres(settings={**SETTINGS, **_CHEAPER})
     yield server.start(Path(os.environ[_FOLDER]))
     server.stop()
 

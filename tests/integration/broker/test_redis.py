@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import ssl
-import time
 from pathlib import Path
 
 import pytest
@@ -79,17 +78,13 @@ async def test_paused_server_holds_no_publisher_up(
     await here.live()
     heard = await there.follow(TOPIC)
     redis_server.pause()
-    longest_s, published, ends_at = 0.0, 0, time.monotonic() + 3.0
-    while time.monotonic() < ends_at:
-        began_at = time.perf_counter()
-        for _ in range(100):
-            here.broker.publish(Notice(f"game:{published % 50}", published, payload=b"x" * 1000))
-            published += 1
-        longest_s = max(longest_s, time.perf_counter() - began_at)
-        await asyncio.sleep(0.001)
-    assert longest_s < 0.2
+    # The server goes on only after this, so a publisher that waited for it would wait for ever.
+    for published in range(20_000):
+        here.broker.publish(Notice(f"game:{published % 50}", published, payload=b"x" * 1000))
+        if published % 100 == 0:
+            await asyncio.sleep(0)
     assert here.broker.backlog <= 10_000 + 50 + 512
-    assert not there.broker.is_live
+    await until(lambda: not there.broker.is_live)
     redis_server.go_on()
     await until(lambda: there.broker.is_live and here.broker.is_live)
     assert await here.broker.drain(20)

@@ -161,11 +161,16 @@ async def test_load_test_finds_every_message_in_its_place(
     assert measured.total.counts["deliveries"] > 0
 
 
-async def test_load_test_says_so_when_peers_are_shown_out(node: Node) -> None:
-    measured = await load(node).run(lambda _: None)
+async def test_load_test_says_so_when_peers_are_closed_for_sending_too_much(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("node")
+    with served(databases, folder, peer_messages_per_s=1) as node:
+        measured = await load(node).run(lambda _: None)
     checked = measured.checks.by_name[IN_ORDER]
     assert checked.failed == 6
-    assert "raise its PLAYHALL_PEER_MESSAGES_PER_S" in checked.examples[0]
+    # The other peer of a pair may hear that its partner left before it is closed itself.
+    assert any("raise its PLAYHALL_PEER_MESSAGES_PER_S" in each for each in checked.examples)
 
 
 def load(node: Node) -> Signaling:
