@@ -25,7 +25,6 @@ from persistence.queries import load
 from protocol.errors import Overloaded, Unavailable
 
 SERVER_ROLE: Final = "playhall_server"
-POOL_MIN: Final = 2
 POOL_MAX: Final = 20
 ACQUIRE_TIMEOUT_S: Final = 5.0
 CLOSE_TIMEOUT_S: Final = 5.0
@@ -86,7 +85,6 @@ class Database:
         *,
         embedded: bool = False,
         role: str = SERVER_ROLE,
-        pool_min: int = POOL_MIN,
         pool_max: int = POOL_MAX,
         allow_unsafe: bool = False,
     ) -> Self:
@@ -97,14 +95,13 @@ class Database:
         Raises `Unavailable`, or a `StartRefused` that says what to do.
         """
         dsn = normalised(dsn)
-        size = (pool_min, pool_max)
         with opening(dsn, role):
             try:
-                database = await cls._connected(dsn, role, size, is_pooled=False)
+                database = await cls._connected(dsn, role, pool_max, is_pooled=False)
             except (asyncpg.ProtocolViolationError, _SettingsDropped):
                 # A pooler does not pass on what a session is opened with.
                 await require_sessions(dsn)
-                database = await cls._connected(dsn, role, size, is_pooled=True)
+                database = await cls._connected(dsn, role, pool_max, is_pooled=True)
         try:
             await database._require_safety(embedded=embedded, allow_unsafe=allow_unsafe)
         except BaseException:
@@ -114,14 +111,14 @@ class Database:
 
     @classmethod
     async def _connected(
-        cls, dsn: str, role: str, size: tuple[int, int], *, is_pooled: bool
+        cls, dsn: str, role: str, pool_max: int, *, is_pooled: bool
     ) -> Self:
         """Connect; raise `_SettingsDropped` where a session is not as it was asked for.
 
         `is_pooled`: settings are made after connecting and after each reset, since what is in
         between knows no others; it costs a round trip.
         """
-        pool = _pool(dsn, role, size=size, is_pooled=is_pooled)
+        pool = _pool(dsn, role, pool_max=pool_max, is_pooled=is_pooled)
         try:
             await pool
             async with pool.acquire() as connection:
@@ -136,7 +133,7 @@ class Database:
     def unopened(cls) -> Self:
         """Make one that reaches nothing, for what only describes its users."""
         nowhere = "postgresql://nowhere.invalid/"
-        pool = _pool(nowhere, SERVER_ROLE, size=(0, 1), is_pooled=False)
+        pool = _pool(nowhere, SERVER_ROLE, pool_max=1, is_pooled=False)
         return cls(pool, dsn=nowhere, role=SERVER_ROLE)
 
     async def close(self) -> None:
@@ -218,12 +215,12 @@ def opening(dsn: str, role: str) -> Iterator[None]:
         yield
 
 
-def _pool(dsn: str, role: str, *, size: tuple[int, int], is_pooled: bool) -> Pool:
+def _pool(dsn: str, role: str, *, pool_max: int, is_pooled: bool) -> Pool:
     set_later = role if is_pooled else None
     return asyncpg.create_pool(
         dsn,
-        min_size=size[0],
-        max_size=size[1],
+        min_size=1,  # the others are opened once they are needed, which takes milliseconds
+        max_size=pool_max,
         init=partial(_prepare, role=set_later),
         reset=partial(_forget_the_loan, role=set_later),
         timeout=CONNECT_TIMEOUT_S,

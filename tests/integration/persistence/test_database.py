@@ -122,7 +122,7 @@ async def test_a_pool_without_a_free_connection_is_overloaded(
     fresh_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("persistence.database.ACQUIRE_TIMEOUT_S", 0.01)
-    database = await Database.open(fresh_dsn, embedded=True, pool_min=1, pool_max=1)
+    database = await Database.open(fresh_dsn, embedded=True, pool_max=1)
     try:
         async with database.acquire():
             with pytest.raises(Overloaded):
