@@ -14,6 +14,7 @@ from server.core.clock import Clock
 from server.domains.content.files.http import FileRoutes, FileServing, MayReport
 from server.domains.content.files.jobs import FileMaintenance
 from server.domains.content.files.replays import Replays
+from server.domains.content.files.settings import FileSettings
 from server.domains.content.files.uploads import Terms, Uploads
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import Authenticator, LobbyAccess, StoredFiles, TokenKeys
@@ -24,15 +25,15 @@ from server.gateway.http.endpoints import Authenticate, Endpoint
 
 def build(services: Services) -> Domain:
     """Put the domain together."""
-    config, objects = services.config, services.objects
+    settings, objects = services.settings(FileSettings), services.objects
     files = Files(
         database=services.database,
         rls=services.rls,
         objects=objects,
         keys=services.interfaces.get(TokenKeys),
         clock=services.clock,
-        folder=config.data_dir / "uploads",
-        terms=Terms(config.upload_url_s, config.files_bytes_per_user),
+        folder=services.config.data_dir / "uploads",
+        terms=Terms(settings.upload_url_s, settings.files_bytes_per_user),
         rulesets=services.rulesets,
     )
     authenticate = services.interfaces.get(Authenticator).authenticate
@@ -42,6 +43,7 @@ def build(services: Services) -> Domain:
 
     return Domain(
         name="files",
+        settings=FileSettings,
         endpoints=files.endpoints(services.interfaces.get(LobbyAccess).may_upload_replay),
         mounts=[lambda app: files.serve_from(app, authenticate)],
         provides=[provide(StoredFiles, files)],
