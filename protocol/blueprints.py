@@ -1,7 +1,8 @@
 """Blueprints on the wire: designs that people make, publish and fork.
 
-A name is two syllables and the version: `MORDIG10` is MOR-DIG at version 10, a tenth of its
-capacity. What a blueprint is never changes; a better one is a new version.
+A name ends with the version; what comes before it is said by the server's settings. By default it
+is two syllables: `MORDIG10` is MOR-DIG at version 10, a tenth of its capacity. What a blueprint is
+never changes; a better one is a new version.
 """
 
 from typing import Annotated, Final, Literal
@@ -20,16 +21,14 @@ DATA_BYTES_MAX: Final = 64 * 1024
 ASSETS_MAX: Final = 16
 ASSET_CHARS_MAX: Final = 300
 VERSION_MAX: Final = 9999
-
-SYLLABLE_PATTERN: Final = "[BCDFGHJ-NP-TV-Z][AEIOU][BCDFGHJ-NP-TV-Z]"
+NAME_CHARS_MAX: Final = 32
 
 BlueprintName = Annotated[
     str,
-    StringConstraints(max_length=32),
-    shaped(
-        rf"(?:{SYLLABLE_PATTERN}){{2}}[1-9][0-9]{{0,3}}",
-        "Write two syllables of consonant, vowel, consonant in capitals, then the version "
-        "from 1 to 9999: MORDIG10",
+    StringConstraints(max_length=NAME_CHARS_MAX),
+    Field(
+        description="Letters and digits, then the version from 1 to 9999. What comes before the "
+        "version is up to the server: by default, two syllables such as MORDIG."
     ),
 ]
 WireBlueprintId = Annotated[BlueprintId, StringConstraints(pattern=UUID_PATTERN)]

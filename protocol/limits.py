@@ -23,6 +23,7 @@ PAYLOAD_BYTES_MAX: Final = 32 * 1024  # of one event, a move among its contents
 PAGE_ITEMS_MAX: Final = 100
 EVENTS_PAGE_MAX: Final = 1000
 CHUNK_BYTES_MAX: Final = 64 * 1024
+FILE_BYTES_MAX: Final = 1024 * 1024 * 1024  # whatever its bucket allows
 
 SEATS_MAX: Final = 64
 INT_MAX: Final = 2**53 - 1  # what every JSON reader holds exactly (RFC 8259, section 6)

@@ -6,15 +6,18 @@ from typing import Final
 import orjson
 from aiohttp import web
 from prometheus_client.registry import Collector
+from pydantic_settings import BaseSettings
 
+from persistence.errors import StartRefused
 from persistence.event_outbox import EventOutbox
 from protocol.asyncapi import asyncapi_document
 from protocol.history import Status
 from protocol.limits import SUBPROTOCOL
-from server.config import names_in
+from server.config import Config
 from server.core.containment import FAILURES
 from server.core.event_delivery import EventDeliverer
 from server.core.events import PlayerConnected, PlayerDisconnected
+from server.core.settings import names_in, variables_of
 from server.domains.compete.blockchain.domain import build as blockchain
 from server.domains.compete.bots.domain import build as bots
 from server.domains.compete.epochs.domain import build as epochs
@@ -77,6 +80,7 @@ class App:
         self._started_at = services.clock.monotonic()
         self._listener: Listener | None = None
         self.domains: list[Domain] = []
+        self._variables = set(variables_of(Config))
         for build in (*DOMAINS, *services.titles):
             self._mount(build(services))
         self._events = EventDeliverer(
@@ -94,7 +98,18 @@ class App:
         for interface, implementation in domain.provides:
             self.services.interfaces.provide(interface, implementation)
         self.services.events.listen(domain.listens)
+        if domain.settings is not None:
+            self._claim(domain.settings, of=domain.name)
         self.domains.append(domain)
+
+    def _claim(self, settings: type[BaseSettings], *, of: str) -> None:
+        variables = set(variables_of(settings))
+        if taken := sorted(variables & self._variables):
+            raise StartRefused(
+                f"The domain {of!r} has the setting {taken[0]}, which is another's; give its "
+                "settings an env_prefix of their own."
+            )
+        self._variables |= variables
 
     # ------------------------------------------------------------------ a node's life
 

@@ -17,7 +17,6 @@ from threading import Thread
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
@@ -29,7 +28,9 @@ from persistence.private_files import close_to_others, make_folder
 from persistence.signals import unwinding
 from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
+from server.core.settings import SettingsReader, read_settings
 from server.core.stopping import StoppedAtOnce
+from server.domains.settings import read_included
 from server.gamekit.checking import RulesetRefused
 from server.ops.shell import Shell
 from server.terminal import UNWRITABLE, flush_streams, prepare_streams, unreadable_argument
@@ -61,7 +62,7 @@ DataDir = Annotated[Path | None, typer.Option(help="Folder of the bundled databa
 @app.command()
 def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) -> None:
     """Serve: the bundled database is started and migrated first, unless you name another."""
-    config = read_config(port=port, host=host, data_dir=data_dir)
+    config, settings = _read_settings(port=port, host=host, data_dir=data_dir)
     _log_to_stderr(config.log_level)
     # While the database starts, half of what there is to import is imported.
     Thread(target=import_module, args=("server.serving",), daemon=True).start()
@@ -70,7 +71,7 @@ def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) 
             runner.upgrade(database.owner)
             titles = _titles(config)
             _upgrade_titles(database.owner, titles)
-            _serve(config, database, titles)
+            _serve(config, database, settings, titles)
     except StoppedAtOnce as stopped:
         # The bundled database is stopped; what the loop had still to do is left undone.
         err.print(
@@ -87,7 +88,9 @@ def _log_to_stderr(level: str) -> None:
     logging.getLogger("asyncpg.pool").addFilter(said_in_one_line)
 
 
-def _serve(config: Config, database: "Reached", titles: Sequence[Any]) -> None:
+def _serve(
+    config: Config, database: "Reached", settings: SettingsReader, titles: Sequence[Any]
+) -> None:
     import uvloop
 
     from server.rulesets import find_rulesets, folders_in
@@ -97,6 +100,7 @@ def _serve(config: Config, database: "Reached", titles: Sequence[Any]) -> None:
         config,
         database.serving,
         rulesets=find_rulesets(*folders_in(config.rulesets_path)),
+        settings=settings,
         titles=[title.build for title in titles],
         ready=_welcome,
         keep_database=database.keep,
@@ -296,15 +300,17 @@ def fail(sentence: str) -> None:
 
 
 def read_config(**overrides: object) -> Config:
-    """Read the configuration; options given on the command line win."""
+    """Read the node's configuration; options given on the command line win.
+
+    What `serve` would refuse is refused by every command, a domain's settings as well.
+    """
+    return _read_settings(**overrides)[0]
+
+
+def _read_settings(**overrides: object) -> tuple[Config, SettingsReader]:
     given = {name: value for name, value in overrides.items() if value is not None}
-    try:
-        return Config(**given)  # type: ignore[arg-type]  # validated by the model itself
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "PLAYHALL_" + "_".join(map(str, first["loc"])).upper()
-        fail(f"{name}: {first['msg']}.")
-        raise
+    with said_plainly():
+        return read_settings(Config, **given), read_included()
 
 
 class Reached(NamedTuple):

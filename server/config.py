@@ -1,4 +1,7 @@
-"""The configuration: one frozen object, read once, from `PLAYHALL_*` variables."""
+"""What belongs to the node and not to a domain: where it listens, stores and logs, and its limits.
+
+What a domain can be set to is in its own `settings.py`; see `server.core.settings`.
+"""
 
 from ipaddress import ip_network
 from pathlib import Path
@@ -6,13 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from protocol.email_address import BadAddress, parse_sender
-from server.core.addresses import is_base_url, is_origin
-
-Seconds = Annotated[float, Field(ge=0, le=86_400)]
-Xp = Annotated[int, Field(ge=0, le=1_000_000)]
+from server.core.addresses import is_base_url
+from server.core.settings import Origins, Settings, names_in
 
 
 def _addresses(listed: str) -> str:
@@ -38,17 +38,6 @@ def _sender(text: str) -> str:
     return text
 
 
-def _origins(listed: str) -> str:
-    for name in names_in(listed):
-        if name not in ("*", "null") and not is_origin(name):
-            raise PydanticCustomError(
-                "origin",
-                "write {name} as https://play.example or https://play.example:8443, commas between",
-                {"name": name},
-            )
-    return listed
-
-
 def _public_url(text: str) -> str:
     """Take off the slash at the end: every path that is put behind it begins with one."""
     url = text.strip().rstrip("/")
@@ -59,10 +48,8 @@ def _public_url(text: str) -> str:
     return url
 
 
-class Config(BaseSettings):
-    """What an operator can set; every field `x` is the variable `PLAYHALL_X`."""
-
-    model_config = SettingsConfigDict(env_prefix="PLAYHALL_", frozen=True, extra="ignore")
+class Config(Settings):
+    """What an operator can set of a node, whatever its domains."""
 
     host: str = Field(
         default="127.0.0.1",
@@ -74,43 +61,12 @@ class Config(BaseSettings):
     )
     tls_certificate: Path | None = None
     tls_key: Path | None = None
-    origins: Annotated[str, AfterValidator(_origins)] = Field(
+    origins: Origins = Field(
         default="", description="Allowed browser origins, comma separated; * for any."
     )
 
     trusted_proxies: Annotated[str, AfterValidator(_addresses)] = Field(
         default="", description="Addresses and networks whose X-Forwarded-For is trusted."
-    )
-
-    lobby_grace_s: Seconds = Field(
-        default=30.0,
-        description="How long a member may be disconnected before they leave the lobby.",
-    )
-    peer_keys: str = Field(
-        default="peerjs", description="Keys that PeerJS clients may use, comma separated."
-    )
-    peer_origins: Annotated[str, AfterValidator(_origins)] = Field(
-        default="*",
-        description="Origins whose pages may signal; * for any, since no cookie is used.",
-    )
-    peer_messages_per_s: Annotated[float, Field(gt=0)] = Field(
-        default=100.0,
-        description="Messages per second of a peer; bursts may be five times as large.",
-    )
-    peer_member_keys: str = Field(
-        default="", description="Keys that only members of peer lobbies may use, comma separated."
-    )
-    peer_discovery: bool = Field(default=False, description="Let /peerjs/KEY/peers list ids.")
-
-    stun_urls: str = Field(default="", description="stun:…, comma separated, for lobby members.")
-    turn_urls: str = Field(
-        default="", description="turn:…, turns:…, comma separated, for lobby members."
-    )
-    turn_secret: SecretStr | None = Field(
-        default=None, description="The static-auth-secret of the TURN servers."
-    )
-    turn_ttl_s: Annotated[int, Field(ge=60, le=86_400)] = Field(
-        default=3600, description="How long TURN credentials are valid."
     )
 
     data_dir: Path = Path(".playhall")
@@ -121,7 +77,6 @@ class Config(BaseSettings):
     unsafe_database: bool = Field(
         default=False, description="Serve even if the database can lose what it confirmed."
     )
-    writers: Annotated[int, Field(ge=1, le=16)] = 2
 
     redis_url: SecretStr | None = Field(
         default=None,
@@ -131,41 +86,16 @@ class Config(BaseSettings):
     files_url: str = Field(
         default="", description="Where files are stored: s3://…, gs://…, az://…; else in data_dir."
     )
-    files_bytes_per_user: Annotated[int, Field(ge=0)] = 268_435_456
-    upload_url_s: Annotated[float, Field(ge=10, le=3600)] = 600.0
 
     rulesets_path: str = Field(default="", description="More folders with rulesets, `:` separated.")
     titles_path: str = Field(default="", description="Folders with title packages, `:` separated.")
-    bot_pause_s: Seconds = Field(default=0.7, description="How long a bot waits before it moves.")
-    quick_play_wait_s: Seconds = Field(
-        default=10.0, description="How long quick play waits before bots fill the free seats."
-    )
-    closed_lobbies_kept_s: Annotated[float, Field(ge=60, le=31_536_000)] = Field(
-        default=604_800.0, description="How long a closed lobby without a game or match is kept."
-    )
-    idle_game_s: Seconds = Field(
-        default=300.0, description="How long an idle game stays in memory."
-    )
-    lease_s: Annotated[float, Field(ge=1, le=600)] = 10.0
 
     events_kept_s: Annotated[float, Field(ge=60, le=31_536_000)] = Field(
         default=86_400.0, description="How long an event is kept once every listener has it."
     )
-    webhooks_private: bool = Field(
-        default=False, description="Allow webhooks to private addresses, and without TLS."
-    )
-    webhook_deliveries_kept_s: Annotated[float, Field(ge=3600, le=31_536_000)] = Field(
-        default=604_800.0, description="How long deliveries of webhooks are listed."
-    )
-
-    epochs: bool = Field(default=True, description="Create and advance the days of competition.")
-
-    xp_per_game: Xp = Field(default=10, description="XP for a completed game.")
-    xp_per_win: Xp = Field(default=25, description="Additional XP for winning it.")
 
     commands_per_s: Annotated[float, Field(gt=0)] = 50.0
     commands_burst: Annotated[float, Field(ge=1)] = 200.0
-    guests_per_minute: Annotated[float, Field(gt=0)] = 600.0
     connections_max: Annotated[int, Field(ge=1)] = 20_000
     connections_per_address_max: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
@@ -182,9 +112,6 @@ class Config(BaseSettings):
     )
     outbox_bytes_max: Annotated[int, Field(ge=65_536)] = 1_048_576
 
-    access_token_s: Annotated[int, Field(ge=30, le=86_400)] = 600
-    refresh_token_s: Annotated[int, Field(ge=600)] = 30 * 86_400
-    key_rotate_days: Annotated[float, Field(ge=1, le=3650)] = 30.0
     secret_keys: SecretStr | None = Field(
         default=None, description="Keys that seal personal data: `id:base64,…`, newest first."
     )
@@ -196,29 +123,5 @@ class Config(BaseSettings):
     mail_from: Annotated[str, AfterValidator(_sender)] = Field(
         default="Playhall <playhall@localhost>", description="Sender of emails."
     )
-    supabase_url: str = Field(default="", description="Supabase project that holds the accounts.")
-    supabase_jwt_secret: SecretStr | None = None
-    discord_client_id: str = Field(default="", description="Application id at Discord.")
-    discord_client_secret: SecretStr | None = None
-    discord_url: str = "https://discord.com"
-    sign_in_redirects: str = Field(
-        default="http://127.0.0.1/", description="Where a sign-in may redirect to, comma separated."
-    )
-
-    chain_rpc_url: SecretStr | None = Field(
-        default=None, description="JSON-RPC of a blockchain node; if unset, owners are not read."
-    )
-    chain_contracts: str = Field(
-        default="", description="ERC-721 contracts, `chain_id:0x…`, comma separated."
-    )
-    chain_confirmations: Annotated[int, Field(ge=0, le=10_000)] = 12
-    chain_start_block: Annotated[int, Field(ge=0)] = 0
-    chain_poll_s: Annotated[float, Field(ge=0.1, le=3600)] = 12.0
-    chain_reconcile_s: Annotated[float, Field(ge=60, le=31_536_000)] = 86_400.0
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-
-
-def names_in(listed: str) -> tuple[str, ...]:
-    """Read names that are comma separated."""
-    return tuple(filter(None, (name.strip() for name in listed.split(","))))

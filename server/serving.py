@@ -18,11 +18,12 @@ from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
 from persistence.signals import handled
 from protocol.errors import CloseReason
 from server.app import App
-from server.config import Config, names_in
+from server.config import Config
 from server.core.addresses import WILDCARDS, url_of
 from server.core.clock import Clock
 from server.core.containment import contained, count_stray
 from server.core.node_name import NodeName
+from server.core.settings import SettingsReader, names_in
 from server.core.stopping import StoppedAtOnce
 from server.core.tasks import Tasks
 from server.domains.contract import Build
@@ -82,6 +83,7 @@ async def serve(
     dsn: str,
     *,
     rulesets: dict[str, AnyRuleset],
+    settings: SettingsReader,
     titles: Sequence[Build] = (),
     ready: Callable[[str], None],
     keep_database: Callable[[], Coroutine[Any, Any, None]] | None = None,
@@ -100,7 +102,15 @@ async def serve(
     async with Tasks() as keeper:
         if keep_database is not None:
             keeper.loop(stop.without(keep_database()), name="the bundled database")
-        await _serve(config, dsn, rulesets=rulesets, titles=titles, ready=ready, stop=stop)
+        await _serve(
+            config,
+            dsn,
+            rulesets=rulesets,
+            settings=settings,
+            titles=titles,
+            ready=ready,
+            stop=stop,
+        )
     stop.check()
 
 
@@ -109,6 +119,7 @@ async def _serve(
     dsn: str,
     *,
     rulesets: dict[str, AnyRuleset],
+    settings: SettingsReader,
     titles: Sequence[Build],
     ready: Callable[[str], None],
     stop: Stop,
@@ -130,6 +141,7 @@ async def _serve(
                 rulesets,
                 broker,
                 titles,
+                settings,
             )
             app = App(base)
             async with _listening(app, config) as url:

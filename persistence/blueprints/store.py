@@ -27,6 +27,10 @@ NUMBER_MAX: Final = 2**31 - 1
 Key: TypeAlias = datetime | int | str
 
 
+class NameRefused(Exception):
+    """The database has a rule for names, and this one does not fit."""
+
+
 class Draft(NamedTuple):
     """What a new blueprint is written with; `data` is JSON."""
 
@@ -65,6 +69,13 @@ class Place(NamedTuple):
     blueprint_id: BlueprintId
 
 
+class Word(NamedTuple):
+    """What to look for: letters and digits; and its parts, if it was typed with dashes."""
+
+    whole: str
+    parts: tuple[str, ...] = ()
+
+
 class Listed(NamedTuple):
     """A page; `last` is its end where another may follow."""
 
@@ -101,11 +112,18 @@ class BlueprintStore:
         self._rls = rls
 
     async def add(self, who: Requester, draft: Draft) -> StoredBlueprint:
-        """Add a blueprint; raise `BlueprintTaken`, `TooManyBlueprints` or `BlueprintNotFound`."""
+        """Add a blueprint.
+
+        Raises `NameRefused`, `BlueprintTaken`, `TooManyBlueprints` or `BlueprintNotFound`.
+        """
         values = draft._replace(assets=orjson.dumps(draft.assets))  # type: ignore[arg-type]  # as jsonb
         async with self._rls.of(who) as connection:
             try:
                 added = await connection.fetchval(SQL["add_blueprint"], *values, BLUEPRINTS_MAX)
+            except asyncpg.CheckViolationError as error:
+                if error.constraint_name != "blueprints_name_fits":
+                    raise
+                raise NameRefused from None
             except asyncpg.UniqueViolationError as error:
                 raise _taken(error) from None
             except asyncpg.ForeignKeyViolationError as error:
@@ -130,7 +148,7 @@ class BlueprintStore:
         who: Requester | None,
         *,
         sort: Sort,
-        words: list[str] | None,
+        words: Sequence[Word] | None,
         after: Place,
         limit: int,
     ) -> Listed:
@@ -180,13 +198,19 @@ async def _page(connection: Connection, places: Sequence[Place], limit: int) -> 
     return Listed([_stored(record) for record in records], last)
 
 
-async def _search(connection: Connection, sort: Sort, words: Sequence[str]) -> list[Place]:
+async def _search(connection: Connection, sort: Sort, words: Sequence[Word]) -> list[Place]:
     """Find by words, in order; the function that searches bounds how many."""
     if not words:
         return []
-    query = " & ".join(f"'{word}':*" for word in words)
+    query = " & ".join(map(_sought, words))
     rows = await connection.fetch(SQL["search_market"], query)
     return sorted((Place(row[_COLUMN[sort]], row["id"]) for row in rows), key=_order)
+
+
+def _sought(word: Word) -> str:
+    """Write what finds a word, or the parts of a word that may have been written with dashes."""
+    parts = " & ".join(f"'{part}':*" for part in word.parts)
+    return f"('{word.whole}':* | ({parts}))" if parts else f"'{word.whole}':*"
 
 
 def _order(place: Place) -> tuple[Any, BlueprintId]:

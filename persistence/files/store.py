@@ -11,7 +11,6 @@ from persistence.database import Connection, Database
 from persistence.queries import load
 from persistence.rls import Requester, RlsDatabase
 from protocol.content_errors import BadUpload, FileTaken, QuotaExceeded
-from protocol.files import BUCKETS
 from protocol.ids import FileId, MatchId, UserId
 
 SQL = load("files/store")
@@ -64,12 +63,21 @@ class FileStore:
         self._rls = rls
 
     async def announce(
-        self, who: Requester, upload: Announced, *, expires_at: datetime, bytes_max: int
+        self,
+        who: Requester,
+        upload: Announced,
+        *,
+        expires_at: datetime,
+        bytes_max: int,
+        may_replace: bool,
     ) -> None:
-        """Allow an upload; raise `FileTaken`, or `QuotaExceeded` beyond `bytes_max` in all."""
+        """Allow an upload; raise `QuotaExceeded` beyond `bytes_max` in all.
+
+        Raises `FileTaken` if the path has a file that it may not replace, or an upload under way.
+        """
         async with self._rls.of(who) as connection:
             await connection.execute(SQL["lock_quota"], who.user_id)
-            await _free_path(connection, upload)
+            await _free_path(connection, upload, may_replace=may_replace)
             used = await connection.fetchval(SQL["bytes_used"], who.user_id)
             if used + upload.size > bytes_max:
                 raise QuotaExceeded(
@@ -82,7 +90,7 @@ class FileStore:
     async def announce_replay(self, upload: Announced, *, expires_at: datetime) -> None:
         """Allow the upload of a match's replay; raise `FileTaken` if it has one."""
         async with self._database.transaction() as connection:
-            await _free_path(connection, upload)
+            await _free_path(connection, upload, may_replace=False)
             values = upload._asdict()
             del values["owner_id"]
             if await _insert(connection, "announce_replay", *values.values(), expires_at) is None:
@@ -110,9 +118,11 @@ class FileStore:
         async with self._database.acquire() as connection:
             await connection.execute(SQL["give_up_upload"], upload_id)
 
-    async def finish(self, upload: Announced, *, sha256: bytes) -> StoredFile:
-        """Record that an upload's object is there; raise `BadUpload` if it was withdrawn."""
-        is_public = BUCKETS[upload.bucket].is_public
+    async def finish(self, upload: Announced, *, sha256: bytes, is_public: bool) -> StoredFile:
+        """Record that an upload's object is there; raise `BadUpload` if it was withdrawn.
+
+        `is_public`: everybody may read it; of a replay, whoever may see the match.
+        """
         async with self._database.acquire() as connection:
             values = (upload.upload_id, upload.key, sha256, is_public)
             record = await connection.fetchrow(SQL["finish_upload"], *values)
@@ -171,11 +181,10 @@ class FileStore:
         return [record["link"] for record in records if record["is_lost"]]
 
 
-async def _free_path(connection: Connection, upload: Announced) -> None:
+async def _free_path(connection: Connection, upload: Announced, *, may_replace: bool) -> None:
     place = (upload.bucket, upload.path)
     await connection.execute(SQL["withdraw_upload"], *place)
-    is_settled = BUCKETS[upload.bucket].is_settled
-    if is_settled and await connection.fetchval(SQL["is_stored"], *place):
+    if not may_replace and await connection.fetchval(SQL["is_stored"], *place):
         raise FileTaken
 
 

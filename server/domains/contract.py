@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from aiohttp import web
 from prometheus_client.registry import Collector
+from pydantic_settings import BaseSettings
 
 from server.core.event_delivery import DurableListener
 from server.core.events import Listeners
@@ -52,6 +53,8 @@ class Domain:
     """What a domain offers. Whatever it does not have, it leaves out."""
 
     name: str
+    # Its own variables, which `build` is given by `services.settings`; nobody else reads them.
+    settings: type[BaseSettings] | None = None
     commands: Routes = field(default_factory=dict)
     endpoints: Sequence[Endpoint] = ()
     # Addresses that are no JSON of ours: bytes of files, pages that a browser is sent to.

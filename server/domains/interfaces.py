@@ -167,6 +167,13 @@ class PeerAdmissions(Protocol):
         """Say which of these are still members."""
 
 
+class MembersKey(Protocol):
+    """Which PeerJS key the members of peer lobbies use. Provided by signaling."""
+
+    def __call__(self) -> str:
+        """Give it; empty where there is no signaling."""
+
+
 class StoredFiles(Protocol):
     """Which files there are. Provided by files."""
 

@@ -4,9 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings
-
 from persistence.broker import Broker
 from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
@@ -17,6 +14,7 @@ from server.config import Config
 from server.core.clock import Clock
 from server.core.events import LocalEvents
 from server.core.passwords import Passwords
+from server.core.settings import SettingsReader
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.gamekit.fold import AnyRuleset
@@ -24,7 +22,6 @@ from server.gateway.error_counts import Refusals
 from server.gateway.session.sessions import CommandRate, Sessions
 
 T = TypeVar("T")
-S = TypeVar("S", bound=BaseSettings)
 
 
 class NodeAddress:
@@ -82,6 +79,8 @@ class Services:
     broker: Broker = field(default_factory=MemoryBroker)
     # What builds the domains of title packages, after those of this repository.
     titles: Sequence[Callable[["Services"], Any]] = ()
+    # Gives each domain the settings that are its own, by their class.
+    settings: SettingsReader = field(default_factory=SettingsReader)
     subscriptions: Subscriptions = field(init=False)
     objects: Objects = field(init=False)
     passwords: Passwords = field(init=False, default_factory=Passwords)
@@ -90,15 +89,6 @@ class Services:
     events: LocalEvents = field(init=False, default_factory=LocalEvents)
     interfaces: Interfaces = field(init=False, default_factory=Interfaces)
     address: NodeAddress = field(init=False, default_factory=NodeAddress)
-
-    def settings(self, model: type[S]) -> S:
-        """Read a domain's own settings; raise `StartRefused` with the variable and the remedy."""
-        try:
-            return model()
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = f"{model.model_config.get('env_prefix', '')}{'_'.join(map(str, first['loc']))}"
-            raise StartRefused(f"{name.upper()}: {first['msg']}.") from error
 
     def __post_init__(self) -> None:
         config = self.config

@@ -22,7 +22,9 @@ from protocol.epoch_profile import EpochProfile
 from protocol.errors import InvalidField, NotFound
 from server.config import Config
 from server.core.clock import Clock, wire_time
+from server.core.settings import read_settings
 from server.domains.compete.blockchain.domain import chain_of
+from server.domains.compete.blockchain.settings import BlockchainSettings
 from server.domains.compete.epochs.imports import FIRST_YEAR, LAST_YEAR, days_in
 from server.domains.compete.epochs.phases import times_of
 from server.domains.compete.epochs.rules import check_profile
@@ -247,6 +249,7 @@ class _Commands:
 
 @asynccontextmanager
 async def _context(config: Config, dsn: str) -> AsyncIterator[EpochsContext]:
+    settings = read_settings(BlockchainSettings)
     objects = Objects(config.files_url, folder=config.data_dir / "files")
     objects.open()
     async with both_roles(dsn) as (database, rls):
@@ -255,7 +258,7 @@ async def _context(config: Config, dsn: str) -> AsyncIterator[EpochsContext]:
             store,
             days,
             owners_at=BotStore(database, rls).owner_at,
-            owners_known=chain_of(config, database=database, clock=Clock()).knows_owners_at,
+            owners_known=chain_of(settings, database=database, clock=Clock()).knows_owners_at,
             put=objects.put,
             node=CONSOLE,
         )

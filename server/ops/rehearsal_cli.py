@@ -24,12 +24,14 @@ from protocol.errors import NotFound
 from protocol.ids import BotId, UserId
 from server.config import Config
 from server.core.clock import Clock
+from server.core.settings import read_settings
 from server.domains.compete.bots.drafts import draft_bot, draft_token
 from server.domains.compete.epochs.phases import day_of, times_of
 from server.domains.compete.epochs.steps import require_profiles
 from server.domains.people.accounts.domain import seal_by
 from server.domains.people.accounts.keys import Keys
 from server.domains.people.accounts.service import Lifetimes, TokenIssuer
+from server.domains.people.accounts.settings import AccountSettings
 from server.ops.roles import both_roles
 from server.ops.shell import DataDir, Shell
 
@@ -216,11 +218,12 @@ async def _register(context: RehearsalContext, owner: Owner, *, after: int) -> t
 @asynccontextmanager
 async def _context(config: Config, dsn: str) -> AsyncIterator[RehearsalContext]:
     seal, clock = seal_by(config), Clock()
+    settings = read_settings(AccountSettings)
     async with both_roles(dsn) as (database, rls):
         accounts = AccountStore(database)
         keys = Keys(accounts, now=clock.monotonic, seal=seal if config.secret_keys else None)
         await keys.start()
-        lifetimes = Lifetimes(config.access_token_s, config.refresh_token_s)
+        lifetimes = Lifetimes(settings.access_token_s, settings.refresh_token_s)
         yield RehearsalContext(
             accounts=accounts,
             wallets=WalletStore(database, rls),

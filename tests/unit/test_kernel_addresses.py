@@ -1,10 +1,12 @@
 """Origins and addresses that are written differently and mean the same."""
 
 import pytest
-from pydantic import ValidationError
 
+from persistence.errors import StartRefused
 from server.config import Config
 from server.core.addresses import is_same_host, normal_origin, plain_address, url_of
+from server.core.settings import Settings, read_settings
+from server.domains.play.signaling.settings import SignalingSettings
 
 SAME = [
     ("https://b.example", "https://b.example:443"),
@@ -91,10 +93,16 @@ def test_url_of_a_listening_socket_can_be_connected_to(host: str, url: str) -> N
     assert url_of("http", host, 8304) == url
 
 
-@pytest.mark.parametrize("field", ["origins", "peer_origins"])
-def test_setting_that_is_no_origin_is_refused_with_how_to_write_it(field: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "field"), [(Config, "origins"), (SignalingSettings, "peer_origins")]
+)
+def test_setting_that_is_no_origin_is_refused_with_how_to_write_it(
+    model: type[Settings], field: str
+) -> None:
     for good in ("*", "", "null", "https://b.example:443/, http://[::1]:8080", "tauri://localhost"):
-        assert getattr(Config.model_validate({field: good}), field) == good
+        assert getattr(read_settings(model, **{field: good}), field) == good
     for bad in ("b.example", "https://", "https://b.example/page", "https://u@b.example", "//b"):
-        with pytest.raises(ValidationError, match="commas between"):
-            Config.model_validate({field: bad})
+        with pytest.raises(
+            StartRefused, match=f"^PLAYHALL_{field.upper()}: write .*commas between"
+        ):
+            read_settings(model, **{field: bad})

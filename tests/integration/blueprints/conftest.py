@@ -1,18 +1,23 @@
 """People with accounts, and the room of blueprints on a port."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import aiohttp
 import pytest
 
+from persistence.blueprints.rules import BlueprintRuleStore
 from persistence.blueprints.store import BlueprintStore
 from persistence.database import Database
 from persistence.files.store import FileStore
 from persistence.rls import Requester, RlsDatabase
 from protocol.ids import PlayerId, SessionId, UserId, new_id
+from server.domains.content.blueprints.domain import put_rules
 from server.domains.content.blueprints.http import BlueprintRoutes
+from server.domains.content.blueprints.model import Naming, version_in
+from server.domains.content.blueprints.settings import BlueprintSettings
 from server.gateway.session.identity import Identity
 from tests.fixtures.http import bearer, served
 
@@ -71,7 +76,7 @@ class Market:
     async def make(
         self, who: UserId, name: str, *, publish: bool = False, **fields: object
     ) -> Json:
-        body = {"name": name, "data": {"capacity": int(name[6:]) * 10}, **fields}
+        body = {"name": name, "data": {"capacity": (version_in(name) or 0) * 10}, **fields}
         status, made = await self.ask(who, "POST", "/v1/blueprints", body)
         assert status == 200, made
         if publish:
@@ -98,9 +103,23 @@ async def by_user_id(token: str) -> Identity:
     return Identity(UserId(token), PlayerId(token), SessionId(token), "", 0.0)
 
 
-@pytest.fixture
-async def market(database: Database, rls: RlsDatabase) -> AsyncIterator[Market]:
-    files = FileStore(database, rls)
-    routes = BlueprintRoutes(store=BlueprintStore(rls), missing=files.missing)
+@asynccontextmanager
+async def serving(
+    database: Database, rls: RlsDatabase, settings: BlueprintSettings
+) -> AsyncIterator[Market]:
+    """Serve blueprints under some rules."""
+    await put_rules(BlueprintRuleStore(database), settings)
+    routes = BlueprintRoutes(
+        store=BlueprintStore(rls),
+        missing=FileStore(database, rls).missing,
+        naming=Naming(settings.blueprint_name_help, settings.blueprint_capacity_per_version),
+    )
     async with served(routes.endpoints(), by_user_id) as http:
         yield Market(http, database)
+
+
+@pytest.fixture
+async def market(database: Database, rls: RlsDatabase) -> AsyncIterator[Market]:
+    """Blueprints under the rules that there are when nobody sets any."""
+    async with serving(database, rls, BlueprintSettings()) as market:
+        yield market

@@ -1,13 +1,21 @@
 """Blueprints over a real port, on a real database under row level security."""
 
+from pathlib import Path
+
 import asyncpg
 import pytest
 
 from persistence.blueprints import store
+from persistence.blueprints.rules import BlueprintRuleStore
+from persistence.errors import StartRefused
 from persistence.rls import RlsDatabase
 from protocol.errors import Forbidden
 from protocol.ids import new_id
-from tests.integration.blueprints.conftest import Market, requester
+from server.domains.content.blueprints.domain import put_rules
+from server.domains.content.blueprints.settings import BlueprintSettings
+from tests.fixtures.node import SECRET_KEYS
+from tests.fixtures.shell import playhall
+from tests.integration.blueprints.conftest import Market, requester, serving
 
 
 async def test_blueprint_is_kept_as_it_was_sent(market: Market) -> None:
@@ -49,20 +57,87 @@ async def test_name_must_be_two_syllables_and_a_version(
         assert "MORDIG10" in answer["message"]
 
 
-async def test_database_itself_refuses_a_name_without_its_version(
+@pytest.mark.parametrize("is_stored", [True, False])
+async def test_database_itself_refuses_a_name_that_does_not_fit(
+    market: Market, rls: RlsDatabase, fresh_dsn: str, is_stored: bool
+) -> None:
+    if not is_stored:  # as before a server has ever started
+        superuser = await asyncpg.connect(fresh_dsn)
+        await superuser.execute("DELETE FROM blueprint_rules")
+        await superuser.close()
+    ann = await market.person("Ann")
+    add = "INSERT INTO blueprints (owner_id, name, version, data) VALUES ($1, $2, $3, '{}')"
+    for name, version in (
+        ("MORDIG10", 11),
+        ("mordig10", 10),
+        ("MORDIG010", 10),
+        ("MORDIG10\n", 10),
+        ("ROVER10", 10),
+    ):
+        with pytest.raises(asyncpg.CheckViolationError):
+            async with rls.of(requester(ann)) as connection:
+                await connection.execute(add, ann, name, version)
+    async with rls.of(requester(ann)) as connection:
+        await connection.execute(add, ann, "MORDIG10", 10)
+
+
+async def test_rule_that_is_set_holds_in_the_database_too_and_for_new_names_only(
     market: Market, rls: RlsDatabase
 ) -> None:
     ann = await market.person("Ann")
-    for name, version in (("MORDIG10", 11), ("mordig10", 10), ("MORDIG010", 10)):
-        with pytest.raises(asyncpg.CheckViolationError):
+    before = await market.make(ann, "MORDIG10", publish=True)
+    settings = BlueprintSettings(
+        blueprint_name_pattern="[a-z]{3,8}[1-9]|rover[0-9]+",
+        blueprint_name_help="Write a word and its version: rover7",
+        blueprint_capacity_per_version=0,
+    )
+    async with serving(market.database, rls, settings) as changed:
+        made = await changed.make(ann, "rover7", data={"capacity": 5}, publish=True)
+        await changed.make(ann, "digger7", data={"capacity": 5})
+        assert (made["name"], made["version"]) == ("rover7", 7)
+        for name in ("MORDIG11", "rover", "rover07", "arover77", "digger77"):
+            code, message = await changed.refusal(
+                ann, "POST", "/v1/blueprints", {"name": name, "data": {}}
+            )
+            assert (code, message) == (
+                "invalid_field",
+                "name: Write a word and its version: rover7.",
+            )
+        fork = f"/v1/blueprints/{before['blueprint_id']}/fork"
+        assert (await changed.refusal(ann, "POST", fork, {"name": "MORDIG11"}))[
+            0
+        ] == "invalid_field"
+        assert (await changed.ask(ann, "POST", fork, {"name": "rover8"}))[0] == 200
+        with pytest.raises(asyncpg.CheckViolationError, match="blueprint_rules"):
             async with rls.of(requester(ann)) as connection:
                 await connection.execute(
                     "INSERT INTO blueprints (owner_id, name, version, data)"
-                    " VALUES ($1, $2, $3, '{}')",
+                    " VALUES ($1, 'MORDIG11', 11, '{}')",
                     ann,
-                    name,
-                    version,
                 )
+    code, _ = await market.refusal(ann, "POST", "/v1/blueprints", {"name": "MORDIG12", "data": {}})
+    assert code == "invalid_field"  # until a node with the rule of before starts again
+    await put_rules(BlueprintRuleStore(market.database), BlueprintSettings())
+    await market.make(ann, "MORDIG12")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("([A-Z]+", r"not a regular expression of PostgreSQL: .*parentheses"),
+        ("MORDIG10)|(x", r"not a regular expression of PostgreSQL: .*parentheses"),
+        ("***=MORDIG10", r"not a regular expression"),
+        ("[a-z]+[0-9]+", r"does not accept MORDIG10; correct it\. .* PLAYHALL_BLUEPRINT_NAME_HELP"),
+    ],
+)
+async def test_pattern_that_cannot_be_used_refuses_the_start_and_changes_nothing(
+    market: Market, pattern: str, said: str
+) -> None:
+    with pytest.raises(StartRefused, match=f"^PLAYHALL_BLUEPRINT_NAME_PATTERN .*{said}"):
+        await put_rules(
+            BlueprintRuleStore(market.database), BlueprintSettings(blueprint_name_pattern=pattern)
+        )
+    await market.make(await market.person("Ann"), "MORDIG10")
 
 
 async def test_same_name_twice_is_refused_to_one_owner_and_not_to_two(market: Market) -> None:
@@ -369,3 +444,21 @@ async def _walk(market: Market, path: str, *, who: object = None, **query: objec
         if page["next"] is None:
             return found
         cursor = {"cursor": page["next"]}
+
+
+def test_server_with_a_bad_pattern_does_not_start(tmp_path: Path, serving_dsn: str) -> None:
+    settings = {
+        "PLAYHALL_DATABASE_URL": serving_dsn,
+        "PLAYHALL_DATA_DIR": str(tmp_path),
+        "PLAYHALL_PORT": "0",
+        "PLAYHALL_SECRET_KEYS": SECRET_KEYS,
+        "PLAYHALL_BLUEPRINT_NAME_PATTERN": "(",
+    }
+    done = playhall("serve", environment=settings)
+    done.assert_plain()
+    assert done.status == 1
+    assert "PLAYHALL_BLUEPRINT_NAME_PATTERN is not a regular expression" in done.said
+    settings["PLAYHALL_BLUEPRINT_NAME_HELP"] = "Use capitals."
+    assert (
+        "PLAYHALL_BLUEPRINT_NAME_HELP: end it with" in playhall("serve", environment=settings).said
+    )

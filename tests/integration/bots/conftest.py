@@ -19,9 +19,12 @@ from protocol.ids import UserId, new_id
 from server.app import App
 from server.config import Config
 from server.core.clock import Clock
+from server.core.settings import SettingsReader
 from server.core.tasks import Tasks
 from server.domains.compete.bots.authentication import BotAuthenticator
+from server.domains.compete.epochs.settings import EpochSettings
 from server.domains.interfaces import Authenticator
+from server.domains.people.accounts.settings import AccountSettings
 from server.domains.services import Services
 from tests.fixtures.http import bearer, listening
 from tests.fixtures.postgres import TEMPLATE, Databases
@@ -172,15 +175,23 @@ async def node(
 @asynccontextmanager
 async def _node(database: Database, anonymous: Database, folder: Path) -> AsyncIterator[Node]:
     async with Tasks() as tasks:
-        config = _config(folder)
-        app = App(Services(config, database, RlsDatabase(anonymous), "n1", Clock(), tasks, {}))
+        origins = "https://play.example , https://next.example"
+        settings = SettingsReader(
+            AccountSettings(guests_per_minute=100_000), EpochSettings(epochs=False)
+        )
+        services = Services(
+            Config(data_dir=folder, origins=origins),
+            database,
+            RlsDatabase(anonymous),
+            "n1",
+            Clock(),
+            tasks,
+            {},
+            settings=settings,
+        )
+        app = App(services)
         async with (
             listening(app) as port,
             aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
         ):
             yield Node(app, http, database, f"ws://127.0.0.1:{port}/ws")
-
-
-def _config(folder: Path) -> Config:
-    origins = "https://play.example , https://next.example"
-    return Config(data_dir=folder, guests_per_minute=100_000, epochs=False, origins=origins)

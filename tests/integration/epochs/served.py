@@ -13,9 +13,12 @@ from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
 from server.app import App
 from server.config import Config
 from server.core.clock import Clock
+from server.core.settings import SettingsReader
 from server.core.tasks import Tasks
 from server.domains.compete.epochs.scheduler import Scheduler
+from server.domains.compete.epochs.settings import EpochSettings
 from server.domains.compete.epochs.steps import Steps
+from server.domains.people.accounts.settings import AccountSettings
 from server.domains.services import Services
 from tests.fixtures.http import listening
 from tests.integration.bots.conftest import Json, Node, Person
@@ -77,16 +80,13 @@ async def serving(dsn: str, folder: Path, *, scheduling: bool = False) -> AsyncI
     """Serve on a database; the days advance by themselves only if they are scheduled."""
     database = await Database.open(dsn, embedded=True)
     anonymous = await Database.open(dsn, embedded=True, role=ANONYMOUS_ROLE)
-    config = Config(
-        data_dir=folder,
-        guests_per_minute=100_000,
-        commands_per_s=100_000,
-        commands_burst=100_000,
-        epochs=scheduling,
+    config = Config(data_dir=folder, commands_per_s=100_000, commands_burst=100_000)
+    settings = SettingsReader(
+        AccountSettings(guests_per_minute=100_000), EpochSettings(epochs=scheduling)
     )
     async with Tasks() as tasks:
         rls = RlsDatabase(anonymous)
-        app = App(Services(config, database, rls, "n1", Clock(), tasks, {}))
+        app = App(Services(config, database, rls, "n1", Clock(), tasks, {}, settings=settings))
         async with (
             listening(app) as port,
             aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,

@@ -24,11 +24,11 @@ from tests.integration.epochs.test_import import HISTORY
 class Line:
     """The command line on a database, with the login of a server; `dsn` is its owner's."""
 
-    def __init__(self, dsn: str, serving_dsn: str, folder: Path, **settings: object) -> None:
+    def __init__(self, dsn: str, serving_dsn: str, folder: Path) -> None:
         self.dsn, self.folder = dsn, folder
         self._serving_dsn = serving_dsn
         self._app = typer.Typer()
-        config = Config.model_validate({"data_dir": folder, **settings})
+        config = Config(data_dir=folder)
         add_epoch_commands(self._app, Shell(lambda **_: config, self._url, said_plainly))
 
     def run(self, *arguments: str) -> Result:
@@ -182,19 +182,13 @@ def test_a_key_that_cannot_be_one_is_refused_without_a_trace(line: Line) -> None
 
 
 def test_no_day_is_settled_at_the_console_before_the_chain_is_read(
-    fresh_dsn: str, serving_dsn: str, tmp_path: Path
+    line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    contracts = f"1:0x{'a' * 40}"
-    chained = Line(
-        fresh_dsn,
-        serving_dsn,
-        tmp_path,
-        chain_rpc_url="http://127.0.0.1:1",
-        chain_contracts=contracts,
-    )
-    chained.put_profile("short-v1")
-    chained.ok("clock", "--at", "2026-02-12T10:00Z")
-    chained.ok("advance")
-    chained.ok("clock", "--at", "2026-02-13T00:30Z")
-    chained.ok("advance")
-    assert "2026-02-12  snapshot" in chained.ok("status")
+    monkeypatch.setenv("PLAYHALL_CHAIN_RPC_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("PLAYHALL_CHAIN_CONTRACTS", f"1:0x{'a' * 40}")
+    line.put_profile("short-v1")
+    line.ok("clock", "--at", "2026-02-12T10:00Z")
+    line.ok("advance")
+    line.ok("clock", "--at", "2026-02-13T00:30Z")
+    line.ok("advance")
+    assert "2026-02-12  snapshot" in line.ok("status")

@@ -18,6 +18,7 @@ from persistence.rls import RlsDatabase
 from protocol.ids import MatchId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
 from server.domains.content.files.domain import Files
+from server.domains.content.files.model import BUCKETS, Buckets
 from server.domains.content.files.uploads import Terms
 from server.domains.people.accounts.keys import Keys
 from server.gateway.http.endpoints import build_http
@@ -139,7 +140,7 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
 async def store(
     database: Database, rls: RlsDatabase, objects: Objects, tmp_path: Path
 ) -> AsyncIterator[Store]:
-    async with _store(database, rls, objects, tmp_path) as store:
+    async with serving(database, rls, objects, tmp_path) as store:
         yield store
 
 
@@ -149,18 +150,20 @@ async def hasty(
 ) -> AsyncIterator[Store]:
     """A store that soon gives up on a body that stops coming."""
     limits = TransportLimits(body_timeout_s=0.3)
-    async with _store(database, rls, objects, tmp_path, limits) as store:
+    async with serving(database, rls, objects, tmp_path, limits) as store:
         yield store
 
 
 @asynccontextmanager
-async def _store(
+async def serving(
     database: Database,
     rls: RlsDatabase,
     objects: Objects,
     folder: Path,
     limits: TransportLimits | None = None,
+    buckets: Buckets = BUCKETS,
 ) -> AsyncIterator[Store]:
+    """Serve files."""
     clock = Clock()
     keys = Keys(AccountStore(database), now=clock.monotonic)
     await keys.start()
@@ -173,6 +176,7 @@ async def _store(
         folder=folder / "uploads",
         terms=Terms(url_s=600.0, account_bytes_max=QUOTA),
         rulesets=find_rulesets(),
+        buckets=buckets,
     )
     hosts: set[tuple[str, str]] = set()
 

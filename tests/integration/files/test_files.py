@@ -5,13 +5,17 @@ from asyncio import StreamReader as Reader
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from persistence.files.store import Announced
+from persistence.objects import Objects
+from persistence.rls import RlsDatabase
 from protocol.ids import new_id
 from server.domains.content.files import upload_tokens, uploads
-from tests.integration.files.conftest import GLB, PNG, QUOTA, TYPES, Json, Store
+from server.domains.content.files.model import buckets_in
+from tests.integration.files.conftest import GLB, PNG, QUOTA, TYPES, Json, Store, serving
 
 
 def _path(who: str) -> str:
@@ -282,6 +286,38 @@ async def test_avatar_is_replaced_in_place(store: Store) -> None:
     await store.files.maintenance.clear()
     assert len(await store.keys()) == 1
     assert (await store.get(url))[1] == PNG + b"new"
+
+
+async def test_buckets_are_those_that_are_set(
+    store: Store, rls: RlsDatabase, objects: Objects, tmp_path: Path
+) -> None:
+    ann, eve = await store.person(), await store.person()
+    kept = await store.upload(ann, f"{ann}/image/{new_id()}.png", PNG, bucket="creations")
+    changed = buckets_in(
+        '{"avatars": {"bytes_max": 100, "types": ["jpg"]}, "creations": null, "maps": {"path":'
+        ' "<user id>/world/<name>", "bytes_max": 9000, "types": ["png", "glb"],'
+        ' "is_public": false, "is_settled": false}}'
+    )
+    async with serving(store.database, rls, objects, tmp_path, buckets=changed) as later:
+        for bucket, path, content, field in (
+            ("avatars", f"{ann}/avatar.png", PNG, "content_type"),
+            ("avatars", f"{ann}/avatar.jpg", PNG, "size"),
+            ("creations", f"{ann}/image/{new_id()}.png", PNG, "bucket"),
+            ("maps", f"{ann}/world/a/b.png", PNG, "path"),
+            ("maps", f"{eve}/world/north.png", PNG, "path"),
+            ("maps", f"{ann}/world/north.glb", GLB, "size"),
+        ):
+            status, refused = await later.announce(ann, path, content, bucket=bucket)
+            assert (status, refused["field"]) == (422, field), refused
+        for content in (PNG, PNG + b"again"):
+            url = await later.upload(ann, f"{ann}/world/north.png", content, bucket="maps")
+        assert (await later.get(url, who=ann))[1] == content
+        assert (await later.get(url, who=eve))[0].status == 404
+        answer, body = await later.get(kept, who=ann)
+        assert (answer.status, body) == (200, PNG)
+        headers = {"Authorization": f"Bearer {ann}"}
+        async with later.http.delete(f"/v1{kept}", headers=headers) as gone:
+            assert gone.status == 200
 
 
 async def test_account_has_only_so_much_room(store: Store) -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from loadtest.simulation.trace import AGREE, LEGAL, LOG, ORDER, SCORE, SUMMARY
 from server.config import Config
+from server.domains.people.accounts.settings import AccountSettings
+from server.domains.play.games.settings import GameSettings
 from tests.fixtures.node import Node
 from tests.fixtures.shell import playhall
 from tests.integration.loadtest.proxy import proxied
@@ -178,7 +180,8 @@ async def test_nobody_at_the_address_is_said_in_a_sentence():
 def default_url(serving_dsn, tmp_path_factory):
     """A server whose limits are the ones that it has when nobody sets any."""
     limits = ("commands_per_s", "commands_burst", "guests_per_minute", "bot_pause_s")
-    defaults = {name: Config.model_fields[name].default for name in limits}
+    fields = {**Config.model_fields, **AccountSettings.model_fields, **GameSettings.model_fields}
+    defaults = {name: fields[name].default for name in limits}
     with Node(tmp_path_factory.mktemp("defaults"), serving_dsn, **defaults) as node:
         yield node.url
 

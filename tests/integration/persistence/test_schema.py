@@ -131,6 +131,7 @@ RIGHTS = {
     "matches": "SELECT INSERT UPDATE",
     "match_players": "SELECT INSERT UPDATE",
     "blueprints": "SELECT",
+    "blueprint_rules": "SELECT INSERT UPDATE",
     "files": "SELECT INSERT UPDATE DELETE",
     "file_uploads": "SELECT INSERT UPDATE DELETE",
     "file_trash": "SELECT UPDATE DELETE",

@@ -4,14 +4,17 @@ from typing import Any
 
 import pytest
 
+from persistence.blueprints.store import Word
 from protocol.blueprints import DATA_BYTES_MAX, NewBlueprint
 from protocol.codec import validate
 from protocol.errors import InvalidField
 from protocol.ids import UserId, new_id
 from protocol.limits import JSON_DEPTH_MAX
+from server.domains.content.blueprints.model import Naming
 from server.domains.content.blueprints.rules import drawn, words_in
 
 OWNER = UserId(new_id())
+NAMING = Naming("Write it like this: MORDIG10", 10)
 
 
 def _nested(levels: int) -> dict[str, Any]:
@@ -23,14 +26,14 @@ def _nested(levels: int) -> dict[str, Any]:
 
 def _refusal(**fields: Any) -> InvalidField:
     with pytest.raises(InvalidField) as refused:
-        drawn(validate(NewBlueprint, {"name": "MORDIG10", "data": {}, **fields}), OWNER)
+        drawn(validate(NewBlueprint, {"name": "MORDIG10", "data": {}, **fields}), OWNER, NAMING)
     return refused.value
 
 
 @pytest.mark.parametrize("capacity", [100, 109, 100.5])
 def test_capacity_over_ten_is_the_version(capacity: float) -> None:
     new = validate(NewBlueprint, {"name": "MORDIG10", "data": {"capacity": capacity}})
-    assert drawn(new, OWNER).version == 10
+    assert drawn(new, OWNER, NAMING).version == 10
 
 
 @pytest.mark.parametrize("capacity", [99, 110, -100, "100", True, [100]])
@@ -38,6 +41,13 @@ def test_capacity_of_another_version_is_refused(capacity: object) -> None:
     refused = _refusal(data={"capacity": capacity})
     assert refused.field == "data.capacity"
     assert "must be 10" in refused.message
+
+
+def test_capacity_is_divided_by_what_is_set() -> None:
+    new = validate(NewBlueprint, {"name": "MORDIG10", "data": {"capacity": 29}})
+    with pytest.raises(InvalidField, match="divided by 3 it must be 10"):
+        drawn(new, OWNER, NAMING._replace(capacity_per_version=3))
+    assert drawn(new, OWNER, NAMING._replace(capacity_per_version=0)).version == 10
 
 
 def test_version_other_than_in_the_name_is_refused() -> None:
@@ -48,7 +58,7 @@ def test_version_other_than_in_the_name_is_refused() -> None:
 def test_data_may_be_as_deep_and_as_large_as_is_said_and_no_more() -> None:
     deepest, most = _nested(JSON_DEPTH_MAX), {"d": "x" * (DATA_BYTES_MAX - 8)}
     for data in (deepest, most):
-        assert drawn(validate(NewBlueprint, {"name": "MORDIG10", "data": data}), OWNER)
+        assert drawn(validate(NewBlueprint, {"name": "MORDIG10", "data": data}), OWNER, NAMING)
     assert str(JSON_DEPTH_MAX) in _refusal(data=_nested(JSON_DEPTH_MAX + 1)).message
     assert str(DATA_BYTES_MAX) in _refusal(data={"d": most["d"] + "x"}).message
 
@@ -64,10 +74,10 @@ def test_data_that_no_database_can_hold_is_refused(data: dict[str, Any]) -> None
         ("", None),
         ("  ", None),
         ("!?", []),
-        ("Mor-Dig10 deep_blue", ["mordig10", "deep", "blue"]),
-        ("low-cost", ["low", "cost"]),
-        ("Straße", ["straße"]),
+        ("Mor-Dig10 deep_blue", [Word("mordig10", ("mor", "dig10")), Word("deep"), Word("blue")]),
+        ("- low-cost-", [Word("lowcost", ("low", "cost"))]),
+        ("Straße", [Word("straße")]),
     ],
 )
-def test_words_are_taken_apart(typed: str, words: list[str] | None) -> None:
+def test_words_are_taken_apart(typed: str, words: list[Word] | None) -> None:
     assert words_in(typed) == words

@@ -13,6 +13,7 @@ from server.core.tasks import Tasks
 from server.domains.compete.blockchain.contracts import BadContracts, contracts_of
 from server.domains.compete.blockchain.domain import build, chain_of
 from server.domains.compete.blockchain.rpc import secrets_of
+from server.domains.compete.blockchain.settings import BlockchainSettings
 from server.domains.services import Services
 
 ONE = "0x" + "A1" * 20
@@ -59,16 +60,16 @@ def test_bad_contracts_are_refused_with_what_to_write(text: str, message: str) -
 async def test_settings_that_do_not_work_refuse_the_start(
     url: str | None, contracts: str, message: str
 ) -> None:
-    config = Config(
+    settings = BlockchainSettings(
         chain_rpc_url=None if url is None else SecretStr(url), chain_contracts=contracts
     )
     with pytest.raises(StartRefused, match=message):
-        chain_of(config, database=Database.unopened(), clock=Clock())
+        chain_of(settings, database=Database.unopened(), clock=Clock())
 
 
 async def test_without_settings_nothing_is_followed() -> None:
     database = Database.unopened()
-    chain = chain_of(Config(), database=database, clock=Clock())
+    chain = chain_of(BlockchainSettings(), database=database, clock=Clock())
     assert chain.status().contracts == []
     assert list(chain.collector.collect()) == []
     async with Tasks() as tasks:

@@ -10,7 +10,10 @@ from pydantic import SecretStr
 
 from server.cli import app
 from server.config import Config
+from server.core.settings import variables_of
 from server.domains.people.accounts.domain import KEY_FILE
+from server.domains.play.lobbies.settings import LobbySettings
+from server.domains.settings import included_settings
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
@@ -32,11 +35,22 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("field", Config.model_fields)
-def test_every_setting_is_on_the_page_with_its_default(field: str) -> None:
-    row = re.search(rf"^\| `PLAYHALL_{field.upper()}` \| (.+?) \| (.+) \|$", SETTINGS, re.M)
+ALL_SETTINGS = [
+    (variable, field.default)
+    for model in (Config, *included_settings())
+    for variable, field in zip(variables_of(model), model.model_fields.values(), strict=True)
+]
+
+
+def test_every_row_of_settings_is_a_variable_of_one_class() -> None:
+    rows = re.findall(r"^\| `(PLAYHALL_\w+)` \|", SETTINGS, re.M)
+    assert sorted(rows) == sorted(variable for variable, _ in ALL_SETTINGS)
+
+
+@pytest.mark.parametrize(("variable", "default"), ALL_SETTINGS)
+def test_every_setting_is_on_the_page_with_its_default(variable: str, default: object) -> None:
+    row = re.search(rf"^\| `{variable}` \| (.+?) \| (.+) \|$", SETTINGS, re.M)
     assert row is not None
-    default = Config.model_fields[field].default
     if isinstance(default, bool):
         assert row[1] == f"`{str(default).lower()}`"
     elif default not in (None, ""):
@@ -134,7 +148,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [DOCS.parent / "README.md", DOCS / "guides" / "clients.md"])
 def test_first_client_is_told_how_long_it_waits_for_others(page: Path) -> None:
-    wait_s = Config.model_fields["quick_play_wait_s"].default
+    wait_s = LobbySettings.model_fields["quick_play_wait_s"].default
     told = f"within {wait_s:g} s (`PLAYHALL_QUICK_PLAY_WAIT_S`), a bot takes the other seat"
     assert told in " ".join(page.read_text().split())
 

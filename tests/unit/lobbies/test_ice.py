@@ -8,8 +8,8 @@ from pydantic import SecretStr
 from persistence.errors import StartRefused
 from protocol.ids import PlayerId
 from protocol.signaling import StunServer, TurnServer
-from server.config import Config
 from server.domains.play.lobbies.peers import Ice, ice_by
+from server.domains.play.lobbies.settings import LobbySettings
 
 PLAYER = PlayerId("0b9ad1a5-58b9-43b8-9cbd-7c6c1b8d4a11")
 NOW = datetime(2025, 11, 21, 6, 20, tzinfo=UTC)
@@ -29,7 +29,7 @@ def test_turn_password_is_what_openssl_makes_of_the_secret() -> None:
 
 
 def test_nothing_is_handed_out_where_nothing_is_set() -> None:
-    assert ice_by(Config()).servers(PLAYER, NOW) == []
+    assert ice_by(LobbySettings()).servers(PLAYER, NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,4 @@ def test_start_is_refused_with_what_no_browser_would_take(
     wrong: dict[str, object], problem: str
 ) -> None:
     with pytest.raises(StartRefused, match=problem):
-        ice_by(Config.model_validate(wrong))
+        ice_by(LobbySettings.model_validate(wrong))

@@ -12,7 +12,6 @@ from persistence.database import Database
 from persistence.errors import StartRefused
 from protocol.blockchain import ChainStatus, ContractStatus
 from protocol.errors import PlayhallError
-from server.config import Config
 from server.core.clock import Clock
 from server.core.containment import failed
 from server.domains.compete.blockchain.contracts import BadContracts, contracts_of
@@ -21,6 +20,7 @@ from server.domains.compete.blockchain.indexer import Indexer, Terms
 from server.domains.compete.blockchain.metrics import ChainCollector, ContractMetrics
 from server.domains.compete.blockchain.reconciliation import Reconciliation
 from server.domains.compete.blockchain.rpc import ChainNode
+from server.domains.compete.blockchain.settings import BlockchainSettings
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import ChainProgress
 from server.domains.services import Services
@@ -162,9 +162,11 @@ class Chain:
 
 def build(services: Services) -> Domain:
     """Put the domain together. Raise `StartRefused` for settings that cannot be used."""
-    chain = chain_of(services.config, database=services.database, clock=services.clock)
+    settings = services.settings(BlockchainSettings)
+    chain = chain_of(settings, database=services.database, clock=services.clock)
     return Domain(
         name="blockchain",
+        settings=BlockchainSettings,
         endpoints=chain.endpoints(),
         metrics=[chain.collector],
         provides=[provide(ChainProgress, chain)],
@@ -172,21 +174,21 @@ def build(services: Services) -> Domain:
     )
 
 
-def chain_of(config: Config, *, database: Database, clock: Clock) -> Chain:
+def chain_of(settings: BlockchainSettings, *, database: Database, clock: Clock) -> Chain:
     """Make it as configured, which may be to follow nothing; raise `StartRefused`."""
-    url = "" if config.chain_rpc_url is None else config.chain_rpc_url.get_secret_value()
-    if bool(url) != bool(config.chain_contracts):
+    url = "" if settings.chain_rpc_url is None else settings.chain_rpc_url.get_secret_value()
+    if bool(url) != bool(settings.chain_contracts):
         raise StartRefused(
             "PLAYHALL_CHAIN_RPC_URL and PLAYHALL_CHAIN_CONTRACTS go together; set both or none."
         )
     if url and not url.startswith(("https://", "http://")):
         raise StartRefused("PLAYHALL_CHAIN_RPC_URL must be https://… or http://….")
     return Chain(
-        _contracts(config.chain_contracts),
+        _contracts(settings.chain_contracts),
         node=ChainNode(url),
         store=TransferStore(database),
-        terms=Terms(config.chain_confirmations, config.chain_start_block),
-        rhythm=Rhythm(config.chain_poll_s, config.chain_reconcile_s),
+        terms=Terms(settings.chain_confirmations, settings.chain_start_block),
+        rhythm=Rhythm(settings.chain_poll_s, settings.chain_reconcile_s),
         clock=clock,
     )
 

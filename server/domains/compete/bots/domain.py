@@ -6,7 +6,7 @@ from persistence.bots.avatars import AvatarStore
 from persistence.bots.store import BotStore
 from persistence.bots.tokens import BotTokenStore
 from persistence.bots.wallets import WalletStore
-from server.config import names_in
+from server.core.settings import names_in
 from server.domains.compete.bots.authentication import BotAuthenticator
 from server.domains.compete.bots.avatar_http import AvatarRoutes
 from server.domains.compete.bots.http import BotAdminRoutes, BotRoutes

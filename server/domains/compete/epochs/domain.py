@@ -21,6 +21,7 @@ from server.domains.compete.epochs.http import EpochRoutes, Get
 from server.domains.compete.epochs.metrics import EpochCollector
 from server.domains.compete.epochs.mirror import Mirroring
 from server.domains.compete.epochs.scheduler import Scheduler
+from server.domains.compete.epochs.settings import EpochSettings
 from server.domains.compete.epochs.steps import (
     OwnersAt,
     OwnersKnown,
@@ -49,9 +50,10 @@ def build(services: Services) -> Domain:
         put=services.objects.put,
         get=partial(_read_object, services.objects),
     )
-    runs = services.config.epochs
+    runs = services.settings(EpochSettings).epochs
     return Domain(
         name="epochs",
+        settings=EpochSettings,
         commands=epochs.routes(),
         endpoints=epochs.endpoints(),
         metrics=[epochs.collector],

@@ -1,7 +1,11 @@
 """Blueprints: everything that the domain offers."""
 
+from persistence.blueprints.rules import BadPattern, BlueprintRuleStore
 from persistence.blueprints.store import BlueprintStore
+from persistence.errors import StartRefused
 from server.domains.content.blueprints.http import BlueprintRoutes
+from server.domains.content.blueprints.model import Naming, example_in
+from server.domains.content.blueprints.settings import BlueprintSettings
 from server.domains.contract import Domain
 from server.domains.interfaces import StoredFiles
 from server.domains.services import Services
@@ -9,6 +13,29 @@ from server.domains.services import Services
 
 def build(services: Services) -> Domain:
     """Put the domain together."""
+    settings = services.settings(BlueprintSettings)
     files = services.interfaces.get(StoredFiles)
-    routes = BlueprintRoutes(store=BlueprintStore(services.rls), missing=files.missing)
-    return Domain(name="blueprints", endpoints=routes.endpoints())
+    routes = BlueprintRoutes(
+        store=BlueprintStore(services.rls),
+        missing=files.missing,
+        naming=Naming(settings.blueprint_name_help, settings.blueprint_capacity_per_version),
+    )
+
+    async def start() -> None:
+        await put_rules(BlueprintRuleStore(services.database), settings)
+
+    return Domain(
+        name="blueprints", settings=BlueprintSettings, endpoints=routes.endpoints(), start=[start]
+    )
+
+
+async def put_rules(store: BlueprintRuleStore, settings: BlueprintSettings) -> None:
+    """Have the database hold new names to the settings; raise `StartRefused`."""
+    example = example_in(settings.blueprint_name_help)
+    try:
+        await store.put_name_pattern(settings.blueprint_name_pattern, example=example)
+    except BadPattern as error:
+        raise StartRefused(
+            f"PLAYHALL_BLUEPRINT_NAME_PATTERN {error}; correct it. It must accept the example at "
+            "the end of PLAYHALL_BLUEPRINT_NAME_HELP."
+        ) from None

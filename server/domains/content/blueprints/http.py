@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
-from persistence.blueprints.store import BlueprintStore, Draft
+from persistence.blueprints.store import BlueprintStore, Draft, NameRefused
 from persistence.rls import Requester
 from protocol.blueprints import (
     Blueprint,
@@ -25,6 +25,7 @@ from protocol.errors import Forbidden, InvalidField
 from protocol.history import PageQuery
 from protocol.ids import BlueprintId
 from server.domains.content.blueprints import rules, views
+from server.domains.content.blueprints.model import Naming
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 
 TAG = "blueprints"
@@ -37,8 +38,9 @@ Missing = Callable[[Collection[str]], Awaitable[Sequence[str]]]
 class BlueprintRoutes:
     """The addresses of blueprints."""
 
-    def __init__(self, *, store: BlueprintStore, missing: Missing) -> None:
+    def __init__(self, *, store: BlueprintStore, missing: Missing, naming: Naming) -> None:
         self._store = store
+        self._naming = naming
         self._missing = missing
 
     def endpoints(self) -> list[Endpoint]:
@@ -141,13 +143,13 @@ class BlueprintRoutes:
         return views.blueprint(await self._store.read(_asker(request), _id(request)))
 
     async def _make(self, request: HttpRequest) -> Blueprint:
-        draft = rules.drawn(request.body, request.who.user_id)
+        draft = rules.drawn(request.body, request.who.user_id, self._naming)
         return await self._keep(request.who.requester, draft, links=draft.assets.values())
 
     async def _fork(self, request: HttpRequest) -> Blueprint:
         who = request.who.requester
         parent = await self._store.read(who, _id(request))
-        draft = rules.forked(request.body, parent, who.user_id)
+        draft = rules.forked(request.body, parent, who.user_id, self._naming)
         links = set(draft.assets.values()) - set(parent.assets.values())
         return await self._keep(who, draft, links=links)
 
@@ -155,7 +157,10 @@ class BlueprintRoutes:
         if missing := await self._missing(links):
             problem = f"assets: {missing[0]} is not stored; upload it first."
             raise InvalidField(problem, field="assets")
-        return views.blueprint(await self._store.add(who, draft))
+        try:
+            return views.blueprint(await self._store.add(who, draft))
+        except NameRefused:
+            raise rules.wrong_name(self._naming) from None
 
     async def _show(self, request: HttpRequest, *, is_public: bool) -> Blueprint:
         who = request.who.requester

@@ -6,30 +6,27 @@ from typing import Final
 import orjson
 from pydantic import JsonValue
 
-from persistence.blueprints.store import Draft, StoredBlueprint
-from protocol.blueprints import DATA_BYTES_MAX, SYLLABLE_PATTERN, Fork, NewBlueprint
+from persistence.blueprints.store import Draft, StoredBlueprint, Word
+from protocol.blueprints import DATA_BYTES_MAX, Fork, NewBlueprint
 from protocol.errors import InvalidField
 from protocol.ids import BlueprintId, UserId, new_id
 from protocol.limits import JSON_DEPTH_MAX
 from protocol.schemas import JsonObject
+from server.domains.content.blueprints.model import Naming, version_in
 
-SYLLABLES_CHARS: Final = 6
 ASSETS_BUCKET: Final = "user-assets"
 WORDS_MAX: Final = 16
 
 _LINK: Final = re.compile(r"user-assets/[0-9a-f-]{36}(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
-_WORD: Final = re.compile(r"[^\W_]+")
-_DASHED_NAME: Final = re.compile(
-    rf"\b({SYLLABLE_PATTERN})-({SYLLABLE_PATTERN}\d*)\b", re.IGNORECASE
-)
+_WORD: Final = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 
 
-def drawn(new: NewBlueprint, owner: UserId) -> Draft:
+def drawn(new: NewBlueprint, owner: UserId, naming: Naming) -> Draft:
     """Turn what somebody sent into a blueprint to be kept; raise `InvalidField`."""
-    version = version_in(new.name)
+    version = _version(new.name, naming)
     if new.version not in (None, version):
         raise _wrong("version", f"the name says {version}; send that, or leave it out")
-    _check_data(new.data, version)
+    _check_data(new.data, version, naming)
     _check_assets(new.assets, owner, inherited={})
     return Draft(
         blueprint_id=new.blueprint_id or BlueprintId(new_id()),
@@ -42,14 +39,14 @@ def drawn(new: NewBlueprint, owner: UserId) -> Draft:
     )
 
 
-def forked(fork: Fork, parent: StoredBlueprint, owner: UserId) -> Draft:
+def forked(fork: Fork, parent: StoredBlueprint, owner: UserId, naming: Naming) -> Draft:
     """Derive a blueprint from another one; raise `InvalidField`.
 
     It may keep links into the folder of the parent's owner, and add none.
     """
     data: JsonObject = orjson.loads(parent.data) if fork.data is None else fork.data
-    version = version_in(fork.name)
-    _check_data(data, version)
+    version = _version(fork.name, naming)
+    _check_data(data, version, naming)
     assets = parent.assets if fork.assets is None else fork.assets
     _check_assets(assets, owner, inherited=parent.assets)
     return Draft(
@@ -64,28 +61,40 @@ def forked(fork: Fork, parent: StoredBlueprint, owner: UserId) -> Draft:
     )
 
 
-def version_in(name: str) -> int:
-    """Read the version in a name."""
-    return int(name[SYLLABLES_CHARS:])
+def wrong_name(naming: Naming) -> InvalidField:
+    """Say how to name a blueprint."""
+    return _wrong("name", naming.help)
 
 
-def words_in(text: str) -> list[str] | None:
+def words_in(text: str) -> list[Word] | None:
     """Take what somebody looks for apart into words; None where nothing is looked for.
 
-    A name may be typed with a dash between its syllables.
+    A name may be typed with a dash between its syllables, which are words of their own otherwise.
     """
     if not text.strip():
         return None
-    return _WORD.findall(_DASHED_NAME.sub(r"\1\2", text).lower())[:WORDS_MAX]
+    return [_word(typed) for typed in _WORD.findall(text.lower())[:WORDS_MAX]]
 
 
-def _check_data(data: JsonObject, version: int) -> None:
+def _word(typed: str) -> Word:
+    parts = typed.split("-")
+    return Word("".join(parts), tuple(parts[:WORDS_MAX]) if len(parts) > 1 else ())
+
+
+def _version(name: str, naming: Naming) -> int:
+    if (version := version_in(name)) is None:
+        raise wrong_name(naming)
+    return version
+
+
+def _check_data(data: JsonObject, version: int, naming: Naming) -> None:
     _check_values(data)
     if len(orjson.dumps(data)) > DATA_BYTES_MAX:
         raise _wrong("data", f"keep it within {DATA_BYTES_MAX} bytes of JSON")
     capacity = data.get("capacity")
-    if capacity is not None and not _fits(capacity, version):
-        raise _wrong("data.capacity", f"divided by 10 it must be {version}, as the name says")
+    each = naming.capacity_per_version
+    if capacity is not None and each and not _fits(capacity, version, each):
+        raise _wrong("data.capacity", f"divided by {each} it must be {version}, as the name says")
 
 
 def _check_values(data: JsonObject) -> None:
@@ -108,9 +117,9 @@ def _check_assets(assets: dict[str, str], owner: UserId, *, inherited: dict[str,
             raise _wrong(f"assets.{name}", remedy)
 
 
-def _fits(capacity: JsonValue, version: int) -> bool:
+def _fits(capacity: JsonValue, version: int, each: int) -> bool:
     is_number = isinstance(capacity, int | float) and not isinstance(capacity, bool)
-    return is_number and capacity // 10 == version  # type: ignore[operator]  # a number, as just seen
+    return is_number and capacity // each == version  # type: ignore[operator]  # a number, as just seen
 
 
 def _children(value: JsonValue) -> list[JsonValue]:

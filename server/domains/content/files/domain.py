@@ -13,7 +13,9 @@ from persistence.rls import RlsDatabase
 from server.core.clock import Clock
 from server.domains.content.files.http import FileRoutes, FileServing, MayReport
 from server.domains.content.files.jobs import FileMaintenance
+from server.domains.content.files.model import Buckets, buckets_in
 from server.domains.content.files.replays import Replays
+from server.domains.content.files.settings import FileSettings
 from server.domains.content.files.uploads import Terms, Uploads
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import Authenticator, LobbyAccess, StoredFiles, TokenKeys
@@ -24,16 +26,17 @@ from server.gateway.http.endpoints import Authenticate, Endpoint
 
 def build(services: Services) -> Domain:
     """Put the domain together."""
-    config, objects = services.config, services.objects
+    settings, objects = services.settings(FileSettings), services.objects
     files = Files(
         database=services.database,
         rls=services.rls,
         objects=objects,
         keys=services.interfaces.get(TokenKeys),
         clock=services.clock,
-        folder=config.data_dir / "uploads",
-        terms=Terms(config.upload_url_s, config.files_bytes_per_user),
+        folder=services.config.data_dir / "uploads",
+        terms=Terms(settings.upload_url_s, settings.files_bytes_per_user),
         rulesets=services.rulesets,
+        buckets=buckets_in(settings.files_buckets),
     )
     authenticate = services.interfaces.get(Authenticator).authenticate
 
@@ -42,6 +45,7 @@ def build(services: Services) -> Domain:
 
     return Domain(
         name="files",
+        settings=FileSettings,
         endpoints=files.endpoints(services.interfaces.get(LobbyAccess).may_upload_replay),
         mounts=[lambda app: files.serve_from(app, authenticate)],
         provides=[provide(StoredFiles, files)],
@@ -64,11 +68,19 @@ class Files:
         folder: Path,
         terms: Terms,
         rulesets: Mapping[str, AnyRuleset],
+        buckets: Buckets,
     ) -> None:
         self.objects = objects
+        self._buckets = buckets
         self.store = FileStore(database, rls)
         self.uploads = Uploads(
-            store=self.store, objects=objects, keys=keys, clock=clock, folder=folder, terms=terms
+            store=self.store,
+            objects=objects,
+            keys=keys,
+            clock=clock,
+            folder=folder,
+            terms=terms,
+            buckets=buckets,
         )
         self.replays = Replays(
             store=ReplayStore(database),
@@ -76,6 +88,7 @@ class Files:
             uploads=self.uploads,
             clock=clock,
             rulesets=rulesets,
+            buckets=buckets,
         )
         self.maintenance = FileMaintenance(store=self.store, objects=objects, replays=self.replays)
 
@@ -91,6 +104,7 @@ class Files:
             objects=self.objects,
             uploads=self.uploads,
             authenticate=authenticate,
+            buckets=self._buckets,
         ).add_to(app)
 
     async def missing(self, links: Collection[str]) -> list[str]:

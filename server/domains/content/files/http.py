@@ -10,11 +10,12 @@ from persistence.objects import ObjectMissing, Objects
 from protocol.codec import validate
 from protocol.content_errors import BadRange, BadUpload, FileMissing, FileTaken, QuotaExceeded
 from protocol.errors import BadToken, Forbidden, TooLarge
-from protocol.files import BUCKETS, File, FileDeleted, NewReplay, NewUpload, Upload, media_type
+from protocol.files import File, FileDeleted, NewReplay, NewUpload, Upload, media_type
 from protocol.history import MatchPath
 from protocol.ids import MatchId, PlayerId
 from server.core.clock import wire_time
 from server.domains.content.files import rules
+from server.domains.content.files.model import Buckets
 from server.domains.content.files.uploads import Uploads
 from server.gateway.http.endpoints import Authenticate, Endpoint, HttpRequest, error_response
 from server.gateway.session.identity import Identity
@@ -65,7 +66,9 @@ class FileServing:
         objects: Objects,
         uploads: Uploads,
         authenticate: Authenticate,
+        buckets: Buckets,
     ) -> None:
+        self._buckets = buckets
         self._store = store
         self._objects = objects
         self._uploads = uploads
@@ -79,7 +82,8 @@ class FileServing:
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Send a file, a part of it, or that it has not changed."""
         file = await self._find(request)
-        headers = _headers(file)
+        bucket = self._buckets.get(file.bucket)
+        headers = _headers(file, is_settled=bucket is not None and bucket.is_settled)
         known = {etag.value for etag in request.if_none_match or ()}
         if file.sha256.hex() in known or "*" in known:
             return web.Response(status=304, headers=headers)
@@ -94,12 +98,11 @@ class FileServing:
     async def put(self, request: web.Request) -> web.Response:
         """Take in a file that was announced."""
         bucket, path = request.match_info["bucket"], request.match_info["path"]
-        if not rules.is_path(bucket, path):
+        known = self._buckets.get(bucket)
+        if known is None or not rules.is_address(bucket, path):
             raise BadUpload
-        if (request.content_length or 0) > BUCKETS[bucket].bytes_max:
-            raise TooLarge(
-                f"A file in {bucket} can have at most {BUCKETS[bucket].bytes_max} bytes."
-            )
+        if (request.content_length or 0) > known.bytes_max:
+            raise TooLarge(f"A file in {bucket} can have at most {known.bytes_max} bytes.")
         file = await self._uploads.receive(
             request.query.get("token", ""),
             link=f"{bucket}/{path}",
@@ -112,7 +115,7 @@ class FileServing:
 
     async def _find(self, request: web.Request) -> StoredFile:
         bucket, path = request.match_info["bucket"], request.match_info["path"]
-        if not rules.is_path(bucket, path):
+        if not rules.is_address(bucket, path):
             raise FileMissing
         identity = await self._identify(request)
         requester = None if identity is None else identity.requester
@@ -168,7 +171,7 @@ def _part(request: web.Request, file: StoredFile) -> tuple[int, int] | None:
     return rules.range_in(request.headers.get("Range"), file.size)
 
 
-def _headers(file: StoredFile) -> dict[str, str]:
+def _headers(file: StoredFile, *, is_settled: bool) -> dict[str, str]:
     name = file.path.rpartition("/")[2]
     shown = "inline" if file.content_type.startswith("image/") else f'attachment; filename="{name}"'
     return {
@@ -176,15 +179,15 @@ def _headers(file: StoredFile) -> dict[str, str]:
         "Content-Type": file.content_type,
         "Content-Disposition": shown,
         "ETag": _etag(file),
-        "Cache-Control": _caching(file),
+        "Cache-Control": _caching(file, is_settled=is_settled),
         **({"Access-Control-Allow-Origin": "*"} if file.is_public else {"Vary": "Authorization"}),
     }
 
 
-def _caching(file: StoredFile) -> str:
+def _caching(file: StoredFile, *, is_settled: bool) -> str:
     if not file.is_public:
         return "private, no-cache"
-    if BUCKETS[file.bucket].is_settled:
+    if is_settled:
         return f"public, max-age={FOR_EVER_S}, immutable"
     return f"public, max-age={A_WHILE_S}"
 
@@ -250,7 +253,7 @@ class FileRoutes:
 
     async def _delete(self, request: HttpRequest) -> FileDeleted:
         bucket, path = request.path["bucket"], request.path["path"]
-        if not rules.is_path(bucket, path):
+        if not rules.is_address(bucket, path):
             raise FileMissing
         if not await self._store.delete(request.who.requester, bucket, path):
             raise FileMissing("You have no such file.")

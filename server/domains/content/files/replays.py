@@ -14,11 +14,12 @@ from persistence.files.replays import Due, Material, ReplayStore
 from persistence.files.store import Announced, FileStore
 from protocol.content_errors import FileTaken, StorageFull
 from protocol.errors import InvalidField, Overloaded, Unavailable
-from protocol.files import BUCKETS, NewReplay
+from protocol.files import NewReplay
 from protocol.ids import new_id
 from server.core.clock import Clock
 from server.core.containment import RAISED_BY_RULES, failed
 from server.domains.content.files import replay_file, rules
+from server.domains.content.files.model import REPLAYS, Buckets
 from server.domains.content.files.uploads import Uploads
 from server.gamekit.fold import AnyRuleset
 
@@ -40,9 +41,11 @@ class Replays:
         uploads: Uploads,
         clock: Clock,
         rulesets: Mapping[str, AnyRuleset],
+        buckets: Buckets,
     ) -> None:
         self._store = store
         self._rulesets = rulesets
+        self._buckets = buckets
         self._files = files
         self._uploads = uploads
         self._clock = clock
@@ -76,7 +79,7 @@ class Replays:
             return False
         content = await asyncio.to_thread(self._written, due, material)
         try:
-            new = rules.replay_of(due.match_id, NewReplay(size=len(content)))
+            new = rules.replay_of(due.match_id, NewReplay(size=len(content)), self._buckets)
         except InvalidField as too_large:
             log.warning("no replay of game %s: %s", due.game_id, too_large)
             return False
@@ -96,7 +99,7 @@ class Replays:
             log.exception("the commands of game %s cannot be determined", due.game_id)
             made = replay_file.made_from(material.game, material.rows, None)
         content = replay_file.write(due.match_id, *material, made=made)
-        if len(content) <= BUCKETS["replays"].bytes_max:
+        if len(content) <= self._buckets[REPLAYS].bytes_max:
             return content
         log.warning("the replay of game %s is too large with its commands", due.game_id)
         return replay_file.write(due.match_id, *material, made=made._replace(commands=None))

@@ -5,29 +5,34 @@ from typing import Final
 
 from protocol.content_errors import BadRange, FileRefused
 from protocol.errors import InvalidField
-from protocol.files import (
-    BUCKETS,
-    PATH_CHARS_MAX,
+from protocol.files import PATH_CHARS_MAX, NewReplay, NewUpload
+from protocol.ids import MatchId, UserId
+from server.domains.content.files.model import (
+    KINDS,
     REPLAY_NAME,
     REPLAY_TYPE,
+    REPLAYS,
     Bucket,
+    Buckets,
     Kind,
-    NewReplay,
-    NewUpload,
 )
-from protocol.ids import MatchId, UserId
 
 HEAD_BYTES: Final = 16  # enough to tell any type
 
 _RANGE: Final = re.compile(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE | re.ASCII)
+# The form of all addresses, also of buckets that there are no more: their files stay.
+_BUCKET: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
-def check_upload(new: NewUpload, owner: UserId) -> None:
+def check_upload(new: NewUpload, owner: UserId, buckets: Buckets) -> None:
     """Refuse what a bucket does not take; raise `InvalidField`."""
-    bucket = BUCKETS[new.bucket]
-    if new.bucket == "replays":
+    bucket = buckets.get(new.bucket)
+    if bucket is None:
+        raise _wrong("bucket", f"There are the buckets {', '.join(buckets)}")
+    if new.bucket == REPLAYS:
         raise _wrong("bucket", "send replays by POST /v1/matches/{match_id}/replay")
-    if not is_path(new.bucket, new.path):
+    if len(new.path) > PATH_CHARS_MAX or not bucket.pattern.fullmatch(new.path):
         raise _wrong("path", f"in {new.bucket} it reads {bucket.path}")
     if new.path.partition("/")[0] != owner:
         raise _wrong("path", f"it must begin with your own folder, {owner}/")
@@ -37,31 +42,26 @@ def check_upload(new: NewUpload, owner: UserId) -> None:
         raise _wrong("content_type", f"{new.bucket} takes {types}")
     if not new.path.endswith(f".{kind.ending}"):
         raise _wrong("path", f"a file of type {kind.content_type} ends with .{kind.ending}")
-    _check_size(new.size, new.bucket)
+    _check_size(new.size, new.bucket, bucket)
 
 
-def replay_of(match_id: MatchId, new: NewReplay) -> NewUpload:
+def replay_of(match_id: MatchId, new: NewReplay, buckets: Buckets) -> NewUpload:
     """Say what upload a replay is; raise `InvalidField`."""
-    _check_size(new.size, "replays")
+    _check_size(new.size, REPLAYS, buckets[REPLAYS])
     path = f"{match_id}/{REPLAY_NAME}"
-    return NewUpload(bucket="replays", path=path, size=new.size, content_type=REPLAY_TYPE)
+    return NewUpload(bucket=REPLAYS, path=path, size=new.size, content_type=REPLAY_TYPE)
 
 
-def is_path(bucket: str, path: str) -> bool:
-    """Say whether files of a bucket can have this path."""
-    known = BUCKETS.get(bucket)
-    return (
-        known is not None
-        and len(path) <= PATH_CHARS_MAX
-        and known.pattern.fullmatch(path) is not None
-    )
+def is_address(bucket: str, path: str) -> bool:
+    """Say whether a file can have this bucket and path."""
+    fits = _BUCKET.fullmatch(bucket) and _PATH.fullmatch(path)
+    return fits is not None and len(path) <= PATH_CHARS_MAX
 
 
-def check_head(head: bytes, bucket: str, content_type: str) -> None:
+def check_head(head: bytes, content_type: str) -> None:
     """Refuse bytes that are of another type than was announced; raise `FileRefused`."""
-    kind = _kind(BUCKETS[bucket], content_type)
-    assert kind is not None, "the type was checked when the upload was announced"
-    if head[kind.magic_at : kind.magic_at + len(kind.magic)] != kind.magic:
+    magics = [each for each in KINDS if each.content_type == content_type]
+    if not any(head[each.magic_at :].startswith(each.magic) for each in magics):
         raise FileRefused(f"The file's content is not {content_type}.")
 
 
@@ -88,10 +88,9 @@ def _kind(bucket: Bucket, content_type: str) -> Kind | None:
     return next((kind for kind in bucket.kinds if kind.content_type == content_type), None)
 
 
-def _check_size(size: int, bucket: str) -> None:
-    bytes_max = BUCKETS[bucket].bytes_max
-    if size > bytes_max:
-        raise _wrong("size", f"a file in {bucket} can have at most {bytes_max} bytes")
+def _check_size(size: int, name: str, bucket: Bucket) -> None:
+    if size > bucket.bytes_max:
+        raise _wrong("size", f"a file in {name} can have at most {bucket.bytes_max} bytes")
 
 
 def _wrong(field: str, remedy: str) -> InvalidField:

@@ -20,6 +20,7 @@ from protocol.files import NewReplay, NewUpload, Upload
 from protocol.ids import MatchId, UserId, new_id
 from server.core.clock import Clock, wire_time
 from server.domains.content.files import replay_check, rules, upload_tokens
+from server.domains.content.files.model import Buckets
 from server.domains.content.files.rules import HEAD_BYTES
 from server.domains.interfaces import TokenKeys
 from server.gateway.transport.limits import network_of
@@ -85,6 +86,7 @@ class Uploads:
         clock: Clock,
         folder: Path,
         terms: Terms,
+        buckets: Buckets,
     ) -> None:
         self._store = store
         self._objects = objects
@@ -92,20 +94,28 @@ class Uploads:
         self._clock = clock
         self._folder = folder
         self._terms = terms
+        self._buckets = buckets
         self._receiving = _Shares()
         self._checks = asyncio.Semaphore(CHECKED_AT_ONCE)
 
     async def announce(self, who: Requester, new: NewUpload) -> Upload:
         """Allow somebody to upload a file of theirs."""
-        rules.check_upload(new, who.user_id)
+        rules.check_upload(new, who.user_id, self._buckets)
         upload = Announced(new_id(), who.user_id, None, **new.model_dump())
         expires_at, bytes_max = self._expiry(), self._terms.account_bytes_max
-        await self._store.announce(who, upload, expires_at=expires_at, bytes_max=bytes_max)
+        await self._store.announce(
+            who,
+            upload,
+            expires_at=expires_at,
+            bytes_max=bytes_max,
+            may_replace=not self._buckets[upload.bucket].is_settled,
+        )
         return self._signed(upload, expires_at)
 
     async def announce_replay(self, match_id: MatchId, new: NewReplay) -> Upload:
         """Allow the upload of a match's replay."""
-        upload = Announced(new_id(), None, match_id, **rules.replay_of(match_id, new).model_dump())
+        replay = rules.replay_of(match_id, new, self._buckets)
+        upload = Announced(new_id(), None, match_id, **replay.model_dump())
         expires_at = self._expiry()
         await self._store.announce_replay(upload, expires_at=expires_at)
         return self._signed(upload, expires_at)
@@ -159,15 +169,17 @@ class Uploads:
 
         It was thrown away with its row, and the sweep may have come by before it was there.
         """
+        bucket = self._buckets.get(upload.bucket)
+        is_public = bucket is not None and bucket.is_public  # it may have gone with a setting
         try:
-            return await self._store.finish(upload, sha256=digest)
+            return await self._store.finish(upload, sha256=digest, is_public=is_public)
         except BadUpload:
             await self._objects.delete(upload.key)
             raise
 
     async def _check(self, upload: Announced, file: IO[bytes]) -> None:
         file.seek(0)
-        rules.check_head(file.read(HEAD_BYTES), upload.bucket, upload.content_type)
+        rules.check_head(file.read(HEAD_BYTES), upload.content_type)
         if upload.match_id is not None:
             async with self._checks:
                 file.seek(0)

@@ -33,6 +33,7 @@ from server.domains.people.accounts.revocation import SessionMaintenance, Sessio
 from server.domains.people.accounts.scoped_tokens import ScopedTokens
 from server.domains.people.accounts.sealed import require_keys
 from server.domains.people.accounts.service import Accounts, Lifetimes
+from server.domains.people.accounts.settings import AccountSettings
 from server.domains.people.accounts.sign_in_http import SignInRoutes, methods_of
 from server.domains.people.accounts.sign_in_methods import Methods
 from server.domains.people.accounts.supabase import SupabaseAccounts, switched_off
@@ -47,6 +48,7 @@ MAILS: Final = (Rate(per_minute=10, burst=30), Rate(per_minute=0.2, burst=3))
 def build(services: Services) -> Domain:
     """Put the domain together. Raise `StartRefused` for settings that cannot be used."""
     config, clock = services.config, services.clock
+    settings = services.settings(AccountSettings)
     store, sign_in = AccountStore(services.database), SignInStore(services.database)
     sessions = SessionStore(services.database)
     seal = seal_by(config)
@@ -66,11 +68,11 @@ def build(services: Services) -> Domain:
         store=store,
         keys=keys,
         clock=clock,
-        lifetimes=Lifetimes(config.access_token_s, config.refresh_token_s),
+        lifetimes=Lifetimes(settings.access_token_s, settings.refresh_token_s),
         end_sockets=end_sockets,
     )
     people = authority_by(
-        config,
+        settings,
         accounts=accounts,
         store=store,
         end_sockets=services.sessions.end_session,
@@ -97,7 +99,7 @@ def build(services: Services) -> Domain:
     account_routes = AccountRoutes(
         accounts=accounts,
         keys=keys,
-        guests=guest_limiter(config.guests_per_minute),
+        guests=guest_limiter(settings.guests_per_minute),
         now=clock.monotonic,
     )
     endpoints = [
@@ -106,8 +108,8 @@ def build(services: Services) -> Domain:
             methods=methods,
             revocation=revocation,
             email=email,
-            discord=discord if config.discord_client_id else None,
-            elsewhere=config.supabase_url if is_elsewhere(config) else None,
+            discord=discord if settings.discord_client_id else None,
+            elsewhere=settings.supabase_url if is_elsewhere(settings) else None,
         ).endpoints(),
         *SessionRoutes(store=sessions, revocation=revocation).endpoints(),
         *AdminRoutes(moderation=moderation, database=services.database, clock=clock).endpoints(),
@@ -123,8 +125,8 @@ def build(services: Services) -> Domain:
     maintenance = SessionMaintenance(
         store=sessions,
         keys=keys,
-        token_s=config.access_token_s,
-        rotate_after_s=config.key_rotate_days * 86_400,
+        token_s=settings.access_token_s,
+        rotate_after_s=settings.key_rotate_days * 86_400,
     )
 
     def make_scope(purpose: str, lifetime_s: int) -> ScopedTokens:
@@ -136,8 +138,9 @@ def build(services: Services) -> Domain:
 
     return Domain(
         name="accounts",
+        settings=AccountSettings,
         commands=commands.routes(),
-        endpoints=switched_off(endpoints) if is_elsewhere(config) else endpoints,
+        endpoints=switched_off(endpoints) if is_elsewhere(settings) else endpoints,
         mounts=_discord_pages(services, discord, seal),
         metrics=[
             Numbers(
@@ -187,14 +190,14 @@ def _discord_pages(
     services: Services, sign_in: DiscordSignIn, seal: Seal
 ) -> list[Callable[[web.Application], None]]:
     """Give what adds the addresses that only a browser visits, if Discord is set up."""
-    config = services.config
-    if is_elsewhere(config) or config.discord_client_secret is None:
+    settings = services.settings(AccountSettings)
+    if is_elsewhere(settings) or settings.discord_client_secret is None:
         return []
     application = Application(
-        config.discord_client_id,
-        config.discord_client_secret.get_secret_value(),
-        config.discord_url.rstrip("/"),
-        config.sign_in_redirects,
+        settings.discord_client_id,
+        settings.discord_client_secret.get_secret_value(),
+        settings.discord_url.rstrip("/"),
+        settings.sign_in_redirects,
     )
     discord = Discord(
         application,
@@ -206,13 +209,13 @@ def _discord_pages(
     return [discord.serve_from]
 
 
-def is_elsewhere(config: Config) -> bool:
+def is_elsewhere(settings: AccountSettings) -> bool:
     """Say whether Supabase keeps the accounts."""
-    return bool(config.supabase_url or config.supabase_jwt_secret)
+    return bool(settings.supabase_url or settings.supabase_jwt_secret)
 
 
 def authority_by(
-    config: Config,
+    settings: AccountSettings,
     *,
     accounts: Accounts,
     store: AccountStore,
@@ -220,11 +223,11 @@ def authority_by(
     clock: Clock,
 ) -> People:
     """Choose who says whose a token is."""
-    if not is_elsewhere(config):
+    if not is_elsewhere(settings):
         return accounts
-    secret = config.supabase_jwt_secret
+    secret = settings.supabase_jwt_secret
     return SupabaseAccounts(
-        url=config.supabase_url.rstrip("/"),
+        url=settings.supabase_url.rstrip("/"),
         secret=secret.get_secret_value() if secret else None,
         store=store,
         end_sockets=end_sockets,

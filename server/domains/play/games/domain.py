@@ -29,6 +29,7 @@ from server.domains.play.games.metrics import game_metrics
 from server.domains.play.games.node_lease import Lease
 from server.domains.play.games.presence import Presence
 from server.domains.play.games.registry import GameRegistry, GameRegistryConfig
+from server.domains.play.games.settings import GameSettings
 from server.domains.play.games.totals import CachedTotals
 from server.domains.services import Services
 
@@ -41,17 +42,18 @@ DRAIN_TIMEOUT_S = 10.0
 
 def build(services: Services) -> Domain:
     """Put the domain together."""
-    config, clock, tasks = services.config, services.clock, services.tasks
+    settings = services.settings(GameSettings)
+    clock, tasks = services.clock, services.tasks
     store = GameStore(services.database, node=services.node)
     totals = CachedTotals(store.totals, tasks=tasks, now=clock.monotonic)
     event_log = Log(
         services.database,
-        writers=config.writers,
-        xp=XpRule(config.xp_per_game, config.xp_per_win),
+        writers=settings.writers,
+        xp=XpRule(settings.xp_per_game, settings.xp_per_win),
     )
-    lease = Lease(store, clock=clock, lease_s=config.lease_s, address=services.address)
+    lease = Lease(store, clock=clock, lease_s=settings.lease_s, address=services.address)
     games = GameRegistry(
-        config=GameRegistryConfig(services.node, config.bot_pause_s, config.idle_game_s),
+        config=GameRegistryConfig(services.node, settings.bot_pause_s, settings.idle_game_s),
         store=store,
         log=event_log,
         clock=clock,
@@ -107,6 +109,7 @@ def build(services: Services) -> Domain:
 
     return Domain(
         name="games",
+        settings=GameSettings,
         commands=commands.routes(),
         endpoints=[*DirectoryRoutes(directory).endpoints(), *endpoints.endpoints()],
         listens={

@@ -3,7 +3,6 @@
 from typing import Final
 
 from persistence.lobbies.store import LobbyStore
-from server.config import names_in
 from server.core.events import (
     LobbyGameCompleted,
     PlayerConnected,
@@ -15,6 +14,7 @@ from server.domains.interfaces import (
     Games,
     LobbyAccess,
     LobbyChat,
+    MembersKey,
     PeerAdmissions,
     TokenScopes,
 )
@@ -22,6 +22,7 @@ from server.domains.play.lobbies.commands import LobbyCommands
 from server.domains.play.lobbies.http import LobbyRoutes, PeerRoutes
 from server.domains.play.lobbies.lobbies import Lobbies
 from server.domains.play.lobbies.peers import PeerAccessControl, ice_by
+from server.domains.play.lobbies.settings import LobbySettings
 from server.domains.services import Services
 from server.gateway.metrics import Numbers, Reading
 
@@ -30,7 +31,7 @@ PEER_TOKEN_S: Final = 600
 
 def build(services: Services) -> Domain:
     """Put the domain together."""
-    config, games = services.config, services.interfaces.get(Games)
+    settings, games = services.settings(LobbySettings), services.interfaces.get(Games)
     store = LobbyStore(services.database, services.rls)
     lobbies = Lobbies(
         store=store,
@@ -43,18 +44,22 @@ def build(services: Services) -> Domain:
         tasks=services.tasks,
         events=services.events,
         games_here=games.of_lobbies,
-        quick_play_wait_s=config.quick_play_wait_s,
-        closed_kept_s=config.closed_lobbies_kept_s,
-        grace_s=config.lobby_grace_s,
+        quick_play_wait_s=settings.quick_play_wait_s,
+        closed_kept_s=settings.closed_lobbies_kept_s,
+        grace_s=settings.lobby_grace_s,
     )
     publish = services.events.publish
     lobbies.maintenance.on_kicked.append(lambda *who: publish(WatcherExcluded(*who)))
-    keys = (*names_in(config.peer_member_keys), *names_in(config.peer_keys))
     tokens = services.interfaces.get(TokenScopes)("peer", PEER_TOKEN_S)
+
+    def members_key() -> str:
+        # Signaling is built after lobbies, which say whom it lets in.
+        return services.interfaces.get(MembersKey)()
+
     peers = PeerAccessControl(
         store,
-        key=next(iter(keys), ""),
-        ice=ice_by(config),
+        key=members_key,
+        ice=ice_by(settings),
         tokens=tokens,
         clock=services.clock,
         server=services.address,
@@ -67,6 +72,7 @@ def build(services: Services) -> Domain:
 
     return Domain(
         name="lobbies",
+        settings=LobbySettings,
         commands={**LobbyCommands(lobbies).routes(), **peer_routes.routes()},
         endpoints=[*LobbyRoutes(lobbies).endpoints(), *peer_routes.endpoints()],
         listens={

@@ -22,13 +22,14 @@ from protocol.signaling import (
     StunServer,
     TurnServer,
 )
-from server.config import Config, names_in
 from server.core.clock import Clock
-from server.domains.interfaces import TokenScope
+from server.core.settings import names_in
+from server.domains.interfaces import MembersKey, TokenScope
 from server.domains.play.lobbies import rules
 from server.domains.play.lobbies.catalog import Catalog, checked_config
 from server.domains.play.lobbies.changes import Changes, Starter, found
 from server.domains.play.lobbies.rules import seen
+from server.domains.play.lobbies.settings import LobbySettings
 from server.gateway.session.identity import Identity
 
 
@@ -53,14 +54,14 @@ class Ice(NamedTuple):
         return servers
 
 
-def ice_by(config: Config) -> Ice:
+def ice_by(settings: LobbySettings) -> Ice:
     """Read what the operator runs; refuse to start with what no browser would take."""
-    secret = config.turn_secret.get_secret_value() if config.turn_secret else ""
-    turn_urls = _urls("PLAYHALL_TURN_URLS", config.turn_urls, ("turn:", "turns:"))
+    secret = settings.turn_secret.get_secret_value() if settings.turn_secret else ""
+    turn_urls = _urls("PLAYHALL_TURN_URLS", settings.turn_urls, ("turn:", "turns:"))
     if bool(turn_urls) != bool(secret):
         raise StartRefused("Set both PLAYHALL_TURN_URLS and PLAYHALL_TURN_SECRET, or neither.")
-    stun_urls = _urls("PLAYHALL_STUN_URLS", config.stun_urls, ("stun:", "stuns:"))
-    return Ice(stun_urls, turn_urls, secret, config.turn_ttl_s)
+    stun_urls = _urls("PLAYHALL_STUN_URLS", settings.stun_urls, ("stun:", "stuns:"))
+    return Ice(stun_urls, turn_urls, secret, settings.turn_ttl_s)
 
 
 def turn_password(secret: str, username: str) -> str:
@@ -179,14 +180,14 @@ def _scores(lobby: Lobby, report: Report) -> dict[PlayerId, int | None]:
 class PeerAccessControl:
     """Gives members of peer lobbies what they need to signal.
 
-    `key` is which PeerJS key, `server` says where clients reach this node.
+    `key` says which PeerJS key, `server` where clients reach this node.
     """
 
     def __init__(
         self,
         store: LobbyStore,
         *,
-        key: str,
+        key: MembersKey,
         ice: Ice,
         tokens: TokenScope,
         clock: Clock,
@@ -201,14 +202,15 @@ class PeerAccessControl:
 
     async def give(self, who: Identity, lobby_id: LobbyId) -> PeerAccess:
         """Write a token for a member of a peer lobby that is not closed."""
-        if not self._key:
+        key = self._key()
+        if not key:
             raise NoSignaling
         await self._require_member(who, lobby_id)
         claims = {"lobby": lobby_id, "pid": who.player_id, "sid": who.session_id}
         written = self._tokens.write(claims)
         return PeerAccess(
             url=await self._store.peers_meet_at(lobby_id) or self._server(),
-            key=self._key,
+            key=key,
             token=written.token,
             expires_at=written.expires_at,
             ice_servers=self._ice.servers(who.player_id, self._clock.now()),

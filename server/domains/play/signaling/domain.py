@@ -1,9 +1,10 @@
 """Signaling: everything that the domain offers."""
 
-from server.config import names_in
-from server.domains.contract import Domain, Job
-from server.domains.interfaces import PeerAdmissions
+from server.core.settings import names_in
+from server.domains.contract import Domain, Job, provide
+from server.domains.interfaces import MembersKey, PeerAdmissions
 from server.domains.play.signaling.service import SOCKET_PATH, Signaling
+from server.domains.play.signaling.settings import SignalingSettings
 from server.domains.services import Services
 from server.gateway.metrics import Numbers, Reading
 from server.gateway.transport.listener import Route
@@ -11,19 +12,21 @@ from server.gateway.transport.listener import Route
 
 def build(services: Services) -> Domain:
     """Put the domain together."""
-    config = services.config
+    settings = services.settings(SignalingSettings)
+    keys, member_keys = names_in(settings.peer_keys), names_in(settings.peer_member_keys)
     signaling = Signaling(
-        keys=frozenset(names_in(config.peer_keys)),
-        member_keys=frozenset(names_in(config.peer_member_keys)),
+        keys=frozenset(keys),
+        member_keys=frozenset(member_keys),
         door=services.interfaces.get(PeerAdmissions),
         tasks=services.tasks,
         now=services.sessions.now,
-        messages_per_s=config.peer_messages_per_s,
-        discovery=config.peer_discovery,
+        messages_per_s=settings.peer_messages_per_s,
+        discovery=settings.peer_discovery,
     )
-    origins = frozenset(names_in(config.peer_origins))
+    origins = frozenset(names_in(settings.peer_origins))
     return Domain(
         name="signaling",
+        settings=SignalingSettings,
         mounts=[signaling.add_routes],
         websockets={SOCKET_PATH: Route(signaling.accept, origins=origins)},
         metrics=[
@@ -44,6 +47,7 @@ def build(services: Services) -> Domain:
                 ),
             )
         ],
+        provides=[provide(MembersKey, lambda: next(iter((*member_keys, *keys)), ""))],
         jobs=[
             Job("signaling", signaling.sweep),
             Job("members' peers", signaling.disconnect_former_members),
