@@ -110,9 +110,7 @@ class Database:
         return database
 
     @classmethod
-    async def _connected(
-        cls, dsn: str, role: str, pool_max: int, *, is_pooled: bool
-    ) -> Self:
+    async def _connected(cls, dsn: str, role: str, pool_max: int, *, is_pooled: bool) -> Self:
         """Connect; raise `_SettingsDropped` where a session is not as it was asked for.
 
         `is_pooled`: settings are made after connecting and after each reset, since what is in

@@ -22,9 +22,7 @@ STEPS = 24
 
 @pytest.fixture
 async def pool_of_one(serving_dsn: str) -> AsyncIterator[RlsDatabase]:
-    database = await Database.open(
-        serving_dsn, embedded=False, role=ANONYMOUS_ROLE, pool_max=1
-    )
+    database = await Database.open(serving_dsn, embedded=False, role=ANONYMOUS_ROLE, pool_max=1)
     yield RlsDatabase(database)
     await database.close()
 
