@@ -22,7 +22,7 @@ from protocol.ids import UserId, new_id
 from server.domains.people.accounts.http import AccountRoutes, guest_limiter
 from server.domains.people.accounts.keys import Keys
 from server.domains.people.accounts.service import Accounts
-from server.domains.people.accounts.supabase import SupabaseAccounts, switched_off
+from server.domains.people.accounts.supabase import KEYS_KEPT_S, SupabaseAccounts, switched_off
 from tests.fixtures.http import bearer, served
 from tests.fixtures.postgres import Databases
 from tests.integration.accounts.conftest import LIFETIMES, MovableClock
@@ -236,6 +236,23 @@ async def test_unreachable_keys_are_a_reason_to_come_again(hall: Hall) -> None:
     hall.project.is_down = False
     hall.now = 11.0
     await hall.accounts.authenticate(token)
+
+
+async def test_withdrawn_key_is_forgotten_but_not_because_supabase_is_down(hall: Hall) -> None:
+    token = hall.project.token(hall.user())
+    await hall.accounts.authenticate(token)
+    del hall.project.keys["first"]
+    hall.project.rotate("second")
+    hall.project.is_down = True
+    hall.now = KEYS_KEPT_S
+    await hall.accounts.authenticate(token)
+    assert hall.project.asked == 2
+    hall.project.is_down = False
+    hall.now = 2 * KEYS_KEPT_S
+    with pytest.raises(BadToken):
+        await hall.accounts.authenticate(token)
+    await hall.accounts.authenticate(hall.project.token(hall.user()))
+    assert hall.project.asked == 3
 
 
 async def test_user_whom_supabase_has_not_is_refused(hall: Hall) -> None:

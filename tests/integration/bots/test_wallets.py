@@ -1,6 +1,7 @@
 """Wallets linked by real signatures, over a real port on a real database."""
 
 import asyncio
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -219,6 +220,20 @@ async def test_account_links_only_so_many_and_asks_for_only_so_many_nonces(
     second = await _proof(node, ann, _key())
     assert await node.refusal(ann, "POST", WALLETS, second) == "too_many_wallets"
     assert await node.refusal(ann, "POST", "/v1/wallets/nonce") == "rate_limited"
+
+
+async def test_without_the_extra_no_wallet_is_linked_and_the_refusal_names_it(
+    node: Node, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = await _proof(node, ann, _key())
+    monkeypatch.setitem(sys.modules, "eth_keys", None)  # as where it is not installed
+    for path in ("/v1/wallets/nonce", WALLETS):
+        status, answer = await node.ask(ann, "POST", path, body if path == WALLETS else None)
+        assert (status, answer["code"]) == (404, "not_set_up")
+        assert "playhall-server[blockchain]" in answer["message"]
+    assert (await node.ok(ann, "GET", WALLETS))["wallets"] == []
+    monkeypatch.undo()
+    await node.ok(ann, "POST", WALLETS, body)
 
 
 async def test_wallets_are_nobody_elses_to_see(node: Node, ann: Person) -> None:

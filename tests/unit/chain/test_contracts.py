@@ -1,5 +1,7 @@
 """The settings of the chain, as an operator writes them."""
 
+import sys
+
 import pytest
 from pydantic import SecretStr
 
@@ -64,6 +66,17 @@ async def test_settings_that_do_not_work_refuse_the_start(
         chain_rpc_url=None if url is None else SecretStr(url), chain_contracts=contracts
     )
     with pytest.raises(StartRefused, match=message):
+        chain_of(settings, database=Database.unopened(), clock=Clock())
+
+
+def test_chain_without_the_extra_refuses_the_start_and_names_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "eth_keys", None)  # as where it is not installed
+    settings = BlockchainSettings(
+        chain_rpc_url=SecretStr("https://node.example"), chain_contracts=f"1:{ONE}"
+    )
+    with pytest.raises(StartRefused, match=r"needs playhall-server\[blockchain\]; install it"):
         chain_of(settings, database=Database.unopened(), clock=Clock())
 
 

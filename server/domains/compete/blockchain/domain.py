@@ -14,6 +14,7 @@ from protocol.blockchain import ChainStatus, ContractStatus
 from protocol.errors import PlayhallError
 from server.core.clock import Clock
 from server.core.containment import failed
+from server.core.extras import BLOCKCHAIN
 from server.domains.compete.blockchain.contracts import BadContracts, contracts_of
 from server.domains.compete.blockchain.errors import ChainTrouble, WrongChain
 from server.domains.compete.blockchain.indexer import Indexer, Terms
@@ -183,6 +184,11 @@ def chain_of(settings: BlockchainSettings, *, database: Database, clock: Clock) 
         )
     if url and not url.startswith(("https://", "http://")):
         raise StartRefused("PLAYHALL_CHAIN_RPC_URL must be https://… or http://….")
+    if url and not BLOCKCHAIN.is_installed:  # nobody could link the wallet that owns a bot
+        raise StartRefused(
+            f"PLAYHALL_CHAIN_CONTRACTS needs {BLOCKCHAIN.requirement}; install it, or leave the "
+            "PLAYHALL_CHAIN settings empty."
+        )
     return Chain(
         _contracts(settings.chain_contracts),
         node=ChainNode(url),

@@ -1,5 +1,6 @@
 """`/v1/me/wallets`: linking Ethereum addresses by signing in with them, and unlinking them."""
 
+import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,10 +20,11 @@ from protocol.bots import (
     WalletTaken,
 )
 from protocol.codec import validate
-from protocol.errors import InvalidField, RateLimited
+from protocol.errors import InvalidField, NotSetUp, RateLimited
 from server.core.clock import Clock, wire_time
+from server.core.extras import BLOCKCHAIN
 from server.domains.compete.bots.authentication import BotAuthenticator
-from server.domains.compete.bots.siwe import Origin, parse, require_ours, require_signed
+from server.domains.compete.bots.siwe import Origin, parse, require_ours
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 
 TAG: Final = "wallets"
@@ -56,7 +58,7 @@ class WalletRoutes:
                 "Get a nonce for the message that your wallet signs.",
                 self._nonce,
                 answer=WalletNonce,
-                errors=(RateLimited,),
+                errors=(NotSetUp, RateLimited),
             ),
             make(
                 "POST",
@@ -65,7 +67,7 @@ class WalletRoutes:
                 self._link,
                 body=WalletProof,
                 answer=Wallets,
-                errors=(BadWalletProof, BadNonce, WalletTaken, TooManyWallets),
+                errors=(NotSetUp, BadWalletProof, BadNonce, WalletTaken, TooManyWallets),
             ),
             make("GET", MINE, "List your wallets.", self._list, answer=Wallets),
             make(
@@ -79,18 +81,21 @@ class WalletRoutes:
         ]
 
     async def _nonce(self, request: HttpRequest) -> WalletNonce:
+        _require_set_up()
         nonce = secrets.token_hex(NONCE_BYTES)
         expires_at = await self._store.add_nonce(request.who.user_id, nonce)
         domains = [origin.domain for origin in self._origins()]
         return WalletNonce(nonce=nonce, expires_at=wire_time(expires_at), domains=domains)
 
     async def _link(self, request: HttpRequest) -> Wallets:
+        _require_set_up()
         proof: WalletProof = request.body
         sign_in = parse(proof.message)
         require_ours(sign_in, self._origins(), now=self._clock.now())
         # First, so that whoever sends nonsense gets as many signatures checked as nonces.
         await self._store.use_nonce(request.who.user_id, sign_in.nonce)
-        require_signed(proof.message, proof.signature, sign_in.address)
+        # In a thread: it takes about 5 ms, and the first time it imports for 100 ms.
+        await asyncio.to_thread(_require_signed, proof, sign_in.address)
         await self._store.link(request.who.user_id, sign_in.address.lower())
         return await self._list(request)
 
@@ -103,6 +108,21 @@ class WalletRoutes:
         await self._store.unlink(request.who.user_id, address)
         await self._authenticator.enforce()
         return await self._list(request)
+
+
+def _require_set_up() -> None:
+    if not BLOCKCHAIN.is_installed:
+        raise NotSetUp(
+            "This server cannot check the signatures of wallets; its operator can install "
+            f"{BLOCKCHAIN.requirement}."
+        )
+
+
+def _require_signed(proof: WalletProof, address: str) -> None:
+    # Not at the top: few servers link wallets, and every start would wait for the import.
+    from server.domains.compete.bots.signatures import require_signed
+
+    require_signed(proof.message, proof.signature, address)
 
 
 def _wallet(stored: StoredWallet) -> Wallet:

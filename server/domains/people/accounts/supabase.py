@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 AUDIENCE: Final = "authenticated"
 ALGORITHMS: Final = frozenset({"ES256", "RS256", "EdDSA"})
 FETCH_AGAIN_S: Final = 10.0  # at the earliest, when a token names a key that is not known
+KEYS_KEPT_S: Final = 600.0  # before they are fetched anew, so that a withdrawn key is forgotten
 FETCH_TIMEOUT_S: Final = 5.0
 KEYS_MAX: Final = 32
 
@@ -55,7 +56,11 @@ class _Claims(BaseModel):
 
 
 class ProjectKeys:
-    """The keys that a project publishes, fetched when a token names one that is not known."""
+    """The keys that a project publishes.
+
+    Fetched when a token names one that is not known, and again after a while. Where that fails, the
+    keys stay, so that players are not locked out while Supabase is down.
+    """
 
     def __init__(self, url: str, *, now: Callable[[], float]) -> None:
         self._url = f"{url}/auth/v1/.well-known/jwks.json"
@@ -66,9 +71,9 @@ class ProjectKeys:
 
     async def find(self, kid: str) -> jwt.PyJWK:
         """Find a key; raise `BadToken`, or `Unavailable` if none could be fetched yet."""
-        if kid not in self._keys:
+        if kid not in self._keys or self._should_fetch(kid):
             async with self._fetching:
-                if kid not in self._keys and self._now() - self._fetched_at >= FETCH_AGAIN_S:
+                if self._should_fetch(kid):  # another token may have fetched them meanwhile
                     await self._fetch()
         if (key := self._keys.get(kid)) is None:
             raise (
@@ -78,8 +83,12 @@ class ProjectKeys:
             )
         return key
 
+    def _should_fetch(self, kid: str) -> bool:
+        age_s = self._now() - self._fetched_at
+        return age_s >= (KEYS_KEPT_S if kid in self._keys else FETCH_AGAIN_S)
+
     async def _fetch(self) -> None:
-        self._fetched_at = self._now()
+        self._fetched_at = self._now()  # first, so that tokens of known keys do not wait
         timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S)
         try:
             async with (
