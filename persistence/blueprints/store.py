@@ -10,11 +10,11 @@ import orjson
 from persistence.database import Connection
 from persistence.queries import load
 from persistence.rls import Requester, RlsDatabase
-from protocol.blueprints import Sort
-from protocol.content_errors import (
+from protocol.blueprints import (
     BlueprintNotFound,
     BlueprintTaken,
     NameOnMarket,
+    Sort,
     TooManyBlueprints,
 )
 from protocol.errors import Forbidden

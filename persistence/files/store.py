@@ -10,7 +10,7 @@ import asyncpg
 from persistence.database import Connection, Database
 from persistence.queries import load
 from persistence.rls import Requester, RlsDatabase
-from protocol.content_errors import BadUpload, FileTaken, QuotaExceeded
+from protocol.files import BadUpload, FileTaken, QuotaExceeded
 from protocol.ids import FileId, MatchId, UserId
 
 SQL = load("files/store")

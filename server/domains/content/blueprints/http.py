@@ -8,19 +8,17 @@ from persistence.rls import Requester
 from protocol.blueprints import (
     Blueprint,
     BlueprintDeleted,
+    BlueprintNotFound,
     BlueprintPath,
     Blueprints,
+    BlueprintTaken,
     Fork,
     MarketQuery,
-    NewBlueprint,
-)
-from protocol.codec import validate
-from protocol.content_errors import (
-    BlueprintNotFound,
-    BlueprintTaken,
     NameOnMarket,
+    NewBlueprint,
     TooManyBlueprints,
 )
+from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField
 from protocol.history import PageQuery
 from protocol.ids import BlueprintId

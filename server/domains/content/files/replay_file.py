@@ -16,8 +16,7 @@ import orjson
 from persistence.eventlog.completion import Summary
 from persistence.eventlog.writer import Row
 from persistence.games.model import StoredGame
-from protocol.content_errors import FileRefused
-from protocol.files import REPLAY_JSON_BYTES_MAX
+from protocol.files import REPLAY_JSON_BYTES_MAX, FileRefused
 from protocol.ids import MatchId
 from protocol.limits import JSON_DEPTH_MAX
 from server.core.clock import wire_time, wire_time_or_none

@@ -3,9 +3,8 @@
 import re
 from typing import Final
 
-from protocol.content_errors import BadRange, FileRefused
 from protocol.errors import InvalidField
-from protocol.files import PATH_CHARS_MAX, NewReplay, NewUpload
+from protocol.files import PATH_CHARS_MAX, BadRange, FileRefused, NewReplay, NewUpload
 from protocol.ids import MatchId, UserId
 from server.domains.content.files.model import (
     KINDS,

@@ -9,9 +9,8 @@ from typing import Final
 import jwt
 
 from protocol.codec import validate
-from protocol.content_errors import BadUpload
 from protocol.errors import BadToken, InvalidField
-from protocol.files import UploadClaim
+from protocol.files import BadUpload, UploadClaim
 from protocol.limits import TOKEN_CHARS_MAX
 from server.domains.interfaces import TokenKey, TokenKeys
 

@@ -14,9 +14,8 @@ from persistence.files.store import Announced, FileStore, StoredFile
 from persistence.objects import Objects, full_disk_is_told
 from persistence.private_files import make_folder
 from persistence.rls import Requester
-from protocol.content_errors import BadUpload, FileRefused
 from protocol.errors import Overloaded, RateLimited, RequestTimeout
-from protocol.files import NewReplay, NewUpload, Upload
+from protocol.files import BadUpload, FileRefused, NewReplay, NewUpload, Upload
 from protocol.ids import MatchId, UserId, new_id
 from server.core.clock import Clock, wire_time
 from server.domains.content.files import replay_check, rules, upload_tokens
