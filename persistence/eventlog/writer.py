@@ -99,6 +99,7 @@ from persistence.games.model import GameRow, LobbyChanged
 from persistence.queries import load
 from protocol.domain_events import GameCompleted
 from protocol.errors import NotCommitted, Overloaded, Unavailable
+from protocol.history import GameSummary
 from protocol.ids import GameId
 
 SQL = load("eventlog/writer")
@@ -146,7 +147,7 @@ async def write_completion(
     else:
         xp = NO_XP
     # One summary a game: a constraint refuses a second completion, should all else fail.
-    await connection.execute(SQL["insert_summary"], game_id, *_summary_columns(completion))
+    await connection.execute(SQL["insert_summary"], game_id, *_summary_columns(completion.summary))
     await connection.execute(SQL["complete_game"], game_id, at, *_event_columns(completion))
     how = (completion.winner_id, completion.uncounted)
     match = await connection.fetchval(SQL["insert_match"], game_id, at, *how)
@@ -175,18 +176,11 @@ def _event_columns(completion: Completion) -> tuple[Any, ...]:
     return GameCompleted.name, GameCompleted.version, orjson.dumps(told)
 
 
-def _summary_columns(completion: Completion) -> tuple[Any, ...]:
-    summary = completion.summary
-    return (
-        orjson.dumps(summary.players),
-        orjson.dumps(summary.rounds),
-        orjson.dumps(summary.final_scores),
-        summary.highest_bid,
-        summary.highest_score,
-        summary.lowest_score,
-        summary.most_consecutive_wins,
-        summary.most_consecutive_losses,
-        summary.highest_misplay,
+def _summary_columns(summary: GameSummary) -> tuple[Any, ...]:
+    # `insert_summary` names the columns in the order of the model's fields.
+    return tuple(
+        value if value is None or isinstance(value, int) else orjson.dumps(value)
+        for _, value in summary
     )
 
 

@@ -6,15 +6,15 @@ Each check gives the sentence that holds, or raises `Broken` or `NotChecked`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import orjson
 
 from persistence.audit.store import MatchPlayer, MatchRow
-from persistence.eventlog.completion import Completion, Summary
+from persistence.eventlog.completion import Completion
 from persistence.eventlog.hashchain import genesis, link
 from persistence.games.model import StoredGame
+from protocol.history import GameSummary
 from server.domains.play.games.recorder import RecordedEvent
 from server.domains.play.games.results import completion_of
 from server.gamekit.commands import command_stream, initial_state
@@ -181,9 +181,9 @@ def _none_yet(what: str, found: object) -> str:
     raise NotChecked("written when the game ends")
 
 
-def _comparable(summary: Summary) -> dict[str, Any]:
+def _comparable(summary: GameSummary) -> dict[str, Any]:
     """Give a summary as JSON would, without names."""
-    fields: dict[str, Any] = orjson.loads(orjson.dumps(asdict(summary)))
+    fields: dict[str, Any] = orjson.loads(orjson.dumps(dict(summary)))
     fields["players"] = [_nameless(player) for player in fields["players"]]
     return fields
 

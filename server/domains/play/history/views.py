@@ -7,19 +7,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from persistence.history.store import Entry, Position, StoredMatch, StoredStats, StoredSummary
+from persistence.history.store import Entry, Position, StoredMatch
 from protocol.history import (
     Board,
     Leaderboard,
     LeaderboardRow,
     Match,
     Matches,
-    PlayerStats,
     Ruleset,
-    Summary,
 )
 from protocol.ids import MatchId
-from server.core.clock import wire_time, wire_time_or_none
+from server.core.clock import wire_time_or_none
 from server.core.cursors import CursorCodec
 from server.gamekit.fold import AnyRuleset
 
@@ -53,17 +51,6 @@ def ruleset(rules: AnyRuleset) -> Ruleset:
         bots=sorted(rules.bots),
         config_schema=rules.config.model_json_schema(),
     )
-
-
-def summary(stored: StoredSummary) -> Summary:
-    """Write a finished game's summary."""
-    return Summary(**{**stored._asdict(), "created_at": wire_time(stored.created_at)})
-
-
-def stats(stored: StoredStats, ruleset: str | None) -> PlayerStats:
-    """Write a player's statistics, over all games or in a ruleset."""
-    last_game_at = wire_time_or_none(stored.last_game_at)
-    return PlayerStats(**{**stored._asdict(), "last_game_at": last_game_at}, ruleset=ruleset)
 
 
 def match(stored: StoredMatch) -> Match:
