@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from persistence.database import SERVER_ROLE, Database
@@ -125,9 +126,12 @@ async def _serve(
     stop: Stop,
 ) -> None:
     broker = broker_by(config)
+    opened = partial(
+        Database.open, dsn, pool_max=config.database_pool, allow_unsafe=config.unsafe_database
+    )
     async with (
-        _database(config, dsn, role=SERVER_ROLE) as database,
-        _database(config, dsn, role=ANONYMOUS_ROLE) as anonymous,
+        await opened(role=SERVER_ROLE) as database,
+        await opened(role=ANONYMOUS_ROLE) as anonymous,
         Tasks() as tasks,
     ):
         with NodeName(config.data_dir) as node:
@@ -153,20 +157,6 @@ async def _serve(
                 await _go_away(app)
                 if not await broker.drain(BROKER_DRAIN_TIMEOUT_S):
                     log.warning("other nodes were not told of the last changes; they look for them")
-
-
-@asynccontextmanager
-async def _database(config: Config, dsn: str, *, role: str) -> AsyncIterator[Database]:
-    database = await Database.open(
-        dsn,
-        role=role,
-        pool_max=config.database_pool,
-        allow_unsafe=config.unsafe_database,
-    )
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import typer
 
@@ -18,6 +18,7 @@ from persistence.bots.store import BOTS_MAX, BotStore
 from persistence.bots.tokens import BotTokenStore
 from persistence.bots.wallets import WalletStore
 from persistence.epochs.store import EpochStore
+from persistence.rls import both_roles
 from protocol.accounts import Tokens
 from protocol.bots import BotTaken, NewBot, NewBotToken
 from protocol.errors import NotFound
@@ -32,7 +33,6 @@ from server.domains.people.accounts.domain import seal_by
 from server.domains.people.accounts.keys import Keys
 from server.domains.people.accounts.service import Lifetimes, TokenIssuer
 from server.domains.people.accounts.settings import AccountSettings
-from server.ops.roles import both_roles
 from server.ops.shell import DataDir, Shell
 
 CAST_MAX: Final = 10_000
@@ -80,71 +80,51 @@ class Owner(NamedTuple):
         return UserId(self.tokens.user_id)
 
 
+# Makes so many bots or voters, and prints a token of each.
+Make: TypeAlias = Callable[[RehearsalContext, int], Coroutine[Any, Any, None]]
+
+
 def add_rehearsal_commands(app: typer.Typer, shell: Shell) -> None:
     """Add the commands that make bots and voters to `playhall epoch`."""
-    commands = _Commands(shell)
-    app.command()(commands.bots)
-    app.command()(commands.voters)
+    bots = "For rehearsals: register test bots and print a token of each for claims and votes."
+    voters = "For rehearsals: create guests with a test wallet and print an access token of each."
+    app.command("bots", help=bots)(_command(shell, _make_bots))
+    app.command("voters", help=voters)(_command(shell, _make_voters))
 
 
-class _Commands:
-    """The commands; a mistake ends with status 1 and a sentence."""
+def _command(shell: Shell, make: Make) -> Callable[..., None]:
+    """Write a command; a mistake ends with status 1 and a sentence."""
 
-    def __init__(self, shell: Shell) -> None:
-        self._shell = shell
-
-    def bots(
-        self,
+    def run(
         count: Count,
         live: Live = False,
         speed: Speed = None,
         yes: Yes = False,
         data_dir: DataDir = None,
     ) -> None:
-        """For rehearsals: register test bots and print a token of each for claims and votes."""
-
         async def work(context: RehearsalContext) -> None:
             await _prepare(context, live=live, speed=speed)
-            await make_bots(context, count, say=typer.echo)
+            await make(context, count)
 
-        self._in_context(work, yes=yes, data_dir=data_dir)
-
-    def voters(
-        self,
-        count: Count,
-        live: Live = False,
-        speed: Speed = None,
-        yes: Yes = False,
-        data_dir: DataDir = None,
-    ) -> None:
-        """For rehearsals: create guests with a test wallet and print an access token of each."""
-
-        async def work(context: RehearsalContext) -> None:
-            await _prepare(context, live=live, speed=speed)
-            for _ in range(count):
-                typer.echo((await _person(context)).tokens.access_token)
-
-        self._in_context(work, yes=yes, data_dir=data_dir)
-
-    def _in_context(
-        self,
-        work: Callable[[RehearsalContext], Coroutine[Any, Any, None]],
-        *,
-        yes: bool,
-        data_dir: DataDir,
-    ) -> None:
-        config = self._shell.read_config(data_dir=data_dir)
+        config = shell.read_config(data_dir=data_dir)
         if config.database_url is not None and not yes:
             raise typer.BadParameter(
                 "this makes test accounts and bots, for rehearsals only, and PLAYHALL_DATABASE_URL "
                 "names a database that may be in real use; add --yes if that is what you want."
             )
-        with self._shell.said_plainly():
-            self._shell.in_context(config, context=_context, work=work)
+        with shell.said_plainly():
+            shell.in_context(config, context=_context, work=work)
+
+    return run
 
 
-async def make_bots(context: RehearsalContext, count: int, *, say: Callable[[str], None]) -> None:
-    """Register bots under the first numbers that are free; tells a token of each."""
+async def _make_voters(context: RehearsalContext, count: int) -> None:
+    for _ in range(count):
+        typer.echo((await _person(context)).tokens.access_token)
+
+
+async def _make_bots(context: RehearsalContext, count: int) -> None:
+    """Register bots under the first numbers that are free."""
     number = 0
     for made in range(count):
         if made % BOTS_MAX == 0:
@@ -154,7 +134,7 @@ async def make_bots(context: RehearsalContext, count: int, *, say: Callable[[str
         wanted = NewBotToken(label=WHY, scopes={"claim", "vote", "read"})
         token, draft = draft_token(wanted, bot_id, now=context.clock.now())
         await context.tokens.add(owner.user_id, draft)
-        say(token)
+        typer.echo(token)
 
 
 async def make_live(days: EpochStore, *, speed: float | None) -> None:
