@@ -21,7 +21,6 @@ from protocol.errors import Forbidden
 from protocol.ids import BlueprintId, UserId
 
 SQL = load("blueprints/store")
-BLUEPRINTS_MAX: Final = 500  # of one account; about, when it makes several at once
 NUMBER_MAX: Final = 2**31 - 1
 
 Key: TypeAlias = datetime | int | str
@@ -111,15 +110,16 @@ class BlueprintStore:
     def __init__(self, rls: RlsDatabase) -> None:
         self._rls = rls
 
-    async def add(self, who: Requester, draft: Draft) -> StoredBlueprint:
+    async def add(self, who: Requester, draft: Draft, *, at_most: int) -> StoredBlueprint:
         """Add a blueprint.
 
-        Raises `NameRefused`, `BlueprintTaken`, `TooManyBlueprints` or `BlueprintNotFound`.
+        Raises `NameRefused`, `BlueprintTaken`, `BlueprintNotFound`, or `TooManyBlueprints` for more
+        than `at_most` of one account; about so many, when it makes several at once.
         """
         values = draft._replace(assets=orjson.dumps(draft.assets))  # type: ignore[arg-type]  # as jsonb
         async with self._rls.of(who) as connection:
             try:
-                added = await connection.fetchval(SQL["add_blueprint"], *values, BLUEPRINTS_MAX)
+                added = await connection.fetchval(SQL["add_blueprint"], *values, at_most)
             except asyncpg.CheckViolationError as error:
                 if error.constraint_name != "blueprints_name_fits":
                     raise

@@ -14,7 +14,7 @@ import typer
 
 from persistence.accounts.audit_log import CONSOLE
 from persistence.accounts.store import AccountStore
-from persistence.bots.store import BOTS_MAX, BotStore
+from persistence.bots.store import BotStore
 from persistence.bots.tokens import BotTokenStore
 from persistence.bots.wallets import WalletStore
 from persistence.epochs.store import EpochStore
@@ -27,6 +27,7 @@ from server.config import Config
 from server.core.clock import Clock
 from server.core.settings import read_settings
 from server.domains.compete.bots.drafts import draft_bot, draft_token
+from server.domains.compete.bots.rules import BOTS_MAX, TOKENS_MAX, WALLETS_MAX, require_own
 from server.domains.compete.epochs.phases import day_of, times_of
 from server.domains.compete.epochs.steps import require_profiles
 from server.domains.people.accounts.domain import seal_by
@@ -133,7 +134,7 @@ async def _make_bots(context: RehearsalContext, count: int) -> None:
         await context.bots.set_owner(bot_id, owner.address, actor=CONSOLE, reason=WHY)
         wanted = NewBotToken(label=WHY, scopes={"claim", "vote", "read"})
         token, draft = draft_token(wanted, bot_id, now=context.clock.now())
-        await context.tokens.add(owner.user_id, draft)
+        await context.tokens.add(owner.user_id, draft, require_own, at_most=TOKENS_MAX)
         typer.echo(token)
 
 
@@ -175,7 +176,7 @@ async def _person(context: RehearsalContext) -> Owner:
         context.accounts.add_guest, method="guest", display_name=None
     )
     address = f"0x{secrets.token_hex(20)}"
-    await context.wallets.link(UserId(tokens.user_id), address)
+    await context.wallets.link(UserId(tokens.user_id), address, at_most=WALLETS_MAX)
     return Owner(tokens, address)
 
 
@@ -190,7 +191,8 @@ async def _register(context: RehearsalContext, owner: Owner, *, after: int) -> t
             token_id=str(after),
         )
         try:
-            return (await context.bots.add(draft_bot(new, owner.user_id))).bot_id, after
+            draft = draft_bot(new, owner.user_id)
+            return (await context.bots.add(draft, at_most=BOTS_MAX)).bot_id, after
         except BotTaken:
             continue
 

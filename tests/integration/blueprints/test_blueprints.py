@@ -170,7 +170,7 @@ async def test_id_that_is_taken_is_refused(market: Market) -> None:
 
 
 async def test_account_keeps_only_so_many(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "BLUEPRINTS_MAX", 2)
+    monkeypatch.setattr("server.domains.content.blueprints.rules.BLUEPRINTS_MAX", 2)
     ann, bob = await market.person("Ann"), await market.person("Bob")
     for name in ("MORDIG1", "MORDIG2"):
         await market.make(ann, name)

@@ -156,9 +156,10 @@ class BlueprintRoutes:
             problem = f"assets: {missing[0]} is not stored; upload it first."
             raise InvalidField(problem, field="assets")
         try:
-            return views.blueprint(await self._store.add(who, draft))
+            added = await self._store.add(who, draft, at_most=rules.BLUEPRINTS_MAX)
         except NameRefused:
             raise rules.wrong_name(self._naming) from None
+        return views.blueprint(added)
 
     async def _show(self, request: HttpRequest, *, is_public: bool) -> Blueprint:
         who = request.who.requester

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -106,8 +107,8 @@ class Uploads:
             who,
             upload,
             expires_at=expires_at,
-            bytes_max=bytes_max,
             may_replace=not self._buckets[upload.bucket].is_settled,
+            require_room=partial(rules.require_room, size=upload.size, bytes_max=bytes_max),
         )
         return self._signed(upload, expires_at)
 
