@@ -24,6 +24,14 @@ class Stopped(SystemExit):
         super().__init__(SIGNALLED + number)
 
 
+class StoppedAtOnce(SystemExit):
+    """A second signal came while the server went away; nothing more is waited for."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self.status = SIGNALLED + number
+        super().__init__(self.status)
+
+
 @contextmanager
 def unwinding() -> Iterator[None]:
     """Let the signals that end a program raise `Stopped` in the block."""

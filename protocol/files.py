@@ -75,12 +75,6 @@ class FileDeleted(WireModel):
     url: str
 
 
-class UploadClaim(WireModel):
-    """What an upload's token says."""
-
-    upload_id: Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
-
-
 class FileMissing(PlayhallError):
     """There is no such file, or you may not see it."""
 

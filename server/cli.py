@@ -25,11 +25,10 @@ from persistence.dsn import EXAMPLE_URL, problem_of
 from persistence.embedded import EmbeddedPostgres
 from persistence.errors import StartRefused, said_in_one_line
 from persistence.private_files import close_to_others, make_folder
-from persistence.signals import unwinding
+from persistence.signals import StoppedAtOnce, unwinding
 from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
 from server.core.settings import SettingsReader, read_settings
-from server.core.stopping import StoppedAtOnce
 from server.domains.settings import read_included
 from server.gamekit.checking import RulesetRefused
 from server.ops.shell import DataDir, Shell

@@ -16,7 +16,7 @@ from typing import Any
 from persistence.database import SERVER_ROLE, Database
 from persistence.errors import StartRefused
 from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
-from persistence.signals import handled
+from persistence.signals import StoppedAtOnce, handled
 from protocol.errors import CloseReason
 from server.app import App
 from server.config import Config
@@ -25,7 +25,6 @@ from server.core.clock import Clock
 from server.core.containment import contained, count_stray
 from server.core.node_name import NodeName
 from server.core.settings import SettingsReader, names_in
-from server.core.stopping import StoppedAtOnce
 from server.core.tasks import Tasks
 from server.domains.contract import Build
 from server.domains.services import Services, broker_by

@@ -82,8 +82,10 @@ the commit that is:
 
 import asyncio
 import logging
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
 from typing import Any, Final, NamedTuple, TypeVar
@@ -94,7 +96,6 @@ import orjson
 from persistence.database import Connection, Database
 from persistence.errors import TROUBLES, is_about_values, may_pass
 from persistence.eventlog.completion import NO_XP, Completion, XpRule
-from persistence.eventlog.metrics import LogMetrics
 from persistence.games.model import GameRow, LobbyChanged
 from persistence.queries import load
 from protocol.domain_events import GameCompleted
@@ -199,6 +200,30 @@ SOLO_BATCHES_MAX = 1000
 RETRY_PAUSE_S = 0.25
 CREATE_TRIES = 3
 DRAIN_LOOK_S = 0.01
+
+
+# Upper bounds of the commit latency histogram, seconds.
+LATENCY_BOUNDS_S = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5, 2.0)
+
+
+@dataclass(slots=True)
+class LogMetrics:
+    """Totals since the start, and a histogram of how long a batch took to commit."""
+
+    events: int = 0
+    batches: int = 0
+    completions: int = 0
+    retries: int = 0
+    failures: int = 0  # bugs that were contained
+    latency_s: float = 0.0
+    latency_counts: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS_S) + 1))
+
+    def batch(self, events: int, seconds: float) -> None:
+        """Count one committed batch."""
+        self.events += events
+        self.batches += 1
+        self.latency_s += seconds
+        self.latency_counts[bisect_left(LATENCY_BOUNDS_S, seconds)] += 1
 
 
 class Row(NamedTuple):
