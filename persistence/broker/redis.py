@@ -46,7 +46,7 @@ from persistence.broker.port import (
     Notice,
     check_topic,
 )
-from persistence.broker.queues import SendQueue
+from persistence.broker.queues import SendQueue, drained
 
 PREFIX: Final = "playhall"
 
@@ -173,14 +173,7 @@ class RedisBroker:
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until everything was sent and confirmed; False if it takes longer."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while self.backlog:
-                    self._sent.clear()
-                    await self._sent.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await drained(lambda: self.backlog, self._sent, timeout_s=timeout_s)
 
     def publish(self, notice: Notice) -> None:
         """Queue a notice. Raise `BadTopic`."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from persistence.bots.avatars import StoredAvatar
@@ -21,7 +21,7 @@ from protocol.bots import (
     StatsSnapshot,
     StatsSnapshots,
 )
-from server.core.clock import wire_time, wire_time_or_none
+from server.core.clock import wire_fields, wire_time
 from server.core.cursors import CursorCodec
 
 _BOTS: Final = CursorCodec("bots", str)
@@ -30,7 +30,7 @@ _SNAPSHOTS: Final = CursorCodec("snapshots", datetime, UUID)
 
 def bot(stored: StoredBot) -> Bot:
     """Write a bot."""
-    return Bot(**{**stored._asdict(), "created_at": wire_time(stored.created_at)})
+    return Bot(**wire_fields(stored))
 
 
 def bots(page: Sequence[StoredBot], limit: int) -> Bots:
@@ -52,12 +52,12 @@ def read_cursor(cursor: str | None) -> str:
 
 def token(stored: StoredToken) -> BotToken:
     """Write a token without its secret."""
-    return BotToken(**_of_token(stored))
+    return BotToken(**wire_fields(stored))
 
 
 def made_token(stored: StoredToken, secret: str) -> MadeBotToken:
     """Write a token with its secret, once."""
-    return MadeBotToken(**_of_token(stored), token=secret)
+    return MadeBotToken(**wire_fields(stored), token=secret)
 
 
 def tokens(stored: Sequence[StoredToken]) -> BotTokens:
@@ -67,12 +67,12 @@ def tokens(stored: Sequence[StoredToken]) -> BotTokens:
 
 def owners(history: Sequence[Ownership]) -> BotOwners:
     """Write who owned a bot when."""
-    return BotOwners(owners=[_owner(each) for each in history])
+    return BotOwners(owners=[BotOwner(**wire_fields(each)) for each in history])
 
 
 def avatar(stored: StoredAvatar) -> Avatar:
     """Write an avatar."""
-    return Avatar(**{**stored._asdict(), "created_at": wire_time(stored.created_at)})
+    return Avatar(**wire_fields(stored))
 
 
 def avatars(stored: Sequence[StoredAvatar]) -> Avatars:
@@ -108,20 +108,3 @@ def _snapshot(stored: Snapshot) -> StatsSnapshot:
         snapshot_hash=stored.sha256,
         created_at=wire_time(stored.created_at),
     )
-
-
-def _owner(stored: Ownership) -> BotOwner:
-    times = {
-        "effective_from": wire_time(stored.effective_from),
-        "effective_to": wire_time_or_none(stored.effective_to),
-    }
-    return BotOwner(**{**stored._asdict(), **times})
-
-
-def _of_token(stored: StoredToken) -> dict[str, Any]:
-    times = {
-        "created_at": wire_time(stored.created_at),
-        "expires_at": wire_time_or_none(stored.expires_at),
-        "revoked_at": wire_time_or_none(stored.revoked_at),
-    }
-    return {**stored._asdict(), **times}

@@ -10,7 +10,7 @@ import orjson
 from persistence.blueprints.store import NUMBER_MAX, STARTS, Listed, Place, StoredBlueprint
 from protocol.blueprints import Blueprint, BlueprintCard, Blueprints, Sort
 from protocol.ids import BlueprintId
-from server.core.clock import wire_time
+from server.core.clock import wire_fields
 from server.core.cursors import CursorCodec
 
 _KINDS: Final[Mapping[Sort, type]] = {
@@ -51,6 +51,6 @@ def read_cursor(cursor: str | None, sort: Sort) -> Place:
 
 
 def _fields(stored: StoredBlueprint) -> dict[str, Any]:
-    fields = stored._asdict()
+    fields = wire_fields(stored)
     del fields["data"]
-    return {**fields, "created_at": wire_time(stored.created_at)}
+    return fields

@@ -18,7 +18,7 @@ from persistence.games.directory import DirectoryEntry, DirectoryPlace, HeldSeat
 from protocol.errors import InvalidField, Overloaded, Unavailable
 from protocol.history import GamesQuery, RunningGame, RunningGames
 from protocol.ids import GameId
-from server.core.clock import wire_time
+from server.core.clock import wire_fields
 from server.core.cursors import CursorCodec
 from server.domains.play.games.live_game import LiveGame
 from server.gateway.http.endpoints import Endpoint, HttpRequest
@@ -122,6 +122,6 @@ def read_cursor(cursor: str | None) -> DirectoryPlace | None:
 
 
 def _shown(room: DirectoryEntry) -> RunningGame:
-    fields = room._asdict() | {"started_at": wire_time(room.started_at)}
+    fields = wire_fields(room)
     del fields["created_at"]
     return RunningGame(**fields)

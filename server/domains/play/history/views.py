@@ -17,7 +17,7 @@ from protocol.history import (
     Ruleset,
 )
 from protocol.ids import MatchId
-from server.core.clock import wire_time_or_none
+from server.core.clock import wire_fields
 from server.core.cursors import CursorCodec
 from server.gamekit.fold import AnyRuleset
 
@@ -55,15 +55,9 @@ def ruleset(rules: AnyRuleset) -> Ruleset:
 
 def match(stored: StoredMatch) -> Match:
     """Write one match."""
-    fields = stored._asdict()
+    fields = wire_fields(stored)
     uncounted = fields.pop("uncounted")
-    shown = {
-        "started_at": wire_time_or_none(stored.started_at),
-        "ended_at": wire_time_or_none(stored.ended_at),
-        "counts": uncounted is None,
-        "declared": uncounted == "declared",
-    }
-    return Match(**{**fields, **shown})
+    return Match(**fields, counts=uncounted is None, declared=uncounted == "declared")
 
 
 def page(found: Sequence[StoredMatch], limit: int) -> Matches:

@@ -10,7 +10,7 @@ from protocol import lobbies as wire
 from protocol.codec import encode
 from protocol.ids import LobbyId, PlayerId
 from protocol.lobbies import ListFilter, LobbyPage
-from server.core.clock import wire_time, wire_time_or_none
+from server.core.clock import wire_fields, wire_time, wire_time_or_none
 from server.core.cursors import CursorCodec
 from server.gateway.session.sessions import update_frame
 
@@ -83,7 +83,7 @@ def lobby_for(lobby: Lobby, player_id: PlayerId | None) -> wire.Lobby:
 
 def lobby_card(card: Card) -> wire.LobbyCard:
     """Write a lobby of a list."""
-    return wire.LobbyCard(**card._asdict() | {"created_at": wire_time(card.created_at)})
+    return wire.LobbyCard(**wire_fields(card))
 
 
 def update(lobby: Lobby, change: wire.LobbyChange, *, to_members: bool = False) -> bytes:
