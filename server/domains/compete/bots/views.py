@@ -24,8 +24,8 @@ from protocol.bots import (
 from server.core.clock import wire_fields, wire_time
 from server.core.cursors import CursorCodec
 
-_BOTS: Final = CursorCodec("bots", str)
-_SNAPSHOTS: Final = CursorCodec("snapshots", datetime, UUID)
+_BOTS: Final = CursorCodec("bots", str, str)
+_SNAPSHOTS: Final = CursorCodec("snapshots", Place, datetime, UUID)
 
 
 def bot(stored: StoredBot) -> Bot:
@@ -36,18 +36,12 @@ def bot(stored: StoredBot) -> Bot:
 def bots(page: Sequence[StoredBot], limit: int) -> Bots:
     """Write a page of bots; where it is full, another may follow."""
     last = page[-1].slug if len(page) == limit else None
-    return Bots(bots=[bot(stored) for stored in page], next=last and write_cursor(last))
-
-
-def write_cursor(slug: str) -> str:
-    """Write where the list of bots goes on."""
-    return _BOTS.write(slug)
+    return Bots(bots=[bot(stored) for stored in page], next=last and _BOTS.write(last))
 
 
 def read_cursor(cursor: str | None) -> str:
-    """Read what `write_cursor` wrote; None is the start."""
-    (slug,) = ("",) if cursor is None else _BOTS.read(cursor)
-    return str(slug)
+    """Read after which slug a list of bots goes on; None is the start."""
+    return "" if cursor is None else _BOTS.read(cursor)
 
 
 def token(stored: StoredToken) -> BotToken:
@@ -84,21 +78,13 @@ def snapshots(page: Sequence[Snapshot], limit: int) -> StatsSnapshots:
     """Write a page of snapshots; where it is full, another may follow."""
     last = Place(page[-1].created_at, page[-1].id) if len(page) == limit else None
     return StatsSnapshots(
-        snapshots=[_snapshot(each) for each in page], next=last and write_place(last)
+        snapshots=[_snapshot(each) for each in page], next=last and _SNAPSHOTS.write(last)
     )
 
 
-def write_place(place: Place) -> str:
-    """Write where a list of snapshots goes on."""
-    return _SNAPSHOTS.write(place.created_at, place.id)
-
-
 def read_place(cursor: str | None) -> Place:
-    """Read what `write_place` wrote; None is the start."""
-    if cursor is None:
-        return NEWEST
-    created_at, snapshot_id = _SNAPSHOTS.read(cursor)
-    return Place(created_at, snapshot_id)
+    """Read where a list of snapshots goes on; None is the start."""
+    return NEWEST if cursor is None else _SNAPSHOTS.read(cursor)
 
 
 def _snapshot(stored: Snapshot) -> StatsSnapshot:

@@ -33,7 +33,7 @@ from server.gateway.http.endpoints import Endpoint, HttpRequest
 TAG = "moderation"
 
 _ID_MAX: Final = 2**63 - 1
-_CURSOR: Final = CursorCodec("audit", int)
+_CURSOR: Final = CursorCodec("audit", int, int)
 
 
 class AdminRoutes:
@@ -115,7 +115,7 @@ class AdminRoutes:
 
     async def _audit(self, request: HttpRequest) -> AuditPage:
         query: AuditQuery = request.query
-        below = _ID_MAX if query.cursor is None else _CURSOR.read(query.cursor)[0]
+        below = _ID_MAX if query.cursor is None else _CURSOR.read(query.cursor)
         acts = await read(self._database, below=below, limit=query.limit, target=query.user_id)
         earlier = _CURSOR.write(acts[-1].id) if len(acts) == query.limit else None
         return AuditPage(acts=[_act(act) for act in acts], next=earlier)

@@ -24,20 +24,12 @@ from server.gamekit.fold import AnyRuleset
 # Before the newest match.
 START = Position(datetime.max.replace(tzinfo=UTC), MatchId("00000000-0000-0000-0000-000000000000"))
 
-_CURSOR = CursorCodec("matches", datetime, UUID)
-
-
-def write_cursor(position: Position) -> str:
-    """Write where a history goes on."""
-    return _CURSOR.write(position.ended_at, position.match_id)
+CURSOR = CursorCodec("matches", Position, datetime, UUID)
 
 
 def read_cursor(cursor: str | None) -> Position:
-    """Read what `write_cursor` wrote; None is the start; raise `InvalidField`."""
-    if cursor is None:
-        return START
-    ended_at, match_id = _CURSOR.read(cursor)
-    return Position(ended_at, MatchId(match_id))
+    """Read where a history goes on; None is the start; raise `InvalidField`."""
+    return START if cursor is None else CURSOR.read(cursor)
 
 
 def ruleset(rules: AnyRuleset) -> Ruleset:
@@ -63,7 +55,7 @@ def match(stored: StoredMatch) -> Match:
 def page(found: Sequence[StoredMatch], limit: int) -> Matches:
     """Write a page of what was found by asking for one more than `limit`."""
     shown = found[:limit]
-    cursor = write_cursor(_position(shown[-1])) if len(found) > limit else None
+    cursor = CURSOR.write(_position(shown[-1])) if len(found) > limit else None
     return Matches(matches=[match(stored) for stored in shown], next=cursor)
 
 
