@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import asyncpg
 import orjson
 
-from persistence.database import Connection
+from persistence.database import Connection, Database
 from persistence.queries import load
 from persistence.rls import Requester, RlsDatabase
 from protocol.blueprints import (
@@ -183,6 +183,28 @@ class BlueprintStore:
             if await connection.fetchval(SQL["delete_blueprint"], blueprint_id) is None:
                 await _one(connection, blueprint_id)
                 raise Forbidden("This blueprint belongs to another account.")
+
+
+class BadPattern(Exception):
+    """Why a pattern cannot be used; it reads on after the pattern's name."""
+
+
+class BlueprintRuleStore:
+    """The one row of rules, which the database holds every new blueprint to."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put_name_pattern(self, pattern: str, *, example: str) -> None:
+        """Make this the rule for new names; raise `BadPattern` if it does not accept an example."""
+        async with self._database.transaction() as connection:
+            try:
+                fits = await connection.fetchval(SQL["name_fits"], example, pattern)
+            except asyncpg.InvalidRegularExpressionError as error:
+                raise BadPattern(f"is not a regular expression of PostgreSQL: {error}") from None
+            if not fits:
+                raise BadPattern(f"does not accept {example}")
+            await connection.execute(SQL["put_name_pattern"], pattern)
 
 
 async def _one(connection: Connection, blueprint_id: BlueprintId) -> StoredBlueprint:

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from persistence.blueprints import store
-from persistence.blueprints.rules import BlueprintRuleStore
+from persistence.blueprints.store import BlueprintRuleStore
 from persistence.errors import StartRefused
 from persistence.rls import RlsDatabase
 from protocol.errors import Forbidden
