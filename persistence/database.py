@@ -134,6 +134,12 @@ class Database:
         pool = _pool(nowhere, SERVER_ROLE, pool_max=1, is_pooled=False)
         return cls(pool, dsn=nowhere, role=SERVER_ROLE)
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
     async def close(self) -> None:
         """Close every connection; one still in use is cut, and what it did rolls back."""
         try:

@@ -17,8 +17,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from persistence.errors import StartRefused
 from persistence.private_files import forget_unfinished, make_folder, sync_folder, write_file
-from protocol.content_errors import StorageFull
-from protocol.errors import Unavailable
+from protocol.errors import StorageFull, Unavailable
 
 CHUNK_BYTES: Final = 256 * 1024
 PART_BYTES: Final = 5 * 1024 * 1024  # the least that S3 takes as a part

@@ -57,6 +57,16 @@ class RlsDatabase:
                 raise Forbidden from error
 
 
+@asynccontextmanager
+async def both_roles(dsn: str) -> AsyncIterator[tuple[Database, RlsDatabase]]:
+    """Open a database as the server and as whoever asks; raise `StartRefused` if that is unsafe."""
+    async with (
+        await Database.open(dsn) as database,
+        await Database.open(dsn, role=ANONYMOUS_ROLE) as anonymous,
+    ):
+        yield database, RlsDatabase(anonymous)
+
+
 def _claims(requester: Requester | None, role: str) -> str:
     """Write what `auth.uid()` and the policies read, in the shape of Supabase's tokens."""
     if requester is None:

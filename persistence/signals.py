@@ -8,7 +8,7 @@ folders behind when they are interrupted.
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
@@ -24,6 +24,14 @@ class Stopped(SystemExit):
         super().__init__(SIGNALLED + number)
 
 
+class StoppedAtOnce(SystemExit):
+    """A second signal came while the server went away; nothing more is waited for."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self.status = SIGNALLED + number
+        super().__init__(self.status)
+
+
 @contextmanager
 def unwinding() -> Iterator[None]:
     """Let the signals that end a program raise `Stopped` in the block."""
@@ -31,12 +39,8 @@ def unwinding() -> Iterator[None]:
     def stop(number: int, _: FrameType | None) -> None:
         raise Stopped(number)
 
-    before = {number: signal.signal(number, stop) for number in handled()}
-    try:
+    with _handled_by(stop):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -53,14 +57,22 @@ def uninterrupted() -> Iterator[None]:
     def note(number: int, _: FrameType | None) -> None:
         came.append(number)
 
-    before = {number: signal.signal(number, note) for number in handled()}
+    try:
+        with _handled_by(note):
+            yield
+    finally:
+        if came:
+            signal.raise_signal(came[0])
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in handled()}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if came:
-            signal.raise_signal(came[0])
+        for number, previous in before.items():
+            signal.signal(number, previous)
 
 
 def handled() -> list[signal.Signals]:

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from protocol.envelope import WireModel
+from protocol.errors import PlayhallError
 from protocol.history import Limit
 from protocol.ids import UUID_PATTERN, BlueprintId, UserId
 from protocol.limits import TEXT_CHARS_MAX
@@ -116,3 +117,27 @@ class BlueprintDeleted(WireModel):
     """The blueprint was deleted; its forks remain."""
 
     blueprint_id: WireBlueprintId
+
+
+class BlueprintNotFound(PlayhallError):
+    """There is no such blueprint, or it is not published."""
+
+    code, status = "blueprint_not_found", 404
+
+
+class BlueprintTaken(PlayhallError):
+    """You already have a blueprint with this name; choose another name or version."""
+
+    code, status = "blueprint_taken", 409
+
+
+class NameOnMarket(PlayhallError):
+    """A blueprint with this name is already published; publish yours under another name."""
+
+    code, status = "name_on_market", 409
+
+
+class TooManyBlueprints(PlayhallError):
+    """You have the maximum number of blueprints; delete one first."""
+
+    code, status = "too_many_blueprints", 409

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 from protocol import (  # noqa: F401 - some only for their error classes
+    blueprints,
     bots,
     chat,
-    content_errors,
     epochs,
+    files,
     games,
     lobbies,
     peer_lobbies,

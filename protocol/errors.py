@@ -172,6 +172,13 @@ class Unavailable(PlayhallError):
     retry_pause_s = 5.0
 
 
+class StorageFull(PlayhallError):
+    """The file store is full and nothing was stored; try again when there is space."""
+
+    code, status, retry = "storage_full", 507, True
+    retry_pause_s = 60.0
+
+
 class GoingAway(PlayhallError):
     """This server is shutting down; reconnect after a random pause."""
 

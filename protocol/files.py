@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from protocol.blueprints import WireUserId
 from protocol.envelope import WireModel
+from protocol.errors import PlayhallError
 from protocol.ids import UUID_PATTERN, FileId
 from protocol.limits import FILE_BYTES_MAX
 
@@ -74,7 +75,37 @@ class FileDeleted(WireModel):
     url: str
 
 
-class UploadClaim(WireModel):
-    """What an upload's token says."""
+class FileMissing(PlayhallError):
+    """There is no such file, or you may not see it."""
 
-    upload_id: Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
+    code, status = "file_not_found", 404
+
+
+class FileTaken(PlayhallError):
+    """A file or an upload already exists at this path; delete it or choose another path."""
+
+    code, status = "file_taken", 409
+
+
+class FileRefused(PlayhallError):
+    """The file does not match its announcement, or this bucket does not accept it."""
+
+    code, status = "file_refused", 422
+
+
+class BadUpload(PlayhallError):
+    """This upload URL is invalid, expired, or already used; request a new one."""
+
+    code, status = "bad_upload", 403
+
+
+class QuotaExceeded(PlayhallError):
+    """Your storage quota is used up; delete some files first."""
+
+    code, status = "quota_exceeded", 409
+
+
+class BadRange(PlayhallError):
+    """The requested range is beyond the end of the file."""
+
+    code, status = "bad_range", 416

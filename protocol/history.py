@@ -142,10 +142,9 @@ class Events(WireModel):
     commitment: Commitment
 
 
-class Summary(WireModel):
-    """The summary of a finished game."""
+class GameSummary(WireModel):
+    """How a game ended, as the table `game_summaries` and replay files have it, too."""
 
-    game_id: WireGameId
     players: list[dict[str, Any]]
     rounds: list[dict[str, Any]]
     final_scores: dict[str, int]
@@ -155,6 +154,12 @@ class Summary(WireModel):
     most_consecutive_wins: int | None
     most_consecutive_losses: int | None
     highest_misplay: int | None
+
+
+class Summary(GameSummary):
+    """The summary of a finished game."""
+
+    game_id: WireGameId
     created_at: str
 
 

@@ -25,14 +25,13 @@ from persistence.dsn import EXAMPLE_URL, problem_of
 from persistence.embedded import EmbeddedPostgres
 from persistence.errors import StartRefused, said_in_one_line
 from persistence.private_files import close_to_others, make_folder
-from persistence.signals import unwinding
+from persistence.signals import StoppedAtOnce, unwinding
 from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
 from server.core.settings import SettingsReader, read_settings
-from server.core.stopping import StoppedAtOnce
 from server.domains.settings import read_included
 from server.gamekit.checking import RulesetRefused
-from server.ops.shell import Shell
+from server.ops.shell import DataDir, Shell
 from server.terminal import UNWRITABLE, flush_streams, prepare_streams, unreadable_argument
 
 log = logging.getLogger(__name__)
@@ -56,7 +55,6 @@ HERE = "http://127.0.0.1:8080"
 KEPT_IN_DATA_DIR = frozenset({"postgres", "files", "uploads", "mail", "node", "secret.key"})
 
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")]
-DataDir = Annotated[Path | None, typer.Option(help="Folder of the bundled database.")]
 
 
 @app.command()

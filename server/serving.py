@@ -10,12 +10,13 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from persistence.database import SERVER_ROLE, Database
 from persistence.errors import StartRefused
 from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
-from persistence.signals import handled
+from persistence.signals import StoppedAtOnce, handled
 from protocol.errors import CloseReason
 from server.app import App
 from server.config import Config
@@ -24,7 +25,6 @@ from server.core.clock import Clock
 from server.core.containment import contained, count_stray
 from server.core.node_name import NodeName
 from server.core.settings import SettingsReader, names_in
-from server.core.stopping import StoppedAtOnce
 from server.core.tasks import Tasks
 from server.domains.contract import Build
 from server.domains.services import Services, broker_by
@@ -125,9 +125,12 @@ async def _serve(
     stop: Stop,
 ) -> None:
     broker = broker_by(config)
+    opened = partial(
+        Database.open, dsn, pool_max=config.database_pool, allow_unsafe=config.unsafe_database
+    )
     async with (
-        _database(config, dsn, role=SERVER_ROLE) as database,
-        _database(config, dsn, role=ANONYMOUS_ROLE) as anonymous,
+        await opened(role=SERVER_ROLE) as database,
+        await opened(role=ANONYMOUS_ROLE) as anonymous,
         Tasks() as tasks,
     ):
         with NodeName(config.data_dir) as node:
@@ -153,20 +156,6 @@ async def _serve(
                 await _go_away(app)
                 if not await broker.drain(BROKER_DRAIN_TIMEOUT_S):
                     log.warning("other nodes were not told of the last changes; they look for them")
-
-
-@asynccontextmanager
-async def _database(config: Config, dsn: str, *, role: str) -> AsyncIterator[Database]:
-    database = await Database.open(
-        dsn,
-        role=role,
-        pool_max=config.database_pool,
-        allow_unsafe=config.unsafe_database,
-    )
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 @asynccontextmanager

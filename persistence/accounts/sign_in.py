@@ -1,6 +1,6 @@
 """What people sign in with, and the one-time codes that prove it, as they are stored."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -135,14 +135,14 @@ class SignInStore:
             await connection.execute(SQL["set_password"], user_id, password_hash)
             await connection.execute(SQL["forget_links"], user_id)
 
-    async def unlink(self, user_id: UserId, kind: str) -> list[str]:
-        """Take a method away unless it is the last; returns the kinds that there were."""
+    async def unlink(
+        self, user_id: UserId, kind: str, require: Callable[[Sequence[str]], None]
+    ) -> None:
+        """Take a method away; `require` is told the kinds that there are, and may raise."""
         async with self._database.transaction() as connection:
             await connection.fetchrow(SQL["lock_person"], user_id)
-            rows = await connection.fetch(SQL["methods_of"], user_id)
-            if len(rows) > 1:
-                await connection.execute(SQL["unlink_method"], user_id, kind)
-        return [row["kind"] for row in rows]
+            require([row["kind"] for row in await connection.fetch(SQL["methods_of"], user_id)])
+            await connection.execute(SQL["unlink_method"], user_id, kind)
 
     async def every_method(self) -> AsyncIterator[SealedMethod]:
         """Go through the methods of every account."""

@@ -12,10 +12,10 @@ import asyncpg
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.eventlog.completion import Summary
 from persistence.eventlog.writer import Row
 from persistence.games.model import StoredGame
 from persistence.queries import load
+from protocol.history import GameSummary
 from protocol.ids import GameId, LobbyId, PlayerId
 
 SQL = load("audit/store")
@@ -109,10 +109,10 @@ class AuditReader:
         records = self._connection.cursor(SQL["audited_events"], game_id, prefetch=PAGE_ROWS)
         return [Row(*record) async for record in records]
 
-    async def summary(self, game_id: GameId) -> Summary | None:
-        """Read a game's summary; its players have their names."""
+    async def summary(self, game_id: GameId) -> GameSummary | None:
+        """Read a game's summary as it is, right or wrong; its players have their names."""
         record = await self._connection.fetchrow(SQL["audited_summary"], game_id)
-        return None if record is None else Summary(**_parsed(record))
+        return None if record is None else GameSummary.model_construct(**_parsed(record))
 
     async def match(self, game_id: GameId) -> MatchRow | None:
         """Read a game's history record."""

@@ -4,12 +4,11 @@ Whatever is written is written under one lock a contract, and only if the cursor
 where the writer saw it: nodes may read the same blocks at once, but only one keeps them.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
-from persistence.blockchain.token_owners import NOBODY, Change, Period, periods
 from persistence.database import Connection, Database
 from persistence.queries import load
 
@@ -18,6 +17,31 @@ SQL = load("blockchain/store")
 BLOCKS_KEPT_MAX: Final = 256
 BOTS_PAGE: Final = 100
 BEFORE_ALL_IDS: Final = "00000000-0000-0000-0000-000000000000"
+
+
+NOBODY: Final = "0x" + "0" * 40
+
+Source: TypeAlias = Literal["onchain", "admin_correction"]
+
+
+class Change(NamedTuple):
+    """From a time on, somebody owns it, or `NOBODY`."""
+
+    at: datetime
+    owner: str
+
+
+class Period(NamedTuple):
+    """Somebody owned it from a time until before another; `until` is none while it lasts."""
+
+    owner: str
+    source: Source
+    since: datetime
+    until: datetime | None
+
+
+# The history of a token's owners, from its transfers and from what was corrected.
+History: TypeAlias = Callable[[Sequence[Change], Sequence[Change]], list[Period]]
 
 
 class Contract(NamedTuple):
@@ -80,10 +104,14 @@ class Outrun(Exception):
 
 
 class TransferStore:
-    """Transfers, blocks, cursors and owners in PostgreSQL."""
+    """Transfers, blocks, cursors and owners in PostgreSQL.
 
-    def __init__(self, database: Database) -> None:
+    `history` says what follows from them for a token.
+    """
+
+    def __init__(self, database: Database, history: History) -> None:
         self._database = database
+        self._history = history
 
     async def cursor(self, contract: Contract) -> Cursor | None:
         """Say how far a contract was read, if at all."""
@@ -109,7 +137,7 @@ class TransferStore:
             await connection.execute(SQL["move_cursor"], *contract, *until.block, until.at)
             await _keep_blocks(connection, contract, [until.block, *(t.block for t in transfers)])
             await _keep_transfers(connection, contract, transfers)
-            await _derive_tokens(connection, contract, {t.token_id for t in transfers})
+            await self._derive(connection, contract, {t.token_id for t in transfers})
 
     async def take_back(self, contract: Contract, *, since: Block, common: Header) -> int:
         """Take back what was read after a common block; give how many transfers that were.
@@ -123,7 +151,7 @@ class TransferStore:
             await connection.execute(SQL["take_back_blocks"], *contract, after)
             await connection.execute(SQL["move_cursor"], *contract, *common.block, common.at)
             await connection.execute(SQL["note_reconciled"], *contract, None)
-            await _derive_tokens(connection, contract, {int(row["token_id"]) for row in gone})
+            await self._derive(connection, contract, {int(row["token_id"]) for row in gone})
         return sum(row["transfers"] for row in gone)
 
     async def derive_owners(self, chain_id: int, address: str, token_id: int) -> None:
@@ -131,7 +159,7 @@ class TransferStore:
         contract = Contract(chain_id, address)
         async with self._database.transaction() as connection:
             await connection.execute(SQL["await_contract"], *map(str, contract))
-            await _derive_tokens(connection, contract, {token_id})
+            await self._derive(connection, contract, {token_id})
 
     async def derive_late(self, contract: Contract) -> int:
         """Write the owners of bots that were registered after their transfers; count them."""
@@ -171,6 +199,16 @@ class TransferStore:
         async with self._database.acquire() as connection:
             await connection.execute(SQL["note_reconciled"], *contract, at)
 
+    async def _derive(self, connection: Connection, contract: Contract, tokens: set[int]) -> None:
+        bots = await connection.fetch(SQL["find_bots_of_tokens"], *contract, sorted(tokens))
+        for bot in bots:
+            told = await connection.fetch(SQL["list_transfers"], *contract, bot["token_id"])
+            corrected = await connection.fetch(SQL["list_corrections"], bot["id"])
+            history = self._history(
+                [Change(*row) for row in told], [Change(*row) for row in corrected]
+            )
+            await _keep_periods(connection, bot["id"], history)
+
     async def _page(self, contract: Contract, query: str, after: str) -> list[Bot]:
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL[query], *contract, after, BOTS_PAGE)
@@ -207,15 +245,6 @@ async def _keep_transfers(
     rows = [(t.block.number, *t[1:]) for t in transfers]
     if rows:
         await connection.execute(SQL["keep_transfers"], *contract, *zip(*rows, strict=True))
-
-
-async def _derive_tokens(connection: Connection, contract: Contract, tokens: set[int]) -> None:
-    bots = await connection.fetch(SQL["find_bots_of_tokens"], *contract, sorted(tokens))
-    for bot in bots:
-        told = await connection.fetch(SQL["list_transfers"], *contract, bot["token_id"])
-        corrected = await connection.fetch(SQL["list_corrections"], bot["id"])
-        history = periods([Change(*row) for row in told], [Change(*row) for row in corrected])
-        await _keep_periods(connection, bot["id"], history)
 
 
 async def _keep_periods(connection: Connection, bot_id: str, history: list[Period]) -> None:

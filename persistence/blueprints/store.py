@@ -7,21 +7,20 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import asyncpg
 import orjson
 
-from persistence.database import Connection
+from persistence.database import Connection, Database
 from persistence.queries import load
 from persistence.rls import Requester, RlsDatabase
-from protocol.blueprints import Sort
-from protocol.content_errors import (
+from protocol.blueprints import (
     BlueprintNotFound,
     BlueprintTaken,
     NameOnMarket,
+    Sort,
     TooManyBlueprints,
 )
 from protocol.errors import Forbidden
 from protocol.ids import BlueprintId, UserId
 
 SQL = load("blueprints/store")
-BLUEPRINTS_MAX: Final = 500  # of one account; about, when it makes several at once
 NUMBER_MAX: Final = 2**31 - 1
 
 Key: TypeAlias = datetime | int | str
@@ -111,15 +110,16 @@ class BlueprintStore:
     def __init__(self, rls: RlsDatabase) -> None:
         self._rls = rls
 
-    async def add(self, who: Requester, draft: Draft) -> StoredBlueprint:
+    async def add(self, who: Requester, draft: Draft, *, at_most: int) -> StoredBlueprint:
         """Add a blueprint.
 
-        Raises `NameRefused`, `BlueprintTaken`, `TooManyBlueprints` or `BlueprintNotFound`.
+        Raises `NameRefused`, `BlueprintTaken`, `BlueprintNotFound`, or `TooManyBlueprints` for more
+        than `at_most` of one account; about so many, when it makes several at once.
         """
         values = draft._replace(assets=orjson.dumps(draft.assets))  # type: ignore[arg-type]  # as jsonb
         async with self._rls.of(who) as connection:
             try:
-                added = await connection.fetchval(SQL["add_blueprint"], *values, BLUEPRINTS_MAX)
+                added = await connection.fetchval(SQL["add_blueprint"], *values, at_most)
             except asyncpg.CheckViolationError as error:
                 if error.constraint_name != "blueprints_name_fits":
                     raise
@@ -183,6 +183,28 @@ class BlueprintStore:
             if await connection.fetchval(SQL["delete_blueprint"], blueprint_id) is None:
                 await _one(connection, blueprint_id)
                 raise Forbidden("This blueprint belongs to another account.")
+
+
+class BadPattern(Exception):
+    """Why a pattern cannot be used; it reads on after the pattern's name."""
+
+
+class BlueprintRuleStore:
+    """The one row of rules, which the database holds every new blueprint to."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put_name_pattern(self, pattern: str, *, example: str) -> None:
+        """Make this the rule for new names; raise `BadPattern` if it does not accept an example."""
+        async with self._database.transaction() as connection:
+            try:
+                fits = await connection.fetchval(SQL["name_fits"], example, pattern)
+            except asyncpg.InvalidRegularExpressionError as error:
+                raise BadPattern(f"is not a regular expression of PostgreSQL: {error}") from None
+            if not fits:
+                raise BadPattern(f"does not accept {example}")
+            await connection.execute(SQL["put_name_pattern"], pattern)
 
 
 async def _one(connection: Connection, blueprint_id: BlueprintId) -> StoredBlueprint:

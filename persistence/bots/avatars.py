@@ -5,23 +5,21 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from persistence.accounts.audit_log import record
-from persistence.database import Connection, Database
+from persistence.bots.store import Require, standing_of
+from persistence.database import Database
 from persistence.queries import load
 from persistence.rls import Requester, RlsDatabase
 from protocol.bots import (
     AvatarNotApproved,
     AvatarNotFound,
-    BotNotActive,
-    BotNotFound,
     Moderation,
-    NotTheOwner,
     Provider,
     TooManyAvatars,
 )
 from protocol.ids import BotId, UserId
 
 SQL = load("bots/avatars")
-AVATARS_MAX: Final = 100  # of one bot
+LISTED_MAX: Final = 100
 
 
 class AvatarDraft(NamedTuple):
@@ -56,27 +54,35 @@ class AvatarStore:
         self._database = database
         self._rls = rls
 
-    async def add(self, user_id: UserId, bot_id: BotId, draft: AvatarDraft) -> StoredAvatar:
-        """Add the next generation to somebody's bot.
+    async def add(
+        self,
+        user_id: UserId,
+        bot_id: BotId,
+        draft: AvatarDraft,
+        require: Require,
+        *,
+        at_most: int,
+    ) -> StoredAvatar:
+        """Add the next generation to a bot.
 
-        Raises `BotNotFound`, `NotTheOwner`, `BotNotActive` or `TooManyAvatars`.
+        Raises what `require` raises, or `TooManyAvatars` beyond `at_most`.
         """
         async with self._database.transaction() as connection:
-            await _require_owner(connection, user_id, bot_id)
-            row = await connection.fetchrow(SQL["add_avatar"], bot_id, *draft, AVATARS_MAX)
+            require(await standing_of(connection, user_id, bot_id))
+            row = await connection.fetchrow(SQL["add_avatar"], bot_id, *draft, at_most)
             if row is None:
                 raise TooManyAvatars
             return StoredAvatar(**row)
 
-    async def wear(self, user_id: UserId, bot_id: BotId, avatar_id: str) -> None:
-        """Let somebody's bot show an approved avatar of its own, and note who chose it.
+    async def wear(self, user_id: UserId, bot_id: BotId, avatar_id: str, require: Require) -> None:
+        """Let somebody's active bot show an approved avatar of its own, and note who chose it.
 
-        Raises `AvatarNotFound`, `AvatarNotApproved`, `BotNotFound`, `NotTheOwner`, `BotNotActive`.
+        Raises `AvatarNotFound`, `AvatarNotApproved`, and what `require` raises.
         """
         async with self._database.transaction() as connection:
             if await connection.fetchval(SQL["wear"], bot_id, avatar_id, user_id) is not None:
                 return
-            await _require_owner(connection, user_id, bot_id)
+            require(await standing_of(connection, user_id, bot_id))
             is_its_own = await connection.fetchval(SQL["is_bots_avatar"], bot_id, avatar_id)
         raise AvatarNotApproved if is_its_own else AvatarNotFound
 
@@ -90,10 +96,10 @@ class AvatarStore:
         if who is not None:
             async with self._database.acquire() as connection:
                 if sees_all or await connection.fetchval(SQL["owns_bot"], bot_id, who.user_id):
-                    rows = await connection.fetch(SQL["all_avatars"], bot_id, AVATARS_MAX)
+                    rows = await connection.fetch(SQL["all_avatars"], bot_id, LISTED_MAX)
                     return [StoredAvatar(**row) for row in rows]
         async with self._rls.of(who) as connection:
-            rows = await connection.fetch(SQL["public_avatars"], bot_id, AVATARS_MAX)
+            rows = await connection.fetch(SQL["public_avatars"], bot_id, LISTED_MAX)
             return [StoredAvatar(**row) for row in rows]
 
     async def queue(self, status: Moderation, *, limit: int) -> Sequence[StoredAvatar]:
@@ -126,14 +132,3 @@ class AvatarStore:
                 after={"moderation_status": status, "reason": reason},
             )
             return StoredAvatar(**row)
-
-
-async def _require_owner(connection: Connection, user_id: UserId, bot_id: BotId) -> None:
-    """Lock a bot, and raise unless somebody's wallet owns it and it is active."""
-    row = await connection.fetchrow(SQL["standing_of"], bot_id, user_id)
-    if row is None:
-        raise BotNotFound
-    if not row["is_owner"]:
-        raise NotTheOwner
-    if row["status"] != "active":
-        raise BotNotActive

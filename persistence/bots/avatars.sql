@@ -1,11 +1,3 @@
--- name: standing_of
--- Read a bot's status and whether an account's wallet owns it now; acts that add to it come one
--- after the other.
-SELECT b.status, EXISTS (
-  SELECT FROM v_current_bot_identity_owner o JOIN wallets w ON w.address = o.owner_address
-  WHERE o.bot_identity_id = b.id AND w.user_id = $2) AS is_owner
-FROM bot_identities b WHERE b.id = $1 FOR NO KEY UPDATE OF b;
-
 -- name: add_avatar
 -- Add a bot's next generation, unless it has as many as it may; the bot is locked.
 INSERT INTO bot_avatars (bot_identity_id, generation_index, source_provider, prompt, glb_uri,

@@ -1,9 +1,9 @@
 """Bots as they are stored: identities, and the history of who owned them."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import asyncpg
 
@@ -15,7 +15,6 @@ from protocol.bots import BotNotFound, BotTaken, Status, TooManyBots, WalletRequ
 from protocol.ids import BotId, EpochId, PlayerId, UserId
 
 SQL = load("bots/store")
-BOTS_MAX: Final = 100  # that one account registers; about, when it registers several at once
 OWNERS_LISTED_MAX: Final = 1000
 COLOR: Final = "#7a8794"  # of every bot that competes, until its avatar is drawn
 
@@ -46,6 +45,17 @@ class StoredBot(NamedTuple):
     active_avatar_id: str | None
     status: Status
     created_at: datetime
+
+
+class BotStanding(NamedTuple):
+    """How a bot stands with an account: `is_owner` if one of its wallets owns the bot now."""
+
+    status: Status
+    is_owner: bool
+
+
+# Raises where an account may not act for a bot; None stands for no bot at all.
+Require: TypeAlias = Callable[[BotStanding | None], None]
 
 
 class Ownership(NamedTuple):
@@ -84,13 +94,16 @@ class BotStore:
         self._database = database
         self._rls = rls
 
-    async def add(self, draft: Draft) -> StoredBot:
-        """Register a bot; raise `WalletRequired`, `BotTaken` or `TooManyBots`."""
+    async def add(self, draft: Draft, *, at_most: int) -> StoredBot:
+        """Register a bot; raise `WalletRequired`, `BotTaken`, or `TooManyBots` beyond `at_most`.
+
+        About so many, when an account registers several at once.
+        """
         async with self._database.transaction() as connection:
             if not await connection.fetchval(SQL["has_wallet"], draft.created_by):
                 raise WalletRequired
             try:
-                added = await connection.fetchval(SQL["add_bot"], *draft, COLOR, BOTS_MAX)
+                added = await connection.fetchval(SQL["add_bot"], *draft, COLOR, at_most)
             except asyncpg.UniqueViolationError as error:
                 raise _taken(error) from None
             if added is None:
@@ -181,6 +194,12 @@ class BotStore:
             if status is None:
                 raise BotNotFound
             yield connection, status
+
+
+async def standing_of(connection: Connection, user_id: UserId, bot_id: BotId) -> BotStanding | None:
+    """Lock a bot and read how it stands with an account."""
+    row = await connection.fetchrow(SQL["standing_of"], bot_id, user_id)
+    return None if row is None else BotStanding(*row)
 
 
 async def _one(connection: Connection, *, slug: str | None, bot_id: BotId | None) -> StoredBot:

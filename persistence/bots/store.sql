@@ -78,3 +78,11 @@ UPDATE bot_identities SET status = $2 WHERE id = $1;
 SELECT id, epoch_id, snapshot_uri, snapshot_hash, created_at FROM bot_stats_snapshots
 WHERE bot_identity_id = $1 AND created_at <= $2 AND (created_at < $2 OR id > $3)
 ORDER BY created_at DESC, id LIMIT $4;
+
+-- name: standing_of
+-- Read a bot's status and whether an account's wallet owns it now; acts that add to it come one
+-- after the other.
+SELECT b.status, EXISTS (
+  SELECT FROM v_current_bot_identity_owner o JOIN wallets w ON w.address = o.owner_address
+  WHERE o.bot_identity_id = b.id AND w.user_id = $2) AS is_owner
+FROM bot_identities b WHERE b.id = $1 FOR NO KEY UPDATE OF b;

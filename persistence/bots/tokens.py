@@ -4,21 +4,13 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from persistence.bots.store import Require, standing_of
 from persistence.database import Database
 from persistence.queries import load
-from protocol.bots import (
-    BotNotActive,
-    BotNotFound,
-    BotTokenNotFound,
-    NotTheOwner,
-    Scope,
-    Status,
-    TooManyBotTokens,
-)
+from protocol.bots import BotTokenNotFound, Scope, Status, TooManyBotTokens
 from protocol.ids import BotId, PlayerId, UserId
 
 SQL = load("bots/tokens")
-TOKENS_MAX: Final = 20  # good ones of one bot; about, when several are made at once
 LISTED_MAX: Final = 100
 
 
@@ -69,21 +61,20 @@ class BotTokenStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, user_id: UserId, draft: TokenDraft) -> StoredToken:
-        """Keep a token that the bot's owner makes.
+    async def add(
+        self, user_id: UserId, draft: TokenDraft, require: Require, *, at_most: int
+    ) -> StoredToken:
+        """Keep a token that the owner of an active bot makes.
 
-        Raises `BotNotFound`, `NotTheOwner`, `BotNotActive` or `TooManyBotTokens`.
+        Raises what `require` raises, or `TooManyBotTokens` for more than `at_most` good ones of
+        one bot; about so many, when several are made at once.
         """
         async with self._database.transaction() as connection:
-            added = await connection.fetchrow(SQL["add_token"], *draft, user_id, TOKENS_MAX)
+            added = await connection.fetchrow(SQL["add_token"], *draft, user_id, at_most)
             if added is not None:
                 return StoredToken(**added)
-            why = await connection.fetchrow(SQL["why_no_token"], draft.bot_id, user_id)
-        if why is None:
-            raise BotNotFound
-        if not why["is_owner"]:
-            raise NotTheOwner
-        raise BotNotActive if why["status"] != "active" else TooManyBotTokens
+            require(await standing_of(connection, user_id, draft.bot_id))
+        raise TooManyBotTokens
 
     async def list(self, user_id: UserId, bot_id: BotId) -> Sequence[StoredToken]:
         """List what somebody's wallets made of a bot's tokens, newest first."""

@@ -12,13 +12,6 @@ WHERE b.id = $2 AND w.user_id = $7 AND b.status = 'active' AND (
     AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())) < $8
 RETURNING id AS token_id, label, scopes, created_by_address, created_at, expires_at, revoked_at;
 
--- name: why_no_token
--- Say why somebody gets no token of a bot.
-SELECT b.status, EXISTS (
-  SELECT FROM v_current_bot_identity_owner o JOIN wallets w ON w.address = o.owner_address
-  WHERE o.bot_identity_id = b.id AND w.user_id = $2) AS is_owner
-FROM bot_identities b WHERE b.id = $1;
-
 -- name: list_tokens
 -- List the tokens of a bot that were made by an account's wallets, newest first.
 SELECT t.id AS token_id, t.label, t.scopes, t.created_by_address, t.created_at, t.expires_at,

@@ -7,14 +7,10 @@ from typing import Final, NamedTuple
 from persistence.database import Database
 from persistence.queries import load
 from persistence.rls import Requester, RlsDatabase
-from protocol.bots import BadNonce, TooManyWallets, WalletNotFound, WalletTaken
-from protocol.errors import RateLimited
+from protocol.bots import BadNonce, WalletNotFound
 from protocol.ids import UserId
 
 SQL = load("bots/wallets")
-NONCE_S: Final = 600.0
-NONCES_MAX: Final = 20  # of one account within their lives; each allows one signature to be checked
-WALLETS_MAX: Final = 20  # of one account; about, when it links several at once
 FORGOTTEN_AT_ONCE: Final = 100
 
 
@@ -32,14 +28,14 @@ class WalletStore:
         self._database = database
         self._rls = rls
 
-    async def add_nonce(self, user_id: UserId, nonce: str) -> datetime:
-        """Keep a nonce, and say when it expires; raise `RateLimited`."""
+    async def add_nonce(
+        self, user_id: UserId, nonce: str, *, life_s: float, at_most: int
+    ) -> datetime | None:
+        """Keep a nonce, and say when it expires; None if the account has `at_most` already."""
         async with self._database.transaction() as connection:
             await connection.execute(SQL["forget_nonces"], FORGOTTEN_AT_ONCE)
-            values = (nonce, user_id, NONCE_S, NONCES_MAX)
+            values = (nonce, user_id, life_s, at_most)
             expires_at: datetime | None = await connection.fetchval(SQL["add_nonce"], *values)
-        if expires_at is None:
-            raise RateLimited("You have requested too many nonces; use one, or wait ten minutes.")
         return expires_at
 
     async def use_nonce(self, user_id: UserId, nonce: str) -> None:
@@ -48,17 +44,17 @@ class WalletStore:
             if await connection.fetchval(SQL["use_nonce"], nonce, user_id) is None:
                 raise BadNonce
 
-    async def link(self, user_id: UserId, address: str) -> None:
-        """Link an address; harmless if it is somebody's own; raise `WalletTaken`."""
+    async def link(self, user_id: UserId, address: str, *, at_most: int) -> UserId | None:
+        """Link an address, unless an account holds it; says which one does now.
+
+        That is None if the account has `at_most` already; about, when it links several at once.
+        """
         async with self._database.transaction() as connection:
-            values = (address, user_id, WALLETS_MAX)
+            values = (address, user_id, at_most)
             if await connection.fetchval(SQL["link_wallet"], *values) is not None:
-                return
-            holder = await connection.fetchval(SQL["account_of_wallet"], address)
-        if holder is None:
-            raise TooManyWallets
-        if holder != user_id:
-            raise WalletTaken
+                return user_id
+            holder: UserId | None = await connection.fetchval(SQL["account_of_wallet"], address)
+        return holder
 
     async def list(self, who: Requester) -> Sequence[StoredWallet]:
         """List somebody's own wallets, the first linked first."""

@@ -13,7 +13,7 @@ from persistence.broker.port import (
     Handler,
     Notice,
 )
-from persistence.broker.queues import SendQueue
+from persistence.broker.queues import SendQueue, drained
 
 # How many notices are handed over in one turn of the loop.
 AT_ONCE: Final = 256
@@ -81,14 +81,7 @@ class MemoryBroker:
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until everything is handed over; False if it takes longer."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while self._queue:
-                    self._sent.clear()
-                    await self._sent.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await drained(lambda: self.backlog, self._sent, timeout_s=timeout_s)
 
     def publish(self, notice: Notice) -> None:
         """Queue a notice for the other nodes. Raise `BadTopic`."""

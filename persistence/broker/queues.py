@@ -3,8 +3,9 @@
 Both brokers publish through it, so `publish` costs an append, whatever the server does.
 """
 
+import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from persistence.broker.port import PAYLOAD_BYTES_MAX, BrokerMetrics, Notice, check_topic
@@ -89,3 +90,15 @@ class SendQueue:
     def _note(self, topic: str) -> None:
         if len(self._lost) < LOST_TOPICS_MAX:
             self._lost[topic] = None
+
+
+async def drained(backlog: Callable[[], int], sent: asyncio.Event, *, timeout_s: float) -> bool:
+    """Wait until nothing waits to be sent; False if it takes longer. `sent` says when to look."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            while backlog():
+                sent.clear()
+                await sent.wait()
+    except TimeoutError:
+        return False
+    return True

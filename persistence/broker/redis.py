@@ -30,28 +30,23 @@ import asyncio
 import math
 import secrets
 from collections.abc import Iterable, Iterator
+from enum import IntEnum
 from itertools import islice
-from typing import Final
+from struct import Struct
+from typing import Final, NamedTuple
 
 from redis.asyncio.connection import AbstractConnection
 
 from persistence.broker.dispatch import Handlers
-from persistence.broker.envelope import (
-    SENDER_BYTES,
-    Kind,
-    Malformed,
-    open_envelope,
-    seal_gap,
-    seal_notice,
-)
 from persistence.broker.link import Link, Pace, Server
 from persistence.broker.port import (
+    PAYLOAD_BYTES_MAX,
     BrokerMetrics,
     Handler,
     Notice,
     check_topic,
 )
-from persistence.broker.queues import SendQueue
+from persistence.broker.queues import SendQueue, drained
 
 PREFIX: Final = "playhall"
 
@@ -64,6 +59,56 @@ READ_AT_ONCE: Final = 128
 
 _MESSAGE: Final = b"message"
 _SUBSCRIBED: Final = b"subscribe"
+
+
+# A notice on a channel is fixed fields, then the payload; the topic is in the channel's name. The
+# sender is drawn at random by each broker when it starts, and is not the node's name: two processes
+# that were given one name by mistake must still hear each other.
+SENDER_BYTES: Final = 8
+
+# A mark and the version of this form, kind, sender, number, after.
+_HEAD: Final = Struct(f">2sB{SENDER_BYTES}sqq")
+_MARK: Final = b"P\x01"
+
+
+class Kind(IntEnum):
+    """What an envelope holds."""
+
+    NOTICE = 0
+    GAP = 1  # notices of this topic were dropped by their publisher
+
+
+class Malformed(Exception):
+    """The bytes are no envelope of this version."""
+
+
+class Envelope(NamedTuple):
+    """What was on a channel."""
+
+    kind: Kind
+    sender: bytes
+    notice: Notice
+
+
+def seal_notice(sender: bytes, notice: Notice) -> bytes:
+    """Write a notice."""
+    head = _HEAD.pack(_MARK, Kind.NOTICE, sender, notice.number, notice.after)
+    return head + notice.payload
+
+
+def seal_gap(sender: bytes) -> bytes:
+    """Write that notices were dropped."""
+    return _HEAD.pack(_MARK, Kind.GAP, sender, 0, 0)
+
+
+def open_envelope(topic: str, message: bytes) -> Envelope:
+    """Read what was on a topic's channel; raise `Malformed`."""
+    if not _HEAD.size <= len(message) <= _HEAD.size + PAYLOAD_BYTES_MAX:
+        raise Malformed
+    mark, kind, sender, number, after = _HEAD.unpack_from(message)
+    if mark != _MARK or kind not in (Kind.NOTICE, Kind.GAP):
+        raise Malformed
+    return Envelope(Kind(kind), sender, Notice(topic, number, after, message[_HEAD.size :]))
 
 
 class ServerSilent(TimeoutError):
@@ -128,14 +173,7 @@ class RedisBroker:
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until everything was sent and confirmed; False if it takes longer."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while self.backlog:
-                    self._sent.clear()
-                    await self._sent.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await drained(lambda: self.backlog, self._sent, timeout_s=timeout_s)
 
     def publish(self, notice: Notice) -> None:
         """Queue a notice. Raise `BadTopic`."""

@@ -1,26 +1,18 @@
 """A claim on a slot: event, state and version in one transaction, under the day's lock.
 
-The lock is what makes cooldowns hold when many claim at once, on any number of nodes.
+The lock is what makes cooldowns hold when many claim at once, on any number of nodes: what
+decides about a claim is read under it, and the rules of the domain decide before it is released.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from math import inf
-from typing import NamedTuple
-
-import asyncpg
+from typing import NamedTuple, TypeAlias
 
 from persistence.database import Connection, Database
 from persistence.epochs.store import append, profile_of
 from persistence.queries import load
-from protocol.epoch_profile import Cooldowns
-from protocol.epochs import (
-    BotRequired,
-    Cooldown,
-    EpochMirrored,
-    EpochNotFound,
-    EpochNotLive,
-    SlotNotFound,
-)
+from protocol.epoch_profile import Cooldowns, Phase
+from protocol.epochs import EpochNotFound
 from protocol.ids import BotId, EpochId, SessionId
 
 SQL = load("epochs/claims")
@@ -39,66 +31,80 @@ class NewClaim(NamedTuple):
     token_id: SessionId
 
 
+class ClaimStanding(NamedTuple):
+    """What decides about a claim. `may_claim`: its token still may, for this bot."""
+
+    now: datetime
+    phase: Phase
+    freeze_at: datetime
+    cooldowns: Cooldowns
+    is_mirrored: bool
+    may_claim: bool
+    is_slot: bool
+    holder: BotId | None
+    slot_claimed_at: datetime | None
+    bot_claimed_at: datetime | None
+
+
+# Raises where a claim is refused.
+Require: TypeAlias = Callable[[ClaimStanding], None]
+
+
 class ClaimStore:
     """Claims in PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def claim(self, new: NewClaim) -> int:
-        """Write a claim; gives its version.
-
-        Raises `EpochNotLive`, `EpochMirrored`, `BotRequired`, `SlotNotFound` or `Cooldown`.
-        """
+    async def claim(self, new: NewClaim, require: Require) -> int:
+        """Write a claim; gives its version. Raises `EpochNotFound`, and what `require` raises."""
         async with self._database.transaction() as connection:
-            now, cooldowns = await _open_day(connection, new.epoch_id)
-            place = (new.epoch_id, new.slot_index)
-            until = now + timedelta(seconds=cooldowns.bot_s)
-            values = (*place, new.bot_id, new.token_id, until)
-            seen = await connection.fetchrow(SQL["look"], *values)
-            assert seen is not None
-            _require(seen, now, cooldowns)
-            version, at = await _tell(connection, new, holder=seen["holder"], now=now)
-            await connection.execute(SQL["set_slot"], *place, new.code, new.bot_id, at, version)
-            return version
+            standing = await _standing(connection, new)
+            require(standing)
+            return await write_claim(
+                connection,
+                new.epoch_id,
+                new.slot_index,
+                code=new.code,
+                bot_id=new.bot_id,
+                holder=standing.holder,
+                at=standing.now,
+            )
 
 
-async def _open_day(connection: Connection, epoch_id: EpochId) -> tuple[datetime, Cooldowns]:
-    day = await connection.fetchrow(SQL["lock_day"], epoch_id)
+async def _standing(connection: Connection, new: NewClaim) -> ClaimStanding:
+    """Hold the day, then read."""
+    day = await connection.fetchrow(SQL["lock_day"], new.epoch_id)
     if day is None:
         raise EpochNotFound
-    if day["phase"] != "live" or day["now"] >= day["freeze_at"]:
-        raise EpochNotLive
-    return day["now"], profile_of(day["config"]).cooldowns
+    now, cooldowns = day["now"], profile_of(day["config"]).cooldowns
+    until = now + timedelta(seconds=cooldowns.bot_s)
+    values = (new.epoch_id, new.slot_index, new.bot_id, new.token_id, until)
+    seen = await connection.fetchrow(SQL["look"], *values)
+    assert seen is not None
+    return ClaimStanding(now, day["phase"], day["freeze_at"], cooldowns, *seen)
 
 
-def _require(seen: asyncpg.Record, now: datetime, cooldowns: Cooldowns) -> None:
-    if seen["is_mirrored"]:
-        raise EpochMirrored
-    if not seen["may_claim"]:
-        raise BotRequired("This token can no longer claim for the bot.")
-    if not seen["is_slot"]:
-        raise SlotNotFound
-    for what, at, pause_s in (
-        ("you", seen["bot_claimed_at"], cooldowns.bot_s),
-        ("the slot", seen["slot_claimed_at"], cooldowns.slot_s),
-    ):
-        ago_s = inf if at is None else (now - at).total_seconds()
-        wait_s = pause_s - ago_s
-        # What is further ahead than a pause was claimed before the clock was put back.
-        if wait_s > 0 and ago_s >= -pause_s:
-            raise Cooldown(f"Too early for {what}: wait {wait_s:.1f} s.", retry_after_s=wait_s)
-
-
-async def _tell(
-    connection: Connection, new: NewClaim, *, holder: BotId | None, now: datetime
-) -> tuple[int, datetime]:
-    return await append(
+async def write_claim(
+    connection: Connection,
+    epoch_id: EpochId,
+    slot_index: int,
+    *,
+    code: str,
+    bot_id: BotId,
+    holder: BotId | None,
+    at: datetime,
+) -> int:
+    """Let a slot be a bot's from now on; the day is locked. Gives the version of the event."""
+    version, claimed_at = await append(
         connection,
-        new.epoch_id,
+        epoch_id,
         CLAIMED if holder is None else OVERWRITTEN,
-        at=now,
-        bot_id=new.bot_id,
-        slot_index=new.slot_index,
-        payload={"code": new.code, "previous_bot_id": holder},
+        at=at,
+        bot_id=bot_id,
+        slot_index=slot_index,
+        payload={"code": code, "previous_bot_id": holder},
     )
+    values = (epoch_id, slot_index, code, bot_id, claimed_at, version)
+    await connection.execute(SQL["set_slot"], *values)
+    return version

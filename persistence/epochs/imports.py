@@ -14,8 +14,7 @@ import asyncpg
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.epochs.claims import CLAIMED, OVERWRITTEN
-from persistence.epochs.claims import SQL as CLAIMS
+from persistence.epochs.claims import write_claim
 from persistence.epochs.store import NewDay, add_day, append
 from persistence.epochs.votes import SQL as BALLOTS
 from persistence.queries import load
@@ -141,18 +140,16 @@ async def _write(connection: Connection, epoch_id: EpochId, line: Line) -> None:
 
 
 async def _claim(connection: Connection, epoch_id: EpochId, line: ImportedClaim) -> None:
-    place = (epoch_id, line.slot_index)
-    holder = await connection.fetchval(SQL["holder"], *place)
-    version, at = await append(
+    holder = await connection.fetchval(SQL["holder"], epoch_id, line.slot_index)
+    await write_claim(
         connection,
         epoch_id,
-        CLAIMED if holder is None else OVERWRITTEN,
-        at=line.at,
+        line.slot_index,
+        code=line.code,
         bot_id=line.bot_id,
-        slot_index=line.slot_index,
-        payload={"code": line.code, "previous_bot_id": holder},
+        holder=holder,
+        at=line.at,
     )
-    await connection.execute(CLAIMS["set_slot"], *place, line.code, line.bot_id, at, version)
 
 
 async def _vote(connection: Connection, epoch_id: EpochId, line: ImportedVote) -> None:

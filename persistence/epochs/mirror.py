@@ -14,7 +14,7 @@ from persistence.epochs.imports import Line, own_time, write_line
 from persistence.epochs.steps import SQL as STEPS
 from persistence.epochs.store import Day, find_day
 from persistence.queries import load
-from protocol.epochs import EpochMirrored, EpochNotFound, EpochNotLive, EpochPlayed
+from protocol.epochs import EpochNotFound
 from protocol.ids import BotId, EpochId
 
 SQL = load("epochs/mirror")
@@ -36,8 +36,20 @@ class Applied(NamedTuple):
     version: int
 
 
-# Which lines to apply to a day as it stands, at a time; their `number` is the source's.
-Decide: TypeAlias = Callable[[Day, MirrorState, datetime], Sequence[Line]]
+class MirrorStanding(NamedTuple):
+    """What decides about a batch. Without a `state` the day is not mirrored yet.
+
+    `is_played`: claims or votes of this server were made in it.
+    """
+
+    day: Day
+    now: datetime
+    state: MirrorState | None
+    is_played: bool
+
+
+# Which lines to apply to a day as it stands; their `number` is the source's.
+Decide: TypeAlias = Callable[[MirrorStanding], Sequence[Line]]
 
 
 class MirrorStore:
@@ -55,20 +67,24 @@ class MirrorStore:
     async def apply(self, epoch_id: EpochId, source: str, decide: Decide, *, actor: str) -> Applied:
         """Apply the lines that `decide` chooses, all or none; the first batch begins the mirror.
 
-        Raises `EpochNotFound`, `EpochNotLive`, `EpochPlayed`, `EpochMirrored` for another source,
-        `BadLine` for a line that the day does not take, and what `decide` raises.
+        Raises `EpochNotFound`, `BadLine` for a line that the day does not take, and what
+        `decide` raises.
         """
         async with self._database.transaction() as connection:
             now = await connection.fetchval(STEPS["lock"], epoch_id)
             if now is None:
                 raise EpochNotFound
             day = await find_day(connection, epoch_id)
-            state = await _state(connection, day, source, actor)
-            lines = decide(day, state, now)
+            state = await _state(connection, epoch_id)
+            is_played = state is None and await connection.fetchval(SQL["is_played"], epoch_id)
+            lines = decide(MirrorStanding(day, now, state, is_played))
+            if state is None:
+                await connection.execute(SQL["begin"], epoch_id, source)
+                # Once a day, not once a batch: what the batches wrote is in the day's own log.
+                after = {"source": source}
+                await record(connection, actor=actor, action="mirror", target=epoch_id, after=after)
             if not lines:
-                return Applied(state.last_seq, 0, day.version)
-            if day.phase != "live":
-                raise EpochNotLive
+                return Applied(0 if state is None else state.last_seq, 0, day.version)
             async with own_time(connection, lines[0].at):
                 for line in lines:
                     await write_line(connection, epoch_id, line)
@@ -78,21 +94,6 @@ class MirrorStore:
             return Applied(last.number, len(lines), version)
 
 
-async def _state(connection: Connection, day: Day, source: str, actor: str) -> MirrorState:
-    row = await connection.fetchrow(SQL["state"], day.epoch_id)
-    if row is not None:
-        state = MirrorState(*row)
-        if state.source != source:
-            raise EpochMirrored(
-                f"This epoch is mirrored from {state.source!r}; only that source may write it."
-            )
-        return state
-    if day.phase not in ("prep", "live"):
-        raise EpochNotLive
-    if await connection.fetchval(SQL["is_played"], day.epoch_id):
-        raise EpochPlayed
-    await connection.execute(SQL["begin"], day.epoch_id, source)
-    # Once a day, not once a batch: what the batches wrote is in the day's own log.
-    after = {"source": source}
-    await record(connection, actor=actor, action="mirror", target=day.epoch_id, after=after)
-    return MirrorState(source, 0, None)
+async def _state(connection: Connection, epoch_id: EpochId) -> MirrorState | None:
+    row = await connection.fetchrow(SQL["state"], epoch_id)
+    return None if row is None else MirrorState(*row)

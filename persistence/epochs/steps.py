@@ -16,16 +16,14 @@ from persistence.event_outbox import append as append_event
 from persistence.queries import load
 from protocol.domain_events import EpochSettled
 from protocol.epoch_profile import Phase
-from protocol.epochs import AlreadyPaid, EpochNotFound
+from protocol.epochs import EpochNotFound
 from protocol.ids import BotId, EpochId
 
 SQL = load("epochs/steps")
 
-NOBODY = "0x" + "0" * 40  # the recipient of what a bot earned whose owner is not known
-
 
 class Share(NamedTuple):
-    """What one bot did, and what it gets; `recipient` owned it at the freeze."""
+    """What one bot did, and what it gets; `recipient` owned it at the freeze, if that is known."""
 
     bot_id: BotId
     occupied_seconds: int
@@ -37,6 +35,16 @@ class Share(NamedTuple):
     bps: int
     amount_wei: int
     recipient: str | None
+
+
+class NewPayout(NamedTuple):
+    """What is to be paid for a bot."""
+
+    bot_id: BotId
+    recipient_address: str
+    bps: int
+    amount_wei: Decimal
+    status: str
 
 
 class Settled(NamedTuple):
@@ -90,23 +98,28 @@ class Step:
         await self._connection.execute(SQL["enter"], self.day.epoch_id, phase)
         await self.tell("phase_changed", {"phase": phase})
 
-    async def publish(
-        self, shares: Sequence[Share], *, digest: bytes, by: str, reason: str, result: object
-    ) -> int:
-        """Write a result in place of an earlier one, which stays readable; gives its number.
+    async def is_paid(self) -> bool:
+        """Say whether money has left."""
+        return bool(await self._connection.fetchval(SQL["paid"], self.day.epoch_id))
 
-        Raises `AlreadyPaid` once money has left.
-        """
+    async def publish(
+        self,
+        shares: Sequence[Share],
+        payouts: Sequence[NewPayout],
+        *,
+        digest: bytes,
+        by: str,
+        reason: str,
+        result: object,
+    ) -> int:
+        """Write a result in place of an earlier one, which stays readable; gives its number."""
         epoch_id, connection = self.day.epoch_id, self._connection
-        if await connection.fetchval(SQL["paid"], epoch_id):
-            raise AlreadyPaid
         await connection.execute(SQL["clear_contributions"], epoch_id)
         await connection.execute(SQL["clear_payouts"], epoch_id)
         done = [(epoch_id, *share[:7]) for share in shares]
         await connection.executemany(SQL["add_contribution"], done)
-        await connection.executemany(
-            SQL["add_payout"], [_payout(epoch_id, share, digest) for share in shares if share.bps]
-        )
+        due = [(epoch_id, *payout, digest) for payout in payouts]
+        await connection.executemany(SQL["add_payout"], due)
         values = (epoch_id, by, reason, digest, orjson.dumps(result))
         number: int = await connection.fetchval(SQL["add_settlement"], *values)
         day = self.day.day.isoformat()
@@ -229,16 +242,3 @@ class StepStore:
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["bot_slugs"], list(bots))
         return {bot_id: slug for bot_id, slug in rows}  # noqa: C416 - a record is no tuple
-
-
-def recipient_of(share_recipient: str | None) -> str:
-    """Say whom a payout is to; nobody, where the owner is not known."""
-    return share_recipient or NOBODY
-
-
-def _payout(epoch_id: EpochId, share: Share, digest: bytes) -> tuple[object, ...]:
-    """Give a payout's row; one whose owner is not known has failed before it began."""
-    status = "failed" if share.recipient is None else "pending"
-    recipient = recipient_of(share.recipient)
-    amount = Decimal(share.amount_wei)
-    return (epoch_id, share.bot_id, recipient, share.bps, amount, status, digest)

@@ -5,31 +5,42 @@ rest and make each cast an event.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import NamedTuple
+from enum import Enum
+from typing import NamedTuple, TypeAlias
 
 import asyncpg
 
 from persistence.database import Connection, Database
 from persistence.queries import load
 from persistence.rls import Requester, RlsDatabase
-from protocol.bots import WalletRequired
 from protocol.epoch_profile import TargetType
-from protocol.epochs import BotRequired, Cooldown, EpochMirrored, EpochNotLive, VotingClosed
-from protocol.errors import InvalidField
 from protocol.ids import UUID_PATTERN, BotId, EpochId, SessionId
 
 SQL = load("epochs/votes")
 
-# What the triggers say, by SQLSTATE.
-TOO_LATE = "PH001"
-OUT_OF_RANGE = "PH002"
-NOT_TAKEN = "PH003"
-NO_BOT = "PH004"
-TOO_EARLY = "PH005"
-MIRRORED = "PH006"
+
+class WhyNot(Enum):
+    """Why the database does not take a vote: what its triggers say, by SQLSTATE, and the rest."""
+
+    TOO_LATE = "PH001"
+    OUT_OF_RANGE = "PH002"
+    NOT_TAKEN = "PH003"
+    NO_BOT = "PH004"
+    TOO_EARLY = "PH005"
+    MIRRORED = "PH006"
+    NOT_ITS_BOT = "bot"
+
+
+class VoteRefused(Exception):
+    """The vote was not written; `wait_s` says how long it is too early."""
+
+    def __init__(self, why: WhyNot, *, wait_s: float = 0.0) -> None:
+        super().__init__(why.name)
+        self.why = why
+        self.wait_s = wait_s
 
 
 class NewVote(NamedTuple):
@@ -49,6 +60,10 @@ class Counted(NamedTuple):
     weight: Decimal
 
 
+# Chooses one of somebody's wallets, the first linked first; raises where none will do.
+Choose: TypeAlias = Callable[[Sequence[str]], str]
+
+
 class BallotStore:
     """Votes in PostgreSQL."""
 
@@ -56,20 +71,19 @@ class BallotStore:
         self._database = database
         self._rls = rls
 
-    async def cast(self, who: Requester, vote: NewVote, *, wallet: str | None) -> Counted:
-        """Vote with a wallet of one's own, the first if none is named.
-
-        Raises `EpochNotLive`, `EpochMirrored`, `WalletRequired`, `VotingClosed` or `InvalidField`.
-        """
+    async def cast(self, who: Requester, vote: NewVote, choose: Choose) -> Counted:
+        """Vote with the wallet that `choose` takes; raise `VoteRefused`, and what it raises."""
         async with self._rls.of(who) as connection:
+            own = [address for (address,) in await connection.fetch(SQL["wallets"])]
+            wallet = choose(own)
             with _read_refusals():
-                return await _cast(connection, vote, await _own_wallet(connection, wallet))
+                return await _cast(connection, vote, wallet)
 
     async def cast_as_bot(self, bot_id: BotId, vote: NewVote) -> Counted:
-        """Vote as a bot; raise also `BotRequired`."""
+        """Vote as a bot; raise `VoteRefused`."""
         async with self._database.transaction() as connection:
             if not await connection.fetchval(SQL["may_vote"], bot_id, vote.session_id):
-                raise BotRequired("This token cannot vote for the bot.")
+                raise VoteRefused(WhyNot.NOT_ITS_BOT)
             with _read_refusals():
                 return await _cast(connection, vote, f"bot:{bot_id}")
 
@@ -79,19 +93,6 @@ class BallotStore:
             return False
         async with self._database.acquire() as connection:
             return bool(await connection.fetchval(SQL["is_bot"], bot_id))
-
-
-async def _own_wallet(connection: Connection, wallet: str | None) -> str:
-    own: list[str] = [address for (address,) in await connection.fetch(SQL["wallets"])]
-    if not own:
-        raise WalletRequired
-    if wallet is None:
-        return own[0]
-    if wallet.lower() not in own:
-        raise InvalidField(
-            "wallet: this is not one of your wallets; omit it or link it.", field="wallet"
-        )
-    return wallet.lower()
 
 
 async def _cast(connection: Connection, vote: NewVote, voter: str) -> Counted:
@@ -104,27 +105,15 @@ async def _cast(connection: Connection, vote: NewVote, voter: str) -> Counted:
 
 @contextmanager
 def _read_refusals() -> Iterator[None]:
-    """Say what the triggers and the policies refuse; a closed day's policy hides it."""
+    """Read what the triggers and the policies refuse; a closed day's policy hides it."""
     try:
         yield
     except asyncpg.InsufficientPrivilegeError as error:
-        raise EpochNotLive from error
+        raise VoteRefused(WhyNot.TOO_LATE) from error
     except asyncpg.PostgresError as error:
-        if error.sqlstate == TOO_LATE:
-            raise EpochNotLive from None
-        if error.sqlstate == MIRRORED:
-            raise EpochMirrored from None
-        if error.sqlstate == OUT_OF_RANGE:
-            problem = "score: the epoch's profile does not allow this score for this target."
-            raise InvalidField(problem, field="score") from None
-        if error.sqlstate == NOT_TAKEN:
-            raise VotingClosed from None
-        if error.sqlstate == NO_BOT:
-            problem = "target_id: there is no such bot; send a bot_id, not its slug."
-            raise InvalidField(problem, field="target_id") from None
-        if error.sqlstate == TOO_EARLY:
-            wait_s = float(error.detail or 0)
-            raise Cooldown(
-                f"Too early for another vote: wait {wait_s:.1f} s.", retry_after_s=wait_s
-            ) from None
-        raise
+        try:
+            why = WhyNot(error.sqlstate)
+        except ValueError:
+            raise error from None
+        wait_s = float(error.detail or 0) if why is WhyNot.TOO_EARLY else 0.0
+        raise VoteRefused(why, wait_s=wait_s) from None

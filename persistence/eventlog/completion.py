@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
+from protocol.history import GameSummary
 from protocol.ids import PlayerId
 
 
@@ -49,21 +50,6 @@ class SeatResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """The row of `game_summaries`; `players` and `rounds` are JSON."""
-
-    players: list[dict[str, Any]]
-    rounds: list[dict[str, Any]]
-    final_scores: dict[str, int]
-    highest_bid: int | None
-    highest_score: int | None
-    lowest_score: int | None
-    most_consecutive_wins: int | None
-    most_consecutive_losses: int | None
-    highest_misplay: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class Completion:
     """Everything that commits together with a game's last events.
 
@@ -72,7 +58,7 @@ class Completion:
     """
 
     at: datetime
-    summary: Summary
+    summary: GameSummary
     results: tuple[SeatResult, ...]
     winner_id: PlayerId | None
     uncounted: Uncounted | None = None

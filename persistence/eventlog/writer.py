@@ -82,8 +82,10 @@ the commit that is:
 
 import asyncio
 import logging
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
 from typing import Any, Final, NamedTuple, TypeVar
@@ -94,11 +96,11 @@ import orjson
 from persistence.database import Connection, Database
 from persistence.errors import TROUBLES, is_about_values, may_pass
 from persistence.eventlog.completion import NO_XP, Completion, XpRule
-from persistence.eventlog.metrics import LogMetrics
 from persistence.games.model import GameRow, LobbyChanged
 from persistence.queries import load
 from protocol.domain_events import GameCompleted
 from protocol.errors import NotCommitted, Overloaded, Unavailable
+from protocol.history import GameSummary
 from protocol.ids import GameId
 
 SQL = load("eventlog/writer")
@@ -146,7 +148,7 @@ async def write_completion(
     else:
         xp = NO_XP
     # One summary a game: a constraint refuses a second completion, should all else fail.
-    await connection.execute(SQL["insert_summary"], game_id, *_summary_columns(completion))
+    await connection.execute(SQL["insert_summary"], game_id, *_summary_columns(completion.summary))
     await connection.execute(SQL["complete_game"], game_id, at, *_event_columns(completion))
     how = (completion.winner_id, completion.uncounted)
     match = await connection.fetchval(SQL["insert_match"], game_id, at, *how)
@@ -175,18 +177,11 @@ def _event_columns(completion: Completion) -> tuple[Any, ...]:
     return GameCompleted.name, GameCompleted.version, orjson.dumps(told)
 
 
-def _summary_columns(completion: Completion) -> tuple[Any, ...]:
-    summary = completion.summary
-    return (
-        orjson.dumps(summary.players),
-        orjson.dumps(summary.rounds),
-        orjson.dumps(summary.final_scores),
-        summary.highest_bid,
-        summary.highest_score,
-        summary.lowest_score,
-        summary.most_consecutive_wins,
-        summary.most_consecutive_losses,
-        summary.highest_misplay,
+def _summary_columns(summary: GameSummary) -> tuple[Any, ...]:
+    # `insert_summary` names the columns in the order of the model's fields.
+    return tuple(
+        value if value is None or isinstance(value, int) else orjson.dumps(value)
+        for _, value in summary
     )
 
 
@@ -205,6 +200,30 @@ SOLO_BATCHES_MAX = 1000
 RETRY_PAUSE_S = 0.25
 CREATE_TRIES = 3
 DRAIN_LOOK_S = 0.01
+
+
+# Upper bounds of the commit latency histogram, seconds.
+LATENCY_BOUNDS_S = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5, 2.0)
+
+
+@dataclass(slots=True)
+class LogMetrics:
+    """Totals since the start, and a histogram of how long a batch took to commit."""
+
+    events: int = 0
+    batches: int = 0
+    completions: int = 0
+    retries: int = 0
+    failures: int = 0  # bugs that were contained
+    latency_s: float = 0.0
+    latency_counts: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS_S) + 1))
+
+    def batch(self, events: int, seconds: float) -> None:
+        """Count one committed batch."""
+        self.events += events
+        self.batches += 1
+        self.latency_s += seconds
+        self.latency_counts[bisect_left(LATENCY_BOUNDS_S, seconds)] += 1
 
 
 class Row(NamedTuple):

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from persistence.audit.store import AuditStore
 from persistence.database import Database
-from persistence.eventlog.completion import Summary
 from persistence.eventlog.writer import Row
 from persistence.games.model import StoredGame
 from persistence.queries import load
+from protocol.history import GameSummary
 from protocol.ids import GameId, MatchId
 
 SQL = load("files/replays")
@@ -26,7 +26,7 @@ class Material(NamedTuple):
 
     game: StoredGame
     rows: Sequence[Row]
-    summary: Summary
+    summary: GameSummary
 
 
 class ReplayStore:

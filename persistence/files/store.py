@@ -1,6 +1,6 @@
 """Files as they are recorded: announced, stored, thrown away. The bytes are in `objects`."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import NamedTuple
@@ -10,7 +10,7 @@ import asyncpg
 from persistence.database import Connection, Database
 from persistence.queries import load
 from persistence.rls import Requester, RlsDatabase
-from protocol.content_errors import BadUpload, FileTaken, QuotaExceeded
+from protocol.files import BadUpload, FileTaken
 from protocol.ids import FileId, MatchId, UserId
 
 SQL = load("files/store")
@@ -68,21 +68,18 @@ class FileStore:
         upload: Announced,
         *,
         expires_at: datetime,
-        bytes_max: int,
         may_replace: bool,
+        require_room: Callable[[int], None],
     ) -> None:
-        """Allow an upload; raise `QuotaExceeded` beyond `bytes_max` in all.
+        """Allow an upload.
 
         Raises `FileTaken` if the path has a file that it may not replace, or an upload under way.
+        `require_room` is told how many bytes its owner's files take, and raises if that is enough.
         """
         async with self._rls.of(who) as connection:
             await connection.execute(SQL["lock_quota"], who.user_id)
             await _free_path(connection, upload, may_replace=may_replace)
-            used = await connection.fetchval(SQL["bytes_used"], who.user_id)
-            if used + upload.size > bytes_max:
-                raise QuotaExceeded(
-                    f"Your files take {used} of {bytes_max} bytes; delete some first."
-                )
+            require_room(await connection.fetchval(SQL["bytes_used"], who.user_id))
             values = upload._asdict()
             del values["match_id"]
             await _insert(connection, "announce_upload", *values.values(), expires_at)

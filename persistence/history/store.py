@@ -13,7 +13,7 @@ import orjson
 from persistence.database import Database
 from persistence.eventlog.completion import Uncounted
 from persistence.queries import load
-from protocol.history import Board
+from protocol.history import Board, PlayerStats, Summary
 from protocol.ids import GameId, LobbyId, MatchId, PlayerId
 
 SQL = load("history/store")
@@ -23,48 +23,13 @@ BOARDS: Mapping[Board, str] = {
     "highest_score": SQL["leaderboard_highest_score"],
     "total_tricks": SQL["leaderboard_total_tricks"],
 }
+# Queries of their own: one query for both tables would not follow an index, but sort every row.
 BOARDS_IN_RULESET: Mapping[Board, str] = {
     "wins": SQL["leaderboard_wins_in_ruleset"],
     "win_rate": SQL["leaderboard_win_rate_in_ruleset"],
     "highest_score": SQL["leaderboard_highest_score_in_ruleset"],
     "total_tricks": SQL["leaderboard_total_tricks_in_ruleset"],
 }
-
-
-class StoredSummary(NamedTuple):
-    """A finished game's row; the JSON columns are what `log` wrote."""
-
-    game_id: GameId
-    players: list[dict[str, Any]]
-    rounds: list[dict[str, Any]]
-    final_scores: dict[str, int]
-    highest_bid: int | None
-    highest_score: int | None
-    lowest_score: int | None
-    most_consecutive_wins: int | None
-    most_consecutive_losses: int | None
-    highest_misplay: int | None
-    created_at: datetime
-
-
-class StoredStats(NamedTuple):
-    """A player's statistics, over all games or in one ruleset."""
-
-    player_id: PlayerId
-    display_name: str
-    is_bot: bool
-    games_played: int
-    games_won: int
-    win_rate: float
-    highest_score: int | None
-    lowest_score: int | None
-    total_points: int
-    total_tricks_won: int
-    most_consecutive_wins: int
-    most_consecutive_losses: int
-    current_win_streak: int
-    current_loss_streak: int
-    last_game_at: datetime | None
 
 
 class Position(NamedTuple):
@@ -105,21 +70,17 @@ class RecordStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def summary(self, game_id: GameId, *, viewer: PlayerId | None) -> StoredSummary | None:
+    async def summary(self, game_id: GameId, *, viewer: PlayerId | None) -> Summary | None:
         """Read a finished game's summary."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["game_summary"], game_id, viewer)
-        return None if record is None else StoredSummary(**_parsed(record))
+        return None if record is None else Summary(**_parsed(record))
 
-    async def stats(self, player_id: PlayerId, *, ruleset: str | None = None) -> StoredStats | None:
+    async def stats(self, player_id: PlayerId, *, ruleset: str | None = None) -> PlayerStats | None:
         """Read a player's statistics: over all games, or in one ruleset."""
         async with self._database.acquire() as connection:
-            if ruleset is None:
-                record = await connection.fetchrow(SQL["player_stats"], player_id)
-            else:
-                query = SQL["player_stats_in_ruleset"]
-                record = await connection.fetchrow(query, player_id, ruleset)
-        return None if record is None else StoredStats(*record)
+            record = await connection.fetchrow(SQL["player_stats"], player_id, ruleset)
+        return None if record is None else PlayerStats(**record)
 
     async def has_player(self, player_id: PlayerId) -> bool:
         """Say whether there is such a player."""

@@ -2,42 +2,32 @@
 -- Read a finished game's summary; that of a private game only for those who played it.
 SELECT g.id AS game_id, s.players, s.rounds, s.final_scores, s.highest_bid, s.highest_score,
        s.lowest_score, s.most_consecutive_wins, s.most_consecutive_losses, s.highest_misplay,
-       s.created_at
+       to_char(s.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS created_at
 FROM games g JOIN game_summaries s ON s.game_id = g.id
 WHERE g.id = $1 AND (g.is_public OR EXISTS (
   SELECT FROM matches m JOIN match_players mine ON mine.match_id = m.id
   WHERE m.game_id = g.id AND mine.player_id = $2));
 
 -- name: player_stats
--- Read a player's lifetime statistics: zeros before the first game is over.
-SELECT p.id AS player_id, p.display_name, p.is_bot,
-       coalesce(s.games_played, 0) AS games_played, coalesce(s.games_won, 0) AS games_won,
-       coalesce(s.games_won::float8 / nullif(s.games_played, 0), 0) AS win_rate,
-       s.highest_score, s.lowest_score,
-       coalesce(s.total_points, 0) AS total_points,
-       coalesce(s.total_tricks_won, 0) AS total_tricks_won,
-       coalesce(s.most_consecutive_wins, 0) AS most_consecutive_wins,
-       coalesce(s.most_consecutive_losses, 0) AS most_consecutive_losses,
-       coalesce(s.current_win_streak, 0) AS current_win_streak,
-       coalesce(s.current_loss_streak, 0) AS current_loss_streak,
-       s.last_game_at
-FROM players p LEFT JOIN player_lifetime_stats s ON s.player_id = p.id
-WHERE p.id = $1;
-
--- name: player_stats_in_ruleset
--- Read a player's statistics in one ruleset: zeros before the first game of it is over.
-SELECT p.id AS player_id, p.display_name, p.is_bot,
-       coalesce(s.games_played, 0) AS games_played, coalesce(s.games_won, 0) AS games_won,
-       coalesce(s.games_won::float8 / nullif(s.games_played, 0), 0) AS win_rate,
-       s.highest_score, s.lowest_score,
-       coalesce(s.total_points, 0) AS total_points,
-       coalesce(s.total_tricks_won, 0) AS total_tricks_won,
-       coalesce(s.most_consecutive_wins, 0) AS most_consecutive_wins,
-       coalesce(s.most_consecutive_losses, 0) AS most_consecutive_losses,
-       coalesce(s.current_win_streak, 0) AS current_win_streak,
-       coalesce(s.current_loss_streak, 0) AS current_loss_streak,
-       s.last_game_at
-FROM players p LEFT JOIN player_ruleset_stats s ON s.player_id = p.id AND s.ruleset = $2
+-- Read a player's statistics, over all games or in one ruleset (one of the two rows is null): zeros before the first of these games is over.
+SELECT p.id AS player_id, $2::text AS ruleset, p.display_name, p.is_bot,
+       coalesce(l.games_played, r.games_played, 0) AS games_played,
+       coalesce(l.games_won, r.games_won, 0) AS games_won,
+       coalesce(coalesce(l.games_won, r.games_won)::float8
+                / nullif(coalesce(l.games_played, r.games_played), 0), 0) AS win_rate,
+       coalesce(l.highest_score, r.highest_score) AS highest_score,
+       coalesce(l.lowest_score, r.lowest_score) AS lowest_score,
+       coalesce(l.total_points, r.total_points, 0) AS total_points,
+       coalesce(l.total_tricks_won, r.total_tricks_won, 0) AS total_tricks_won,
+       coalesce(l.most_consecutive_wins, r.most_consecutive_wins, 0) AS most_consecutive_wins,
+       coalesce(l.most_consecutive_losses, r.most_consecutive_losses, 0) AS most_consecutive_losses,
+       coalesce(l.current_win_streak, r.current_win_streak, 0) AS current_win_streak,
+       coalesce(l.current_loss_streak, r.current_loss_streak, 0) AS current_loss_streak,
+       to_char(coalesce(l.last_game_at, r.last_game_at) AT TIME ZONE 'UTC',
+               'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS last_game_at
+FROM players p
+LEFT JOIN player_lifetime_stats l ON l.player_id = p.id AND $2::text IS NULL
+LEFT JOIN player_ruleset_stats r ON r.player_id = p.id AND r.ruleset = $2
 WHERE p.id = $1;
 
 -- name: player_exists

@@ -69,11 +69,6 @@ class Lobby:
         """Those players who are no bots."""
         return tuple(member for member in self.players if member.bot is None)
 
-    @property
-    def is_between_peers(self) -> bool:
-        """Whether a game is played here that runs on the host's machine."""
-        return self.mode == "peer" and self.status == "PLAYING"
-
 
 class Joiner(NamedTuple):
     """Somebody who wants to enter a lobby, and how many open ones they are in."""

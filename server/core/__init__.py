@@ -2,7 +2,7 @@
 
 For: time that tests can move (`clock`), tasks that somebody awaits (`tasks`), what a node is
 called (`node_name`), periodic work (`periodic`), hashing off the loop (`passwords`), mail
-(`mailer`), optional dependencies (`extras`), and going away at once (`stopping`).
+(`mailer`), and optional dependencies (`extras`).
 
 Promises: no task outlives its owner; cancellation passes through.
 

@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 
 class Moment(NamedTuple):
@@ -53,6 +53,20 @@ def wire_time(moment: datetime) -> str:
 def wire_time_or_none(moment: datetime | None) -> str | None:
     """Write a time that may not have come yet."""
     return None if moment is None else wire_time(moment)
+
+
+class Row(Protocol):
+    """What is read of the database: a `NamedTuple`."""
+
+    def _asdict(self) -> dict[str, Any]: ...
+
+
+def wire_fields(row: Row) -> dict[str, Any]:
+    """Give a row's fields by their names, its times as the protocol writes them."""
+    return {
+        name: wire_time(value) if isinstance(value, datetime) else value
+        for name, value in row._asdict().items()
+    }
 
 
 def from_ms(milliseconds: int) -> datetime:

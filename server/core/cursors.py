@@ -4,8 +4,9 @@ The text is the name of the list and the place in it, in base64url so that nobod
 """
 
 from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Final, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 import orjson
@@ -14,40 +15,44 @@ from protocol.errors import InvalidField
 from protocol.limits import CURSOR_CHARS_MAX
 
 Part: TypeAlias = datetime | int | str
+Place = TypeVar("Place")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-class CursorCodec:
-    """Writes and reads the places of one list.
+class CursorCodec(Generic[Place]):
+    """Writes and reads the places of one list: a tuple that `place` makes of parts, or one part.
 
-    `kinds` are those of a place's parts: `datetime`, exact to the microsecond; `int`, from 0 to
+    `kinds` are those of the parts: `datetime`, exact to the microsecond; `int`, from 0 to
     `int_max`; `UUID`, which is given as text; `str`, without NUL.
     """
 
-    def __init__(self, of: str, *kinds: type, int_max: int = 2**63 - 1) -> None:
+    def __init__(
+        self, of: str, place: Callable[..., Place], *kinds: type, int_max: int = 2**63 - 1
+    ) -> None:
         self._of = of
+        self._place = place
         self._kinds = kinds
         self._int_max = int_max
 
-    def write(self, *place: Part) -> str:
+    def write(self, place: Place) -> str:
         """Write a place."""
         parts = [
             (part - _EPOCH) // _MICROSECOND if isinstance(part, datetime) else part
-            for part in place
+            for part in (place if isinstance(place, tuple) else (place,))
         ]
         return urlsafe_b64encode(orjson.dumps([self._of, *parts])).decode()
 
-    def read(self, cursor: str) -> tuple[Any, ...]:
+    def read(self, cursor: str) -> Place:
         """Read a place, its parts as the kinds say; raise `InvalidField` for any other text."""
         try:
-            return self._place(cursor)
+            return self._place(*self._parts(cursor))
         except (ValueError, TypeError, OverflowError):
             problem = "cursor: send the `next` of the previous page unchanged, or omit it."
             raise InvalidField(problem, field="cursor") from None
 
-    def _place(self, cursor: str) -> tuple[Part, ...]:
+    def _parts(self, cursor: str) -> tuple[Part, ...]:
         if len(cursor) > CURSOR_CHARS_MAX:
             raise ValueError(cursor)
         of, *parts = orjson.loads(b64decode(cursor, altchars=b"-_", validate=True))

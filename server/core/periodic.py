@@ -10,8 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from protocol.content_errors import StorageFull
-from protocol.errors import Overloaded, Unavailable
+from protocol.errors import Overloaded, StorageFull, Unavailable
 from server.core.containment import FAILURES
 
 log = logging.getLogger(__name__)

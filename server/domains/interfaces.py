@@ -4,8 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-
 from persistence.games.model import NewGame
 from persistence.games.store import Totals
 from protocol.accounts import Me, Methods
@@ -27,33 +25,6 @@ class People(Protocol):
 
 class Authenticator(People, Protocol):
     """Says whose any token is, a person's or a bot's. Provided by bots."""
-
-
-class TokenKey(Protocol):
-    """A key pair and its name."""
-
-    @property
-    def kid(self) -> str:
-        """What it is called in a token."""
-
-    @property
-    def private(self) -> Ed25519PrivateKey:
-        """The half that signs."""
-
-    @property
-    def public(self) -> Ed25519PublicKey:
-        """The half that verifies."""
-
-
-class TokenKeys(Protocol):
-    """The keys that sign, which all nodes share. Provided by accounts."""
-
-    @property
-    def newest(self) -> TokenKey:
-        """The key that signs."""
-
-    async def find(self, kid: str) -> TokenKey:
-        """Find the key that a token names; raise `BadToken`."""
 
 
 class ScopedToken(Protocol):
@@ -81,7 +52,7 @@ class TokenScope(Protocol):
 class TokenScopes(Protocol):
     """Makes scopes for tokens. Provided by accounts."""
 
-    def __call__(self, purpose: str, lifetime_s: int, /) -> TokenScope:
+    def __call__(self, purpose: str, lifetime_s: float, /) -> TokenScope:
         """Make the scope of a purpose."""
 
 

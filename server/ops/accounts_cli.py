@@ -237,16 +237,13 @@ class _Commands:
 @asynccontextmanager
 async def _context(config: Config, dsn: str, *, opens: bool) -> AsyncIterator[AccountsContext]:
     seal, clock = seal_by(config), Clock()
-    database = await Database.open(dsn)
-    try:
+    async with await Database.open(dsn) as database:
         accounts, methods = AccountStore(database), SignInStore(database)
         if opens:
             await require_keys(seal, methods)
         keys = Keys(accounts, now=clock.monotonic, seal=seal if config.secret_keys else None)
         moderators, webhooks = ModerationStore(database), WebhookStore(database)
         yield AccountsContext(moderators, methods, accounts, keys, seal, webhooks)
-    finally:
-        await database.close()
 
 
 async def _find(context: AccountsContext, text: str) -> list[Person]:

@@ -17,6 +17,7 @@ from persistence.epochs.imports import ImportStore
 from persistence.epochs.steps import StepStore
 from persistence.epochs.store import Day, DayKey, EpochStore, NewDay, StoredProfile
 from persistence.objects import Objects
+from persistence.rls import both_roles
 from protocol.codec import describe, validate
 from protocol.epoch_profile import EpochProfile
 from protocol.errors import InvalidField, NotFound
@@ -33,7 +34,6 @@ from server.domains.compete.epochs.steps import Steps, require_profiles
 from server.domains.compete.epochs.verification import Verification
 from server.ops.mirror_cli import add_mirror_command
 from server.ops.rehearsal_cli import add_rehearsal_commands
-from server.ops.roles import both_roles
 from server.ops.shell import DataDir, Shell
 
 T = TypeVar("T")

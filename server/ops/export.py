@@ -17,8 +17,7 @@ PAGE_ROWS = 1000
 async def export_game(dsn: str, game: str, out: BinaryIO) -> None:
     """Write every event of a game, one a line, with its link of the hash chain in hex."""
     game_id = validate(GamePath, {"game_id": game}).game_id
-    database = await Database.open(dsn)
-    try:
+    async with await Database.open(dsn) as database:
         store = GameStore(database, node="")
         if await store.find(game_id) is None:
             raise GameNotFound(f"There is no game {game}.")
@@ -35,5 +34,3 @@ async def export_game(dsn: str, game: str, out: BinaryIO) -> None:
                 }
                 out.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
             cursor = rows[-1].event_index
-    finally:
-        await database.close()

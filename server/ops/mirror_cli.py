@@ -86,11 +86,8 @@ def add_mirror_command(
 
 @asynccontextmanager
 async def _context(_: Config, dsn: str) -> AsyncIterator[MirrorContext]:
-    database = await Database.open(dsn)
-    try:
+    async with await Database.open(dsn) as database:
         yield MirrorContext(EpochStore(database), Mirroring(MirrorStore(database)))
-    finally:
-        await database.close()
 
 
 # ------------------------------------------------------------------ where the lines come from

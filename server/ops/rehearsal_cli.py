@@ -8,16 +8,17 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import typer
 
 from persistence.accounts.audit_log import CONSOLE
 from persistence.accounts.store import AccountStore
-from persistence.bots.store import BOTS_MAX, BotStore
+from persistence.bots.store import BotStore
 from persistence.bots.tokens import BotTokenStore
 from persistence.bots.wallets import WalletStore
 from persistence.epochs.store import EpochStore
+from persistence.rls import both_roles
 from protocol.accounts import Tokens
 from protocol.bots import BotTaken, NewBot, NewBotToken
 from protocol.errors import NotFound
@@ -26,13 +27,13 @@ from server.config import Config
 from server.core.clock import Clock
 from server.core.settings import read_settings
 from server.domains.compete.bots.drafts import draft_bot, draft_token
+from server.domains.compete.bots.rules import BOTS_MAX, TOKENS_MAX, WALLETS_MAX, require_own
 from server.domains.compete.epochs.phases import day_of, times_of
 from server.domains.compete.epochs.steps import require_profiles
 from server.domains.people.accounts.domain import seal_by
 from server.domains.people.accounts.keys import Keys
 from server.domains.people.accounts.service import Lifetimes, TokenIssuer
 from server.domains.people.accounts.settings import AccountSettings
-from server.ops.roles import both_roles
 from server.ops.shell import DataDir, Shell
 
 CAST_MAX: Final = 10_000
@@ -80,71 +81,51 @@ class Owner(NamedTuple):
         return UserId(self.tokens.user_id)
 
 
+# Makes so many bots or voters, and prints a token of each.
+Make: TypeAlias = Callable[[RehearsalContext, int], Coroutine[Any, Any, None]]
+
+
 def add_rehearsal_commands(app: typer.Typer, shell: Shell) -> None:
     """Add the commands that make bots and voters to `playhall epoch`."""
-    commands = _Commands(shell)
-    app.command()(commands.bots)
-    app.command()(commands.voters)
+    bots = "For rehearsals: register test bots and print a token of each for claims and votes."
+    voters = "For rehearsals: create guests with a test wallet and print an access token of each."
+    app.command("bots", help=bots)(_command(shell, _make_bots))
+    app.command("voters", help=voters)(_command(shell, _make_voters))
 
 
-class _Commands:
-    """The commands; a mistake ends with status 1 and a sentence."""
+def _command(shell: Shell, make: Make) -> Callable[..., None]:
+    """Write a command; a mistake ends with status 1 and a sentence."""
 
-    def __init__(self, shell: Shell) -> None:
-        self._shell = shell
-
-    def bots(
-        self,
+    def run(
         count: Count,
         live: Live = False,
         speed: Speed = None,
         yes: Yes = False,
         data_dir: DataDir = None,
     ) -> None:
-        """For rehearsals: register test bots and print a token of each for claims and votes."""
-
         async def work(context: RehearsalContext) -> None:
             await _prepare(context, live=live, speed=speed)
-            await make_bots(context, count, say=typer.echo)
+            await make(context, count)
 
-        self._in_context(work, yes=yes, data_dir=data_dir)
-
-    def voters(
-        self,
-        count: Count,
-        live: Live = False,
-        speed: Speed = None,
-        yes: Yes = False,
-        data_dir: DataDir = None,
-    ) -> None:
-        """For rehearsals: create guests with a test wallet and print an access token of each."""
-
-        async def work(context: RehearsalContext) -> None:
-            await _prepare(context, live=live, speed=speed)
-            for _ in range(count):
-                typer.echo((await _person(context)).tokens.access_token)
-
-        self._in_context(work, yes=yes, data_dir=data_dir)
-
-    def _in_context(
-        self,
-        work: Callable[[RehearsalContext], Coroutine[Any, Any, None]],
-        *,
-        yes: bool,
-        data_dir: DataDir,
-    ) -> None:
-        config = self._shell.read_config(data_dir=data_dir)
+        config = shell.read_config(data_dir=data_dir)
         if config.database_url is not None and not yes:
             raise typer.BadParameter(
                 "this makes test accounts and bots, for rehearsals only, and PLAYHALL_DATABASE_URL "
                 "names a database that may be in real use; add --yes if that is what you want."
             )
-        with self._shell.said_plainly():
-            self._shell.in_context(config, context=_context, work=work)
+        with shell.said_plainly():
+            shell.in_context(config, context=_context, work=work)
+
+    return run
 
 
-async def make_bots(context: RehearsalContext, count: int, *, say: Callable[[str], None]) -> None:
-    """Register bots under the first numbers that are free; tells a token of each."""
+async def _make_voters(context: RehearsalContext, count: int) -> None:
+    for _ in range(count):
+        typer.echo((await _person(context)).tokens.access_token)
+
+
+async def _make_bots(context: RehearsalContext, count: int) -> None:
+    """Register bots under the first numbers that are free."""
     number = 0
     for made in range(count):
         if made % BOTS_MAX == 0:
@@ -153,8 +134,8 @@ async def make_bots(context: RehearsalContext, count: int, *, say: Callable[[str
         await context.bots.set_owner(bot_id, owner.address, actor=CONSOLE, reason=WHY)
         wanted = NewBotToken(label=WHY, scopes={"claim", "vote", "read"})
         token, draft = draft_token(wanted, bot_id, now=context.clock.now())
-        await context.tokens.add(owner.user_id, draft)
-        say(token)
+        await context.tokens.add(owner.user_id, draft, require_own, at_most=TOKENS_MAX)
+        typer.echo(token)
 
 
 async def make_live(days: EpochStore, *, speed: float | None) -> None:
@@ -195,7 +176,7 @@ async def _person(context: RehearsalContext) -> Owner:
         context.accounts.add_guest, method="guest", display_name=None
     )
     address = f"0x{secrets.token_hex(20)}"
-    await context.wallets.link(UserId(tokens.user_id), address)
+    await context.wallets.link(UserId(tokens.user_id), address, at_most=WALLETS_MAX)
     return Owner(tokens, address)
 
 
@@ -210,7 +191,8 @@ async def _register(context: RehearsalContext, owner: Owner, *, after: int) -> t
             token_id=str(after),
         )
         try:
-            return (await context.bots.add(draft_bot(new, owner.user_id))).bot_id, after
+            draft = draft_bot(new, owner.user_id)
+            return (await context.bots.add(draft, at_most=BOTS_MAX)).bot_id, after
         except BotTaken:
             continue
 

@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -12,17 +12,19 @@ import orjson
 import typer
 from rich.console import Console
 
+from persistence.audit.store import AuditStore
+from persistence.database import Database
+from persistence.games.store import GameStore
 from protocol.codec import validate
 from protocol.errors import InvalidField
 from protocol.history import GamePath, PlayerPath
 from protocol.ids import GameId
 from server.config import Config
 from server.gamekit.fold import AnyRuleset
-from server.ops.audit.context import AdminContext, open_context
-from server.ops.audit.evidence import Evidence
+from server.ops.audit.evidence import Evidence, gather, gather_log
 from server.ops.audit.findings import Broken, NotChecked, Report
 from server.ops.audit.log_files import Unreadable, read_file
-from server.ops.audit.rebuild import PlayerRecount
+from server.ops.audit.rebuild import PlayerRecount, Rebuild
 from server.ops.audit.render import account_text, moment, report_line, report_text
 from server.ops.audit.replay import Replay, ReplayView
 from server.ops.audit.verify import verify
@@ -52,6 +54,37 @@ def add_commands(app: typer.Typer, shell: Shell) -> None:
     stats = typer.Typer(no_args_is_help=True, help="Lifetime statistics.")
     stats.command()(commands.rebuild)
     app.add_typer(stats, name="stats")
+
+
+class AdminContext:
+    """An audit of one database. One game at a time is in memory."""
+
+    def __init__(self, database: Database, rulesets: Mapping[str, AnyRuleset]) -> None:
+        self._store = AuditStore(database)
+        self._games = GameStore(database, node="")
+        self._rulesets = rulesets
+
+    async def log(self, game_id: GameId) -> Evidence:
+        """Read a game's log as evidence; raise `GameNotFound`."""
+        async with self._store.snapshot() as books:
+            return await gather_log(books, game_id)
+
+    async def verify(self, game_id: GameId) -> Report:
+        """Check a game and all that was concluded from it; raise `GameNotFound`."""
+        async with self._store.snapshot() as books:
+            evidence = await gather(books, game_id)
+        return verify(evidence, self._rulesets)
+
+    async def verify_since(self, since: datetime) -> AsyncIterator[Report]:
+        """Check every game made since a time; players' statistics once, with their newest."""
+        async for game_id in self._store.games_since(since):
+            async with self._store.snapshot() as books:
+                evidence = await gather(books, game_id, newest_only=True)
+            yield verify(evidence, self._rulesets)
+
+    def rebuild(self, *, repair: bool) -> Rebuild:
+        """Count players' statistics again."""
+        return Rebuild(store=self._store, games=self._games, rulesets=self._rulesets, repair=repair)
 
 
 class _Commands:
@@ -206,8 +239,10 @@ class _Commands:
         return self._shell.in_context(config, context=_context, work=work)
 
 
-def _context(config: Config, dsn: str) -> AbstractAsyncContextManager[AdminContext]:
-    return open_context(dsn, _rulesets(config))
+@asynccontextmanager
+async def _context(config: Config, dsn: str) -> AsyncIterator[AdminContext]:
+    async with await Database.open(dsn) as database:
+        yield AdminContext(database, _rulesets(config))
 
 
 def _rulesets(config: Config) -> dict[str, AnyRuleset]:

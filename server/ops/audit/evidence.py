@@ -12,11 +12,11 @@ import orjson
 from pydantic import ValidationError
 
 from persistence.audit.store import AuditReader, MatchPlayer, MatchRow
-from persistence.eventlog.completion import Summary
 from persistence.eventlog.hashchain import BadPayload
 from persistence.eventlog.writer import Row
 from persistence.games.model import StoredGame
 from protocol.errors import GameNotFound
+from protocol.history import GameSummary
 from protocol.ids import GameId, PlayerId
 from server.domains.play.games.recorder import RecordedEvent
 from server.domains.play.games.recovery import tell
@@ -40,7 +40,7 @@ class Conclusions:
     """What the database concluded from a game's log."""
 
     quarantine_reason: str | None
-    summary: Summary | None
+    summary: GameSummary | None
     match: MatchRow | None
     match_players: Sequence[MatchPlayer]
     careers: Sequence[Career]
@@ -54,7 +54,7 @@ class Stated(NamedTuple):
     """
 
     game: Mapping[str, object]
-    summary: Summary
+    summary: GameSummary
     initial_state: Mapping[str, object] | None = None
     commands: Sequence[Mapping[str, object]] | None = None
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any, BinaryIO, Final, Literal
 import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from persistence.eventlog.completion import Summary
 from persistence.eventlog.hashchain import HASH_BYTES, BadPayload, canonical
 from persistence.eventlog.writer import Row
+from protocol.envelope import WireModel
+from protocol.history import GameSummary
 from protocol.ids import GameId, WireGameId, WireMatchId
 from protocol.limits import EVENT_INDEX_MAX, PAYLOAD_BYTES_MAX
 from server.ops.audit.evidence import Evidence, Stated
@@ -89,11 +90,7 @@ GZIP_MAGIC: Final = b"\x1f\x8b"
 JSON_BYTES_MAX: Final = 256 * 1024 * 1024
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _Game(_Strict):
+class _Game(WireModel):
     game_id: WireGameId
     ruleset: str
     ruleset_version: int
@@ -104,25 +101,13 @@ class _Game(_Strict):
     completed_at: str | None
 
 
-class _Summary(_Strict):
-    players: list[dict[str, Any]]
-    rounds: list[dict[str, Any]]
-    final_scores: dict[str, int]
-    highest_bid: int | None
-    highest_score: int | None
-    lowest_score: int | None
-    most_consecutive_wins: int | None
-    most_consecutive_losses: int | None
-    highest_misplay: int | None
-
-
-class _InitialState(_Strict):
+class _InitialState(WireModel):
     config: dict[str, Any]
     players: list[str]
     seed: str
 
 
-class _Replay(_Strict):
+class _Replay(WireModel):
     """A replay file; those of the first format have no initial state and no commands."""
 
     format: Literal["playhall.replay/1", "playhall.replay/2"]
@@ -131,7 +116,7 @@ class _Replay(_Strict):
     initial_state: _InitialState | None = None
     commands: Annotated[list[dict[str, Any]], Field(max_length=EVENTS_MAX)] | None = None
     events: Annotated[list[Line], Field(max_length=EVENTS_MAX)]
-    summary: _Summary
+    summary: GameSummary
 
 
 def read_file(path: Path) -> Evidence:
@@ -165,7 +150,7 @@ def _evidence(replay: _Replay, name: str) -> Evidence:
     rows = [row_of(line, f"Event {n} of {name}") for n, line in enumerate(replay.events)]
     stated = Stated(
         replay.game.model_dump(),
-        Summary(**replay.summary.model_dump()),
+        replay.summary,
         None if replay.initial_state is None else replay.initial_state.model_dump(),
         replay.commands,
     )

@@ -1,14 +1,35 @@
-"""Checking one game from its first event to its statistics."""
+"""Checking one game: its log, played again by its rules, and what the database concluded from it.
+
+Each check gives the sentence that holds, or raises `Broken` or `NotChecked`.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import orjson
+
+from persistence.audit.store import MatchPlayer, MatchRow
 from persistence.eventlog.completion import Completion
+from persistence.eventlog.hashchain import genesis, link
 from persistence.games.model import StoredGame
+from protocol.history import GameSummary
 from server.domains.play.games.recorder import RecordedEvent
-from server.gamekit.fold import AnyRuleset, Fold
-from server.ops.audit import checks
-from server.ops.audit.evidence import Conclusions, Evidence, Stated, origin_of, read_log
+from server.domains.play.games.results import completion_of
+from server.gamekit.commands import command_stream, initial_state
+from server.gamekit.fold import AnyRuleset, Fold, Origin
+from server.gamekit.table import seed_hash
+from server.ops.audit.evidence import (
+    Career,
+    Conclusions,
+    Evidence,
+    Stated,
+    first_event,
+    origin_of,
+    read_log,
+    seed_of,
+)
 from server.ops.audit.findings import Broken, Finding, NotChecked, Report
+from server.ops.audit.rebuild import tally_differences
 from server.ops.audit.replay_check import ReplayCheck
 
 _WANTED = "the rules could not be followed to the end"
@@ -39,12 +60,12 @@ class _Examination:
 
     def report(self) -> Report:
         evidence = self._evidence
-        whole = self._check("order", lambda: checks.check_order(evidence))
+        whole = self._check("order", lambda: check_order(evidence))
         self._check("chain", self._chain)
-        self._check("seed", lambda: checks.check_seed(evidence, self._log))
+        self._check("seed", lambda: check_seed(evidence, self._log))
         self._check("rules", self._rules if whole else _not_whole)
         if evidence.game is None:
-            self._check("end", lambda: checks.check_end(evidence, partial=self._partial))
+            self._check("end", lambda: check_end(evidence, partial=self._partial))
         if evidence.game is not None and evidence.conclusions is not None:
             self._against(evidence.game, evidence.conclusions)
         if evidence.stated is not None:
@@ -52,16 +73,16 @@ class _Examination:
         return Report(evidence.game_id, self._title(), len(evidence.rows), self._findings)
 
     def _against(self, game: StoredGame, drawn: Conclusions) -> None:
-        self._check("game", lambda: checks.check_game(self._evidence, game, log=self._log))
-        self._check("summary", lambda: checks.check_summary(drawn, self._concluded()))
-        self._check("match", lambda: checks.check_match(game, drawn, completion=self._concluded()))
-        self._check("statistics", lambda: checks.check_statistics(self._evidence, drawn))
+        self._check("game", lambda: check_game(self._evidence, game, log=self._log))
+        self._check("summary", lambda: check_summary(drawn, self._concluded()))
+        self._check("match", lambda: check_match(game, drawn, completion=self._concluded()))
+        self._check("statistics", lambda: check_statistics(self._evidence, drawn))
 
     def _against_stated(self, stated: Stated) -> None:
-        self._check("game", lambda: checks.check_stated(stated, self._log))
+        self._check("game", lambda: check_stated(stated, self._log))
         self._check("commands", lambda: self._commands(stated))
         drawn = Conclusions(None, stated.summary, None, (), ())
-        self._check("summary", lambda: checks.check_summary(drawn, self._concluded()))
+        self._check("summary", lambda: check_summary(drawn, self._concluded()))
 
     def _check(self, name: str, check: Callable[[], str]) -> bool:
         try:
@@ -75,7 +96,7 @@ class _Examination:
 
     def _chain(self) -> str:
         self._log = read_log(self._evidence.rows)
-        return checks.check_chain(self._evidence, self._log)
+        return check_chain(self._evidence, self._log)
 
     def _rules(self) -> str:
         origin = origin_of(self._evidence, self._log, rulesets=self._rulesets)
@@ -89,12 +110,12 @@ class _Examination:
     def _commands(self, stated: Stated) -> str:
         if self._fold is None:
             raise NotChecked(_WANTED)
-        return checks.check_commands(stated, self._fold.origin, log=self._log)
+        return check_commands(stated, self._fold.origin, log=self._log)
 
     def _concluded(self) -> Completion | None:
         if self._fold is None:
             raise NotChecked(_WANTED)
-        return checks.concluded(self._evidence, self._fold)
+        return concluded(self._evidence, self._fold)
 
     def _title(self) -> str:
         created = self._log[0].event.payload if self._log else {}
@@ -103,3 +124,199 @@ class _Examination:
 
 def _not_whole() -> str:
     raise NotChecked("the log is not whole")
+
+
+def check_order(evidence: Evidence) -> str:
+    """Indexes are 0, 1, 2, … up to the head, each once."""
+    if not evidence.rows:
+        raise Broken("the log is empty")
+    for index, row in enumerate(evidence.rows):
+        if row.event_index > index:
+            raise Broken(f"event {index} is missing")
+        if row.event_index < index:
+            raise Broken(f"event {row.event_index} appears again after event {index - 1}")
+    count = len(evidence.rows)
+    if evidence.game is not None and evidence.game.next_event_index != count:
+        written = evidence.game.next_event_index
+        raise Broken(f"{written} events were written, but {count} exist")
+    return f"events 0 to {count - 1}, without a gap"
+
+
+def check_end(evidence: Evidence, *, partial: bool) -> str:
+    """A log that stands alone ends with its game; events cut off at the end leave no gap."""
+    if not evidence.rows:
+        raise NotChecked("the log is empty")
+    last = evidence.rows[-1].event_index
+    if evidence.is_over:
+        return f"the game is over with event {last}, the last in the file"
+    incomplete = f"incomplete: the game was still running at event {last}"
+    if partial:
+        raise NotChecked(f"{incomplete}; later events may be missing")
+    raise Broken(f"{incomplete}; --partial takes a file that was written meanwhile")
+
+
+def check_chain(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
+    """Every hash follows from the one before, the index, the type and the payload."""
+    previous = genesis(evidence.game_id)
+    for row, told in zip(evidence.rows, log, strict=True):
+        if row.hash != link(previous, row.event_index, row.type, told.payload):
+            raise Broken(f"event {row.event_index} breaks the hash chain")
+        previous = row.hash
+    return f"every hash follows from the previous one; the last is {previous.hex()}"
+
+
+def check_seed(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
+    """The first event commits to the seed that the last one reveals."""
+    committed = first_event(log).payload["seed_hash"]
+    seed = seed_of(evidence, log)
+    if seed_hash(seed) != committed:
+        raise Broken("event 0 does not commit to this game's seed")
+    if not evidence.is_over:
+        return "event 0 commits to the seed, which is still secret"
+    last = log[-1]
+    if last.event.payload.get("session_seed") != seed:
+        raise Broken(
+            f"event {last.event_index} reveals a different seed than the one used for the game"
+        )
+    return f"event 0 commits to the seed that event {last.event_index} reveals"
+
+
+def check_game(evidence: Evidence, game: StoredGame, *, log: Sequence[RecordedEvent]) -> str:
+    """The game's row says what the log says."""
+    created = first_event(log).payload
+    for column, said, logged in (
+        ("ruleset", game.ruleset, created["ruleset"]),
+        ("ruleset_version", game.ruleset_version, created["ruleset_version"]),
+        ("config", game.config, created["config"]),
+        ("status", game.status, "completed" if evidence.is_over else "in_progress"),
+        ("completed_at", game.completed_at, evidence.rows[-1].at if evidence.is_over else None),
+    ):
+        if said != logged:
+            raise Broken(f"the game's {column} is {said}, but the log says {logged}")
+    if evidence.conclusions is not None and evidence.conclusions.quarantine_reason is not None:
+        raise Broken(f"the game is quarantined: {evidence.conclusions.quarantine_reason}")
+    return game.status
+
+
+def check_stated(stated: Stated, log: Sequence[RecordedEvent]) -> str:
+    """A replay file says of its game what its log says, the seed included."""
+    created, last = first_event(log).payload, log[-1].event.payload
+    logged = {**created, "seed": last.get("session_seed")}
+    for field in ("ruleset", "ruleset_version", "config", "players", "seed"):
+        if stated.game[field] != logged.get(field):
+            raise Broken(f"the file's {field} differs from its log")
+    return "matches the log"
+
+
+def check_commands(stated: Stated, origin: Origin, *, log: Sequence[RecordedEvent]) -> str:
+    """A replay file's initial state and commands are those that its log came of."""
+    if stated.initial_state is None:
+        raise NotChecked("the file has no initial state and no commands")
+    if stated.initial_state != initial_state(origin):
+        raise Broken("the file's initial state differs from its log")
+    if stated.commands is None:
+        raise NotChecked("the file has no commands")
+    drawn = command_stream(origin, [told.event for told in log]) or []
+    for found, command in zip(stated.commands, drawn, strict=False):
+        if found != command:
+            raise Broken(f"the command of event {command['event_index']} differs from the log")
+    if len(stated.commands) != len(drawn):
+        raise Broken(f"the file has {len(stated.commands)} commands, but the log has {len(drawn)}")
+    return f"{len(drawn)} commands, which match the log"
+
+
+def check_summary(stored: Conclusions, completion: Completion | None) -> str:
+    """The summary is that of the log; names, which the log has not, aside."""
+    if completion is None:
+        return _none_yet("summary", stored.summary)
+    if stored.summary is None:
+        raise Broken("the game is over, but has no summary")
+    found, drawn = _comparable(stored.summary), _comparable(completion.summary)
+    for field, value in drawn.items():
+        if found[field] != value:
+            raise Broken(f"the summary's {field} differs from the log")
+    return "matches the log, field by field"
+
+
+def check_match(game: StoredGame, stored: Conclusions, *, completion: Completion | None) -> str:
+    """The history has the game once, with everybody who played."""
+    if completion is None:
+        return _none_yet("history record", stored.match)
+    if stored.match is None:
+        raise Broken("the game is over, but is not in the history")
+    expected = MatchRow(
+        "server",
+        game.ruleset,
+        game.lobby_id,
+        game.started_at,
+        completion.at,
+        completion.winner_id,
+        completion.uncounted,
+    )
+    for column, said, logged in zip(MatchRow._fields, stored.match, expected, strict=True):
+        if said != logged:
+            raise Broken(f"the match's {column} is {said}, not {logged}")
+    return _check_players(stored.match_players, completion)
+
+
+def check_statistics(evidence: Evidence, stored: Conclusions) -> str:
+    """Everybody's statistics, also by ruleset, are what their history of games adds up to."""
+    if not evidence.is_over:
+        raise NotChecked("counted when the game ends")
+    for career in stored.careers:
+        _check_career(career)
+    if not stored.careers:
+        return "checked with a later game of each player"
+    return f"of {len(stored.careers)} players, which match their games"
+
+
+def concluded(evidence: Evidence, fold: Fold) -> Completion | None:
+    """Draw up again what was stored when the game ended; None for a running game."""
+    outcome = fold.outcome()
+    return None if outcome is None else completion_of(fold, outcome, evidence.rows[-1].at)
+
+
+def _none_yet(what: str, found: object) -> str:
+    if found is not None:
+        raise Broken(f"the game is not over, but has a {what}")
+    raise NotChecked("written when the game ends")
+
+
+def _comparable(summary: GameSummary) -> dict[str, Any]:
+    """Give a summary as JSON would, without names."""
+    fields: dict[str, Any] = orjson.loads(orjson.dumps(dict(summary)))
+    fields["players"] = [_nameless(player) for player in fields["players"]]
+    return fields
+
+
+def _nameless(player: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in player.items() if key != "display_name"}
+
+
+def _check_players(found: Sequence[MatchPlayer], completion: Completion) -> str:
+    expected = [
+        MatchPlayer(
+            result.player_id,
+            result.seat,
+            result.score,
+            result.is_winner,
+            completion.at,
+            result.forfeited,
+        )
+        for result in sorted(completion.results, key=lambda result: result.seat)
+    ]
+    for player in expected:
+        if player not in found:
+            raise Broken(f"seat {player.seat} is in the history differently than in the log")
+    if len(found) != len(expected):
+        raise Broken(f"the history has {len(found)} players, the log {len(expected)}")
+    return f"in the history, with {len(expected)} players"
+
+
+def _check_career(career: Career) -> None:
+    if career.stored.overall is None:
+        raise Broken(f"player {career.player_id} has no statistics")
+    for column, stored, counted in tally_differences(career.stored, career.added_up):
+        raise Broken(
+            f"{column} of player {career.player_id} is {stored}, but their games give {counted}"
+        )

@@ -5,13 +5,16 @@ four_connected  player_id, cells [[column, row], …]
 board_filled    the draw
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final, TypeAlias
 
 from pydantic import Field
 
 from protocol.ids import PlayerId
+from server.gamekit.chance import Chance
 from server.gamekit.contract import (
+    Bot,
     Event,
     IllegalMove,
     Outcome,
@@ -24,8 +27,77 @@ from server.gamekit.contract import (
     Turn,
     Viewer,
 )
-from server.rulesets.four_in_a_row.board import COLUMNS, ROWS, Cell, line_through, open_columns
-from server.rulesets.four_in_a_row.bots import BOTS
+
+COLUMNS: Final = 7
+ROWS: Final = 6
+IN_A_ROW: Final = 4
+
+# Columns from left to right, each from the bottom up.
+Board: TypeAlias = Sequence[Sequence[int]]
+Cell: TypeAlias = tuple[int, int]  # column, row
+
+_DIRECTIONS: Final = ((1, 0), (0, 1), (1, 1), (1, -1))
+
+
+def open_columns(board: Board) -> list[int]:
+    """List the columns that are not full, from the left."""
+    return [column for column in range(COLUMNS) if len(board[column]) < ROWS]
+
+
+def line_through(board: Board, column: int, seat: int) -> list[Cell]:
+    """Give the cells in line, four or more, if this seat dropped a disc here; else none."""
+    cell = (column, len(board[column]))
+    for dx, dy in _DIRECTIONS:
+        back = _run(board, cell, seat, step=(-dx, -dy))
+        line = [*reversed(back), cell, *_run(board, cell, seat, step=(dx, dy))]
+        if len(line) >= IN_A_ROW:
+            return line
+    return []
+
+
+def _run(board: Board, start: Cell, seat: int, *, step: Cell) -> list[Cell]:
+    """Follow this seat's discs from a cell, without the cell itself."""
+    cells: list[Cell] = []
+    x, y = start[0] + step[0], start[1] + step[1]
+    while 0 <= x < COLUMNS and 0 <= y < len(board[x]) and board[x][y] == seat:
+        cells.append((x, y))
+        x, y = x + step[0], y + step[1]
+    return cells
+
+
+def random_move(view: Payload, chance: Chance) -> Payload:
+    """Drop anywhere."""
+    move: Payload = chance.choice(view["legal_moves"])
+    return move
+
+
+def win_block_centre(view: Payload, chance: Chance) -> Payload:
+    """Win if that is possible, else stop the other from winning, else stay near the centre."""
+    board, seat = view["board"], view["seat"]
+    columns = open_columns(board)
+    for player in (seat, 1 - seat):
+        for column in columns:
+            if line_through(board, column, player):
+                return _drop(column)
+    calm = [column for column in columns if not _opens_a_win(board, column, seat)]
+    return _drop(min(chance.shuffled(calm or columns), key=_from_centre))
+
+
+BOTS: Final[Mapping[str, Bot]] = {"random": random_move, "win_block_centre": win_block_centre}
+
+
+def _opens_a_win(board: Board, column: int, seat: int) -> bool:
+    """Say whether the other wins on top of a disc dropped here."""
+    after = [[*discs, seat] if x == column else discs for x, discs in enumerate(board)]
+    return column in open_columns(after) and bool(line_through(after, column, 1 - seat))
+
+
+def _from_centre(column: int) -> int:
+    return abs(column - COLUMNS // 2)
+
+
+def _drop(column: int) -> Payload:
+    return {"type": "drop", "column": column}
 
 
 class Config(RulesetConfig):

@@ -9,7 +9,7 @@ import pytest
 from persistence.database import Database
 from protocol.ids import GameId
 from server.core.clock import Clock
-from server.ops.audit.context import AdminContext
+from server.ops.audit.commands import AdminContext
 from server.rulesets import find_rulesets
 from tests.integration.audit.conftest import Played, Playhall, Spoil, open_room
 from tests.integration.games.conftest import Room

@@ -8,8 +8,7 @@ from typing import Any, TypeAlias
 import aiohttp
 import pytest
 
-from persistence.blueprints.rules import BlueprintRuleStore
-from persistence.blueprints.store import BlueprintStore
+from persistence.blueprints.store import BlueprintRuleStore, BlueprintStore
 from persistence.database import Database
 from persistence.files.store import FileStore
 from persistence.rls import Requester, RlsDatabase

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from persistence.blueprints import store
-from persistence.blueprints.rules import BlueprintRuleStore
+from persistence.blueprints.store import BlueprintRuleStore
 from persistence.errors import StartRefused
 from persistence.rls import RlsDatabase
 from protocol.errors import Forbidden
@@ -170,7 +170,7 @@ async def test_id_that_is_taken_is_refused(market: Market) -> None:
 
 
 async def test_account_keeps_only_so_many(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "BLUEPRINTS_MAX", 2)
+    monkeypatch.setattr("server.domains.content.blueprints.rules.BLUEPRINTS_MAX", 2)
     ann, bob = await market.person("Ann"), await market.person("Bob")
     for name in ("MORDIG1", "MORDIG2"):
         await market.make(ann, name)

@@ -109,7 +109,7 @@ async def test_malformed_avatar_is_refused_by_the_fields_name(
 async def test_bot_has_only_so_many_avatars(
     node: Node, ann: Person, bot: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("persistence.bots.avatars.AVATARS_MAX", 1)
+    monkeypatch.setattr("server.domains.compete.bots.rules.AVATARS_MAX", 1)
     await _add(node, ann, bot)
     path = f"/v1/bots/{bot['slug']}/avatars"
     assert await node.refusal(ann, "POST", path, BODY) == "too_many_avatars"

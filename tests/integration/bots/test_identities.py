@@ -69,7 +69,7 @@ async def test_slug_and_token_are_registered_once(node: Node) -> None:
 
 
 async def test_account_registers_only_so_many(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("persistence.bots.store.BOTS_MAX", 1)
+    monkeypatch.setattr("server.domains.compete.bots.rules.BOTS_MAX", 1)
     ann = await node.person(wallets=1)
     await node.ok(ann, "POST", "/v1/bots", _body())
     assert await node.refusal(ann, "POST", "/v1/bots", _body()) == "too_many_bots"

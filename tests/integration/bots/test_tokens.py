@@ -78,7 +78,7 @@ async def test_only_the_present_owner_makes_and_sees_tokens(
 async def test_bot_has_only_so_many_good_tokens(
     node: Node, ann: Person, bot: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("persistence.bots.tokens.TOKENS_MAX", 1)
+    monkeypatch.setattr("server.domains.compete.bots.rules.TOKENS_MAX", 1)
     path, body = f"/v1/bots/{bot['slug']}/tokens", {"scopes": ["claim"]}
     made = await node.ok(ann, "POST", path, body)
     assert await node.refusal(ann, "POST", path, body) == "too_many_bot_tokens"

@@ -214,8 +214,8 @@ async def test_address_belongs_to_one_account_until_it_is_unlinked(node: Node, a
 async def test_account_links_only_so_many_and_asks_for_only_so_many_nonces(
     node: Node, ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("persistence.bots.wallets.WALLETS_MAX", 1)
-    monkeypatch.setattr("persistence.bots.wallets.NONCES_MAX", 2)
+    monkeypatch.setattr("server.domains.compete.bots.rules.WALLETS_MAX", 1)
+    monkeypatch.setattr("server.domains.compete.bots.rules.NONCES_MAX", 2)
     await node.ok(ann, "POST", WALLETS, await _proof(node, ann, _key()))
     second = await _proof(node, ann, _key())
     assert await node.refusal(ann, "POST", WALLETS, second) == "too_many_wallets"

@@ -16,6 +16,7 @@ from server.domains.compete.blockchain.domain import Chain, Rhythm
 from server.domains.compete.blockchain.indexer import Terms
 from server.domains.compete.blockchain.metrics import ContractMetrics
 from server.domains.compete.blockchain.rpc import ChainNode
+from server.domains.compete.blockchain.rules import periods
 from tests.integration.chain.devnet import Devnet
 
 NEVER_S = 31_536_000.0
@@ -50,7 +51,7 @@ class Ledger:
         return Chain(
             [self.net.contract],
             node=node,
-            store=TransferStore(self.database),
+            store=TransferStore(self.database, periods),
             terms=terms,
             rhythm=Rhythm(poll_s=0.05, reconcile_s=NEVER_S),
             clock=Clock(),

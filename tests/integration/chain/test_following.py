@@ -174,9 +174,7 @@ async def test_reader_that_is_cut_off_is_taken_up_by_another(ledger: Ledger) -> 
 async def test_many_transfers_are_kept_a_part_at_a_time(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "server.domains.compete.blockchain.block_ranges.BLOCKS_WITH_TRANSFERS_MAX", 2
-    )
+    monkeypatch.setattr("server.domains.compete.blockchain.indexer.BLOCKS_WITH_TRANSFERS_MAX", 2)
     net = ledger.net
     _, ada, bob, *_ = net.accounts
     bots = [await ledger.register(token) for token in range(5)]

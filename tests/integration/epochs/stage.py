@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -16,6 +17,7 @@ from persistence.epochs.votes import BallotStore, Counted, NewVote
 from persistence.rls import Requester, RlsDatabase
 from protocol.epoch_profile import EpochProfile, TargetType
 from protocol.ids import BotId, EpochId, SessionId, UserId, new_id
+from server.domains.compete.epochs.rules import explained, require_claim, wallet_of
 from server.domains.compete.epochs.scheduler import Scheduler
 from server.domains.compete.epochs.steps import Steps
 from tests.fixtures.rows import add_player, add_profile
@@ -175,14 +177,15 @@ class Stage:
     async def claim_now(self, bot: Bot, slot_index: int, code: str) -> int:
         epoch_id = (await self.day()).epoch_id
         claim = NewClaim(epoch_id, slot_index, code, bot.bot_id, bot.token_id)
-        return await self.claims.claim(claim)
+        return await self.claims.claim(claim, require_claim)
 
     async def vote(
         self, who: Requester, target_id: str, score: str, *, kind: TargetType = "bot"
     ) -> Counted:
         epoch_id = (await self.day()).epoch_id
         vote = NewVote(epoch_id, who.session_id, kind, target_id, Decimal(score))
-        return await self.ballots.cast(who, vote, wallet=None)
+        with explained():
+            return await self.ballots.cast(who, vote, partial(wallet_of, wallet=None))
 
 
 async def _add_wallet(connection: Connection, address: str) -> Any:

@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
+from operator import itemgetter
 
 import asyncpg
 import orjson
@@ -12,6 +14,7 @@ from persistence.epochs.votes import NewVote
 from protocol.bots import WalletRequired
 from protocol.epochs import BotRequired, Cooldown, EpochNotLive, VotingClosed
 from protocol.errors import Forbidden, InvalidField
+from server.domains.compete.epochs.rules import explained, wallet_of
 from tests.integration.epochs.stage import DAY, MIDNIGHT, Stage, profile
 
 
@@ -52,7 +55,7 @@ async def test_newcomers_weigh_what_the_profile_says(stage: Stage) -> None:
     weights = []
     for voter in (known, new):
         vote = NewVote(tomorrow.epoch_id, voter.session_id, "bot", bot.bot_id, Decimal(1))
-        weights.append((await stage.ballots.cast(voter, vote, wallet=None)).weight)
+        weights.append((await stage.ballots.cast(voter, vote, itemgetter(0))).weight)
     assert weights == [Decimal(1), Decimal("0.25")]
 
 
@@ -81,7 +84,7 @@ async def test_a_wallet_of_somebody_else_does_not_vote(stage: Stage) -> None:
     bot, (ann, _), (_, other) = await stage.bot(), await stage.voter(), await stage.voter()
     vote = NewVote(epoch_id, ann.session_id, "bot", bot.bot_id, Decimal(1))
     with pytest.raises(InvalidField, match="wallet"):
-        await stage.ballots.cast(ann, vote, wallet=other)
+        await stage.ballots.cast(ann, vote, partial(wallet_of, wallet=other))
 
 
 async def test_the_database_itself_refuses_what_others_would_write(stage: Stage) -> None:
@@ -116,9 +119,9 @@ async def test_bots_vote_where_the_profile_lets_them(stage: Stage) -> None:
     epoch_id = await stage.open(rules)
     ada, bob = await stage.bot(), await stage.bot()
     vote = NewVote(epoch_id, ada.token_id, "bot", bob.bot_id, Decimal(1))
-    with pytest.raises(VotingClosed):
+    with pytest.raises(VotingClosed), explained():
         await stage.ballots.cast_as_bot(ada.bot_id, vote)
-    with pytest.raises(BotRequired):
+    with pytest.raises(BotRequired), explained():
         await stage.ballots.cast_as_bot(bob.bot_id, vote)
 
 

@@ -20,7 +20,7 @@ from server.core.clock import Clock
 from server.domains.content.files.domain import Files
 from server.domains.content.files.model import BUCKETS, Buckets
 from server.domains.content.files.uploads import Terms
-from server.domains.people.accounts.keys import Keys
+from server.domains.people.accounts.keys import Keys, ScopedTokens
 from server.gateway.http.endpoints import build_http
 from server.gateway.session.identity import Identity
 from server.gateway.transport.limits import TransportLimits
@@ -29,6 +29,7 @@ from tests.fixtures.http import bearer, served_app
 
 Json: TypeAlias = dict[str, Any]
 QUOTA = 20_000_000
+URL_S = 600.0
 GLB = b"glTF" + bytes(range(256)) * 40
 PNG = b"\x89PNG\r\n\x1a\n" + b"snapshot" * 100
 TYPES = {"glb": "model/gltf-binary", "png": "image/png", "jpg": "image/jpeg"}
@@ -171,10 +172,10 @@ async def serving(
         database=database,
         rls=rls,
         objects=objects,
-        keys=keys,
+        tokens=ScopedTokens("upload", keys=keys, clock=clock, lifetime_s=URL_S),
         clock=clock,
         folder=folder / "uploads",
-        terms=Terms(url_s=600.0, account_bytes_max=QUOTA),
+        terms=Terms(url_s=URL_S, account_bytes_max=QUOTA),
         rulesets=find_rulesets(),
         buckets=buckets,
     )

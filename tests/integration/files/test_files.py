@@ -4,17 +4,19 @@ import asyncio
 from asyncio import StreamReader as Reader
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from persistence.accounts.store import AccountStore
 from persistence.files.store import Announced
 from persistence.objects import Objects
 from persistence.rls import RlsDatabase
 from protocol.ids import new_id
-from server.domains.content.files import upload_tokens, uploads
+from server.core.clock import Clock
+from server.domains.content.files import uploads
 from server.domains.content.files.model import buckets_in
+from server.domains.people.accounts.keys import Keys, ScopedTokens
 from tests.integration.files.conftest import GLB, PNG, QUOTA, TYPES, Json, Store, serving
 
 
@@ -65,9 +67,10 @@ async def test_made_up_and_outdated_signatures_are_refused(store: Store) -> None
     ann = await store.person()
     _, announced = await store.announce(ann, _path(ann), GLB)
     url, _, token = announced["upload_url"].partition("?token=")
-    keys = store.files.uploads._keys
-    past = store.files.uploads._clock.now() - timedelta(seconds=1)
-    outdated = upload_tokens.sign(new_id(), keys.newest, expires_at=past)
+    keys = Keys(AccountStore(store.database), now=Clock().monotonic)
+    await keys.start()
+    past = ScopedTokens("upload", keys=keys, clock=Clock(), lifetime_s=-1)
+    outdated = past.write({"upload": new_id()}).token
     for wrong in ("", "a.b.c", token[:-8] + "A" * 8, outdated, token.partition(".")[0] + ".e30."):
         status, refused = await store.put(f"{url}?token={wrong}", GLB)
         assert (status, refused["code"]) == (403, "bad_upload")

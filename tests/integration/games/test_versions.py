@@ -5,7 +5,7 @@ import asyncio
 from persistence.database import Database
 from protocol.ids import GameId
 from server.domains.play.games.live_game import LiveGame
-from server.ops.audit.context import AdminContext
+from server.ops.audit.commands import AdminContext
 from server.rulesets import find_rulesets
 from tests.integration.audit.conftest import open_room
 from tests.integration.games.conftest import Asked, Room, act

@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from argon2 import PasswordHasher
 
-from server.domains.play.lobbies.passwords import INTO_LOBBY_FROM_NETWORK, OF_PLAYER
+from server.domains.play.lobbies.service import INTO_LOBBY_FROM_NETWORK, OF_PLAYER
 from tests.integration.lobbies.hall import Hall, Refused
 
 SESAME = "ouvre-toi, sésame"

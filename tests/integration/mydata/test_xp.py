@@ -7,7 +7,7 @@ import pytest
 from persistence.database import Database
 from persistence.eventlog.completion import XpRule
 from protocol.ids import PlayerId, UserId
-from server.ops.audit.context import AdminContext
+from server.ops.audit.commands import AdminContext
 from server.ops.audit.rebuild import Difference
 from server.rulesets import find_rulesets
 from tests.fixtures.rows import add_profile

@@ -9,7 +9,7 @@ import aiohttp
 import orjson
 from prometheus_client.registry import Collector
 
-from persistence.eventlog.metrics import LogMetrics
+from persistence.eventlog.writer import LogMetrics
 from protocol.asyncapi import asyncapi_document
 from protocol.errors import PlayhallError
 from protocol.history import Status

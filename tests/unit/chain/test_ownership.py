@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persistence.blockchain.token_owners import NOBODY, Change, Period, periods
+from persistence.blockchain.store import NOBODY, Change, Period
+from server.domains.compete.blockchain.rules import periods
 
 ADA, BOB = "0x" + "a" * 40, "0x" + "b" * 40
 SECONDS = 12

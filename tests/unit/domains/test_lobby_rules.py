@@ -24,7 +24,7 @@ from protocol.ids import LobbyId, PlayerId
 from protocol.lobbies import BANS_MAX, Role
 from server.domains.play.lobbies import rules
 from server.domains.play.lobbies.catalog import checked_config, checked_seats, quick_play_seats
-from server.domains.play.lobbies.codes import ALPHABET, draw_code
+from server.domains.play.lobbies.changes import ALPHABET, draw_code
 from server.domains.play.lobbies.jobs import WAITING_MAX, DisconnectGrace
 from server.domains.play.lobbies.rules import may_watch_game, seen
 from server.rulesets import find_rulesets

@@ -3,8 +3,8 @@
 import asyncio
 
 from protocol.errors import Overloaded
-from server.core import keyed_lock
-from server.core.keyed_lock import KeyedLock
+from server.domains.play.lobbies import changes
+from server.domains.play.lobbies.changes import KeyedLock
 
 
 async def test_turns_are_taken_in_order_and_forgotten() -> None:
@@ -31,5 +31,5 @@ async def test_too_many_who_wait_for_one_lobby_are_refused() -> None:
             return "overloaded"
         return "ok"
 
-    outcomes = await asyncio.gather(*(take() for _ in range(keyed_lock.WAITING_MAX + 3)))
+    outcomes = await asyncio.gather(*(take() for _ in range(changes.WAITING_MAX + 3)))
     assert outcomes.count("overloaded") == 3

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 
 from protocol.codec import validate
-from protocol.content_errors import BadRange, FileRefused
 from protocol.errors import InvalidField
-from protocol.files import NewUpload
+from protocol.files import BadRange, FileRefused, NewUpload
 from protocol.ids import UserId, new_id
 from server.domains.content.files.model import BUCKETS
 from server.domains.content.files.rules import check_head, check_upload, is_address, range_in

@@ -9,7 +9,7 @@ from protocol.errors import InvalidField
 from protocol.ids import MatchId, PlayerId, new_id
 from protocol.limits import CURSOR_CHARS_MAX
 from server.domains.play.history import views
-from server.domains.play.history.views import START, read_cursor, write_cursor
+from server.domains.play.history.views import CURSOR, START, read_cursor
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -28,7 +28,7 @@ def _entry(value: float) -> Entry:
 )
 def test_cursor_comes_back_as_it_was(ended_at: datetime) -> None:
     position = Position(ended_at, MatchId(new_id()))
-    cursor = write_cursor(position)
+    cursor = CURSOR.write(position)
     assert read_cursor(cursor) == position
     assert len(cursor) <= CURSOR_CHARS_MAX
 
@@ -48,7 +48,7 @@ def test_full_page_names_its_last_match() -> None:
     found = [_match(AT - timedelta(seconds=n)) for n in range(3)]
     page = views.page(found, 2)
     assert [one.match_id for one in page.matches] == [one.match_id for one in found[:2]]
-    assert page.next == write_cursor(Position(AT - timedelta(seconds=1), found[1].match_id))
+    assert page.next == CURSOR.write(Position(AT - timedelta(seconds=1), found[1].match_id))
 
 
 def test_last_page_names_no_next() -> None:

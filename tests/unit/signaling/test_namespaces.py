@@ -6,7 +6,7 @@ import orjson
 
 from protocol import signaling as wire
 from protocol.signaling import Admission
-from server.domains.play.signaling.namespaces import Namespaces, Place
+from server.domains.play.signaling.registry import Namespaces, Place
 
 
 class Wire:

@@ -21,6 +21,7 @@ from server.domains.compete.blockchain.indexer import Indexer, Terms
 from server.domains.compete.blockchain.metrics import ChainCollector, ContractMetrics
 from server.domains.compete.blockchain.reconciliation import Reconciliation
 from server.domains.compete.blockchain.rpc import ChainNode
+from server.domains.compete.blockchain.rules import periods
 from server.domains.compete.blockchain.settings import BlockchainSettings
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import ChainProgress
@@ -192,7 +193,7 @@ def chain_of(settings: BlockchainSettings, *, database: Database, clock: Clock) 
     return Chain(
         _contracts(settings.chain_contracts),
         node=ChainNode(url),
-        store=TransferStore(database),
+        store=TransferStore(database, periods),
         terms=Terms(settings.chain_confirmations, settings.chain_start_block),
         rhythm=Rhythm(settings.chain_poll_s, settings.chain_reconcile_s),
         clock=clock,

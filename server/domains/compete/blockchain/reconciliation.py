@@ -4,8 +4,15 @@ import logging
 from datetime import datetime
 from typing import Final
 
-from persistence.blockchain.store import Bot, Contract, Correction, Header, Outrun, TransferStore
-from persistence.blockchain.token_owners import NOBODY
+from persistence.blockchain.store import (
+    NOBODY,
+    Bot,
+    Contract,
+    Correction,
+    Header,
+    Outrun,
+    TransferStore,
+)
 from server.domains.compete.blockchain.errors import ChainMoved
 from server.domains.compete.blockchain.metrics import ContractMetrics
 from server.domains.compete.blockchain.rpc import ChainNode, together

@@ -25,7 +25,7 @@ from protocol.bots import (
 )
 from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField
-from server.domains.compete.bots import views
+from server.domains.compete.bots import rules, views
 from server.domains.compete.bots.http import asker, bot_meant
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 from server.gateway.session.identity import MODERATORS
@@ -129,12 +129,16 @@ class AvatarRoutes:
         body: NewAvatar = request.body
         draft = AvatarDraft(**body.model_dump())
         bot = await bot_meant(self._bots, request)
-        return views.avatar(await self._avatars.add(request.who.user_id, bot.bot_id, draft))
+        added = await self._avatars.add(
+            request.who.user_id, bot.bot_id, draft, rules.require_own, at_most=rules.AVATARS_MAX
+        )
+        return views.avatar(added)
 
     async def _wear(self, request: HttpRequest) -> Bot:
         body: AvatarChoice = request.body
         bot = await bot_meant(self._bots, request)
-        await self._avatars.wear(request.who.user_id, bot.bot_id, body.avatar_id)
+        who = request.who.user_id
+        await self._avatars.wear(who, bot.bot_id, body.avatar_id, rules.require_own)
         return views.bot(await bot_meant(self._bots, request))
 
     async def _queue(self, request: HttpRequest) -> Avatars:

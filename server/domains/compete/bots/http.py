@@ -32,7 +32,7 @@ from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField
 from protocol.ids import BotId
 from server.core.clock import Clock
-from server.domains.compete.bots import views
+from server.domains.compete.bots import rules, views
 from server.domains.compete.bots.authentication import BotAuthenticator
 from server.domains.compete.bots.drafts import draft_bot, draft_token
 from server.domains.compete.bots.rules import names_id
@@ -160,12 +160,16 @@ class BotRoutes:
         return views.bot(await bot_meant(self._bots, request))
 
     async def _register(self, request: HttpRequest) -> Bot:
-        return views.bot(await self._bots.add(draft_bot(request.body, request.who.user_id)))
+        draft = draft_bot(request.body, request.who.user_id)
+        return views.bot(await self._bots.add(draft, at_most=rules.BOTS_MAX))
 
     async def _make_token(self, request: HttpRequest) -> MadeBotToken:
         bot = await bot_meant(self._bots, request)
         token, draft = draft_token(request.body, bot.bot_id, now=self._clock.now())
-        return views.made_token(await self._tokens.add(request.who.user_id, draft), token)
+        made = await self._tokens.add(
+            request.who.user_id, draft, rules.require_own, at_most=rules.TOKENS_MAX
+        )
+        return views.made_token(made, token)
 
     async def _list_tokens(self, request: HttpRequest) -> BotTokens:
         bot = await bot_meant(self._bots, request)

@@ -5,13 +5,46 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
-from protocol.errors import InvalidField
-from protocol.ids import UUID_PATTERN
+from persistence.bots.store import BotStanding
+from protocol.bots import BotNotActive, BotNotFound, NotTheOwner, TooManyWallets, WalletTaken
+from protocol.errors import InvalidField, RateLimited
+from protocol.ids import UUID_PATTERN, UserId
 
 TOKEN_PREFIX: Final = "pb_"  # noqa: S105 - says what kind of token it is; a secret follows it
 TOKEN_LIFE_MAX: Final = timedelta(days=3660)
+BOTS_MAX: Final = 100  # that one account registers
+TOKENS_MAX: Final = 20  # good ones of one bot
+AVATARS_MAX: Final = 100  # of one bot
+WALLETS_MAX: Final = 20  # of one account
+NONCE_S: Final = 600.0
+NONCES_MAX: Final = 20  # of one account within their lives; each allows one signature to be checked
 
 _ID: Final = re.compile(UUID_PATTERN)
+
+
+def require_own(standing: BotStanding | None) -> None:
+    """Refuse to act for a bot that is not there, not one's own, or not active."""
+    if standing is None:
+        raise BotNotFound
+    if not standing.is_owner:
+        raise NotTheOwner
+    if standing.status != "active":
+        raise BotNotActive
+
+
+def require_linked(holder: UserId | None, user_id: UserId) -> None:
+    """Refuse where an address that was to be linked is another account's, or nobody's."""
+    if holder is None:
+        raise TooManyWallets
+    if holder != user_id:
+        raise WalletTaken
+
+
+def expiry_of(nonce_expires_at: datetime | None) -> datetime:
+    """Say when a nonce expires; refuse if there were too many already."""
+    if nonce_expires_at is None:
+        raise RateLimited("You have requested too many nonces; use one, or wait ten minutes.")
+    return nonce_expires_at
 
 
 def check_expiry(expires_at: datetime | None, *, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from persistence.bots.avatars import StoredAvatar
@@ -21,43 +21,37 @@ from protocol.bots import (
     StatsSnapshot,
     StatsSnapshots,
 )
-from server.core.clock import wire_time, wire_time_or_none
+from server.core.clock import wire_fields, wire_time
 from server.core.cursors import CursorCodec
 
-_BOTS: Final = CursorCodec("bots", str)
-_SNAPSHOTS: Final = CursorCodec("snapshots", datetime, UUID)
+_BOTS: Final = CursorCodec("bots", str, str)
+_SNAPSHOTS: Final = CursorCodec("snapshots", Place, datetime, UUID)
 
 
 def bot(stored: StoredBot) -> Bot:
     """Write a bot."""
-    return Bot(**{**stored._asdict(), "created_at": wire_time(stored.created_at)})
+    return Bot(**wire_fields(stored))
 
 
 def bots(page: Sequence[StoredBot], limit: int) -> Bots:
     """Write a page of bots; where it is full, another may follow."""
     last = page[-1].slug if len(page) == limit else None
-    return Bots(bots=[bot(stored) for stored in page], next=last and write_cursor(last))
-
-
-def write_cursor(slug: str) -> str:
-    """Write where the list of bots goes on."""
-    return _BOTS.write(slug)
+    return Bots(bots=[bot(stored) for stored in page], next=last and _BOTS.write(last))
 
 
 def read_cursor(cursor: str | None) -> str:
-    """Read what `write_cursor` wrote; None is the start."""
-    (slug,) = ("",) if cursor is None else _BOTS.read(cursor)
-    return str(slug)
+    """Read after which slug a list of bots goes on; None is the start."""
+    return "" if cursor is None else _BOTS.read(cursor)
 
 
 def token(stored: StoredToken) -> BotToken:
     """Write a token without its secret."""
-    return BotToken(**_of_token(stored))
+    return BotToken(**wire_fields(stored))
 
 
 def made_token(stored: StoredToken, secret: str) -> MadeBotToken:
     """Write a token with its secret, once."""
-    return MadeBotToken(**_of_token(stored), token=secret)
+    return MadeBotToken(**wire_fields(stored), token=secret)
 
 
 def tokens(stored: Sequence[StoredToken]) -> BotTokens:
@@ -67,12 +61,12 @@ def tokens(stored: Sequence[StoredToken]) -> BotTokens:
 
 def owners(history: Sequence[Ownership]) -> BotOwners:
     """Write who owned a bot when."""
-    return BotOwners(owners=[_owner(each) for each in history])
+    return BotOwners(owners=[BotOwner(**wire_fields(each)) for each in history])
 
 
 def avatar(stored: StoredAvatar) -> Avatar:
     """Write an avatar."""
-    return Avatar(**{**stored._asdict(), "created_at": wire_time(stored.created_at)})
+    return Avatar(**wire_fields(stored))
 
 
 def avatars(stored: Sequence[StoredAvatar]) -> Avatars:
@@ -84,21 +78,13 @@ def snapshots(page: Sequence[Snapshot], limit: int) -> StatsSnapshots:
     """Write a page of snapshots; where it is full, another may follow."""
     last = Place(page[-1].created_at, page[-1].id) if len(page) == limit else None
     return StatsSnapshots(
-        snapshots=[_snapshot(each) for each in page], next=last and write_place(last)
+        snapshots=[_snapshot(each) for each in page], next=last and _SNAPSHOTS.write(last)
     )
 
 
-def write_place(place: Place) -> str:
-    """Write where a list of snapshots goes on."""
-    return _SNAPSHOTS.write(place.created_at, place.id)
-
-
 def read_place(cursor: str | None) -> Place:
-    """Read what `write_place` wrote; None is the start."""
-    if cursor is None:
-        return NEWEST
-    created_at, snapshot_id = _SNAPSHOTS.read(cursor)
-    return Place(created_at, snapshot_id)
+    """Read where a list of snapshots goes on; None is the start."""
+    return NEWEST if cursor is None else _SNAPSHOTS.read(cursor)
 
 
 def _snapshot(stored: Snapshot) -> StatsSnapshot:
@@ -108,20 +94,3 @@ def _snapshot(stored: Snapshot) -> StatsSnapshot:
         snapshot_hash=stored.sha256,
         created_at=wire_time(stored.created_at),
     )
-
-
-def _owner(stored: Ownership) -> BotOwner:
-    times = {
-        "effective_from": wire_time(stored.effective_from),
-        "effective_to": wire_time_or_none(stored.effective_to),
-    }
-    return BotOwner(**{**stored._asdict(), **times})
-
-
-def _of_token(stored: StoredToken) -> dict[str, Any]:
-    times = {
-        "created_at": wire_time(stored.created_at),
-        "expires_at": wire_time_or_none(stored.expires_at),
-        "revoked_at": wire_time_or_none(stored.revoked_at),
-    }
-    return {**stored._asdict(), **times}

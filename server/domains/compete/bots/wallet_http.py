@@ -23,6 +23,7 @@ from protocol.codec import validate
 from protocol.errors import InvalidField, NotSetUp, RateLimited
 from server.core.clock import Clock, wire_time
 from server.core.extras import BLOCKCHAIN
+from server.domains.compete.bots import rules
 from server.domains.compete.bots.authentication import BotAuthenticator
 from server.domains.compete.bots.siwe import Origin, parse, require_ours
 from server.gateway.http.endpoints import Endpoint, HttpRequest
@@ -83,7 +84,11 @@ class WalletRoutes:
     async def _nonce(self, request: HttpRequest) -> WalletNonce:
         _require_set_up()
         nonce = secrets.token_hex(NONCE_BYTES)
-        expires_at = await self._store.add_nonce(request.who.user_id, nonce)
+        expires_at = rules.expiry_of(
+            await self._store.add_nonce(
+                request.who.user_id, nonce, life_s=rules.NONCE_S, at_most=rules.NONCES_MAX
+            )
+        )
         domains = [origin.domain for origin in self._origins()]
         return WalletNonce(nonce=nonce, expires_at=wire_time(expires_at), domains=domains)
 
@@ -96,7 +101,9 @@ class WalletRoutes:
         await self._store.use_nonce(request.who.user_id, sign_in.nonce)
         # In a thread: it takes about 5 ms, and the first time it imports for 100 ms.
         await asyncio.to_thread(_require_signed, proof, sign_in.address)
-        await self._store.link(request.who.user_id, sign_in.address.lower())
+        who, address = request.who.user_id, sign_in.address.lower()
+        holder = await self._store.link(who, address, at_most=rules.WALLETS_MAX)
+        rules.require_linked(holder, who)
         return await self._list(request)
 
     async def _list(self, request: HttpRequest) -> Wallets:

@@ -1,12 +1,12 @@
 """`epoch.*`: following a day, claiming its slots, voting."""
 
+from functools import partial
 from typing import Any, Final
 
 from persistence.epochs.claims import ClaimStore, NewClaim
 from persistence.epochs.store import Day, EpochStore
 from persistence.epochs.votes import BallotStore, Counted, NewVote
 from protocol import epochs as wire
-from protocol.errors import InvalidField
 from protocol.ids import EpochId
 from server.domains.compete.epochs.board import event_view, within
 from server.domains.compete.epochs.board_streams import Following
@@ -14,8 +14,12 @@ from server.domains.compete.epochs.rules import (
     check_bot_vote,
     check_code,
     check_vote,
+    explained,
+    no_such_bot,
     require_bot,
+    require_claim,
     require_live,
+    wallet_of,
 )
 from server.gateway.session.identity import Identity
 from server.gateway.session.sessions import Route, Routes, Session
@@ -72,7 +76,7 @@ class EpochCommands:
         day = await self._open_day(command.epoch_id)
         check_code(day.profile, command.slot_index, command.code)
         claim = NewClaim(day.epoch_id, command.slot_index, command.code, bot.bot_id, who.session_id)
-        version = await self._claims.claim(claim)
+        version = await self._claims.claim(claim, require_claim)
         self._following.committed(day.epoch_id, version)
         return {"epoch_id": day.epoch_id, "version": version}
 
@@ -89,12 +93,13 @@ class EpochCommands:
         else:
             score = check_bot_vote(day.profile, command, require_bot(who, "vote"))
         if command.target_type == "bot" and not await self._ballots.is_bot(command.target_id):
-            problem = "target_id: there is no such bot; send a bot_id, not its slug."
-            raise InvalidField(problem, field="target_id")
+            raise no_such_bot()
         vote = NewVote(day.epoch_id, who.session_id, command.target_type, command.target_id, score)
-        if who.bot is None:
-            return await self._ballots.cast(who.requester, vote, wallet=command.wallet)
-        return await self._ballots.cast_as_bot(who.bot.bot_id, vote)
+        with explained():
+            if who.bot is None:
+                choose = partial(wallet_of, wallet=command.wallet)
+                return await self._ballots.cast(who.requester, vote, choose)
+            return await self._ballots.cast_as_bot(who.bot.bot_id, vote)
 
     async def _open_day(self, epoch_id: EpochId | None) -> Day:
         """Read the day, so that what can be refused is refused without holding it."""

@@ -18,7 +18,6 @@ from server.domains.compete.epochs.admin_http import EpochAdminRoutes
 from server.domains.compete.epochs.board_streams import Following
 from server.domains.compete.epochs.commands import EpochCommands
 from server.domains.compete.epochs.http import EpochRoutes, Get
-from server.domains.compete.epochs.metrics import EpochCollector
 from server.domains.compete.epochs.mirror import Mirroring
 from server.domains.compete.epochs.scheduler import Scheduler
 from server.domains.compete.epochs.settings import EpochSettings
@@ -33,6 +32,7 @@ from server.domains.contract import Domain, Job
 from server.domains.interfaces import BotOwners, ChainProgress
 from server.domains.services import Services
 from server.gateway.http.endpoints import Endpoint
+from server.gateway.metrics import Numbers, Reading
 from server.gateway.session.sessions import Routes
 
 
@@ -56,10 +56,33 @@ def build(services: Services) -> Domain:
         settings=EpochSettings,
         commands=epochs.routes(),
         endpoints=epochs.endpoints(),
-        metrics=[epochs.collector],
+        metrics=[_numbers(epochs.following, epochs.scheduler)],
         # Raises `StartRefused` where days cannot be made.
         start=[partial(require_profiles, epochs.days)] if runs else [],
         jobs=[Job("epochs", epochs.scheduler.run)] if runs else [],
+    )
+
+
+def _numbers(following: Following, scheduler: Scheduler) -> Numbers:
+    return Numbers(
+        gauges=[
+            Reading("epoch_watchers", "Connections that follow a day.", lambda: following.watchers),
+            Reading("epoch_boards", "Days being followed.", lambda: len(following)),
+            Reading(
+                "epoch_leading",
+                "1 if this node advances the days.",
+                lambda: int(scheduler.leads),
+            ),
+            Reading("epoch_stuck", "Days that do not advance.", lambda: scheduler.stuck),
+        ],
+        counters=[
+            Reading(
+                "epoch_events_told",
+                "Events sent to watchers, counted once each.",
+                lambda: following.events_total,
+            ),
+            Reading("epoch_steps", "Steps taken.", lambda: scheduler.steps_total),
+        ],
     )
 
 
@@ -101,7 +124,6 @@ class Epochs:
             committed=self.following.committed,
         )
         self.scheduler = Scheduler(self.days, self._steps_stored, self.steps, node=node)
-        self.collector = EpochCollector(self.following, self.scheduler)
         self._commands = EpochCommands(
             days=self._public,
             claims=ClaimStore(database),

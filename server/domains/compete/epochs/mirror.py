@@ -14,11 +14,18 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from persistence.epochs.imports import BadLine, Line
-from persistence.epochs.mirror import Applied, MirrorState, MirrorStore
+from persistence.epochs.mirror import Applied, MirrorStanding, MirrorState, MirrorStore
 from persistence.epochs.store import Day
 from protocol.codec import validate
 from protocol.envelope import WireModel
-from protocol.epochs import MirrorBatch, Mirrored, MirrorGap
+from protocol.epochs import (
+    EpochMirrored,
+    EpochNotLive,
+    EpochPlayed,
+    MirrorBatch,
+    Mirrored,
+    MirrorGap,
+)
 from protocol.errors import InvalidField
 from protocol.ids import BotId, EpochId
 from protocol.limits import INT_MAX
@@ -39,13 +46,19 @@ class Mirroring:
     async def apply(self, epoch_id: EpochId, batch: MirrorBatch, *, actor: str) -> Mirrored:
         """Apply what is new of a batch, all or nothing; an empty batch begins the mirror.
 
-        Raises `MirrorGap`, `InvalidField`, and what `MirrorStore.apply` raises.
+        Raises `MirrorGap`, `InvalidField`, `EpochNotFound`, `EpochNotLive`, `EpochPlayed`, and
+        `EpochMirrored` for another source.
         """
         seqs = [_seq(index, line) for index, line in enumerate(batch.lines)]
         bots = await self._store.bots(slugs_in(batch.lines))
 
-        def decide(day: Day, state: MirrorState, now: datetime) -> Sequence[Line]:
-            return new_lines(batch.lines, seqs, day=day, state=state, now=now, bots=bots)
+        def decide(standing: MirrorStanding) -> Sequence[Line]:
+            state = admitted(standing, batch.source)
+            day, now = standing.day, standing.now
+            new = new_lines(batch.lines, seqs, day=day, state=state, now=now, bots=bots)
+            if new and day.phase != "live":
+                raise EpochNotLive
+            return new
 
         try:
             applied = await self._store.apply(epoch_id, batch.source, decide, actor=actor)
@@ -54,6 +67,21 @@ class Mirroring:
         if applied.lines and self._following is not None:
             self._following.committed(epoch_id, applied.version)
         return _answer(epoch_id, batch, applied)
+
+
+def admitted(standing: MirrorStanding, source: str) -> MirrorState:
+    """Say how far a source has come that may write the day; refuse any other. Pure."""
+    if standing.state is None:
+        if standing.day.phase not in ("prep", "live"):
+            raise EpochNotLive
+        if standing.is_played:
+            raise EpochPlayed
+        return MirrorState(source, 0, None)
+    if standing.state.source != source:
+        raise EpochMirrored(
+            f"This epoch is mirrored from {standing.state.source!r}; only that source may write it."
+        )
+    return standing.state
 
 
 def new_lines(

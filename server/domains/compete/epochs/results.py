@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
-from persistence.epochs.steps import Share
+from persistence.epochs.steps import NewPayout, Share
 from persistence.epochs.store import Day, StoredEvent, StoredSlot
 from protocol.ids import BotId
 from server.domains.compete.epochs.settlement import VOTE_CAST, Contribution, EpochEvent, settle
@@ -77,6 +77,29 @@ def computed(day: Day, events: Sequence[StoredEvent]) -> tuple[bytes, list[Contr
     50,000 events take a second, so whoever has an event loop calls it in a thread.
     """
     return digest_of(events), contributions(day, events)
+
+
+NOBODY: Final = "0x" + "0" * 40  # the recipient of what a bot earned whose owner is not known
+
+
+def recipient_of(owner: str | None) -> str:
+    """Say whom a payout is to; nobody, where the owner is not known."""
+    return owner or NOBODY
+
+
+def payouts_of(shares: Iterable[Share]) -> list[NewPayout]:
+    """Draw up what is paid; a payout whose owner is not known has failed before it began."""
+    return [
+        NewPayout(
+            bot_id=share.bot_id,
+            recipient_address=recipient_of(share.recipient),
+            bps=share.bps,
+            amount_wei=Decimal(share.amount_wei),
+            status="failed" if share.recipient is None else "pending",
+        )
+        for share in shares
+        if share.bps
+    ]
 
 
 def shares(settled: Sequence[Contribution], owners: Mapping[BotId, str]) -> list[Share]:

@@ -1,12 +1,27 @@
-"""What is checked of claims and votes before anything is stored. Pure."""
+"""What decides about claims and votes. Pure."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
+from math import inf
 from typing import Final
 
+from persistence.epochs.claims import ClaimStanding
 from persistence.epochs.store import Day
+from persistence.epochs.votes import VoteRefused, WhyNot
+from protocol.bots import WalletRequired
 from protocol.epoch_profile import EpochProfile, Slot
-from protocol.epochs import BotRequired, CodeRefused, EpochNotLive, SlotNotFound, Vote, VotingClosed
-from protocol.errors import InvalidField
+from protocol.epochs import (
+    BotRequired,
+    CodeRefused,
+    Cooldown,
+    EpochMirrored,
+    EpochNotLive,
+    SlotNotFound,
+    Vote,
+    VotingClosed,
+)
+from protocol.errors import InvalidField, PlayhallError
 from server.core.clock import wire_time
 from server.domains.compete.epochs.validators import VALIDATORS
 from server.gateway.session.identity import BotPass, Identity
@@ -31,6 +46,75 @@ def require_live(day: Day) -> None:
         raise EpochNotLive(
             f"The epoch was frozen at {wire_time(day.freeze_at)}; wait for the next."
         )
+
+
+def require_claim(standing: ClaimStanding) -> None:
+    """Refuse a claim that comes too late or too early, or that its token no longer allows."""
+    now, cooldowns = standing.now, standing.cooldowns
+    if standing.phase != "live" or now >= standing.freeze_at:
+        raise EpochNotLive
+    if standing.is_mirrored:
+        raise EpochMirrored
+    if not standing.may_claim:
+        raise BotRequired("This token can no longer claim for the bot.")
+    if not standing.is_slot:
+        raise SlotNotFound
+    for what, at, pause_s in (
+        ("you", standing.bot_claimed_at, cooldowns.bot_s),
+        ("the slot", standing.slot_claimed_at, cooldowns.slot_s),
+    ):
+        ago_s = inf if at is None else (now - at).total_seconds()
+        wait_s = pause_s - ago_s
+        # What is further ahead than a pause was claimed before the clock was put back.
+        if wait_s > 0 and ago_s >= -pause_s:
+            raise Cooldown(f"Too early for {what}: wait {wait_s:.1f} s.", retry_after_s=wait_s)
+
+
+def wallet_of(own: Sequence[str], wallet: str | None) -> str:
+    """Choose the wallet to vote with: the first, if none is named. Raises `WalletRequired`."""
+    if not own:
+        raise WalletRequired
+    if wallet is None:
+        return own[0]
+    if wallet.lower() not in own:
+        problem = "wallet: this is not one of your wallets; omit it or link it."
+        raise InvalidField(problem, field="wallet")
+    return wallet.lower()
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say in words why the database does not take a vote."""
+    try:
+        yield
+    except VoteRefused as refused:
+        raise _explanation(refused) from refused
+
+
+def _explanation(refused: VoteRefused) -> PlayhallError:
+    match refused.why:
+        case WhyNot.TOO_LATE:
+            return EpochNotLive()
+        case WhyNot.MIRRORED:
+            return EpochMirrored()
+        case WhyNot.NOT_TAKEN:
+            return VotingClosed()
+        case WhyNot.NOT_ITS_BOT:
+            return BotRequired("This token cannot vote for the bot.")
+        case WhyNot.OUT_OF_RANGE:
+            problem = "score: the epoch's profile does not allow this score for this target."
+            return InvalidField(problem, field="score")
+        case WhyNot.NO_BOT:
+            return no_such_bot()
+        case WhyNot.TOO_EARLY:
+            problem = f"Too early for another vote: wait {refused.wait_s:.1f} s."
+            return Cooldown(problem, retry_after_s=refused.wait_s)
+
+
+def no_such_bot() -> InvalidField:
+    """Refuse a vote on a bot that there is not."""
+    problem = "target_id: there is no such bot; send a bot_id, not its slug."
+    return InvalidField(problem, field="target_id")
 
 
 def check_profile(profile: EpochProfile) -> None:

@@ -19,7 +19,7 @@ from persistence.epochs.store import EpochStore
 from persistence.errors import StartRefused
 from protocol.codec import validate
 from protocol.epoch_profile import EpochProfile, Phase
-from protocol.epochs import EpochNotSettled
+from protocol.epochs import AlreadyPaid, EpochNotSettled
 from protocol.errors import InvalidField
 from protocol.ids import BotId, EpochId
 from server.domains.compete.epochs.phases import DayTimes, due
@@ -30,6 +30,7 @@ from server.domains.compete.epochs.results import (
     computed,
     differences,
     digest_of,
+    payouts_of,
     result_of,
     shares,
     summary_key,
@@ -159,12 +160,17 @@ class Steps:
         await step.tell("snapshot", {"slots": held})
 
     async def _settle(self, step: Step, *, by: str, reason: str) -> tuple[int, Result]:
+        """Publish a result in place of an earlier one; raise `AlreadyPaid` once money has left."""
+        if await step.is_paid():
+            raise AlreadyPaid
         events = await step.frozen_events()
         digest, settled = await to_thread(computed, step.day, events)
         owners = await self._owners_of([BotId(one.bot_id) for one in settled], step.day.frozen_at)
         published = shares(settled, owners)
         result = result_of(step.day, digest, published)
-        number = await step.publish(published, digest=digest, by=by, reason=reason, result=result)
+        number = await step.publish(
+            published, payouts_of(published), digest=digest, by=by, reason=reason, result=result
+        )
         return number, result
 
     async def _archive(self, step: Step, number: int, result: Result) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 
 import orjson
 
-from persistence.epochs.steps import Payout, StepStore, recipient_of
+from persistence.epochs.steps import Payout, StepStore
 from persistence.epochs.store import Day, EpochStore, StoredEvent, StoredSlot
 from protocol.ids import EpochId
 from server.domains.compete.epochs.board import replace_slot
-from server.domains.compete.epochs.results import digest_of
+from server.domains.compete.epochs.results import digest_of, recipient_of
 from server.domains.compete.epochs.settlement import CLAIMED, OVERWRITTEN
 from server.domains.compete.epochs.steps import Steps
 

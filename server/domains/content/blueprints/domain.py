@@ -1,7 +1,6 @@
 """Blueprints: everything that the domain offers."""
 
-from persistence.blueprints.rules import BadPattern, BlueprintRuleStore
-from persistence.blueprints.store import BlueprintStore
+from persistence.blueprints.store import BadPattern, BlueprintRuleStore, BlueprintStore
 from persistence.errors import StartRefused
 from server.domains.content.blueprints.http import BlueprintRoutes
 from server.domains.content.blueprints.model import Naming, example_in

@@ -8,19 +8,17 @@ from persistence.rls import Requester
 from protocol.blueprints import (
     Blueprint,
     BlueprintDeleted,
+    BlueprintNotFound,
     BlueprintPath,
     Blueprints,
+    BlueprintTaken,
     Fork,
     MarketQuery,
-    NewBlueprint,
-)
-from protocol.codec import validate
-from protocol.content_errors import (
-    BlueprintNotFound,
-    BlueprintTaken,
     NameOnMarket,
+    NewBlueprint,
     TooManyBlueprints,
 )
+from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField
 from protocol.history import PageQuery
 from protocol.ids import BlueprintId
@@ -158,9 +156,10 @@ class BlueprintRoutes:
             problem = f"assets: {missing[0]} is not stored; upload it first."
             raise InvalidField(problem, field="assets")
         try:
-            return views.blueprint(await self._store.add(who, draft))
+            added = await self._store.add(who, draft, at_most=rules.BLUEPRINTS_MAX)
         except NameRefused:
             raise rules.wrong_name(self._naming) from None
+        return views.blueprint(added)
 
     async def _show(self, request: HttpRequest, *, is_public: bool) -> Blueprint:
         who = request.who.requester

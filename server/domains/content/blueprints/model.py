@@ -13,7 +13,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9]*[A-Za-z]([1-9][0-9]{0,3})")
 class Naming(NamedTuple):
     """How the rule for names is told, and by what the capacity is divided to give the version.
 
-    The rule itself is the database's: see `persistence.blueprints.rules`.
+    The rule itself is the database's: see `persistence.blueprints.store.BlueprintRuleStore`.
     """
 
     help: str

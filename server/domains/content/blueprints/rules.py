@@ -16,6 +16,7 @@ from server.domains.content.blueprints.model import Naming, version_in
 
 ASSETS_BUCKET: Final = "user-assets"
 WORDS_MAX: Final = 16
+BLUEPRINTS_MAX: Final = 500  # of one account
 
 _LINK: Final = re.compile(r"user-assets/[0-9a-f-]{36}(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 _WORD: Final = re.compile(r"[^\W_]+(?:-[^\W_]+)*")

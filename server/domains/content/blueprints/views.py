@@ -9,8 +9,7 @@ import orjson
 
 from persistence.blueprints.store import NUMBER_MAX, STARTS, Listed, Place, StoredBlueprint
 from protocol.blueprints import Blueprint, BlueprintCard, Blueprints, Sort
-from protocol.ids import BlueprintId
-from server.core.clock import wire_time
+from server.core.clock import wire_fields
 from server.core.cursors import CursorCodec
 
 _KINDS: Final[Mapping[Sort, type]] = {
@@ -19,8 +18,8 @@ _KINDS: Final[Mapping[Sort, type]] = {
     "version": int,
     "forks": int,
 }
-_CURSORS: Final[Mapping[Sort, CursorCodec]] = {
-    sort: CursorCodec(f"blueprints by {sort}", kind, UUID, int_max=NUMBER_MAX)
+_CURSORS: Final[Mapping[Sort, CursorCodec[Place]]] = {
+    sort: CursorCodec(f"blueprints by {sort}", Place, kind, UUID, int_max=NUMBER_MAX)
     for sort, kind in _KINDS.items()
 }
 
@@ -34,23 +33,15 @@ def page(listed: Listed, sort: Sort) -> Blueprints:
     """Write a page of cards."""
     cards = [BlueprintCard(**_fields(stored)) for stored in listed.blueprints]
     last = listed.last
-    return Blueprints(blueprints=cards, next=None if last is None else write_cursor(last, sort))
-
-
-def write_cursor(place: Place, sort: Sort) -> str:
-    """Write where a list goes on."""
-    return _CURSORS[sort].write(place.key, place.blueprint_id)
+    return Blueprints(blueprints=cards, next=last and _CURSORS[sort].write(last))
 
 
 def read_cursor(cursor: str | None, sort: Sort) -> Place:
-    """Read what `write_cursor` wrote for a list sorted like this; None is the start."""
-    if cursor is None:
-        return STARTS[sort]
-    key, blueprint_id = _CURSORS[sort].read(cursor)
-    return Place(key, BlueprintId(blueprint_id))
+    """Read where a list sorted like this goes on; None is the start."""
+    return STARTS[sort] if cursor is None else _CURSORS[sort].read(cursor)
 
 
 def _fields(stored: StoredBlueprint) -> dict[str, Any]:
-    fields = stored._asdict()
+    fields = wire_fields(stored)
     del fields["data"]
-    return {**fields, "created_at": wire_time(stored.created_at)}
+    return fields

@@ -18,7 +18,13 @@ from server.domains.content.files.replays import Replays
 from server.domains.content.files.settings import FileSettings
 from server.domains.content.files.uploads import Terms, Uploads
 from server.domains.contract import Domain, Job, provide
-from server.domains.interfaces import Authenticator, LobbyAccess, StoredFiles, TokenKeys
+from server.domains.interfaces import (
+    Authenticator,
+    LobbyAccess,
+    StoredFiles,
+    TokenScope,
+    TokenScopes,
+)
 from server.domains.services import Services
 from server.gamekit.fold import AnyRuleset
 from server.gateway.http.endpoints import Authenticate, Endpoint
@@ -31,7 +37,7 @@ def build(services: Services) -> Domain:
         database=services.database,
         rls=services.rls,
         objects=objects,
-        keys=services.interfaces.get(TokenKeys),
+        tokens=services.interfaces.get(TokenScopes)("upload", settings.upload_url_s),
         clock=services.clock,
         folder=services.config.data_dir / "uploads",
         terms=Terms(settings.upload_url_s, settings.files_bytes_per_user),
@@ -63,7 +69,7 @@ class Files:
         database: Database,
         rls: RlsDatabase,
         objects: Objects,
-        keys: TokenKeys,
+        tokens: TokenScope,
         clock: Clock,
         folder: Path,
         terms: Terms,
@@ -76,7 +82,7 @@ class Files:
         self.uploads = Uploads(
             store=self.store,
             objects=objects,
-            keys=keys,
+            tokens=tokens,
             clock=clock,
             folder=folder,
             terms=terms,

@@ -8,9 +8,20 @@ from aiohttp import hdrs, web
 from persistence.files.store import FileStore, StoredFile
 from persistence.objects import ObjectMissing, Objects
 from protocol.codec import validate
-from protocol.content_errors import BadRange, BadUpload, FileMissing, FileTaken, QuotaExceeded
 from protocol.errors import BadToken, Forbidden, TooLarge
-from protocol.files import File, FileDeleted, NewReplay, NewUpload, Upload, media_type
+from protocol.files import (
+    BadRange,
+    BadUpload,
+    File,
+    FileDeleted,
+    FileMissing,
+    FileTaken,
+    NewReplay,
+    NewUpload,
+    QuotaExceeded,
+    Upload,
+    media_type,
+)
 from protocol.history import MatchPath
 from protocol.ids import MatchId, PlayerId
 from server.core.clock import wire_time

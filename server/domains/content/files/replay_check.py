@@ -14,7 +14,7 @@ import sys
 from asyncio.subprocess import PIPE
 from typing import Final
 
-from protocol.content_errors import FileRefused
+from protocol.files import FileRefused
 from server.domains.content.files.replay_file import check_peers
 
 REFUSED: Final = 3  # the exit status; Python's own for a crash are 1 and 2

@@ -8,16 +8,14 @@ the hash chain) and `summary`. The rest of a peer's is the host's own.
 import gzip
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import IO, Any, Final, NamedTuple
 
 import orjson
 
-from persistence.eventlog.completion import Summary
 from persistence.eventlog.writer import Row
 from persistence.games.model import StoredGame
-from protocol.content_errors import FileRefused
-from protocol.files import REPLAY_JSON_BYTES_MAX
+from protocol.files import REPLAY_JSON_BYTES_MAX, FileRefused
+from protocol.history import GameSummary
 from protocol.ids import MatchId
 from protocol.limits import JSON_DEPTH_MAX
 from server.core.clock import wire_time, wire_time_or_none
@@ -54,7 +52,7 @@ def made_from(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None)
 
 
 def write(
-    match_id: MatchId, game: StoredGame, rows: Sequence[Row], summary: Summary, *, made: Made
+    match_id: MatchId, game: StoredGame, rows: Sequence[Row], summary: GameSummary, *, made: Made
 ) -> bytes:
     """Write the replay of a finished game; the same game always gives the same bytes."""
     players = orjson.loads(rows[0].payload).get("players", [])
@@ -93,9 +91,9 @@ def check_peers(file: IO[bytes]) -> None:
         raise FileRefused(f"The replay is nested more than {JSON_DEPTH_MAX} levels deep.")
 
 
-def _nameless(summary: Summary) -> dict[str, Any]:
+def _nameless(summary: GameSummary) -> dict[str, Any]:
     """Leave names out: a file that many have copies of cannot forget anybody."""
-    fields = asdict(summary)
+    fields = dict(summary)
     fields["players"] = [
         {field: value for field, value in player.items() if field != "display_name"}
         for player in summary.players

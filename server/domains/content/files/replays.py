@@ -12,9 +12,8 @@ from typing import Final
 
 from persistence.files.replays import Due, Material, ReplayStore
 from persistence.files.store import Announced, FileStore
-from protocol.content_errors import FileTaken, StorageFull
-from protocol.errors import InvalidField, Overloaded, Unavailable
-from protocol.files import NewReplay
+from protocol.errors import InvalidField, Overloaded, StorageFull, Unavailable
+from protocol.files import FileTaken, NewReplay
 from protocol.ids import new_id
 from server.core.clock import Clock
 from server.core.containment import RAISED_BY_RULES, failed

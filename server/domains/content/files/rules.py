@@ -3,9 +3,15 @@
 import re
 from typing import Final
 
-from protocol.content_errors import BadRange, FileRefused
 from protocol.errors import InvalidField
-from protocol.files import PATH_CHARS_MAX, NewReplay, NewUpload
+from protocol.files import (
+    PATH_CHARS_MAX,
+    BadRange,
+    FileRefused,
+    NewReplay,
+    NewUpload,
+    QuotaExceeded,
+)
 from protocol.ids import MatchId, UserId
 from server.domains.content.files.model import (
     KINDS,
@@ -63,6 +69,12 @@ def check_head(head: bytes, content_type: str) -> None:
     magics = [each for each in KINDS if each.content_type == content_type]
     if not any(head[each.magic_at :].startswith(each.magic) for each in magics):
         raise FileRefused(f"The file's content is not {content_type}.")
+
+
+def require_room(used: int, *, size: int, bytes_max: int) -> None:
+    """Refuse a file for which an account has no room left."""
+    if used + size > bytes_max:
+        raise QuotaExceeded(f"Your files take {used} of {bytes_max} bytes; delete some first.")
 
 
 def range_in(header: str | None, size: int) -> tuple[int, int] | None:

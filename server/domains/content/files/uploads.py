@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -14,15 +15,14 @@ from persistence.files.store import Announced, FileStore, StoredFile
 from persistence.objects import Objects, full_disk_is_told
 from persistence.private_files import make_folder
 from persistence.rls import Requester
-from protocol.content_errors import BadUpload, FileRefused
-from protocol.errors import Overloaded, RateLimited, RequestTimeout
-from protocol.files import NewReplay, NewUpload, Upload
+from protocol.errors import BadToken, Overloaded, RateLimited, RequestTimeout
+from protocol.files import BadUpload, FileRefused, NewReplay, NewUpload, Upload
 from protocol.ids import MatchId, UserId, new_id
 from server.core.clock import Clock, wire_time
-from server.domains.content.files import replay_check, rules, upload_tokens
+from server.domains.content.files import replay_check, rules
 from server.domains.content.files.model import Buckets
 from server.domains.content.files.rules import HEAD_BYTES
-from server.domains.interfaces import TokenKeys
+from server.domains.interfaces import TokenScope
 from server.gateway.transport.limits import network_of
 
 RECEIVE_S: Final = 300.0
@@ -82,7 +82,7 @@ class Uploads:
         *,
         store: FileStore,
         objects: Objects,
-        keys: TokenKeys,
+        tokens: TokenScope,
         clock: Clock,
         folder: Path,
         terms: Terms,
@@ -90,7 +90,7 @@ class Uploads:
     ) -> None:
         self._store = store
         self._objects = objects
-        self._keys = keys
+        self._tokens = tokens
         self._clock = clock
         self._folder = folder
         self._terms = terms
@@ -107,8 +107,8 @@ class Uploads:
             who,
             upload,
             expires_at=expires_at,
-            bytes_max=bytes_max,
             may_replace=not self._buckets[upload.bucket].is_settled,
+            require_room=partial(rules.require_room, size=upload.size, bytes_max=bytes_max),
         )
         return self._signed(upload, expires_at)
 
@@ -129,7 +129,7 @@ class Uploads:
         `BadUpload`, `FileRefused`, `Overloaded`, `RateLimited`, and `RequestTimeout` after
         `RECEIVE_S`; pauses within a body are the connection's business.
         """
-        upload_id = await upload_tokens.upload_in(token, self._keys)
+        upload_id = await self._upload_in(token)
         owner = await self._store.owner_of(upload_id)
         first = await anext(chunks, b"")  # silence takes no place, and leaves the URL as it is
         with self._receiving.place(owner, network_of(remote)):
@@ -194,11 +194,22 @@ class Uploads:
             await self._store.give_up(upload.upload_id)
             raise
 
+    async def _upload_in(self, token: str) -> str:
+        """Read which upload a URL's token is for; raise `BadUpload`.
+
+        What the upload is bound to is in its row; the signature keeps made-up URLs from the
+        database.
+        """
+        try:
+            return (await self._tokens.read(token))["upload"]
+        except (BadToken, KeyError):
+            raise BadUpload from None
+
     def _expiry(self) -> datetime:
         return self._clock.now() + timedelta(seconds=self._terms.url_s)
 
     def _signed(self, upload: Announced, expires_at: datetime) -> Upload:
-        token = upload_tokens.sign(upload.upload_id, self._keys.newest, expires_at=expires_at)
+        token = self._tokens.write({"upload": upload.upload_id}).token
         url = f"/files/{upload.bucket}/{upload.path}"
         return Upload(upload_url=f"{url}?token={token}", expires_at=wire_time(expires_at), url=url)
 

@@ -7,10 +7,10 @@ from server.core.event_delivery import DurableListener
 from server.domains.contract import Domain, Job
 from server.domains.integrations.webhooks.http import WebhookRoutes
 from server.domains.integrations.webhooks.jobs import WebhookDeliverer
-from server.domains.integrations.webhooks.metrics import WebhookCollector
 from server.domains.integrations.webhooks.service import WebhookService
 from server.domains.integrations.webhooks.settings import WebhookSettings
 from server.domains.services import Services
+from server.gateway.metrics import Numbers, Reading
 
 
 def build(services: Services) -> Domain:
@@ -34,6 +34,34 @@ def build(services: Services) -> Domain:
         settings=WebhookSettings,
         endpoints=routes.endpoints(),
         durable=[DurableListener("webhooks", handlers)],
-        metrics=[WebhookCollector(deliverer)],
+        metrics=[_numbers(deliverer)],
         jobs=[Job("webhooks", deliverer.run)],
+    )
+
+
+def _numbers(deliverer: WebhookDeliverer) -> Numbers:
+    return Numbers(
+        gauges=[
+            Reading(
+                "webhooks_pending",
+                "Deliveries that wait, of all nodes.",
+                lambda: deliverer.backlog.pending,
+            ),
+            Reading(
+                "webhooks_disabled",
+                "Webhooks that were disabled because they fail.",
+                lambda: deliverer.backlog.disabled,
+            ),
+        ],
+        counters=[
+            Reading(
+                "webhooks_delivered",
+                "Deliveries that were accepted.",
+                lambda: deliverer.delivered_total,
+            ),
+            Reading("webhooks_failures", "Attempts that failed.", lambda: deliverer.failed_total),
+            Reading(
+                "webhooks_dead", "Deliveries that were given up.", lambda: deliverer.dead_total
+            ),
+        ],
     )

@@ -19,7 +19,7 @@ ONE: Final = f"{ALL}/{{endpoint_id}}"
 DELIVERIES: Final = f"{ONE}/deliveries"
 
 _SEQ_MAX: Final = 2**63 - 1
-_CURSOR: Final = CursorCodec("deliveries", int)
+_CURSOR: Final = CursorCodec("deliveries", int, int)
 
 
 class WebhookRoutes:
@@ -109,7 +109,7 @@ class WebhookRoutes:
         query: wire.WebhookDeliveriesQuery = request.query
         found = await self._service.deliveries(
             _endpoint_id(request),
-            below=_SEQ_MAX if query.cursor is None else _CURSOR.read(query.cursor)[0],
+            below=_SEQ_MAX if query.cursor is None else _CURSOR.read(query.cursor),
             state=query.state,
             limit=query.limit,
         )

@@ -25,7 +25,7 @@ from protocol.accounts import (
 from protocol.codec import validate
 from protocol.errors import Forbidden, NotFound
 from protocol.ids import UserId
-from server.core.clock import Clock, wire_time, wire_time_or_none
+from server.core.clock import Clock, wire_fields
 from server.core.cursors import CursorCodec
 from server.domains.people.accounts.moderation import Moderation
 from server.gateway.http.endpoints import Endpoint, HttpRequest
@@ -33,7 +33,7 @@ from server.gateway.http.endpoints import Endpoint, HttpRequest
 TAG = "moderation"
 
 _ID_MAX: Final = 2**63 - 1
-_CURSOR: Final = CursorCodec("audit", int)
+_CURSOR: Final = CursorCodec("audit", int, int)
 
 
 class AdminRoutes:
@@ -115,7 +115,7 @@ class AdminRoutes:
 
     async def _audit(self, request: HttpRequest) -> AuditPage:
         query: AuditQuery = request.query
-        below = _ID_MAX if query.cursor is None else _CURSOR.read(query.cursor)[0]
+        below = _ID_MAX if query.cursor is None else _CURSOR.read(query.cursor)
         acts = await read(self._database, below=below, limit=query.limit, target=query.user_id)
         earlier = _CURSOR.write(acts[-1].id) if len(acts) == query.limit else None
         return AuditPage(acts=[_act(act) for act in acts], next=earlier)
@@ -132,9 +132,8 @@ def _user_id(request: HttpRequest) -> UserId:
 
 
 def _person(found: Found) -> Person:
-    ban = found.ban and Ban(reason=found.ban.reason, ends_at=wire_time_or_none(found.ban.ends_at))
-    known = {**found._asdict(), "created_at": wire_time(found.created_at), "ban": ban}
-    return Person(**known)
+    ban = found.ban and Ban(**wire_fields(found.ban))
+    return Person(**wire_fields(found) | {"ban": ban})
 
 
 def _act(act: RecordedAct) -> Act:
@@ -142,4 +141,4 @@ def _act(act: RecordedAct) -> Act:
         name: orjson.loads(state or b"null")
         for name, state in (("before", act.before), ("after", act.after))
     }
-    return Act(**{**act._asdict(), **states, "at": wire_time(act.at)})
+    return Act(**wire_fields(act) | states)

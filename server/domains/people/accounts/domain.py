@@ -19,18 +19,17 @@ from server.core.mail_transports import BadMailUrl, Transport, file_carrier, smt
 from server.core.mailer import Mailer
 from server.core.rate_limits import Rate
 from server.domains.contract import Domain, Job, provide
-from server.domains.interfaces import AccountReader, Authenticator, People, TokenKeys, TokenScopes
+from server.domains.interfaces import AccountReader, Authenticator, People, TokenScopes
 from server.domains.people.accounts.admin_http import AdminRoutes
 from server.domains.people.accounts.codes import Codes
 from server.domains.people.accounts.commands import SessionCommands, limits_in_force
 from server.domains.people.accounts.discord import Application, Discord, DiscordSignIn
 from server.domains.people.accounts.email import EmailSignIn
 from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, guest_limiter
-from server.domains.people.accounts.keys import Keys
+from server.domains.people.accounts.keys import Keys, ScopedTokens
 from server.domains.people.accounts.moderation import Moderation
 from server.domains.people.accounts.password_limits import NetworkAttempts, PasswordLimits
 from server.domains.people.accounts.revocation import SessionMaintenance, SessionRevocation
-from server.domains.people.accounts.scoped_tokens import ScopedTokens
 from server.domains.people.accounts.sealed import require_keys
 from server.domains.people.accounts.service import Accounts, Lifetimes
 from server.domains.people.accounts.settings import AccountSettings
@@ -129,7 +128,7 @@ def build(services: Services) -> Domain:
         rotate_after_s=settings.key_rotate_days * 86_400,
     )
 
-    def make_scope(purpose: str, lifetime_s: int) -> ScopedTokens:
+    def make_scope(purpose: str, lifetime_s: float) -> ScopedTokens:
         return ScopedTokens(purpose, keys=keys, clock=clock, lifetime_s=lifetime_s)
 
     async def start() -> None:
@@ -161,7 +160,6 @@ def build(services: Services) -> Domain:
         provides=(
             provide(People, people),
             provide(Seal, seal),
-            provide(TokenKeys, keys),
             provide(TokenScopes, make_scope),
             provide(AccountReader, _Reader(account_routes, methods)),
         ),

@@ -23,7 +23,7 @@ from protocol.accounts import (
 from protocol.codec import validate
 from protocol.errors import BadToken, NotFound, Overloaded, RateLimited, TokenExpired
 from protocol.ids import SessionId, UserId
-from server.core.clock import wire_time
+from server.core.clock import wire_fields, wire_time
 from server.core.rate_limits import Rate, RateLimiter, network_of
 from server.domains.people.accounts.keys import Keys
 from server.domains.people.accounts.revocation import SessionRevocation
@@ -106,11 +106,8 @@ class AccountRoutes:
 
 
 def _me(account: Account) -> Me:
-    parsed = {
-        "created_at": wire_time(account.created_at),
-        "preferences": orjson.loads(account.preferences),
-    }
-    return Me(**{**account._asdict(), **parsed})
+    preferences = orjson.loads(account.preferences)
+    return Me(**wire_fields(account) | {"preferences": preferences})
 
 
 class SessionRoutes:

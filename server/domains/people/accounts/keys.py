@@ -6,7 +6,7 @@ the clear beside everything else that the database's owner could read.
 
 import logging
 from base64 import b64decode, b64encode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -23,6 +23,7 @@ from protocol.accounts import Jwk, Jwks
 from protocol.errors import BadToken, TokenExpired
 from protocol.ids import PlayerId, SessionId, UserId
 from protocol.limits import TOKEN_CHARS_MAX
+from server.core.clock import Clock, wire_time
 from server.core.containment import contained
 from server.core.periodic import every
 
@@ -305,3 +306,61 @@ def verify(token: str, key: Key) -> Claims:
         SessionId(claims["sid"]), UserId(claims["sub"]), PlayerId(claims["pid"]), claims["name"]
     )
     return Claims(holder, float(claims["exp"]))
+
+
+class ScopedToken(NamedTuple):
+    """A token, and until when it is good (ISO 8601, UTC)."""
+
+    token: str
+    expires_at: str
+
+
+class ScopedTokens:
+    """Writes and reads short-lived tokens of one kind, for example `peer`.
+
+    What one is for is its type and its audience, so that none is good for anything else.
+    """
+
+    def __init__(self, kind: str, *, keys: Keys, clock: Clock, lifetime_s: float) -> None:
+        self._type = f"{kind}+jwt"
+        self._audience = f"{ISSUER}-{kind}"
+        self._keys = keys
+        self._clock = clock
+        self._lifetime_s = lifetime_s
+
+    def write(self, claims: Mapping[str, str]) -> ScopedToken:
+        """Sign what a token says."""
+        expires_at = self._clock.now() + timedelta(seconds=self._lifetime_s)
+        key = self._keys.newest
+        token = jwt.encode(
+            {**claims, "iss": ISSUER, "aud": self._audience, "exp": expires_at},
+            key.private,
+            algorithm=ALGORITHM,
+            headers={"kid": key.kid, "typ": self._type},
+        )
+        return ScopedToken(token, wire_time(expires_at))
+
+    async def read(self, token: str) -> Mapping[str, str]:
+        """Give what a token says; raise `BadToken` for any that is not a good one of this kind."""
+        if len(token) > TOKEN_CHARS_MAX or not token.isascii():
+            raise BadToken
+        try:
+            key = await self._keys.find(self._kid(token))
+            claims: Mapping[str, str] = jwt.decode(
+                token,
+                key.public,
+                algorithms=[ALGORITHM],
+                issuer=ISSUER,
+                audience=self._audience,
+                options={"require": ["iss", "aud", "exp"], "strict_aud": True},
+            )
+        except jwt.InvalidTokenError:
+            raise BadToken from None
+        return claims
+
+    def _kid(self, token: str) -> str:
+        header = jwt.get_unverified_header(token)
+        kid = header.get("kid")
+        if header.get("typ") != self._type or not isinstance(kid, str):
+            raise BadToken
+        return kid

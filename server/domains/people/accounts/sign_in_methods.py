@@ -1,8 +1,9 @@
 """What accounts sign in with: entering, linking, unlinking."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final, NamedTuple
 
 from persistence.accounts.sign_in import CodeSpent, Linked, Method, NewMethod, SignInStore
@@ -106,16 +107,19 @@ class Methods:
 
     async def unlink(self, user_id: UserId, kind: Kind) -> None:
         """Take a method away; raise `NotFound`, or `LastMethod` if no other is left."""
-        kinds = await self._store.unlink(user_id, kind)
-        if kind not in kinds:
-            raise NotFound(f"Your account has no sign-in method {kind}.")
-        if len(kinds) == 1:
-            raise LastMethod
+        await self._store.unlink(user_id, kind, partial(_require_another, kind))
 
     def _new(self, user_id: UserId, proved: Proved, password_hash: str | None) -> NewMethod:
         sealed = self._seal.seal(proved.text.encode(), about=about_method(proved.kind, user_id))
         lookup = method_indexes(self._seal, proved.kind, proved.name)[0]
         return NewMethod(proved.kind, lookup, sealed, password_hash)
+
+
+def _require_another(kind: str, kinds: Sequence[str]) -> None:
+    if kind not in kinds:
+        raise NotFound(f"Your account has no sign-in method {kind}.")
+    if len(kinds) == 1:
+        raise LastMethod
 
 
 async def reencrypt_methods(store: SignInStore, seal: Seal) -> int:

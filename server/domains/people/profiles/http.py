@@ -30,7 +30,7 @@ from protocol.profiles import (
     UsernameState,
 )
 from protocol.reserved_names import is_reserved
-from server.core.clock import wire_time
+from server.core.clock import wire_fields
 from server.core.rate_limits import Rate, RateLimiter, network_of
 from server.domains.people.profiles.erasure import Erasure
 from server.domains.people.profiles.export import Exports
@@ -103,7 +103,7 @@ class ProfileRoutes:
         profile = await self._store.find(name, asker) if PROFILE_NAME.fullmatch(name) else None
         if profile is None:
             raise ProfileNotFound
-        return Profile(**{**profile._asdict(), "created_at": wire_time(profile.created_at)})
+        return Profile(**wire_fields(profile))
 
 
 EXPORTS: Final = Rate(per_minute=1 / 60, burst=3)  # of one account

@@ -21,12 +21,12 @@ from protocol.limits import EVENT_INDEX_MAX
 from server.core.clock import Clock
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.domains.play.games.access import Access, committed
-from server.domains.play.games.delayed_stream import DelayedStream
 from server.domains.play.games.live_game import LiveGame, Reply, reply_of
 from server.domains.play.games.recovery import recover, tell
 from server.domains.play.games.registry import GameRegistry
 from server.domains.play.games.streams import (
     READ_ROWS,
+    DelayedStream,
     begin_anew,
     catch_up,
     check_after,

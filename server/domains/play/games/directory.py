@@ -18,7 +18,7 @@ from persistence.games.directory import DirectoryEntry, DirectoryPlace, HeldSeat
 from protocol.errors import InvalidField, Overloaded, Unavailable
 from protocol.history import GamesQuery, RunningGame, RunningGames
 from protocol.ids import GameId
-from server.core.clock import wire_time
+from server.core.clock import wire_fields
 from server.core.cursors import CursorCodec
 from server.domains.play.games.live_game import LiveGame
 from server.gateway.http.endpoints import Endpoint, HttpRequest
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 WRITTEN_AT_ONCE: Final = 500
 RETRY_S: Final = 1.0
 
-_CURSOR: Final = CursorCodec("games", datetime, UUID)
+_CURSOR: Final = CursorCodec("games", DirectoryPlace, datetime, UUID)
 
 
 def held_seats(host: LiveGame) -> int:
@@ -103,25 +103,19 @@ class DirectoryRoutes:
 
     async def _list(self, request: HttpRequest) -> RunningGames:
         query: GamesQuery = request.query
-        rooms = await self._store.running(query, read_cursor(query.cursor))
-        more = write_cursor(rooms[-1]) if len(rooms) == query.limit else None
-        return RunningGames(games=[_shown(room) for room in rooms], next=more)
+        after = None if query.cursor is None else _CURSOR.read(query.cursor)
+        rooms = await self._store.running(query, after)
+        more = _place(rooms[-1]) if len(rooms) == query.limit else None
+        return RunningGames(
+            games=[_shown(room) for room in rooms], next=more and _CURSOR.write(more)
+        )
 
 
-def write_cursor(room: DirectoryEntry) -> str:
-    """Write a cursor for the page that follows a game."""
-    return _CURSOR.write(room.created_at, room.game_id)
-
-
-def read_cursor(cursor: str | None) -> DirectoryPlace | None:
-    """Read what `write_cursor` wrote; raise `InvalidField`."""
-    if cursor is None:
-        return None
-    created_at, game_id = _CURSOR.read(cursor)
-    return DirectoryPlace(created_at, GameId(game_id))
+def _place(room: DirectoryEntry) -> DirectoryPlace:
+    return DirectoryPlace(room.created_at, room.game_id)
 
 
 def _shown(room: DirectoryEntry) -> RunningGame:
-    fields = room._asdict() | {"started_at": wire_time(room.started_at)}
+    fields = wire_fields(room)
     del fields["created_at"]
     return RunningGame(**fields)

@@ -6,8 +6,7 @@ from itertools import accumulate
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from persistence.eventlog.metrics import LATENCY_BOUNDS_S, LogMetrics
-from persistence.eventlog.writer import Log
+from persistence.eventlog.writer import LATENCY_BOUNDS_S, Log, LogMetrics
 from server.domains.play.games.registry import GameRegistry
 from server.domains.play.games.ruleset_failures import Faults
 from server.gateway.metrics import Numbers, Reading

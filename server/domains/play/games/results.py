@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from persistence.eventlog.completion import Completion, SeatResult, Summary, Uncounted
+from persistence.eventlog.completion import Completion, SeatResult, Uncounted
 from persistence.eventlog.hashchain import canonical
+from protocol.history import GameSummary
 from server.gamekit.contract import Outcome, Standing
 from server.gamekit.fold import Fold
 from server.gamekit.table import Seat, Table
@@ -67,7 +68,7 @@ def checked(outcome: Outcome, *, seats: int, statistics: Collection[str]) -> Non
         canonical(each)  # one by one: each is as large as an event at most
 
 
-def summary_of(table: Table, outcome: Outcome) -> Summary:
+def summary_of(table: Table, outcome: Outcome) -> GameSummary:
     """Summarise a game; names are added where it is stored."""
     standings = outcome.standings
     players = [_player(table.chairs[standing.seat], standing) for standing in standings]
@@ -75,7 +76,7 @@ def summary_of(table: Table, outcome: Outcome) -> Summary:
         for player, standing in zip(players, standings, strict=True):
             player["forfeited"] = standing.forfeited
             player["place"] = 1 + sum(_rank(other) < _rank(standing) for other in standings)
-    return Summary(
+    return GameSummary.model_construct(
         players=players,
         rounds=outcome.rounds,
         final_scores={table.chairs[s.seat].player_id: s.score for s in standings},

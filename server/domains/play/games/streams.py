@@ -5,22 +5,25 @@ to the subscribers in the same turn of the loop in which it has: there is no mom
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import orjson
 
+from persistence.eventlog.writer import Row
 from persistence.games.store import GameStore
 from protocol.errors import BadIndex, CloseReason, Overloaded
 from protocol.ids import GameId
 from protocol.limits import CHUNK_BYTES_MAX, EVENT_INDEX_MAX
+from server.core.clock import Clock
 from server.core.subscriptions import Deliver, TooManySubscribers, TopicKind
 from server.domains.play.games.access import committed
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.recorder import RecordedEvent
 from server.domains.play.games.recovery import tell
-from server.domains.play.games.subscribers import ViewEncoder
+from server.domains.play.games.subscribers import ViewEncoder, stopped_frame
 from server.gamekit.contract import Viewer
+from server.gamekit.table import GAME_COMPLETED
 from server.gateway.session.sessions import Session
 from server.gateway.transport.framing import text_frame
 
@@ -138,3 +141,54 @@ async def _wait_for_room(session: Session) -> None:
     socket = session.socket  # whose own limits end this wait
     while socket.queued_bytes > AHEAD_BYTES_MAX and not socket.closing:  # noqa: ASYNC110 - bytes
         await asyncio.sleep(AHEAD_LOOK_S)
+
+
+LOOK_EVERY_S = 0.5
+
+
+class DelayedStream:
+    """Reads the committed log, and sends each event `delay_s` after it happened.
+
+    So nobody can play by what a stream shows.
+    """
+
+    def __init__(
+        self,
+        game_id: GameId,
+        encoder: ViewEncoder,
+        *,
+        store: GameStore,
+        clock: Clock,
+        delay_s: float,
+        is_stopped: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._game_id = game_id
+        self._encoder = encoder
+        self._store = store
+        self._clock = clock
+        self._delay_s = delay_s
+        self._is_stopped = is_stopped
+
+    async def run(self, session: Session, *, after: int) -> None:
+        """Send until the game's last event is out; cancelled when nobody watches any more.
+
+        Where the game was quarantined, its end comes after the last event that it has.
+        """
+        cursor = after
+        while not session.socket.closing:
+            rows = await self._store.read(self._game_id, after=cursor, limit=READ_ROWS)
+            due = self._due(rows)
+            await send_chunks(session, self._encoder, [tell(row) for row in due], None)
+            if due:
+                cursor = due[-1].event_index
+                if due[-1].type == GAME_COMPLETED:
+                    return
+            if not rows and await self._is_stopped():
+                session.socket.send(stopped_frame(self._game_id))
+                return
+            if len(due) < READ_ROWS:
+                await asyncio.sleep(LOOK_EVERY_S)
+
+    def _due(self, rows: list[Row]) -> list[Row]:
+        before = self._clock.now().timestamp() - self._delay_s
+        return [row for row in rows if row.at.timestamp() <= before]

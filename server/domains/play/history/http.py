@@ -109,7 +109,7 @@ class RecordRoutes:
         found = await self._store.summary(game_id, viewer=_viewer(request))
         if found is None:
             raise GameNotFound("There is no finished game with this id that you may see.")
-        return views.summary(found)
+        return found
 
     async def _stats(self, request: HttpRequest) -> PlayerStats:
         player_id = validate(PlayerPath, dict(request.path)).player_id
@@ -119,7 +119,7 @@ class RecordRoutes:
             raise NotFound(NO_PLAYER)
         if found.games_played == 0:
             self._require_known(query.ruleset)
-        return views.stats(found, query.ruleset)
+        return found
 
     async def _history(self, request: HttpRequest) -> Matches:
         player_id = validate(PlayerPath, dict(request.path)).player_id

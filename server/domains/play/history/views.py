@@ -7,39 +7,29 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from persistence.history.store import Entry, Position, StoredMatch, StoredStats, StoredSummary
+from persistence.history.store import Entry, Position, StoredMatch
 from protocol.history import (
     Board,
     Leaderboard,
     LeaderboardRow,
     Match,
     Matches,
-    PlayerStats,
     Ruleset,
-    Summary,
 )
 from protocol.ids import MatchId
-from server.core.clock import wire_time, wire_time_or_none
+from server.core.clock import wire_fields
 from server.core.cursors import CursorCodec
 from server.gamekit.fold import AnyRuleset
 
 # Before the newest match.
 START = Position(datetime.max.replace(tzinfo=UTC), MatchId("00000000-0000-0000-0000-000000000000"))
 
-_CURSOR = CursorCodec("matches", datetime, UUID)
-
-
-def write_cursor(position: Position) -> str:
-    """Write where a history goes on."""
-    return _CURSOR.write(position.ended_at, position.match_id)
+CURSOR = CursorCodec("matches", Position, datetime, UUID)
 
 
 def read_cursor(cursor: str | None) -> Position:
-    """Read what `write_cursor` wrote; None is the start; raise `InvalidField`."""
-    if cursor is None:
-        return START
-    ended_at, match_id = _CURSOR.read(cursor)
-    return Position(ended_at, MatchId(match_id))
+    """Read where a history goes on; None is the start; raise `InvalidField`."""
+    return START if cursor is None else CURSOR.read(cursor)
 
 
 def ruleset(rules: AnyRuleset) -> Ruleset:
@@ -55,34 +45,17 @@ def ruleset(rules: AnyRuleset) -> Ruleset:
     )
 
 
-def summary(stored: StoredSummary) -> Summary:
-    """Write a finished game's summary."""
-    return Summary(**{**stored._asdict(), "created_at": wire_time(stored.created_at)})
-
-
-def stats(stored: StoredStats, ruleset: str | None) -> PlayerStats:
-    """Write a player's statistics, over all games or in a ruleset."""
-    last_game_at = wire_time_or_none(stored.last_game_at)
-    return PlayerStats(**{**stored._asdict(), "last_game_at": last_game_at}, ruleset=ruleset)
-
-
 def match(stored: StoredMatch) -> Match:
     """Write one match."""
-    fields = stored._asdict()
+    fields = wire_fields(stored)
     uncounted = fields.pop("uncounted")
-    shown = {
-        "started_at": wire_time_or_none(stored.started_at),
-        "ended_at": wire_time_or_none(stored.ended_at),
-        "counts": uncounted is None,
-        "declared": uncounted == "declared",
-    }
-    return Match(**{**fields, **shown})
+    return Match(**fields, counts=uncounted is None, declared=uncounted == "declared")
 
 
 def page(found: Sequence[StoredMatch], limit: int) -> Matches:
     """Write a page of what was found by asking for one more than `limit`."""
     shown = found[:limit]
-    cursor = write_cursor(_position(shown[-1])) if len(found) > limit else None
+    cursor = CURSOR.write(_position(shown[-1])) if len(found) > limit else None
     return Matches(matches=[match(stored) for stored in shown], next=cursor)
 
 

@@ -1,19 +1,20 @@
 """How a lobby changes: locked, decided, stored, published; and how its game starts."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from secrets import choice
 from typing import Final
 
 from persistence.games.model import LobbyChanged, NewGame
 from persistence.lobbies.model import Lobby
-from persistence.lobbies.store import LobbyStore
+from persistence.lobbies.store import LobbyStore, LobbyWork
 from protocol.errors import LobbyNotFound, Overloaded
 from protocol.ids import GameId, LobbyId, PlayerId
 from protocol.lobbies import ChangeKind, LobbyChange, Reason, Role
-from server.core.keyed_lock import KeyedLock
 from server.domains.play.lobbies import rules
 from server.domains.play.lobbies.catalog import Catalog
-from server.domains.play.lobbies.codes import add_with_code
 from server.domains.play.lobbies.subscribers import LobbySubscribers
 
 Decide = Callable[[Lobby], Lobby]
@@ -24,6 +25,62 @@ def found(lobby: Lobby | None) -> Lobby:
     if lobby is None:
         raise LobbyNotFound
     return lobby
+
+
+# Join codes are read out to friends: without 0 and O, 1 and I, which look alike.
+ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+CODE_CHARS: Final = 6
+DRAWS_MAX: Final = 8
+
+
+def draw_code() -> str:
+    """Draw a code that nobody can guess."""
+    return "".join(choice(ALPHABET) for _ in range(CODE_CHARS))
+
+
+async def add_with_code(work: LobbyWork, lobby: Lobby) -> Lobby:
+    """Add a lobby under a code that no other lobby has until it is closed."""
+    for _ in range(DRAWS_MAX):
+        coded = replace(lobby, join_code=draw_code())
+        if await work.add(coded):
+            return coded
+    raise Overloaded
+
+
+WAITING_MAX: Final = 500  # for one thing
+
+
+@dataclass(slots=True)
+class _Turn:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+
+
+class KeyedLock:
+    """Lets this node do one thing at a time to each of many things.
+
+    The database keeps changes apart by itself. Taking turns here as well lets updates go
+    out in the order of their versions, and lets a crowd at one lobby wait without holding
+    a connection each.
+    """
+
+    def __init__(self) -> None:
+        self._turns: dict[str, _Turn] = {}
+
+    @asynccontextmanager
+    async def of(self, key: str) -> AsyncIterator[None]:
+        """Wait for one's turn; refuse where too many wait already."""
+        turn = self._turns.setdefault(key, _Turn())
+        if turn.waiting >= WAITING_MAX:
+            raise Overloaded
+        turn.waiting += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.waiting -= 1
+            if not turn.waiting:
+                del self._turns[key]
 
 
 class Changes:

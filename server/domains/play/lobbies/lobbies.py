@@ -14,11 +14,10 @@ from server.domains.play.lobbies.catalog import Catalog
 from server.domains.play.lobbies.changes import Changes, Starter, StartGame
 from server.domains.play.lobbies.followers import Follower, Presence
 from server.domains.play.lobbies.jobs import GamesHere, LobbyMaintenance
-from server.domains.play.lobbies.passwords import LobbyPasswords
 from server.domains.play.lobbies.peers import Peers
 from server.domains.play.lobbies.quick_play import QuickPlay
 from server.domains.play.lobbies.rules import may_watch_game
-from server.domains.play.lobbies.service import Members, Reader
+from server.domains.play.lobbies.service import LobbyPasswords, Members, Reader
 from server.domains.play.lobbies.subscribers import LobbySubscribers
 from server.gamekit.fold import AnyRuleset
 

@@ -20,10 +20,8 @@ from protocol.ids import LobbyId, PlayerId
 from server.core.clock import Clock
 from server.core.tasks import Tasks
 from server.domains.play.lobbies import rules
-from server.domains.play.lobbies.catalog import Catalog, checked_config, checked_seats
-from server.domains.play.lobbies.changes import Changes, Starter, found
-from server.domains.play.lobbies.codes import add_with_code
-from server.domains.play.lobbies.drafts import quick_draft
+from server.domains.play.lobbies.catalog import Catalog, checked_config, checked_seats, quick_draft
+from server.domains.play.lobbies.changes import Changes, Starter, add_with_code, found
 
 log = logging.getLogger(__name__)
 

@@ -113,7 +113,8 @@ def closed(lobby: Lobby, host: PlayerId) -> Lobby:
 
 def closed_if_silent(lobby: Lobby, silent_s: float) -> Lobby:
     """Close a lobby, open or between peers, without life for so long; leave any other be."""
-    is_alive = lobby.status == "OPEN" or lobby.is_between_peers
+    # What is played on a server has its own end.
+    is_alive = lobby.status == "OPEN" or (lobby.mode == "peer" and lobby.status == "PLAYING")
     return _closed(lobby) if is_alive and lobby.silent_s >= silent_s else lobby
 
 

@@ -8,19 +8,20 @@ from uuid import UUID
 from persistence.lobbies.model import Card, Lobby, Place
 from protocol import lobbies as wire
 from protocol.codec import encode
-from protocol.ids import LobbyId, PlayerId
+from protocol.ids import PlayerId
 from protocol.lobbies import ListFilter, LobbyPage
-from server.core.clock import wire_time, wire_time_or_none
+from server.core.clock import wire_fields, wire_time, wire_time_or_none
 from server.core.cursors import CursorCodec
 from server.gateway.session.sessions import update_frame
 
-_CURSOR: Final = CursorCodec("lobbies", datetime, UUID)
+_CURSOR: Final = CursorCodec("lobbies", Place, datetime, UUID)
 
 
 def page(cards: list[Card], limit: int) -> LobbyPage:
     """Make a page; where it is full, another may follow."""
-    more = cursor_at(cards[-1]) if len(cards) == limit else None
-    return LobbyPage(lobbies=[lobby_card(card) for card in cards], next=more)
+    last = Place(cards[-1].created_at, cards[-1].lobby_id) if len(cards) == limit else None
+    shown = [lobby_card(card) for card in cards]
+    return LobbyPage(lobbies=shown, next=last and _CURSOR.write(last))
 
 
 class Facts(NamedTuple):
@@ -61,17 +62,9 @@ def is_listed(lobby: Facts, look_for: ListFilter) -> bool:
     )
 
 
-def cursor_at(card: Card) -> str:
-    """Write a cursor for the page that follows a lobby."""
-    return _CURSOR.write(card.created_at, card.lobby_id)
-
-
 def place_of(cursor: str | None) -> Place | None:
     """Read a cursor, or refuse one that is not ours."""
-    if cursor is None:
-        return None
-    created_at, lobby_id = _CURSOR.read(cursor)
-    return Place(created_at, LobbyId(lobby_id))
+    return None if cursor is None else _CURSOR.read(cursor)
 
 
 def lobby_for(lobby: Lobby, player_id: PlayerId | None) -> wire.Lobby:
@@ -83,7 +76,7 @@ def lobby_for(lobby: Lobby, player_id: PlayerId | None) -> wire.Lobby:
 
 def lobby_card(card: Card) -> wire.LobbyCard:
     """Write a lobby of a list."""
-    return wire.LobbyCard(**card._asdict() | {"created_at": wire_time(card.created_at)})
+    return wire.LobbyCard(**wire_fields(card))
 
 
 def update(lobby: Lobby, change: wire.LobbyChange, *, to_members: bool = False) -> bytes:

@@ -14,8 +14,7 @@ from server.core.containment import contained
 from server.core.periodic import every
 from server.core.tasks import Tasks
 from server.domains.interfaces import PeerAdmissions
-from server.domains.play.signaling.namespaces import Namespaces, Place
-from server.domains.play.signaling.registry import Load, Peer, Registry
+from server.domains.play.signaling.registry import Load, Namespaces, Peer, Place, Registry
 from server.gateway.transport.framing import text_frame
 from server.gateway.transport.handshake import UpgradeRequest
 from server.gateway.transport.limits import TokenBucket

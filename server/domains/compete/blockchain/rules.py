@@ -1,29 +1,11 @@
-"""Who owned a token and when: pure, from its transfers and from what was corrected."""
+"""Who owned a token and when, from its transfers and from what was corrected. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import zip_longest
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import TypeAlias
 
-NOBODY: Final = "0x" + "0" * 40
-
-Source: TypeAlias = Literal["onchain", "admin_correction"]
-
-
-class Change(NamedTuple):
-    """From a time on, somebody owns it, or `NOBODY`."""
-
-    at: datetime
-    owner: str
-
-
-class Period(NamedTuple):
-    """Somebody owned it from a time until before another; `until` is none while it lasts."""
-
-    owner: str
-    source: Source
-    since: datetime
-    until: datetime | None
+from persistence.blockchain.store import NOBODY, Change, Period, Source
 
 
 def periods(transfers: Sequence[Change], corrections: Sequence[Change]) -> list[Period]:
