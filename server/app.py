@@ -16,7 +16,6 @@ from protocol.limits import SUBPROTOCOL
 from server.config import Config
 from server.core.containment import FAILURES
 from server.core.event_delivery import EventDeliverer
-from server.core.events import PlayerConnected, PlayerDisconnected
 from server.core.settings import names_in, variables_of
 from server.domains.compete.blockchain.domain import build as blockchain
 from server.domains.compete.bots.domain import build as bots
@@ -89,10 +88,7 @@ class App:
             now=services.clock.monotonic,
             kept_s=services.config.events_kept_s,
         )
-        sessions, publish = services.sessions, services.events.publish
-        sessions.routes = assemble(*(domain.commands for domain in self.domains))
-        sessions.on_arrival.append(lambda player_id: publish(PlayerConnected(player_id)))
-        sessions.on_departure.append(lambda player_id: publish(PlayerDisconnected(player_id)))
+        services.sessions.routes = assemble(*(domain.commands for domain in self.domains))
 
     def _mount(self, domain: Domain) -> None:
         for interface, implementation in domain.provides:

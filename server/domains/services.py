@@ -97,6 +97,7 @@ class Services:
             clock=self.clock,
             tasks=self.tasks,
             rate=CommandRate(config.commands_per_s, config.commands_burst),
+            events=self.events,
             count_refusal=self.refusals.counting("websocket"),
         )
         object.__setattr__(self, "subscriptions", Subscriptions(self.broker))

@@ -70,7 +70,7 @@ class Hall:
                 keys=keys,
                 clock=Clock(),
                 lifetimes=LIFETIMES,
-                end_sockets=lambda _: None,
+                revoked=lambda *_: None,
             )
             codes = Codes(store=store, seal=seal, clock=Clock())
             proof = await codes.read("email", await codes.make("email", {"email": EMAIL}))

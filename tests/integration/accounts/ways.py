@@ -11,6 +11,7 @@ import aiohttp
 from persistence.accounts.sessions import SessionStore
 from persistence.accounts.sign_in import SignInStore
 from persistence.broker.memory import MemoryBroker
+from server.core.events import LocalEvents
 from server.core.mailer import Mail
 from server.core.passwords import Passwords
 from server.core.subscriptions import Subscriptions
@@ -29,7 +30,7 @@ from server.domains.people.accounts.sign_in_methods import Methods
 from server.gateway.http.endpoints import Endpoint, build_http
 from server.gateway.transport.proxies import Proxies, believe
 from tests.fixtures.http import bearer, served_app
-from tests.integration.accounts.conftest import SEAL, NoSockets, Room, more_addresses
+from tests.integration.accounts.conftest import SEAL, Room, more_addresses
 
 PLENTY = Rate(per_minute=6000, burst=6000)
 NO_LIMITS = Limits(*(PLENTY for _ in Limits()))
@@ -83,7 +84,7 @@ class Ways:
         revocation = SessionRevocation(
             store=store,
             subscriptions=Subscriptions(MemoryBroker()),
-            sockets=NoSockets(),
+            events=LocalEvents(),
             now=now,
         )
         routes = SignInRoutes(

@@ -11,6 +11,7 @@ from persistence.broker.memory import MemoryBroker
 from protocol.envelope import type_of
 from protocol.ids import LobbyId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
+from server.core.events import LocalEvents
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.games.access import Access
@@ -55,7 +56,7 @@ async def enter(room: Room) -> AsyncIterator[Enter]:
     clock = Clock()
     access = Access(registry=room.registry, store=room.store, may_watch=_anybody, clock=clock)
     async with Tasks() as tasks:
-        sessions = Sessions(clock=clock, tasks=tasks, rate=CommandRate())
+        sessions = Sessions(clock=clock, tasks=tasks, rate=CommandRate(), events=LocalEvents())
         commands = GameCommands(
             registry=room.registry,
             store=room.store,

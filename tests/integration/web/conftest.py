@@ -28,7 +28,7 @@ def rooms(database: Database) -> list[Endpoint]:
         keys=keys,
         clock=clock,
         lifetimes=Lifetimes(600, 86_400),
-        end_sockets=lambda _: None,
+        revoked=lambda *_: None,
     )
     account_routes = AccountRoutes(
         accounts=accounts, keys=keys, guests=guest_limiter(600), now=clock.monotonic

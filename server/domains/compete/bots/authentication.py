@@ -1,12 +1,12 @@
 """Signing in as a bot, and the end of it on every node."""
 
-from collections.abc import Iterator
-from typing import Final, Protocol
+from collections.abc import Iterable
+from typing import Final
 
 from persistence.bots.tokens import BotTokenStore, Standing
-from protocol.errors import BadToken, CloseReason, TokenExpired
+from protocol.errors import BadToken, TokenExpired
 from protocol.ids import SessionId, UserId
-from server.core.containment import contained
+from server.core.events import LocalEvents, SessionRevoked
 from server.core.subscriptions import AnnouncedSweep, Subscriptions
 from server.domains.compete.bots.rules import is_bot_token, token_hash
 from server.domains.interfaces import People
@@ -21,18 +21,11 @@ ENDED: Final = (
 )
 
 
-class Sockets(Protocol):
-    """The connections of this node (`server.gateway.session.sessions.Sessions`)."""
-
-    def __iter__(self) -> Iterator[Session]:
-        """Go through all of them."""
-
-    def dismiss(self, session: Session, why: CloseReason, message: str) -> None:
-        """Tell a connection why it is closed, and close it."""
-
-
 class BotAuthenticator:
-    """Says whose a token is, a bot's or a person's, and closes what has lost its token."""
+    """Says whose a token is, a bot's or a person's, and publishes which are good no more.
+
+    `connections` are those of this node, whose tokens are looked at.
+    """
 
     def __init__(
         self,
@@ -40,11 +33,13 @@ class BotAuthenticator:
         store: BotTokenStore,
         subscriptions: Subscriptions,
         people: People,
-        sockets: Sockets,
+        connections: Iterable[Session],
+        events: LocalEvents,
     ) -> None:
         self._store = store
         self._people = people
-        self._sockets = sockets
+        self._connections = connections
+        self._events = events
         self._changed = AnnouncedSweep(subscriptions, "bot-tokens", self.look)
 
     async def authenticate(self, token: str) -> Identity:
@@ -65,20 +60,18 @@ class BotAuthenticator:
         await self._people.end(session_id)
 
     async def enforce(self) -> None:
-        """Close the sockets of tokens that have just become bad, here and on other nodes."""
+        """Publish which tokens have just become bad, here and on other nodes."""
         self._changed.announce()
         await self.look()
 
     async def look(self) -> None:
-        """Close the sockets here of every token that is not good any more."""
-        of_bots = [session for session in self._sockets if _is_open_bots(session)]
+        """Publish here which connections' tokens are not good any more."""
+        of_bots = [session for session in self._connections if _is_open_bots(session)]
         if not of_bots:
             return
         good = await self._store.still_good({session.who.session_id for session in of_bots})
-        for session in of_bots:
-            with contained("closing a bot's connection"):
-                if session.who.session_id not in good and not session.socket.closing:
-                    self._sockets.dismiss(session, CloseReason.LOGGED_OUT, ENDED)
+        for token_id in {session.who.session_id for session in of_bots} - good:
+            self._events.publish(SessionRevoked(token_id, ENDED))
 
 
 def _is_open_bots(session: Session) -> bool:

@@ -69,7 +69,7 @@ class SessionCommands:
             raise Forbidden(
                 "The token belongs to another account; open a new connection for that account."
             )
-        session.identity = identity
+        session.sessions.renew(session, identity)
 
     async def _logout(self, session: "Session", command: wire.Logout) -> None:
         await self._accounts().end(session.who.session_id)

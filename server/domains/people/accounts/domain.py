@@ -12,9 +12,10 @@ from persistence.accounts.store import AccountStore
 from persistence.errors import StartRefused
 from persistence.sealing import Seal, seal_of
 from protocol import accounts as wire
-from protocol.ids import UserId
+from protocol.ids import SessionId, UserId
 from server.config import Config
 from server.core.clock import Clock
+from server.core.events import SessionRevoked
 from server.core.mail_transports import BadMailUrl, Transport, file_carrier, smtp_carrier
 from server.core.mailer import Mailer
 from server.core.rate_limits import Rate
@@ -29,7 +30,12 @@ from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, gu
 from server.domains.people.accounts.keys import Keys, ScopedTokens
 from server.domains.people.accounts.moderation import Moderation
 from server.domains.people.accounts.password_limits import NetworkAttempts, PasswordLimits
-from server.domains.people.accounts.revocation import SessionMaintenance, SessionRevocation
+from server.domains.people.accounts.revocation import (
+    ENDED,
+    RevokedConnections,
+    SessionMaintenance,
+    SessionRevocation,
+)
 from server.domains.people.accounts.sealed import require_keys
 from server.domains.people.accounts.service import Accounts, Lifetimes
 from server.domains.people.accounts.settings import AccountSettings
@@ -55,26 +61,25 @@ def build(services: Services) -> Domain:
     revocation = SessionRevocation(
         store=sessions,
         subscriptions=services.subscriptions,
-        sockets=services.sessions,
+        events=services.events,
         now=clock.monotonic,
     )
-
-    def end_sockets(session_id: str) -> None:
-        services.sessions.end_session(session_id)
-        revocation.announce()
-
     accounts = Accounts(
         store=store,
         keys=keys,
         clock=clock,
         lifetimes=Lifetimes(settings.access_token_s, settings.refresh_token_s),
-        end_sockets=end_sockets,
+        revoked=revocation.revoked,
     )
+
+    def logged_out(session_id: SessionId) -> None:
+        services.events.publish(SessionRevoked(session_id, ENDED))
+
     people = authority_by(
         settings,
         accounts=accounts,
         store=store,
-        end_sockets=services.sessions.end_session,
+        logged_out=logged_out,
         clock=clock,
     )
     methods = Methods(store=sign_in, seal=seal, accounts=accounts)
@@ -93,7 +98,7 @@ def build(services: Services) -> Domain:
         passwords=services.passwords,
     )
     moderation = Moderation(
-        store=ModerationStore(services.database), seal=seal, told=revocation.enforce
+        store=ModerationStore(services.database), seal=seal, banned=revocation.banned
     )
     account_routes = AccountRoutes(
         accounts=accounts,
@@ -141,6 +146,7 @@ def build(services: Services) -> Domain:
         commands=commands.routes(),
         endpoints=switched_off(endpoints) if is_elsewhere(settings) else endpoints,
         mounts=_discord_pages(services, discord, seal),
+        listens=RevokedConnections(services.sessions).listens(),
         metrics=[
             Numbers(
                 counters=(
@@ -217,7 +223,7 @@ def authority_by(
     *,
     accounts: Accounts,
     store: AccountStore,
-    end_sockets: Callable[[str], None],
+    logged_out: Callable[[SessionId], None],
     clock: Clock,
 ) -> People:
     """Choose who says whose a token is."""
@@ -228,7 +234,7 @@ def authority_by(
         url=settings.supabase_url.rstrip("/"),
         secret=secret.get_secret_value() if secret else None,
         store=store,
-        end_sockets=end_sockets,
+        logged_out=logged_out,
         now=clock.monotonic,
     )
 

@@ -127,7 +127,7 @@ def new_person(names: Names, display_name: str | None, *, user_id: UserId | None
 
 
 class Accounts:
-    """Everybody who signed in. `end_sockets` closes the connections of a session."""
+    """Everybody who signed in; `revoked` publishes that a session was ended."""
 
     def __init__(
         self,
@@ -136,12 +136,12 @@ class Accounts:
         keys: Keys,
         clock: Clock,
         lifetimes: Lifetimes,
-        end_sockets: Callable[[str], None],
+        revoked: Callable[[SessionId], None],
     ) -> None:
         self._store = store
         self._keys = keys
         self._clock = clock
-        self._end_sockets = end_sockets
+        self._revoked = revoked
         self.mint = TokenIssuer(keys=keys, clock=clock, lifetimes=lifetimes)
 
     async def authenticate(self, token: str) -> Identity:
@@ -205,7 +205,7 @@ class Accounts:
         """End a session; its connections here are closed after what is being answered now."""
         await self._store.end_session(session_id)
         # The reply to the command that ends its own session goes out before its socket closes.
-        asyncio.get_running_loop().call_soon(self._end_sockets, session_id)
+        asyncio.get_running_loop().call_soon(self._revoked, session_id)
 
     async def account(self, user_id: UserId) -> Account:
         """Read an account; raise `BadToken` if it is gone."""

@@ -102,7 +102,7 @@ class ProjectKeys:
 
 
 class SupabaseAccounts:
-    """Authenticates by Supabase's tokens; `end_sockets` closes the connections of a session."""
+    """Authenticates by Supabase's tokens; `logged_out` closes the connections of a session here."""
 
     def __init__(
         self,
@@ -110,13 +110,13 @@ class SupabaseAccounts:
         url: str,
         secret: str | None,
         store: AccountStore,
-        end_sockets: Callable[[str], None],
+        logged_out: Callable[[SessionId], None],
         now: Callable[[], float],
     ) -> None:
         self._issuer = f"{url}/auth/v1" if url else None
         self._secret = secret
         self._store = store
-        self._end_sockets = end_sockets
+        self._logged_out = logged_out
         self._keys = ProjectKeys(url, now=now) if url else None
 
     async def authenticate(self, token: str) -> Identity:
@@ -141,7 +141,7 @@ class SupabaseAccounts:
 
     async def end(self, session_id: SessionId) -> None:
         """Close the connections of a session here; the session itself is Supabase's to end."""
-        asyncio.get_running_loop().call_soon(self._end_sockets, session_id)
+        asyncio.get_running_loop().call_soon(self._logged_out, session_id)
 
     async def _verify(self, token: str) -> _Claims:
         key, algorithm = await self._key_of(token)

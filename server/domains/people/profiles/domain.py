@@ -20,7 +20,7 @@ def build(services: Services) -> Domain:
         subscriptions=services.subscriptions,
         clock=services.clock,
         leave_lobbies=services.interfaces.get(LobbyAccess).leave_all,
-        sockets=services.sessions,
+        events=services.events,
     )
     exports = Exports(
         store=store,
