@@ -22,6 +22,7 @@ from protocol.ids import GameId, PlayerId
 from server.cli import said_plainly
 from server.config import Config
 from server.core.clock import Clock
+from server.core.events import LocalEvents
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame
@@ -56,6 +57,8 @@ async def open_room(
             rulesets=find_rulesets() if rulesets is None else rulesets,
             may_serve=lambda: True,
             subscriptions=Subscriptions(MemoryBroker()),
+            events=LocalEvents(),
+            seats_changed=lambda _: None,
         )
         running = tasks.loop(log.run(), name="log")
         yield Room(database, store, log, registry, [])

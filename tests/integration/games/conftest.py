@@ -17,6 +17,7 @@ from persistence.games.store import GameStore
 from protocol.errors import CloseReason, PlayhallError
 from protocol.ids import GameId, LobbyId, PlayerId, new_id
 from server.core.clock import Clock
+from server.core.events import LobbyGameCompleted, LocalEvents
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame
@@ -154,10 +155,8 @@ async def act(host: LiveGame, seat: int, cmd_no: int, move: dict[str, Any]) -> i
 async def room(database: Database) -> AsyncIterator[Room]:
     """A node with two writers and quick bots."""
     over: list[LobbyId] = []
-
-    async def game_over(lobby_id: LobbyId) -> None:
-        over.append(lobby_id)
-
+    events = LocalEvents()
+    events.listen({LobbyGameCompleted: lambda event: over.append(event.lobby_id)})
     log = Log(database, writers=2)
     store = GameStore(database, node="here")
     async with Tasks() as tasks:
@@ -170,8 +169,9 @@ async def room(database: Database) -> AsyncIterator[Room]:
             rulesets=find_rulesets(),
             may_serve=lambda: True,
             subscriptions=Subscriptions(MemoryBroker()),
+            events=events,
+            seats_changed=lambda _: None,
         )
-        registry.on_game_over.append(game_over)
         running = tasks.loop(log.run(), name="log")
         yield Room(database, store, log, registry, over)
         registry.suspend()

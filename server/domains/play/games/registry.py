@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from persistence.eventlog.writer import Fenced, Log, Lost
 from persistence.games.model import NewGame, StoredGame
@@ -24,6 +23,7 @@ from protocol.errors import (
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.clock import Clock
 from server.core.containment import RAISED_BY_RULES, contained, failed
+from server.core.events import LobbyGameCompleted, LocalEvents
 from server.core.periodic import every
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.core.tasks import Tasks
@@ -37,7 +37,6 @@ from server.gamekit.fold import AnyRuleset
 
 log = logging.getLogger(__name__)
 
-GameIsOver = Callable[[LobbyId], Coroutine[Any, Any, None]]
 SeatsChanged = Callable[[LiveGame], None]
 
 GAMES_MAX = 20_000
@@ -55,7 +54,11 @@ class GameRegistryConfig:
 
 
 class GameRegistry:
-    """The hosts of this node, by game."""
+    """The live games of this node, by id.
+
+    `seats_changed` is called when somebody left a seat of a game or took it again, and that is
+    committed.
+    """
 
     def __init__(
         self,
@@ -68,6 +71,8 @@ class GameRegistry:
         rulesets: Mapping[str, AnyRuleset],
         may_serve: Callable[[], bool],
         subscriptions: Subscriptions,
+        events: LocalEvents,
+        seats_changed: SeatsChanged,
     ) -> None:
         self._config = config
         self._may_serve = may_serve
@@ -76,8 +81,8 @@ class GameRegistry:
         self._clock = clock
         self._tasks = tasks
         self._rulesets = rulesets
-        self.on_game_over: list[GameIsOver] = []
-        self.on_seats_changed: list[SeatsChanged] = []
+        self._events = events
+        self.seats_changed = seats_changed
         self._topics: TopicKind[Follower] = subscriptions.kind("game")
         self._hosts: dict[GameId, LiveGame] = {}
         self._turns: dict[GameId, TurnTimer] = {}
@@ -87,7 +92,7 @@ class GameRegistry:
         # Games whose rules failed, until the database has it: they must not be read again.
         self._failing: set[GameId] = set()
         self.faults = Faults(clock.monotonic)
-        self._events = LiveGameEvents(self._settled, self._completed, self._lost, self._failed)
+        self._callbacks = LiveGameEvents(self._settled, self._completed, self._lost, self._failed)
         self.draining = False
 
     def __len__(self) -> int:
@@ -228,7 +233,7 @@ class GameRegistry:
             clock=self._clock,
             may_serve=self._may_serve,
             faults=self.faults,
-            events=self._events,
+            events=self._callbacks,
             topic=self._topics.hold(game_id, owned=True),
         )
         self._hosts[game_id] = host
@@ -253,20 +258,14 @@ class GameRegistry:
             if not games:
                 del self._games_of[player_id]
 
-    def seats_changed(self, host: LiveGame) -> None:
-        """Tell that somebody left a seat or took it again, and that this is committed."""
-        for tell in self.on_seats_changed:
-            tell(host)
-
     def _settled(self, host: LiveGame) -> None:
         if (turns := self._turns.get(host.game_id)) is not None:
             turns.rearm()
 
     def _completed(self, host: LiveGame) -> None:
-        self._drop(host)
+        self._drop(host)  # first: a listener must not find a game that is over
         if host.lobby_id is not None:
-            for tell in self.on_game_over:
-                self._tasks.work(tell(host.lobby_id), name="lobby after game")
+            self._events.publish(LobbyGameCompleted(host.lobby_id))
 
     def _lost(self, host: LiveGame, lost: Lost) -> None:
         """Forget a state that the log does not have; those who follow come back for it."""

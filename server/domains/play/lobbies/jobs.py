@@ -12,7 +12,7 @@ from protocol.ids import GameId, LobbyId, PlayerId
 from protocol.lobbies import Reason
 from server.core.clock import Clock
 from server.core.containment import contained, failed
-from server.core.events import MemberKicked
+from server.core.events import LocalEvents, MemberKicked, WatcherExcluded
 from server.core.periodic import AWAY, every
 from server.core.subscriptions import AnnouncedSweep, Poll, Subscriptions
 from server.domains.play.lobbies import peers, rules
@@ -71,8 +71,8 @@ GamesHere: TypeAlias = Callable[[], Mapping[LobbyId, GameId]]
 class LobbyMaintenance:
     """The sweeps over lobbies. Any number of nodes may sweep at once.
 
-    `games_here` lists this node's games by their lobbies; `on_kicked` is told, again and again,
-    of a game and of somebody who was kicked out of its lobby, on whatever node.
+    `games_here` lists this node's games by their lobbies. `WatcherExcluded` is published, again and
+    again, for whoever was kicked out of one of these lobbies, on whichever node.
     """
 
     def __init__(
@@ -84,17 +84,18 @@ class LobbyMaintenance:
         subscriptions: Subscriptions,
         presence: Presence,
         games_here: GamesHere,
+        events: LocalEvents,
         clock: Clock,
         grace_s: float,
         closed_kept_s: float,
     ) -> None:
         self.departures = DisconnectGrace(grace_s)
-        self.on_kicked: list[Callable[[GameId, PlayerId], None]] = []
         self._store = store
         self._changes = changes
         self._quick_play = quick_play
         self._presence = presence
         self._games_here = games_here
+        self._events = events
         self._clock = clock
         self._closed_kept_s = closed_kept_s
         self._kicks = AnnouncedSweep(subscriptions, "kicks", self.catch_up_kicks, poll=KICKS_POLL)
@@ -175,15 +176,13 @@ class LobbyMaintenance:
         self._kicks.announce()
 
     async def catch_up_kicks(self) -> None:
-        """Show those out of games here who were kicked, perhaps on another node."""
+        """Publish who was kicked from a game here, perhaps on another node."""
         games = self._games_here()
         lobbies = list(games)
         for first in range(0, len(lobbies), KICKS_AT_ONCE):
             some = lobbies[first : first + KICKS_AT_ONCE]
             for lobby_id, player_id in await self._store.bans(some):
-                for exclude in self.on_kicked:
-                    with contained(f"applying a kick from lobby {lobby_id}"):
-                        exclude(games[lobby_id], player_id)
+                self._events.publish(WatcherExcluded(games[lobby_id], player_id))
 
     async def clear_closed(self) -> None:
         """Delete old closed lobbies that nothing came of."""

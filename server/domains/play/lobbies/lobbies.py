@@ -6,7 +6,7 @@ from dataclasses import replace
 from persistence.lobbies.store import LobbyStore
 from protocol.ids import LobbyId, MatchId, PlayerId
 from server.core.clock import Clock
-from server.core.events import LocalEvents, MemberKicked
+from server.core.events import LocalEvents
 from server.core.passwords import Passwords
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.core.tasks import Tasks
@@ -83,11 +83,11 @@ class Lobbies:
             subscriptions=subscriptions,
             presence=presence,
             games_here=games_here,
+            events=events,
             clock=clock,
             grace_s=grace_s,
             closed_kept_s=closed_kept_s,
         )
-        events.listen({MemberKicked: self.maintenance.announce_kick})
         self._store = store
         self._changes = changes
         self._clock = clock
