@@ -83,8 +83,8 @@ def playing(playout: Playout) -> Iterator[None]:
 
 
 def leave_all(playout: Playout) -> None:
-    for seat, chair in enumerate(playout.fold.table.chairs):
-        if chair.present and not playout.completed:
+    for seat, occupant in enumerate(playout.fold.table.seats):
+        if occupant.present and not playout.completed:
             playout.presence("player_left", seat)
 
 

@@ -209,7 +209,7 @@ async def test_player_who_is_gone_when_the_game_is_ready_does_not_come_back(
             await until(lambda: connections(node), 0)
     async with lines(node, [spectator]) as [watching]:
         snapshot = await watching.ok("game.snapshot", game_id=game_id)
-        assert [chair["connected"] for chair in snapshot["players"]] == [False]
+        assert [seat["connected"] for seat in snapshot["players"]] == [False]
         assert snapshot["head"] == 1
 
 

@@ -273,7 +273,7 @@ def _index(replay: Replay, at: int | None) -> int:
 
 
 def _gaze(replay: Replay, seat: int | None, *, is_open: bool) -> ReplayView:
-    seats = len(replay.fold.table.chairs)
+    seats = len(replay.fold.table.seats)
     if seat is not None and not 0 <= seat < seats:
         raise InvalidField(f"--seat: this game has the seats 0 to {seats - 1}.")
     if is_open and not replay.is_over:

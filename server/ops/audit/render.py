@@ -61,8 +61,8 @@ def account_text(account: PlayerRecount) -> Text:
 
 def moment(replay: Replay, gaze: ReplayView) -> RenderableType:
     """Show the game where the replay stands: players, events around, and the table."""
-    chairs = replay.fold.table.chairs
-    names: Names = {str(chair.player_id): f"seat {n}" for n, chair in enumerate(chairs)}
+    seats = replay.fold.table.seats
+    names: Names = {str(occupant.player_id): f"seat {n}" for n, occupant in enumerate(seats)}
     parts: list[RenderableType] = [_header(replay, gaze), _players(replay), Text("")]
     parts += [_events(replay.around(gaze), names)]
     for viewer, snapshot in replay.snapshots(gaze).items():
@@ -133,18 +133,18 @@ def _header(replay: Replay, gaze: ReplayView) -> Text:
 def _players(replay: Replay) -> Table:
     grid = Table.grid(padding=(0, 2))
     turn = replay.fold.turn
-    for seat, chair in enumerate(replay.fold.table.chairs):
+    for seat, occupant in enumerate(replay.fold.table.seats):
         acts = turn is not None and seat in turn.seats
-        grid.add_row("▸" if acts else " ", f"seat {seat}", chair.player_id, _state(chair))
+        grid.add_row("▸" if acts else " ", f"seat {seat}", occupant.player_id, _state(occupant))
     return grid
 
 
-def _state(chair: Seat) -> Text:
-    if chair.bot is not None:
-        return plain(f"bot {chair.bot}")
-    if not chair.present:
+def _state(seat: Seat) -> Text:
+    if seat.bot is not None:
+        return plain(f"bot {seat.bot}")
+    if not seat.present:
         return Text("has left", "yellow")
-    return Text("") if chair.connected else Text("is disconnected", "yellow")
+    return Text("") if seat.connected else Text("is disconnected", "yellow")
 
 
 def _events(shown: list[Shown], names: Names) -> Table:

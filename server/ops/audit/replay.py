@@ -69,7 +69,7 @@ class Replay:
 
     def snapshots(self, gaze: ReplayView) -> dict[Viewer, Payload]:
         """Draw the table for who looks; with nothing hidden, for every seat."""
-        seats = range(len(self.fold.table.chairs))
+        seats = range(len(self.fold.table.seats))
         viewers: Sequence[Viewer] = list(seats) if gaze.is_open else [gaze.viewer]
         return {viewer: self.fold.ruleset.view(self.fold.state, viewer) for viewer in viewers}
 

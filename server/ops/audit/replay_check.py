@@ -114,7 +114,7 @@ class ReplayCheck:
         return self._commanded([made], seat=seat, command=payload[CMD])
 
     def _seat_in(self, found: Event) -> int:
-        return self.fold.table.seats[found.payload["player_id"]]
+        return self.fold.table.seat_by_player[found.payload["player_id"]]
 
     def _decided(self, found: Event) -> list[Event]:
         ruleset, state = self.fold.ruleset, self.fold.state
@@ -123,14 +123,14 @@ class ReplayCheck:
             raise Broken(f"{self._here} comes of no move")
         seat, move = moved
         command = found.payload.get(CMD)
-        if command is None and self.fold.table.chairs[seat].bot is None:
+        if command is None and self.fold.table.seats[seat].bot is None:
             move = ruleset.timeout_move(state, seat)  # all that the server may play for a person
         events = ruleset.decide(state, seat, ruleset.read_move(move))
         return events if command is None else self._commanded(events, seat=seat, command=command)
 
     def _commanded(self, events: list[Event], *, seat: int, command: object) -> list[Event]:
         """Name the command on its first event, as the server does; numbers skip nothing."""
-        following = [seat, self.fold.table.chairs[seat].cmd_no + 1]
+        following = [seat, self.fold.table.seats[seat].cmd_no + 1]
         if command != following:
             raise Broken(f"{self._here} names command {command}, where {following} comes next")
         events[0].payload[CMD] = following

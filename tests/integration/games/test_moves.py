@@ -80,7 +80,7 @@ async def test_refused_move_is_logged_with_its_number_and_repeats_its_refusal(ro
         refused.message,
     )
     assert host.head == head + 1
-    assert host.fold.table.chairs[1].misplays == 1
+    assert host.fold.table.seats[1].misplays == 1
 
 
 async def test_refused_moves_stop_being_logged_at_the_cap(room: Room) -> None:
@@ -91,7 +91,7 @@ async def test_refused_moves_stop_being_logged_at_the_cap(room: Room) -> None:
     with pytest.raises(Exception, match="too many illegal moves"):
         await act(host, 1, MISPLAYS_LOGGED_MAX + 1, DROP)
     assert host.head == head
-    assert host.fold.table.chairs[1].cmd_no == MISPLAYS_LOGGED_MAX
+    assert host.fold.table.seats[1].cmd_no == MISPLAYS_LOGGED_MAX
 
 
 async def test_move_that_the_database_could_not_keep_is_refused_and_changes_nothing(

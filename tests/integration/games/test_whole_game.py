@@ -39,7 +39,7 @@ async def test_bots_play_el_dorado_and_everything_agrees(room: Room) -> None:
     assert stored["highest_score"] == max(summary.final_scores.values())
 
     for standing in outcome.standings:
-        player_id = fold.table.chairs[standing.seat].player_id
+        player_id = fold.table.seats[standing.seat].player_id
         [stats] = await room.fetch(
             "SELECT * FROM player_lifetime_stats WHERE player_id = $1", player_id
         )

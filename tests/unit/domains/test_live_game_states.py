@@ -86,7 +86,7 @@ class Table:
         self.on_told()
 
     def act(self, move: dict[str, Any] = MOVE) -> None:
-        cmd_no = self.game.fold.table.chairs[0].cmd_no + 1
+        cmd_no = self.game.fold.table.seats[0].cmd_no + 1
         self.game.act(0, cmd_no, dict(move), self.replies.append)
 
     def settle(self, lost: Lost | None = None) -> None:

@@ -61,7 +61,7 @@ class Access:
         """Say whether somebody sits in a game on this node, and has not left."""
         host = self._registry.here(game_id)
         seat = host.seat_of(player_id) if host is not None and player_id is not None else None
-        return host is not None and seat is not None and host.fold.table.chairs[seat].present
+        return host is not None and seat is not None and host.fold.table.seats[seat].present
 
     async def seat_at(self, host: LiveGame, player_id: PlayerId) -> int:
         """Find a player's seat; who may not even watch is not told that there is a game."""

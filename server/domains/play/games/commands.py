@@ -153,7 +153,7 @@ class GameCommands:
         after = await catch_up(host, session, seat, after=command.after)
         head = await follow(host, self._store, session, seat, after=after)
         follow_chat(self.chat, session, command.game_id)
-        return _head(host, head, seat=seat, cmd_no=host.fold.table.chairs[seat].cmd_no)
+        return _head(host, head, seat=seat, cmd_no=host.fold.table.seats[seat].cmd_no)
 
     async def watch(self, session: Session, command: wire.Watch) -> dict[str, object]:
         """Follow as a spectator; a player who had left becomes one."""
@@ -220,8 +220,8 @@ class GameCommands:
         host = await self._found(session, command.game_id)
         player_id = session.who.player_id
         seat = await self._access.seat_at(host, player_id)
-        chair = host.fold.table.chairs[seat]
-        if chair.present:
+        occupant = host.fold.table.seats[seat]
+        if occupant.present:
             await committed(partial(_note_seat, self._registry, host, "player_left", seat))
             head: int = host.head
         else:  # left before, and sees no more than any spectator since
@@ -229,7 +229,7 @@ class GameCommands:
                 host.game_id, player_id, head=host.head, delay_s=host.spectator_delay_s
             )
         session.unfollow(("game", command.game_id))
-        return _head(host, head, seat=seat, cmd_no=chair.cmd_no)
+        return _head(host, head, seat=seat, cmd_no=occupant.cmd_no)
 
     async def snapshot(self, session: Session, command: wire.Snapshot) -> dict[str, object]:
         """Give the whole snapshot at a committed index."""
@@ -273,7 +273,7 @@ class GameCommands:
         game = await self._access.readable(game_id, session.who.player_id)
         rows = await self._store.read_all(game_id)
         recorder = recover(game, rows, self._rulesets.get(game.ruleset))
-        viewer = recorder.fold.table.seats.get(session.who.player_id)
+        viewer = recorder.fold.table.seat_by_player.get(session.who.player_id)
         return {
             **snapshot_of(recorder.fold, viewer),
             "commitment": commitment(game.seed, recorder.hash),
@@ -295,12 +295,12 @@ def _head(
 
 def _come_back(registry: GameRegistry, host: LiveGame, seat: int) -> None:
     """Note a return, except to a game that is decided: its last events are on their way."""
-    chair = host.fold.table.chairs[seat]
+    occupant = host.fold.table.seats[seat]
     if host.fold.table.completed:
         return
-    if not chair.present:
+    if not occupant.present:
         _note_seat(registry, host, "player_joined", seat)
-    elif not chair.connected:
+    elif not occupant.connected:
         host.note("player_reconnected", seat)
 
 
@@ -319,7 +319,7 @@ def _note_seat(
 
 
 def _check_has_left(host: LiveGame, seat: int) -> None:
-    if host.fold.table.chairs[seat].present:
+    if host.fold.table.seats[seat].present:
         raise NotSeated("You have a seat in this game; use game.resume, or send game.leave first.")
 
 

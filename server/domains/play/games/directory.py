@@ -36,7 +36,7 @@ def held_seats(host: LiveGame) -> int:
 
     Who lost the connection keeps the seat and is counted.
     """
-    return sum(chair.bot is not None or chair.present for chair in host.fold.table.chairs)
+    return sum(seat.bot is not None or seat.present for seat in host.fold.table.seats)
 
 
 class DirectoryMaintenance:

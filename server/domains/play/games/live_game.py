@@ -323,7 +323,7 @@ class LiveGame:
 
     def seat_of(self, player_id: PlayerId) -> int | None:
         """Find a player's seat."""
-        return self.fold.table.seats.get(player_id)
+        return self.fold.table.seat_by_player.get(player_id)
 
     @property
     def commitment(self) -> str:
@@ -366,18 +366,18 @@ class LiveGame:
         """
         if self.state is not PLAYING:
             self.check_sound()  # first: this state may remember answers that were never written
-        chair = self.fold.table.chairs[seat]
+        occupant = self.fold.table.seats[seat]
         # Before anything that may refuse: a command that was carried out gets its answer also from
         # a game that has ended or is closed, and acts once.
-        if cmd_no <= chair.cmd_no:
-            self._repeat(chair, cmd_no, reply)
+        if cmd_no <= occupant.cmd_no:
+            self._repeat(occupant, cmd_no, reply)
             return
         self._check_open()  # first: who may not serve does not know which number is next
-        if cmd_no != chair.cmd_no + 1:
+        if cmd_no != occupant.cmd_no + 1:
             raise CmdNoGap(
-                f"Your next command in this game is number {chair.cmd_no + 1}, not {cmd_no}."
+                f"Your next command in this game is number {occupant.cmd_no + 1}, not {cmd_no}."
             )
-        if not chair.present:
+        if not occupant.present:
             raise NotSeated("You have left this game; use game.resume to take your seat again.")
         if expected_head is not None and self._has_moved_on(expected_head):
             last = self.fold.next_index - 1
@@ -482,15 +482,15 @@ class LiveGame:
 
     def _misplay(self, seat: int, cmd_no: int, illegal: IllegalMove, reply: Reply) -> None:
         """Log a refused move, so that its number is used up and statistics have it."""
-        if self.fold.table.chairs[seat].misplays >= MISPLAYS_LOGGED_MAX:
+        if self.fold.table.seats[seat].misplays >= MISPLAYS_LOGGED_MAX:
             raise TooManyMisplays(f"{illegal.message} (You have made too many illegal moves.)")
         refused = invalid_action(self.fold.table, seat, illegal.code, illegal.message)
         index = self._extend([refused], Command(seat, cmd_no))
         self._owe(index, reply, reply_of(Answer(index, illegal.code, illegal.message)))
 
-    def _repeat(self, chair: Seat, cmd_no: int, reply: Reply) -> None:
+    def _repeat(self, occupant: Seat, cmd_no: int, reply: Reply) -> None:
         """Give a command that came again its first reply, not before that is committed."""
-        answer = chair.answers.get(cmd_no)
+        answer = occupant.answers.get(cmd_no)
         if answer is None:
             raise CmdNoForgotten
         self._owe(max(answer.event_index, self.fold.next_index - 1), reply, reply_of(answer))
@@ -543,7 +543,7 @@ class LiveGame:
             return None
         checked(
             outcome,
-            seats=len(self.fold.table.chairs),
+            seats=len(self.fold.table.seats),
             statistics=self.fold.ruleset.statistics,
         )
         last = game_completed(self.fold.table, outcome, self.fold.origin.seed)

@@ -43,10 +43,10 @@ class Presence:
             self.exclude(game_id, player_id)
 
     def _note(self, host: LiveGame, player_id: PlayerId) -> None:
-        chair = host.fold.table.chairs[host.fold.table.seats[player_id]]
-        if not (chair.present and chair.connected):
+        occupant = host.fold.table.seats[host.fold.table.seat_by_player[player_id]]
+        if not (occupant.present and occupant.connected):
             return
         try:
-            host.note("player_disconnected", host.fold.table.seats[player_id])
+            host.note("player_disconnected", host.fold.table.seat_by_player[player_id])
         except PlayhallError as error:
             log.info("game %s: a departure was not recorded: %s", host.game_id, error)

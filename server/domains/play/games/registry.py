@@ -237,7 +237,7 @@ class GameRegistry:
             topic=self._topics.hold(game_id, owned=True),
         )
         self._hosts[game_id] = host
-        for player_id in host.fold.table.seats:
+        for player_id in host.fold.table.seat_by_player:
             self._games_of.setdefault(player_id, set()).add(game_id)
         turns = TurnTimer(
             host, clock=self._clock, faults=self.faults, bot_pause_s=self._config.bot_pause_s
@@ -252,7 +252,7 @@ class GameRegistry:
             return
         del self._hosts[host.game_id]
         self._turns.pop(host.game_id).stop()
-        for player_id in host.fold.table.seats:
+        for player_id in host.fold.table.seat_by_player:
             games = self._games_of[player_id]
             games.discard(host.game_id)
             if not games:

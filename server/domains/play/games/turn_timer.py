@@ -93,10 +93,10 @@ class TurnTimer:
 
     def _seat_due_ms(self, seat: int) -> int | None:
         fold = self._host.fold
-        chair = fold.table.chairs[seat]
-        if chair.bot is not None:
+        occupant = fold.table.seats[seat]
+        if occupant.bot is not None:
             return fold.turn_at_ms + self._bot_pause_ms
-        if not chair.present:
+        if not occupant.present:
             return fold.turn_at_ms
         return fold.deadline_ms
 
@@ -139,7 +139,7 @@ class TurnTimer:
     def _choose(self, seat: int) -> Payload:
         """Choose a bot's move, or the one for somebody away; raise `PlayhallError` without one."""
         fold = self._host.fold
-        bot = fold.table.chairs[seat].bot
+        bot = fold.table.seats[seat].bot
         if bot is not None:
             chance = Chance(derive(fold.origin.seed, "bot", seat, fold.next_index))
             try:
