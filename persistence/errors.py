@@ -57,7 +57,7 @@ _DATA_EXCEPTION: Final = "22"
 
 
 def may_pass(error: BaseException) -> bool:
-    """Tell a trouble that may pass from a refusal of the rows themselves."""
+    """Say whether an error may pass, or is a refusal of the rows themselves."""
     if isinstance(error, asyncpg.PostgresError):
         state = str(error.sqlstate)
         return state[:2] in _PASSING or state == _READ_ONLY
@@ -65,7 +65,7 @@ def may_pass(error: BaseException) -> bool:
 
 
 def is_about_values(error: BaseException) -> bool:
-    """Tell whether the rows hold values that no column can: they will never be stored."""
+    """Say whether the rows hold values that no column can: they will never be stored."""
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate)[:2] == _DATA_EXCEPTION
     return isinstance(error, ValueError)  # what asyncpg cannot encode

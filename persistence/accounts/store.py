@@ -29,7 +29,7 @@ class StoredKey(NamedTuple):
 
 
 class ListedKey(NamedTuple):
-    """What may be told of a signing key."""
+    """What may be shown of a signing key."""
 
     kid: str
     created_at: datetime

@@ -48,7 +48,7 @@ FROM playhall_auth.signing_keys ORDER BY created_at DESC, kid;
 UPDATE playhall_auth.signing_keys SET private_pem = $3 WHERE kid = $1 AND private_pem = $2;
 
 -- name: add_guest
--- Make a guest's user, profile, player, session and first refresh token, with the event that tells of them, or none of it.
+-- Make a guest's user, profile, player, session and first refresh token, with the event that announces them, or none of it.
 WITH account AS (
   INSERT INTO auth.users (id, is_anonymous) VALUES ($1, true)),
 profile AS (

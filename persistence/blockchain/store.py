@@ -92,10 +92,10 @@ class Bot(NamedTuple):
 
 
 class Correction(NamedTuple):
-    """A bot whose history told another owner than the contract."""
+    """A bot whose history had another owner than the contract."""
 
     bot_id: str
-    told: str
+    recorded: str
     is_owned_by: str
 
 
@@ -184,11 +184,11 @@ class TransferStore:
         async with self._alone(contract, since) as connection:
             await connection.execute(SQL["lock_bots"], list(owners))
             rows = await connection.fetch(SQL["owners_at"], list(owners), at)
-            told = {row["bot_identity_id"]: row["owner_address"] for row in rows}
+            recorded = {row["bot_identity_id"]: row["owner_address"] for row in rows}
             wrong = [
-                Correction(bot_id, told.get(bot_id, NOBODY), owner)
+                Correction(bot_id, recorded.get(bot_id, NOBODY), owner)
                 for bot_id, owner in owners.items()
-                if told.get(bot_id, NOBODY) != owner
+                if recorded.get(bot_id, NOBODY) != owner
             ]
             for correction in wrong:
                 await _correct(connection, correction, at)
@@ -202,10 +202,10 @@ class TransferStore:
     async def _derive(self, connection: Connection, contract: Contract, tokens: set[int]) -> None:
         bots = await connection.fetch(SQL["find_bots_of_tokens"], *contract, sorted(tokens))
         for bot in bots:
-            told = await connection.fetch(SQL["list_transfers"], *contract, bot["token_id"])
+            transfers = await connection.fetch(SQL["list_transfers"], *contract, bot["token_id"])
             corrected = await connection.fetch(SQL["list_corrections"], bot["id"])
             history = self._history(
-                [Change(*row) for row in told], [Change(*row) for row in corrected]
+                [Change(*row) for row in transfers], [Change(*row) for row in corrected]
             )
             await _keep_periods(connection, bot["id"], history)
 

@@ -290,7 +290,7 @@ class RedisBroker:
             case [bytes(kind), bytes(channel), bytes(body)] if kind == _MESSAGE:
                 self._open(self._topic(channel), body)
             case [bytes(kind), bytes(channel), int()] if kind == _SUBSCRIBED:
-                # Also where it was given up meanwhile, and taken up again: the handler is told
+                # Also where it was given up meanwhile, and taken up again: the handler is notified
                 # of a gap once more than needed, never once less.
                 self._handlers.gap(self._topic(channel))
                 self._note_confirmed(1)

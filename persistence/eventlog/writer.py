@@ -23,7 +23,7 @@ it is a bug of ours, never something that a client or the database can cause. ::
        +---------------------------------+------------------+  COMMIT: nothing waits
 
       LOSE:          from WRITING and SOLO to DEAD, which nothing leaves
-      OWNER_RAISED:  from IDLE and QUEUED to DEAD, as it is told after its batch is settled
+      OWNER_RAISED:  from IDLE and QUEUED to DEAD, as it is called after its batch is settled
       FORGET:        from every state to DEAD
 
     state     rows wait   a batch is under way          in its writer's line
@@ -51,11 +51,11 @@ Invariants
    number of rows in all `_rows`.
 2. A game has at most one batch under way. A batch names the head that it expects, so a second one
    would be refused for as long as the first is not committed, and taken for fenced.
-3. A row's fate is told once, and only when it is known: `committed`, in order, or `failed`, after
-   which the game is DEAD and its owner must read the log again. An owner that called `forget` is
-   told nothing. An owner that raises when it is told is lost as well, and the writers go on.
-4. Nothing is told before its transaction has committed. Replies and events wait for that call, so
-   whatever a client has seen is in the database.
+3. A row's fate is reported once, and only when it is known: `committed`, in order, or `failed`,
+   after which the game is DEAD and its owner must read the log again. An owner that called `forget`
+   is not called. An owner that raises when it is called is lost as well, and the writers go on.
+4. Nothing is reported before its transaction has committed. Replies and events wait for that call,
+   so whatever a client has seen is in the database.
 
 Lock order
 ==========
@@ -72,9 +72,9 @@ Crash points
 A node may be killed, or cut off from its database, at any line. What matters is on which side of
 the commit that is:
 
-- Before it, the rows are gone and nobody was told of them. The client sends its command again.
-- After it, before `settle`: the rows are in the log, and nobody was told. The next owner folds
-  them. A command that is sent again finds its number used and gets the first answer.
+- Before it, the rows are gone and nobody has heard of them. The client sends its command again.
+- After it, before `settle`: the rows are in the log, and nobody has heard of it. The next owner
+  folds them. A command that is sent again finds its number used and gets the first answer.
 - Where this node cannot know on which side it was, it asks the database until it does. It never
   assumes: sending the rows again blindly would look like being fenced, and calling them lost would
   make a client repeat what has happened.
@@ -160,7 +160,7 @@ async def write_completion(
 
 def _event_columns(completion: Completion) -> tuple[Any, ...]:
     """Lay out the event of a game's end; the statement adds what is in the game's row."""
-    told = {
+    columns = {
         "winner_id": completion.winner_id,
         "uncounted": completion.uncounted,
         "players": [
@@ -174,7 +174,7 @@ def _event_columns(completion: Completion) -> tuple[Any, ...]:
             for result in completion.results
         ],
     }
-    return GameCompleted.name, GameCompleted.version, orjson.dumps(told)
+    return GameCompleted.name, GameCompleted.version, orjson.dumps(columns)
 
 
 def _summary_columns(summary: GameSummary) -> tuple[Any, ...]:
@@ -282,7 +282,7 @@ class LogInput(Enum):
     COMMIT = auto()  # the batch is in the database, and nothing came meanwhile
     COMMIT_MORE = auto()  # the batch is in the database, and more rows wait
     LOSE = auto()  # the batch is not in the database, and never will be
-    OWNER_RAISED = auto()  # when it was told of a commit
+    OWNER_RAISED = auto()  # when it was called with a commit
     FORGET = auto()  # the owner is gone
 
 
@@ -418,11 +418,11 @@ class GameLog:
         self._move(LogInput.SET_ASIDE)
 
     def settle(self, batch: Batch, lost: Lost | None) -> None:
-        """Tell the owner how a batch ended, and offer what came meanwhile."""
+        """Report to the owner how a batch ended, and offer what came meanwhile."""
         if lost is not None:
             self._die(LogInput.LOSE, lost)
             return
-        # The state moves on before the owner is told: what it appends in that call must find the
+        # The state moves on before the owner is called: what it appends in that call must find the
         # game without a batch under way, or in need of no second place in line.
         more = bool(self._rows)
         state = self.state
@@ -455,7 +455,7 @@ class GameLog:
         self.committed = self.failed = _nobody
 
     def _die(self, event: LogInput, lost: Lost) -> None:
-        # Before the owner is told, as it may append or forget in that call.
+        # Before the owner is called, as it may append or forget in that call.
         self._move(event)
         self._drop_waiting()
         try:
@@ -537,7 +537,7 @@ class Log:
         """Create a game with its first events, and start its lobby, in one transaction.
 
         Raises `LobbyChanged` where the lobby is not as it was read, `Unavailable` where
-        the database cannot be reached. Safe against a lost answer: the id tells.
+        the database cannot be reached. Safe against a lost answer: the id is there then.
         """
         for _ in range(CREATE_TRIES):
             try:
@@ -595,7 +595,7 @@ class Log:
                 self._settled(batch, lost)
 
     def _settled(self, batch: Batch, lost: Lost | None) -> None:
-        # Without an await between them, so `drain` cannot return before the owner is told.
+        # Without an await between them, so `drain` cannot return before the owner is called.
         self._solo_room.release()
         self._solo.task_done()
         batch.game.settle(batch, lost)
@@ -626,7 +626,7 @@ class Log:
             if head is None:  # games are never deleted
                 raise _Locked
             # Before the head is looked at: another owner's events may have brought it to where
-            # ours would have. If ours are there, the new owner has folded them, and tells of them.
+            # ours would have. If ours are there, the new owner has folded them, and publishes them.
             if head["owner_epoch"] != game.owner_epoch:
                 raise Fenced(f"game {game.game_id} has another owner")
             # Same owner and one batch under way, so nobody else can have moved the head: the

@@ -6,12 +6,12 @@ in the outbox, written in the transaction that caused it (`persistence/event_out
 
     DurableListener("webhooks", {GameCompleted: queue, UserErased: queue})
 
-A listener may be called again for the same event: after it failed, after its node died, and when
-it took longer than the lease. It tells by `event_id`. Listeners do not hold each other up: one that
-fails gets the event again later, alone. An event is given up after `ATTEMPTS_MAX` attempts, which
-takes almost two hours; it is kept, and counted in `playhall_events_dead`.
+A listener may be called again for the same event: after it failed, after its node died, and when it
+took longer than the lease. It can see that by `event_id`. Listeners do not hold each other up: one
+that fails gets the event again later, alone. An event is given up after `ATTEMPTS_MAX` attempts,
+which takes almost two hours; it is kept, and counted in `playhall_events_dead`.
 
-There is no order among events. Each is delivered soon after its commit, and `occurred_at` tells
+There is no order among events. Each is delivered soon after its commit, and `occurred_at` says
 which came first.
 """
 

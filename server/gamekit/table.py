@@ -250,8 +250,8 @@ def invalid_action(table: Table, seat: int, code: str, message: str) -> Event:
 def refused_move_seen(event: Event, viewer: Viewer) -> Payload:
     """Give what a viewer may see of a refused move while the game runs.
 
-    The code and the message tell about a hand (`must_follow_suit`), so they are for the mover
-    alone; everybody else sees who made a move that was refused. The command number goes too.
+    The code and the message reveal something of a hand (`must_follow_suit`), so they are for the
+    mover alone; everybody else sees who made a move that was refused. The command number goes too.
     """
     payload = event.payload
     if viewer is not None and payload["seat"] == viewer:
@@ -272,9 +272,7 @@ def game_completed(table: Table, outcome: Outcome, seed: str) -> Event:
         table.seats[standing.seat].player_id: standing.score for standing in outcome.standings
     }
     winners = [
-        table.seats[standing.seat].player_id
-        for standing in outcome.standings
-        if standing.is_winner
+        table.seats[standing.seat].player_id for standing in outcome.standings if standing.is_winner
     ]
     return Event(
         GAME_COMPLETED,

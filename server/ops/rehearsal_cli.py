@@ -40,7 +40,7 @@ CAST_MAX: Final = 10_000
 DAYS_AHEAD_MAX: Final = 1_000
 LEFT_MIN: Final = timedelta(minutes=30)  # that a live day must have left, in its own time
 WHY: Final = "rehearsal"
-# No contract of anybody's: a chain that developers use, and an address with a telling end.
+# No contract of anybody's: a chain that developers use, and an address that is easy to recognise.
 CHAIN_ID: Final = 31_337
 CONTRACT: Final = f"0x{'7e57':0>40}"
 

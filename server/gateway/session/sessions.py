@@ -176,16 +176,16 @@ class Session:
         try:
             answer = await work
             if isinstance(answer, WireModel):
-                told = encode(answer)
+                reply = encode(answer)
             else:
-                told = ok(command.id, **(answer or {}))
+                reply = ok(command.id, **(answer or {}))
         except PlayhallError as error:
             self.refuse(command.id, error)
         except Exception:
             log.exception("%s failed", command.type)
             self.refuse(command.id, PlayhallError())
         else:
-            self.socket.send(text_frame(told))
+            self.socket.send(text_frame(reply))
 
     def refuse(self, command_id: int | None, error: PlayhallError) -> None:
         """Answer a command with an error."""
@@ -399,7 +399,7 @@ class Sessions:
     def dismiss(
         self, session: Session, why: CloseReason, message: str, *, pause_ms: int = 0
     ) -> None:
-        """Tell a connection why it is closed, and close it."""
+        """Send a connection the reason, and close it."""
         closing = Closing(reason=why.reason, retry=why.retry, message=message, pause_ms=pause_ms)
         self._part(session, closing, why)
 
@@ -410,14 +410,14 @@ class Sessions:
     def redirect(self, session: Session, error: WrongNode) -> None:
         """Send a connection to the node that has what it asked for."""
         why = CloseReason.WRONG_NODE
-        told = Closing(
+        closing = Closing(
             reason=why.reason,
             retry=why.retry,
             message=error.message,
             pause_ms=0,
             address=error.address,
         )
-        self._part(session, told, why)
+        self._part(session, closing, why)
 
     async def sweep(self) -> None:
         """Close, until cancelled, what is silent, never said hello, or holds an expired token."""

@@ -1,7 +1,7 @@
 """An HTTP connection: aiohttp's protocol with bounds on waiting, and a way out to a websocket.
 
 aiohttp parses requests and writes answers, but waits for a client without bounds. So it gets,
-instead of the transport, one that tells an `HttpConnection` what happens, and that knows what
+instead of the transport, one that reports to an `HttpConnection` what happens, and that knows what
 the client has to do next:
 
     HEAD      send the rest of a request's head     for `handshake_timeout_s`, then 408
@@ -363,7 +363,7 @@ class Closing(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._wait(limits.close_timeout_s)
         transport.set_protocol(self)
-        transport.set_write_buffer_limits(high=1, low=0)  # to be told when all is sent
+        transport.set_write_buffer_limits(high=1, low=0)  # to be notified when all is sent
         if unsent := transport.get_write_buffer_size():
             self._unsent = unsent
             self._wait(limits.write_timeout_s)

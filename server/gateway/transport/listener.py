@@ -5,7 +5,7 @@
                                                          -- a websocket's handshake --> picows
 
 Neither engine sees a connection before its first request's head is complete; it is then
-told what was read so far. Every connection is counted until it is gone.
+given what was read so far. Every connection is counted until it is gone.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class Listener:
     """All connections of one listening port; made inside the event loop that serves it.
 
     `http` serves the requests that are no websockets (see `http_runner`); closing its
-    connections at the end is its owner's business. `count_refusal` is told the codes of what
+    connections at the end is its owner's business. `count_refusal` is called with the codes of what
     is refused here and on connections. `origins` are the browser origins that may open
     websockets: none for those of the same host only, `*` for any. Connections of trusted
     `proxies` are not counted by address; the websockets of their clients are.
@@ -205,7 +205,7 @@ def _accepted(route: Route, request: UpgradeRequest) -> Peer | HttpRefusal:
 class _RequestSniffer(asyncio.Protocol):
     """A connection until its first request is known.
 
-    One that may not enter is told so when it asks, since clients do not listen before.
+    One that may not enter is refused when it asks, since clients do not listen before.
     """
 
     __slots__ = ("_door", "_head", "_refusal", "_timer", "_transport", "remote")

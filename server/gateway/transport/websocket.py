@@ -67,7 +67,7 @@ def serve(socket: Socket, peer: Peer, agreement: Agreement, early: bytes) -> Non
 
 
 class _Reader(WSListener):
-    """What picows tells of one connection, frame by frame."""
+    """What picows reports of one connection, frame by frame."""
 
     __slots__ = ("_bucket", "_bytes_max", "_fragments", "_now", "_peer", "_socket")
 
@@ -115,7 +115,7 @@ class _Reader(WSListener):
 
     def _text(self, message: bytes) -> None:
         # picows says so too, as soon as it has read the length; yet where the rest is read in the
-        # same turn of the loop, it goes on and tells of the frame.
+        # same turn of the loop, it goes on and reports the frame.
         if len(message) > self._bytes_max:
             raise Violation(TOO_BIG, f"A message can have at most {self._bytes_max} bytes.")
         if not (message.isascii() or is_utf8(message)):

@@ -19,7 +19,7 @@ from protocol.errors import GameNotFound
 from protocol.history import GameSummary
 from protocol.ids import GameId, PlayerId
 from server.domains.play.games.recorder import RecordedEvent
-from server.domains.play.games.recovery import tell
+from server.domains.play.games.recovery import decode_row
 from server.gamekit.contract import Event
 from server.gamekit.fold import AnyRuleset, Origin
 from server.gamekit.table import GAME_COMPLETED, GAME_CREATED, players_of
@@ -50,7 +50,7 @@ class Stated(NamedTuple):
     """What a replay file says of its game, beside the log: `game` is as the file has it.
 
     `initial_state` and `commands` are None where the file does not have them: files of the
-    first format, and rules that do not tell their moves.
+    first format, and rules that cannot derive their moves.
     """
 
     game: Mapping[str, object]
@@ -129,15 +129,15 @@ async def _added_up(books: AuditReader, player_id: PlayerId) -> RecountedStatist
 
 def read_log(rows: Sequence[Row]) -> list[RecordedEvent]:
     """Read a log's events; raise `Broken` where one cannot be read."""
-    told: list[RecordedEvent] = []
+    recorded: list[RecordedEvent] = []
     for row in rows:
         try:
-            told.append(tell(row))
+            recorded.append(decode_row(row))
         except (BadPayload, orjson.JSONDecodeError) as error:
             raise Broken(f"event {row.event_index} cannot be read: {error}") from None
-        if not isinstance(told[-1].event.payload, dict):
+        if not isinstance(recorded[-1].event.payload, dict):
             raise Broken(f"event {row.event_index} cannot be read: its payload is not an object")
-    return told
+    return recorded
 
 
 def seed_of(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:

@@ -42,8 +42,8 @@ def report_text(report: Report) -> Text:
 def report_line(report: Report) -> Text:
     """Show a whole report in one line."""
     mark, style = _MARKS[report.holds]
-    told = f" game {report.game_id}  {report.title}, {report.events} events"
-    return Text(mark, style).append_text(plain(told))
+    title = f" game {report.game_id}  {report.title}, {report.events} events"
+    return Text(mark, style).append_text(plain(title))
 
 
 def account_text(account: PlayerRecount) -> Text:
@@ -90,8 +90,8 @@ def inline(value: Any, names: Names) -> str:
     if isinstance(value, list):
         return "[" + " ".join(inline(item, names) for item in value) + "]"
     if isinstance(value, dict):
-        told = (f"{inline(key, names)}: {inline(v, names)}" for key, v in value.items())
-        return "{" + ", ".join(told) + "}"
+        pairs = (f"{inline(key, names)}: {inline(v, names)}" for key, v in value.items())
+        return "{" + ", ".join(pairs) + "}"
     return str(value)
 
 
@@ -151,13 +151,13 @@ def _events(shown: list[Shown], names: Names) -> Table:
     grid = Table.grid(padding=(0, 2))
     for event in shown:
         style = "bold" if event.is_here else "dim"
-        told = "hidden" if event.payload is None else _told(event.payload, names)
-        index, kind = event.told.event_index, event.told.event.type
+        text = "hidden" if event.payload is None else _inline_fields(event.payload, names)
+        index, kind = event.recorded.event_index, event.recorded.event.type
         here = "▸" if event.is_here else " "
-        grid.add_row(here, str(index), plain(kind, style), plain(told, style))
+        grid.add_row(here, str(index), plain(kind, style), plain(text, style))
     return grid
 
 
-def _told(payload: Payload, names: Names) -> str:
+def _inline_fields(payload: Payload, names: Names) -> str:
     shown = {key: value for key, value in payload.items() if key != "_v"}
     return "  ".join(f"{key} {inline(value, names)}" for key, value in shown.items())

@@ -102,7 +102,7 @@ class _Examination:
         origin = origin_of(self._evidence, self._log, rulesets=self._rulesets)
         again = ReplayCheck(origin, self._log)
         self._fold = again.run()
-        if not again.tells_moves:
+        if not again.derives_moves:
             name = origin.ruleset.name
             return f"{len(self._log)} events fold; {name} does not report its moves"
         return f"{len(self._log)} events match what {origin.ruleset.title} gives for this seed"
@@ -158,8 +158,8 @@ def check_end(evidence: Evidence, *, partial: bool) -> str:
 def check_chain(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
     """Every hash follows from the one before, the index, the type and the payload."""
     previous = genesis(evidence.game_id)
-    for row, told in zip(evidence.rows, log, strict=True):
-        if row.hash != link(previous, row.event_index, row.type, told.payload):
+    for row, recorded in zip(evidence.rows, log, strict=True):
+        if row.hash != link(previous, row.event_index, row.type, recorded.payload):
             raise Broken(f"event {row.event_index} breaks the hash chain")
         previous = row.hash
     return f"every hash follows from the previous one; the last is {previous.hex()}"
@@ -216,7 +216,7 @@ def check_commands(stated: Stated, origin: Origin, *, log: Sequence[RecordedEven
         raise Broken("the file's initial state differs from its log")
     if stated.commands is None:
         raise NotChecked("the file has no commands")
-    drawn = command_stream(origin, [told.event for told in log]) or []
+    drawn = command_stream(origin, [recorded.event for recorded in log]) or []
     for found, command in zip(stated.commands, drawn, strict=False):
         if found != command:
             raise Broken(f"the command of event {command['event_index']} differs from the log")

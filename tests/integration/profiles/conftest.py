@@ -105,8 +105,8 @@ async def room(database: Database, rls: RlsDatabase) -> AsyncIterator[Room]:
         leave_lobbies=leave_lobbies,
         events=LocalEvents(),
     )
-    told = {"account": read_me}
-    exports = Exports(store=store, told=told, server=lambda: "https://play.example.org")
+    sections = {"account": read_me}
+    exports = Exports(store=store, sections=sections, server=lambda: "https://play.example.org")
     endpoints = [
         *signed_in.endpoints(),
         *ProfileRoutes(store=ProfileStore(rls), read_me=read_me, now=clock.monotonic).endpoints(),

@@ -1,4 +1,4 @@
-"""The chain: who owns which bot, as an ERC-721 contract tells it.
+"""The chain: who owns which bot, as an ERC-721 contract has it.
 
 For: following `Transfer` logs over JSON-RPC into the history of owners, and comparing that
 history with `ownerOf` every night.

@@ -70,7 +70,7 @@ class Chain:
         """List its address, which is there also where no chain is configured."""
         meaning = "Say how far this server has read the contracts that bots are tokens of."
         ask = partial(Endpoint, "GET", auth="none", answer=ChainStatus, tag="chain")
-        return [ask("/v1/chain/status", meaning, self._tell)]
+        return [ask("/v1/chain/status", meaning, self._read_status)]
 
     async def run(self) -> None:
         """Follow the contracts, for ever and each at its own pace; trouble ends nothing."""
@@ -92,7 +92,7 @@ class Chain:
             log.warning("chain: %s is not followed: %s", contract.address, error)
             return False
         except Exception:
-            # A bug of ours: told with its trace; games go on without new owners.
+            # A bug of ours: logged with its trace; games go on without new owners.
             metrics.failed()
             failed(f"chain: following {contract.address}")
             return False
@@ -122,7 +122,7 @@ class Chain:
             ]
         )
 
-    async def _tell(self, _: HttpRequest) -> ChainStatus:
+    async def _read_status(self, _: HttpRequest) -> ChainStatus:
         return self.status()
 
     async def _keep_following(self, contract: Contract) -> None:

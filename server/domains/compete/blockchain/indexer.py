@@ -85,10 +85,10 @@ class Stretches:
         return found
 
     async def _times(self, logs: list[TransferLog]) -> dict[Block, datetime]:
-        told = {each.block for each in logs}
-        headers = await together(self.header(block.number) for block in told)
+        blocks = {each.block for each in logs}
+        headers = await together(self.header(block.number) for block in blocks)
         times = {found.block: found.at for found in headers}
-        if times.keys() != told:
+        if times.keys() != blocks:
             raise ChainMoved("a transfer is of a block that was replaced")
         return times
 

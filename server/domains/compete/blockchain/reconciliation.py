@@ -72,7 +72,7 @@ class Reconciliation:
         wrong = await self._store.correct(self._contract, said, since=at.block, at=at.at)
         self._metrics.corrections += len(wrong)
         for correction in wrong:
-            self._tell(correction, at)
+            self._log(correction, at)
         return len(wrong)
 
     async def _read_until(self) -> Header:
@@ -82,8 +82,8 @@ class Reconciliation:
             raise ChainMoved("the last block that was read is not on the chain")
         return found
 
-    def _tell(self, correction: Correction, at: Header) -> None:
+    def _log(self, correction: Correction, at: Header) -> None:
         log.warning(
             "chain: bot %s is owned by %s at block %d, not by %s; the history was corrected",
-            correction.bot_id, correction.is_owned_by, at.block.number, correction.told,
+            correction.bot_id, correction.is_owned_by, at.block.number, correction.recorded,
         )  # fmt: skip

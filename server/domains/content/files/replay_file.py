@@ -30,7 +30,7 @@ GZIP_WINDOW: Final = 31  # zlib's way to ask for a gzip header
 
 
 class Made(NamedTuple):
-    """What a game was made from. `commands` is None where they cannot be told."""
+    """What a game was made from. `commands` is None where they cannot be derived."""
 
     initial_state: Payload
     commands: list[Payload] | None

@@ -1,6 +1,6 @@
 """Building the replays of games that the server decided.
 
-Nobody tells this room that a game is over: it looks for those without a replay. So none is
+Nothing notifies this domain that a game is over: it looks for those without a replay. So none is
 forgotten when a node dies, and any number of nodes may look.
 """
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 from typing import IO, Final, NamedTuple
 
 from persistence.files.store import Announced, FileStore, StoredFile
-from persistence.objects import Objects, full_disk_is_told
+from persistence.objects import Objects, reporting_full_disk
 from persistence.private_files import make_folder
 from persistence.rls import Requester
 from protocol.errors import BadToken, Overloaded, RateLimited, RequestTimeout
@@ -153,7 +153,7 @@ class Uploads:
             return await self._finish(upload, sha256(content).digest())
 
     async def _take(self, upload: Announced, chunks: AsyncIterator[bytes]) -> StoredFile:
-        with full_disk_is_told(), self._place() as file:
+        with reporting_full_disk(), self._place() as file:
             digest = await _write(upload, chunks, file)
             await self._check(upload, file)
             file.seek(0)

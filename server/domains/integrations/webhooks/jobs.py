@@ -1,7 +1,7 @@
 """Sending: what is due goes out, several at once, and none waits for a slow receiver.
 
 A delivery is claimed for longer than a request may take. So a node that dies while it sends leaves
-it to another, and a receiver may get it twice; it tells by `webhook-id`.
+it to another, and a receiver may get it twice, with the same `webhook-id`.
 """
 
 import asyncio

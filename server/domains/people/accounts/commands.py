@@ -12,7 +12,7 @@ from server.gateway.session.sessions import Route, Routes, Session
 
 
 class SessionCommands:
-    """The commands of a connection itself; `limits` and `node` are told in the welcome.
+    """The commands of a connection itself; `limits` and `node` are sent in the welcome.
 
     `accounts` gives who says whose a token is, which is settled once all domains are built.
     """

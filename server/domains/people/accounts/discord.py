@@ -213,8 +213,8 @@ class Discord:
 
     def serve_from(self, app: web.Application) -> None:
         """Add the addresses."""
-        app.router.add_get(START, _told_plainly(self._start))
-        app.router.add_get(CALLBACK, _told_plainly(self._return))
+        app.router.add_get(START, _with_error_page(self._start))
+        app.router.add_get(CALLBACK, _with_error_page(self._return))
 
     async def _start(self, request: web.Request) -> web.Response:
         self._trips.require(network_of(request.remote or ""), self._clock.monotonic())
@@ -354,7 +354,7 @@ def _cookie_of(state: str) -> str:
 _Visit = Callable[[web.Request], Awaitable[web.Response]]
 
 
-def _told_plainly(visit: _Visit) -> _Visit:
+def _with_error_page(visit: _Visit) -> _Visit:
     """Answer a browser with a page where something went wrong; programs get JSON, as everywhere."""
 
     async def visited(request: web.Request) -> web.Response:

@@ -84,7 +84,7 @@ The link works once and expires in {minutes} minutes. If a program asks for the 
 
 
 def moved(to: str) -> Mail:
-    """Tell the old address that it is not used any more."""
+    """Notify the old address that it is not used any more."""
     text = """Your account now signs in with a different email address. This one no longer works.
 
 If you did not do this, contact the operators of the server.

@@ -75,7 +75,7 @@ class SessionRevocation:
         """Publish here what has ended on any node since the last look."""
         looked_at = self._now()
         ended = await self._store.ended_lately(looked_at - self._looked_at + OVERLAP_S)
-        # Bans first: whoever is banned is told so, and not that their session was ended.
+        # Bans first: whoever is banned reads that, and not that their session was ended.
         for user_id in ended.banned:
             self._events.publish(UserBanned(user_id))
         self._publish_revoked(ended.sessions)

@@ -24,7 +24,7 @@ def build(services: Services) -> Domain:
     )
     exports = Exports(
         store=store,
-        told={"account": accounts.read_me, "sign-in": accounts.read_methods},
+        sections={"account": accounts.read_me, "sign-in": accounts.read_methods},
         server=services.address,
     )
     profiles = ProfileRoutes(store=ProfileStore(services.rls), read_me=accounts.read_me, now=now)

@@ -11,7 +11,7 @@ from protocol.errors import GameNotFound, NotSeated, PlayhallError
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.clock import Clock
 from server.domains.play.games.live_game import LiveGame, Reply
-from server.domains.play.games.recovery import tell
+from server.domains.play.games.recovery import decode_row
 from server.domains.play.games.registry import GameRegistry
 from server.gamekit.table import commitment, players_of
 
@@ -64,7 +64,7 @@ class Access:
         return host is not None and seat is not None and host.fold.table.seats[seat].present
 
     async def seat_at(self, host: LiveGame, player_id: PlayerId) -> int:
-        """Find a player's seat; who may not even watch is not told that there is a game."""
+        """Find a player's seat; for who may not even watch there is no game."""
         seat = host.seat_of(player_id)
         if seat is None:
             await self.check_host(host, player_id)
@@ -88,7 +88,7 @@ class Access:
         first = await self._store.read(game_id, after=-1, limit=1)
         if not first:
             return None
-        players = players_of(tell(first[0]).event.payload)
+        players = players_of(decode_row(first[0]).event.payload)
         return next((n for n, player in enumerate(players) if player.player_id == player_id), None)
 
     async def check_host(self, host: LiveGame, player_id: PlayerId) -> None:
@@ -96,7 +96,7 @@ class Access:
         await self.check_may_watch(host.lobby_id, player_id)
 
     async def check_may_watch(self, lobby_id: LobbyId | None, player_id: PlayerId | None) -> None:
-        """Refuse who may not watch; the refusal does not tell that there is something.
+        """Refuse who may not watch; the refusal does not reveal that there is something.
 
         A game that came from no lobby is for those who sit in it.
         """
@@ -107,11 +107,11 @@ class Access:
 async def committed(ask: Callable[[Reply], None]) -> int:
     """Ask something of a host and wait until it is committed."""
     future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    ask(partial(_tell, future))
+    ask(partial(_resolve, future))
     return await future
 
 
-def _tell(future: asyncio.Future[int], what: int | PlayhallError) -> None:
+def _resolve(future: asyncio.Future[int], what: int | PlayhallError) -> None:
     if future.done():
         return
     if isinstance(what, int):

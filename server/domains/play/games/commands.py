@@ -22,7 +22,7 @@ from server.core.clock import Clock
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.domains.play.games.access import Access, committed
 from server.domains.play.games.live_game import LiveGame, Reply, reply_of
-from server.domains.play.games.recovery import recover, tell
+from server.domains.play.games.recovery import decode_row, recover
 from server.domains.play.games.registry import GameRegistry
 from server.domains.play.games.streams import (
     READ_ROWS,
@@ -45,8 +45,8 @@ from server.gateway.transport.framing import text_frame
 def reply_when_committed(session: Session, command_id: int, what: int | PlayhallError) -> None:
     """Answer a move: the index of its first event, or why not."""
     if isinstance(what, int):
-        told = b'{"re":%d,"type":"ok","event_index":%d}' % (command_id, what)
-        session.socket.send(text_frame(told))
+        reply = b'{"re":%d,"type":"ok","event_index":%d}' % (command_id, what)
+        session.socket.send(text_frame(reply))
     else:
         session.refuse(command_id, what)
 
@@ -121,13 +121,13 @@ class GameCommands:
         row = await self._store.event_of(command.game_id, seat=seat, cmd_no=command.cmd_no)
         if row is None:
             raise GameOver
-        answer = reply_of(answer_of(row.event_index, tell(row).event))
+        answer = reply_of(answer_of(row.event_index, decode_row(row).event))
         if isinstance(answer, PlayhallError):
             raise answer
         return answer
 
     async def _found(self, session: Session, game_id: GameId) -> LiveGame:
-        """Find a running game; who may not see it is told that there is none, however it is.
+        """Find a running game; for who may not see it there is none, however it is.
 
         Raises what `GameRegistry.find` does.
         """
@@ -181,7 +181,7 @@ class GameCommands:
 
         Who has left saw the game as players do until then, so their last index may be one that
         spectators do not see yet. Any index of theirs is taken, as if it were there: the stream
-        is held until what follows may be seen, and the reply does not tell how far the game is.
+        is held until what follows may be seen, and the reply does not reveal how far the game is.
         """
         if seat is not None and host.spectator_delay_s:
             check_after(after, EVENT_INDEX_MAX)
@@ -194,7 +194,7 @@ class GameCommands:
     def _watch_later(
         self, host: LiveGame, session: Session, after: int, delay_s: float
     ) -> dict[str, object]:
-        """Follow at a distance in time, from the same log; its end is told like any event."""
+        """Follow at a distance in time, from the same log; its end is sent like any event."""
         stream = DelayedStream(
             host.game_id,
             host.subscribers.encoder,
@@ -257,8 +257,8 @@ class GameCommands:
         encoder = ViewEncoder(game_id, None, self._registry.faults)
         cursor = after
         while rows := await self._store.read(game_id, after=cursor, limit=READ_ROWS):
-            told = [tell(row) for row in rows]
-            await send_chunks(session, encoder, told, None)
+            recorded = [decode_row(row) for row in rows]
+            await send_chunks(session, encoder, recorded, None)
             cursor = rows[-1].event_index
         seat = await self._access.seat_in(game_id, session.who.player_id) if seated else None
         return head_of(
@@ -309,13 +309,13 @@ def _note_seat(
 ) -> None:
     """Log that a seat was left or taken again; the directory hears of it when it is committed."""
 
-    def told(what: int | PlayhallError) -> None:
+    def on_committed(what: int | PlayhallError) -> None:
         if isinstance(what, int):
             registry.seats_changed(host)
         if reply is not None:
             reply(what)
 
-    host.note(kind, seat, told)
+    host.note(kind, seat, on_committed)
 
 
 def _check_has_left(host: LiveGame, seat: int) -> None:

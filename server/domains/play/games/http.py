@@ -13,7 +13,7 @@ from protocol.history import Game as WireGame
 from protocol.ids import GameId, PlayerId, WireGameId
 from server.core.clock import wire_time, wire_time_or_none
 from server.domains.play.games.access import Access
-from server.domains.play.games.recovery import tell
+from server.domains.play.games.recovery import decode_row
 from server.domains.play.games.ruleset_failures import Faults
 from server.domains.play.games.subscribers import ViewEncoder
 from server.gamekit.contract import Viewer
@@ -132,7 +132,7 @@ def _shown(
     game_id: GameId, row: Row, encoder: ViewEncoder, viewer: Viewer, *, with_hash: bool
 ) -> LoggedEvent:
     """Show one event; its hash would show what is hidden, so only once nothing is."""
-    item = tell(row)
+    item = decode_row(row)
     return LoggedEvent(
         game_id=game_id,
         event_index=item.event_index,

@@ -31,7 +31,7 @@ it is a bug of ours, never something that a client, a ruleset or the database ca
     UNSTORABLE:         from PLAYING, ENDING and SUSPENDED to FAILED
     ROWS_LOST, UNLOAD:  from PLAYING, ENDING and SUSPENDED to UNLOADED; from FAILING to FAILED
 
-    state       a command gets   events on their way   what the registry is told, and when
+    state       a command gets   events on their way   the registry's callback, and when
     PLAYING     carried out      perhaps               settled, whenever all is committed
     ENDING      GameOver         yes                   completed, once all is committed
     SUSPENDED   Overloaded (1)   perhaps               settled or completed, the same
@@ -56,8 +56,8 @@ Invariants
 5. There is no `await` in this module, and no lock. What a method checks still holds when it acts,
    because nothing else runs in between. Whoever adds an `await` loses that.
 
-A kill needs no handling: at any line, what is in the log is the game, and whatever was told of it
-was told after its commit. See `persistence.eventlog.writer` for what happens around a commit.
+A kill needs no handling: at any line, what is in the log is the game, and whatever was sent of it
+was sent after its commit. See `persistence.eventlog.writer` for what happens around a commit.
 """
 
 import logging
@@ -149,7 +149,7 @@ class LiveGameInput(Enum):
     ALL_COMMITTED = auto()  # all is committed, and the game has not ended
     RULES_FAILED = auto()  # half way through a fold, or at a state from which nothing can be done
     UNSTORABLE = auto()  # the rules decided what no database can store
-    ROWS_LOST = auto()  # fenced or refused; or we raised when we were told of a commit
+    ROWS_LOST = auto()  # fenced or refused; or we raised when called with a commit
     SUSPEND = auto()
     UNLOAD = auto()
 
@@ -196,8 +196,8 @@ TRANSITIONS: Final[Mapping[LiveGameState, Mapping[LiveGameInput, LiveGameState]]
         LiveGameInput.SUSPEND: FAILING,
         LiveGameInput.UNLOAD: FAILED,
     },
-    # ROWS_LOST can follow the end only where the registry raised when it was told: the log then
-    # takes the game for lost, and the registry is told once more.
+    # ROWS_LOST can follow the end only where the registry's callback raised: the log then
+    # takes the game for lost, and the registry is called once more.
     COMPLETED: {
         LiveGameInput.ROWS_LOST: COMPLETED,
         LiveGameInput.SUSPEND: COMPLETED,
@@ -208,14 +208,14 @@ TRANSITIONS: Final[Mapping[LiveGameState, Mapping[LiveGameInput, LiveGameState]]
         LiveGameInput.SUSPEND: FAILED,
         LiveGameInput.UNLOAD: FAILED,
     },
-    # The log was told to forget us before we got here by UNLOAD, and died before by ROWS_LOST.
+    # The log had to forget us before we got here by UNLOAD, and died before by ROWS_LOST.
     UNLOADED: {LiveGameInput.SUSPEND: UNLOADED, LiveGameInput.UNLOAD: UNLOADED},
 }
 
 
 @dataclass(frozen=True, slots=True)
 class LiveGameEvents:
-    """Whom a host tells what happened to it."""
+    """What a game calls when something happened to it."""
 
     settled: Callable[["LiveGame"], None]  # everything decided so far is committed
     completed: Callable[["LiveGame"], None]
@@ -406,7 +406,7 @@ class LiveGame:
     def unload(self) -> None:
         """Close, and hold on to nothing: what is over shall not wait for the garbage collector."""
         # The state and the log first: what follows calls others, who must not find a game that
-        # still takes commands, nor have a commit tell a half of it.
+        # still takes commands, nor have a commit publish a half of it.
         self._move(LiveGameInput.UNLOAD)
         self._log.forget()
         self.tail.clear()
@@ -430,13 +430,13 @@ class LiveGame:
         self._move(LiveGameInput.RULES_FAILED)
         self.fault = f"{self.fold.ruleset.name} failed in {method}: {described(error)}"
         # Otherwise `_on_committed` or `_on_lost` does this. The registry unloads the game when it
-        # is told, and what is on its way would commit with nobody to hear of it.
+        # is called, and what is on its way would commit with nobody to hear of it.
         if self.is_settled:
             self._move(LiveGameInput.ALL_COMMITTED)
             self._events.failed(self)
 
     def _check_open(self) -> None:
-        # In the order of what is final: a client that is told `Overloaded` or `Unavailable` sends
+        # In the order of what is final: a client that gets `Overloaded` or `Unavailable` sends
         # the same command again, for nothing if the game is over or set aside.
         if self.state is not PLAYING:
             self.check_sound()
@@ -478,7 +478,7 @@ class LiveGame:
         if behind > len(self.tail) + len(self._ahead):
             return True
         since = islice(chain(reversed(self._ahead), reversed(self.tail)), behind)
-        return any(told.event.type not in PASSING for told in since)
+        return any(recorded.event.type not in PASSING for recorded in since)
 
     def _misplay(self, seat: int, cmd_no: int, illegal: IllegalMove, reply: Reply) -> None:
         """Log a refused move, so that its number is used up and statistics have it."""
@@ -515,9 +515,9 @@ class LiveGame:
             raise self._refusal("decide", error) from error
         method: Method = "evolve"
         try:
-            rows, told = self._recorder.write(events, moment=moment, payloads=payloads)
+            rows, recorded = self._recorder.write(events, moment=moment, payloads=payloads)
             method = "outcome"
-            completion = self._complete(rows, told, moment)
+            completion = self._complete(rows, recorded, moment)
         except RAISED_BY_RULES as error:
             # A fold that stops half way is a state that no log has, and reading the log again
             # would only lead back here: the next move of the same kind fails again.
@@ -526,12 +526,12 @@ class LiveGame:
         if completion is not None:
             self._move(LiveGameInput.END_DECIDED)
         # Before the log has the rows: for each of them that it commits, `_on_committed` takes one.
-        self._ahead.extend(told)
+        self._ahead.extend(recorded)
         self._log.append(rows, completion)
         return first
 
     def _complete(
-        self, rows: list[Row], told: list[RecordedEvent], moment: Moment
+        self, rows: list[Row], recorded: list[RecordedEvent], moment: Moment
     ) -> Completion | None:
         """Add the game's last event if the rules say that it has ended.
 
@@ -548,9 +548,9 @@ class LiveGame:
         )
         last = game_completed(self.fold.table, outcome, self.fold.origin.seed)
         completion = completion_of(self.fold, outcome, moment.at)
-        more_rows, more_told = self._recorder.write([last], moment=moment)
+        more_rows, more_recorded = self._recorder.write([last], moment=moment)
         rows += more_rows
-        told += more_told
+        recorded += more_recorded
         return completion
 
     # ------------------------------------------------------------------ releasing
@@ -562,24 +562,24 @@ class LiveGame:
             self._owed.append((index, reply, what))
 
     def _on_committed(self, rows: list[Row]) -> None:
-        # First what this game says of itself. Those who are told next may ask for its head, its
+        # First what this game says of itself. Those who are notified next may ask for its head, its
         # commitment or its status, and must get what goes with the events that they were sent.
-        told = [self._ahead.popleft() for _ in rows]
-        self.committed += len(told)
+        recorded = [self._ahead.popleft() for _ in rows]
+        self.committed += len(recorded)
         self._hash = rows[-1].hash
         self.busy_at = self._clock.monotonic()
-        self.tail.extend(told)
+        self.tail.extend(recorded)
         if self.state is not PLAYING and not self._ahead:
             is_end = self.fold.table.completed and self.state is not FAILING
             self._move(LiveGameInput.END_COMMITTED if is_end else LiveGameInput.ALL_COMMITTED)
         # Then the events, then the replies: a client that reads `ok` has seen what it caused.
-        self.subscribers.tell(told)
+        self.subscribers.publish(recorded)
         while self._owed and self._owed[0][0] < self.committed:
             _, reply, what = self._owed.popleft()
             _give(reply, what)
         if self._ahead:
             return
-        # The registry last. It may unload the game, and there is nobody left to tell after that;
+        # The registry last. It may unload the game, and there is nobody left to notify after that;
         # or have the next bot move, which must come after all that the last move caused.
         if self.state is FAILED:
             self._events.failed(self)
@@ -600,7 +600,7 @@ class LiveGame:
         # Who was fenced has no say: another node plays the game, and sets it aside if it must.
         is_failed = self.state is FAILED and not isinstance(lost, Fenced)
         error = Quarantined() if is_failed else not_committed(lost)
-        # Before the registry is told: it hangs up on followers, and a reply would not reach them.
+        # Before the registry is called: it hangs up on followers, and a reply would not reach them.
         owed, self._owed = self._owed, deque()
         for _, reply, _ in owed:
             _give(reply, error)

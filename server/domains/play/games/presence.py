@@ -32,12 +32,12 @@ class Presence:
         self.exclude(event.game_id, event.player_id)
 
     def exclude(self, game_id: GameId, player_id: PlayerId) -> None:
-        """Tell somebody nothing more of a game: they were kicked out of its lobby."""
+        """Send somebody nothing more of a game: they were kicked out of its lobby."""
         if (session := self._sessions.of(player_id)) is not None:
             begin_anew(session, game_id)
 
     def exclude_watcher(self, game_id: GameId, player_id: PlayerId) -> None:
-        """Tell somebody nothing more who only watches; players of a running game stay."""
+        """Send nothing more to somebody who only watches; players of a running game stay."""
         host = self._registry.here(game_id)
         if host is not None and host.seat_of(player_id) is None:
             self.exclude(game_id, player_id)

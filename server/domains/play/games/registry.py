@@ -178,7 +178,7 @@ class GameRegistry:
             raise Quarantined from corrupt
         host = self._admit(game.id, recorder, claim.owner_epoch, lobby_id=game.lobby_id)
         host.check_sound()
-        self.seats_changed(host)  # what the last owner still had to tell of it is lost
+        self.seats_changed(host)  # what the last owner had not written of it is lost
         return host
 
     def _ruleset_of(self, game: StoredGame) -> AnyRuleset | None:
@@ -211,7 +211,7 @@ class GameRegistry:
             ) from error
         await self._log.create(made.row, made.first_rows)
         host = self._admit(made.row.id, made.recorder, FIRST_EPOCH, lobby_id=new.lobby_id)
-        host.tail.extend(made.first_told)
+        host.tail.extend(made.first_recorded)
         return made.row.id
 
     # ------------------------------------------------------------------ keeping
@@ -277,12 +277,12 @@ class GameRegistry:
         self._drop(host)
 
     def _failed(self, host: LiveGame) -> None:
-        """Set a game aside whose rules failed. Those who follow are told once, and not to retry."""
+        """Set a game aside whose rules failed; notify its followers once, so none retries."""
         assert host.fault is not None
         log.error("game %s is quarantined: %s", host.game_id, host.fault)
         self.faults.quarantined += 1
         self._failing.add(host.game_id)
-        host.subscribers.tell_all(stopped_frame(host.game_id))
+        host.subscribers.publish_frame(stopped_frame(host.game_id))
         self._drop(host)
         work = self._set_aside(host.game_id, host.fault, owner_epoch=host.owner_epoch)
         self._tasks.work(work, name="quarantine of a game")

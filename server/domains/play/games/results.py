@@ -45,7 +45,7 @@ def _uncounted(fold: Fold) -> Uncounted | None:
 
 
 def checked(outcome: Outcome, *, seats: int, statistics: Collection[str]) -> None:
-    """Raise `ValueError` for a result that cannot be stored, before anything is told of it."""
+    """Raise `ValueError` for a result that cannot be stored, before anything is published of it."""
     standings = outcome.standings
     if [standing.seat for standing in standings] != list(range(seats)):
         raise ValueError(f"the outcome must have one standing for each of {seats} seats, in order")

@@ -20,7 +20,7 @@ from server.core.subscriptions import Deliver, TooManySubscribers, TopicKind
 from server.domains.play.games.access import committed
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.recorder import RecordedEvent
-from server.domains.play.games.recovery import tell
+from server.domains.play.games.recovery import decode_row
 from server.domains.play.games.subscribers import ViewEncoder, stopped_frame
 from server.gamekit.contract import Viewer
 from server.gamekit.table import GAME_COMPLETED
@@ -73,12 +73,12 @@ async def follow(
     follower = SessionFollower(session, host.game_id)
     cursor = after
     while cursor < host.head:
-        told = _at_hand(host, cursor)
-        if told is None:
+        recorded = _at_hand(host, cursor)
+        if recorded is None:
             rows = await store.read(host.game_id, after=cursor, limit=READ_ROWS)
-            told = [tell(row) for row in rows if row.event_index <= host.head]
-        await send_chunks(session, host.subscribers.encoder, told, viewer)
-        cursor = told[-1].event_index if told else cursor
+            recorded = [decode_row(row) for row in rows if row.event_index <= host.head]
+        await send_chunks(session, host.subscribers.encoder, recorded, viewer)
+        cursor = recorded[-1].event_index if recorded else cursor
         if session.socket.closing:
             return cursor
     host.check_sound()
@@ -120,12 +120,12 @@ def _at_hand(host: LiveGame, cursor: int) -> list[RecordedEvent] | None:
 
 
 async def send_chunks(
-    session: Session, encoder: ViewEncoder, told: Sequence[RecordedEvent], viewer: Viewer
+    session: Session, encoder: ViewEncoder, recorded: Sequence[RecordedEvent], viewer: Viewer
 ) -> None:
     """Send part of a log in chunks, no faster than the connection takes them."""
     chunk: list[bytes] = []
     size = 0
-    for item in told:
+    for item in recorded:
         frame = encoder.frames((item,), viewer)
         if size + len(frame) > CHUNK_BYTES_MAX:
             session.socket.send(b"".join(chunk))
@@ -178,7 +178,7 @@ class DelayedStream:
         while not session.socket.closing:
             rows = await self._store.read(self._game_id, after=cursor, limit=READ_ROWS)
             due = self._due(rows)
-            await send_chunks(session, self._encoder, [tell(row) for row in due], None)
+            await send_chunks(session, self._encoder, [decode_row(row) for row in due], None)
             if due:
                 cursor = due[-1].event_index
                 if due[-1].type == GAME_COMPLETED:

@@ -142,9 +142,9 @@ class PeerRoutes:
 
     def routes(self) -> Routes:
         """Say how the command is carried out."""
-        return {Access: Route(awaited=self._tell)}
+        return {Access: Route(awaited=self._access)}
 
-    async def _tell(self, session: "Session", command: Access) -> dict[str, object]:
+    async def _access(self, session: "Session", command: Access) -> dict[str, object]:
         return (await self._door.give(session.who, command.lobby_id)).model_dump()
 
     async def _give(self, request: HttpRequest) -> PeerAccess:

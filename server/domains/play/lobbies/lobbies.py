@@ -102,11 +102,11 @@ class Lobbies:
         return len(self._subscribers)
 
     async def game_over(self, lobby_id: LobbyId) -> None:
-        """Tell that a lobby was closed because its game is over; that was stored already."""
+        """Publish that a lobby was closed because its game is over; that was stored already."""
         lobby = await self._store.read(lobby_id)
         if lobby is not None and lobby.status == "CLOSED":
             before = replace(lobby, status="PLAYING")
-            self._changes.tell(lobby, "closed", before=before, reason="game_over")
+            self._changes.publish(lobby, "closed", before=before, reason="game_over")
 
     async def may_watch(self, lobby_id: LobbyId, player_id: PlayerId | None) -> bool:
         """Say whether somebody may watch a lobby's game."""

@@ -287,7 +287,7 @@ class Peers:
                 after, match = ended(before, host, report, self._clock.now())
                 await work.add_match(match)
                 after = await work.save(before, after)
-            self._changes.tell_if_changed(before, after, "reported", host)
+            self._changes.publish_if_changed(before, after, "reported", host)
         return after
 
     async def may_upload_replay(self, match_id: MatchId, player_id: PlayerId) -> bool:

@@ -111,7 +111,7 @@ class QuickPlay:
             if await work.fitting(player_id, fit) is not None:
                 return None
             lobby = await add_with_code(work, rules.joined(draft, joiner, "player"))
-        self._changes.tell(lobby, "created", player_id)
+        self._changes.publish(lobby, "created", player_id)
         return lobby
 
     async def _start_full(self, lobby_id: LobbyId) -> None:

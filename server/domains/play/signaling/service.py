@@ -41,7 +41,7 @@ class PeerConnection:
     # ------------------------------------------------------------------ the socket calls these
 
     def on_open(self, socket: Socket) -> None:
-        """Enter, or be told why not; a key for members asks first who this is."""
+        """Enter, or get the reason why not; a key for members asks first who this is."""
         self._socket = socket
         problem = self._problem()
         if problem is not None:
@@ -175,7 +175,7 @@ class Signaling:
         self._discovery = discovery
 
     def accept(self, request: UpgradeRequest) -> PeerConnection:
-        """Make the peer of a new websocket; what is wrong with it is told on the socket."""
+        """Make the peer of a new websocket; what is wrong with it is sent on the socket."""
         query = request.query
         return PeerConnection(
             self, query.get("key", ""), query.get("id", ""), query.get("token", "")
