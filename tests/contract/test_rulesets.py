@@ -222,7 +222,7 @@ def test_deciding_a_recorded_move_again_gives_the_same_events(
     ruleset: AnyRuleset, seats: int
 ) -> None:
     if type(ruleset).move_of is Ruleset.move_of:
-        pytest.skip(f"{ruleset.name} does not tell its moves from its events")
+        pytest.skip(f"{ruleset.name} does not derive its moves from its events")
     playout = finished(Playout(ruleset, seats, "again"))
     again, log = refold(playout, playout.log[:1]), playout.log
     decided = ruleset.setup(again.fold.state)

@@ -116,7 +116,7 @@ async def test_revoked_session_cannot_say_hello(room: Room, dial: Dial) -> None:
         assert (await _hello(socket, tokens.access_token))["code"] == "bad_token"
 
 
-async def test_ping_tells_the_time(room: Room, dial: Dial) -> None:
+async def test_ping_is_answered_with_the_time(room: Room, dial: Dial) -> None:
     tokens = await room.accounts.new_guest(None)
     async with dial() as socket:
         await _hello(socket, tokens.access_token)

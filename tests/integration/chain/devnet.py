@@ -28,7 +28,7 @@ class Devnet:
     """The chain, and the ways in which a node in front of it misbehaves.
 
     `range_max`: the most blocks that eth_getLogs answers for; `ranges` are those that were asked
-    for. `head_max`: what the node knows of the chain. `on_logs` happens once, before logs are told.
+    for. `head_max`: what the node knows of the chain. `on_logs` happens once, before logs come.
     """
 
     def __init__(self) -> None:

@@ -31,7 +31,7 @@ async def test_reorganisation_moves_ownership_back(ledger: Ledger) -> None:
     assert await ledger.count("chain_transfers") == 2
 
 
-async def test_other_branch_tells_another_owner(ledger: Ledger) -> None:
+async def test_other_branch_has_another_owner(ledger: Ledger) -> None:
     net = ledger.net
     _, ada, bob, cyd, *_ = net.accounts
     bot = await ledger.register(1)

@@ -62,7 +62,7 @@ async def test_node_that_was_down_is_followed_again(
     assert "127.0.0.1" not in caplog.text
 
 
-async def test_refusal_is_told_without_the_key(net: Devnet) -> None:
+async def test_refusal_is_logged_without_the_key(net: Devnet) -> None:
     net.range_max = 0
     async with ChainNode(net.url) as node:
         with pytest.raises(Refused, match="query exceeds max block range 0") as refused:
@@ -118,11 +118,11 @@ async def test_contract_that_is_none_is_named(net: Devnet) -> None:
 async def serving(answer: bytes) -> AsyncIterator[str]:
     """Answer every question with the same bytes."""
 
-    async def tell(_: web.Request) -> web.Response:
+    async def answer(_: web.Request) -> web.Response:
         return web.Response(body=answer)
 
     app = web.Application()
-    app.router.add_post("/", tell)
+    app.router.add_post("/", answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -120,7 +120,7 @@ async def test_moves_are_pipelined_and_answered_in_order(room: Room) -> None:
     assert [event["event_index"] for event in watcher.events] == indexes
 
 
-async def test_lost_ownership_refuses_what_waits_and_tells_the_followers(room: Room) -> None:
+async def test_lost_ownership_refuses_what_waits_and_disconnects_the_followers(room: Room) -> None:
     host = await relay(room)
     watcher, asked = Recorder(), Asked()
     host.subscribers.admit(watcher, None)

@@ -37,5 +37,5 @@ async def test_number_is_relayed_by_its_value_in_64_bits(
     await act(host, 0, command.cmd_no, command.move)
     (row,) = [row for row in await room.store.read_all(host.game_id) if row.type == "relayed"]
     assert orjson.dumps(orjson.loads(row.payload)["data"]["n"]) == relayed
-    (told,) = [told for told in live.events if told["event"] == "relayed"]
-    assert orjson.dumps(told["payload"]["data"]["n"]) == relayed
+    (event,) = [event for event in live.events if event["event"] == "relayed"]
+    assert orjson.dumps(event["payload"]["data"]["n"]) == relayed

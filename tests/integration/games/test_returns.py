@@ -107,6 +107,6 @@ async def test_whoever_returns_while_the_game_ends_sees_its_end(
     session.on_message(orjson.dumps(asked))
     await until(memory, lambda: bool(memory.replies))
     assert memory.replies[0]["type"] == "ok"
-    await until(memory, lambda: "game_completed" in [told["event"] for told in memory.updates])
+    await until(memory, lambda: "game_completed" in [update["event"] for update in memory.updates])
     seen = [update["event_index"] for update in memory.updates]
     assert seen == list(range(host.fold.next_index))

@@ -32,10 +32,10 @@ async def test_bots_play_el_dorado_and_everything_agrees(room: Room) -> None:
     [stored] = await room.fetch("SELECT * FROM game_summaries WHERE game_id = $1", host.game_id)
     assert orjson.loads(stored["final_scores"]) == summary.final_scores
     assert orjson.loads(stored["rounds"]) == summary.rounds
-    told = orjson.loads(stored["players"])
-    names = [player.pop("display_name") for player in told]
+    players = orjson.loads(stored["players"])
+    names = [player.pop("display_name") for player in players]
     assert names == ["Player 0", "Player 1", "Player 2", "Player 3"]
-    assert told == summary.players
+    assert players == summary.players
     assert stored["highest_score"] == max(summary.final_scores.values())
 
     for standing in outcome.standings:

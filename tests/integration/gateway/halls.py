@@ -114,8 +114,8 @@ async def hall(
 
 
 def _app(proxies: Proxies) -> web.Application:
-    async def told(_: HttpRequest) -> Raw:
-        return Raw(b"told", "text/plain")
+    async def answered(_: HttpRequest) -> Raw:
+        return Raw(b"answer", "text/plain")
 
     async def large(request: web.Request) -> web.Response:
         return web.Response(body=bytes(int(request.query["bytes"])))
@@ -129,7 +129,7 @@ def _app(proxies: Proxies) -> web.Application:
     async def whence(request: web.Request) -> web.Response:
         return web.Response(text=request.remote)
 
-    app = build_http([Endpoint("POST", "/told", "Answer.", told, auth="none")], nobody)
+    app = build_http([Endpoint("POST", "/answer", "Answer.", answered, auth="none")], nobody)
     believe(app, proxies)
     app.router.add_get("/whence", whence)
     app.router.add_get("/large", large)

@@ -99,7 +99,7 @@ async def test_list_without_a_broker_is_compared_with_the_database(strangers: No
     watched = await eve.ask("lobby.watch")
     assert len(watched["lobbies"]) == 2
     await strangers.there.catch_up()
-    assert listed(eve) == [], "what was read is not told"
+    assert listed(eve) == [], "what was read is not sent"
     await ann.ask("lobby.close", lobby_id=first["lobby_id"])
     await bob.lobby("configure", lobby_id=second["lobby_id"], name="Second best")
     await cem.lobby("create", ruleset="relay", name="Third")
@@ -164,7 +164,7 @@ async def test_kick_is_looked_for_on_the_node_that_has_the_game(nodes: Nodes) ->
             await asyncio.sleep(0.01)
 
 
-async def test_change_while_the_first_follower_reads_is_told_after_the_reply(nodes: Nodes) -> None:
+async def test_change_while_the_first_follower_reads_is_sent_after_the_reply(nodes: Nodes) -> None:
     ann, eve = await nodes.here.person(), await nodes.there.person("Eve")
     at = {"lobby_id": (await ann.lobby("create", ruleset="el_dorado"))["lobby_id"]}
     read, reads = nodes.there.store.read, []

@@ -90,7 +90,7 @@ async def test_peer_lobbies_are_found_by_what_one_looks_for(hall: Hall) -> None:
     assert await found(region="eu-west", free_seats=3) == []
 
 
-async def test_watched_list_tells_only_of_what_one_looks_for(hall: Hall) -> None:
+async def test_watched_list_shows_only_what_one_looks_for(hall: Hall) -> None:
     ann, bob, cem = await hall.people(3)
     first = await ann.lobby("create", **DUEL)
     await bob.lobby("create", ruleset="relay", region="eu-west")
@@ -117,9 +117,9 @@ async def test_members_alone_learn_where_the_host_is(hall: Hall) -> None:
     await ann.lobby("register_peer", **at, peer_id="ann-1")
     assert bob.heard()[-1]["lobby"]["host_peer_id"] == "ann-1"
     assert (await bob.lobby("watch", **at))["host_peer_id"] == "ann-1"
-    told = cem.heard()[-1]
-    assert (told["change"]["kind"], told["lobby"]["needs_peer"]) == ("peer_registered", False)
-    assert told["lobby"]["host_peer_id"] is None
+    last = cem.heard()[-1]
+    assert (last["change"]["kind"], last["lobby"]["needs_peer"]) == ("peer_registered", False)
+    assert last["lobby"]["host_peer_id"] is None
     await cem.lobby("watch", **at)
     await cem.ask("lobby.list")
     said = [*cem.memory.updates, *cem.memory.replies.values()]
@@ -141,12 +141,12 @@ async def test_only_the_host_says_where_they_are(hall: Hall) -> None:
     assert (field, "letters and digits" in problem) == ("peer_id", True)
 
 
-async def test_registering_the_same_address_again_tells_nobody(hall: Hall) -> None:
+async def test_registering_the_same_address_again_notifies_nobody(hall: Hall) -> None:
     ann, bob = await hall.people(2)
     at = await meet(ann, bob)
-    told = len(bob.heard())
+    before = len(bob.heard())
     await ann.lobby("register_peer", **at, peer_id="peer-0")
-    assert len(bob.heard()) == told
+    assert len(bob.heard()) == before
 
 
 # ------------------------------------------------------------------ hosts that go away
@@ -191,25 +191,25 @@ async def test_silent_host_is_replaced_once_by_whichever_node_looks(
     ann, bob = await hall.people(2)
     await meet(ann, bob)
     await hall.run("UPDATE lobbies SET host_seen_at = now() - interval '61 s'")
-    told = len(bob.heard())
+    before = len(bob.heard())
     async with open_hall(database, hall.rls) as other:
         sweeps = (hall.room.maintenance, other.room.maintenance)
         await asyncio.gather(*(sweep.replace_silent_hosts() for sweep in sweeps * AT_ONCE))
         await hall.catch_up()
     lobbies = await hall.run("SELECT host_player_id, host_peer_id, version FROM lobbies")
     assert [tuple(lobby) for lobby in lobbies] == [(bob.player_id, None, 5)]
-    assert len(bob.heard()) == told + 1
+    assert len(bob.heard()) == before + 1
     assert bob.heard()[-1]["lobby"]["host_player_id"] == bob.player_id
 
 
 async def test_heartbeat_keeps_the_host(hall: Hall) -> None:
     ann, bob = await hall.people(2)
     at = await meet(ann, bob)
-    told = len(bob.heard())
+    before = len(bob.heard())
     await hall.run("UPDATE lobbies SET host_seen_at = now() - interval '61 s'")
     await ann.ask("lobby.heartbeat", **at)
     await hall.room.maintenance.replace_silent_hosts()
-    assert len(bob.heard()) == told
+    assert len(bob.heard()) == before
 
 
 async def test_lobby_whose_last_host_fell_silent_is_closed_and_says_why(hall: Hall) -> None:
@@ -358,20 +358,20 @@ async def test_peers_that_cannot_connect_play_on_the_server(hall: Hall, playing:
 # ------------------------------------------------------------------ several nodes
 
 
-async def test_change_on_another_node_is_told_once_by_the_next_look(
+async def test_change_on_another_node_is_sent_once_by_the_next_look(
     hall: Hall, database: Database
 ) -> None:
     ann, bob = await hall.people(2)
     at = await meet(ann, bob)
-    told = len(bob.heard())
+    before = len(bob.heard())
     async with open_hall(database, hall.rls) as other:
         host = Person(other, ann.player_id, ann.name)
         await host.lobby("kick", **at, player_id=bob.player_id)
         await host.ask("lobby.close", **at)
-    assert len(bob.heard()) == told
+    assert len(bob.heard()) == before
     await hall.catch_up()
     await hall.catch_up()
-    assert [u["change"]["kind"] for u in bob.heard()[told:]] == ["closed"]
+    assert [u["change"]["kind"] for u in bob.heard()[before:]] == ["closed"]
     assert not bob.hears_of(at["lobby_id"])
 
 

@@ -28,9 +28,9 @@ async def test_event_arrives_signed_at_who_wants_it(hall: Hall, receiver: Receiv
     await hall.send()
     [request] = receiver.received
     assert request.path == "/mine"
-    told = request.verified(secret)
-    assert (told["type"], told["version"]) == ("user.created", 1)
-    assert told["data"] == event.model_dump()
+    message = request.verified(secret)
+    assert (message["type"], message["version"]) == ("user.created", 1)
+    assert message["data"] == event.model_dump()
     [delivery] = await hall.deliveries(endpoint_id)
     assert (delivery["state"], delivery["last_status"], delivery["attempts"]) == (
         "delivered",
