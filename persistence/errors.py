@@ -36,7 +36,7 @@ class UnknownRevision(StartRefused):
 
 
 # Everything that a statement may end with, but for bugs of ours.
-TROUBLES: Final = (
+DATABASE_ERRORS: Final = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
@@ -47,7 +47,7 @@ TROUBLES: Final = (
     Unavailable,
 )
 
-# SQLSTATE classes of troubles that may pass: connection, rollback, resources, object not
+# SQLSTATE classes of errors that may pass: connection, rollback, resources, object not
 # available, operator intervention, system error.
 _PASSING: Final = frozenset({"08", "40", "53", "55", "57", "58"})
 # A server that became a standby by a failover: the next connection may find the primary.
@@ -77,7 +77,7 @@ def said_in_one_line(record: logging.LogRecord) -> bool:
     A filter for its loggers: it keeps every record.
     """
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, TROUBLES) and may_pass(error):
+    if isinstance(error, DATABASE_ERRORS) and may_pass(error):
         record.msg, record.args = "the database cannot be connected to for now: %s", (error,)
         record.exc_info = record.exc_text = None
     return True

@@ -7,7 +7,7 @@
 A game always has the same writer. Whenever a writer is idle and something waits, it takes all
 that waits, of many games, and commits it in one statement. There is no timer. A game that the
 statement could not settle goes to the solo lane, which finds out one game's fate at a time, so
-that one game's trouble touches no other.
+that one game's failure touches no other.
 
 The states of a game
 ====================
@@ -94,7 +94,7 @@ import asyncpg
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.errors import TROUBLES, is_about_values, may_pass
+from persistence.errors import DATABASE_ERRORS, is_about_values, may_pass
 from persistence.eventlog.completion import NO_XP, Completion, XpRule
 from persistence.games.model import GameRow, LobbyChanged
 from persistence.queries import load
@@ -582,10 +582,10 @@ class Log:
             except _Locked:
                 # The worker does not wait here: two locked games would stop the lane for all.
                 asyncio.get_running_loop().call_later(RETRY_PAUSE_S, self._put_back, batch)
-            except TROUBLES as trouble:
+            except DATABASE_ERRORS as error:
                 self.metrics.retries += 1
-                log.warning("game %s: %s; trying again", batch.game.game_id, trouble)
-                # Here it does: the trouble is the database's, and the next game would meet it too.
+                log.warning("game %s: %s; trying again", batch.game.game_id, error)
+                # Here it does: the error is the database's, and the next game would meet it too.
                 await asyncio.sleep(RETRY_PAUSE_S)
                 self._put_back(batch)
             except Exception as bug:
@@ -610,10 +610,10 @@ class Log:
             await self._write_alone(batch)
         except Lost as lost:
             return lost
-        except TROUBLES as trouble:
-            if may_pass(trouble):
+        except DATABASE_ERRORS as error:
+            if may_pass(error):
                 raise
-            return _refused(trouble)
+            return _refused(error)
         return None
 
     async def _write_alone(self, batch: Batch) -> None:
@@ -705,7 +705,7 @@ class _Writer:
         started = asyncio.get_running_loop().time()
         try:
             passed = await self._append(batches)
-        except TROUBLES as error:
+        except DATABASE_ERRORS as error:
             await self._recover(batches, error)
         except Exception:
             # A bug that one of the batches has met; each alone, it takes nothing along. It may
@@ -717,7 +717,7 @@ class _Writer:
             seconds = asyncio.get_running_loop().time() - started
             self.log.metrics.batch(sum(len(batches[n].rows) for n in passed), seconds)
             # Those that passed first, and all of them before anything is awaited: the solo lane may
-            # be full, and a reply must not wait for another game's trouble.
+            # be full, and a reply must not wait for another game's failure.
             for nth, batch in enumerate(batches):
                 if nth in passed:
                     batch.game.settle(batch, None)

@@ -26,7 +26,7 @@ def normal_origins(origins: Iterable[str]) -> frozenset[str]:
     return frozenset(map(normal_origin, origins))
 
 
-def welcome_pages(app: web.Application, origins: Iterable[str]) -> None:
+def install_cors(app: web.Application, origins: Iterable[str]) -> None:
     """Let pages of these origins read the answers; with none, only those of the same host."""
     if allowed := normal_origins(origins):
         cors = _Cors(allowed)

@@ -58,7 +58,7 @@ class Proxies:
         return nearest
 
 
-def believe(app: web.Application, proxies: Proxies) -> None:
+def trust_proxies(app: web.Application, proxies: Proxies) -> None:
     """Have every handler see the client's address where a trusted proxy asked for it."""
 
     @web.middleware

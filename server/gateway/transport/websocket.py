@@ -227,7 +227,7 @@ class _Log(logging.LoggerAdapter[logging.Logger]):
 
 _LOG: Final = _Log(log, {})
 
-# The front door has checked the request; picows only needs the key to answer it.
+# The listener has checked the request; picows only needs the key to answer it.
 _REQUEST: Final = (
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
@@ -249,7 +249,7 @@ def _protocol(
         answer,
         _LOG,
         True,  # disconnect on exceptions; the reader lets none out
-        None,  # handshake timeout: the front door has waited already
+        None,  # handshake timeout: the listener has waited already
         False,  # ping by itself: life is the session's business
         0,  # idle timeout of that
         0,  # reply timeout of that

@@ -219,9 +219,9 @@ class _Commands:
         return report.holds
 
     def _print_account(self, account: PlayerRecount) -> bool:
-        if account.differences or account.trouble:
+        if account.differences or account.problem:
             self._out.print(account_text(account))
-        return account.trouble is None and (account.repaired or not account.differences)
+        return account.problem is None and (account.repaired or not account.differences)
 
     @contextmanager
     def _plainly(self) -> Iterator[None]:

@@ -27,7 +27,7 @@ from server.ops.audit.findings import Broken, NotChecked
 from server.ops.audit.rebuild import RecountedStatistics, stored_tally
 
 
-class Career(NamedTuple):
+class LifetimeTotals(NamedTuple):
     """A player's statistics: as they are stored, and as the history of games adds up."""
 
     player_id: PlayerId
@@ -36,14 +36,14 @@ class Career(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Conclusions:
+class StoredResults:
     """What the database concluded from a game's log."""
 
     quarantine_reason: str | None
     summary: GameSummary | None
     match: MatchRow | None
     match_players: Sequence[MatchPlayer]
-    careers: Sequence[Career]
+    lifetimes: Sequence[LifetimeTotals]
 
 
 class Stated(NamedTuple):
@@ -66,7 +66,7 @@ class Evidence:
     game_id: GameId
     rows: Sequence[Row]
     game: StoredGame | None = None
-    conclusions: Conclusions | None = None
+    conclusions: StoredResults | None = None
     stated: Stated | None = None
 
     @property
@@ -89,12 +89,14 @@ async def gather(books: AuditReader, game_id: GameId, *, newest_only: bool = Fal
     game, quarantine_reason = await _game(books, game_id)
     match_players = await books.match_players(game_id)
     whose = [player.player_id for player in match_players]
-    conclusions = Conclusions(
+    conclusions = StoredResults(
         quarantine_reason=quarantine_reason,
         summary=await books.summary(game_id),
         match=await books.match(game_id),
         match_players=match_players,
-        careers=await _careers(books, await books.newest_here(game_id) if newest_only else whose),
+        lifetimes=await _lifetimes(
+            books, await books.newest_here(game_id) if newest_only else whose
+        ),
     )
     return Evidence(game_id, await books.events(game_id), game, conclusions)
 
@@ -106,9 +108,9 @@ async def _game(books: AuditReader, game_id: GameId) -> tuple[StoredGame, str | 
     return found
 
 
-async def _careers(books: AuditReader, players: Sequence[PlayerId]) -> list[Career]:
+async def _lifetimes(books: AuditReader, players: Sequence[PlayerId]) -> list[LifetimeTotals]:
     return [
-        Career(player, await stored_tally(books, player), await _added_up(books, player))
+        LifetimeTotals(player, await stored_tally(books, player), await _added_up(books, player))
         for player in players
     ]
 

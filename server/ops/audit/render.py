@@ -49,7 +49,7 @@ def report_line(report: Report) -> Text:
 def account_text(account: PlayerRecount) -> Text:
     """Show what a recount of one player came to."""
     mark, style = _MARKS[account.repaired]
-    done = "put right" if account.repaired else account.trouble or "not as the logs have it"
+    done = "put right" if account.repaired else account.problem or "not as the logs have it"
     lines = [Text(mark, style).append_text(plain(f" player {account.player_id}: {done}"))]
     for column, stored, counted in account.differences:
         lines.append(Text(f"  {column:<24} is {stored}, the logs give {counted}", "default"))

@@ -19,8 +19,8 @@ from server.domains.people.accounts.codes import Codes
 from server.domains.people.accounts.discord import DiscordSignIn
 from server.domains.people.accounts.email import EmailSignIn
 from server.domains.people.accounts.password_limits import (
+    AttemptLimiter,
     Limits,
-    NetworkAttempts,
     PasswordLimits,
     Rate,
 )
@@ -28,7 +28,7 @@ from server.domains.people.accounts.revocation import SessionRevocation
 from server.domains.people.accounts.sign_in_http import SignInRoutes
 from server.domains.people.accounts.sign_in_methods import Methods
 from server.gateway.http.endpoints import Endpoint, build_http
-from server.gateway.transport.proxies import Proxies, believe
+from server.gateway.transport.proxies import Proxies, trust_proxies
 from tests.fixtures.http import bearer, served_app
 from tests.integration.accounts.conftest import SEAL, Room, more_addresses
 
@@ -62,7 +62,7 @@ class Ways:
             accounts=room.accounts,
             send=self.letters.append,
             server=lambda: SERVER,
-            mails=NetworkAttempts(network=PLENTY, account=self.mail_rate, now=now),
+            mails=AttemptLimiter(network=PLENTY, account=self.mail_rate, now=now),
             guesses=PasswordLimits(now=now, limits=self.limits),
             passwords=self.passwords,
         )
@@ -72,7 +72,7 @@ class Ways:
         """Serve the addresses on a port of their own; clients may say where they come from."""
         addresses = [*more_addresses(self.room), *self._addresses()]
         app = build_http(addresses, self.room.accounts.authenticate)
-        believe(app, Proxies.named(["127.0.0.1"]))
+        trust_proxies(app, Proxies.named(["127.0.0.1"]))
         try:
             async with served_app(app) as client:
                 yield Client(client, self)

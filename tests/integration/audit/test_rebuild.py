@@ -128,4 +128,4 @@ async def completed(games: Sequence[GameId], room: Room) -> None:
 async def recounted(database: Database, *, repair: bool) -> list[tuple[object, str | None]]:
     """Recount everybody; give what differed and what was in the way."""
     rebuild = AdminContext(database, find_rulesets()).rebuild(repair=repair)
-    return [(account.differences, account.trouble) async for account in rebuild.everybody()]
+    return [(account.differences, account.problem) async for account in rebuild.everybody()]

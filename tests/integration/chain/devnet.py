@@ -57,7 +57,7 @@ class Devnet:
         receipt = self.evm.get_transaction_receipt(sent)
         return Contract(CHAIN_ID, receipt["contract_address"].lower())
 
-    def mint(self, to: str, token: int) -> None:
+    def issuer(self, to: str, token: int) -> None:
         self._send(self.accounts[0], "mint(address,uint256)", to, token)
 
     def give(self, sender: str, to: str, token: int) -> None:

@@ -38,7 +38,7 @@ class Recorder:
     def end(self) -> None:
         """Take note of nothing."""
 
-    def hang_up(self, why: CloseReason) -> None:
+    def disconnect(self, why: CloseReason) -> None:
         self.hung_up.append(why)
 
     @property
@@ -116,7 +116,7 @@ class Room:
             seats=len(bots),
         )
         game_id = await self.registry.create(new)
-        host = self.registry.here(game_id)
+        host = self.registry.loaded(game_id)
         assert host is not None
         return host
 

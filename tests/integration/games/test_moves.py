@@ -129,7 +129,7 @@ async def test_lost_ownership_refuses_what_waits_and_disconnects_the_followers(r
     assert isinstance(await asked.future, NotCommitted)
     assert watcher.events == []
     assert [why.reason for why in watcher.hung_up] == ["wrong_node"]
-    assert room.registry.here(host.game_id) is None
+    assert room.registry.loaded(host.game_id) is None
     with pytest.raises(Overloaded):
         await act(host, 0, 2, {"x": 2})
 

@@ -46,7 +46,7 @@ async def test_game_of_a_live_node_is_not_taken(room: Room) -> None:
     assert refused.value.address == "http://there:1"
     await room.fetch("UPDATE nodes SET lease_until = now() - interval '1 second'")
     assert await room.registry.adopt() == 1
-    assert room.registry.here(host.game_id) is not None
+    assert room.registry.loaded(host.game_id) is not None
 
 
 DAMAGE = {

@@ -31,9 +31,9 @@ async def test_game_of_an_earlier_version_is_taken_up_and_ends_by_its_rules(
     async with open_room(database, rulesets={"el_dorado": earlier}) as room:
         games = {await begun(room) for _ in range(4)}
     async with open_room(database) as room:
-        assert await room.registry.take_back() == len(games)
+        assert await room.registry.reclaim() == len(games)
         for game_id in games:
-            host = room.registry.here(game_id)
+            host = room.registry.loaded(game_id)
             assert host is not None
             assert host.fold.ruleset is earlier
             await play_seat_0(host)

@@ -13,7 +13,7 @@ from server.gateway.transport.framing import BINARY, frame, text_frame
 from server.gateway.transport.http_connection import http_runner
 from server.gateway.transport.limits import TransportLimits
 from server.gateway.transport.listener import Listener, Route
-from server.gateway.transport.proxies import Proxies, believe
+from server.gateway.transport.proxies import Proxies, trust_proxies
 from server.gateway.transport.websocket import Peer, Socket, UpgradeRequest
 from tests.fixtures.http import nobody
 
@@ -130,7 +130,7 @@ def _app(proxies: Proxies) -> web.Application:
         return web.Response(text=request.remote)
 
     app = build_http([Endpoint("POST", "/answer", "Answer.", answered, auth="none")], nobody)
-    believe(app, proxies)
+    trust_proxies(app, proxies)
     app.router.add_get("/whence", whence)
     app.router.add_get("/large", large)
     app.router.add_get("/hello", hello)

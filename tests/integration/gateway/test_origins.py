@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from protocol.envelope import WireModel
-from server.gateway.http.cors import welcome_pages
+from server.gateway.http.cors import install_cors
 from server.gateway.http.endpoints import Endpoint, HttpRequest, build_http
 from tests.fixtures.http import nobody, served_app
 
@@ -36,7 +36,7 @@ def _app(*origins: str) -> web.Application:
         Endpoint("GET", "/metrics", "Greet.", _greet),
     ]
     app = build_http(listed, nobody)
-    welcome_pages(app, origins)
+    install_cors(app, origins)
     return app
 
 

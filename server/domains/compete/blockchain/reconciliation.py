@@ -7,10 +7,10 @@ from typing import Final
 from persistence.blockchain.store import (
     NOBODY,
     Bot,
+    ConcurrentWrite,
     Contract,
     Correction,
     Header,
-    Outrun,
     TransferStore,
 )
 from server.domains.compete.blockchain.errors import ChainMoved
@@ -41,8 +41,8 @@ class Reconciliation:
     async def run(self, now: datetime) -> int:
         """Compare all of them, page by page; give how many were wrong.
 
-        Raises `ChainTrouble`, `Outrun` and the database's errors; what was corrected until then
-        stays, and the rest is compared next time.
+        Raises `ChainError`, `ConcurrentWrite` and the database's errors; what was corrected until
+        then stays, and the rest is compared next time.
         """
         wrong, page = 0, await self._store.bots(self._contract)
         while page:
@@ -57,7 +57,7 @@ class Reconciliation:
         for _ in range(TRIES - 1):
             try:
                 return await self._compare(page)
-            except Outrun:
+            except ConcurrentWrite:
                 continue
         return await self._compare(page)
 

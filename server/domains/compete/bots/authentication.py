@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from persistence.bots.tokens import BotTokenStore, Standing
+from persistence.bots.tokens import BotTokenStore, TokenStatus
 from protocol.errors import BadToken, TokenExpired
 from protocol.ids import SessionId, UserId
 from server.core.events import LocalEvents, SessionRevoked
@@ -40,7 +40,7 @@ class BotAuthenticator:
         self._people = people
         self._connections = connections
         self._events = events
-        self._changed = AnnouncedSweep(subscriptions, "bot-tokens", self.look)
+        self._changed = AnnouncedSweep(subscriptions, "bot-tokens", self.poll)
 
     async def authenticate(self, token: str) -> Identity:
         """Say who a token speaks for; raise `BadToken`, `TokenExpired` or `Banned`.
@@ -49,11 +49,11 @@ class BotAuthenticator:
         """
         if not is_bot_token(token):
             return await self._people.authenticate(token)
-        standing = await self._store.standing(token_hash(token))
-        if standing is None:
+        found = await self._store.read_status(token_hash(token))
+        if found is None:
             raise BadToken("There is no such bot token; the bot's owner can create a new one.")
-        _require_good(standing)
-        return _identity(standing)
+        _require_good(found)
+        return _identity(found)
 
     async def end(self, session_id: SessionId) -> None:
         """End a session. A bot's is its token, which stays good: its connections close."""
@@ -62,9 +62,9 @@ class BotAuthenticator:
     async def enforce(self) -> None:
         """Publish which tokens have just become bad, here and on other nodes."""
         self._changed.announce()
-        await self.look()
+        await self.poll()
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Publish here which connections' tokens are not good any more."""
         of_bots = [session for session in self._connections if _is_open_bots(session)]
         if not of_bots:
@@ -79,24 +79,24 @@ def _is_open_bots(session: Session) -> bool:
     return who is not None and who.bot is not None and not session.socket.closing
 
 
-def _require_good(standing: Standing) -> None:
-    if standing.is_revoked:
+def _require_good(token: TokenStatus) -> None:
+    if token.is_revoked:
         raise BadToken("This bot token was revoked; the bot's owner can create a new one.")
-    if standing.is_expired:
+    if token.is_expired:
         raise TokenExpired("This bot token has expired; the bot's owner can create a new one.")
-    if standing.status != "active":
-        raise BadToken(f"The bot is {standing.status}, so its tokens are not valid.")
-    if not standing.is_owners:
+    if token.status != "active":
+        raise BadToken(f"The bot is {token.status}, so its tokens are not valid.")
+    if not token.is_owners:
         raise BadToken("The bot has changed owners; its current owner can create a new token.")
 
 
-def _identity(standing: Standing) -> Identity:
-    expires_at = standing.expires_at
+def _identity(token: TokenStatus) -> Identity:
+    expires_at = token.expires_at
     return Identity(
-        user_id=UserId(standing.bot_id),
-        player_id=standing.player_id,
-        session_id=SessionId(standing.token_id),
-        display_name=standing.slug,
+        user_id=UserId(token.bot_id),
+        player_id=token.player_id,
+        session_id=SessionId(token.token_id),
+        display_name=token.slug,
         expires_at=NEVER_S if expires_at is None else expires_at.timestamp(),
-        bot=BotPass(standing.bot_id, frozenset(standing.scopes)),
+        bot=BotPass(token.bot_id, frozenset(token.scopes)),
     )

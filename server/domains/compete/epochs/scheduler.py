@@ -101,7 +101,7 @@ class Scheduler:
             log.info("epoch %s: made%s", day, "" if planned.is_usual else _fitted(times))
 
     async def _advance(self, epoch_id: EpochId) -> int:
-        """Take every due step of one day; its trouble keeps no other day waiting."""
+        """Take every due step of one day; its failure keeps no other day waiting."""
         taken = 0
         with self._noting(_named(epoch_id)):
             for _ in ORDER:

@@ -16,7 +16,7 @@ from protocol.ids import SessionId, UserId
 from server.config import Config
 from server.core.clock import Clock
 from server.core.events import SessionRevoked
-from server.core.mail_transports import BadMailUrl, Transport, file_carrier, smtp_carrier
+from server.core.mail_transports import BadMailUrl, Transport, file_transport, smtp_transport
 from server.core.mailer import Mailer
 from server.core.rate_limits import Rate
 from server.domains.contract import Domain, Job, provide
@@ -29,7 +29,7 @@ from server.domains.people.accounts.email import EmailSignIn
 from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, guest_limiter
 from server.domains.people.accounts.keys import Keys, ScopedTokens
 from server.domains.people.accounts.moderation import Moderation
-from server.domains.people.accounts.password_limits import NetworkAttempts, PasswordLimits
+from server.domains.people.accounts.password_limits import AttemptLimiter, PasswordLimits
 from server.domains.people.accounts.revocation import (
     ENDED,
     RevokedConnections,
@@ -93,7 +93,7 @@ def build(services: Services) -> Domain:
         accounts=accounts,
         send=None if mailer is None else mailer.send,
         server=services.address,
-        mails=NetworkAttempts(network=MAILS[0], account=MAILS[1], now=clock.monotonic),
+        mails=AttemptLimiter(network=MAILS[0], account=MAILS[1], now=clock.monotonic),
         guesses=PasswordLimits(now=clock.monotonic),
         passwords=services.passwords,
     )
@@ -151,9 +151,9 @@ def build(services: Services) -> Domain:
             Numbers(
                 counters=(
                     Reading(
-                        "mails_carried",
+                        "mails_sent",
                         "Mails sent.",
-                        lambda: 0 if mailer is None else mailer.carried,
+                        lambda: 0 if mailer is None else mailer.sent,
                     ),
                     Reading(
                         "mails_lost",
@@ -210,7 +210,7 @@ def _discord_pages(
         clock=services.clock,
         server=services.address,
     )
-    return [discord.serve_from]
+    return [discord.mount]
 
 
 def is_elsewhere(settings: AccountSettings) -> bool:
@@ -250,14 +250,14 @@ def seal_by(config: Config) -> Seal:
 
 def _mailer(config: Config) -> Mailer | None:
     """Mail by SMTP; without a server, into a folder where the database is our own bundled one."""
-    carrier: Transport
+    transport: Transport
     if config.smtp_url is not None:
         try:
-            carrier = smtp_carrier(config.smtp_url.get_secret_value())
+            transport = smtp_transport(config.smtp_url.get_secret_value())
         except BadMailUrl as error:
             raise StartRefused(f"PLAYHALL_SMTP_URL {error}.") from error
     elif config.database_url is None:
-        carrier = file_carrier(config.data_dir / "mail")
+        transport = file_transport(config.data_dir / "mail")
     else:
         return None
-    return Mailer(carrier, sender=config.mail_from)
+    return Mailer(transport, sender=config.mail_from)

@@ -42,7 +42,7 @@ class SessionRevocation:
         self._events = events
         self._now = now
         self._looked_at = now()
-        self._sweep = AnnouncedSweep(subscriptions, "ended-sessions", self.look)
+        self._sweep = AnnouncedSweep(subscriptions, "ended-sessions", self.poll)
 
     async def end_own(self, session_id: SessionId, user_id: UserId) -> None:
         """End one of somebody's own sessions; raise `NotFound`."""
@@ -69,9 +69,9 @@ class SessionRevocation:
     async def enforce(self) -> None:
         """Publish what has just ended, here and on other nodes."""
         self._sweep.announce()
-        await self.look()
+        await self.poll()
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Publish here what has ended on any node since the last look."""
         looked_at = self._now()
         ended = await self._store.ended_lately(looked_at - self._looked_at + OVERLAP_S)
@@ -126,14 +126,14 @@ class SessionMaintenance:
         self._token_s = token_s
         self._rotate_after_s = rotate_after_s
 
-    async def tend(self) -> None:
+    async def maintain(self) -> None:
         """Do it once."""
         with contained("replacing signing keys", passed=AWAY):
-            await self._keys.tend(rotate_after_s=self._rotate_after_s, token_s=self._token_s)
+            await self._keys.maintain(rotate_after_s=self._rotate_after_s, token_s=self._token_s)
         for _ in range(BATCHES_MAX):
             if await self._store.forget_expired() < FORGOTTEN_AT_ONCE:
                 break
 
     async def run(self) -> None:
         """Do it, until cancelled."""
-        await every(TEND_EVERY_S, self.tend, "clearing expired sessions")
+        await every(TEND_EVERY_S, self.maintain, "clearing expired sessions")

@@ -75,7 +75,7 @@ class Methods:
             await self._store.join(code_hash, guest, method, session)
 
         async with _code_errors():
-            return await self._accounts.mint.person(
+            return await self._accounts.issuer.person(
                 add, method=proved.kind, display_name=display_name
             )
 

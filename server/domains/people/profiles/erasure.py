@@ -36,7 +36,7 @@ class Erasure:
         self._leave_lobbies = leave_lobbies
         self._events = events
         self._looked_at = clock.monotonic()
-        self._erased = AnnouncedSweep(subscriptions, "erased-people", self.look)
+        self._erased = AnnouncedSweep(subscriptions, "erased-people", self.poll)
 
     async def erase(self, who: Identity, confirm: str) -> PlayerId:
         """Erase whoever asks; raise `NotConfirmed`, `SignInAgain`.
@@ -51,7 +51,7 @@ class Erasure:
         self._events.publish(PlayerErased(who.player_id))
         return who.player_id
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Publish here who was erased on any node since the last look."""
         looked_at = self._clock.monotonic()
         for player_id in await self._store.erased_lately(looked_at - self._looked_at + OVERLAP_S):

@@ -45,7 +45,7 @@ class Access:
         """Say up to which event somebody may see a running game now; -1 for none.
 
         Who sits at the table sees it to its `head`. All others, also who has left, see as much
-        as was there `delay_s` ago, through every door.
+        as was there `delay_s` ago, by every way.
         """
         if not delay_s or self.is_at_the_table(game_id, player_id):
             return head
@@ -59,7 +59,7 @@ class Access:
 
     def is_at_the_table(self, game_id: GameId, player_id: PlayerId | None) -> bool:
         """Say whether somebody sits in a game on this node, and has not left."""
-        host = self._registry.here(game_id)
+        host = self._registry.loaded(game_id)
         seat = host.seat_of(player_id) if host is not None and player_id is not None else None
         return host is not None and seat is not None and host.fold.table.seats[seat].present
 
@@ -83,7 +83,7 @@ class Access:
 
     async def seat_in(self, game_id: GameId, player_id: PlayerId) -> int | None:
         """Find a player's seat, whether the game is in memory or not."""
-        if (host := self._registry.here(game_id)) is not None:
+        if (host := self._registry.loaded(game_id)) is not None:
             return host.seat_of(player_id)
         first = await self._store.read(game_id, after=-1, limit=1)
         if not first:

@@ -27,12 +27,12 @@ from server.domains.play.games.registry import GameRegistry
 from server.domains.play.games.streams import (
     READ_ROWS,
     DelayedStream,
-    begin_anew,
     catch_up,
     check_after,
     follow,
     follow_chat,
     send_chunks,
+    stop_streams,
 )
 from server.domains.play.games.subscribers import ViewEncoder
 from server.domains.play.games.views import head_of, snapshot_of
@@ -52,7 +52,7 @@ def reply_when_committed(session: Session, command_id: int, what: int | Playhall
 
 
 class GameCommands:
-    """The room's handlers."""
+    """The handlers of the commands of games."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class GameCommands:
 
     def act(self, session: Session, command: wire.Act) -> None:
         """Make a move; the answer comes when it is committed."""
-        host = self._registry.here(command.game_id)
+        host = self._registry.loaded(command.game_id)
         seat = host.seat_of(session.who.player_id) if host is not None else None
         if host is None or seat is None:
             work = session.answer(command, self._act_later(session, command))
@@ -147,7 +147,7 @@ class GameCommands:
             return await self._read_finished(session, command.game_id, command.after, seated=True)
         seat = await self._access.seat_at(host, session.who.player_id)
         check_after(command.after, host.head)
-        begin_anew(session, command.game_id)
+        stop_streams(session, command.game_id)
         if not session.socket.closing:  # else nobody is there who could come back
             _come_back(self._registry, host, seat)
         after = await catch_up(host, session, seat, after=command.after)
@@ -168,7 +168,7 @@ class GameCommands:
         await self._check_watched_after(host, seat, command.after)
         if seat is not None:
             _look_on(host, seat)
-        begin_anew(session, command.game_id)
+        stop_streams(session, command.game_id)
         if delay_s := max(command.delay_s, host.spectator_delay_s):
             return self._watch_later(host, session, command.after, delay_s)
         after = await catch_up(host, session, None, after=command.after)

@@ -104,18 +104,18 @@ class DirectoryRoutes:
     async def _list(self, request: HttpRequest) -> RunningGames:
         query: GamesQuery = request.query
         after = None if query.cursor is None else _CURSOR.read(query.cursor)
-        rooms = await self._store.running(query, after)
-        more = _place(rooms[-1]) if len(rooms) == query.limit else None
+        entries = await self._store.running(query, after)
+        more = _place(entries[-1]) if len(entries) == query.limit else None
         return RunningGames(
-            games=[_shown(room) for room in rooms], next=more and _CURSOR.write(more)
+            games=[_shown(entry) for entry in entries], next=more and _CURSOR.write(more)
         )
 
 
-def _place(room: DirectoryEntry) -> DirectoryPlace:
-    return DirectoryPlace(room.created_at, room.game_id)
+def _place(entry: DirectoryEntry) -> DirectoryPlace:
+    return DirectoryPlace(entry.created_at, entry.game_id)
 
 
-def _shown(room: DirectoryEntry) -> RunningGame:
-    fields = wire_fields(room)
+def _shown(entry: DirectoryEntry) -> RunningGame:
+    fields = wire_fields(entry)
     del fields["created_at"]
     return RunningGame(**fields)

@@ -31,7 +31,7 @@ from server.domains.services import Services
 log = logging.getLogger(__name__)
 
 ADOPT_EVERY_S = 1.0
-TIDY_EVERY_S = 30.0
+UNLOAD_EVERY_S = 30.0
 DRAIN_TIMEOUT_S = 10.0
 
 
@@ -128,7 +128,7 @@ def build(services: Services) -> Domain:
             Job("log", event_log.run),
             Job("lease", lease.keep),
             Job("adoption", partial(games.keep_adopting, every_s=ADOPT_EVERY_S)),
-            Job("idle games", partial(games.keep_tidy, every_s=TIDY_EVERY_S)),
+            Job("idle games", partial(games.keep_unloading_idle, every_s=UNLOAD_EVERY_S)),
             Job("directory of games", directory_maintenance.run),
         ],
         stop=[stop],

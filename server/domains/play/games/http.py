@@ -31,7 +31,7 @@ def game_id_of(request: HttpRequest) -> GameId:
 
 
 class GameRoutes:
-    """The room's endpoints."""
+    """The endpoints of games."""
 
     def __init__(
         self,

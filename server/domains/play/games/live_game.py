@@ -231,12 +231,12 @@ class LiveGame:
         "_clock",
         "_events",
         "_faults",
+        "_has_room",
         "_hash",
         "_log",
         "_may_serve",
         "_owed",
         "_recorder",
-        "_room",
         "busy_at",
         "committed",
         "fault",
@@ -281,7 +281,7 @@ class LiveGame:
         self._clock = clock
         self._events = events
         self._may_serve = may_serve
-        self._room = log.has_room
+        self._has_room = log.has_room
         self._log: GameLog = log.open(
             game_id, owner_epoch, committed=self._on_committed, failed=self._on_lost
         )
@@ -444,7 +444,11 @@ class LiveGame:
                 raise GameOver
         if not self._may_serve():
             raise Unavailable
-        if self.state is not PLAYING or len(self._ahead) >= AHEAD_EVENTS_MAX or not self._room():
+        if (
+            self.state is not PLAYING
+            or len(self._ahead) >= AHEAD_EVENTS_MAX
+            or not self._has_room()
+        ):
             raise Overloaded
 
     def _decide(self, seat: int, raw: Payload) -> list[Event]:

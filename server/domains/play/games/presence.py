@@ -7,7 +7,7 @@ from protocol.ids import GameId, PlayerId
 from server.core.events import MemberKicked
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.registry import GameRegistry
-from server.domains.play.games.streams import begin_anew
+from server.domains.play.games.streams import stop_streams
 from server.gateway.session.sessions import Sessions
 
 log = logging.getLogger(__name__)
@@ -34,11 +34,11 @@ class Presence:
     def exclude(self, game_id: GameId, player_id: PlayerId) -> None:
         """Send somebody nothing more of a game: they were kicked out of its lobby."""
         if (session := self._sessions.of(player_id)) is not None:
-            begin_anew(session, game_id)
+            stop_streams(session, game_id)
 
     def exclude_watcher(self, game_id: GameId, player_id: PlayerId) -> None:
         """Send nothing more to somebody who only watches; players of a running game stay."""
-        host = self._registry.here(game_id)
+        host = self._registry.loaded(game_id)
         if host is not None and host.seat_of(player_id) is None:
             self.exclude(game_id, player_id)
 

@@ -73,7 +73,7 @@ class EventRecorder:
 SEED_BYTES = 16
 
 
-class Made(NamedTuple):
+class PreparedGame(NamedTuple):
     """A game that is ready to be stored; `recorder` stands behind the first rows."""
 
     row: GameRow
@@ -82,7 +82,7 @@ class Made(NamedTuple):
     first_recorded: list[RecordedEvent]
 
 
-def make_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> Made:
+def make_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> PreparedGame:
     """Draw a seed, and set the game up by its rules."""
     row = _row(new, ruleset, node=node, moment=moment)
     players = tuple(Player(player.player_id, player.bot) for player in new.players)
@@ -100,7 +100,7 @@ def make_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -
     more_rows, more_recorded = recorder.write(
         rules_own(ruleset.setup(recorder.fold.state)), moment=moment
     )
-    return Made(row, recorder, rows + more_rows, recorded + more_recorded)
+    return PreparedGame(row, recorder, rows + more_rows, recorded + more_recorded)
 
 
 def _row(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> GameRow:

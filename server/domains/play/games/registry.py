@@ -88,7 +88,7 @@ class GameRegistry:
         self._turns: dict[GameId, TurnTimer] = {}
         self._loading: dict[GameId, asyncio.Future[LiveGame]] = {}
         self._games_of: dict[PlayerId, set[GameId]] = {}
-        self._has_taken_back = False
+        self._has_reclaimed = False
         # Games whose rules failed, until the database has it: they must not be read again.
         self._failing: set[GameId] = set()
         self.faults = Faults(clock.monotonic)
@@ -100,7 +100,7 @@ class GameRegistry:
 
     # ------------------------------------------------------------------ finding
 
-    def here(self, game_id: GameId) -> LiveGame | None:
+    def loaded(self, game_id: GameId) -> LiveGame | None:
         """Find a game that is in memory on this node."""
         return self._hosts.get(game_id)
 
@@ -273,7 +273,7 @@ class GameRegistry:
         why = CloseReason.WRONG_NODE if isinstance(lost, Fenced) else CloseReason.OVERLOADED
         for follower in host.subscribers.followers:
             with contained("disconnecting a follower"):
-                follower.hang_up(why)
+                follower.disconnect(why)
         self._drop(host)
 
     def _failed(self, host: LiveGame) -> None:
@@ -305,7 +305,7 @@ class GameRegistry:
         """Take the running games that no live node owns; returns how many."""
         return await self._take_all(await self._store.orphaned(self._played_here()))
 
-    async def take_back(self) -> int:
+    async def reclaim(self) -> int:
         """Take the running games that this node had when it was killed; returns how many."""
         return await self._take_all(await self._store.held(self._played_here()))
 
@@ -327,7 +327,7 @@ class GameRegistry:
                 taken += 1
             except PlayhallError as gone:
                 log.info("game %s was not adopted: %s", game_id, gone)
-            except Exception:  # one game's trouble touches no other
+            except Exception:  # one game's failure touches no other
                 failed(f"adopting game {game_id}")
         return taken
 
@@ -344,15 +344,15 @@ class GameRegistry:
         """Take back what was this node's, then adopt orphaned games, until cancelled."""
         await every(every_s, self._adopt_more, "adopting games", at_once=True)
 
-    async def keep_tidy(self, *, every_s: float) -> None:
+    async def keep_unloading_idle(self, *, every_s: float) -> None:
         """Let idle games leave memory, until cancelled; they come back when somebody asks."""
         await every(every_s, self._drop_idle, "dropping idle games")
 
     async def _adopt_more(self) -> None:
-        take = self.adopt if self._has_taken_back else self.take_back
+        take = self.adopt if self._has_reclaimed else self.reclaim
         if adopted := await take():
             log.info("adopted %d games", adopted)
-        self._has_taken_back = True
+        self._has_reclaimed = True
 
     async def _drop_idle(self) -> None:
         before = self._clock.monotonic() - self._config.idle_game_s

@@ -45,9 +45,9 @@ class SessionFollower:
 
     def end(self) -> None:
         """Have the connection forget the game; what was queued still goes out."""
-        begin_anew(self.session, self.game_id)
+        stop_streams(self.session, self.game_id)
 
-    def hang_up(self, why: CloseReason) -> None:
+    def disconnect(self, why: CloseReason) -> None:
         """Close the connection; its client resumes from the last index it has."""
         self.session.sessions.dismiss(self.session, why, "Reconnect and resume the game.")
 
@@ -60,7 +60,7 @@ def check_after(after: int, head: int) -> None:
         )
 
 
-def begin_anew(session: Session, game_id: GameId) -> None:
+def stop_streams(session: Session, game_id: GameId) -> None:
     """Stop what a connection is sent of a game, or it would run into what it is sent now."""
     session.unfollow(("game", game_id))
     session.unfollow(("game-chat", game_id))

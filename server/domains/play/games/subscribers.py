@@ -35,7 +35,7 @@ class Follower(Hashable, Protocol):
     def end(self) -> None:
         """Take note that there will be nothing more to deliver."""
 
-    def hang_up(self, why: CloseReason) -> None:
+    def disconnect(self, why: CloseReason) -> None:
         """Close the connection; its client resumes from the last index it has."""
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from persistence.games.model import LobbyChanged, NewGame
 from persistence.lobbies.model import Lobby
-from persistence.lobbies.store import LobbyStore, LobbyWork
+from persistence.lobbies.store import LobbyStore, LobbyTransaction
 from protocol.errors import LobbyNotFound, Overloaded
 from protocol.ids import GameId, LobbyId, PlayerId
 from protocol.lobbies import ChangeKind, LobbyChange, Reason, Role
@@ -38,11 +38,11 @@ def draw_code() -> str:
     return "".join(choice(ALPHABET) for _ in range(CODE_CHARS))
 
 
-async def add_with_code(work: LobbyWork, lobby: Lobby) -> Lobby:
+async def add_with_code(transaction: LobbyTransaction, lobby: Lobby) -> Lobby:
     """Add a lobby under a code that no other lobby has until it is closed."""
     for _ in range(DRAWS_MAX):
         coded = replace(lobby, join_code=draw_code())
-        if await work.add(coded):
+        if await transaction.add(coded):
             return coded
     raise Overloaded
 
@@ -93,20 +93,20 @@ class Changes:
 
     async def open(self, draft: Lobby, host: PlayerId) -> Lobby:
         """Open a lobby for its host."""
-        async with self._store.work() as work:
-            joiner = await work.player(host)
+        async with self._store.transaction() as transaction:
+            joiner = await transaction.player(host)
             seated = rules.joined(draft, joiner, "player")
-            lobby = await add_with_code(work, replace(seated, host_player_id=host))
+            lobby = await add_with_code(transaction, replace(seated, host_player_id=host))
         self.publish(lobby, "created", host)
         return lobby
 
     async def enter(self, lobby_id: LobbyId, player_id: PlayerId, role: Role) -> Lobby:
         """Let somebody into a lobby."""
         async with self.turns.of(lobby_id):
-            async with self._store.work() as work:
-                joiner = await work.player(player_id)
-                before = found(await work.lobby(lobby_id))
-                after = await work.save(before, rules.joined(before, joiner, role))
+            async with self._store.transaction() as transaction:
+                joiner = await transaction.player(player_id)
+                before = found(await transaction.lobby(lobby_id))
+                after = await transaction.save(before, rules.joined(before, joiner, role))
             self.publish_if_changed(before, after, "joined", player_id)
         return after
 
@@ -121,9 +121,9 @@ class Changes:
     ) -> Lobby:
         """Carry out what a rule decides; a lobby that is closed by it is published as `closed`."""
         async with self.turns.of(lobby_id):
-            async with self._store.work() as work:
-                before = found(await work.lobby(lobby_id))
-                after = await work.save(before, decide(before))
+            async with self._store.transaction() as transaction:
+                before = found(await transaction.lobby(lobby_id))
+                after = await transaction.save(before, decide(before))
             self.publish_if_changed(before, after, kind, player_id, reason=reason)
         return after
 

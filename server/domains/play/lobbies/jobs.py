@@ -33,12 +33,12 @@ class DisconnectGrace:
         self._grace_s = grace_s
         self._gone: dict[PlayerId, float] = {}  # in the order in which they went
 
-    def went(self, player_id: PlayerId, now: float) -> None:
+    def disconnected(self, player_id: PlayerId, now: float) -> None:
         """Remember somebody."""
         self._gone.pop(player_id, None)
         self._gone[player_id] = now
 
-    def came(self, player_id: PlayerId) -> None:
+    def reconnected(self, player_id: PlayerId) -> None:
         """Forget somebody who is back."""
         self._gone.pop(player_id, None)
 
@@ -54,7 +54,7 @@ class DisconnectGrace:
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 0.5
+POLL_EVERY_S: Final = 0.5
 BEAT_EVERY_S: Final = 20.0
 SILENT_S: Final = 120.0
 HOST_SILENT_S: Final = 60.0
@@ -104,9 +104,9 @@ class LobbyMaintenance:
     async def run(self) -> None:
         """Sweep for as long as the server lives."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(every(LOOK_EVERY_S, self.fill_due, "lobbies: filling with bots"))
+            group.create_task(every(POLL_EVERY_S, self.fill_due, "lobbies: filling with bots"))
             group.create_task(
-                every(LOOK_EVERY_S, self.remove_absent, "lobbies: removing absent members")
+                every(POLL_EVERY_S, self.remove_absent, "lobbies: removing absent members")
             )
             group.create_task(every(BEAT_EVERY_S, self.beat, "lobbies: sending heartbeats"))
             group.create_task(
@@ -147,7 +147,7 @@ class LobbyMaintenance:
                 if isinstance(error, AWAY):
                     break
         for player_id in again:
-            self.departures.went(player_id, now)
+            self.departures.disconnected(player_id, now)
         if first is not None:
             raise first
 

@@ -130,8 +130,8 @@ class Lobbies:
 
     def departed(self, player_id: PlayerId) -> None:
         """Note that a player's last connection went away."""
-        self.maintenance.departures.went(player_id, self._clock.monotonic())
+        self.maintenance.departures.disconnected(player_id, self._clock.monotonic())
 
     def arrived(self, player_id: PlayerId) -> None:
         """Note that a player is back."""
-        self.maintenance.departures.came(player_id)
+        self.maintenance.departures.reconnected(player_id)
