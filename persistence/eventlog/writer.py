@@ -679,7 +679,7 @@ class _Writer:
                     await self._write(await self._take())
                 self.busy = False
         finally:
-            self._hang_up()
+            self._terminate()
 
     async def _take(self) -> list[Batch]:
         taken: list[Batch] = []
@@ -711,7 +711,7 @@ class _Writer:
             # A bug that one of the batches has met; each alone, it takes nothing along. It may
             # have been met after the statement was sent, so the connection's state is unknown.
             self.log.failed(f"writing {len(batches)} games at once")
-            self._hang_up()
+            self._terminate()
             await self._alone(batches)
         else:
             seconds = asyncio.get_running_loop().time() - started
@@ -737,7 +737,7 @@ class _Writer:
         log.warning("a batch of %d games: %s; settling one by one", len(batches), error)
         # First: a session that is left open may keep the locks of the very rows that the solo lane
         # is about to ask for.
-        self._hang_up()
+        self._terminate()
         await self._alone(batches)
 
     async def _halve(self, batches: list[Batch], error: Exception) -> None:
@@ -757,7 +757,7 @@ class _Writer:
         for batch in batches:
             await self.log.settle_alone(batch)
 
-    def _hang_up(self) -> None:
+    def _terminate(self) -> None:
         # Not a polite close, which would wait for an answer that may never come.
         if self._connection is not None:
             self._connection.terminate()

@@ -40,7 +40,8 @@ RETIRED_MODULES = {
 RETIRED_NAMES = {
     *("at_desk", "behalf", "caller", "chair", "chairs", "circles", "desk", "endings", "hosting"),
     *("lens", "let_go", "open_desk", "picture", "pictures", "scribe", "show_out"),
-    *("tell", "tell_all", "told", "upkeep"),
+    *("begin_anew", "believe", "door", "hang_up", "take_back", "tell", "tell_all", "told"),
+    *("trouble", "upkeep", "welcome_pages"),
 }
 
 

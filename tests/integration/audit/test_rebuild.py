@@ -117,8 +117,8 @@ async def start_games(rooms: Sequence[Room]) -> list[GameId]:
     """Let the same two bots play in all rooms at once."""
     players = await rooms[0].players(2)
     bots = ["random", "random"]
-    hosts = [await room.game("four_in_a_row", bots, players) for room in rooms]
-    return [host.game_id for host in hosts]
+    games = [await room.game("four_in_a_row", bots, players) for room in rooms]
+    return [game.game_id for game in games]
 
 
 async def completed(games: Sequence[GameId], room: Room) -> None:

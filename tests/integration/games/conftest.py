@@ -1,4 +1,4 @@
-"""A games room on a real database, without sockets: hosts are driven directly."""
+"""A games room on a real database, without sockets: live games are driven directly."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -116,14 +116,14 @@ class Room:
             seats=len(bots),
         )
         game_id = await self.registry.create(new)
-        host = self.registry.loaded(game_id)
-        assert host is not None
-        return host
+        game = self.registry.loaded(game_id)
+        assert game is not None
+        return game
 
     async def completed(self, game_id: GameId) -> None:
         """Wait until a game is over."""
         async with asyncio.timeout(60):
-            while (game := await self.store.find(game_id)) and game.status != "completed":
+            while (stored := await self.store.find(game_id)) and stored.status != "completed":
                 await asyncio.sleep(0.01)
 
     async def fetch(self, sql: str, *arguments: object) -> list[dict[str, Any]]:
@@ -144,10 +144,10 @@ class Asked:
         self.future.set_result(what)
 
 
-async def act(host: LiveGame, seat: int, cmd_no: int, move: dict[str, Any]) -> int | PlayhallError:
+async def act(game: LiveGame, seat: int, cmd_no: int, move: dict[str, Any]) -> int | PlayhallError:
     """Make a move and wait for its reply."""
     asked = Asked()
-    host.act(seat, cmd_no, move, asked)
+    game.act(seat, cmd_no, move, asked)
     return await asyncio.wait_for(asked.future, 10)
 
 

@@ -30,7 +30,7 @@ from server.core.subscriptions import Subscriptions
 from server.domains.play.games.live_game import (
     TRANSITIONS,
     LiveGame,
-    LiveGameEvents,
+    LiveGameCallbacks,
     LiveGameInput,
     LiveGameState,
 )
@@ -72,7 +72,7 @@ class Table:
             clock=clock,
             may_serve=lambda: True,
             faults=Faults(clock.monotonic),
-            events=LiveGameEvents(
+            callbacks=LiveGameCallbacks(
                 settled=lambda _: self._hear("settled"),
                 completed=lambda _: self._hear("completed"),
                 lost=lambda _, __: self._hear("lost"),

@@ -146,7 +146,7 @@ class Indexer:
         if cursor is None:
             return False
         if common := await self._left_behind(head):
-            await self._take_back(cursor.block, common)
+            await self._roll_back(cursor.block, common)
             return True
         more = confirmed > cursor.block.number
         if more:
@@ -181,7 +181,7 @@ class Indexer:
             "contract anew, delete its row in chain_cursors."
         )
 
-    async def _take_back(self, since: Block, common: Header) -> None:
+    async def _roll_back(self, since: Block, common: Header) -> None:
         gone = await self._store.roll_back(self._contract, since=since, common=common)
         self._metrics.reorganisations += 1
         self._metrics.taken_back += gone

@@ -120,7 +120,7 @@ from server.gamekit.table import (
 
 log = logging.getLogger(__name__)
 
-# How many committed events a host keeps at hand for those who come or come back.
+# How many committed events a game keeps at hand for those who come or come back.
 TAIL_EVENTS = 64
 # How many events may wait for the disk before a game takes no more commands.
 AHEAD_EVENTS_MAX = 1000
@@ -214,7 +214,7 @@ TRANSITIONS: Final[Mapping[LiveGameState, Mapping[LiveGameInput, LiveGameState]]
 
 
 @dataclass(frozen=True, slots=True)
-class LiveGameEvents:
+class LiveGameCallbacks:
     """What a game calls when something happened to it."""
 
     settled: Callable[["LiveGame"], None]  # everything decided so far is committed
@@ -228,8 +228,8 @@ class LiveGame:
 
     __slots__ = (
         "_ahead",
+        "_callbacks",
         "_clock",
-        "_events",
         "_faults",
         "_has_room",
         "_hash",
@@ -260,7 +260,7 @@ class LiveGame:
         clock: Clock,
         may_serve: Callable[[], bool],
         faults: Faults,
-        events: LiveGameEvents,
+        callbacks: LiveGameCallbacks,
         topic: Topic[Follower],
     ) -> None:
         self.game_id = game_id
@@ -279,7 +279,7 @@ class LiveGame:
         self._hash = recorder.hash  # of the last committed event
         self._faults = faults
         self._clock = clock
-        self._events = events
+        self._callbacks = callbacks
         self._may_serve = may_serve
         self._has_room = log.has_room
         self._log: GameLog = log.open(
@@ -433,7 +433,7 @@ class LiveGame:
         # is called, and what is on its way would commit with nobody to hear of it.
         if self.is_settled:
             self._move(LiveGameInput.ALL_COMMITTED)
-            self._events.failed(self)
+            self._callbacks.failed(self)
 
     def _check_open(self) -> None:
         # In the order of what is final: a client that gets `Overloaded` or `Unavailable` sends
@@ -586,11 +586,11 @@ class LiveGame:
         # The registry last. It may unload the game, and there is nobody left to notify after that;
         # or have the next bot move, which must come after all that the last move caused.
         if self.state is FAILED:
-            self._events.failed(self)
+            self._callbacks.failed(self)
         elif self.state is COMPLETED:
-            self._events.completed(self)
+            self._callbacks.completed(self)
         else:
-            self._events.settled(self)
+            self._callbacks.settled(self)
 
     def _on_lost(self, lost: Lost) -> None:
         # `fold` and `_ahead` stay as they are, ahead of the log: nothing is asked of them any more.
@@ -609,9 +609,9 @@ class LiveGame:
         for _, reply, _ in owed:
             _give(reply, error)
         if is_failed:
-            self._events.failed(self)
+            self._callbacks.failed(self)
         else:
-            self._events.lost(self, lost)
+            self._callbacks.lost(self, lost)
 
     def _move(self, event: LiveGameInput) -> None:
         after = TRANSITIONS[self.state].get(event)

@@ -24,8 +24,8 @@ class Presence:
         """Take note that a player's last connection is gone; the seats are kept."""
         if self._registry.draining or self._sessions.is_here(player_id):
             return
-        for host in self._registry.games_of(player_id):
-            self._note(host, player_id)
+        for game in self._registry.games_of(player_id):
+            self._note(game, player_id)
 
     def member_kicked(self, event: MemberKicked) -> None:
         """Show somebody out of the game of the lobby that they were kicked out of."""
@@ -38,15 +38,15 @@ class Presence:
 
     def exclude_watcher(self, game_id: GameId, player_id: PlayerId) -> None:
         """Send nothing more to somebody who only watches; players of a running game stay."""
-        host = self._registry.loaded(game_id)
-        if host is not None and host.seat_of(player_id) is None:
+        game = self._registry.loaded(game_id)
+        if game is not None and game.seat_of(player_id) is None:
             self.exclude(game_id, player_id)
 
-    def _note(self, host: LiveGame, player_id: PlayerId) -> None:
-        occupant = host.fold.table.seats[host.fold.table.seat_by_player[player_id]]
+    def _note(self, game: LiveGame, player_id: PlayerId) -> None:
+        occupant = game.fold.table.seats[game.fold.table.seat_by_player[player_id]]
         if not (occupant.present and occupant.connected):
             return
         try:
-            host.note("player_disconnected", host.fold.table.seat_by_player[player_id])
+            game.note("player_disconnected", game.fold.table.seat_by_player[player_id])
         except PlayhallError as error:
-            log.info("game %s: a departure was not recorded: %s", host.game_id, error)
+            log.info("game %s: a departure was not recorded: %s", game.game_id, error)
