@@ -65,7 +65,7 @@ class RehearsalContext(NamedTuple):
     bots: BotStore
     tokens: BotTokenStore
     days: EpochStore
-    mint: TokenIssuer
+    issuer: TokenIssuer
     clock: Clock
 
 
@@ -172,7 +172,7 @@ async def _prepare(context: RehearsalContext, *, live: bool, speed: float | None
 
 
 async def _person(context: RehearsalContext) -> Owner:
-    tokens = await context.mint.person(
+    tokens = await context.issuer.person(
         context.accounts.add_guest, method="guest", display_name=None
     )
     address = f"0x{secrets.token_hex(20)}"
@@ -212,6 +212,6 @@ async def _context(config: Config, dsn: str) -> AsyncIterator[RehearsalContext]:
             bots=BotStore(database, rls),
             tokens=BotTokenStore(database),
             days=EpochStore(database),
-            mint=TokenIssuer(keys=keys, clock=clock, lifetimes=lifetimes),
+            issuer=TokenIssuer(keys=keys, clock=clock, lifetimes=lifetimes),
             clock=clock,
         )
