@@ -50,7 +50,9 @@ Json = Annotated[Path | None, typer.Option("--json", help="Write the report as J
 Html = Annotated[Path | None, typer.Option("--html", help="Write the report as a page.")]
 SampleSize = Annotated[int, typer.Option(min=0, help="Games to read over HTTP and compare.")]
 
-PEER_MESSAGES_PER_S = 80.0  # a server closes peers that send more than 100, if not told otherwise
+PEER_MESSAGES_PER_S = (
+    80.0  # a server closes peers that send more than 100, unless configured otherwise
+)
 HERE = "http://127.0.0.1:8080"
 
 

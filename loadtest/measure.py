@@ -332,7 +332,7 @@ class Meter:
             self.report_progress()
 
     def report_progress(self) -> None:
-        """Tell how far it is."""
+        """Print how far it is."""
         counts = self.counters.counts
         self._on_progress(Progress(self.stage, self.done, counts["moves"], counts["deliveries"]))
 

@@ -92,7 +92,7 @@ class _Session:
             await self._play(client, game, saved)
 
     async def go_on(self, saved: SavedGame) -> None:
-        """Play a game that was left; what has happened meanwhile is not told again."""
+        """Play a game that was left; what has happened meanwhile is not printed again."""
         async with connect(saved.url, refresh_token=saved.refresh_token) as client:
             self._save(client, saved)
             await client.player_id()
@@ -199,7 +199,7 @@ class _Ahead:
 
 
 class _GameLoop:
-    """One person's game: every event told, every turn played, from the event `head` on."""
+    """One person's game: every event printed, every turn played, from the event `head` on."""
 
     def __init__(
         self,
@@ -214,8 +214,8 @@ class _GameLoop:
         self._screen = screen
         self._behaviour = behaviour
         self._keyboard = keyboard
-        self._head = head  # what happened before is not told again
-        self._index = -1  # the last event that was told
+        self._head = head  # what happened before is not printed again
+        self._index = -1  # the last event that was printed
         self._played_turn = -1
 
     async def play(self) -> None:
@@ -241,9 +241,9 @@ class _GameLoop:
         payload = event.payload or {}
         self._index = event.event_index
         self._behaviour.see(event.type, payload)
-        told = self._screen.describe(event.type, payload)
-        if told is not None and event.event_index >= self._head:
-            out.print(told, soft_wrap=True)
+        line = self._screen.describe(event.type, payload)
+        if line is not None and event.event_index >= self._head:
+            out.print(line, soft_wrap=True)
 
     def _is_my_turn(self) -> bool:
         return self._behaviour.choose() is not None and self._behaviour.turn != self._played_turn
@@ -277,7 +277,7 @@ class _GameLoop:
                 return
 
     async def _typed(self, keyboard: Keyboard, view: Json, ahead: _Ahead) -> Json | None:
-        """Wait for a move, telling what happens meanwhile; None once the table has changed."""
+        """Wait for a move, printing what happens meanwhile; None once the table has changed."""
         while True:
             out.print(self._screen.prompt(view), end="")
             line = self._tasks.create_task(keyboard.read_line())

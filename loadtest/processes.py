@@ -27,7 +27,7 @@ class _Failure:
 def run_scenarios(
     shares: Sequence[Scenario], *, progress: Callable[[list[Progress]], None]
 ) -> list[Measured]:
-    """Run every share to its end; `progress` is told how far each of them is."""
+    """Run every share to its end; `progress` is called with how far each of them is."""
     context = multiprocessing.get_context("spawn")
     pipes: list[Connection] = []
     processes = []

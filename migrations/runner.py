@@ -64,7 +64,7 @@ def revisions() -> list[str]:
 
 
 def status(dsn: str) -> Status:
-    """Tell a database's revision and what is pending.
+    """Read a database's revision and what is pending.
 
     Raises `NotMigrated` if the database is newer than this program, `Unavailable` or
     `StartRefused` if it cannot be asked.

@@ -127,7 +127,7 @@ class Cluster:
             )
 
     def is_alive(self) -> bool:
-        """Tell whether the process in postmaster.pid is this cluster's server."""
+        """Say whether the process in postmaster.pid is this cluster's server."""
         try:
             pid = int(self._pid_file.read_text().partition("\n")[0])
             os.kill(pid, 0)
@@ -280,7 +280,7 @@ def _problem_of(path: Path) -> str | None:
 
 
 def _exists(pid: int) -> bool:
-    """Tell whether a process runs; one that ended and that nobody waited for does not."""
+    """Say whether a process runs; one that ended and that nobody waited for does not."""
     try:
         os.kill(pid, 0)
         if Path("/proc/self").exists():

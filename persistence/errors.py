@@ -36,7 +36,7 @@ class UnknownRevision(StartRefused):
 
 
 # Everything that a statement may end with, but for bugs of ours.
-TROUBLES: Final = (
+DATABASE_ERRORS: Final = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
@@ -47,7 +47,7 @@ TROUBLES: Final = (
     Unavailable,
 )
 
-# SQLSTATE classes of troubles that may pass: connection, rollback, resources, object not
+# SQLSTATE classes of errors that may pass: connection, rollback, resources, object not
 # available, operator intervention, system error.
 _PASSING: Final = frozenset({"08", "40", "53", "55", "57", "58"})
 # A server that became a standby by a failover: the next connection may find the primary.
@@ -57,7 +57,7 @@ _DATA_EXCEPTION: Final = "22"
 
 
 def may_pass(error: BaseException) -> bool:
-    """Tell a trouble that may pass from a refusal of the rows themselves."""
+    """Say whether an error may pass, or is a refusal of the rows themselves."""
     if isinstance(error, asyncpg.PostgresError):
         state = str(error.sqlstate)
         return state[:2] in _PASSING or state == _READ_ONLY
@@ -65,7 +65,7 @@ def may_pass(error: BaseException) -> bool:
 
 
 def is_about_values(error: BaseException) -> bool:
-    """Tell whether the rows hold values that no column can: they will never be stored."""
+    """Say whether the rows hold values that no column can: they will never be stored."""
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate)[:2] == _DATA_EXCEPTION
     return isinstance(error, ValueError)  # what asyncpg cannot encode
@@ -77,7 +77,7 @@ def said_in_one_line(record: logging.LogRecord) -> bool:
     A filter for its loggers: it keeps every record.
     """
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, TROUBLES) and may_pass(error):
+    if isinstance(error, DATABASE_ERRORS) and may_pass(error):
         record.msg, record.args = "the database cannot be connected to for now: %s", (error,)
         record.exc_info = record.exc_text = None
     return True

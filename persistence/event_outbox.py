@@ -9,7 +9,7 @@
 A claim is a lease, not a lock: no transaction stays open while listeners work. A node that dies
 between the commit of an event and its delivery, or halfway through its listeners, leaves a row
 that is due again when the lease is over. So every listener gets every event at least once, and may
-get it twice; `event_id` tells.
+get it twice, with the same `event_id`.
 """
 
 from collections.abc import Collection, Sequence

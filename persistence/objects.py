@@ -117,7 +117,7 @@ class Objects:
         """Write a local object. `LocalStore` would neither sync it nor keep it to ourselves."""
         path = self._folder.joinpath(*PurePosixPath(key).parts)
         try:
-            with full_disk_is_told():
+            with reporting_full_disk():
                 self._write(path, content)
                 for folder in path.parent.parents:
                     if not folder.is_relative_to(self._folder):
@@ -188,7 +188,7 @@ def _translated() -> Iterator[None]:
 
 
 @contextmanager
-def full_disk_is_told() -> Iterator[None]:
+def reporting_full_disk() -> Iterator[None]:
     """Raise `StorageFull` where a disk is full, or a quota of it used up."""
     try:
         yield

@@ -141,7 +141,7 @@ def _close_one(path: Path) -> None:
 
 
 def _is_open(path: Path) -> bool:
-    """Tell whether others have rights. What a symbolic link leads to is not ours to change."""
+    """Say whether others have rights. What a symbolic link leads to is not ours to change."""
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
         return False

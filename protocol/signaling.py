@@ -25,7 +25,7 @@ QUEUED_BYTES_IN_ALL_MAX: Final = 16 * 1024 * 1024
 PEERS_PER_PERSON_MAX: Final = 4
 # What a peer may say while it is asked who it is.
 EARLY_MESSAGES_MAX: Final = 64
-# Whom a peer talked with, and who is told when it goes.
+# Whom a peer talked with, and who is notified when it goes.
 PARTNERS_MAX: Final = 256
 
 EXPIRES_AFTER_S: Final = 5.0

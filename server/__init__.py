@@ -1,4 +1,4 @@
-"""The server: a front door, rooms for each domain, and the games.
+"""The server: a listener, the domains, and the rules of games.
 
 For: carrying out what the protocol says, with what persistence stores.
 

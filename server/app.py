@@ -16,7 +16,6 @@ from protocol.limits import SUBPROTOCOL
 from server.config import Config
 from server.core.containment import FAILURES
 from server.core.event_delivery import EventDeliverer
-from server.core.events import PlayerConnected, PlayerDisconnected
 from server.core.settings import names_in, variables_of
 from server.domains.compete.blockchain.domain import build as blockchain
 from server.domains.compete.bots.domain import build as bots
@@ -34,20 +33,20 @@ from server.domains.play.history.domain import build as history
 from server.domains.play.lobbies.domain import build as lobbies
 from server.domains.play.signaling.domain import build as signaling
 from server.domains.services import Services
-from server.gateway.http.cors import welcome_pages
+from server.gateway.http.cors import install_cors
 from server.gateway.http.endpoints import Endpoint, build_http
 from server.gateway.http.openapi import openapi_document
 from server.gateway.metrics import (
+    ErrorCollector,
     Numbers,
     Reading,
-    RefusalCollector,
     broker_metrics,
     exposition,
 )
 from server.gateway.session.sessions import assemble
 from server.gateway.transport.limits import TransportLimits, address_share
 from server.gateway.transport.listener import Listener, Route
-from server.gateway.transport.proxies import Proxies, believe
+from server.gateway.transport.proxies import Proxies, trust_proxies
 from server.ops.http import OperationRoutes
 from server.web.pages import add_pages
 
@@ -89,10 +88,7 @@ class App:
             now=services.clock.monotonic,
             kept_s=services.config.events_kept_s,
         )
-        sessions, publish = services.sessions, services.events.publish
-        sessions.routes = assemble(*(domain.commands for domain in self.domains))
-        sessions.on_arrival.append(lambda player_id: publish(PlayerConnected(player_id)))
-        sessions.on_departure.append(lambda player_id: publish(PlayerDisconnected(player_id)))
+        services.sessions.routes = assemble(*(domain.commands for domain in self.domains))
 
     def _mount(self, domain: Domain) -> None:
         for interface, implementation in domain.provides:
@@ -145,13 +141,15 @@ class App:
         """Make the application behind every address that is no websocket."""
         config = self.services.config
         authenticate = self.services.interfaces.get(Authenticator).authenticate
-        app = build_http(self.endpoints(), authenticate, self.services.refusals.counting("http"))
+        app = build_http(
+            self.endpoints(), authenticate, self.services.error_counts.counting("http")
+        )
         add_pages(app)
         for domain in self.domains:
             for mount in domain.mounts:
                 mount(app)
-        welcome_pages(app, names_in(config.origins))
-        believe(app, self._proxies())
+        install_cors(app, names_in(config.origins))
+        trust_proxies(app, self._proxies())
         return app
 
     def listener(self, http: web.Server) -> Listener:
@@ -176,7 +174,7 @@ class App:
             limits=limits,
             origins=frozenset(names_in(config.origins)),
             proxies=self._proxies(),
-            count_refusal=services.refusals.counting("http"),
+            count_refusal=services.error_counts.counting("http"),
         )
         return self._listener
 
@@ -235,7 +233,7 @@ class App:
         )
         return [
             of_the_node,
-            RefusalCollector(lambda: services.refusals.counts),
+            ErrorCollector(lambda: services.error_counts.counts),
             broker_metrics(services.subscriptions),
             self._events.collector,
             *(each for domain in self.domains for each in domain.metrics),

@@ -48,7 +48,7 @@ err = Console(stderr=True, highlight=False)
 # Look for garbage in cycles less often: imports make none, and serving hardly any.
 GARBAGE_OBJECTS = 50_000
 
-# Where clients look if they are not told otherwise.
+# Where clients look unless they are given another address.
 HERE = "http://127.0.0.1:8080"
 
 # What is ours in the data folder; see docs/operations/deployment.md.

@@ -45,7 +45,7 @@ CLOSE_GROUP_PAUSE_S = 0.05
 
 
 class Stop:
-    """Tells a node to go away: asked by a signal, or forced by a database that is gone."""
+    """Asks a node to stop: asked by a signal, or forced by a database that is gone."""
 
     def __init__(self) -> None:
         self._asked = asyncio.Event()
@@ -88,7 +88,7 @@ async def serve(
     ready: Callable[[str], None],
     keep_database: Callable[[], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
-    """Serve until SIGTERM, SIGINT or SIGHUP; `ready` is told the address once clients may come.
+    """Serve until SIGTERM, SIGINT or SIGHUP; `ready` gets the address once clients may come.
 
     A second signal ends the loop with `StoppedAtOnce`, whatever is under way. `keep_database`
     looks after a database of the node's own; the node goes away when it raises `StartRefused`,
@@ -155,7 +155,9 @@ async def _serve(
                 )
                 await _go_away(app)
                 if not await broker.drain(BROKER_DRAIN_TIMEOUT_S):
-                    log.warning("other nodes were not told of the last changes; they look for them")
+                    log.warning(
+                        "other nodes were not notified of the last changes; they look for them"
+                    )
 
 
 @asynccontextmanager
@@ -171,7 +173,7 @@ async def _listening(app: App, config: Config) -> AsyncIterator[str]:
     url = _url(servers[0].sockets[0], tls)
     if not config.public_url and _is_wildcard(servers[0].sockets[0]):
         log.warning(
-            "clients are told the address %s, which only this machine can reach; "
+            "clients are sent the address %s, which only this machine can reach; "
             "set PLAYHALL_PUBLIC_URL to where others reach it",
             url,
         )
@@ -293,7 +295,7 @@ def _tls(config: Config) -> ssl.SSLContext | None:
 
 
 async def _go_away(app: App) -> None:
-    """Finish what is under way, give the games back, and tell everybody to come again."""
+    """Finish what is under way, give the games back, and ask everybody to come again."""
     await app.stop()
     sessions = app.services.sessions
     for n, session in enumerate(list(sessions), 1):

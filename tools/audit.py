@@ -3,7 +3,7 @@
 pip-audit is fetched for the occasion. By itself it calls a package that its source knows nothing of
 "skipped", and succeeds: here nothing counts as audited that was not looked up.
 
-Exit status: 0 nothing is known, 1 there are vulnerabilities, 2 it could not be told.
+Exit status: 0 nothing is known, 1 there are vulnerabilities, 2 it could not be found out.
 """
 
 import json
@@ -78,6 +78,6 @@ def _last_line(text: str) -> str:
 
 
 if __name__ == "__main__":
-    status, told = audit(sys.argv[1], sys.argv[2], sys.argv[3:])
-    print(told, file=sys.stderr if status else sys.stdout)
+    status, text = audit(sys.argv[1], sys.argv[2], sys.argv[3:])
+    print(text, file=sys.stderr if status else sys.stdout)
     sys.exit(status)

@@ -1,4 +1,4 @@
-"""A day once more, over HTTP: is it what its watchers saw, and what those who acted were told?"""
+"""A day once more, over HTTP: is it what its watchers saw, and what was replied to who acted?"""
 
 import asyncio
 import time
@@ -16,8 +16,8 @@ from playhall.http import Http
 from protocol.epochs import EVENTS_MAX as PAGE_MAX
 
 ORDER: Final = "every watcher saw every change once and in order, as the others did"
-STATE: Final = "every watcher ended in the state that HTTP tells"
-LOG: Final = "every event is the one that HTTP tells"
+STATE: Final = "every watcher ended in the state that HTTP shows"
+LOG: Final = "every event is the one that HTTP shows"
 KEPT: Final = "every acknowledged claim and vote is in the stream"
 
 CATCH_UP_S: Final = 30.0
@@ -26,7 +26,7 @@ LOOK_EVERY_S: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What HTTP tells of a day: its state at a version."""
+    """What HTTP shows of a day: its state at a version."""
 
     version: int
     state: State

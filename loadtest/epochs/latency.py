@@ -71,7 +71,7 @@ def _rows(name: str, histogram: Histogram) -> Iterator[tuple[str, float]]:
 
 
 def _cost(whole: Measured) -> dict[str, float]:
-    """Give the server's processor time for a delivery, where it tells how long it had it."""
+    """Give the server's processor time for a delivery, where it says how long it had it."""
     deliveries = whole.window.counters.counts["deliveries"]
     if whole.server is None or not deliveries:
         return {}

@@ -119,7 +119,7 @@ class Watcher:
 async def watching(
     url: str, accounts: Sequence[Account], epoch_id: str, *, stream: DayStream, on_count: OnCount
 ) -> AsyncIterator[list[Watcher]]:
-    """Let each account watch a day for a block; `came` is told how many do so far."""
+    """Let each account watch a day for a block; `came` is called with how many do so far."""
     snapshots = Snapshots()
     watchers = [Watcher(account, stream, snapshots) for account in accounts]
     async with asyncio.TaskGroup() as tasks:

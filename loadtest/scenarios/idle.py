@@ -57,8 +57,8 @@ class Idle:
     async def _memory_bytes(self, http: Http) -> float:
         if self.pid is not None:
             return resident_bytes(self.pid)
-        told = await scrape(http.url)
-        return 0.0 if told is None else told.memory_bytes
+        metrics = await scrape(http.url)
+        return 0.0 if metrics is None else metrics.memory_bytes
 
 
 def _done(meter: Meter, count: int) -> None:

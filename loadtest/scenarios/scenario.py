@@ -19,7 +19,7 @@ class Scenario(Protocol):
     """One process's share of a load test."""
 
     async def run(self, on_progress: OnProgress) -> Measured:
-        """Put the load on the server; tells how far it is, gives what was measured."""
+        """Put the load on the server; reports how far it is, gives what was measured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -277,7 +277,7 @@ AT_ONCE: Final = 16
 
 
 async def sign_in(http: Http, count: int, *, on_count: Callable[[int], None]) -> list[Account]:
-    """Make guests, some at once; `came` is told how many there are."""
+    """Make guests, some at once; `came` is called with how many there are."""
     turnstile = asyncio.Semaphore(AT_ONCE)
     accounts: list[Account] = []
 

@@ -48,12 +48,12 @@ class Screen(ABC):
             return Text(f"{player} {did}.", style="dim")
         if event == "game_completed":
             return self._result(payload)
-        told = self.describe_event(event, payload)
+        line = self.describe_event(event, payload)
         is_mine = event in self.moves and payload["player_id"] == self.me
         if is_mine and "_cmd" not in payload:
             did = self.describe_move(event, payload)
             return Text(f"Your turn timed out; the server {did}.", style="bold yellow")
-        return told
+        return line
 
     @abstractmethod
     def describe_move(self, event: str, payload: Json) -> str:
@@ -61,7 +61,7 @@ class Screen(ABC):
 
     @abstractmethod
     def describe_event(self, event: str, payload: Json) -> Text | None:
-        """Tell one of the ruleset's own events."""
+        """Describe one of the ruleset's own events."""
 
     @abstractmethod
     def show(self, view: Json) -> RenderableType:
@@ -171,7 +171,7 @@ class ElDoradoScreen(Screen):
         )
 
     def describe_event(self, event: str, payload: Json) -> Text | None:
-        """Tell a deal, the bids, a trick, or a round's score in a line each."""
+        """Describe a deal, the bids, a trick, or a round's score in a line each."""
         match event:
             case "round_started":
                 self._bids.clear()
@@ -287,7 +287,7 @@ class FourInARowScreen(Screen):
         return f"dropped into column {payload['column'] + 1}"
 
     def describe_event(self, event: str, payload: Json) -> Text | None:
-        """Tell a drop, and how it ended."""
+        """Describe a drop, and how it ended."""
         if event == "disc_dropped":
             player = self.name(payload["player_id"])
             verb = "drop" if player == "You" else "drops"

@@ -26,8 +26,8 @@ class OwnSession(NamedTuple):
 class Ended(NamedTuple):
     """What ended lately: sessions, by id, and whoever was banned, by account."""
 
-    sessions: frozenset[str]
-    banned: frozenset[str]
+    sessions: frozenset[SessionId]
+    banned: frozenset[UserId]
 
 
 class SessionStore:
@@ -49,10 +49,11 @@ class SessionStore:
                 await connection.fetchrow(SQL["end_own_session"], session_id, user_id) is not None
             )
 
-    async def end_all(self, user_id: UserId, *, but: SessionId | None = None) -> int:
-        """End every session of somebody, or every other; says how many."""
+    async def end_all(self, user_id: UserId, *, but: SessionId | None = None) -> list[SessionId]:
+        """End every session of somebody, or every other; says which."""
         async with self._database.acquire() as connection:
-            return len(await connection.fetch(SQL["end_all_sessions"], user_id, but))
+            rows = await connection.fetch(SQL["end_all_sessions"], user_id, but)
+        return [session_id for (session_id,) in rows]
 
     async def ended_lately(self, within_s: float) -> Ended:
         """Read what ended within some seconds, by the database's clock."""

@@ -138,7 +138,7 @@ class SignInStore:
     async def unlink(
         self, user_id: UserId, kind: str, require: Callable[[Sequence[str]], None]
     ) -> None:
-        """Take a method away; `require` is told the kinds that there are, and may raise."""
+        """Take a method away; `require` gets the kinds that there are, and may raise."""
         async with self._database.transaction() as connection:
             await connection.fetchrow(SQL["lock_person"], user_id)
             require([row["kind"] for row in await connection.fetch(SQL["methods_of"], user_id)])

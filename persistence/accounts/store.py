@@ -29,7 +29,7 @@ class StoredKey(NamedTuple):
 
 
 class ListedKey(NamedTuple):
-    """What may be told of a signing key."""
+    """What may be shown of a signing key."""
 
     kid: str
     created_at: datetime
@@ -57,7 +57,7 @@ class Holder(NamedTuple):
     display_name: str
 
 
-class Standing(NamedTuple):
+class SessionStatus(NamedTuple):
     """What is to be known about a session before it is believed."""
 
     holder: Holder
@@ -66,7 +66,7 @@ class Standing(NamedTuple):
     ban: Ban | None
 
 
-class PersonStanding(NamedTuple):
+class AccountStatus(NamedTuple):
     """What is to be known about somebody whose sessions another service keeps."""
 
     player_id: PlayerId
@@ -235,25 +235,25 @@ class AccountStore:
             found = await connection.fetchval(SQL["session_of_family"], family)
         return None if found is None else SessionId(found)
 
-    async def session_standing(self, session_id: SessionId) -> Standing | None:
+    async def session_status(self, session_id: SessionId) -> SessionStatus | None:
         """Say whose session this is and whether it is good; None if it is not known."""
         async with self._database.acquire() as connection:
-            record = await connection.fetchrow(SQL["session_standing"], session_id)
+            record = await connection.fetchrow(SQL["session_status"], session_id)
         if record is None:
             return None
         *holder, roles, is_ended, reason, ends_at = record
         ban = None if reason is None else Ban(reason, ends_at)
-        return Standing(Holder(*holder), tuple(roles), is_ended, ban)
+        return SessionStatus(Holder(*holder), tuple(roles), is_ended, ban)
 
-    async def person_standing(self, user_id: UserId) -> PersonStanding | None:
+    async def account_status(self, user_id: UserId) -> AccountStatus | None:
         """Say who an account is; None if it has no profile and player yet."""
         async with self._database.acquire() as connection:
-            record = await connection.fetchrow(SQL["person_standing"], user_id)
+            record = await connection.fetchrow(SQL["account_status"], user_id)
         if record is None:
             return None
         player_id, display_name, roles, reason, ends_at = tuple(record)
         ban = None if reason is None else Ban(reason, ends_at)
-        return PersonStanding(player_id, display_name, tuple(roles), ban)
+        return AccountStatus(player_id, display_name, tuple(roles), ban)
 
     async def welcome_person(self, guest: Guest) -> None:
         """Make profile and player where missing; raise `UsernameTaken` or `NoSuchUser`."""

@@ -48,7 +48,7 @@ FROM playhall_auth.signing_keys ORDER BY created_at DESC, kid;
 UPDATE playhall_auth.signing_keys SET private_pem = $3 WHERE kid = $1 AND private_pem = $2;
 
 -- name: add_guest
--- Make a guest's user, profile, player, session and first refresh token, with the event that tells of them, or none of it.
+-- Make a guest's user, profile, player, session and first refresh token, with the event that announces them, or none of it.
 WITH account AS (
   INSERT INTO auth.users (id, is_anonymous) VALUES ($1, true)),
 profile AS (
@@ -122,7 +122,7 @@ WHERE t.token_hash = $1;
 -- Find the session that tokens of this family belong to.
 SELECT session_id FROM playhall_auth.refresh_tokens WHERE family = $1 LIMIT 1;
 
--- name: session_standing
+-- name: session_status
 -- Read who a session belongs to, what they were made, and whether they may still use it.
 SELECT s.id AS session_id, s.user_id, p.id AS player_id, p.display_name,
        ARRAY(SELECT role FROM account_roles r WHERE r.user_id = s.user_id ORDER BY role) AS roles,
@@ -133,7 +133,7 @@ LEFT JOIN account_bans b
   ON b.user_id = s.user_id AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp())
 WHERE s.id = $1;
 
--- name: person_standing
+-- name: account_status
 -- Read who an account is, what they were made, and whether they are banned.
 SELECT p.id AS player_id, p.display_name,
        ARRAY(SELECT role FROM account_roles r WHERE r.user_id = f.id ORDER BY role) AS roles,

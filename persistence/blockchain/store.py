@@ -92,14 +92,14 @@ class Bot(NamedTuple):
 
 
 class Correction(NamedTuple):
-    """A bot whose history told another owner than the contract."""
+    """A bot whose history had another owner than the contract."""
 
     bot_id: str
-    told: str
+    recorded: str
     is_owned_by: str
 
 
-class Outrun(Exception):
+class ConcurrentWrite(Exception):
     """Another node has just written about this contract, or is about to."""
 
 
@@ -132,18 +132,21 @@ class TransferStore:
     async def advance(
         self, contract: Contract, *, since: Block, until: Header, transfers: Sequence[Transfer]
     ) -> None:
-        """Keep what was read between two blocks, and the owners that follow; raise `Outrun`."""
+        """Keep what was read between two blocks, and the owners that follow.
+
+        Raises `ConcurrentWrite`.
+        """
         async with self._alone(contract, since) as connection:
             await connection.execute(SQL["move_cursor"], *contract, *until.block, until.at)
             await _keep_blocks(connection, contract, [until.block, *(t.block for t in transfers)])
             await _keep_transfers(connection, contract, transfers)
             await self._derive(connection, contract, {t.token_id for t in transfers})
 
-    async def take_back(self, contract: Contract, *, since: Block, common: Header) -> int:
+    async def roll_back(self, contract: Contract, *, since: Block, common: Header) -> int:
         """Take back what was read after a common block; give how many transfers that were.
 
         Owners are to be compared again soon: corrections may rest on what is gone. Raises
-        `Outrun`.
+        `ConcurrentWrite`.
         """
         async with self._alone(contract, since) as connection:
             after = common.block.number
@@ -179,16 +182,17 @@ class TransferStore:
     ) -> list[Correction]:
         """Correct the history where bots' owners (id to address or `NOBODY`) differ at a time.
 
-        `since` is the block, and `at` its time, that the owners were asked for. Raises `Outrun`.
+        `since` is the block, and `at` its time, that the owners were asked for. Raises
+        `ConcurrentWrite`.
         """
         async with self._alone(contract, since) as connection:
             await connection.execute(SQL["lock_bots"], list(owners))
             rows = await connection.fetch(SQL["owners_at"], list(owners), at)
-            told = {row["bot_identity_id"]: row["owner_address"] for row in rows}
+            recorded = {row["bot_identity_id"]: row["owner_address"] for row in rows}
             wrong = [
-                Correction(bot_id, told.get(bot_id, NOBODY), owner)
+                Correction(bot_id, recorded.get(bot_id, NOBODY), owner)
                 for bot_id, owner in owners.items()
-                if told.get(bot_id, NOBODY) != owner
+                if recorded.get(bot_id, NOBODY) != owner
             ]
             for correction in wrong:
                 await _correct(connection, correction, at)
@@ -202,10 +206,10 @@ class TransferStore:
     async def _derive(self, connection: Connection, contract: Contract, tokens: set[int]) -> None:
         bots = await connection.fetch(SQL["find_bots_of_tokens"], *contract, sorted(tokens))
         for bot in bots:
-            told = await connection.fetch(SQL["list_transfers"], *contract, bot["token_id"])
+            transfers = await connection.fetch(SQL["list_transfers"], *contract, bot["token_id"])
             corrected = await connection.fetch(SQL["list_corrections"], bot["id"])
             history = self._history(
-                [Change(*row) for row in told], [Change(*row) for row in corrected]
+                [Change(*row) for row in transfers], [Change(*row) for row in corrected]
             )
             await _keep_periods(connection, bot["id"], history)
 
@@ -219,10 +223,10 @@ class TransferStore:
         """Write about a contract as the only one, whose cursor stands at a block."""
         async with self._database.transaction() as connection:
             if not await connection.fetchval(SQL["lock_contract"], *map(str, contract)):
-                raise Outrun
+                raise ConcurrentWrite
             cursor = await _cursor(connection, contract)
             if cursor is None or cursor.block != since:
-                raise Outrun
+                raise ConcurrentWrite
             yield connection
 
 

@@ -88,18 +88,18 @@ SELECT effective_from, owner_address FROM bot_identity_owners
 WHERE bot_identity_id = $1 AND source = 'admin_correction';
 
 -- name: forget_periods
--- Forget periods that the chain does not tell any more.
+-- Delete periods that the chain does not have any more.
 DELETE FROM bot_identity_owners o
 WHERE o.bot_identity_id = $1 AND o.source = 'onchain' AND NOT EXISTS (
-  SELECT FROM unnest($2::text[], $3::text[], $4::timestamptz[]) AS told (owner, source, since)
-  WHERE told.owner = o.owner_address AND told.source = o.source AND told.since = o.effective_from);
+  SELECT FROM unnest($2::text[], $3::text[], $4::timestamptz[]) AS period (owner, source, since)
+  WHERE period.owner = o.owner_address AND period.source = o.source AND period.since = o.effective_from);
 
 -- name: close_periods
 -- Close periods where they end now; before others are opened, for only one may be open.
-UPDATE bot_identity_owners o SET effective_to = told.until
-FROM unnest($2::timestamptz[], $3::timestamptz[]) AS told (since, until)
-WHERE o.bot_identity_id = $1 AND o.effective_from = told.since AND told.until IS NOT NULL
-  AND o.effective_to IS DISTINCT FROM told.until;
+UPDATE bot_identity_owners o SET effective_to = period.until
+FROM unnest($2::timestamptz[], $3::timestamptz[]) AS period (since, until)
+WHERE o.bot_identity_id = $1 AND o.effective_from = period.since AND period.until IS NOT NULL
+  AND o.effective_to IS DISTINCT FROM period.until;
 
 -- name: keep_periods
 -- Keep the periods that are new, and open again what lasts again.
@@ -131,7 +131,7 @@ WITH closed AS (
 SELECT min(effective_from) FROM bot_identity_owners WHERE bot_identity_id = $1 AND effective_from > $2;
 
 -- name: write_correction
--- Write who owns a bot from a time on, whatever was told of that time before.
+-- Write who owns a bot from a time on, whatever was recorded of that time before.
 INSERT INTO bot_identity_owners (bot_identity_id, owner_address, source, effective_from, effective_to)
 VALUES ($1, $2, 'admin_correction', $3, $4)
 ON CONFLICT (bot_identity_id, effective_from) DO UPDATE

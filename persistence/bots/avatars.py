@@ -74,7 +74,9 @@ class AvatarStore:
                 raise TooManyAvatars
             return StoredAvatar(**row)
 
-    async def wear(self, user_id: UserId, bot_id: BotId, avatar_id: str, require: Require) -> None:
+    async def select(
+        self, user_id: UserId, bot_id: BotId, avatar_id: str, require: Require
+    ) -> None:
         """Let somebody's active bot show an approved avatar of its own, and note who chose it.
 
         Raises `AvatarNotFound`, `AvatarNotApproved`, and what `require` raises.

@@ -37,7 +37,7 @@ class StoredToken(NamedTuple):
     revoked_at: datetime | None
 
 
-class Standing(NamedTuple):
+class TokenStatus(NamedTuple):
     """Which bot a token is for, and whether it is good.
 
     `is_owners`: its maker owns the bot now, by a linked wallet of an account that is not banned.
@@ -89,11 +89,11 @@ class BotTokenStore:
             if await connection.fetchval(SQL["revoke_token"], *values) is None:
                 raise BotTokenNotFound
 
-    async def standing(self, token_hash: bytes) -> Standing | None:
+    async def read_status(self, token_hash: bytes) -> TokenStatus | None:
         """Say what a token is good for; None if it is not known."""
         async with self._database.acquire() as connection:
-            row = await connection.fetchrow(SQL["standing"], token_hash)
-        return None if row is None else Standing(**row)
+            row = await connection.fetchrow(SQL["read_status"], token_hash)
+        return None if row is None else TokenStatus(**row)
 
     async def still_good(self, token_ids: Collection[str]) -> set[str]:
         """Say which of these tokens are neither revoked nor their former owner's."""

@@ -27,7 +27,7 @@ FROM wallets w
 WHERE t.id = $1 AND t.bot_identity_id = $2 AND w.address = t.created_by_address AND w.user_id = $3
 RETURNING t.id;
 
--- name: standing
+-- name: read_status
 -- Read what a token is good for: its maker must own the bot now, as an account that is not banned.
 SELECT t.id AS token_id, b.id AS bot_id, b.player_id, b.slug, b.status, t.scopes, t.expires_at,
        t.revoked_at IS NOT NULL AS is_revoked,

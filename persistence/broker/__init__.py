@@ -1,6 +1,6 @@
 """Publish and subscribe between the nodes.
 
-For: telling the other nodes that something they may be following has changed.
+For: notifying the other nodes that something they may be following has changed.
 
 Promises: `port.Broker` says what; `memory` and `redis` keep it, and one contract test runs
 against both. Nothing durable depends on a broker: what a notice announces is in PostgreSQL

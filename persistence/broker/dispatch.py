@@ -50,7 +50,7 @@ class Handlers:
             self._failed(notice.topic)
 
     def gap(self, topic: str) -> None:
-        """Tell a topic's handler that notices may have been missed."""
+        """Notify a topic's handler that notices may have been missed."""
         handler = self._by_topic.get(topic)
         if handler is None:
             return

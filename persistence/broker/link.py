@@ -35,7 +35,7 @@ class BadUrl(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class LinkTimeouts:
     """How long a broker waits for what."""
 
     timeout_s: float = 2.0  # for a connection, and for the replies to a batch
@@ -87,7 +87,9 @@ class Server:
 class Link:
     """One connection at a time, and the work that is done with it."""
 
-    def __init__(self, server: Server, name: str, *, pace: Pace, metrics: BrokerMetrics) -> None:
+    def __init__(
+        self, server: Server, name: str, *, pace: LinkTimeouts, metrics: BrokerMetrics
+    ) -> None:
         self._server = server
         self._name = name
         self._pace = pace

@@ -1,6 +1,6 @@
 """A broker without a server: the nodes of one process share a hub.
 
-For one node, which has nobody to tell, and for tests that run several nodes in one process.
+For one node, which has nobody to notify, and for tests that run several nodes in one process.
 """
 
 import asyncio

@@ -71,7 +71,7 @@ class SendQueue:
     def take(self, notices_max: int, bytes_max: int) -> tuple[list[str], list[Notice]]:
         """Take what is sent next: topics with a gap, then notices; at least one if there is any.
 
-        Gaps go first. A receiver reads the database once it is told of a gap, and so finds what
+        Gaps go first. A receiver reads the database once it is notified of a gap, and so finds what
         any notice that comes after it says.
         """
         lost = list(self._lost)[:notices_max]

@@ -38,7 +38,7 @@ from typing import Final, NamedTuple
 from redis.asyncio.connection import AbstractConnection
 
 from persistence.broker.dispatch import Handlers
-from persistence.broker.link import Link, Pace, Server
+from persistence.broker.link import Link, LinkTimeouts, Server
 from persistence.broker.port import (
     PAYLOAD_BYTES_MAX,
     BrokerMetrics,
@@ -126,11 +126,11 @@ class RedisBroker:
     is part of our channels' names: Redis itself does not separate channels by it.
     """
 
-    def __init__(self, url: str, *, prefix: str = PREFIX, pace: Pace | None = None) -> None:
+    def __init__(self, url: str, *, prefix: str = PREFIX, pace: LinkTimeouts | None = None) -> None:
         """Raise `BadUrl`, or `BadTopic` for the prefix."""
         check_topic(prefix)
         self.metrics = BrokerMetrics()
-        self._pace = pace or Pace()
+        self._pace = pace or LinkTimeouts()
         server = Server(url, timeout_s=self._pace.timeout_s)
         self._publishing = Link(server, "publishing", pace=self._pace, metrics=self.metrics)
         self._listening = Link(server, "subscribing", pace=self._pace, metrics=self.metrics)
@@ -290,7 +290,7 @@ class RedisBroker:
             case [bytes(kind), bytes(channel), bytes(body)] if kind == _MESSAGE:
                 self._open(self._topic(channel), body)
             case [bytes(kind), bytes(channel), int()] if kind == _SUBSCRIBED:
-                # Also where it was given up meanwhile, and taken up again: the handler is told
+                # Also where it was given up meanwhile, and taken up again: the handler is notified
                 # of a gap once more than needed, never once less.
                 self._handlers.gap(self._topic(channel))
                 self._note_confirmed(1)

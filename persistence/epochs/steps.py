@@ -88,7 +88,7 @@ class Step:
         await self._connection.execute(SQL["freeze"], self.day.epoch_id, digest)
         self.day = self.day._replace(frozen_at=self.day.freeze_at, events_digest=digest)
 
-    async def tell(self, kind: str, payload: dict[str, object]) -> int:
+    async def append(self, kind: str, payload: dict[str, object]) -> int:
         """Add an event to the day; gives its version."""
         version, _ = await append(self._connection, self.day.epoch_id, kind, payload=payload)
         return version
@@ -96,7 +96,7 @@ class Step:
     async def enter(self, phase: Phase) -> None:
         """Let the day be in its next phase."""
         await self._connection.execute(SQL["enter"], self.day.epoch_id, phase)
-        await self.tell("phase_changed", {"phase": phase})
+        await self.append("phase_changed", {"phase": phase})
 
     async def is_paid(self) -> bool:
         """Say whether money has left."""

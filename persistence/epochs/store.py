@@ -283,7 +283,7 @@ async def append(
     slot_index: int | None = None,
     payload: Mapping[str, object],
 ) -> tuple[int, datetime]:
-    """Add a day's next event in the transaction of what it tells; gives its version and time."""
+    """Add a day's next event in the transaction of what it records; gives its version and time."""
     values = (epoch_id, kind, at, bot_id, slot_index, orjson.dumps(payload))
     version, occurred_at = await connection.fetchrow(SQL["append"], *values)  # type: ignore[misc]  # the day is locked, so there
     return version, occurred_at

@@ -95,5 +95,5 @@ def genesis(game_id: GameId) -> bytes:
 
 def link(previous: bytes, index: int, kind: str, payload: bytes) -> bytes:
     """Give the hash of one event."""
-    told = b"%b%b%b\0%b" % (previous, index.to_bytes(4, "big"), kind.encode(), payload)
-    return blake2b(told, digest_size=HASH_BYTES).digest()
+    hashed = b"%b%b%b\0%b" % (previous, index.to_bytes(4, "big"), kind.encode(), payload)
+    return blake2b(hashed, digest_size=HASH_BYTES).digest()

@@ -7,7 +7,7 @@
 A game always has the same writer. Whenever a writer is idle and something waits, it takes all
 that waits, of many games, and commits it in one statement. There is no timer. A game that the
 statement could not settle goes to the solo lane, which finds out one game's fate at a time, so
-that one game's trouble touches no other.
+that one game's failure touches no other.
 
 The states of a game
 ====================
@@ -23,7 +23,7 @@ it is a bug of ours, never something that a client or the database can cause. ::
        +---------------------------------+------------------+  COMMIT: nothing waits
 
       LOSE:          from WRITING and SOLO to DEAD, which nothing leaves
-      OWNER_RAISED:  from IDLE and QUEUED to DEAD, as it is told after its batch is settled
+      OWNER_RAISED:  from IDLE and QUEUED to DEAD, as it is called after its batch is settled
       FORGET:        from every state to DEAD
 
     state     rows wait   a batch is under way          in its writer's line
@@ -51,11 +51,11 @@ Invariants
    number of rows in all `_rows`.
 2. A game has at most one batch under way. A batch names the head that it expects, so a second one
    would be refused for as long as the first is not committed, and taken for fenced.
-3. A row's fate is told once, and only when it is known: `committed`, in order, or `failed`, after
-   which the game is DEAD and its owner must read the log again. An owner that called `forget` is
-   told nothing. An owner that raises when it is told is lost as well, and the writers go on.
-4. Nothing is told before its transaction has committed. Replies and events wait for that call, so
-   whatever a client has seen is in the database.
+3. A row's fate is reported once, and only when it is known: `committed`, in order, or `failed`,
+   after which the game is DEAD and its owner must read the log again. An owner that called `forget`
+   is not called. An owner that raises when it is called is lost as well, and the writers go on.
+4. Nothing is reported before its transaction has committed. Replies and events wait for that call,
+   so whatever a client has seen is in the database.
 
 Lock order
 ==========
@@ -72,9 +72,9 @@ Crash points
 A node may be killed, or cut off from its database, at any line. What matters is on which side of
 the commit that is:
 
-- Before it, the rows are gone and nobody was told of them. The client sends its command again.
-- After it, before `settle`: the rows are in the log, and nobody was told. The next owner folds
-  them. A command that is sent again finds its number used and gets the first answer.
+- Before it, the rows are gone and nobody has heard of them. The client sends its command again.
+- After it, before `settle`: the rows are in the log, and nobody has heard of it. The next owner
+  folds them. A command that is sent again finds its number used and gets the first answer.
 - Where this node cannot know on which side it was, it asks the database until it does. It never
   assumes: sending the rows again blindly would look like being fenced, and calling them lost would
   make a client repeat what has happened.
@@ -94,7 +94,7 @@ import asyncpg
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.errors import TROUBLES, is_about_values, may_pass
+from persistence.errors import DATABASE_ERRORS, is_about_values, may_pass
 from persistence.eventlog.completion import NO_XP, Completion, XpRule
 from persistence.games.model import GameRow, LobbyChanged
 from persistence.queries import load
@@ -160,7 +160,7 @@ async def write_completion(
 
 def _event_columns(completion: Completion) -> tuple[Any, ...]:
     """Lay out the event of a game's end; the statement adds what is in the game's row."""
-    told = {
+    columns = {
         "winner_id": completion.winner_id,
         "uncounted": completion.uncounted,
         "players": [
@@ -174,7 +174,7 @@ def _event_columns(completion: Completion) -> tuple[Any, ...]:
             for result in completion.results
         ],
     }
-    return GameCompleted.name, GameCompleted.version, orjson.dumps(told)
+    return GameCompleted.name, GameCompleted.version, orjson.dumps(columns)
 
 
 def _summary_columns(summary: GameSummary) -> tuple[Any, ...]:
@@ -282,7 +282,7 @@ class LogInput(Enum):
     COMMIT = auto()  # the batch is in the database, and nothing came meanwhile
     COMMIT_MORE = auto()  # the batch is in the database, and more rows wait
     LOSE = auto()  # the batch is not in the database, and never will be
-    OWNER_RAISED = auto()  # when it was told of a commit
+    OWNER_RAISED = auto()  # when it was called with a commit
     FORGET = auto()  # the owner is gone
 
 
@@ -418,11 +418,11 @@ class GameLog:
         self._move(LogInput.SET_ASIDE)
 
     def settle(self, batch: Batch, lost: Lost | None) -> None:
-        """Tell the owner how a batch ended, and offer what came meanwhile."""
+        """Report to the owner how a batch ended, and offer what came meanwhile."""
         if lost is not None:
             self._die(LogInput.LOSE, lost)
             return
-        # The state moves on before the owner is told: what it appends in that call must find the
+        # The state moves on before the owner is called: what it appends in that call must find the
         # game without a batch under way, or in need of no second place in line.
         more = bool(self._rows)
         state = self.state
@@ -455,7 +455,7 @@ class GameLog:
         self.committed = self.failed = _nobody
 
     def _die(self, event: LogInput, lost: Lost) -> None:
-        # Before the owner is told, as it may append or forget in that call.
+        # Before the owner is called, as it may append or forget in that call.
         self._move(event)
         self._drop_waiting()
         try:
@@ -537,7 +537,7 @@ class Log:
         """Create a game with its first events, and start its lobby, in one transaction.
 
         Raises `LobbyChanged` where the lobby is not as it was read, `Unavailable` where
-        the database cannot be reached. Safe against a lost answer: the id tells.
+        the database cannot be reached. Safe against a lost answer: the id is there then.
         """
         for _ in range(CREATE_TRIES):
             try:
@@ -582,10 +582,10 @@ class Log:
             except _Locked:
                 # The worker does not wait here: two locked games would stop the lane for all.
                 asyncio.get_running_loop().call_later(RETRY_PAUSE_S, self._put_back, batch)
-            except TROUBLES as trouble:
+            except DATABASE_ERRORS as error:
                 self.metrics.retries += 1
-                log.warning("game %s: %s; trying again", batch.game.game_id, trouble)
-                # Here it does: the trouble is the database's, and the next game would meet it too.
+                log.warning("game %s: %s; trying again", batch.game.game_id, error)
+                # Here it does: the error is the database's, and the next game would meet it too.
                 await asyncio.sleep(RETRY_PAUSE_S)
                 self._put_back(batch)
             except Exception as bug:
@@ -595,7 +595,7 @@ class Log:
                 self._settled(batch, lost)
 
     def _settled(self, batch: Batch, lost: Lost | None) -> None:
-        # Without an await between them, so `drain` cannot return before the owner is told.
+        # Without an await between them, so `drain` cannot return before the owner is called.
         self._solo_room.release()
         self._solo.task_done()
         batch.game.settle(batch, lost)
@@ -610,10 +610,10 @@ class Log:
             await self._write_alone(batch)
         except Lost as lost:
             return lost
-        except TROUBLES as trouble:
-            if may_pass(trouble):
+        except DATABASE_ERRORS as error:
+            if may_pass(error):
                 raise
-            return _refused(trouble)
+            return _refused(error)
         return None
 
     async def _write_alone(self, batch: Batch) -> None:
@@ -626,7 +626,7 @@ class Log:
             if head is None:  # games are never deleted
                 raise _Locked
             # Before the head is looked at: another owner's events may have brought it to where
-            # ours would have. If ours are there, the new owner has folded them, and tells of them.
+            # ours would have. If ours are there, the new owner has folded them, and publishes them.
             if head["owner_epoch"] != game.owner_epoch:
                 raise Fenced(f"game {game.game_id} has another owner")
             # Same owner and one batch under way, so nobody else can have moved the head: the
@@ -679,7 +679,7 @@ class _Writer:
                     await self._write(await self._take())
                 self.busy = False
         finally:
-            self._hang_up()
+            self._terminate()
 
     async def _take(self) -> list[Batch]:
         taken: list[Batch] = []
@@ -705,19 +705,19 @@ class _Writer:
         started = asyncio.get_running_loop().time()
         try:
             passed = await self._append(batches)
-        except TROUBLES as error:
+        except DATABASE_ERRORS as error:
             await self._recover(batches, error)
         except Exception:
             # A bug that one of the batches has met; each alone, it takes nothing along. It may
             # have been met after the statement was sent, so the connection's state is unknown.
             self.log.failed(f"writing {len(batches)} games at once")
-            self._hang_up()
+            self._terminate()
             await self._alone(batches)
         else:
             seconds = asyncio.get_running_loop().time() - started
             self.log.metrics.batch(sum(len(batches[n].rows) for n in passed), seconds)
             # Those that passed first, and all of them before anything is awaited: the solo lane may
-            # be full, and a reply must not wait for another game's trouble.
+            # be full, and a reply must not wait for another game's failure.
             for nth, batch in enumerate(batches):
                 if nth in passed:
                     batch.game.settle(batch, None)
@@ -737,7 +737,7 @@ class _Writer:
         log.warning("a batch of %d games: %s; settling one by one", len(batches), error)
         # First: a session that is left open may keep the locks of the very rows that the solo lane
         # is about to ask for.
-        self._hang_up()
+        self._terminate()
         await self._alone(batches)
 
     async def _halve(self, batches: list[Batch], error: Exception) -> None:
@@ -757,7 +757,7 @@ class _Writer:
         for batch in batches:
             await self.log.settle_alone(batch)
 
-    def _hang_up(self) -> None:
+    def _terminate(self) -> None:
         # Not a polite close, which would wait for an answer that may never come.
         if self._connection is not None:
             self._connection.terminate()

@@ -76,7 +76,7 @@ SELECT player_id FROM player_lifetime_stats
 WHERE player_id = ANY($1::uuid[]) ORDER BY player_id FOR UPDATE;
 
 -- name: complete_game
--- Mark a game completed, and write the event for those who are told of it. `$5` is what of the event is not in the game's row.
+-- Mark a game completed, and write the event for its listeners. `$5` is what of the event is not in the game's row.
 WITH done AS (
     UPDATE games SET status = 'completed', completed_at = $2 WHERE id = $1 AND status = 'in_progress'
     RETURNING id, lobby_id, ruleset, started_at
@@ -93,10 +93,10 @@ FROM done;
 INSERT INTO game_summaries (game_id, players, rounds, final_scores, highest_bid, highest_score,
     lowest_score, most_consecutive_wins, most_consecutive_losses, highest_misplay)
 SELECT $1,
-       (SELECT jsonb_agg(told || jsonb_build_object('display_name', coalesce(p.display_name, ''))
-                         ORDER BY (told ->> 'seat_index')::int)
-        FROM jsonb_array_elements($2::jsonb) AS told
-        LEFT JOIN players p ON p.id = (told ->> 'player_id')::uuid),
+       (SELECT jsonb_agg(player || jsonb_build_object('display_name', coalesce(p.display_name, ''))
+                         ORDER BY (player ->> 'seat_index')::int)
+        FROM jsonb_array_elements($2::jsonb) AS player
+        LEFT JOIN players p ON p.id = (player ->> 'player_id')::uuid),
        $3, $4, $5, $6, $7, $8, $9, $10;
 
 -- name: apply_stats

@@ -21,7 +21,7 @@ class Due(NamedTuple):
     game_id: GameId
 
 
-class Material(NamedTuple):
+class ReplaySource(NamedTuple):
     """A finished game, read at one moment."""
 
     game: StoredGame
@@ -42,10 +42,10 @@ class ReplayStore:
             record = await connection.fetchrow(SQL["take_due_replay"], again_after_s)
         return None if record is None else Due(*record)
 
-    async def material(self, game_id: GameId) -> Material | None:
+    async def read_source(self, game_id: GameId) -> ReplaySource | None:
         """Read a finished game; None where something of it is missing."""
         async with self._audit.snapshot() as books:
             found, summary = await books.game(game_id), await books.summary(game_id)
             if found is None or summary is None:
                 return None
-            return Material(found[0], await books.events(game_id), summary)
+            return ReplaySource(found[0], await books.events(game_id), summary)

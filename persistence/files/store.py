@@ -74,7 +74,7 @@ class FileStore:
         """Allow an upload.
 
         Raises `FileTaken` if the path has a file that it may not replace, or an upload under way.
-        `require_room` is told how many bytes its owner's files take, and raises if that is enough.
+        `require_room` gets how many bytes its owner's files take, and raises if that is enough.
         """
         async with self._rls.of(who) as connection:
             await connection.execute(SQL["lock_quota"], who.user_id)

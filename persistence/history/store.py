@@ -64,7 +64,7 @@ class Entry(NamedTuple):
     games_played: int
 
 
-class RecordStore:
+class HistoryStore:
     """Records in PostgreSQL. `viewer` is who asks; private games are for those who played."""
 
     def __init__(self, database: Database) -> None:

@@ -113,7 +113,7 @@ class Place(NamedTuple):
     lobby_id: LobbyId
 
 
-class Fit(NamedTuple):
+class QuickPlayCriteria(NamedTuple):
     """What makes a quick-play lobby fit a player; any number of seats, if None."""
 
     ruleset: str

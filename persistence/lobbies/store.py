@@ -3,9 +3,9 @@
 A change is a transaction that locks the lobby's row, reads it whole, and writes the
 difference to what it shall be:
 
-    async with store.work() as work:
-        before = await work.lobby(lobby_id)
-        after = await work.save(before, decide(before))
+    async with store.transaction() as transaction:
+        before = await transaction.lobby(lobby_id)
+        after = await transaction.save(before, decide(before))
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -17,7 +17,15 @@ import asyncpg
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.lobbies.model import Card, Fit, Joiner, Lobby, Member, PeerMatch, Place
+from persistence.lobbies.model import (
+    Card,
+    Joiner,
+    Lobby,
+    Member,
+    PeerMatch,
+    Place,
+    QuickPlayCriteria,
+)
 from persistence.queries import load
 from persistence.rls import Requester, RlsDatabase
 from protocol.ids import LobbyId, MatchId, PlayerId
@@ -36,10 +44,10 @@ class LobbyStore:
         self._rls = rls
 
     @asynccontextmanager
-    async def work(self) -> AsyncIterator["LobbyWork"]:
+    async def transaction(self) -> AsyncIterator["LobbyTransaction"]:
         """Begin a change; it is kept as a whole when the block ends, or not at all."""
         async with self._database.transaction() as connection:
-            yield LobbyWork(connection)
+            yield LobbyTransaction(connection)
 
     async def read(self, lobby_id: LobbyId) -> Lobby | None:
         """Read a lobby."""
@@ -69,7 +77,7 @@ class LobbyStore:
             )
         return [Card(*record) for record in records]
 
-    async def fitting(self, player_id: PlayerId, fit: Fit) -> LobbyId | None:
+    async def fitting(self, player_id: PlayerId, fit: QuickPlayCriteria) -> LobbyId | None:
         """Find the quick-play lobby for a player: their own, else the fullest."""
         async with self._database.acquire() as connection:
             return await _fitting(connection, player_id, fit)
@@ -151,7 +159,7 @@ class LobbyStore:
         return [record[0] for record in records]
 
 
-class LobbyWork:
+class LobbyTransaction:
     """One transaction. Lock a player before a lobby, and no two of either."""
 
     def __init__(self, connection: Connection) -> None:
@@ -172,7 +180,7 @@ class LobbyWork:
         """Wait until no other node is about to open a quick-play lobby of this ruleset."""
         await self._connection.execute(SQL["lock_quick_play"], ruleset)
 
-    async def fitting(self, player_id: PlayerId, fit: Fit) -> LobbyId | None:
+    async def fitting(self, player_id: PlayerId, fit: QuickPlayCriteria) -> LobbyId | None:
         """Find the quick-play lobby for a player: their own, else the fullest."""
         return await _fitting(self._connection, player_id, fit)
 
@@ -276,7 +284,9 @@ async def _read(connection: Connection, lobby_id: LobbyId) -> Lobby | None:
     return None if record is None else _lobby(record)
 
 
-async def _fitting(connection: Connection, player_id: PlayerId, fit: Fit) -> LobbyId | None:
+async def _fitting(
+    connection: Connection, player_id: PlayerId, fit: QuickPlayCriteria
+) -> LobbyId | None:
     config = orjson.dumps(fit.config)
     found: LobbyId | None = await connection.fetchval(
         SQL["fitting_lobby"], fit.ruleset, player_id, config, fit.seats

@@ -1,5 +1,5 @@
 -- name: person_tables
--- List the tables that name a person, as the foreign keys tell.
+-- List the tables that name a person, by their foreign keys.
 SELECT name FROM playhall_auth.person_tables() ORDER BY 1;
 
 -- name: person_rows

@@ -155,10 +155,12 @@ class WebhookStore:
             return [StoredWebhook(*row) for row in await connection.fetch(SQL["list_endpoints"])]
 
     @asynccontextmanager
-    async def changing(self, endpoint_id: str, *, actor: str) -> AsyncIterator["WebhookWork"]:
+    async def changing(
+        self, endpoint_id: str, *, actor: str
+    ) -> AsyncIterator["WebhookTransaction"]:
         """Change a webhook in a transaction; raise `NoSuchWebhook`."""
         async with self._database.transaction() as connection:
-            yield WebhookWork(connection, await _lock(connection, endpoint_id), actor)
+            yield WebhookTransaction(connection, await _lock(connection, endpoint_id), actor)
 
     async def reseal(
         self, old: StoredWebhook, *, secret: bytes, previous_secret: bytes | None
@@ -234,7 +236,7 @@ class WebhookStore:
         return WebhookBacklog(*row)
 
 
-class WebhookWork:
+class WebhookTransaction:
     """A webhook, held until the transaction ends. Every change is on record."""
 
     def __init__(self, connection: Connection, webhook: StoredWebhook, actor: str) -> None:

@@ -6,12 +6,12 @@ in the outbox, written in the transaction that caused it (`persistence/event_out
 
     DurableListener("webhooks", {GameCompleted: queue, UserErased: queue})
 
-A listener may be called again for the same event: after it failed, after its node died, and when
-it took longer than the lease. It tells by `event_id`. Listeners do not hold each other up: one that
-fails gets the event again later, alone. An event is given up after `ATTEMPTS_MAX` attempts, which
-takes almost two hours; it is kept, and counted in `playhall_events_dead`.
+A listener may be called again for the same event: after it failed, after its node died, and when it
+took longer than the lease. It can see that by `event_id`. Listeners do not hold each other up: one
+that fails gets the event again later, alone. An event is given up after `ATTEMPTS_MAX` attempts,
+which takes almost two hours; it is kept, and counted in `playhall_events_dead`.
 
-There is no order among events. Each is delivered soon after its commit, and `occurred_at` tells
+There is no order among events. Each is delivered soon after its commit, and `occurred_at` says
 which came first.
 """
 
@@ -33,7 +33,7 @@ from server.core.periodic import AWAY, every
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 1.0
+POLL_EVERY_S: Final = 1.0
 BATCH_EVENTS: Final = 100
 BATCHES_MAX: Final = 10  # of a look, so a node delivers at most 1000 events a second
 LISTENER_TIMEOUT_S: Final = 10.0
@@ -97,9 +97,9 @@ class EventDeliverer:
 
     async def run(self) -> None:
         """Deliver what is due, until cancelled."""
-        await every(LOOK_EVERY_S, self.look, "delivering events")
+        await every(POLL_EVERY_S, self.poll, "delivering events")
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Deliver what is due, up to a bound, and now and then clear what is done."""
         for _ in range(BATCHES_MAX):
             claimed = await self._outbox.claim(DURABLE_EVENTS, limit=BATCH_EVENTS, lease_s=LEASE_S)

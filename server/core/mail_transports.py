@@ -1,4 +1,4 @@
-"""Where letters go: to an SMTP server, or into a folder of `.eml` files."""
+"""Where mails go: to an SMTP server, or into a folder of `.eml` files."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from persistence.private_files import make_folder, write_file
 log = logging.getLogger(__name__)
 
 SMTP_TIMEOUT_S: Final = 20.0  # for each reply
-CARRYING_MAX_S: Final = 60.0  # for all of a letter, however slowly a server drips its replies
+SENDING_MAX_S: Final = 60.0  # for all of a mail, however slowly a server drips its replies
 PERMANENT: Final = 500  # replies from here on will not change by trying again
 TLS: Final = {"smtp": "starttls", "smtps": "tls", "smtp+plain": "none"}
 PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
@@ -29,15 +29,15 @@ class BadMailUrl(ValueError):
 
 
 class NotDelivered(Exception):
-    """A letter did not get through; `again` says whether trying again can help."""
+    """A mail did not get through; `again` says whether trying again can help."""
 
     def __init__(self, why: str, *, again: bool) -> None:
         super().__init__(why)
         self.again = again
 
 
-def smtp_carrier(url: str) -> Transport:
-    """Carry to `smtp://name:password@host:587`; raise `BadMailUrl`.
+def smtp_transport(url: str) -> Transport:
+    """Send to `smtp://name:password@host:587`; raise `BadMailUrl`.
 
     `smtp` is encrypted by STARTTLS and sends nothing without it, `smtps` from the first byte,
     `smtp+plain` not at all, for a relay on the same machine.
@@ -47,11 +47,11 @@ def smtp_carrier(url: str) -> Transport:
         raise BadMailUrl("must be smtp://host, smtps://host or smtp+plain://host")
     tls = TLS[parts.scheme]
 
-    async def carry(letter: EmailMessage) -> None:
+    async def send(message: EmailMessage) -> None:
         try:
-            async with asyncio.timeout(CARRYING_MAX_S):
+            async with asyncio.timeout(SENDING_MAX_S):
                 await aiosmtplib.send(
-                    letter,
+                    message,
                     hostname=parts.hostname,
                     port=parts.port or PORTS[tls],
                     username=unquote(parts.username) if parts.username else None,
@@ -63,26 +63,26 @@ def smtp_carrier(url: str) -> Transport:
         except (aiosmtplib.SMTPException, OSError) as error:  # TimeoutError is one
             raise NotDelivered(type(error).__name__, again=_may_help(error)) from error
 
-    return carry
+    return send
 
 
-def file_carrier(folder: Path) -> Transport:
-    """Put letters into a folder, for development; the log says where."""
+def file_transport(folder: Path) -> Transport:
+    """Put mails into a folder, for development; the log says where."""
 
-    def write(letter: EmailMessage) -> Path:
+    def write(message: EmailMessage) -> Path:
         make_folder(folder)
         file = folder / f"{secrets.token_hex(8)}.eml"
-        write_file(file, bytes(letter))
+        write_file(file, bytes(message))
         return file
 
-    async def carry(letter: EmailMessage) -> None:
+    async def send(message: EmailMessage) -> None:
         try:
-            file = await asyncio.to_thread(write, letter)
+            file = await asyncio.to_thread(write, message)
         except OSError as error:
             raise NotDelivered(f"{folder}: {error.strerror or error}", again=True) from error
         log.info("a mail is in %s", file)
 
-    return carry
+    return send
 
 
 def _may_help(error: Exception) -> bool:

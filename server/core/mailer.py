@@ -1,6 +1,6 @@
-"""The post: letters wait in a bounded queue until a carrier has taken them.
+"""Sending email: mails wait in a bounded queue until a transport has sent them.
 
-No letter can harm another. One that cannot be written, or whose carrying raises anything, is lost:
+No mail can harm another. One that cannot be written, or whose sending raises anything, is lost:
 counted, and logged without its address. One that has to wait for its next attempt does not hold a
 worker meanwhile.
 """
@@ -21,8 +21,8 @@ from server.core.mail_transports import NotDelivered, Transport
 log = logging.getLogger(__name__)
 
 WAITING_MAX: Final = 1_000
-CARRIED_AT_ONCE: Final = 4
-PAUSES_S: Final = (2.0, 10.0, 60.0)  # between a letter's attempts
+SENT_AT_ONCE: Final = 4
+PAUSES_S: Final = (2.0, 10.0, 60.0)  # between a mail's attempts
 
 
 class Mail(NamedTuple):
@@ -35,63 +35,63 @@ class Mail(NamedTuple):
 
 @dataclass(slots=True)
 class _Outgoing:
-    """A letter that is not yet carried or lost, and how often it was tried."""
+    """A mail that is not yet sent or lost, and how often it was tried."""
 
-    letter: Mail
+    mail: Mail
     message_id: str
     tries: int = 0
 
 
 class Mailer:
-    """Carries letters; `run` is its task."""
+    """Sends mails; `run` is its task."""
 
     def __init__(
-        self, carrier: Transport, *, sender: str, pauses_s: tuple[float, ...] = PAUSES_S
+        self, transport: Transport, *, sender: str, pauses_s: tuple[float, ...] = PAUSES_S
     ) -> None:
-        self._carrier = carrier
+        self._transport = transport
         self._sender = parse_sender(sender)
         self._pauses_s = pauses_s
-        self._held = 0  # letters that wait, are being carried, or wait for their next attempt
+        self._held = 0  # mails that wait, are being sent, or wait for their next attempt
         self._waiting: asyncio.Queue[_Outgoing] = asyncio.Queue()  # bounded by what is held
         self._pausing: set[asyncio.TimerHandle] = set()  # likewise
-        self.carried = 0
+        self.sent = 0
         self.lost = 0
 
-    def send(self, letter: Mail) -> None:
-        """Take a letter; raise `Overloaded` if too many wait."""
+    def send(self, mail: Mail) -> None:
+        """Take a mail; raise `Overloaded` if too many wait."""
         if self._held >= WAITING_MAX:
             raise Overloaded("Too many emails are waiting to be sent; try again later.")
         self._held += 1
         message_id = make_msgid(domain=self._sender.address.ascii_domain)
-        self._waiting.put_nowait(_Outgoing(letter, message_id))
+        self._waiting.put_nowait(_Outgoing(mail, message_id))
 
     async def run(self) -> None:
-        """Carry letters, a few at once, until cancelled."""
+        """Send mails, a few at once, until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(CARRIED_AT_ONCE):
-                    group.create_task(self._carry_all())
+                for _ in range(SENT_AT_ONCE):
+                    group.create_task(self._send_all())
         finally:
             for timer in self._pausing:
                 timer.cancel()
             self._pausing.clear()
 
-    async def _carry_all(self) -> None:
+    async def _send_all(self) -> None:
         me = asyncio.current_task()
         assert me is not None
         # Before Python 3.12, `asyncio.wait_for` in a library can lose a cancellation.
         while not me.cancelling():
             outgoing = await self._waiting.get()
             try:
-                await self._carry(outgoing)
+                await self._send(outgoing)
             except Exception as error:
                 self._lose(outgoing, error)
 
-    async def _carry(self, outgoing: _Outgoing) -> None:
+    async def _send(self, outgoing: _Outgoing) -> None:
         message = _message(outgoing, self._sender)
         outgoing.tries += 1
         try:
-            await self._carrier(message)
+            await self._transport(message)
         except NotDelivered as why:
             if not why.again or outgoing.tries > len(self._pauses_s):
                 raise
@@ -99,7 +99,7 @@ class Mailer:
             self._try_again_later(outgoing)
         else:
             self._held -= 1
-            self.carried += 1
+            self.sent += 1
 
     def _try_again_later(self, outgoing: _Outgoing) -> None:
         def again() -> None:
@@ -125,12 +125,12 @@ def _message(outgoing: _Outgoing, sender: Sender) -> EmailMessage:
     message = EmailMessage()
     # Objects and no strings: nothing of an address is parsed once more, so it stays one address.
     message["From"] = _mailbox(sender.address, sender.display_name)
-    message["To"] = _mailbox(parse_address(outgoing.letter.to))
-    message["Subject"] = outgoing.letter.subject
+    message["To"] = _mailbox(parse_address(outgoing.mail.to))
+    message["Subject"] = outgoing.mail.subject
     message["Date"] = formatdate(localtime=False)
     message["Message-ID"] = outgoing.message_id
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice comes back
-    message.set_content(outgoing.letter.text)
+    message.set_content(outgoing.mail.text)
     return message
 
 

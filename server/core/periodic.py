@@ -47,16 +47,16 @@ async def every(
 
 
 class _State:
-    """How the last sweep went, so that the log has the same trouble once at length."""
+    """How the last sweep went, so that the log has the same error once at length."""
 
     def __init__(self, what: str, pause_s: float) -> None:
         self._what = what
         self._pause_s = pause_s
         self._waits = False
-        self._trouble: str | None = None
+        self._last_error: str | None = None
 
     def went_well(self) -> None:
-        self._waits, self._trouble = False, None
+        self._waits, self._last_error = False, None
 
     def waits(self, error: Unavailable | Overloaded | StorageFull) -> None:
         if not self._waits:  # said once, however long it lasts
@@ -65,9 +65,9 @@ class _State:
 
     def failed(self, error: BaseException) -> None:
         FAILURES.total += 1
-        trouble = repr(error)
-        if trouble != self._trouble:
+        error_text = repr(error)
+        if error_text != self._last_error:
             log.exception("%s failed; it runs again in %s s", self._what, self._pause_s)
         else:
-            log.error("%s failed again: %s", self._what, trouble)
-        self._trouble = trouble
+            log.error("%s failed again: %s", self._what, error_text)
+        self._last_error = error_text

@@ -26,7 +26,7 @@ backstop; without one it is how changes of other nodes arrive at all, so it is m
 - *Games*: a topic for each game, held and owned (`owned=True`) by the node that plays it: it
   publishes and needs no notices. The view is a seat, or None for spectators. The owner encodes
   committed events once for each of `Topic.views` and calls `send_views`; this is the hottest path
-  of a node. Who follows a game is connected to its owner, so no other node is told.
+  of a node. Who follows a game is connected to its owner, so no other node is notified.
 - *Lobbies*: a topic for each lobby, numbered by its version. Who may see a change depends on the
   lobby as it is now, so the domain goes through `subscribers()`, dismisses those who may not see it
   any longer, and sends the rest. A notice has the version only; the lobby itself is read.
@@ -273,7 +273,7 @@ class Topic(Generic[Who]):
     def notify(
         self, *, number: int = NO_NUMBER, after: int = NO_NUMBER, payload: bytes = b""
     ) -> None:
-        """Tell the other nodes what the topic has reached; it must be committed before."""
+        """Notify the other nodes what the topic has reached; it must be committed before."""
         self._kind.notify(self.key, number=number, after=after, payload=payload)
 
     # ------------------------------------------------------------------ details
@@ -362,7 +362,7 @@ class TopicKind(Generic[Who]):
     def notify(
         self, key: str, *, number: int = NO_NUMBER, after: int = NO_NUMBER, payload: bytes = b""
     ) -> None:
-        """Tell the other nodes what a topic has reached, whether or not anybody here needs it."""
+        """Notify the other nodes what a topic has reached, whether or not anybody here needs it."""
         self._broker.publish(Notice(self.name_of(key), number, after, payload))
 
     def relay(self, key: str, frame: bytes) -> None:
@@ -558,7 +558,7 @@ _EVERYTHING: Final = "all"
 
 
 def _is_ending(error: BaseException) -> bool:
-    """Tell this task's own cancellation from that of something it awaited."""
+    """Say whether this task was cancelled, or only something that it awaited."""
     task = asyncio.current_task()
     is_cancelled = isinstance(error, asyncio.CancelledError)
     return is_cancelled and (task is None or task.cancelling() > 0)

@@ -6,7 +6,7 @@ registers the metrics, connects the listeners, starts the jobs. Nothing is assig
 after it was built.
 
 Domains do not import each other. What one asks of another is an interface (`interfaces.py`) that
-the other one provides; what one tells the others is an event (`server.core.events`).
+the other one provides; what one announces to the others is an event (`server.core.events`).
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence

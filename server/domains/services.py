@@ -18,7 +18,7 @@ from server.core.settings import SettingsReader
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.gamekit.fold import AnyRuleset
-from server.gateway.error_counts import Refusals
+from server.gateway.error_counts import ErrorCounts
 from server.gateway.session.sessions import CommandRate, Sessions
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class Services:
     subscriptions: Subscriptions = field(init=False)
     objects: Objects = field(init=False)
     passwords: Passwords = field(init=False, default_factory=Passwords)
-    refusals: Refusals = field(init=False, default_factory=Refusals)
+    error_counts: ErrorCounts = field(init=False, default_factory=ErrorCounts)
     sessions: Sessions = field(init=False)
     events: LocalEvents = field(init=False, default_factory=LocalEvents)
     interfaces: Interfaces = field(init=False, default_factory=Interfaces)
@@ -97,7 +97,8 @@ class Services:
             clock=self.clock,
             tasks=self.tasks,
             rate=CommandRate(config.commands_per_s, config.commands_burst),
-            count_refusal=self.refusals.counting("websocket"),
+            events=self.events,
+            count_refusal=self.error_counts.counting("websocket"),
         )
         object.__setattr__(self, "subscriptions", Subscriptions(self.broker))
         object.__setattr__(self, "objects", objects)

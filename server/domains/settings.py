@@ -1,6 +1,6 @@
 """The settings of all included domains, found by scan: no domain is imported for them.
 
-They are read before anything else is done, so that a mistake is told at once, and not after a
+They are read before anything else is done, so that a mistake is reported at once, and not after a
 database was started for it.
 """
 

@@ -64,7 +64,7 @@ def _are_seats(value: object) -> bool:
 
 
 def _is_config(value: object) -> bool:
-    """Tell whether a configuration has a default for every field."""
+    """Say whether a configuration has a default for every field."""
     if not (isinstance(value, type) and issubclass(value, RulesetConfig)):
         return False
     return not any(field.is_required() for field in value.model_fields.values())

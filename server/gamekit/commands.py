@@ -22,8 +22,8 @@ PRESENCE: Final = frozenset(
 )
 
 
-def tells_moves(ruleset: AnyRuleset) -> bool:
-    """Say whether a ruleset can tell the moves from the events."""
+def derives_moves(ruleset: AnyRuleset) -> bool:
+    """Say whether a ruleset can derive the moves from the events."""
     return type(ruleset).move_of is not Ruleset.move_of
 
 
@@ -37,7 +37,7 @@ def initial_state(origin: Origin) -> Payload:
 
 
 def command_stream(origin: Origin, log: Sequence[Event]) -> list[Payload] | None:
-    """List what was done in a game, in order; None if its rules do not tell their moves.
+    """List what was done in a game, in order; None if its rules cannot derive the moves.
 
     Each command is at the index of the first event that came of it, and has its seat and
 
@@ -49,7 +49,7 @@ def command_stream(origin: Origin, log: Sequence[Event]) -> list[Payload] | None
     Moves that were refused are not in it; the log has them as `invalid_action`. Raises
     whatever the rules raise on a log that is not theirs.
     """
-    if not tells_moves(origin.ruleset):
+    if not derives_moves(origin.ruleset):
         return None
     fold, commands = Fold(origin), list[Payload]()
     for index, event in enumerate(log):

@@ -183,7 +183,7 @@ class Ruleset(ABC, Generic[State, Move]):
         """Fold one event into the state."""
 
     def move_of(self, state: State, event: Event) -> SeatMove | None:
-        """Tell from the first event of a move what the move was; None for any other event.
+        """Derive from the first event of a move what the move was; None for any other event.
 
         `state` is the one that the move met. With this, a log can be checked by deciding
         every move again; for rules that do not have it, events are only folded.

@@ -82,11 +82,11 @@ class Seat:
 class Table:
     """The seats of one game, folded from its events."""
 
-    __slots__ = ("chairs", "completed", "leavers_rank_last", "seats")
+    __slots__ = ("completed", "leavers_rank_last", "seat_by_player", "seats")
 
     def __init__(self, players: Sequence[Player]) -> None:
-        self.chairs = [Seat(player.player_id, player.bot) for player in players]
-        self.seats: dict[PlayerId, int] = {p.player_id: i for i, p in enumerate(players)}
+        self.seats = [Seat(player.player_id, player.bot) for player in players]
+        self.seat_by_player: dict[PlayerId, int] = {p.player_id: i for i, p in enumerate(players)}
         self.completed = False
         # As event 0 says; None in logs from before there was such a rule.
         self.leavers_rank_last: bool | None = None
@@ -101,7 +101,7 @@ class Table:
 
     def _remember(self, index: int, event: Event) -> None:
         seat, cmd_no = event.payload[CMD]
-        self.chairs[seat].remember(cmd_no, answer_of(index, event))
+        self.seats[seat].remember(cmd_no, answer_of(index, event))
 
     def _created(self, payload: Payload) -> None:
         self.leavers_rank_last = payload.get("leavers_rank_last")
@@ -109,21 +109,21 @@ class Table:
     def _left(self, payload: Payload) -> None:
         if self.completed:
             return  # the result stands: nobody leaves a game that is over
-        chair = self.chairs[payload["seat"]]
-        chair.present = chair.connected = False
+        occupant = self.seats[payload["seat"]]
+        occupant.present = occupant.connected = False
 
     def _joined(self, payload: Payload) -> None:
-        chair = self.chairs[payload["seat"]]
-        chair.present = chair.connected = True
+        occupant = self.seats[payload["seat"]]
+        occupant.present = occupant.connected = True
 
     def _disconnected(self, payload: Payload) -> None:
-        self.chairs[payload["seat"]].connected = False
+        self.seats[payload["seat"]].connected = False
 
     def _reconnected(self, payload: Payload) -> None:
-        self.chairs[payload["seat"]].connected = True
+        self.seats[payload["seat"]].connected = True
 
     def _misplayed(self, payload: Payload) -> None:
-        self.chairs[payload["seat"]].misplays += 1
+        self.seats[payload["seat"]].misplays += 1
 
     def _completed(self, _: Payload) -> None:
         self.completed = True
@@ -218,7 +218,7 @@ def ranked(table: Table, outcome: Outcome) -> Outcome:
     score among those who stayed wins; if everybody has left, nobody wins. A game that
     nobody won is still won by nobody.
     """
-    gone = {seat for seat, chair in enumerate(table.chairs) if not chair.present}
+    gone = {seat for seat, occupant in enumerate(table.seats) if not occupant.present}
     if not table.leavers_rank_last or not gone:
         return outcome
     stayed = [standing for standing in outcome.standings if standing.seat not in gone]
@@ -235,23 +235,23 @@ def ranked(table: Table, outcome: Outcome) -> Outcome:
 
 def presence(kind: str, table: Table, seat: int) -> Event:
     """Make a presence event, for example `player_left`."""
-    return Event(kind, {"seat": seat, "player_id": table.chairs[seat].player_id, "_v": 1})
+    return Event(kind, {"seat": seat, "player_id": table.seats[seat].player_id, "_v": 1})
 
 
 def invalid_action(table: Table, seat: int, code: str, message: str) -> Event:
     """Make the event that records a refused move."""
-    chair = table.chairs[seat]
+    occupant = table.seats[seat]
     return Event(
         INVALID_ACTION,
-        {"seat": seat, "player_id": chair.player_id, "code": code, "message": message, "_v": 1},
+        {"seat": seat, "player_id": occupant.player_id, "code": code, "message": message, "_v": 1},
     )
 
 
 def refused_move_seen(event: Event, viewer: Viewer) -> Payload:
     """Give what a viewer may see of a refused move while the game runs.
 
-    The code and the message tell about a hand (`must_follow_suit`), so they are for the mover
-    alone; everybody else sees who made a move that was refused. The command number goes too.
+    The code and the message reveal something of a hand (`must_follow_suit`), so they are for the
+    mover alone; everybody else sees who made a move that was refused. The command number goes too.
     """
     payload = event.payload
     if viewer is not None and payload["seat"] == viewer:
@@ -269,12 +269,10 @@ def visible(ruleset: Ruleset[Any, Any], event: Event, viewer: Viewer) -> Payload
 def game_completed(table: Table, outcome: Outcome, seed: str) -> Event:
     """Make a game's last event: everybody's result, and the seed that was committed to."""
     scores = {
-        table.chairs[standing.seat].player_id: standing.score for standing in outcome.standings
+        table.seats[standing.seat].player_id: standing.score for standing in outcome.standings
     }
     winners = [
-        table.chairs[standing.seat].player_id
-        for standing in outcome.standings
-        if standing.is_winner
+        table.seats[standing.seat].player_id for standing in outcome.standings if standing.is_winner
     ]
     return Event(
         GAME_COMPLETED,

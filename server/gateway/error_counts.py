@@ -28,7 +28,7 @@ def uncounted(_: str) -> None:
     """Count nothing: for a part that is served by itself."""
 
 
-class Refusals:
+class ErrorCounts:
     """The counts of one node.
 
     Every documented code is there from the beginning, at 0: `increase()` of Prometheus sees

@@ -95,7 +95,7 @@ def broker_metrics(subscriptions: Subscriptions) -> Collector:
 Refused: TypeAlias = Callable[[], Mapping[tuple[Transport, str], int]]
 
 
-class RefusalCollector(Collector):
+class ErrorCollector(Collector):
     """Commands and requests that were refused, by transport and code."""
 
     def __init__(self, read: Refused) -> None:

@@ -201,15 +201,15 @@ class _Commands:
             kept = {one.profile_key: one for one in await context.days.profiles()}.get(profile)
             if kept is None:
                 raise NotFound(f"There is no profile {profile!r}; `playhall epoch profiles`.")
-            now, bots, told = await context.days.now(), await context.imports.bots(), []
+            now, bots, written_days = await context.days.now(), await context.imports.bots(), []
             # What is no UTF-8 comes through, for its line to be named.
             with file.open(encoding="utf-8", errors="surrogateescape") as lines:
                 for found in days_in(lines, kept.profile, bots, now=now):
                     new = _day(found.day, kept)
                     epoch_id = await context.imports.add_day(new, found.lines)
                     written = f"{len(found.lines)} events" if epoch_id else "is there already"
-                    told.append(f"{found.day}: {written}")
-            return told
+                    written_days.append(f"{found.day}: {written}")
+            return written_days
 
         for line in self._in_context(work, data_dir):
             self._out.print(line)

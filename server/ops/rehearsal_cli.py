@@ -40,7 +40,7 @@ CAST_MAX: Final = 10_000
 DAYS_AHEAD_MAX: Final = 1_000
 LEFT_MIN: Final = timedelta(minutes=30)  # that a live day must have left, in its own time
 WHY: Final = "rehearsal"
-# No contract of anybody's: a chain that developers use, and an address with a telling end.
+# No contract of anybody's: a chain that developers use, and an address that is easy to recognise.
 CHAIN_ID: Final = 31_337
 CONTRACT: Final = f"0x{'7e57':0>40}"
 
@@ -65,7 +65,7 @@ class RehearsalContext(NamedTuple):
     bots: BotStore
     tokens: BotTokenStore
     days: EpochStore
-    mint: TokenIssuer
+    issuer: TokenIssuer
     clock: Clock
 
 
@@ -172,7 +172,7 @@ async def _prepare(context: RehearsalContext, *, live: bool, speed: float | None
 
 
 async def _person(context: RehearsalContext) -> Owner:
-    tokens = await context.mint.person(
+    tokens = await context.issuer.person(
         context.accounts.add_guest, method="guest", display_name=None
     )
     address = f"0x{secrets.token_hex(20)}"
@@ -212,6 +212,6 @@ async def _context(config: Config, dsn: str) -> AsyncIterator[RehearsalContext]:
             bots=BotStore(database, rls),
             tokens=BotTokenStore(database),
             days=EpochStore(database),
-            mint=TokenIssuer(keys=keys, clock=clock, lifetimes=lifetimes),
+            issuer=TokenIssuer(keys=keys, clock=clock, lifetimes=lifetimes),
             clock=clock,
         )

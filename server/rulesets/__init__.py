@@ -70,7 +70,7 @@ def _ruleset_in(directory: Path, name: str) -> AnyRuleset:
     except KeyboardInterrupt:  # somebody at the terminal
         raise
     except BaseException as error:  # SystemExit and CancelledError are no Exception
-        why = _told(error, file)
+        why = _describe(error, file)
         raise RulesetRefused(f"The ruleset in {file} cannot be loaded: {why}.") from error
     if not hasattr(module, "RULESET"):
         raise RulesetRefused(f"{file} has no RULESET; add RULESET = YourRuleset() to it.")
@@ -87,7 +87,7 @@ def _file_of(directory: Path, name: str) -> Path:
     return package if package.exists() else directory / f"{name}.py"
 
 
-def _told(error: BaseException, file: Path) -> str:
+def _describe(error: BaseException, file: Path) -> str:
     """Say an error in one line, with the last place in the ruleset's own files that led to it."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"SyntaxError in {error.filename}, line {error.lineno}: {error.msg}"

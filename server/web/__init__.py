@@ -3,7 +3,7 @@
 For: the start page and the documents made readable; plain HTML, CSS and JavaScript.
 
 Promises: everything comes from this server, from memory, and may load nothing else; a
-browser asks again and is told when nothing has changed.
+browser asks again and learns when nothing has changed.
 
-Must not know: storage, rooms; the pages ask the public addresses like any client.
+Must not know: storage, domains; the pages ask the public addresses like any client.
 """

@@ -83,8 +83,8 @@ def playing(playout: Playout) -> Iterator[None]:
 
 
 def leave_all(playout: Playout) -> None:
-    for seat, chair in enumerate(playout.fold.table.chairs):
-        if chair.present and not playout.completed:
+    for seat, occupant in enumerate(playout.fold.table.seats):
+        if occupant.present and not playout.completed:
             playout.presence("player_left", seat)
 
 
@@ -222,7 +222,7 @@ def test_deciding_a_recorded_move_again_gives_the_same_events(
     ruleset: AnyRuleset, seats: int
 ) -> None:
     if type(ruleset).move_of is Ruleset.move_of:
-        pytest.skip(f"{ruleset.name} does not tell its moves from its events")
+        pytest.skip(f"{ruleset.name} does not derive its moves from its events")
     playout = finished(Playout(ruleset, seats, "again"))
     again, log = refold(playout, playout.log[:1]), playout.log
     decided = ruleset.setup(again.fold.state)

@@ -449,7 +449,7 @@ async def test_wrong_command_is_refused_and_nothing_changes(world: World, name: 
 # ------------------------------------------------------------------ moves that the rules refuse
 
 
-async def test_refused_moves_are_told_logged_and_leave_the_game_as_it_was(world: World) -> None:
+async def test_refused_moves_are_answered_logged_and_leave_the_game_as_it_was(world: World) -> None:
     """A refused move uses up its number; sent again, it gets the same refusal again."""
     game_id = world.ids["el_dorado"]
     first, second = both = [await world.line(role) for role in ("host", "member")]

@@ -77,11 +77,11 @@ def write(folder: Path, text: str, name: str = "game") -> Path:
 def test_a_ruleset_with_a_mistake_ends_the_start_with_a_sentence(
     tmp_path: Path, serving_dsn: str, mistake: str
 ) -> None:
-    text, told = MISTAKES[mistake]
+    text, expected = MISTAKES[mistake]
     games = write(tmp_path / "games", text)
     done = start(tmp_path / "data", serving_dsn, str(games))
     assert str(games / "game" / "__init__.py") in done.said
-    for words in told:
+    for words in expected:
         assert words in done.said
 
 
@@ -100,7 +100,7 @@ def test_one_that_is_called_as_one_of_playhalls_own_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "expected"),
     [
         ("nowhere", "there is no folder"),
         ("empty", "there is no ruleset in"),
@@ -108,12 +108,12 @@ def test_one_that_is_called_as_one_of_playhalls_own_is_refused(
     ],
 )
 def test_a_path_without_rulesets_is_refused(
-    tmp_path: Path, serving_dsn: str, path: str, told: str
+    tmp_path: Path, serving_dsn: str, path: str, expected: str
 ) -> None:
     write(tmp_path / "games", GOOD)
     (tmp_path / "empty").mkdir()
     done = start(tmp_path / "data", serving_dsn, str(tmp_path / path))
-    assert told in done.said
+    assert expected in done.said
     assert "PLAYHALL_RULESETS_PATH" in done.said
 
 

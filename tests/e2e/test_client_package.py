@@ -81,10 +81,10 @@ def test_wheel_is_typed_and_names_what_it_needs(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
-        told = Parser().parsestr(archive.read(metadata).decode())
+        parsed = Parser().parsestr(archive.read(metadata).decode())
     assert "playhall/py.typed" in names
     assert {name.partition("/")[0] for name in names} == {"playhall", "playhall-0.1.0.dist-info"}
-    needed = told.get_all("Requires-Dist") or []
+    needed = parsed.get_all("Requires-Dist") or []
     assert {each.partition(">")[0] for each in needed} == set(DEPENDENCIES)
 
 

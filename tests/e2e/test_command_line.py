@@ -140,7 +140,7 @@ def test_a_folder_that_may_not_be_read_is_said(data_dir: Path, command: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (("accounts", "ban", "ann", "--reason", "spam", "--days", "nan"), "--days: give more"),
         (("accounts", "ban", "ann", "--reason", "spam", "--days", "-1"), "--days: give more"),
@@ -154,8 +154,8 @@ def test_a_folder_that_may_not_be_read_is_said(data_dir: Path, command: str) -> 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_a_mistake_is_a_sentence(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
+def test_a_mistake_is_a_sentence(tmp_path: Path, arguments: tuple[str, ...], expected: str) -> None:
     done = playhall(*arguments, cwd=tmp_path)
     assert done.status in (1, 2)
-    assert told in done.said
+    assert expected in done.said
     done.assert_plain()

@@ -50,10 +50,10 @@ async def test_commitments_kept_during_play_are_checked_from_the_finished_log(
     guests = await new_guests(node, 3)
     kept: dict[int, str] = {}
 
-    def keep(told: Json) -> None:
-        """Everybody is told the same of the same log."""
-        assert TOKEN.fullmatch(told["commitment"])
-        assert kept.setdefault(told["head"], told["commitment"]) == told["commitment"]
+    def keep(reply: Json) -> None:
+        """Everybody gets the same of the same log."""
+        assert TOKEN.fullmatch(reply["commitment"])
+        assert kept.setdefault(reply["head"], reply["commitment"]) == reply["commitment"]
 
     async with lines(node, guests) as (one, two, spectator):
         game_id = await sit_down([one, two], "el_dorado", config={"rounds": 2})
@@ -87,7 +87,7 @@ async def test_commitments_kept_during_play_are_checked_from_the_finished_log(
     assert other.stderr == f"the log up to event {min(kept)} is not the one that you saw\n"
 
 
-async def test_delayed_spectators_are_told_commitments_of_what_they_see_alone(node: Node) -> None:
+async def test_delayed_spectators_get_commitments_of_what_they_see_alone(node: Node) -> None:
     guests = await new_guests(node, 2)
     async with lines(node, guests) as (host, spectator):
         late = {"spectator_delay_s": 300.0}  # longer than any test

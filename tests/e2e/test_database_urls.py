@@ -191,7 +191,7 @@ def test_login_that_may_only_read_is_refused(
     assert "default_transaction_read_only is on" in refusal(tmp_path, odd_login)
 
 
-def test_login_without_a_free_connection_is_told_so(
+def test_error_for_a_login_without_a_free_connection_says_so(
     tmp_path: Path, databases: Databases, odd_login: str
 ) -> None:
     with psycopg.connect(databases.dsn, autocommit=True) as connection:

@@ -83,17 +83,17 @@ async def ask(line: Line, frames: list[Json]) -> None:
 
     What is no JSON is answered without its id, since nobody could read that.
     """
-    told = [{"id": number, **frame} for number, frame in enumerate(frames, start=1000)]
-    for frame in told:
+    numbered = [{"id": number, **frame} for number, frame in enumerate(frames, start=1000)]
+    for frame in numbered:
         await line.say_text(json.dumps(frame))
-    replies = [await _reply(line) for _ in told]
+    replies = [await _reply(line) for _ in numbered]
     await line.say_text(json.dumps({"id": 77, "type": "session.ping"}))
     assert (await _reply(line))["re"] == 77, "a command was answered twice"
     got = Counter(reply["re"] for reply in replies)
     nameless = got.pop(None, 0)
-    sent = Counter(frame["id"] for frame in told if _is_id(frame["id"]))
+    sent = Counter(frame["id"] for frame in numbered if _is_id(frame["id"]))
     assert got <= sent
-    assert nameless == len(told) - got.total(), (sent - got, told)
+    assert nameless == len(numbered) - got.total(), (sent - got, numbered)
 
 
 async def _reply(line: Line) -> Json:
@@ -125,11 +125,11 @@ async def test_every_command_is_answered_once_whatever_its_fields_hold(node: Nod
     [guest, other] = await new_guests(node, 2)
     places = await games_of(node, guest)
     for name, schema in (await described(node)).items():
-        told = [frame for ids in places for frame in frames_of(name, schema, ids)]
+        frames = [frame for ids in places for frame in frames_of(name, schema, ids)]
         if name == "session.logout":  # a sane one ends the session: see below
-            told = [frame for frame in told if "id" in frame and not _is_id(frame["id"])]
-        for start in range(0, len(told), FRAMES_A_LINE):
-            some = told[start : start + FRAMES_A_LINE]
+            frames = [frame for frame in frames if "id" in frame and not _is_id(frame["id"])]
+        for start in range(0, len(frames), FRAMES_A_LINE):
+            some = frames[start : start + FRAMES_A_LINE]
             async with Line(node.websocket_url) as line:
                 await ask((await line.greet(guest)), some)
     async with lines(node, [other]) as [line]:
@@ -154,8 +154,8 @@ async def test_move_in_a_finished_game_is_answered_whatever_its_number(
     async with lines(node, [guest]) as [line]:
         game_id = await sit_down([line], "relay")
         await line.ok("game.act", game_id=game_id, cmd_no=1, move={"type": "end"})
-        told = await line.call("game.act", game_id=game_id, cmd_no=cmd_no, move={})
-        assert told["code"] == ("game_over" if cmd_no < 2**31 else "invalid_field")
+        reply = await line.call("game.act", game_id=game_id, cmd_no=cmd_no, move={})
+        assert reply["code"] == ("game_over" if cmd_no < 2**31 else "invalid_field")
 
 
 # ------------------------------------------------------------------ the same over HTTP

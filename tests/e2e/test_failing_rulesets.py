@@ -99,7 +99,7 @@ async def test_game_whose_fold_fails_is_quarantined_at_once(
         beside = await sit_down([other], "brittle")
         for line in (one, two):
             await line.ok("game.resume", game_id=game_id)
-        # Sent together: what was decided before the failure is stored, told and answered.
+        # Sent together: what was decided before the failure is stored, sent and answered.
         fine = await one.say("game.act", game_id=game_id, cmd_no=1, move={"type": "fine"})
         fatal = await one.say("game.act", game_id=game_id, cmd_no=2, move={"type": kind})
         assert (await one.reply(fine))["type"] == "ok"
@@ -121,8 +121,8 @@ async def test_game_whose_fold_fails_is_quarantined_at_once(
             "game.leave": {},
         }.items():
             for line in (one, two):
-                told = await line.call(command, game_id=game_id, **fields)
-                assert (told["code"], told["retry"]) == ("quarantined", False), command
+                reply = await line.call(command, game_id=game_id, **fields)
+                assert (reply["code"], reply["retry"]) == ("quarantined", False), command
         assert (await other.call("game.watch", game_id=game_id))["code"] == "quarantined"
         for line in (one, two):
             assert [(stop["code"], stop["retry"]) for stop in stops(line)] == [

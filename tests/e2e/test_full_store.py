@@ -35,9 +35,9 @@ async def _announced(web: aiohttp.ClientSession, guest: Guest, name: str) -> str
     kind = "model/gltf-binary"
     body = {"bucket": "user-assets", "path": path, "size": len(GLB), "content_type": kind}
     async with web.post("/v1/files/uploads", json=body, headers=bearer(guest.token)) as answer:
-        told = await answer.json()
-        assert answer.status == 200, told
-    return str(told["upload_url"])
+        body = await answer.json()
+        assert answer.status == 200, body
+    return str(body["upload_url"])
 
 
 async def _put(web: aiohttp.ClientSession, url: str) -> tuple[int, dict[str, object], str]:
@@ -68,14 +68,14 @@ async def test_full_store_is_said_to_be_full_and_works_again_with_room(
                     game_id = await sit_down([line], "relay")
                     await line.ok("game.act", game_id=game_id, cmd_no=1, move={"type": "end"})
 
-                async def is_told() -> bool:
+                async def is_logged() -> bool:
                     return any("building replays waits" in line for line in node.output)
 
-                await until(is_told)
-                told = [line for line in node.output if "building replays waits" in line]
-                assert "WARNING" in told[0]
-                assert FULL in told[0]
-                assert "database" not in told[0]
+                await until(is_logged)
+                logged = [line for line in node.output if "building replays waits" in line]
+                assert "WARNING" in logged[0]
+                assert FULL in logged[0]
+                assert "database" not in logged[0]
             (small_disk / "filler").unlink()
             assert (await _put(web, urls[1]))[0] == 200
         assert not any("ERROR" in line for line in node.output)

@@ -111,11 +111,11 @@ async def test_every_command_is_answered_as_the_game_and_the_asker_are(
     async with lines(world.node, [world.guests[role]]) as [line]:
         got = []
         for command, fields in commands(role, state).items():
-            told = await line.call(command, game_id=game_id, **fields)
-            got.append(told.get("code", "ok"))
+            reply = await line.call(command, game_id=game_id, **fields)
+            got.append(reply.get("code", "ok"))
             if is_hidden:  # word for word as if there were no such game
                 other = await line.call(command, game_id=nowhere, **fields)
-                assert told | {"re": 0} == other | {"re": 0}
+                assert reply | {"re": 0} == other | {"re": 0}
         assert tuple(got) == expected
         if is_hidden:
             assert line.events == []

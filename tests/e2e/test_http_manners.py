@@ -12,7 +12,7 @@ from tests.fixtures.node import Node
 from tests.fixtures.shell import playhall
 
 
-async def test_wrong_method_is_told_the_right_ones_and_head_is_get_without_body(
+async def test_wrong_method_is_answered_with_the_right_ones_and_head_is_get_without_body(
     tmp_path: Path, serving_dsn: str
 ) -> None:
     with Node(tmp_path / "node", serving_dsn) as node:

@@ -27,7 +27,7 @@ async def reaches(url: str, **headers: str) -> None:
         assert json.loads(await opened.recv())["type"] == "error"
 
 
-def told(dsn: str) -> str:
+def announced(dsn: str) -> str:
     """Read the address that clients are sent to."""
     with psycopg.connect(dsn) as connection:
         row = connection.execute("SELECT address FROM nodes").fetchone()
@@ -36,12 +36,12 @@ def told(dsn: str) -> str:
 
 
 @needs_ipv6
-def test_ipv6_address_is_shown_told_and_used_in_brackets(
+def test_ipv6_address_is_shown_announced_and_used_in_brackets(
     tmp_path: Path, serving_dsn: str, fresh_dsn: str
 ) -> None:
     with Node(tmp_path, serving_dsn, host="::1") as node:
         assert node.url.startswith("http://[::1]:")
-        assert told(fresh_dsn) == node.url
+        assert announced(fresh_dsn) == node.url
         asyncio.run(reaches(node.url, Origin=node.url))
         done = playhall("loadtest", "idle", "--url", node.url, "--connections", 2, "--duration", 1)
         assert done.status == 0, done.said
@@ -53,7 +53,7 @@ def test_every_ipv6_address_includes_ipv4_and_the_url_can_be_used(
 ) -> None:
     with Node(tmp_path, serving_dsn, host="::") as node:
         port = node.url.rpartition(":")[2]
-        assert node.url == told(fresh_dsn) == f"http://127.0.0.1:{port}"
+        assert node.url == announced(fresh_dsn) == f"http://127.0.0.1:{port}"
         assert any("set PLAYHALL_PUBLIC_URL" in line for line in node.output)
         for host in ("127.0.0.1", "[::1]"):
             asyncio.run(reaches(f"http://{host}:{port}"))
@@ -74,7 +74,7 @@ def test_every_ipv4_address_is_told_as_one_that_can_be_used(
     tmp_path: Path, serving_dsn: str, fresh_dsn: str
 ) -> None:
     with Node(tmp_path, serving_dsn, host="0.0.0.0") as node:
-        assert node.url == told(fresh_dsn)
+        assert node.url == announced(fresh_dsn)
         assert node.url.startswith("http://127.0.0.1:")
         asyncio.run(reaches(node.url))
 
@@ -119,11 +119,11 @@ def test_limits_count_an_ipv4_client_once_whichever_way_it_comes(
         asyncio.run(come(node.url.rpartition(":")[2]))
 
 
-def test_public_url_is_told_without_the_slash_at_its_end(
+def test_public_url_is_announced_without_the_slash_at_its_end(
     tmp_path: Path, serving_dsn: str, fresh_dsn: str
 ) -> None:
     with Node(tmp_path, serving_dsn, public_url="https://play.example/"):
-        assert told(fresh_dsn) == "https://play.example"
+        assert announced(fresh_dsn) == "https://play.example"
 
 
 @pytest.mark.parametrize(

@@ -225,10 +225,10 @@ async def test_lines_on_stdin_are_seen_while_they_come_and_once_after_kill(
             await watcher.until(begun + count)  # and stdin is still open
         process.kill()
         await asyncio.to_thread(process.communicate)
-        status, told = await console.run("-", as_text(LINES))
-        assert status == 0, told
-        assert "acknowledged 3\n" in told
-        assert "mirrored up to line 8" in told
+        status, output = await console.run("-", as_text(LINES))
+        assert status == 0, output
+        assert "acknowledged 3\n" in output
+        assert "mirrored up to line 8" in output
         events = await watcher.until(begun + len(LINES))
     assert versions(events) == list(range(begun + 1, begun + 1 + len(LINES)))
     async with stage.database.acquire() as connection:
@@ -241,22 +241,22 @@ async def test_lines_before_bad_one_are_kept_and_it_is_named(
 ) -> None:
     file = tmp_path / "day.jsonl"
     file.write_bytes(as_text(LINES[:2]) + b"\n{\n" + as_text(LINES[2:]))
-    status, told = await console.run(str(file))
+    status, output = await console.run(str(file))
     assert status == 1
-    assert "Line 4 of the stream is not JSON" in told
-    assert "acknowledged 2\n" in told
-    assert "Traceback" not in told
+    assert "Line 4 of the stream is not JSON" in output
+    assert "acknowledged 2\n" in output
+    assert "Traceback" not in output
     file.write_bytes(as_text([*LINES[:2], {**LINES[2], "bot": "bot_eve"}]))
-    status, told = await console.run(str(file))
+    status, output = await console.run(str(file))
     assert status == 1
-    assert "line 3: bot: 'bot_eve' is not registered" in told
+    assert "line 3: bot: 'bot_eve' is not registered" in output
     file.write_bytes(as_text(LINES))
-    status, told = await console.run(str(file))
-    assert (status, "mirrored up to line 8" in told) == (0, True)
-    status, told = await console.run(str(tmp_path / "missing"))
+    status, output = await console.run(str(file))
+    assert (status, "mirrored up to line 8" in output) == (0, True)
+    status, output = await console.run(str(tmp_path / "missing"))
     assert status == 1
-    assert "cannot be read" in told
-    assert "Traceback" not in told
+    assert "cannot be read" in output
+    assert "Traceback" not in output
 
 
 async def test_bad_line_ends_the_command_though_stdin_stays_open(
@@ -299,11 +299,11 @@ async def test_lines_are_read_from_a_url_as_they_come(
         running = asyncio.create_task(console.run(f"http://{host}:{port}/lines"))
         await watcher.until(begun + 3)
         more.set()
-        status, told = await running
-        assert (status, "mirrored up to line 8" in told) == (0, True), told
+        status, output = await running
+        assert (status, "mirrored up to line 8" in output) == (0, True), output
         await watcher.until(begun + 8)
     await runner.cleanup()
-    status, told = await console.run(f"http://{host}:{port}/lines")
+    status, output = await console.run(f"http://{host}:{port}/lines")
     assert status == 1
-    assert "could not be read further" in told
-    assert "Traceback" not in told
+    assert "could not be read further" in output
+    assert "Traceback" not in output

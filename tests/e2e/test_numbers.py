@@ -86,7 +86,7 @@ def _least(field: Field) -> int:
     return int(field.schema.get("minimum", 0))
 
 
-async def _told(answer: aiohttp.ClientResponse) -> tuple[int, str | None, str | None]:
+async def _outcome(answer: aiohttp.ClientResponse) -> tuple[int, str | None, str | None]:
     body = await answer.json()
     return answer.status, body.get("code"), body.get("field")
 
@@ -106,12 +106,12 @@ async def test_every_integer_of_every_body_may_be_written_as_a_float(
         for field in _integers_in(_resolved(document, schema)):
             address = address_of(path)
             least = _least(field)
-            told = []
+            outcomes = []
             for value in (least, float(least)):
                 async with web.request(method, address, json={field.name: value}) as answer:
-                    told.append(await _told(answer))
-            assert told[0] == told[1], (method, path, field.name)
-            assert told[0][2] != field.name, (method, path, field.name, told)
+                    outcomes.append(await _outcome(answer))
+            assert outcomes[0] == outcomes[1], (method, path, field.name)
+            assert outcomes[0][2] != field.name, (method, path, field.name, outcomes)
             for value in NO_INTEGERS:
                 async with web.request(method, address, json={field.name: value}) as answer:
                     body = await answer.json()
@@ -150,12 +150,12 @@ async def test_every_integer_of_every_command_may_be_written_as_a_float(
         assert reply.get("field") != "id"
         return
     least = _least(field)
-    told = []
+    outcomes = []
     for value in (least, float(least)):
         reply = await line.call(command, **{field.name: value})
-        told.append((reply["type"], reply.get("code"), reply.get("field")))
-    assert told[0] == told[1]
-    assert told[0][2] != field.name
+        outcomes.append((reply["type"], reply.get("code"), reply.get("field")))
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0][2] != field.name
     for value in NO_INTEGERS:
         refused = await line.call(command, **{field.name: value})
         assert refused["code"] == "invalid_field", value
@@ -260,5 +260,5 @@ async def test_free_json_of_an_account_keeps_its_floats(web: aiohttp.ClientSessi
     async with web.patch("/v1/me", json={"preferences": kept}) as answer:
         assert answer.status == 200
     async with web.get("/v1/me") as answer:
-        told = (await answer.json())["preferences"]
-    assert told == kept
+        preferences = (await answer.json())["preferences"]
+    assert preferences == kept

@@ -57,7 +57,7 @@ def _typed(schema: Json) -> set[str]:
     return {each["type"] for each in schema.get("anyOf", [schema]) if "type" in each} - {"null"}
 
 
-async def _told(answer: aiohttp.ClientResponse) -> tuple[int, str | None, str | None]:
+async def _outcome(answer: aiohttp.ClientResponse) -> tuple[int, str | None, str | None]:
     body = await answer.json()
     return answer.status, body.get("code"), body.get("field")
 
@@ -95,14 +95,14 @@ async def test_integers_and_booleans_in_a_query_are_read_by_one_grammar(
             good, bad = GRAMMAR.get(kind, ((), ()))
             for text in (*good, *bad):
                 async with web.request(method, address_of(path), params={name: text}) as answer:
-                    told = await _told(answer)
-                assert told[0] < 500, (path, name, text, told)
-                is_refused = told[0] == 422 and told[2] == name
-                assert is_refused == (text in bad), (path, name, text, told)
+                    outcome = await _outcome(answer)
+                assert outcome[0] < 500, (path, name, text, outcome)
+                is_refused = outcome[0] == 422 and outcome[2] == name
+                assert is_refused == (text in bad), (path, name, text, outcome)
             asked += bool(good)
             twice = [(name, "1"), (name, "1")]
             async with web.request(method, address_of(path), params=twice) as answer:
-                assert await _told(answer) == (422, "invalid_field", name)
+                assert await _outcome(answer) == (422, "invalid_field", name)
     assert asked > 10
 
 
@@ -129,6 +129,6 @@ async def test_names_made_of_digits_are_found(line: Line, web: aiohttp.ClientSes
 @pytest.mark.parametrize("day", ["٢٠٢٦-٠٢-١٢", "2026-02-30", "20260212", "2026-2-1"])
 async def test_date_that_there_is_not_is_refused(web: aiohttp.ClientSession, day: str) -> None:
     async with web.get("/v1/epochs", params={"before": day}) as answer:
-        assert await _told(answer) == (422, "invalid_field", "before")
+        assert await _outcome(answer) == (422, "invalid_field", "before")
     async with web.get(f"/v1/epochs/{day}") as answer:
-        assert await _told(answer) == (422, "invalid_field", "epoch")
+        assert await _outcome(answer) == (422, "invalid_field", "epoch")

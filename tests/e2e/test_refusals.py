@@ -1,4 +1,4 @@
-"""Refusals and failures: counted by transport and code, told with a true pause, and not noisy.
+"""Refusals and failures: counted by transport and code, sent with a true pause, and not noisy.
 
 The alerts that `docs/operations/monitoring.md` recommends are looked up in a real server's metrics.
 """
@@ -125,14 +125,14 @@ async def test_malformed_requests_are_no_more_than_a_line_each_in_the_log(
         for request in MALFORMED.values():
             await _exchange(node, request)
 
-        async def all_told() -> bool:
+        async def all_logged() -> bool:
             return sum("malformed HTTP" in line for line in node.output) >= len(MALFORMED)
 
-        await until(all_told)
+        await until(all_logged)
         assert node.stop() == 0
-    told = [line for line in node.output if "malformed HTTP" in line]
-    assert len(told) == len(MALFORMED)
-    assert all(" DEBUG " in line for line in told)
+    logged = [line for line in node.output if "malformed HTTP" in line]
+    assert len(logged) == len(MALFORMED)
+    assert all(" DEBUG " in line for line in logged)
     assert not any("ERROR" in line or "Traceback" in line for line in node.output)
 
 

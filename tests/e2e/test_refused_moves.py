@@ -55,8 +55,8 @@ async def test_others_see_that_a_move_was_refused_and_no_more_until_the_game_is_
             await line.ok("game.resume", game_id=game_id)
         await spectator.ok("game.watch", game_id=game_id)
         await late.ok("game.watch", game_id=game_id, delay_s=0.2)
-        told = await drop(mover, game_id, 1, 3)
-        assert (told["code"], told["message"]) == ("not_your_turn", SENTENCE)
+        reply = await drop(mover, game_id, 1, 3)
+        assert (reply["code"], reply["message"]) == ("not_your_turn", SENTENCE)
         await drop(first, game_id, 1, 3)
 
         public = {"seat": 1, "player_id": guests[1].player_id, "_v": 1}

@@ -15,9 +15,9 @@ from tests.fixtures.postgres import TEMPLATE, Databases
 
 async def _counts(node: Node) -> tuple[int, int]:
     async with aiohttp.ClientSession(node.url) as web, web.get("/v1/status") as answer:
-        told: dict[str, Any] = await answer.json()
-        assert answer.status == 200, told
-        return told["events_total"], told["games_completed_total"]
+        body: dict[str, Any] = await answer.json()
+        assert answer.status == 200, body
+        return body["events_total"], body["games_completed_total"]
 
 
 def _kept(dsn: str) -> tuple[int, int]:
@@ -81,7 +81,7 @@ async def test_many_games_that_end_at_once_are_all_counted(
         assert (await _counts(node))[1] == 20
 
 
-async def test_counts_are_told_while_the_database_is_away(
+async def test_counts_are_served_while_the_database_is_away(
     tmp_path: Path, databases: Databases
 ) -> None:
     dsn = databases.create(template=TEMPLATE)

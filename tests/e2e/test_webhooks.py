@@ -31,14 +31,14 @@ async def test_everything_that_happens_is_sent_and_counted(
                 await guest.see_the_end()
             await _erase(web, guest.tokens)
             await _until(lambda: len(receiver.received) >= 5)
-            told = _by_type(receiver.received, secret)
+            messages = _by_type(receiver.received, secret)
             metrics = await _metrics(web)
     finally:
         node.kill()
     users = {player.tokens["user_id"] for player in (host, guest)}
-    assert {each["user_id"] for each in told["user.created"]} == users
-    assert told["user.erased"] == [{"user_id": guest.tokens["user_id"]}]
-    [completed], [closed] = told["game.completed"], told["lobby.closed"]
+    assert {each["user_id"] for each in messages["user.created"]} == users
+    assert messages["user.erased"] == [{"user_id": guest.tokens["user_id"]}]
+    [completed], [closed] = messages["game.completed"], messages["lobby.closed"]
     assert completed["game_id"] == closed["game_id"] == host.game_id
     assert completed["lobby_id"] == closed["lobby_id"]
     assert [seat["player_id"] for seat in completed["players"]] == [
@@ -87,13 +87,13 @@ async def _until(condition: Any) -> None:
 
 
 def _by_type(received: list[Received], secret: str) -> dict[str, list[dict[str, Any]]]:
-    told: dict[str, list[dict[str, Any]]] = {}
+    messages: dict[str, list[dict[str, Any]]] = {}
     for request in received:
         message = request.verified(secret)
         event = DURABLE_EVENTS[message["type"]].model_validate_json(json.dumps(message["data"]))
         assert event.model_dump() == message["data"]
-        told.setdefault(message["type"], []).append(message["data"])
-    return told
+        messages.setdefault(message["type"], []).append(message["data"])
+    return messages
 
 
 async def _metrics(web: aiohttp.ClientSession) -> dict[str, float]:

@@ -171,8 +171,8 @@ async def test_who_leaves_at_once_never_wins_and_earns_nothing(server: Server) -
         assert last["winners"] == winners
         summary = await server.get(f"/v1/games/{game_id}/summary")
         assert summary["final_scores"] == last["final_scores"]
-        told = [(p["is_winner"], p["forfeited"]) for p in summary["players"]]
-        assert told == [(guest.player_id in winners, guest is leaver) for guest in guests]
+        shown = [(p["is_winner"], p["forfeited"]) for p in summary["players"]]
+        assert shown == [(guest.player_id in winners, guest is leaver) for guest in guests]
         assert summary["players"][2]["place"] == 3
         match = await server.match(leaver)
         assert match["counts"]
@@ -281,13 +281,13 @@ async def test_changed_statistics_of_a_ruleset_are_found_and_put_right(server: S
 async def test_row_of_a_game_says_how_many_may_play_and_when_it_began(server: Server) -> None:
     async with server.table(2) as (_, table):
         game_id = await sit_down(table, "el_dorado", seats=2, config={"rounds": 1})
-        told = await server.get(f"/v1/games/{game_id}")
-        assert (told["min_players"], told["max_players"]) == (2, 2)
-        assert told["status"] == "in_progress"
-        assert told["started_at"] == told["created_at"]
+        shown = await server.get(f"/v1/games/{game_id}")
+        assert (shown["min_players"], shown["max_players"]) == (2, 2)
+        assert shown["status"] == "in_progress"
+        assert shown["started_at"] == shown["created_at"]
         config, status = server.row("SELECT config, status FROM games WHERE id = %s", game_id)
         assert (config.pop("minPlayers"), config.pop("maxPlayers")) == (2, 2)
-        assert (config, status) == (told["config"], "in_progress")
+        assert (config, status) == (shown["config"], "in_progress")
         await table[0].ok("game.resume", game_id=game_id)
         created = table[0].events[0]["payload"]
         assert created["config"] == config

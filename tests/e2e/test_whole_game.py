@@ -44,7 +44,7 @@ async def test_four_guests_meet_and_play_el_dorado(node: Node, fresh_dsn: str) -
         assert summary["final_scores"] == log[-1]["payload"]["final_scores"]
         for guest in guests:
             stats = await _get(web, f"/v1/players/{guest.player_id}/stats")
-            assert _told(stats) == _expected_stats(log, guest), guest
+            assert _shown(stats) == _expected_stats(log, guest), guest
     await _fold_again(fresh_dsn, game_id, summary)
 
 
@@ -89,20 +89,20 @@ async def _read_log(web: aiohttp.ClientSession, game_id: str) -> list[Json]:
 
 
 def _check_log(log: list[Json], seen: list[Json]) -> None:
-    """The log is whole, and is what a player was told, with every hand open."""
+    """The log is whole, and is what a player was sent, with every hand open."""
     counts = Counter(event["event"] for event in log)
     assert 1 <= counts["trump_broken"] <= ROUNDS
     assert len(log) == EVENTS + counts["trump_broken"]
     assert [event["event_index"] for event in log] == list(range(len(log)))
-    for stored, told in zip(log, seen, strict=True):
+    for stored, sent in zip(log, seen, strict=True):
         if stored["event"] == "cards_dealt":
-            assert told["payload"]["hands"].items() <= stored["payload"]["hands"].items()
+            assert sent["payload"]["hands"].items() <= stored["payload"]["hands"].items()
             assert len(stored["payload"]["hands"]) == 4
         else:
-            assert stored == told
+            assert stored == sent
 
 
-def _told(stats: Json) -> Json:
+def _shown(stats: Json) -> Json:
     return {key: stats[key] for key in _STATS}
 
 
@@ -152,5 +152,5 @@ async def _fold_again(dsn: str, game_id: str, stored: Json) -> None:
     summary = summary_of(fold.table, outcome)
     names = [player.pop("display_name") for player in stored["players"]]
     assert all(names)
-    told = {key: value for key, value in stored.items() if key not in ("game_id", "created_at")}
-    assert told == {field: getattr(summary, field) for field in told}
+    sent = {key: value for key, value in stored.items() if key not in ("game_id", "created_at")}
+    assert sent == {field: getattr(summary, field) for field in sent}

@@ -170,7 +170,7 @@ def _add(expected: dict[str, Counter[str]], game: StoredGame, log: Sequence[Stor
     outcome = fold.outcome()
     assert isinstance(outcome, Outcome)
     for standing in outcome.standings:
-        total = expected[fold.table.chairs[standing.seat].player_id]
+        total = expected[fold.table.seats[standing.seat].player_id]
         total.setdefault("games_won", 0)  # a Counter drops no zeros that were set
         total["games_played"] += 1
         total["games_won"] += standing.is_winner

@@ -212,8 +212,8 @@ class _Line:
 class _Statements:
     """Reads which statements a client has carried out, from its side of the protocol."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report = report
         self._data = b""
         self._greeted = False
         self._prepared: dict[bytes, str] = {}
@@ -232,13 +232,13 @@ class _Statements:
 
     def _message(self, kind: bytes, body: bytes) -> None:
         if kind == b"Q":
-            self._tell(body.rstrip(b"\0").decode())
+            self._report(body.rstrip(b"\0").decode())
         elif kind == b"P":
             name, statement, _ = body.split(b"\0", 2)
             self._prepared[name] = statement.decode()
         elif kind == b"B":
             _, name, _ = body.split(b"\0", 2)
-            self._tell(self._prepared.get(name, ""))
+            self._report(self._prepared.get(name, ""))
 
 
 @asynccontextmanager

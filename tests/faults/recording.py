@@ -1,4 +1,4 @@
-"""Players who write down, outside the server, what they sent, were told, and saw.
+"""Players who write down, outside the server, what they sent, were answered, and saw.
 
     Witness   one player's record of one game
     Player    a connection that is taken up again where it broke off, and repeats a move

@@ -23,7 +23,7 @@ class Figures:
         self._properties.append((FIGURE, ["count", name, number]))
 
     def measure(self, name: str, value: float, unit: str = "s") -> None:
-        """Add one measurement, of which the median and the worst are told."""
+        """Add one measurement, of which the median and the worst are printed."""
         self._properties.append((FIGURE, ["measure", f"{name}, {unit}", value]))
 
 

@@ -33,7 +33,7 @@ async def relay(line: Line, game_id: str, cmd_no: int) -> None:
     await line.ok("game.act", game_id=game_id, cmd_no=cmd_no, move={"n": cmd_no})
 
 
-async def test_stranger_is_not_told_that_a_private_game_exists(node: Node) -> None:
+async def test_stranger_does_not_learn_that_a_private_game_exists(node: Node) -> None:
     guests = await new_guests(node, 2)
     async with lines(node, guests) as (host, stranger):
         private = await sit_down([host], "relay", is_public=False)
@@ -45,19 +45,19 @@ async def test_stranger_is_not_told_that_a_private_game_exists(node: Node) -> No
             "game.watch": {"after": -1},
             "game.snapshot": {},
         }.items():
-            told = await stranger.call(command, game_id=private, **fields)
+            reply = await stranger.call(command, game_id=private, **fields)
             expected = await stranger.call(command, game_id=nowhere, **fields)
-            assert told | {"re": 0} == expected | {"re": 0}, command
-            assert told["code"] == "game_not_found"
+            assert reply | {"re": 0} == expected | {"re": 0}, command
+            assert reply["code"] == "game_not_found"
 
 
-async def test_who_may_watch_is_told_that_there_is_no_seat(node: Node) -> None:
+async def test_who_may_watch_learns_that_there_is_no_seat(node: Node) -> None:
     guests = await new_guests(node, 2)
     async with lines(node, guests) as (host, visitor):
         public = await sit_down([host], "relay")
         assert (await visitor.call("game.resume", game_id=public))["code"] == "not_seated"
-        told = await visitor.call("game.act", game_id=public, cmd_no=1, move={})
-        assert told["code"] == "not_seated"
+        reply = await visitor.call("game.act", game_id=public, cmd_no=1, move={})
+        assert reply["code"] == "not_seated"
 
 
 async def test_delayed_game_shows_no_head_to_who_does_not_sit_in_it(node: Node) -> None:

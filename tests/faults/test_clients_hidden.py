@@ -105,7 +105,7 @@ class _Viewer:
         self._known: dict[int, set[str]] = defaultdict(set)
 
     def check(self, texts: list[str]) -> None:
-        """Fail at the first card, or the seed, that is told before its time."""
+        """Fail at the first card, or the seed, that is shown before its time."""
         assert texts
         for text in texts:
             frame = json.loads(text)
@@ -114,10 +114,10 @@ class _Viewer:
             assert self._secret not in text
             number = self._learn(frame)
             unknown = set(CARD.findall(text)) - self._known[number]
-            assert not unknown, f"{self._player_id} was told {unknown}: {text}"
+            assert not unknown, f"{self._player_id} was shown {unknown}: {text}"
 
     def _learn(self, frame: Json) -> int:
-        """Note what this frame is allowed to tell; gives the round that it is about."""
+        """Note what this frame is allowed to show; gives the round that it is about."""
         if frame["type"] != "game.event":
             return int(frame["view"]["round"]) if "view" in frame else self._round
         payload = frame["payload"]

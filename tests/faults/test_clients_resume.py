@@ -280,7 +280,7 @@ async def test_private_game_is_not_there_for_strangers_and_those_who_were_kicked
         assert stranger.events == []
 
 
-async def test_spectator_who_is_kicked_is_told_no_more_of_a_private_game(node: Node) -> None:
+async def test_spectator_who_is_kicked_is_sent_no_more_of_a_private_game(node: Node) -> None:
     guests = await new_guests(node, 2)
     async with lines(node, guests) as [host, kicked]:
         lobby = (await host.ok("lobby.create", ruleset="relay", is_public=False))["lobby"]

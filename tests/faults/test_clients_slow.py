@@ -97,7 +97,9 @@ async def _play(table: list[Line], game_id: str, numbers: range) -> list[float]:
     return [seconds for task in playing for seconds in task.result()]
 
 
-async def test_slow_reader_is_told_and_misses_nothing_when_it_comes_back(node: Node) -> None:
+async def test_slow_reader_gets_the_reason_and_misses_nothing_when_it_comes_back(
+    node: Node,
+) -> None:
     """A client that stalls, and then reads: what it got is contiguous, and so is the rest."""
     [writer, reader] = await new_guests(node, 2)
     async with lines(node, [writer]) as [line]:

@@ -1,4 +1,4 @@
-"""Sockets that come, go and are too many: who is told, and what the game sees of it."""
+"""Sockets that come, go and are too many: who is notified, and what the game sees of it."""
 
 import asyncio
 from collections.abc import Iterator
@@ -41,7 +41,9 @@ def last_words(line: Line) -> Json:
 # ------------------------------------------------------------------ 21: two sockets
 
 
-async def test_newest_socket_wins_older_is_told_and_the_game_sees_nothing(node: Node) -> None:
+async def test_newest_socket_wins_older_gets_the_reason_and_the_game_sees_nothing(
+    node: Node,
+) -> None:
     [player, spectator] = await new_guests(node, 2)
     async with lines(node, [player, spectator]) as [older, watching]:
         game_id = await sit_down([older], "relay")
@@ -156,7 +158,7 @@ async def test_who_left_cannot_move_may_look_on_and_may_come_back(node: Node) ->
 # ------------------------------------------------------------------ going away
 
 
-async def test_sigterm_tells_every_client_to_come_back_after_a_pause(
+async def test_sigterm_asks_every_client_to_come_back_after_a_pause(
     nodes: Nodes, serving_dsn: str
 ) -> None:
     node = nodes("node", serving_dsn)

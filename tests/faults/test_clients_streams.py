@@ -93,8 +93,8 @@ async def test_picture_taken_in_full_flow_is_followed_by_what_comes_next(node: N
             came = [json.loads(frame) for frame in line.frames[frames:]]
             [at] = [n for n, frame in enumerate(came) if frame["type"] == "game.state"]
             assert {frame["re"] for frame in came[:at] if "re" in frame} == set(said)
-            told = [frame["event_index"] for frame in came[at:] if "event_index" in frame]
-            assert told == list(range(came[at]["head"] + 1, reply["head"] + 1))
+            indexes = [frame["event_index"] for frame in came[at:] if "event_index" in frame]
+            assert indexes == list(range(came[at]["head"] + 1, reply["head"] + 1))
         await line.reach(800)
 
 
@@ -209,7 +209,7 @@ async def test_player_who_is_gone_when_the_game_is_ready_does_not_come_back(
             await until(lambda: connections(node), 0)
     async with lines(node, [spectator]) as [watching]:
         snapshot = await watching.ok("game.snapshot", game_id=game_id)
-        assert [chair["connected"] for chair in snapshot["players"]] == [False]
+        assert [seat["connected"] for seat in snapshot["players"]] == [False]
         assert snapshot["head"] == 1
 
 

@@ -164,8 +164,8 @@ async def test_full_disk_leads_to_no_false_acknowledgement_and_passes(
                     aiohttp.ClientSession(node.url) as web,
                     web.post("/v1/auth/guest", json={}) as answer,
                 ):
-                    told = await answer.json()
-                assert answer.status in (200, 503), told  # and never a bug of ours
+                    body = await answer.json()
+                assert answer.status in (200, 503), body  # and never a bug of ours
                 (small_disk / "filler").unlink()
                 await start_again(small_disk / "postgres")  # if it gave up altogether
                 await games.move_on()

@@ -53,7 +53,7 @@ class Scene:
             return await answer.json()
 
     async def add_webhook(self) -> None:
-        """Make a webhook, as an admin does; it is not told of the admin, who was there before."""
+        """Make a webhook, as an admin does; it gets nothing of the admin, who was there before."""
         admin = await self.guest()
         await self.owner.execute(
             "INSERT INTO account_roles (user_id, role) VALUES ($1, 'admin')", admin["user_id"]
@@ -77,25 +77,25 @@ class Scene:
         await self.owner.execute(LEASES_END)
 
     def ids_by_user(self) -> dict[str, set[str]]:
-        """Give the messages that came, by the user whom they tell of; each must be signed."""
+        """Give the messages that came, by the user whom they are about; each must be signed."""
         found: dict[str, set[str]] = {}
         for request in self.receiver.received:
-            told = request.verified(self.secret)
-            ids = found.setdefault(told["data"]["user_id"], set())
+            message = request.verified(self.secret)
+            ids = found.setdefault(message["data"]["user_id"], set())
             ids.add(request.headers["webhook-id"])
         return found
 
-    async def told(self) -> set[str]:
-        """Read of whom the server has to tell."""
+    async def expected(self) -> set[str]:
+        """Read which users the server has to send something of."""
         rows = await self.owner.fetch("SELECT payload ->> 'user_id' FROM event_outbox")
         return {user_id for (user_id,) in rows}
 
     async def arrive(self) -> None:
         """Wait until every event has arrived and is noted; each as one message, however often."""
         async with asyncio.timeout(PATIENCE_S):
-            while self.ids_by_user().keys() < await self.told() or await self._waits():
+            while self.ids_by_user().keys() < await self.expected() or await self._waits():
                 await asyncio.sleep(PAUSE_S)
-        assert self.ids_by_user().keys() == await self.told()
+        assert self.ids_by_user().keys() == await self.expected()
         assert {len(ids) for ids in self.ids_by_user().values()} == {1}
 
     async def _waits(self) -> bool:
@@ -124,7 +124,7 @@ async def test_event_of_a_server_killed_before_it_delivers_is_delivered(
     trap = proxy.trap("UPDATE event_outbox o", Loss.ANSWER_KEPT)
     await trap.has_answer()  # whoever delivers waits for the answer to a look, and gets none
     guest = await scene.guest()
-    assert await scene.told() == {guest["user_id"]}
+    assert await scene.expected() == {guest["user_id"]}
     scene.node.kill()
     proxy.hang_up()
     assert scene.receiver.received == []

@@ -43,9 +43,13 @@ async def test_stopped_node_hands_every_live_game_over_and_exits_with_0(
         await assert_kept(fresh_dsn, games.players, figures)
 
 
+async def nothing() -> None:
+    """Have nothing to do once the lease is back."""
+
+
 async def test_lease_that_was_given_back_is_not_renewed(database: Database) -> None:
     store = GameStore(database, node="going")
-    lease = Lease(store, clock=Clock(), lease_s=1, address=str)
+    lease = Lease(store, clock=Clock(), lease_s=1, address=str, returned=nothing)
     async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
         group.create_task(lease.keep())  # which ends, or this test does not
         while not lease.is_good():

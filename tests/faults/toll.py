@@ -15,7 +15,7 @@ from tests.faults.recording import Witness
 
 
 class Toll(NamedTuple):
-    """How much players were told and shown, and how much of it did not last as it was.
+    """How much players were answered and shown, and how much of it did not last as it was.
 
     `lost`: acknowledged commands and events seen that the log does not have. `repeated`:
     commands or indexes that are there, or were seen, more than once. `reordered`: steps of a
@@ -47,12 +47,12 @@ def _of_log(log: Sequence[StoredEvent]) -> Toll:
 def _of_witness(witness: Witness, log: Sequence[StoredEvent]) -> Toll:
     stored = {event.event_index for event in log}
     done = {(event.event_index, *event.payload[CMD]) for event in log if CMD in event.payload}
-    told = set(_acknowledged(witness))
+    confirmed = set(_acknowledged(witness))
     seen = [event["event_index"] for event in witness.events]
     return Toll(
-        acknowledged=len(told),
+        acknowledged=len(confirmed),
         seen=len(seen),
-        lost=len(told - done) + len(set(seen) - stored),
+        lost=len(confirmed - done) + len(set(seen) - stored),
         repeated=_more_than_once(seen),
         reordered=_steps_back(seen),
     )

@@ -1,6 +1,7 @@
 """Structure that can be counted: import cycles, names, and words that the project gave up."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -9,7 +10,7 @@ from importlib.util import find_spec
 import pytest
 
 from tests.fixtures.forked import PRELOADED
-from tests.tidy.source import trees
+from tests.tidy.source import ROOT, trees
 
 # Words of an older dialect, and what to say instead: docs/decisions/0005-the-fields-own-words.md.
 RETIRED = {
@@ -35,10 +36,12 @@ RETIRED_MODULES = {
 }
 
 
-# Words that named variables, methods and fields.
+# Words that named variables, methods, fields, and tables in queries.
 RETIRED_NAMES = {
-    *("at_desk", "behalf", "caller", "circles", "desk", "endings", "hosting", "lens", "open_desk"),
-    *("let_go", "picture", "pictures", "scribe", "show_out", "upkeep"),
+    *("at_desk", "behalf", "caller", "chair", "chairs", "circles", "desk", "endings", "hosting"),
+    *("lens", "let_go", "open_desk", "picture", "pictures", "scribe", "show_out"),
+    *("begin_anew", "believe", "door", "hang_up", "take_back", "tell", "tell_all", "told"),
+    *("trouble", "upkeep", "welcome_pages"),
 }
 
 
@@ -91,6 +94,17 @@ def test_retired_words_name_no_variable_and_no_method() -> None:
         for module, tree in trees().items()
         for node in ast.walk(tree)
         if (name := _name_of(node).lstrip("_")) in RETIRED_NAMES
+    }
+    assert sorted(found) == []
+
+
+def test_retired_words_name_nothing_in_queries() -> None:
+    found = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (ROOT / "persistence").rglob("*.sql")
+        for line in path.read_text().splitlines()
+        for name in re.findall(r"\w+", re.sub(r"'[^']*'|--.*", "", line))
+        if name in RETIRED_NAMES
     }
     assert sorted(found) == []
 

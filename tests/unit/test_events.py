@@ -1,10 +1,13 @@
 """Local events: in order, to all who listen, whoever fails."""
 
-from protocol.ids import GameId, LobbyId, PlayerId
+from collections.abc import Callable
+
+from protocol.ids import GameId, LobbyId, PlayerId, UserId
 from server.core.containment import FAILURES
-from server.core.events import LocalEvents, MemberKicked
+from server.core.events import CHAIN_MAX, LocalEvents, MemberKicked, UserBanned
 
 KICK = MemberKicked(LobbyId("l"), GameId("g"), PlayerId("p"))
+BAN = UserBanned(UserId("u"))
 
 
 class Other:
@@ -12,38 +15,66 @@ class Other:
 
 
 def test_handlers_are_called_in_order_with_the_event() -> None:
-    events, told = LocalEvents(), []
-    events.listen({MemberKicked: lambda event: told.append(("first", event))})
-    events.listen({MemberKicked: lambda event: told.append(("second", event))})
+    events, heard = LocalEvents(), []
+    events.listen({MemberKicked: lambda event: heard.append(("first", event))})
+    events.listen({MemberKicked: lambda event: heard.append(("second", event))})
     events.publish(KICK)
-    assert told == [("first", KICK), ("second", KICK)]
+    assert heard == [("first", KICK), ("second", KICK)]
 
 
 def test_handler_that_raises_is_counted_and_keeps_nobody_else_from_the_event() -> None:
-    events, told = LocalEvents(), []
+    events, heard = LocalEvents(), []
 
     def fail(_: MemberKicked) -> None:
         raise RuntimeError("a bug")
 
     events.listen({MemberKicked: fail})
-    events.listen({MemberKicked: told.append})
+    events.listen({MemberKicked: heard.append})
     failures = FAILURES.total
     events.publish(KICK)
-    assert told == [KICK]
+    assert heard == [KICK]
     assert FAILURES.total == failures + 1
 
 
 def test_event_that_nobody_listens_to_is_fine() -> None:
-    events, told = LocalEvents(), []
-    events.listen({MemberKicked: told.append})
+    events, heard = LocalEvents(), []
+    events.listen({MemberKicked: heard.append})
     events.publish(Other())
-    assert told == []
+    assert heard == []
 
 
 def test_listener_that_is_added_meanwhile_hears_the_next_event() -> None:
-    events, told = LocalEvents(), []
-    events.listen({MemberKicked: lambda _: events.listen({MemberKicked: told.append})})
+    events, heard = LocalEvents(), []
+    events.listen({MemberKicked: lambda _: events.listen({MemberKicked: heard.append})})
     events.publish(KICK)
-    assert told == []
+    assert heard == []
     events.publish(KICK)
-    assert told == [KICK]
+    assert heard == [KICK]
+
+
+def test_all_get_an_event_before_what_one_of_them_publishes_because_of_it() -> None:
+    events, heard = LocalEvents(), []
+
+    def publish_and_fail(_: MemberKicked) -> None:
+        events.publish(BAN)
+        raise RuntimeError("a bug")
+
+    for listener in (publish_and_fail, heard.append):
+        events.listen({MemberKicked: listener, UserBanned: heard.append})
+    events.publish(KICK)
+    assert heard == [KICK, BAN, BAN]
+    events.publish(BAN)
+    assert heard[3:] == [BAN, BAN]
+
+
+def test_listeners_that_cause_each_other_come_to_an_end() -> None:
+    events, heard = LocalEvents(), []
+
+    def causing(event: object) -> Callable[[object], None]:
+        return lambda heard_event: (heard.append(heard_event), events.publish(event))[0]
+
+    events.listen({MemberKicked: causing(BAN), UserBanned: causing(KICK)})
+    failures = FAILURES.total
+    events.publish(KICK)
+    assert heard == [KICK, BAN] * (CHAIN_MAX // 2)
+    assert FAILURES.total == failures + 1

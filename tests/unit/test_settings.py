@@ -1,4 +1,4 @@
-"""Settings: whose each is, when it is read, and how a bad one is told."""
+"""Settings: whose each is, when it is read, and how a bad one is reported."""
 
 from pathlib import Path
 

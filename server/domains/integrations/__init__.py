@@ -1,1 +1,1 @@
-"""What other systems are told, and how."""
+"""What is sent to other systems, and how."""

@@ -1,4 +1,4 @@
-"""Pages of other origins: which of them may ask over HTTP (CORS), and how they are told.
+"""Pages of other origins: which of them may ask over HTTP (CORS), and how they find out.
 
 No cookie and no password of the browser is involved: a page shows its own access token.
 """
@@ -26,7 +26,7 @@ def normal_origins(origins: Iterable[str]) -> frozenset[str]:
     return frozenset(map(normal_origin, origins))
 
 
-def welcome_pages(app: web.Application, origins: Iterable[str]) -> None:
+def install_cors(app: web.Application, origins: Iterable[str]) -> None:
     """Let pages of these origins read the answers; with none, only those of the same host."""
     if allowed := normal_origins(origins):
         cors = _Cors(allowed)
@@ -40,7 +40,7 @@ class _Cors:
 
     @web.middleware
     async def answer_preflights(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Tell a browser what a page may send; the page's own request comes after it."""
+        """Answer a browser what a page may send; the page's own request comes after it."""
         asked = hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
         if request.method != hdrs.METH_OPTIONS or not asked or self._allowed(request) is None:
             return await handler(request)

@@ -112,7 +112,7 @@ def build_http(
     authenticate: Authenticate,
     count: Count = uncounted,
 ) -> web.Application:
-    """Make the aiohttp application that serves the endpoints; `count` is told refusals' codes."""
+    """Make the aiohttp application that serves the endpoints; `count` gets refusals' codes."""
     app = web.Application(
         client_max_size=BODY_BYTES_MAX, middlewares=[_errors_as_json, _refuse_encoded]
     )

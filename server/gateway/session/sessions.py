@@ -26,11 +26,12 @@ from protocol.errors import (
     RateLimited,
     WrongNode,
 )
-from protocol.ids import PlayerId
+from protocol.ids import PlayerId, SessionId, UserId
 from protocol.limits import HEARTBEAT_MS, HELLO_TIMEOUT_S
 from protocol.session import Closing, Hello
 from server.core.clock import Clock
 from server.core.containment import contained
+from server.core.events import LocalEvents, PlayerConnected, PlayerDisconnected
 from server.core.periodic import every
 from server.core.tasks import Tasks
 from server.gateway.error_counts import Count, uncounted
@@ -175,16 +176,16 @@ class Session:
         try:
             answer = await work
             if isinstance(answer, WireModel):
-                told = encode(answer)
+                reply = encode(answer)
             else:
-                told = ok(command.id, **(answer or {}))
+                reply = ok(command.id, **(answer or {}))
         except PlayhallError as error:
             self.refuse(command.id, error)
         except Exception:
             log.exception("%s failed", command.type)
             self.refuse(command.id, PlayhallError())
         else:
-            self.socket.send(text_frame(told))
+            self.socket.send(text_frame(reply))
 
     def refuse(self, command_id: int | None, error: PlayhallError) -> None:
         """Answer a command with an error."""
@@ -290,11 +291,7 @@ class CommandRate:
 
 
 class Sessions:
-    """The connections of one node.
-
-    `on_arrival` and `on_departure` are told when a player's first connection came, and
-    when the last one went.
-    """
+    """The connections of one node; publishes when a player's first came and the last one went."""
 
     def __init__(
         self,
@@ -302,6 +299,7 @@ class Sessions:
         clock: Clock,
         tasks: Tasks,
         rate: CommandRate,
+        events: LocalEvents,
         count_refusal: Count = uncounted,
     ) -> None:
         self.clock = clock
@@ -309,11 +307,13 @@ class Sessions:
         self.rate = rate
         self.routes: dict[str, Route] = {}
         self.count_refusal = count_refusal  # of an error reply's code, for the metrics
-        self.on_arrival: list[Callable[[PlayerId], None]] = []
-        self.on_departure: list[Callable[[PlayerId], None]] = []
+        self._events = events
         self.now = asyncio.get_running_loop().time
         self._open: set[Session] = set()
+        # The newest connection of each; an older one of the same player is being closed.
         self._by_player: dict[PlayerId, Session] = {}
+        self._by_user: dict[UserId, Session] = {}
+        self._by_session: dict[SessionId, Session] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -330,6 +330,14 @@ class Sessions:
         """Find a player's connection on this node."""
         return self._by_player.get(player_id)
 
+    def of_user(self, user_id: UserId) -> Session | None:
+        """Find the connection of an account, or of a bot, on this node."""
+        return self._by_user.get(user_id)
+
+    def of_session(self, session_id: SessionId) -> Session | None:
+        """Find the connection on this node of a session that somebody signed in to."""
+        return self._by_session.get(session_id)
+
     def is_here(self, player_id: PlayerId) -> bool:
         """Say whether a player has a connection on this node."""
         return player_id in self._by_player
@@ -342,32 +350,56 @@ class Sessions:
         """Count a connection out; its player has departed unless a newer one is there."""
         self._open.discard(session)
         who = session.identity
-        if who is not None and self._by_player.get(who.player_id) is session:
-            del self._by_player[who.player_id]
-            for tell in self.on_departure:
-                with contained("telling of a departure"):
-                    tell(who.player_id)
+        if who is None:
+            return
+        was_last = self._by_player.get(who.player_id) is session
+        self._unlist(session, who)
+        if was_last:
+            self._events.publish(PlayerDisconnected(who.player_id))
 
     def greet(self, session: Session, identity: Identity) -> None:
         """Give a connection its identity; an older connection of the player is closed."""
         if session.socket.closing:
             raise GoingAway("The connection was closed in the meantime.")
         older = self._by_player.get(identity.player_id)
-        session.identity = identity
-        self._by_player[identity.player_id] = session
+        self._list(session, identity)
         if older is not None:
             self.dismiss(
                 older, CloseReason.SUPERSEDED, "Your account connected from somewhere else."
             )
             return
-        for tell in self.on_arrival:
-            with contained("telling of an arrival"):
-                tell(identity.player_id)
+        self._events.publish(PlayerConnected(identity.player_id))
+
+    def renew(self, session: Session, identity: Identity) -> None:
+        """Give a connection the identity of a newer token of its account.
+
+        The token may be of another session, whose end is then this connection's end.
+        """
+        if self._by_player.get(session.who.player_id) is not session:
+            session.identity = identity  # superseded or gone meanwhile: a newer one may be listed
+            return
+        self._unlist(session, session.who)
+        self._list(session, identity)
+
+    def _list(self, session: Session, who: Identity) -> None:
+        session.identity = who
+        self._by_player[who.player_id] = session
+        self._by_user[who.user_id] = session
+        self._by_session[who.session_id] = session
+
+    def _unlist(self, session: Session, who: Identity) -> None:
+        """Remove a connection, where no newer one has taken its place."""
+        if self._by_player.get(who.player_id) is session:
+            del self._by_player[who.player_id]
+        if self._by_user.get(who.user_id) is session:
+            del self._by_user[who.user_id]
+        if self._by_session.get(who.session_id) is session:
+            del self._by_session[who.session_id]
 
     def dismiss(
         self, session: Session, why: CloseReason, message: str, *, pause_ms: int = 0
     ) -> None:
-        """Tell a connection why it is closed, and close it."""
+        """Send a connection the reason, and close it."""
         closing = Closing(reason=why.reason, retry=why.retry, message=message, pause_ms=pause_ms)
         self._part(session, closing, why)
 
@@ -378,21 +410,14 @@ class Sessions:
     def redirect(self, session: Session, error: WrongNode) -> None:
         """Send a connection to the node that has what it asked for."""
         why = CloseReason.WRONG_NODE
-        told = Closing(
+        closing = Closing(
             reason=why.reason,
             retry=why.retry,
             message=error.message,
             pause_ms=0,
             address=error.address,
         )
-        self._part(session, told, why)
-
-    def end_session(self, session_id: str) -> None:
-        """Close the connections of a session that was logged out."""
-        for session in list(self._open):
-            if session.identity is not None and session.identity.session_id == session_id:
-                with contained("closing a connection"):
-                    self.dismiss(session, CloseReason.LOGGED_OUT, "This session was ended.")
+        self._part(session, closing, why)
 
     async def sweep(self) -> None:
         """Close, until cancelled, what is silent, never said hello, or holds an expired token."""

@@ -1,7 +1,7 @@
 """An HTTP connection: aiohttp's protocol with bounds on waiting, and a way out to a websocket.
 
 aiohttp parses requests and writes answers, but waits for a client without bounds. So it gets,
-instead of the transport, one that tells an `HttpConnection` what happens, and that knows what
+instead of the transport, one that reports to an `HttpConnection` what happens, and that knows what
 the client has to do next:
 
     HEAD      send the rest of a request's head     for `handshake_timeout_s`, then 408
@@ -111,10 +111,10 @@ class HttpConnection(asyncio.Protocol):
     __slots__ = (
         "_body",
         "_body_bytes",
-        "_door",
         "_inner",
         "_limits",
         "_loop",
+        "_owner",
         "_remote",
         "_serving",
         "_stall",
@@ -128,10 +128,10 @@ class HttpConnection(asyncio.Protocol):
     _transport: asyncio.Transport
     _wire: "_Wire"
 
-    def __init__(self, inner: asyncio.Protocol, door: ConnectionOwner, remote: str) -> None:
+    def __init__(self, inner: asyncio.Protocol, owner: ConnectionOwner, remote: str) -> None:
         self._inner = inner
-        self._door = door
-        self._limits = door.limits
+        self._owner = owner
+        self._limits = owner.limits
         self._loop = asyncio.get_running_loop()
         self._remote = remote
         self._state = _State.HEAD
@@ -178,7 +178,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Count the connection out."""
         self._leave()
-        self._door.leave(self._remote)
+        self._owner.leave(self._remote)
         self._inner.connection_lost(exc)
 
     # ------------------------------------------------------------------ aiohttp calls these
@@ -191,7 +191,7 @@ class HttpConnection(asyncio.Protocol):
     async def serve(self, request: web.BaseRequest, handle: Handle) -> web.StreamResponse:
         """Serve one request, and close the connection if its body is left unread."""
         self._begin(request.content)
-        if request.path in self._door.websockets:
+        if request.path in self._owner.websockets:
             return await self._upgrade(request)
         try:
             response = await handle(request)
@@ -214,8 +214,8 @@ class HttpConnection(asyncio.Protocol):
         is_coming = self._state is _State.HEAD or not (self._body is None or self._body.is_eof())
         self._leave()
         self._loop.call_soon(self._inner.connection_lost, None)
-        gone = partial(self._door.leave, self._remote)
-        Closing(self._transport, self._limits, gone, half=is_coming and not self._door.is_closed)
+        gone = partial(self._owner.leave, self._remote)
+        Closing(self._transport, self._limits, gone, half=is_coming and not self._owner.is_closed)
 
     # ----------------------------------------------------------------------------- its states
 
@@ -226,7 +226,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _expire(self) -> None:
         if self._state is _State.HEAD:
-            self._door.count_refusal(code_of_status(HEAD_LATE.status))
+            self._owner.count_refusal(code_of_status(HEAD_LATE.status))
             self._transport.write(HEAD_LATE.to_bytes())
         self.close()
 
@@ -308,7 +308,7 @@ class HttpConnection(asyncio.Protocol):
             request.rel_url.raw_query_string,
             request.headers,
             self._remote,
-            self._door.proxies,
+            self._owner.proxies,
         )
         if isinstance(asked, HttpRefusal):
             return self._refuse(asked)
@@ -317,7 +317,7 @@ class HttpConnection(asyncio.Protocol):
         await request.writer.drain()
         if self.is_left:
             raise ConnectionResetError
-        verdict = self._door.receive(asked, through=self._remote)
+        verdict = self._owner.receive(asked, through=self._remote)
         if isinstance(verdict, HttpRefusal):
             return self._refuse(verdict)
         early = _Early()
@@ -325,12 +325,12 @@ class HttpConnection(asyncio.Protocol):
         self._leave()
         self._inner.connection_lost(None)
         self._transport.resume_reading()
-        serve_websocket(self._door.open(self._transport, asked.remote), *verdict, early.read)
+        serve_websocket(self._owner.open(self._transport, asked.remote), *verdict, early.read)
         return web.Response(status=101)
 
     def _refuse(self, refusal: HttpRefusal) -> web.Response:
         """Refuse a websocket; the connection ends, since frames may have been sent already."""
-        self._door.count_refusal(code_of_status(refusal.status))
+        self._owner.count_refusal(code_of_status(refusal.status))
         headers = {**SAFE_HEADERS, **refusal.headers}
         response = web.Response(status=refusal.status, text=f"{refusal.body}\n", headers=headers)
         response.force_close()
@@ -363,7 +363,7 @@ class Closing(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._wait(limits.close_timeout_s)
         transport.set_protocol(self)
-        transport.set_write_buffer_limits(high=1, low=0)  # to be told when all is sent
+        transport.set_write_buffer_limits(high=1, low=0)  # to be notified when all is sent
         if unsent := transport.get_write_buffer_size():
             self._unsent = unsent
             self._wait(limits.write_timeout_s)

@@ -40,7 +40,7 @@ class _Connection(RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Parse what came. If it is not HTTP, fail the body that was being received as well.
 
-        aiohttp's parser drops that body without telling its reader, which would wait for it. The
+        aiohttp's parser drops that body without notifying its reader, which would wait for it. The
         parser also queues an error for each further piece. Once the queue is full, aiohttp pauses
         reading, and then it looks as if the client had to wait for the server.
         """
@@ -81,7 +81,7 @@ class _Connection(RequestHandler):
         """Log what went wrong while answering, and count it.
 
         Part of an answer may have been sent: the connection is closed, so that its client can
-        tell that the rest is missing.
+        notice that the rest is missing.
         """
         error = kw.get("exc_info")
         if isinstance(error, (HttpProcessingError, web.RequestPayloadError)):

@@ -21,7 +21,7 @@ class TransportLimits:
     handshake_timeout_s: float = 5.0
     connections_max: int = 20_000
     connections_per_address_max: int = 2_000
-    turned_away_max: int = 1_000  # connections above those that are told so; the rest is cut
+    turned_away_max: int = 1_000  # connections above those that get an answer; the rest is cut
 
     frame_bytes_max: int = FRAME_BYTES_MAX
     fragments_max: int = FRAGMENTS_MAX

@@ -5,7 +5,7 @@
                                                          -- a websocket's handshake --> picows
 
 Neither engine sees a connection before its first request's head is complete; it is then
-told what was read so far. Every connection is counted until it is gone.
+given what was read so far. Every connection is counted until it is gone.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ BROKEN: Final = HttpRefusal(500, "The server failed to handle this; the failure 
 class Route:
     """A websocket's path: who gets it, and the subprotocol to answer with, if it is offered.
 
-    Where `subprotocol` is None, offers are ignored; where `origins` is, the door's hold.
+    Where `subprotocol` is None, offers are ignored; where `origins` is, the listener's hold.
     """
 
     accept: Accept
@@ -68,7 +68,7 @@ class Listener:
     """All connections of one listening port; made inside the event loop that serves it.
 
     `http` serves the requests that are no websockets (see `http_runner`); closing its
-    connections at the end is its owner's business. `count_refusal` is told the codes of what
+    connections at the end is its owner's business. `count_refusal` is called with the codes of what
     is refused here and on connections. `origins` are the browser origins that may open
     websockets: none for those of the same host only, `*` for any. Connections of trusted
     `proxies` are not counted by address; the websockets of their clients are.
@@ -104,7 +104,7 @@ class Listener:
     def protocol(self) -> asyncio.Protocol:
         """Make the protocol of a new connection: the factory for `loop.create_server`.
 
-        With `ssl`, give `ssl_handshake_timeout` as well: TLS comes before this door.
+        With `ssl`, give `ssl_handshake_timeout` as well: TLS comes before this.
         """
         return _RequestSniffer(self)
 
@@ -205,26 +205,26 @@ def _accepted(route: Route, request: UpgradeRequest) -> Peer | HttpRefusal:
 class _RequestSniffer(asyncio.Protocol):
     """A connection until its first request is known.
 
-    One that may not enter is told so when it asks, since clients do not listen before.
+    One that may not enter is refused when it asks, since clients do not listen before.
     """
 
-    __slots__ = ("_door", "_head", "_refusal", "_timer", "_transport", "remote")
+    __slots__ = ("_head", "_listener", "_refusal", "_timer", "_transport", "remote")
 
     _transport: asyncio.Transport
     _timer: asyncio.TimerHandle
     _refusal: HttpRefusal | None
 
-    def __init__(self, door: Listener) -> None:
+    def __init__(self, listener: Listener) -> None:
         self.remote = ""
-        self._door = door
+        self._listener = listener
         self._head = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self.remote = plain_address(str((transport.get_extra_info("peername") or ("",))[0]))
-        self._refusal = self._door.enter(self)
+        self._refusal = self._listener.enter(self)
         if self._refusal is None:
-            self._within(self._door.limits.handshake_timeout_s, self._late)
+            self._within(self._listener.limits.handshake_timeout_s, self._late)
         else:
             self._turn_away()
 
@@ -238,7 +238,7 @@ class _RequestSniffer(asyncio.Protocol):
         start = max(0, len(self._head) - len(HEAD_END) + 1)
         self._head += data
         end = self._head.find(HEAD_END, start)
-        bytes_max = self._door.limits.head_bytes_max
+        bytes_max = self._listener.limits.head_bytes_max
         if (end if end >= 0 else len(self._head)) > bytes_max:
             self._refuse(HttpRefusal(431, f"A request head can have at most {bytes_max} bytes."))
         elif end >= 0:
@@ -262,22 +262,22 @@ class _RequestSniffer(asyncio.Protocol):
             self.abort()
 
     def _turn_away(self) -> None:
-        limits = self._door.limits
+        limits = self._listener.limits
         self._within(limits.close_timeout_s, self.abort)
-        self._door.turned_away += 1
-        if self._door.turned_away > limits.turned_away_max:
+        self._listener.turned_away += 1
+        if self._listener.turned_away > limits.turned_away_max:
             self.abort()
 
     def _route(self, head: bytes) -> None:
         method, target = target_of(head)
-        if method != "GET" or target.partition("?")[0] not in self._door.websockets:
+        if method != "GET" or target.partition("?")[0] not in self._listener.websockets:
             self._hand_over_to_web()
             return
-        request = parse_request(head, self.remote, self._door.proxies)
+        request = parse_request(head, self.remote, self._listener.proxies)
         if isinstance(request, HttpRefusal):
             self._refuse(request)
             return
-        verdict = self._door.receive(request, through=self.remote)
+        verdict = self._listener.receive(request, through=self.remote)
         if isinstance(verdict, HttpRefusal):
             self._refuse(verdict)
         else:
@@ -286,16 +286,18 @@ class _RequestSniffer(asyncio.Protocol):
 
     def _hand_over_to_web(self) -> None:
         read = self._pass_on()
-        HttpConnection(self._door.http(), self._door, self.remote).start(self._transport, read)
+        HttpConnection(self._listener.http(), self._listener, self.remote).start(
+            self._transport, read
+        )
 
     def _hand_over_to_peer(self, peer: Peer, agreement: Agreement, *, early_at: int) -> None:
         early = self._pass_on()[early_at:]
-        serve(self._door.open(self._transport, self.remote), peer, agreement, early)
+        serve(self._listener.open(self._transport, self.remote), peer, agreement, early)
 
     def _pass_on(self) -> bytes:
         """Give up the connection, and give what was read of it."""
         self._timer.cancel()
-        self._door.pass_on(self)
+        self._listener.pass_on(self)
         read = bytes(self._head)
         # uvloop keeps its first protocol for as long as the transport lives.
         del self._head, self._timer
@@ -303,16 +305,16 @@ class _RequestSniffer(asyncio.Protocol):
 
     def _refuse(self, refusal: HttpRefusal) -> None:
         """Answer, and close so that the client can read it: what it still sends is dropped."""
-        self._door.count_refusal(code_of_status(refusal.status))
+        self._listener.count_refusal(code_of_status(refusal.status))
         self._timer.cancel()
         self._head.clear()
         self._transport.write(refusal.to_bytes())
-        Closing(self._transport, self._door.limits, self._gone, half=True)
+        Closing(self._transport, self._listener.limits, self._gone, half=True)
 
     def _gone(self) -> None:
         self._timer.cancel()
         if self._refusal is None:
-            self._door.pass_on(self)
-            self._door.leave(self.remote)
+            self._listener.pass_on(self)
+            self._listener.leave(self.remote)
         else:
-            self._door.turned_away -= 1
+            self._listener.turned_away -= 1

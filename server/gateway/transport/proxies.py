@@ -58,18 +58,18 @@ class Proxies:
         return nearest
 
 
-def believe(app: web.Application, proxies: Proxies) -> None:
+def trust_proxies(app: web.Application, proxies: Proxies) -> None:
     """Have every handler see the client's address where a trusted proxy asked for it."""
 
     @web.middleware
-    async def told(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def with_client_address(request: web.Request, handler: Handler) -> web.StreamResponse:
         peer = request.remote or ""
         client = proxies.client(peer, request.headers.getall(hdrs.X_FORWARDED_FOR, ()))
         if client != peer:
             request = request.clone(remote=client)
         return await handler(request)
 
-    app.middlewares.insert(0, told)
+    app.middlewares.insert(0, with_client_address)
 
 
 def _parsed(address: str) -> IPv4Address | IPv6Address | None:

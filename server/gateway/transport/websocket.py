@@ -67,7 +67,7 @@ def serve(socket: Socket, peer: Peer, agreement: Agreement, early: bytes) -> Non
 
 
 class _Reader(WSListener):
-    """What picows tells of one connection, frame by frame."""
+    """What picows reports of one connection, frame by frame."""
 
     __slots__ = ("_bucket", "_bytes_max", "_fragments", "_now", "_peer", "_socket")
 
@@ -115,7 +115,7 @@ class _Reader(WSListener):
 
     def _text(self, message: bytes) -> None:
         # picows says so too, as soon as it has read the length; yet where the rest is read in the
-        # same turn of the loop, it goes on and tells of the frame.
+        # same turn of the loop, it goes on and reports the frame.
         if len(message) > self._bytes_max:
             raise Violation(TOO_BIG, f"A message can have at most {self._bytes_max} bytes.")
         if not (message.isascii() or is_utf8(message)):
@@ -227,7 +227,7 @@ class _Log(logging.LoggerAdapter[logging.Logger]):
 
 _LOG: Final = _Log(log, {})
 
-# The front door has checked the request; picows only needs the key to answer it.
+# The listener has checked the request; picows only needs the key to answer it.
 _REQUEST: Final = (
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
@@ -249,7 +249,7 @@ def _protocol(
         answer,
         _LOG,
         True,  # disconnect on exceptions; the reader lets none out
-        None,  # handshake timeout: the front door has waited already
+        None,  # handshake timeout: the listener has waited already
         False,  # ping by itself: life is the session's business
         0,  # idle timeout of that
         0,  # reply timeout of that

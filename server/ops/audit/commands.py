@@ -112,10 +112,10 @@ class _Commands:
                 raise InvalidField("--partial is for files; a database says where a log ends.")
             if file is not None:
                 report = verify(read_file(file), _rulesets(config), partial=partial)
-                holds = self._tell(report, as_json=as_json)
+                holds = self._print_report(report, as_json=as_json)
             elif game is not None:
                 report = self._in_context(config, lambda context: context.verify(_game_id(game)))
-                holds = self._tell(report, as_json=as_json)
+                holds = self._print_report(report, as_json=as_json)
             else:
                 assert since is not None
                 start = since.replace(tzinfo=UTC)
@@ -173,7 +173,7 @@ class _Commands:
         games = broken = 0
         async for report in context.verify_since(since):
             games += 1
-            broken += not self._tell(report, as_json=as_json, briefly=True)
+            broken += not self._print_report(report, as_json=as_json, briefly=True)
         if not as_json:
             self._out.print(f"{games} games checked, {broken} failed.")
         return not broken
@@ -182,11 +182,11 @@ class _Commands:
         rebuild = context.rebuild(repair=repair)
         if player is not None:
             player_id = validate(PlayerPath, {"player_id": player}).player_id
-            return self._tell_account(await rebuild.recount(player_id))
+            return self._print_account(await rebuild.recount(player_id))
         players = wrong = 0
         async for account in rebuild.everybody():
             players += 1
-            wrong += not self._tell_account(account)
+            wrong += not self._print_account(account)
         self._out.print(f"{players} players checked, {wrong} differ from the logs.")
         return not wrong
 
@@ -207,9 +207,9 @@ class _Commands:
         assert game is not None
         return self._in_context(config, lambda context: context.log(_game_id(game)))
 
-    # ------------------------------------------------------------------ telling
+    # ------------------------------------------------------------------ output
 
-    def _tell(self, report: Report, *, as_json: bool, briefly: bool = False) -> bool:
+    def _print_report(self, report: Report, *, as_json: bool, briefly: bool = False) -> bool:
         if as_json:
             sys.stdout.write(_report_json(report))
         elif briefly and report.holds:
@@ -218,10 +218,10 @@ class _Commands:
             self._out.print(report_text(report))
         return report.holds
 
-    def _tell_account(self, account: PlayerRecount) -> bool:
-        if account.differences or account.trouble:
+    def _print_account(self, account: PlayerRecount) -> bool:
+        if account.differences or account.problem:
             self._out.print(account_text(account))
-        return account.trouble is None and (account.repaired or not account.differences)
+        return account.problem is None and (account.repaired or not account.differences)
 
     @contextmanager
     def _plainly(self) -> Iterator[None]:
@@ -254,7 +254,7 @@ def _game_id(game: str) -> GameId:
 
 
 def _sorted(game: str | None, file: Path | None) -> tuple[str | None, Path | None]:
-    """Tell a file, which has a dot or a slash in its name, from a game's id."""
+    """Tell apart a file, which has a dot or a slash in its name, and a game's id."""
     if game is not None and file is None and ("." in game or os.sep in game):
         return None, Path(game)
     return game, file
@@ -273,7 +273,7 @@ def _index(replay: Replay, at: int | None) -> int:
 
 
 def _gaze(replay: Replay, seat: int | None, *, is_open: bool) -> ReplayView:
-    seats = len(replay.fold.table.chairs)
+    seats = len(replay.fold.table.seats)
     if seat is not None and not 0 <= seat < seats:
         raise InvalidField(f"--seat: this game has the seats 0 to {seats - 1}.")
     if is_open and not replay.is_over:
@@ -283,13 +283,13 @@ def _gaze(replay: Replay, seat: int | None, *, is_open: bool) -> ReplayView:
 
 def _report_json(report: Report) -> str:
     findings = [finding._asdict() for finding in report.findings]
-    told = {
+    shown = {
         "game_id": report.game_id,
         "holds": report.holds,
         "events": report.events,
         "findings": findings,
     }
-    return orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE).decode()
+    return orjson.dumps(shown, option=orjson.OPT_APPEND_NEWLINE).decode()
 
 
 def _end(holds: bool) -> None:

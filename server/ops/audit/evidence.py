@@ -19,7 +19,7 @@ from protocol.errors import GameNotFound
 from protocol.history import GameSummary
 from protocol.ids import GameId, PlayerId
 from server.domains.play.games.recorder import RecordedEvent
-from server.domains.play.games.recovery import tell
+from server.domains.play.games.recovery import decode_row
 from server.gamekit.contract import Event
 from server.gamekit.fold import AnyRuleset, Origin
 from server.gamekit.table import GAME_COMPLETED, GAME_CREATED, players_of
@@ -27,7 +27,7 @@ from server.ops.audit.findings import Broken, NotChecked
 from server.ops.audit.rebuild import RecountedStatistics, stored_tally
 
 
-class Career(NamedTuple):
+class LifetimeTotals(NamedTuple):
     """A player's statistics: as they are stored, and as the history of games adds up."""
 
     player_id: PlayerId
@@ -36,21 +36,21 @@ class Career(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Conclusions:
+class StoredResults:
     """What the database concluded from a game's log."""
 
     quarantine_reason: str | None
     summary: GameSummary | None
     match: MatchRow | None
     match_players: Sequence[MatchPlayer]
-    careers: Sequence[Career]
+    lifetimes: Sequence[LifetimeTotals]
 
 
 class Stated(NamedTuple):
     """What a replay file says of its game, beside the log: `game` is as the file has it.
 
     `initial_state` and `commands` are None where the file does not have them: files of the
-    first format, and rules that do not tell their moves.
+    first format, and rules that cannot derive their moves.
     """
 
     game: Mapping[str, object]
@@ -66,7 +66,7 @@ class Evidence:
     game_id: GameId
     rows: Sequence[Row]
     game: StoredGame | None = None
-    conclusions: Conclusions | None = None
+    conclusions: StoredResults | None = None
     stated: Stated | None = None
 
     @property
@@ -89,12 +89,14 @@ async def gather(books: AuditReader, game_id: GameId, *, newest_only: bool = Fal
     game, quarantine_reason = await _game(books, game_id)
     match_players = await books.match_players(game_id)
     whose = [player.player_id for player in match_players]
-    conclusions = Conclusions(
+    conclusions = StoredResults(
         quarantine_reason=quarantine_reason,
         summary=await books.summary(game_id),
         match=await books.match(game_id),
         match_players=match_players,
-        careers=await _careers(books, await books.newest_here(game_id) if newest_only else whose),
+        lifetimes=await _lifetimes(
+            books, await books.newest_here(game_id) if newest_only else whose
+        ),
     )
     return Evidence(game_id, await books.events(game_id), game, conclusions)
 
@@ -106,9 +108,9 @@ async def _game(books: AuditReader, game_id: GameId) -> tuple[StoredGame, str | 
     return found
 
 
-async def _careers(books: AuditReader, players: Sequence[PlayerId]) -> list[Career]:
+async def _lifetimes(books: AuditReader, players: Sequence[PlayerId]) -> list[LifetimeTotals]:
     return [
-        Career(player, await stored_tally(books, player), await _added_up(books, player))
+        LifetimeTotals(player, await stored_tally(books, player), await _added_up(books, player))
         for player in players
     ]
 
@@ -129,15 +131,15 @@ async def _added_up(books: AuditReader, player_id: PlayerId) -> RecountedStatist
 
 def read_log(rows: Sequence[Row]) -> list[RecordedEvent]:
     """Read a log's events; raise `Broken` where one cannot be read."""
-    told: list[RecordedEvent] = []
+    recorded: list[RecordedEvent] = []
     for row in rows:
         try:
-            told.append(tell(row))
+            recorded.append(decode_row(row))
         except (BadPayload, orjson.JSONDecodeError) as error:
             raise Broken(f"event {row.event_index} cannot be read: {error}") from None
-        if not isinstance(told[-1].event.payload, dict):
+        if not isinstance(recorded[-1].event.payload, dict):
             raise Broken(f"event {row.event_index} cannot be read: its payload is not an object")
-    return told
+    return recorded
 
 
 def seed_of(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:

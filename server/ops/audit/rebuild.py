@@ -126,12 +126,12 @@ class Count(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlayerRecount:
-    """What a recount of one player came to; `trouble` says why there is none."""
+    """What a recount of one player came to; `problem` says why there is none."""
 
     player_id: PlayerId
     differences: tuple[Difference, ...] = ()
     repaired: bool = False
-    trouble: str | None = None
+    problem: str | None = None
 
 
 class Uncountable(Exception):
@@ -165,7 +165,7 @@ class Rebuild:
         try:
             return await self._recount(player_id)
         except Uncountable as why:
-            return PlayerRecount(player_id, trouble=str(why))
+            return PlayerRecount(player_id, problem=str(why))
 
     async def _recount(self, player_id: PlayerId) -> PlayerRecount:
         async with self._store.snapshot() as books:

@@ -42,14 +42,14 @@ def report_text(report: Report) -> Text:
 def report_line(report: Report) -> Text:
     """Show a whole report in one line."""
     mark, style = _MARKS[report.holds]
-    told = f" game {report.game_id}  {report.title}, {report.events} events"
-    return Text(mark, style).append_text(plain(told))
+    title = f" game {report.game_id}  {report.title}, {report.events} events"
+    return Text(mark, style).append_text(plain(title))
 
 
 def account_text(account: PlayerRecount) -> Text:
     """Show what a recount of one player came to."""
     mark, style = _MARKS[account.repaired]
-    done = "put right" if account.repaired else account.trouble or "not as the logs have it"
+    done = "put right" if account.repaired else account.problem or "not as the logs have it"
     lines = [Text(mark, style).append_text(plain(f" player {account.player_id}: {done}"))]
     for column, stored, counted in account.differences:
         lines.append(Text(f"  {column:<24} is {stored}, the logs give {counted}", "default"))
@@ -61,8 +61,8 @@ def account_text(account: PlayerRecount) -> Text:
 
 def moment(replay: Replay, gaze: ReplayView) -> RenderableType:
     """Show the game where the replay stands: players, events around, and the table."""
-    chairs = replay.fold.table.chairs
-    names: Names = {str(chair.player_id): f"seat {n}" for n, chair in enumerate(chairs)}
+    seats = replay.fold.table.seats
+    names: Names = {str(occupant.player_id): f"seat {n}" for n, occupant in enumerate(seats)}
     parts: list[RenderableType] = [_header(replay, gaze), _players(replay), Text("")]
     parts += [_events(replay.around(gaze), names)]
     for viewer, snapshot in replay.snapshots(gaze).items():
@@ -90,8 +90,8 @@ def inline(value: Any, names: Names) -> str:
     if isinstance(value, list):
         return "[" + " ".join(inline(item, names) for item in value) + "]"
     if isinstance(value, dict):
-        told = (f"{inline(key, names)}: {inline(v, names)}" for key, v in value.items())
-        return "{" + ", ".join(told) + "}"
+        pairs = (f"{inline(key, names)}: {inline(v, names)}" for key, v in value.items())
+        return "{" + ", ".join(pairs) + "}"
     return str(value)
 
 
@@ -133,31 +133,31 @@ def _header(replay: Replay, gaze: ReplayView) -> Text:
 def _players(replay: Replay) -> Table:
     grid = Table.grid(padding=(0, 2))
     turn = replay.fold.turn
-    for seat, chair in enumerate(replay.fold.table.chairs):
+    for seat, occupant in enumerate(replay.fold.table.seats):
         acts = turn is not None and seat in turn.seats
-        grid.add_row("▸" if acts else " ", f"seat {seat}", chair.player_id, _state(chair))
+        grid.add_row("▸" if acts else " ", f"seat {seat}", occupant.player_id, _state(occupant))
     return grid
 
 
-def _state(chair: Seat) -> Text:
-    if chair.bot is not None:
-        return plain(f"bot {chair.bot}")
-    if not chair.present:
+def _state(seat: Seat) -> Text:
+    if seat.bot is not None:
+        return plain(f"bot {seat.bot}")
+    if not seat.present:
         return Text("has left", "yellow")
-    return Text("") if chair.connected else Text("is disconnected", "yellow")
+    return Text("") if seat.connected else Text("is disconnected", "yellow")
 
 
 def _events(shown: list[Shown], names: Names) -> Table:
     grid = Table.grid(padding=(0, 2))
     for event in shown:
         style = "bold" if event.is_here else "dim"
-        told = "hidden" if event.payload is None else _told(event.payload, names)
-        index, kind = event.told.event_index, event.told.event.type
+        text = "hidden" if event.payload is None else _inline_fields(event.payload, names)
+        index, kind = event.recorded.event_index, event.recorded.event.type
         here = "▸" if event.is_here else " "
-        grid.add_row(here, str(index), plain(kind, style), plain(told, style))
+        grid.add_row(here, str(index), plain(kind, style), plain(text, style))
     return grid
 
 
-def _told(payload: Payload, names: Names) -> str:
+def _inline_fields(payload: Payload, names: Names) -> str:
     shown = {key: value for key, value in payload.items() if key != "_v"}
     return "  ".join(f"{key} {inline(value, names)}" for key, value in shown.items())

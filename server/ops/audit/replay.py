@@ -23,7 +23,7 @@ class ReplayView(NamedTuple):
 class Shown(NamedTuple):
     """An event as it is shown; a payload of None is hidden."""
 
-    told: RecordedEvent
+    recorded: RecordedEvent
     payload: Payload | None
     is_here: bool
 
@@ -69,13 +69,13 @@ class Replay:
 
     def snapshots(self, gaze: ReplayView) -> dict[Viewer, Payload]:
         """Draw the table for who looks; with nothing hidden, for every seat."""
-        seats = range(len(self.fold.table.chairs))
+        seats = range(len(self.fold.table.seats))
         viewers: Sequence[Viewer] = list(seats) if gaze.is_open else [gaze.viewer]
         return {viewer: self.fold.ruleset.view(self.fold.state, viewer) for viewer in viewers}
 
     def _shown(self, index: int, gaze: ReplayView) -> Shown:
-        told = self.log[index]
-        seen: Payload | None = told.event.payload
+        recorded = self.log[index]
+        seen: Payload | None = recorded.event.payload
         if not gaze.is_open:
-            seen = visible(self.fold.ruleset, told.event, gaze.viewer)
-        return Shown(told, seen, index == self.index)
+            seen = visible(self.fold.ruleset, recorded.event, gaze.viewer)
+        return Shown(recorded, seen, index == self.index)

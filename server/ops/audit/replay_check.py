@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from persistence.eventlog.hashchain import canonical
 from server.domains.play.games.recorder import RecordedEvent
-from server.gamekit.commands import PRESENCE, tells_moves
+from server.gamekit.commands import PRESENCE, derives_moves
 from server.gamekit.contract import Event, IllegalMove
 from server.gamekit.fold import Fold, Origin
 from server.gamekit.table import (
@@ -30,8 +30,8 @@ class ReplayCheck:
     def __init__(self, origin: Origin, log: Sequence[RecordedEvent]) -> None:
         self.fold = Fold(origin)
         self._log = log
-        # Rules that do not tell their moves are trusted to have decided; they still fold.
-        self.tells_moves = tells_moves(origin.ruleset)
+        # Rules that cannot derive their moves are trusted to have decided; they still fold.
+        self.derives_moves = derives_moves(origin.ruleset)
 
     def run(self) -> Fold:
         """Follow the whole log; raise `Broken` at the first event that differs."""
@@ -97,7 +97,7 @@ class ReplayCheck:
             raise Broken(f"{self._here} comes after the end of the game")
         if found.type == GAME_COMPLETED and outcome is not None:
             return [game_completed(self.fold.table, outcome, self.fold.origin.seed)]
-        if outcome is not None and self.tells_moves:
+        if outcome is not None and self.derives_moves:
             raise Broken(f"{self._here} comes where the game is over")
         if found.type in (GAME_CREATED, GAME_COMPLETED):
             raise Broken(f"{self._here} comes in the middle of the game")
@@ -105,7 +105,7 @@ class ReplayCheck:
             return [presence(found.type, self.fold.table, self._seat_in(found))]
         if found.type == INVALID_ACTION:
             return self._refused(found)
-        return self._decided(found) if self.tells_moves else [found]
+        return self._decided(found) if self.derives_moves else [found]
 
     def _refused(self, found: Event) -> list[Event]:
         """A refused move is not kept; that it was a numbered command of its seat is."""
@@ -114,7 +114,7 @@ class ReplayCheck:
         return self._commanded([made], seat=seat, command=payload[CMD])
 
     def _seat_in(self, found: Event) -> int:
-        return self.fold.table.seats[found.payload["player_id"]]
+        return self.fold.table.seat_by_player[found.payload["player_id"]]
 
     def _decided(self, found: Event) -> list[Event]:
         ruleset, state = self.fold.ruleset, self.fold.state
@@ -123,14 +123,14 @@ class ReplayCheck:
             raise Broken(f"{self._here} comes of no move")
         seat, move = moved
         command = found.payload.get(CMD)
-        if command is None and self.fold.table.chairs[seat].bot is None:
+        if command is None and self.fold.table.seats[seat].bot is None:
             move = ruleset.timeout_move(state, seat)  # all that the server may play for a person
         events = ruleset.decide(state, seat, ruleset.read_move(move))
         return events if command is None else self._commanded(events, seat=seat, command=command)
 
     def _commanded(self, events: list[Event], *, seat: int, command: object) -> list[Event]:
         """Name the command on its first event, as the server does; numbers skip nothing."""
-        following = [seat, self.fold.table.chairs[seat].cmd_no + 1]
+        following = [seat, self.fold.table.seats[seat].cmd_no + 1]
         if command != following:
             raise Broken(f"{self._here} names command {command}, where {following} comes next")
         events[0].payload[CMD] = following

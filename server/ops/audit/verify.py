@@ -19,10 +19,10 @@ from server.gamekit.commands import command_stream, initial_state
 from server.gamekit.fold import AnyRuleset, Fold, Origin
 from server.gamekit.table import seed_hash
 from server.ops.audit.evidence import (
-    Career,
-    Conclusions,
     Evidence,
+    LifetimeTotals,
     Stated,
+    StoredResults,
     first_event,
     origin_of,
     read_log,
@@ -72,7 +72,7 @@ class _Examination:
             self._against_stated(evidence.stated)
         return Report(evidence.game_id, self._title(), len(evidence.rows), self._findings)
 
-    def _against(self, game: StoredGame, drawn: Conclusions) -> None:
+    def _against(self, game: StoredGame, drawn: StoredResults) -> None:
         self._check("game", lambda: check_game(self._evidence, game, log=self._log))
         self._check("summary", lambda: check_summary(drawn, self._concluded()))
         self._check("match", lambda: check_match(game, drawn, completion=self._concluded()))
@@ -81,7 +81,7 @@ class _Examination:
     def _against_stated(self, stated: Stated) -> None:
         self._check("game", lambda: check_stated(stated, self._log))
         self._check("commands", lambda: self._commands(stated))
-        drawn = Conclusions(None, stated.summary, None, (), ())
+        drawn = StoredResults(None, stated.summary, None, (), ())
         self._check("summary", lambda: check_summary(drawn, self._concluded()))
 
     def _check(self, name: str, check: Callable[[], str]) -> bool:
@@ -102,7 +102,7 @@ class _Examination:
         origin = origin_of(self._evidence, self._log, rulesets=self._rulesets)
         again = ReplayCheck(origin, self._log)
         self._fold = again.run()
-        if not again.tells_moves:
+        if not again.derives_moves:
             name = origin.ruleset.name
             return f"{len(self._log)} events fold; {name} does not report its moves"
         return f"{len(self._log)} events match what {origin.ruleset.title} gives for this seed"
@@ -158,8 +158,8 @@ def check_end(evidence: Evidence, *, partial: bool) -> str:
 def check_chain(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
     """Every hash follows from the one before, the index, the type and the payload."""
     previous = genesis(evidence.game_id)
-    for row, told in zip(evidence.rows, log, strict=True):
-        if row.hash != link(previous, row.event_index, row.type, told.payload):
+    for row, recorded in zip(evidence.rows, log, strict=True):
+        if row.hash != link(previous, row.event_index, row.type, recorded.payload):
             raise Broken(f"event {row.event_index} breaks the hash chain")
         previous = row.hash
     return f"every hash follows from the previous one; the last is {previous.hex()}"
@@ -216,7 +216,7 @@ def check_commands(stated: Stated, origin: Origin, *, log: Sequence[RecordedEven
         raise Broken("the file's initial state differs from its log")
     if stated.commands is None:
         raise NotChecked("the file has no commands")
-    drawn = command_stream(origin, [told.event for told in log]) or []
+    drawn = command_stream(origin, [recorded.event for recorded in log]) or []
     for found, command in zip(stated.commands, drawn, strict=False):
         if found != command:
             raise Broken(f"the command of event {command['event_index']} differs from the log")
@@ -225,7 +225,7 @@ def check_commands(stated: Stated, origin: Origin, *, log: Sequence[RecordedEven
     return f"{len(drawn)} commands, which match the log"
 
 
-def check_summary(stored: Conclusions, completion: Completion | None) -> str:
+def check_summary(stored: StoredResults, completion: Completion | None) -> str:
     """The summary is that of the log; names, which the log has not, aside."""
     if completion is None:
         return _none_yet("summary", stored.summary)
@@ -238,7 +238,7 @@ def check_summary(stored: Conclusions, completion: Completion | None) -> str:
     return "matches the log, field by field"
 
 
-def check_match(game: StoredGame, stored: Conclusions, *, completion: Completion | None) -> str:
+def check_match(game: StoredGame, stored: StoredResults, *, completion: Completion | None) -> str:
     """The history has the game once, with everybody who played."""
     if completion is None:
         return _none_yet("history record", stored.match)
@@ -259,15 +259,15 @@ def check_match(game: StoredGame, stored: Conclusions, *, completion: Completion
     return _check_players(stored.match_players, completion)
 
 
-def check_statistics(evidence: Evidence, stored: Conclusions) -> str:
+def check_statistics(evidence: Evidence, stored: StoredResults) -> str:
     """Everybody's statistics, also by ruleset, are what their history of games adds up to."""
     if not evidence.is_over:
         raise NotChecked("counted when the game ends")
-    for career in stored.careers:
-        _check_career(career)
-    if not stored.careers:
+    for lifetime in stored.lifetimes:
+        _check_lifetime(lifetime)
+    if not stored.lifetimes:
         return "checked with a later game of each player"
-    return f"of {len(stored.careers)} players, which match their games"
+    return f"of {len(stored.lifetimes)} players, which match their games"
 
 
 def concluded(evidence: Evidence, fold: Fold) -> Completion | None:
@@ -313,10 +313,10 @@ def _check_players(found: Sequence[MatchPlayer], completion: Completion) -> str:
     return f"in the history, with {len(expected)} players"
 
 
-def _check_career(career: Career) -> None:
-    if career.stored.overall is None:
-        raise Broken(f"player {career.player_id} has no statistics")
-    for column, stored, counted in tally_differences(career.stored, career.added_up):
+def _check_lifetime(lifetime: LifetimeTotals) -> None:
+    if lifetime.stored.overall is None:
+        raise Broken(f"player {lifetime.player_id} has no statistics")
+    for column, stored, counted in tally_differences(lifetime.stored, lifetime.added_up):
         raise Broken(
-            f"{column} of player {career.player_id} is {stored}, but their games give {counted}"
+            f"{column} of player {lifetime.player_id} is {stored}, but their games give {counted}"
         )

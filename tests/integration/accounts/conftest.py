@@ -1,7 +1,7 @@
 """The room of accounts on a real database, with a clock that can be moved."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -15,9 +15,9 @@ from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
 from persistence.sealing import Seal, SecretKey
 from protocol.accounts import Tokens
-from protocol.errors import CloseReason
 from protocol.ids import UserId
 from server.core.clock import Clock
+from server.core.events import LocalEvents
 from server.core.subscriptions import Subscriptions
 from server.domains.people.accounts.admin_http import AdminRoutes
 from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, guest_limiter
@@ -26,7 +26,6 @@ from server.domains.people.accounts.moderation import Moderation
 from server.domains.people.accounts.revocation import SessionRevocation
 from server.domains.people.accounts.service import Accounts, Lifetimes
 from server.gateway.http.endpoints import Endpoint
-from server.gateway.session.sessions import Session
 from tests.fixtures.http import served
 from tests.fixtures.postgres import TEMPLATE, Databases
 
@@ -44,16 +43,6 @@ class MovableClock(Clock):
 
     def move(self, **by: float) -> None:
         self.ahead += timedelta(**by)
-
-
-class NoSockets:
-    """A node that nobody is connected to."""
-
-    def __iter__(self) -> Iterator[Session]:
-        return iter(())
-
-    def dismiss(self, session: Session, why: CloseReason, message: str) -> None:
-        raise AssertionError((session, why, message))
 
 
 @dataclass
@@ -95,7 +84,7 @@ async def room(shared: Database) -> Room:
     await keys.start()
     ended: list[str] = []
     accounts = Accounts(
-        store=store, keys=keys, clock=clock, lifetimes=LIFETIMES, end_sockets=ended.append
+        store=store, keys=keys, clock=clock, lifetimes=LIFETIMES, revoked=ended.append
     )
     return Room(shared, store, keys, clock, accounts, ended)
 
@@ -116,9 +105,9 @@ def more_addresses(room: Room) -> list[Endpoint]:
     revocation = SessionRevocation(
         store=store,
         subscriptions=Subscriptions(MemoryBroker()),
-        sockets=NoSockets(),
+        events=LocalEvents(),
         now=clock.monotonic,
     )
-    moderation = Moderation(store=room.moderators, seal=SEAL, told=revocation.enforce)
+    moderation = Moderation(store=room.moderators, seal=SEAL, banned=revocation.banned)
     admin = AdminRoutes(moderation=moderation, database=room.database, clock=clock)
     return [*SessionRoutes(store=store, revocation=revocation).endpoints(), *admin.endpoints()]

@@ -64,7 +64,7 @@ class Provider:
         self._tokens[token] = person
         return web.json_response({"access_token": token, "token_type": "Bearer"})
 
-    async def tell(self, request: web.Request) -> web.Response:
+    async def me(self, request: web.Request) -> web.Response:
         token = request.headers["Authorization"].removeprefix("Bearer ")
         return web.json_response(self._tokens[token])
 
@@ -75,7 +75,7 @@ async def provider() -> AsyncIterator[Provider]:
     discord = Provider({"id": str(secrets.randbits(60)), "username": "ann", "global_name": "Ann"})
     app = web.Application()
     app.router.add_post("/api/oauth2/token", discord.trade)
-    app.router.add_get("/api/users/@me", discord.tell)
+    app.router.add_get("/api/users/@me", discord.me)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

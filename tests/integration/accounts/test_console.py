@@ -70,7 +70,7 @@ class Hall:
                 keys=keys,
                 clock=Clock(),
                 lifetimes=LIFETIMES,
-                end_sockets=lambda _: None,
+                revoked=lambda *_: None,
             )
             codes = Codes(store=store, seal=seal, clock=Clock())
             proof = await codes.read("email", await codes.make("email", {"email": EMAIL}))
@@ -108,10 +108,10 @@ def test_person_is_found_by_username_id_and_email(hall: Hall) -> None:
     assert "No account found" in hall.ok("accounts", "find", "bob@example.org")
 
 
-def test_ban_and_its_end_are_told_and_on_record(hall: Hall) -> None:
+def test_ban_and_its_end_are_printed_and_on_record(hall: Hall) -> None:
     ann = hall.registered()
-    told = hall.ok("accounts", "ban", ann.user_id, "--reason", "Spam.", "--days", "7")
-    assert re.search(r"banned until 20\S+Z: Spam\.", told)
+    output = hall.ok("accounts", "ban", ann.user_id, "--reason", "Spam.", "--days", "7")
+    assert re.search(r"banned until 20\S+Z: Spam\.", output)
     assert "banned" not in hall.ok("accounts", "unban", ann.user_id)
     with psycopg.connect(hall.dsn) as connection:
         acts = connection.execute("SELECT actor, action, target FROM audit_log ORDER BY id")

@@ -38,7 +38,7 @@ ALPHANUMERIC = string.ascii_letters + string.digits
 
 
 @dataclass
-class Trip:
+class OAuthState:
     """A browser on its way, and the client that sent it."""
 
     http: aiohttp.ClientSession
@@ -77,7 +77,7 @@ class Trip:
 
 
 @pytest.fixture
-async def trip(room: Room) -> AsyncIterator[Trip]:
+async def trip(room: Room) -> AsyncIterator[OAuthState]:
     ways = Ways(room)
     async with provider() as there, ways.served() as client:
         app = build_http([], room.accounts.authenticate)
@@ -89,19 +89,23 @@ async def trip(room: Room) -> AsyncIterator[Trip]:
             clock=room.clock,
             server=lambda: here[0],
         )
-        discord.serve_from(app)
+        discord.mount(app)
         async with served_app(app) as http:
             here.append(str(http._base_url).rstrip("/"))
             jar = aiohttp.CookieJar(unsafe=True)  # cookies of an address, not of a name
             async with aiohttp.ClientSession(here[0], cookie_jar=jar) as browser:
-                yield Trip(browser, there, client)
+                yield OAuthState(browser, there, client)
 
 
-async def _exchange(trip: Trip, code: str, verifier: str = VERIFIER) -> tuple[int, dict[str, str]]:
+async def _exchange(
+    trip: OAuthState, code: str, verifier: str = VERIFIER
+) -> tuple[int, dict[str, str]]:
     return await trip.client.post("/v1/auth/exchange", code=code, verifier=verifier)
 
 
-async def test_the_way_there_and_back_signs_in_and_again_to_the_same_account(trip: Trip) -> None:
+async def test_the_way_there_and_back_signs_in_and_again_to_the_same_account(
+    trip: OAuthState,
+) -> None:
     status, first = await _exchange(trip, await trip.code())
     assert (status, first["display_name"]) == (200, "Ann")
     _, second = await _exchange(trip, await trip.code())
@@ -111,7 +115,7 @@ async def test_the_way_there_and_back_signs_in_and_again_to_the_same_account(tri
     assert not account.is_anonymous
 
 
-async def test_cookie_is_out_of_scripts_reach_and_gone_afterwards(trip: Trip) -> None:
+async def test_cookie_is_out_of_scripts_reach_and_gone_afterwards(trip: OAuthState) -> None:
     url = await trip.start()
     (cookie,) = list(trip.http.cookie_jar)
     assert cookie.key.startswith(COOKIE)
@@ -121,20 +125,22 @@ async def test_cookie_is_out_of_scripts_reach_and_gone_afterwards(trip: Trip) ->
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-async def test_two_tabs_both_come_back_in_any_order(trip: Trip, order: tuple[int, int]) -> None:
+async def test_two_tabs_both_come_back_in_any_order(
+    trip: OAuthState, order: tuple[int, int]
+) -> None:
     urls = [trip.there.consent(await trip.start()) for _ in order]
     for nth in order:
         assert (await _exchange(trip, (await trip.back(urls[nth]))["code"]))[0] == 200
     assert list(trip.http.cookie_jar) == []
 
 
-async def test_tabs_that_start_at_once_all_come_back(trip: Trip) -> None:
+async def test_tabs_that_start_at_once_all_come_back(trip: OAuthState) -> None:
     asked = await asyncio.gather(*(trip.start() for _ in range(TRIPS_AT_ONCE_MAX)))
     for url in map(trip.there.consent, asked):
         assert "code" in await trip.back(url)
 
 
-async def test_browser_keeps_so_many_trips_at_most_and_the_newest_work(trip: Trip) -> None:
+async def test_browser_keeps_so_many_trips_at_most_and_the_newest_work(trip: OAuthState) -> None:
     urls = [trip.there.consent(await trip.start()) for _ in range(TRIPS_AT_ONCE_MAX + 2)]
     assert len(list(trip.http.cookie_jar)) == TRIPS_AT_ONCE_MAX
     assert await trip.refused(urls[0]) == (403, "bad_code")
@@ -153,7 +159,7 @@ async def test_browser_keeps_so_many_trips_at_most_and_the_newest_work(trip: Tri
     ],
 )
 async def test_target_comes_back_as_it_was_written(
-    trip: Trip, redirect: str, before: str, after: str
+    trip: OAuthState, redirect: str, before: str, after: str
 ) -> None:
     for go, said in ((trip.there.consent, "code="), (trip.there.deny, "error=access_denied")):
         path = go(await trip.start(redirect)).removeprefix(trip.ways_server)
@@ -176,7 +182,7 @@ async def test_target_comes_back_as_it_was_written(
     ],
 )
 async def test_browser_is_shown_a_page_and_no_json_where_it_cannot_be_sent_on(
-    trip: Trip, address: str
+    trip: OAuthState, address: str
 ) -> None:
     accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
     async with trip.http.get(address, headers=accept, allow_redirects=False) as reply:
@@ -190,13 +196,13 @@ async def test_browser_is_shown_a_page_and_no_json_where_it_cannot_be_sent_on(
     assert "<b>" not in page
 
 
-async def test_wrong_state_is_refused(trip: Trip) -> None:
+async def test_wrong_state_is_refused(trip: OAuthState) -> None:
     url = trip.there.consent(await trip.start())
     state = parse_qs(urlsplit(url).query)["state"][0]
     assert await trip.refused(url.replace(state, "x" * len(state))) == (403, "bad_code")
 
 
-async def test_browser_that_did_not_start_here_is_refused(trip: Trip) -> None:
+async def test_browser_that_did_not_start_here_is_refused(trip: OAuthState) -> None:
     url = trip.there.consent(await trip.start())
     trip.http.cookie_jar.clear()
     assert await trip.refused(url) == (403, "bad_code")
@@ -204,13 +210,13 @@ async def test_browser_that_did_not_start_here_is_refused(trip: Trip) -> None:
     assert await trip.refused(f"{CALLBACK}?code=x&state=y") == (403, "bad_code")
 
 
-async def test_return_that_took_too_long_is_refused(trip: Trip) -> None:
+async def test_return_that_took_too_long_is_refused(trip: OAuthState) -> None:
     url = trip.there.consent(await trip.start())
     trip.client.ways.room.clock.move(seconds=601)
     assert await trip.refused(url) == (403, "bad_code")
 
 
-async def test_wrong_code_and_broken_provider_send_back_with_an_error(trip: Trip) -> None:
+async def test_wrong_code_and_broken_provider_send_back_with_an_error(trip: OAuthState) -> None:
     url = trip.there.consent(await trip.start())
     code = parse_qs(urlsplit(url).query)["code"][0]
     assert await trip.back(url.replace(code, "nonsense")) == {"error": "discord_refused"}
@@ -219,7 +225,7 @@ async def test_wrong_code_and_broken_provider_send_back_with_an_error(trip: Trip
     assert await trip.back(url) == {"error": "discord_refused"}
 
 
-async def test_replayed_code_is_refused_by_both(trip: Trip) -> None:
+async def test_replayed_code_is_refused_by_both(trip: OAuthState) -> None:
     url = trip.there.consent(await trip.start())
     cookies = {cookie.key: cookie.value for cookie in trip.http.cookie_jar}
     ours = (await trip.back(url))["code"]
@@ -230,7 +236,7 @@ async def test_replayed_code_is_refused_by_both(trip: Trip) -> None:
     assert (status, refusal["code"]) == (403, "bad_code")
 
 
-async def test_code_of_another_browsers_trip_is_refused(trip: Trip) -> None:
+async def test_code_of_another_browsers_trip_is_refused(trip: OAuthState) -> None:
     """Discord binds its code to the verifier, which is in the other browser's cookie."""
     stolen = parse_qs(urlsplit(trip.there.consent(await trip.start())).query)["code"][0]
     trip.http.cookie_jar.clear()
@@ -239,12 +245,12 @@ async def test_code_of_another_browsers_trip_is_refused(trip: Trip) -> None:
     assert await trip.back(url.replace(code, stolen)) == {"error": "discord_refused"}
 
 
-async def test_denied_consent_sends_back_with_an_error(trip: Trip) -> None:
+async def test_denied_consent_sends_back_with_an_error(trip: OAuthState) -> None:
     url = trip.there.deny(await trip.start())
     assert await trip.back(url) == {"error": "access_denied"}
 
 
-async def test_code_without_its_verifier_is_worth_nothing(trip: Trip) -> None:
+async def test_code_without_its_verifier_is_worth_nothing(trip: OAuthState) -> None:
     code = await trip.code()
     status, refusal = await _exchange(trip, code, secrets.token_urlsafe(32))
     assert (status, refusal["code"]) == (403, "bad_code")
@@ -264,13 +270,13 @@ async def test_code_without_its_verifier_is_worth_nothing(trip: Trip) -> None:
         "javascript:alert(1)",
     ],
 )
-async def test_only_configured_targets_are_sent_to(trip: Trip, redirect: str) -> None:
+async def test_only_configured_targets_are_sent_to(trip: OAuthState, redirect: str) -> None:
     query = {"redirect": redirect, "challenge": challenge_of(VERIFIER)}
     async with trip.http.get(START, params=query, allow_redirects=False) as reply:
         assert (reply.status, (await reply.json())["field"]) == (422, "redirect")
 
 
-async def test_guest_who_links_discord_stays_who_they_are(trip: Trip) -> None:
+async def test_guest_who_links_discord_stays_who_they_are(trip: OAuthState) -> None:
     room = trip.client.ways.room
     guest = await room.accounts.new_guest("Bo")
     ask = {"code": await trip.code(), "verifier": VERIFIER}
@@ -281,7 +287,7 @@ async def test_guest_who_links_discord_stays_who_they_are(trip: Trip) -> None:
     assert tokens["display_name"] == "Bo"
 
 
-async def test_discord_of_another_account_cannot_be_linked(trip: Trip) -> None:
+async def test_discord_of_another_account_cannot_be_linked(trip: OAuthState) -> None:
     await _exchange(trip, await trip.code())
     guest = await trip.client.ways.room.accounts.new_guest("Eve")
     ask = {"code": await trip.code(), "verifier": VERIFIER}
@@ -291,7 +297,7 @@ async def test_discord_of_another_account_cannot_be_linked(trip: Trip) -> None:
     assert (status, refusal["code"]) == (409, "method_taken")
 
 
-async def test_one_of_two_methods_can_be_unlinked(trip: Trip) -> None:
+async def test_one_of_two_methods_can_be_unlinked(trip: OAuthState) -> None:
     client = trip.client
     tokens = await client.registered(f"{secrets.token_hex(8)}@example.org")
     token = tokens["access_token"]

@@ -133,7 +133,7 @@ async def test_address_of_another_account_cannot_be_linked(client: Client, email
     assert (await client.sign_in(email))[0] == 200
 
 
-async def test_address_changes_with_the_password_and_the_old_one_is_told(
+async def test_address_changes_with_the_password_and_the_old_one_is_notified(
     client: Client, email: str
 ) -> None:
     token = (await client.registered(email))["access_token"]

@@ -11,18 +11,18 @@ from tests.integration.accounts.conftest import Room
 
 async def _of(room: Room, user_id: str) -> list[UserCreated]:
     async with room.database.acquire() as connection:
-        told = await events_in(connection)
-    return [one for one in told if isinstance(one, UserCreated) and one.user_id == user_id]
+        events = await events_in(connection)
+    return [one for one in events if isinstance(one, UserCreated) and one.user_id == user_id]
 
 
-async def test_new_guest_is_told_of_by_id(room: Room) -> None:
+async def test_new_guest_is_published_by_id(room: Room) -> None:
     guest = await room.accounts.new_guest("Zoe")
     assert await _of(room, guest.user_id) == [
         UserCreated(user_id=UserId(guest.user_id), method="guest")
     ]
 
 
-async def test_account_of_another_service_is_told_of_when_it_first_comes(room: Room) -> None:
+async def test_account_of_another_service_is_published_when_it_first_comes(room: Room) -> None:
     user_id = UserId(new_id())
     guest = Guest(user_id, PlayerId(new_id()), f"u{user_id[:8]}", "Zoe", "", "#fff")
     async with room.database.acquire() as connection:
@@ -32,7 +32,7 @@ async def test_account_of_another_service_is_told_of_when_it_first_comes(room: R
     assert await _of(room, user_id) == [UserCreated(user_id=user_id, method="supabase")]
 
 
-async def test_account_that_could_not_be_made_is_not_told_of(room: Room) -> None:
+async def test_account_that_could_not_be_made_is_not_published(room: Room) -> None:
     user_id = UserId(new_id())
     guest = Guest(user_id, PlayerId(new_id()), "nobody-knows", "Zoe", "", "#fff")
     with pytest.raises(Exception, match=user_id):

@@ -22,10 +22,10 @@ from server.core.mail_transports import (
     BadMailUrl,
     NotDelivered,
     Transport,
-    file_carrier,
-    smtp_carrier,
+    file_transport,
+    smtp_transport,
 )
-from server.core.mailer import CARRIED_AT_ONCE, WAITING_MAX, Mail, Mailer
+from server.core.mailer import SENT_AT_ONCE, WAITING_MAX, Mail, Mailer
 from server.core.tasks import Tasks
 
 SENDER = "Playhall <hall@example.org>"
@@ -102,7 +102,7 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLConte
 
 
 def _to(port: int) -> Transport:
-    return smtp_carrier(f"smtp+plain://127.0.0.1:{port}")
+    return smtp_transport(f"smtp+plain://127.0.0.1:{port}")
 
 
 def _password_is(expected: bytes) -> Any:
@@ -131,7 +131,7 @@ async def test_letter_goes_out_encrypted_and_signed_in(certificate: ssl.SSLConte
         "authenticator": _password_is(b"p:w/d"),
     }
     async with smtp_server(mailbox, **options) as port:
-        carrier = smtp_carrier(f"smtp://hall:p%3Aw%2Fd@localhost:{port}")
+        carrier = smtp_transport(f"smtp://hall:p%3Aw%2Fd@localhost:{port}")
         async with posting(carrier) as post:
             post.send(LETTER)
             assert b"Subject:" in await mailbox.take()
@@ -140,7 +140,7 @@ async def test_letter_goes_out_encrypted_and_signed_in(certificate: ssl.SSLConte
 async def test_password_is_not_sent_to_a_server_without_encryption() -> None:
     mailbox = Mailbox()
     async with smtp_server(mailbox) as port:
-        carrier = smtp_carrier(f"smtp://hall:secret@127.0.0.1:{port}")
+        carrier = smtp_transport(f"smtp://hall:secret@127.0.0.1:{port}")
         with pytest.raises(NotDelivered):
             await carrier(EmailMessage())
     assert mailbox.taken.empty()
@@ -169,7 +169,7 @@ async def test_letter_that_is_refused_for_good_is_not_sent_again(
 
 
 async def test_more_letters_than_may_wait_are_refused_aloud() -> None:
-    post = Mailer(smtp_carrier("smtp+plain://127.0.0.1:1"), sender=SENDER)
+    post = Mailer(smtp_transport("smtp+plain://127.0.0.1:1"), sender=SENDER)
     for _ in range(WAITING_MAX):
         post.send(LETTER)
     with pytest.raises(Overloaded):
@@ -177,10 +177,10 @@ async def test_more_letters_than_may_wait_are_refused_aloud() -> None:
 
 
 async def test_letter_in_a_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
-    async with posting(file_carrier(tmp_path / "mail")) as post:
+    async with posting(file_transport(tmp_path / "mail")) as post:
         post.send(LETTER)
         async with asyncio.timeout(PATIENCE_S):
-            while not post.carried:
+            while not post.sent:
                 await asyncio.sleep(0.01)
     (file,) = (tmp_path / "mail").iterdir()
     assert file.suffix == ".eml"
@@ -210,7 +210,7 @@ def names_in(folder: Path) -> list[str]:
 async def test_letter_for_a_full_disk_waits_for_room_and_leaves_no_half(
     full_disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with posting(file_carrier(full_disk), *[0.01] * 1000) as post:
+    async with posting(file_transport(full_disk), *[0.01] * 1000) as post:
         post.send(LETTER)
         async with asyncio.timeout(PATIENCE_S):
             while "No space left" not in caplog.text:
@@ -218,14 +218,14 @@ async def test_letter_for_a_full_disk_waits_for_room_and_leaves_no_half(
         assert names_in(full_disk) == ["filler"]
         (full_disk / "filler").unlink()
         async with asyncio.timeout(PATIENCE_S):
-            while not post.carried:
+            while not post.sent:
                 await asyncio.sleep(0.01)
     (name,) = names_in(full_disk)
     assert name.endswith(".eml")
 
 
 async def test_letters_that_wait_for_their_next_attempt_hold_nobody_up() -> None:
-    held = [LETTER._replace(to=f"held{n}@example.org") for n in range(CARRIED_AT_ONCE * 2)]
+    held = [LETTER._replace(to=f"held{n}@example.org") for n in range(SENT_AT_ONCE * 2)]
     taken: asyncio.Queue[str] = asyncio.Queue()
 
     async def carry(message: EmailMessage) -> None:
@@ -267,11 +267,11 @@ async def test_carrier_that_raises_anything_loses_one_letter_only(
         taken.put_nowait(message["To"])
 
     async with posting(carry) as post, asyncio.timeout(PATIENCE_S):
-        for n in range(CARRIED_AT_ONCE + 1):
+        for n in range(SENT_AT_ONCE + 1):
             post.send(LETTER._replace(to=f"odd{n}@example.org"))
         post.send(LETTER)
         assert await taken.get() == LETTER.to
-        assert post.lost == CARRIED_AT_ONCE + 1
+        assert post.lost == SENT_AT_ONCE + 1
     assert "KeyError" in caplog.text
     assert "odd0@" not in caplog.text
 
@@ -279,4 +279,4 @@ async def test_carrier_that_raises_anything_loses_one_letter_only(
 @pytest.mark.parametrize("url", ["", "mail.example.org", "http://mail.example.org", "smtp://"])
 def test_unusable_address_of_a_mail_server_is_refused(url: str) -> None:
     with pytest.raises(BadMailUrl, match="smtp://host"):
-        smtp_carrier(url)
+        smtp_transport(url)

@@ -22,7 +22,7 @@ async def _admin(
         return reply.status, await reply.json()
 
 
-async def test_banned_account_is_refused_everywhere_and_told_why(
+async def test_banned_account_is_refused_everywhere_with_the_reason(
     client: aiohttp.ClientSession, room: Room
 ) -> None:
     admin, player = await room.admin(), await room.accounts.new_guest(None)

@@ -12,8 +12,15 @@ from websockets.asyncio.client import ClientConnection, connect
 from protocol.envelope import type_of
 from protocol.errors import BadToken
 from server.core.containment import FAILURES
+from server.core.events import (
+    LocalEvents,
+    PlayerConnected,
+    PlayerDisconnected,
+    SessionRevoked,
+)
 from server.core.tasks import Tasks
 from server.domains.people.accounts.commands import SessionCommands, limits_in_force
+from server.domains.people.accounts.revocation import RevokedConnections
 from server.domains.people.accounts.service import Accounts
 from server.gateway.session.sessions import CommandRate, Sessions
 from tests.integration.accounts.conftest import LIFETIMES, Room
@@ -27,13 +34,15 @@ Dial = Callable[[], AbstractAsyncContextManager[ClientConnection]]
 @pytest.fixture
 async def dial(room: Room) -> AsyncIterator[Dial]:
     async with Tasks() as tasks:
-        sessions = Sessions(clock=room.clock, tasks=tasks, rate=CommandRate())
+        events = LocalEvents()
+        sessions = Sessions(clock=room.clock, tasks=tasks, rate=CommandRate(), events=events)
+        events.listen(RevokedConnections(sessions).listens())
         room.accounts = Accounts(
             store=room.store,
             keys=room.keys,
             clock=room.clock,
             lifetimes=LIFETIMES,
-            end_sockets=sessions.end_session,
+            revoked=lambda session_id: events.publish(SessionRevoked(session_id, "Ended.")),
         )
         commands = SessionCommands(
             accounts=lambda: room.accounts, clock=room.clock, node="n1", limits=LIMITS
@@ -107,7 +116,7 @@ async def test_revoked_session_cannot_say_hello(room: Room, dial: Dial) -> None:
         assert (await _hello(socket, tokens.access_token))["code"] == "bad_token"
 
 
-async def test_ping_tells_the_time(room: Room, dial: Dial) -> None:
+async def test_ping_is_answered_with_the_time(room: Room, dial: Dial) -> None:
     tokens = await room.accounts.new_guest(None)
     async with dial() as socket:
         await _hello(socket, tokens.access_token)
@@ -122,6 +131,22 @@ async def test_refresh_replaces_the_token(room: Room, dial: Dial) -> None:
         second = await room.accounts.refresh(first.refresh_token)
         reply = await _ask(socket, type="session.refresh", token=second.access_token)
     assert reply == {"re": 1, "type": "ok"}
+
+
+async def test_connection_ends_with_the_session_that_it_was_refreshed_from(
+    room: Room, dial: Dial
+) -> None:
+    first = await room.accounts.new_guest(None)
+    who = await room.accounts.authenticate(first.access_token)
+    second = await room.accounts.open(who.user_id, method="email")
+    async with dial() as socket:
+        await _hello(socket, first.access_token)
+        await _ask(socket, type="session.refresh", token=second.access_token)
+        await room.accounts.end(who.session_id)
+        assert (await _ask(socket, type="session.ping"))["type"] == "ok"
+        again = await room.accounts.authenticate(second.access_token)
+        await room.accounts.end(again.session_id)
+        assert await _close_code(socket) == 4103
 
 
 async def test_refresh_with_another_users_token_is_refused(room: Room, dial: Dial) -> None:
@@ -163,18 +188,22 @@ async def test_listener_that_raises_keeps_no_other_from_hearing_who_comes_and_go
     def raising(_: object) -> None:
         raise RuntimeError("a listener's bug")
 
-    def left(player_id: str) -> None:
-        heard.append(player_id)
+    def came(event: PlayerConnected) -> None:
+        heard.append(event.player_id)
+
+    def left(event: PlayerDisconnected) -> None:
+        heard.append(event.player_id)
         gone.set()
 
     async with Tasks() as tasks:
-        sessions = Sessions(clock=room.clock, tasks=tasks, rate=CommandRate())
+        events = LocalEvents()
+        sessions = Sessions(clock=room.clock, tasks=tasks, rate=CommandRate(), events=events)
         commands = SessionCommands(
             accounts=lambda: room.accounts, clock=room.clock, node="n1", limits=LIMITS
         )
         sessions.routes = {type_of(name): route for name, route in commands.routes().items()}
-        sessions.on_arrival += [raising, heard.append]
-        sessions.on_departure += [raising, left]
+        events.listen({PlayerConnected: raising, PlayerDisconnected: raising})
+        events.listen({PlayerConnected: came, PlayerDisconnected: left})
         before = FAILURES.total
         async with hall(sessions.new) as running:
             tokens = await room.accounts.new_guest("Ann")

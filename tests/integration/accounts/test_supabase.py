@@ -96,7 +96,7 @@ class Hall:
             url=self.project.url if url is None else url,
             secret=secret,
             store=AccountStore(self.database),
-            end_sockets=lambda _: None,
+            logged_out=lambda _: None,
             now=lambda: self.now,
         )
 
@@ -273,7 +273,7 @@ async def test_our_own_sign_in_says_that_it_is_elsewhere(hall: Hall) -> None:
     clock, store = MovableClock(), AccountStore(hall.database)
     keys = Keys(store, now=clock.monotonic)
     ours = Accounts(
-        store=store, keys=keys, clock=clock, lifetimes=LIFETIMES, end_sockets=lambda _: None
+        store=store, keys=keys, clock=clock, lifetimes=LIFETIMES, revoked=lambda *_: None
     )
     routes = AccountRoutes(accounts=ours, keys=keys, guests=guest_limiter(600), now=clock.monotonic)
     addresses = switched_off(routes.endpoints())

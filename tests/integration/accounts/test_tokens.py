@@ -162,7 +162,7 @@ async def test_a_long_session_keeps_few_rows(room: Room) -> None:
     assert set(kept) == {2}
 
 
-async def test_a_session_that_refreshes_too_often_is_told_when_it_may(room: Room) -> None:
+async def test_session_that_refreshes_too_often_gets_the_time_when_it_may(room: Room) -> None:
     tokens = await room.accounts.new_guest(None)
     for _ in range(REFRESHES_MAX - 1):
         tokens = await room.accounts.refresh(tokens.refresh_token)

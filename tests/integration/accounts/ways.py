@@ -11,6 +11,7 @@ import aiohttp
 from persistence.accounts.sessions import SessionStore
 from persistence.accounts.sign_in import SignInStore
 from persistence.broker.memory import MemoryBroker
+from server.core.events import LocalEvents
 from server.core.mailer import Mail
 from server.core.passwords import Passwords
 from server.core.subscriptions import Subscriptions
@@ -18,8 +19,8 @@ from server.domains.people.accounts.codes import Codes
 from server.domains.people.accounts.discord import DiscordSignIn
 from server.domains.people.accounts.email import EmailSignIn
 from server.domains.people.accounts.password_limits import (
+    AttemptLimiter,
     Limits,
-    NetworkAttempts,
     PasswordLimits,
     Rate,
 )
@@ -27,9 +28,9 @@ from server.domains.people.accounts.revocation import SessionRevocation
 from server.domains.people.accounts.sign_in_http import SignInRoutes
 from server.domains.people.accounts.sign_in_methods import Methods
 from server.gateway.http.endpoints import Endpoint, build_http
-from server.gateway.transport.proxies import Proxies, believe
+from server.gateway.transport.proxies import Proxies, trust_proxies
 from tests.fixtures.http import bearer, served_app
-from tests.integration.accounts.conftest import SEAL, NoSockets, Room, more_addresses
+from tests.integration.accounts.conftest import SEAL, Room, more_addresses
 
 PLENTY = Rate(per_minute=6000, burst=6000)
 NO_LIMITS = Limits(*(PLENTY for _ in Limits()))
@@ -61,7 +62,7 @@ class Ways:
             accounts=room.accounts,
             send=self.letters.append,
             server=lambda: SERVER,
-            mails=NetworkAttempts(network=PLENTY, account=self.mail_rate, now=now),
+            mails=AttemptLimiter(network=PLENTY, account=self.mail_rate, now=now),
             guesses=PasswordLimits(now=now, limits=self.limits),
             passwords=self.passwords,
         )
@@ -71,7 +72,7 @@ class Ways:
         """Serve the addresses on a port of their own; clients may say where they come from."""
         addresses = [*more_addresses(self.room), *self._addresses()]
         app = build_http(addresses, self.room.accounts.authenticate)
-        believe(app, Proxies.named(["127.0.0.1"]))
+        trust_proxies(app, Proxies.named(["127.0.0.1"]))
         try:
             async with served_app(app) as client:
                 yield Client(client, self)
@@ -83,7 +84,7 @@ class Ways:
         revocation = SessionRevocation(
             store=store,
             subscriptions=Subscriptions(MemoryBroker()),
-            sockets=NoSockets(),
+            events=LocalEvents(),
             now=now,
         )
         routes = SignInRoutes(

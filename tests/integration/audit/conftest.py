@@ -22,6 +22,7 @@ from protocol.ids import GameId, PlayerId
 from server.cli import said_plainly
 from server.config import Config
 from server.core.clock import Clock
+from server.core.events import LocalEvents
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame
@@ -56,6 +57,8 @@ async def open_room(
             rulesets=find_rulesets() if rulesets is None else rulesets,
             may_serve=lambda: True,
             subscriptions=Subscriptions(MemoryBroker()),
+            events=LocalEvents(),
+            seats_changed=lambda _: None,
         )
         running = tasks.loop(log.run(), name="log")
         yield Room(database, store, log, registry, [])
@@ -76,13 +79,13 @@ class Played:
     players: Sequence[PlayerId]
 
 
-async def play_and_leave(host: LiveGame) -> None:
+async def play_and_leave(game: LiveGame) -> None:
     """Bid, send nonsense, and leave: from then on the server plays, then nobody does."""
-    while not (moves := host.fold.ruleset.view(host.fold.state, 0)["legal_moves"]):
+    while not (moves := game.fold.ruleset.view(game.fold.state, 0)["legal_moves"]):
         await asyncio.sleep(0.01)
-    await act(host, 0, 1, moves[0])
-    await act(host, 0, 2, {"type": "nonsense"})
-    host.note("player_left", 0)
+    await act(game, 0, 1, moves[0])
+    await act(game, 0, 2, {"type": "nonsense"})
+    game.note("player_left", 0)
 
 
 @pytest.fixture(scope="session")
@@ -93,13 +96,13 @@ async def intact(databases: Databases) -> AsyncIterator[Played]:
     async with open_room(database) as room:
         players = await room.players(3)
         bots = [None, "random", "bid_and_duck"]
-        host = await room.game("el_dorado", bots, players, rounds=2)
-        await play_and_leave(host)
-        await room.completed(host.game_id)
+        game = await room.game("el_dorado", bots, players, rounds=2)
+        await play_and_leave(game)
+        await room.completed(game.game_id)
         relay = await room.game("relay", [None] * 2)
         await act(relay, 0, 1, {"hello": "\x1b[31m"})
     await database.close()
-    yield Played(dsn, databases.serving_dsn(dsn), host.game_id, relay.game_id, players)
+    yield Played(dsn, databases.serving_dsn(dsn), game.game_id, relay.game_id, players)
     databases.drop(dsn)
 
 

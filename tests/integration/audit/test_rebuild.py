@@ -117,8 +117,8 @@ async def start_games(rooms: Sequence[Room]) -> list[GameId]:
     """Let the same two bots play in all rooms at once."""
     players = await rooms[0].players(2)
     bots = ["random", "random"]
-    hosts = [await room.game("four_in_a_row", bots, players) for room in rooms]
-    return [host.game_id for host in hosts]
+    games = [await room.game("four_in_a_row", bots, players) for room in rooms]
+    return [game.game_id for game in games]
 
 
 async def completed(games: Sequence[GameId], room: Room) -> None:
@@ -128,4 +128,4 @@ async def completed(games: Sequence[GameId], room: Room) -> None:
 async def recounted(database: Database, *, repair: bool) -> list[tuple[object, str | None]]:
     """Recount everybody; give what differed and what was in the way."""
     rebuild = AdminContext(database, find_rulesets()).rebuild(repair=repair)
-    return [(account.differences, account.trouble) async for account in rebuild.everybody()]
+    return [(account.differences, account.problem) async for account in rebuild.everybody()]

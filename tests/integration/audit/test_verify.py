@@ -12,8 +12,8 @@ CHECKS = ["order", "chain", "seed", "rules", "game", "summary", "match", "statis
 
 
 def findings(playhall: Playhall, *arguments: object) -> dict[str, dict[str, object]]:
-    told = orjson.loads(playhall("verify", *arguments, "--json").stdout)
-    return {finding["check"]: finding for finding in told["findings"]}
+    report = orjson.loads(playhall("verify", *arguments, "--json").stdout)
+    return {finding["check"]: finding for finding in report["findings"]}
 
 
 def test_untouched_game_holds_in_every_check(playhall: Playhall, played: Played) -> None:
@@ -130,7 +130,7 @@ def test_all_games_since_a_date_are_checked(playhall: Playhall, played: Played) 
     assert "2 games checked, 0 failed." in everything.stdout
 
 
-def test_spoilt_game_among_many_is_told_in_full(
+def test_spoilt_game_among_many_is_reported_in_full(
     playhall: Playhall, played: Played, spoil: Spoil
 ) -> None:
     spoil(f"DELETE FROM game_events WHERE {LOG} = 11", played.finished)

@@ -240,5 +240,5 @@ async def test_logout_closes_the_socket_and_leaves_the_token_good(
 
 async def test_person_stays_when_bots_tokens_are_looked_at(node: Node, ann: Person) -> None:
     async with node.socket(ann.token) as socket:
-        await node.authenticator.look()
+        await node.authenticator.poll()
         assert (await command(socket, "session.ping"))["type"] == "ok"

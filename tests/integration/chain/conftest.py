@@ -12,8 +12,8 @@ import pytest
 from persistence.blockchain.store import TransferStore
 from persistence.database import Database
 from server.core.clock import Clock
-from server.domains.compete.blockchain.domain import Chain, Rhythm
-from server.domains.compete.blockchain.indexer import Terms
+from server.domains.compete.blockchain.domain import Chain, PollIntervals
+from server.domains.compete.blockchain.indexer import IndexerOptions
 from server.domains.compete.blockchain.metrics import ContractMetrics
 from server.domains.compete.blockchain.rpc import ChainNode
 from server.domains.compete.blockchain.rules import periods
@@ -45,15 +45,15 @@ class Ledger:
     ) -> AsyncIterator[Chain]:
         """Make a server's reader; another one is another server, or the same after a restart."""
         async with ChainNode(self.net.url) as node:
-            yield self.chain(node, Terms(confirmations, start_block))
+            yield self.chain(node, IndexerOptions(confirmations, start_block))
 
-    def chain(self, node: ChainNode, terms: Terms) -> Chain:
+    def chain(self, node: ChainNode, options: IndexerOptions) -> Chain:
         return Chain(
             [self.net.contract],
             node=node,
             store=TransferStore(self.database, periods),
-            terms=terms,
-            rhythm=Rhythm(poll_s=0.05, reconcile_s=NEVER_S),
+            options=options,
+            intervals=PollIntervals(poll_s=0.05, reconcile_s=NEVER_S),
             clock=Clock(),
         )
 

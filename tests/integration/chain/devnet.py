@@ -28,7 +28,7 @@ class Devnet:
     """The chain, and the ways in which a node in front of it misbehaves.
 
     `range_max`: the most blocks that eth_getLogs answers for; `ranges` are those that were asked
-    for. `head_max`: what the node knows of the chain. `on_logs` happens once, before logs are told.
+    for. `head_max`: what the node knows of the chain. `on_logs` happens once, before logs come.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Devnet:
         receipt = self.evm.get_transaction_receipt(sent)
         return Contract(CHAIN_ID, receipt["contract_address"].lower())
 
-    def mint(self, to: str, token: int) -> None:
+    def issuer(self, to: str, token: int) -> None:
         self._send(self.accounts[0], "mint(address,uint256)", to, token)
 
     def give(self, sender: str, to: str, token: int) -> None:

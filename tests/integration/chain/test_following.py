@@ -14,7 +14,7 @@ async def test_mint_and_transfers_become_periods_at_the_blocks_times(ledger: Led
     net = ledger.net
     _, ada, bob, *_ = net.accounts
     bot = await ledger.register(TOKEN)
-    net.mint(ada, TOKEN)
+    net.issuer(ada, TOKEN)
     minted = net.time(net.head())
     net.mine(3)
     net.give(ada, bob, TOKEN)
@@ -34,7 +34,7 @@ async def test_last_transfer_in_a_block_counts(ledger: Ledger) -> None:
     net = ledger.net
     _, ada, bob, cyd, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     minted = net.time(net.head())
     async with ledger.reading() as chain:
         assert await ledger.read(chain)
@@ -54,14 +54,14 @@ async def test_burn_leaves_nobody_and_mint_begins_anew(ledger: Ledger) -> None:
     net = ledger.net
     _, ada, bob, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     minted = net.time(net.head())
     net.burn(ada, 1)
     burned = net.time(net.head())
     async with ledger.reading() as chain:
         assert await ledger.read(chain)
         assert await ledger.owner(bot) is None
-        net.mint(bob, 1)
+        net.issuer(bob, 1)
         assert await ledger.read(chain)
     again = net.time(net.head())
     assert await ledger.history(bot) == [
@@ -73,8 +73,8 @@ async def test_burn_leaves_nobody_and_mint_begins_anew(ledger: Ledger) -> None:
 async def test_bot_registered_late_has_its_whole_history(ledger: Ledger) -> None:
     net = ledger.net
     _, ada, bob, *_ = net.accounts
-    net.mint(ada, 1)
-    net.mint(ada, 2)
+    net.issuer(ada, 1)
+    net.issuer(ada, 2)
     net.give(ada, bob, 1)
     async with ledger.reading() as chain:
         assert await ledger.read(chain)
@@ -88,7 +88,7 @@ async def test_only_confirmed_blocks_count(ledger: Ledger) -> None:
     net = ledger.net
     _, ada, bob, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     net.mine(3)
     async with ledger.reading(confirmations=3) as chain:
         assert await ledger.read(chain)
@@ -115,7 +115,7 @@ async def test_owners_are_known_before_the_last_block_that_was_read(ledger: Ledg
         assert await ledger.read(chain)
         assert await chain.knows_owners_at(at(confirmed))
         net.evm.revert_to_snapshot(fork)
-        net.mint(net.accounts[1], 1)
+        net.issuer(net.accounts[1], 1)
         assert await ledger.read(chain)
         assert not await chain.knows_owners_at(at(net.time(net.head() - 1)))
 
@@ -124,7 +124,7 @@ async def test_reading_begins_at_its_first_block(ledger: Ledger) -> None:
     net = ledger.net
     _, ada, bob, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     net.give(ada, bob, 1)
     first = net.head()
     async with ledger.reading(start_block=first) as chain:
@@ -137,7 +137,7 @@ async def test_restart_goes_on_where_it_stopped(ledger: Ledger) -> None:
     net = ledger.net
     _, ada, bob, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     async with ledger.reading() as chain:
         assert await ledger.read(chain)
     net.mine(2)
@@ -153,7 +153,7 @@ async def test_reader_that_is_cut_off_is_taken_up_by_another(ledger: Ledger) -> 
     net = ledger.net
     _, ada, bob, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     for _ in range(5):
         net.mine(5)
         net.give(ada, bob, 1)
@@ -179,7 +179,7 @@ async def test_many_transfers_are_kept_a_part_at_a_time(
     _, ada, bob, *_ = net.accounts
     bots = [await ledger.register(token) for token in range(5)]
     for token in range(5):
-        net.mint(ada if token < 4 else bob, token)
+        net.issuer(ada if token < 4 else bob, token)
     net.in_one_block((ada, bob, 3), (bob, ada, 4))
     net.mine(2)
     async with ledger.reading() as chain:
@@ -193,7 +193,7 @@ async def test_refused_ranges_are_halved_until_they_are_taken(ledger: Ledger) ->
     net = ledger.net
     _, ada, bob, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     net.mine(40)
     net.give(ada, bob, 1)
     net.range_max = 7
@@ -208,7 +208,7 @@ async def test_two_servers_read_the_same_chain_once(ledger: Ledger) -> None:
     net = ledger.net
     _, ada, bob, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     net.mine(30)
     net.give(ada, bob, 1)
     net.range_max = 5

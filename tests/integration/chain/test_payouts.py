@@ -77,5 +77,5 @@ async def give_to_the_chain(ledger: Ledger, *, minted_for: str) -> None:
     )
     await ledger.do("UPDATE bot_tokens SET created_by_address = $1", minted_for)
     await ledger.do("INSERT INTO wallets SELECT $1, user_id FROM wallets", minted_for)
-    ledger.net.mint(minted_for, TOKEN)
+    ledger.net.issuer(minted_for, TOKEN)
     ledger.net.mine(1)

@@ -15,9 +15,9 @@ async def test_damaged_row_is_corrected_logged_and_counted(
     net = ledger.net
     _, ada, bob, mallory, *_ = net.accounts
     bot, other = await ledger.register(1), await ledger.register(2)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     minted = net.time(net.head())
-    net.mint(bob, 2)
+    net.issuer(bob, 2)
     async with ledger.reading() as chain:
         assert await ledger.read(chain)
         net.mine(1)
@@ -49,7 +49,7 @@ async def test_correction_holds_until_the_next_transfer(ledger: Ledger) -> None:
     net = ledger.net
     _, ada, bob, mallory, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     minted = net.time(net.head())
     async with ledger.reading() as chain:
         assert await ledger.read(chain)
@@ -70,7 +70,7 @@ async def test_correction_holds_until_the_next_transfer(ledger: Ledger) -> None:
 
 async def test_token_from_before_the_first_block_read_gets_its_owner(ledger: Ledger) -> None:
     net = ledger.net
-    net.mint(net.accounts[1], 1)
+    net.issuer(net.accounts[1], 1)
     net.mine(2)
     bot = await ledger.register(1)
     async with ledger.reading(start_block=net.head()) as chain:
@@ -83,7 +83,7 @@ async def test_owner_of_a_burned_token_ends_and_stays_ended(ledger: Ledger) -> N
     net = ledger.net
     _, ada, mallory, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     net.burn(ada, 1)
     burned = net.time(net.head())
     async with ledger.reading() as chain:
@@ -100,7 +100,7 @@ async def test_owner_of_a_burned_token_ends_and_stays_ended(ledger: Ledger) -> N
         await ledger.do(DUE)
         assert await ledger.read(chain)
         assert ledger.metrics(chain).corrections == 1
-        net.mint(ada, 1)
+        net.issuer(ada, 1)
         assert await ledger.read(chain)
     assert await ledger.owner(bot) == ada
 
@@ -109,7 +109,7 @@ async def test_missing_transfer_is_made_up_for(ledger: Ledger) -> None:
     net = ledger.net
     _, ada, bob, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     net.give(ada, bob, 1)
     async with ledger.reading() as chain:
         assert await ledger.read(chain)
@@ -128,7 +128,7 @@ async def test_many_bots_are_compared_page_by_page(
     net = ledger.net
     bots = [await ledger.register(token) for token in range(5)]
     for token in range(5):
-        net.mint(net.accounts[token], token)
+        net.issuer(net.accounts[token], token)
     async with ledger.reading() as chain:
         assert await ledger.read(chain)
         net.mine(1)
@@ -141,7 +141,7 @@ async def test_many_bots_are_compared_page_by_page(
 
 async def test_bot_that_is_new_is_not_taken_for_wrong(ledger: Ledger) -> None:
     net = ledger.net
-    net.mint(net.accounts[1], 1)
+    net.issuer(net.accounts[1], 1)
     async with ledger.reading() as chain:
         assert await ledger.read(chain)
         net.mine(1)

@@ -11,9 +11,9 @@ async def test_reorganisation_moves_ownership_back(ledger: Ledger) -> None:
     net = ledger.net
     _, ada, bob, cyd, *_ = net.accounts
     bot, bystander = await ledger.register(1), await ledger.register(2)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     minted = net.time(net.head())
-    net.mint(cyd, 2)
+    net.issuer(cyd, 2)
     fork = net.evm.take_snapshot()
     async with ledger.reading() as chain:
         net.give(ada, bob, 1)
@@ -31,11 +31,11 @@ async def test_reorganisation_moves_ownership_back(ledger: Ledger) -> None:
     assert await ledger.count("chain_transfers") == 2
 
 
-async def test_other_branch_tells_another_owner(ledger: Ledger) -> None:
+async def test_other_branch_has_another_owner(ledger: Ledger) -> None:
     net = ledger.net
     _, ada, bob, cyd, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     fork = net.evm.take_snapshot()
     async with ledger.reading() as chain:
         net.give(ada, bob, 1)
@@ -57,7 +57,7 @@ async def test_token_minted_on_a_lost_branch_has_no_owner(ledger: Ledger) -> Non
     fork = net.evm.take_snapshot()
     async with ledger.reading() as chain:
         assert await ledger.read(chain)
-        net.mint(net.accounts[1], 1)
+        net.issuer(net.accounts[1], 1)
         assert await ledger.read(chain)
         assert await ledger.owner(bot) == net.accounts[1]
         net.evm.revert_to_snapshot(fork)
@@ -70,7 +70,7 @@ async def test_reorganisation_below_the_confirmations_touches_nothing(ledger: Le
     net = ledger.net
     _, ada, bob, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     net.mine(3)
     async with ledger.reading(confirmations=3) as chain:
         assert await ledger.read(chain)
@@ -89,7 +89,7 @@ async def test_server_that_was_away_notices_what_changed_meanwhile(ledger: Ledge
     net = ledger.net
     _, ada, bob, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     fork = net.evm.take_snapshot()
     net.give(ada, bob, 1)
     async with ledger.reading() as chain:
@@ -106,7 +106,7 @@ async def test_node_that_lags_takes_nothing_back(ledger: Ledger) -> None:
     net = ledger.net
     _, ada, bob, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     async with ledger.reading() as chain:
         assert await ledger.read(chain)
         net.give(ada, bob, 1)
@@ -124,7 +124,7 @@ async def test_shorter_chain_of_another_branch_takes_back(ledger: Ledger) -> Non
     net = ledger.net
     _, ada, bob, cyd, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     async with ledger.reading() as chain:
         assert await ledger.read(chain)
         fork = net.evm.take_snapshot()
@@ -146,7 +146,7 @@ async def test_chain_that_shares_nothing_is_refused_and_nothing_is_lost(
     fork = net.evm.take_snapshot()
     net.mine(2)
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     async with ledger.reading(start_block=net.head()) as chain:
         assert await ledger.read(chain)
         net.evm.revert_to_snapshot(fork)
@@ -163,7 +163,7 @@ async def test_correction_is_compared_again_after_a_reorganisation(ledger: Ledge
     net = ledger.net
     _, ada, bob, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     fork = net.evm.take_snapshot()
     net.give(ada, bob, 1)
     async with ledger.reading() as chain:
@@ -189,7 +189,7 @@ async def test_chain_that_changes_while_it_is_read_is_read_again(
     net = ledger.net
     _, ada, bob, cyd, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
+    net.issuer(ada, 1)
     async with ledger.reading() as chain:
         deep = net.evm.take_snapshot()
         net.mine(1)

@@ -14,7 +14,7 @@ async def test_server_serves_without_the_chain_and_follows_it_when_it_is_back(
     net: Devnet, serving_dsn: str, tmp_path: Path
 ) -> None:
     address = net.contract.address
-    net.mint(net.accounts[1], 1)
+    net.issuer(net.accounts[1], 1)
     await net.close()
     node = Node(
         tmp_path,
@@ -45,8 +45,8 @@ async def test_server_serves_without_the_chain_and_follows_it_when_it_is_back(
 
 async def _status(http: aiohttp.ClientSession) -> dict[str, Any]:
     async with http.get("/v1/chain/status") as answer:
-        told: dict[str, Any] = (await answer.json())["contracts"][0]
-        return told
+        status: dict[str, Any] = (await answer.json())["contracts"][0]
+        return status
 
 
 async def _get(http: aiohttp.ClientSession, path: str) -> tuple[int, str]:

@@ -16,7 +16,7 @@ from server.domains.compete.blockchain.errors import (
     Refused,
     TooMuch,
 )
-from server.domains.compete.blockchain.indexer import Terms
+from server.domains.compete.blockchain.indexer import IndexerOptions
 from server.domains.compete.blockchain.rpc import ChainNode
 from tests.integration.chain.conftest import Ledger
 from tests.integration.chain.devnet import KEY, Devnet
@@ -26,7 +26,7 @@ async def test_wrong_chain_is_refused_and_nothing_is_read(
     ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     ledger.net.chain_id = 1
-    ledger.net.mint(ledger.net.accounts[1], 1)
+    ledger.net.issuer(ledger.net.accounts[1], 1)
     async with ledger.reading() as chain:
         with caplog.at_level(logging.WARNING):
             assert not await ledger.read(chain)
@@ -43,8 +43,8 @@ async def test_node_that_was_down_is_followed_again(
     net = ledger.net
     _, ada, bob, *_ = net.accounts
     bot = await ledger.register(1)
-    net.mint(ada, 1)
-    chain = ledger.chain(ChainNode(net.url), Terms(0))
+    net.issuer(ada, 1)
+    chain = ledger.chain(ChainNode(net.url), IndexerOptions(0))
     async with asyncio.TaskGroup() as group:
         task = group.create_task(chain.run())
         await _until(lambda: ledger.metrics(chain).transfers == 1)
@@ -62,7 +62,7 @@ async def test_node_that_was_down_is_followed_again(
     assert "127.0.0.1" not in caplog.text
 
 
-async def test_refusal_is_told_without_the_key(net: Devnet) -> None:
+async def test_refusal_is_logged_without_the_key(net: Devnet) -> None:
     net.range_max = 0
     async with ChainNode(net.url) as node:
         with pytest.raises(Refused, match="query exceeds max block range 0") as refused:
@@ -118,11 +118,11 @@ async def test_contract_that_is_none_is_named(net: Devnet) -> None:
 async def serving(answer: bytes) -> AsyncIterator[str]:
     """Answer every question with the same bytes."""
 
-    async def tell(_: web.Request) -> web.Response:
+    async def respond(_: web.Request) -> web.Response:
         return web.Response(body=answer)
 
     app = web.Application()
-    app.router.add_post("/", tell)
+    app.router.add_post("/", respond)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -187,10 +187,10 @@ async def test_a_vote_counts_and_a_changed_one_takes_its_place(
         first = await voter.ok("epoch.vote", **cast, score=1)
         second = await voter.ok("epoch.vote", **cast, score=-0.25)
         assert (second["version"], second["weight"]) == (first["version"] + 1, "1")
-        told = (await watcher.until(second["version"]))[-2:]
-    assert [event["event"] for event in told] == ["vote_cast", "vote_cast"]
-    assert [event["payload"]["score"] for event in told] == ["1.0000", "-0.2500"]
-    assert told[0]["payload"]["ballot"] == told[1]["payload"]["ballot"]
+        events = (await watcher.until(second["version"]))[-2:]
+    assert [event["event"] for event in events] == ["vote_cast", "vote_cast"]
+    assert [event["payload"]["score"] for event in events] == ["1.0000", "-0.2500"]
+    assert events[0]["payload"]["ballot"] == events[1]["payload"]["ballot"]
 
 
 @pytest.mark.parametrize(

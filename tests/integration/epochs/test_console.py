@@ -88,13 +88,13 @@ async def test_old_days_come_in_from_a_file(line: Line, stage: Stage) -> None:
 
     def work() -> str:
         line.put_profile("old-v1")
-        told = line.ok("import", str(file), "--profile", "old-v1")
+        output = line.ok("import", str(file), "--profile", "old-v1")
         line.ok("advance")
-        return told + line.ok("verify", "2026-02-12")
+        return output + line.ok("verify", "2026-02-12")
 
-    told = await asyncio.to_thread(work)
-    assert "2026-02-12: 5 events" in told
-    assert "all checks passed" in told
+    output = await asyncio.to_thread(work)
+    assert "2026-02-12: 5 events" in output
+    assert "all checks passed" in output
 
 
 async def test_what_is_not_as_it_must_be_is_told_with_status_1(line: Line, stage: Stage) -> None:
@@ -113,7 +113,7 @@ async def test_what_is_not_as_it_must_be_is_told_with_status_1(line: Line, stage
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["verify", "yesterday"], "is not a date"),
         (["verify", "2020-01-01"], "no such epoch"),
@@ -127,10 +127,10 @@ async def test_what_is_not_as_it_must_be_is_told_with_status_1(line: Line, stage
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )
-def test_mistakes_are_told_in_sentences(line: Line, arguments: list[str], told: str) -> None:
+def test_mistakes_are_sentences(line: Line, arguments: list[str], expected: str) -> None:
     result = line.run(*arguments)
     assert result.exit_code != 0
-    assert told in result.output
+    assert expected in result.output
     assert "Traceback" not in result.output
 
 
@@ -162,15 +162,15 @@ BAD_PARTS = [
 ]
 
 
-@pytest.mark.parametrize(("changed", "told"), BAD_PARTS, ids=[told for _, told in BAD_PARTS])
+@pytest.mark.parametrize(("changed", "expected"), BAD_PARTS, ids=[said for _, said in BAD_PARTS])
 def test_a_profile_that_its_day_could_not_keep_to_is_refused(
-    line: Line, changed: dict[str, object], told: str
+    line: Line, changed: dict[str, object], expected: str
 ) -> None:
     path = line.folder / "profile.json"
     path.write_bytes(orjson.dumps({**profile(), **changed}))
     result = line.run("profiles", "--put", str(path), "--key", "bad-v1")
     assert isinstance(result.exception, SystemExit)
-    assert told in result.output
+    assert expected in result.output
     assert "bad-v1" not in line.ok("profiles")
 
 

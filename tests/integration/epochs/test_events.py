@@ -13,8 +13,8 @@ async def test_every_result_of_a_day_leaves_an_event(stage: Stage) -> None:
     digest = (await stage.day()).events_digest
     assert digest is not None
     async with stage.database.acquire() as connection:
-        told = await events_in(connection)
-    assert told == [
+        events = await events_in(connection)
+    assert events == [
         EpochSettled(
             epoch_id=epoch_id, day=DAY.isoformat(), number=number, events_digest=digest.hex()
         )

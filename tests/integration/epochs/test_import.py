@@ -106,7 +106,7 @@ async def test_a_vote_that_the_day_does_not_take_leaves_nothing_of_it(stage: Sta
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "expected"),
     [
         (["{"], "line 1"),
         ([update(1, 0, "bot_eve", "x")], "'bot_eve' is not registered"),
@@ -134,7 +134,7 @@ async def test_a_vote_that_the_day_does_not_take_leaves_nothing_of_it(stage: Sta
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_a_line_that_is_wrong_is_named(stage: Stage, lines: list[str], told: str) -> None:
+async def test_a_line_that_is_wrong_is_named(stage: Stage, lines: list[str], expected: str) -> None:
     await stage.bot("bot_ada")
-    with pytest.raises(InvalidField, match=told):
+    with pytest.raises(InvalidField, match=expected):
         await imported(stage, lines)

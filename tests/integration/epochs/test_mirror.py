@@ -147,16 +147,16 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("changed", "field", "told"), BAD, ids=[str(bad[0]) for bad in BAD])
+@pytest.mark.parametrize(("changed", "field", "expected"), BAD, ids=[str(bad[0]) for bad in BAD])
 async def test_bad_line_is_named_and_nothing_is_lost(
-    served: Served, admin: Person, ada: Player, changed: Json, field: str | None, told: str
+    served: Served, admin: Person, ada: Player, changed: Json, field: str | None, expected: str
 ) -> None:
     await send(served, admin, note(1, 10))
     good = [update(2, 20, 0, ada.slug, "good"), update(3, 30, 1, ada.slug, "bad")]
     answer = await refused(served, admin, good[0], good[1] | changed, note(4, 40))
     assert answer["code"] == "invalid_field"
     assert answer["field"] == ("lines.1" if field is None else f"lines.1.{field}")
-    assert told in answer["message"]
+    assert expected in answer["message"]
     assert field == "seq" or answer["message"].startswith("line 3: ")
     assert (await send(served, admin))["acknowledged"] == 1
     assert (await send(served, admin, *good, note(4, 40)))["acknowledged"] == 4

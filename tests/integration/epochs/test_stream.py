@@ -108,7 +108,7 @@ async def test_a_version_that_never_was_gets_a_picture(live: Served) -> None:
         assert answer["snapshot"]["version"] == answer["version"] == version
 
 
-async def test_who_stops_watching_is_told_no_more(live: Served, ada: Player) -> None:
+async def test_who_stops_watching_is_sent_no_more(live: Served, ada: Player) -> None:
     async with live.line(ada) as bot, live.line() as gone, live.line() as stays:
         epoch_id = (await gone.watch())["epoch_id"]
         await stays.watch()
@@ -205,8 +205,8 @@ async def test_an_archived_day_replays_event_by_event_to_its_end(served: Served)
         assert versions(pages) == list(range(1, end + 1))
         assert page["head"] == end
         followed = await one.until(end)
-    told = [{"type": "epoch.event", **event} for event in pages]
-    assert told[start["version"] :] == followed
+    sent = [{"type": "epoch.event", **event} for event in pages]
+    assert sent[start["version"] :] == followed
     final = await served.ok(None, "GET", f"/v1/epochs/{epoch_id}/slots")
     seen = replay(empty(start), pages)
     assert (seen["version"], seen["phase"], seen["slots"]) == (end, "archive", final["slots"])

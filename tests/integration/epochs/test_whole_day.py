@@ -74,7 +74,7 @@ async def test_days_of_8_10_and_12_slots_go_from_prep_to_archive(served: Served)
             await phase(watcher, "archive")
             # At this speed the node would make and end the next day while this one is checked.
             await served.stage.days.set_clock(await served.stage.days.now())
-            await is_told_whole(served, epoch_id, watcher, snapshot)
+            await is_sent_whole(served, epoch_id, watcher, snapshot)
             await is_settled_by_the_formula(served, epoch_id, cast)
             # People who voted on an earlier day are known by now, and weigh more.
             weights = {event["payload"].get("weight") for event in watcher.events}
@@ -139,7 +139,7 @@ class Cast:
 
 
 async def claim_some(line: Line, epoch_id: str, chance: Random, slots: int) -> None:
-    """Claim slots, and wait where it is too early, for as long as one is told to."""
+    """Claim slots, and wait where it is too early, for as long as the answer says."""
     done = 0
     while done < CLAIMS_EACH:
         slot_index = chance.randrange(slots)
@@ -155,8 +155,8 @@ async def claim_some(line: Line, epoch_id: str, chance: Random, slots: int) -> N
 # ------------------------------------------------------------------ what comes of it
 
 
-async def is_told_whole(served: Served, epoch_id: str, watcher: Line, snapshot: Json) -> None:
-    """Check that the stream, the log and the final slots tell the same."""
+async def is_sent_whole(served: Served, epoch_id: str, watcher: Line, snapshot: Json) -> None:
+    """Check that the stream, the log and the final slots agree."""
     path = f"/v1/epochs/{epoch_id}"
     events = await every_event(served, path)
     head = (await served.ok(None, "GET", path))["version"]

@@ -136,8 +136,8 @@ def test_no_hour_is_lost_when_the_zone_changes(hall: Hall, zone: str, hours: flo
     _, _, usual = hall.days_at(between.ends_at)
     assert usual.starts_at == between.ends_at
     assert usual.ends_at - usual.starts_at == 24 * HOUR
-    told = [line for line in hall.node.output if "follows the day before it" in line]
-    assert len(told) == 1
+    logged = [line for line in hall.node.output if "follows the day before it" in line]
+    assert len(logged) == 1
     assert not [line for line in hall.node.output if "WARNING" in line and "epoch" in line]
 
 

@@ -73,7 +73,7 @@ async def test_event_reaches_every_listener_of_its_kind_once(outbox: Outbox) -> 
     )
     user_id = await outbox.write()
     for _ in range(3):
-        await deliverer.look()
+        await deliverer.poll()
         await outbox.pass_time()
     [delivery] = first.heard
     assert delivery.event == UserErased(user_id=user_id)
@@ -99,8 +99,8 @@ async def test_only_the_listener_that_failed_gets_an_event_again(outbox: Outbox)
     await outbox.write()
     await outbox.write()
     failures = FAILURES.total
-    await deliverer.look()
-    await deliverer.look()  # too early
+    await deliverer.poll()
+    await deliverer.poll()  # too early
     assert (len(steady.heard), len(shaky.heard)) == (2, 0)
     assert FAILURES.total == failures + 2
     [row, _] = await outbox.run("SELECT delivered_to, last_error FROM event_outbox")
@@ -109,7 +109,7 @@ async def test_only_the_listener_that_failed_gets_an_event_again(outbox: Outbox)
         "last_error": "shaky: RuntimeError('not now')",
     }
     await outbox.pass_time()
-    await deliverer.look()
+    await deliverer.poll()
     assert (len(steady.heard), len(shaky.heard)) == (2, 2)
     assert await outbox.run("SELECT FROM event_outbox WHERE done_at IS NULL") == []
 
@@ -119,11 +119,11 @@ async def test_event_is_given_up_after_so_many_attempts_and_kept(outbox: Outbox)
     deliverer = outbox.deliverer(broken.on(UserErased), kept_s=0)
     await outbox.write()
     for _ in range(events.ATTEMPTS_MAX + 3):
-        await deliverer.look()
+        await deliverer.poll()
         await outbox.pass_time()
     assert deliverer.failed_total == events.ATTEMPTS_MAX
     outbox.now += events.CLEAR_EVERY_S
-    await deliverer.look()
+    await deliverer.poll()
     assert deliverer.backlog._replace(oldest_s=0) == (0, 1, 0)
     read = {metric.name: metric.samples[0].value for metric in deliverer.collector.collect()}
     assert read["playhall_events_dead"] == 1
@@ -137,10 +137,10 @@ async def test_what_another_node_has_taken_is_left_to_it_until_its_lease_is_over
     taken = await outbox.store.claim(DURABLE_EVENTS, limit=10, lease_s=60)
     listener = Listener()
     deliverer = outbox.deliverer(listener.on(UserErased))
-    await deliverer.look()
+    await deliverer.poll()
     assert (len(taken), listener.heard) == (1, [])
     await outbox.pass_time()  # the other node died
-    await deliverer.look()
+    await deliverer.poll()
     assert [one.event_id for one in listener.heard] == [taken[0].event_id]
 
 
@@ -162,7 +162,7 @@ async def test_outage_of_the_database_is_no_failure_of_a_listener(outbox: Outbox
     deliverer = outbox.deliverer(DurableListener("first", {UserErased: unavailable}))
     await outbox.write()
     with pytest.raises(Unavailable):
-        await deliverer.look()
+        await deliverer.poll()
     assert deliverer.failed_total == 0
     [row] = await outbox.run("SELECT last_error, dead_at FROM event_outbox")
     assert row == {"last_error": None, "dead_at": None}
@@ -177,7 +177,7 @@ async def test_batch_that_takes_too_long_gives_the_rest_back_untried(outbox: Out
     deliverer = outbox.deliverer(DurableListener("first", {UserErased: slow}))
     for _ in range(3):
         await outbox.write()
-    await deliverer.look()
+    await deliverer.poll()
     rows = await outbox.run("SELECT attempts, done_at IS NULL AS waits FROM event_outbox")
     assert sorted((row["attempts"], row["waits"]) for row in rows) == [
         (0, True),
@@ -192,7 +192,7 @@ async def test_event_of_a_later_version_of_the_server_is_left_to_it(outbox: Outb
     await outbox.run(
         "INSERT INTO event_outbox (name, version, payload) VALUES ('user.promoted', 1, '{}')"
     )
-    await deliverer.look()
+    await deliverer.poll()
     [row] = await outbox.run("SELECT attempts, done_at FROM event_outbox")
     assert row == {"attempts": 0, "done_at": None}
 
@@ -211,7 +211,7 @@ async def test_payload_that_cannot_be_read_fails_and_stops_nobody(
         payload.encode(),
     )
     await outbox.write()
-    await deliverer.look()
+    await deliverer.poll()
     assert len(listener.heard) == 1
     assert deliverer.failed_total == 1
 
@@ -221,13 +221,13 @@ async def test_done_events_go_after_a_while_and_others_stay(outbox: Outbox) -> N
     deliverer = outbox.deliverer(listener.on(UserErased), kept_s=60)
     for _ in range(3):
         await outbox.write()
-    await deliverer.look()
+    await deliverer.poll()
     await outbox.run(
         "UPDATE event_outbox SET done_at = done_at - $1::interval WHERE seq > 1",
         timedelta(minutes=2),
     )
     outbox.now += events.CLEAR_EVERY_S
-    await deliverer.look()
+    await deliverer.poll()
     assert await outbox.run("SELECT seq FROM event_outbox") == [{"seq": 1}]
 
 

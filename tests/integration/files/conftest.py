@@ -19,7 +19,7 @@ from protocol.ids import MatchId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
 from server.domains.content.files.domain import Files
 from server.domains.content.files.model import BUCKETS, Buckets
-from server.domains.content.files.uploads import Terms
+from server.domains.content.files.uploads import UploadLimits
 from server.domains.people.accounts.keys import Keys, ScopedTokens
 from server.gateway.http.endpoints import build_http
 from server.gateway.session.identity import Identity
@@ -175,7 +175,7 @@ async def serving(
         tokens=ScopedTokens("upload", keys=keys, clock=clock, lifetime_s=URL_S),
         clock=clock,
         folder=folder / "uploads",
-        terms=Terms(url_s=URL_S, account_bytes_max=QUOTA),
+        limits=UploadLimits(url_s=URL_S, account_bytes_max=QUOTA),
         rulesets=find_rulesets(),
         buckets=buckets,
     )
@@ -185,7 +185,7 @@ async def serving(
         return (match_id, player_id) in hosts
 
     app = build_http(files.endpoints(may_report), _by_user_id)
-    files.serve_from(app, _by_user_id)
+    files.mount(app, _by_user_id)
     async with served_app(app, limits) as http:
         yield Store(http, files, database, hosts)
 

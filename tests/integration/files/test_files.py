@@ -406,7 +406,7 @@ async def test_part_beyond_the_end_is_refused(store: Store) -> None:
     assert answer.headers["Content-Range"] == f"bytes */{len(GLB)}"
 
 
-async def test_head_tells_the_size_and_sends_nothing(store: Store) -> None:
+async def test_head_gives_the_size_and_sends_nothing(store: Store) -> None:
     ann = await store.person()
     url = await store.upload(ann, _path(ann), GLB)
     async with store.http.head(url) as answer:
@@ -485,8 +485,8 @@ async def test_media_type_is_compared_without_case_and_parameters(
     ann = await store.person()
     status, upload = await store.announce(ann, _path(ann), GLB, content_type=announced)
     assert status == 200, upload
-    status, told = await store.put(upload["upload_url"], GLB, sent)
-    assert (status, told["content_type"]) == (200, "model/gltf-binary")
+    status, body = await store.put(upload["upload_url"], GLB, sent)
+    assert (status, body["content_type"]) == (200, "model/gltf-binary")
     answer, _ = await store.get(upload["url"])
     assert answer.headers["Content-Type"] == "model/gltf-binary"
 

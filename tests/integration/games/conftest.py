@@ -1,4 +1,4 @@
-"""A games room on a real database, without sockets: hosts are driven directly."""
+"""A games room on a real database, without sockets: live games are driven directly."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -17,6 +17,7 @@ from persistence.games.store import GameStore
 from protocol.errors import CloseReason, PlayhallError
 from protocol.ids import GameId, LobbyId, PlayerId, new_id
 from server.core.clock import Clock
+from server.core.events import LobbyGameCompleted, LocalEvents
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame
@@ -37,7 +38,7 @@ class Recorder:
     def end(self) -> None:
         """Take note of nothing."""
 
-    def hang_up(self, why: CloseReason) -> None:
+    def disconnect(self, why: CloseReason) -> None:
         self.hung_up.append(why)
 
     @property
@@ -115,14 +116,14 @@ class Room:
             seats=len(bots),
         )
         game_id = await self.registry.create(new)
-        host = self.registry.here(game_id)
-        assert host is not None
-        return host
+        game = self.registry.loaded(game_id)
+        assert game is not None
+        return game
 
     async def completed(self, game_id: GameId) -> None:
         """Wait until a game is over."""
         async with asyncio.timeout(60):
-            while (game := await self.store.find(game_id)) and game.status != "completed":
+            while (stored := await self.store.find(game_id)) and stored.status != "completed":
                 await asyncio.sleep(0.01)
 
     async def fetch(self, sql: str, *arguments: object) -> list[dict[str, Any]]:
@@ -143,10 +144,10 @@ class Asked:
         self.future.set_result(what)
 
 
-async def act(host: LiveGame, seat: int, cmd_no: int, move: dict[str, Any]) -> int | PlayhallError:
+async def act(game: LiveGame, seat: int, cmd_no: int, move: dict[str, Any]) -> int | PlayhallError:
     """Make a move and wait for its reply."""
     asked = Asked()
-    host.act(seat, cmd_no, move, asked)
+    game.act(seat, cmd_no, move, asked)
     return await asyncio.wait_for(asked.future, 10)
 
 
@@ -154,10 +155,8 @@ async def act(host: LiveGame, seat: int, cmd_no: int, move: dict[str, Any]) -> i
 async def room(database: Database) -> AsyncIterator[Room]:
     """A node with two writers and quick bots."""
     over: list[LobbyId] = []
-
-    async def game_over(lobby_id: LobbyId) -> None:
-        over.append(lobby_id)
-
+    events = LocalEvents()
+    events.listen({LobbyGameCompleted: lambda event: over.append(event.lobby_id)})
     log = Log(database, writers=2)
     store = GameStore(database, node="here")
     async with Tasks() as tasks:
@@ -170,8 +169,9 @@ async def room(database: Database) -> AsyncIterator[Room]:
             rulesets=find_rulesets(),
             may_serve=lambda: True,
             subscriptions=Subscriptions(MemoryBroker()),
+            events=events,
+            seats_changed=lambda _: None,
         )
-        registry.on_game_over.append(game_over)
         running = tasks.loop(log.run(), name="log")
         yield Room(database, store, log, registry, over)
         registry.suspend()

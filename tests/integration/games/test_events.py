@@ -6,11 +6,11 @@ from tests.integration.games.conftest import Room
 
 
 async def test_end_of_a_game_leaves_one_event_with_its_result(room: Room) -> None:
-    host = await room.game("four_in_a_row", ["random", "random"])
-    await room.completed(host.game_id)
+    game = await room.game("four_in_a_row", ["random", "random"])
+    await room.completed(game.game_id)
     async with room.database.acquire() as connection:
         completed, closed = await events_in(connection)
-        match = await connection.fetchrow("SELECT * FROM matches WHERE game_id = $1", host.game_id)
+        match = await connection.fetchrow("SELECT * FROM matches WHERE game_id = $1", game.game_id)
         players = await connection.fetch(
             "SELECT player_id, seat, score, is_winner, forfeited FROM match_players ORDER BY seat"
         )
@@ -19,8 +19,8 @@ async def test_end_of_a_game_leaves_one_event_with_its_result(room: Room) -> Non
             " WHERE e.name = 'game.completed'"
         )
     assert isinstance(completed, GameCompleted)
-    assert completed.game_id == host.game_id
-    assert completed.lobby_id == host.lobby_id
+    assert completed.game_id == game.game_id
+    assert completed.lobby_id == game.lobby_id
     assert completed.ruleset == "four_in_a_row"
     assert completed.winner_id == match["winner_id"]
     assert completed.uncounted is None
@@ -30,9 +30,9 @@ async def test_end_of_a_game_leaves_one_event_with_its_result(room: Room) -> Non
     assert completed.completed_at.endswith("Z")
     assert times["is_same"]
     assert closed == LobbyClosed(
-        lobby_id=host.lobby_id,
+        lobby_id=game.lobby_id,
         mode="server",
         ruleset="four_in_a_row",
-        game_id=host.game_id,
+        game_id=game.game_id,
         match_id=None,
     )

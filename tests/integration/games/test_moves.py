@@ -22,23 +22,23 @@ async def relay(room: Room, seats: int = 2) -> LiveGame:
 
 
 async def test_move_is_answered_with_the_index_of_its_first_event(room: Room) -> None:
-    host = await relay(room)
-    head = host.head
-    assert await act(host, 0, 1, {"hello": 1}) == head + 1
-    assert await act(host, 1, 1, {"hello": 2}) == head + 2
+    game = await relay(room)
+    head = game.head
+    assert await act(game, 0, 1, {"hello": 1}) == head + 1
+    assert await act(game, 1, 1, {"hello": 2}) == head + 2
 
 
 async def test_nothing_leaves_before_it_is_committed(room: Room, fresh_dsn: str) -> None:
-    host = await relay(room)
+    game = await relay(room)
     watcher, asked, snapshot = Recorder(), Asked(), Asked()
-    host.subscribers.admit(watcher, None)
+    game.subscribers.admit(watcher, None)
     holder = await asyncpg.connect(fresh_dsn)
     lock = holder.transaction()
     await lock.start()
-    await holder.execute("SELECT FROM games WHERE id = $1 FOR UPDATE", host.game_id)
-    host.act(0, 1, {"x": 1}, asked)
-    host.when_committed(snapshot)
-    host.act(0, 1, {"x": 1}, repeated := Asked())
+    await holder.execute("SELECT FROM games WHERE id = $1 FOR UPDATE", game.game_id)
+    game.act(0, 1, {"x": 1}, asked)
+    game.when_committed(snapshot)
+    game.act(0, 1, {"x": 1}, repeated := Asked())
     await asyncio.sleep(0.2)
     assert watcher.events == []
     assert not asked.future.done()
@@ -52,93 +52,93 @@ async def test_nothing_leaves_before_it_is_committed(room: Room, fresh_dsn: str)
 
 
 async def test_repeated_command_acts_once_and_gets_its_first_reply(room: Room) -> None:
-    host = await relay(room)
-    first = await act(host, 0, 1, {"x": 1})
-    assert await act(host, 0, 1, {"x": 2}) == first
-    assert host.head == first
-    rows = await room.store.read_all(host.game_id)
-    assert len(rows) == host.head + 1
+    game = await relay(room)
+    first = await act(game, 0, 1, {"x": 1})
+    assert await act(game, 0, 1, {"x": 2}) == first
+    assert game.head == first
+    rows = await room.store.read_all(game.game_id)
+    assert len(rows) == game.head + 1
 
 
 async def test_skipped_command_number_is_refused(room: Room) -> None:
-    host = await relay(room)
+    game = await relay(room)
     with pytest.raises(CmdNoGap, match="number 1"):
-        await act(host, 0, 2, {"x": 1})
+        await act(game, 0, 2, {"x": 1})
 
 
 async def test_refused_move_is_logged_with_its_number_and_repeats_its_refusal(room: Room) -> None:
-    host = await board(room)
-    head = host.head
-    refused = await act(host, 1, 1, DROP)
+    game = await board(room)
+    head = game.head
+    refused = await act(game, 1, 1, DROP)
     assert isinstance(refused, MoveRefused)
     assert (refused.rule, refused.event_index) == ("not_your_turn", head + 1)
-    again = await act(host, 1, 1, DROP)
+    again = await act(game, 1, 1, DROP)
     assert isinstance(again, MoveRefused)
     assert (again.rule, again.event_index, again.message) == (
         "not_your_turn",
         head + 1,
         refused.message,
     )
-    assert host.head == head + 1
-    assert host.fold.table.chairs[1].misplays == 1
+    assert game.head == head + 1
+    assert game.fold.table.seats[1].misplays == 1
 
 
 async def test_refused_moves_stop_being_logged_at_the_cap(room: Room) -> None:
-    host = await board(room)
+    game = await board(room)
     for n in range(MISPLAYS_LOGGED_MAX):
-        assert isinstance(await act(host, 1, n + 1, DROP), MoveRefused)
-    head = host.head
+        assert isinstance(await act(game, 1, n + 1, DROP), MoveRefused)
+    head = game.head
     with pytest.raises(Exception, match="too many illegal moves"):
-        await act(host, 1, MISPLAYS_LOGGED_MAX + 1, DROP)
-    assert host.head == head
-    assert host.fold.table.chairs[1].cmd_no == MISPLAYS_LOGGED_MAX
+        await act(game, 1, MISPLAYS_LOGGED_MAX + 1, DROP)
+    assert game.head == head
+    assert game.fold.table.seats[1].cmd_no == MISPLAYS_LOGGED_MAX
 
 
 async def test_move_that_the_database_could_not_keep_is_refused_and_changes_nothing(
     room: Room,
 ) -> None:
-    host = await relay(room)
-    head = host.fold.next_index
+    game = await relay(room)
+    head = game.fold.next_index
     for bad in ({"nul": "\0"}, {"big": "x" * 40_000}):
         with pytest.raises(InvalidField):
-            await act(host, 0, 1, bad)
-    assert host.fold.next_index == head
-    assert await act(host, 0, 1, {"fine": True}) == head
+            await act(game, 0, 1, bad)
+    assert game.fold.next_index == head
+    assert await act(game, 0, 1, {"fine": True}) == head
 
 
 async def test_moves_are_pipelined_and_answered_in_order(room: Room) -> None:
-    host = await relay(room, 4)
+    game = await relay(room, 4)
     watcher = Recorder()
-    host.subscribers.admit(watcher, 2)
+    game.subscribers.admit(watcher, 2)
     asked = []
     for n in range(1, 101):
         for seat in range(4):
-            host.act(seat, n, {"n": n}, one := Asked())
+            game.act(seat, n, {"n": n}, one := Asked())
             asked.append(one)
     indexes = [await one.future for one in asked]
     assert indexes == list(range(indexes[0], indexes[0] + 400))  # type: ignore[operator]
     assert [event["event_index"] for event in watcher.events] == indexes
 
 
-async def test_lost_ownership_refuses_what_waits_and_tells_the_followers(room: Room) -> None:
-    host = await relay(room)
+async def test_lost_ownership_refuses_what_waits_and_disconnects_the_followers(room: Room) -> None:
+    game = await relay(room)
     watcher, asked = Recorder(), Asked()
-    host.subscribers.admit(watcher, None)
-    await room.fetch("UPDATE games SET owner_epoch = 7 WHERE id = $1", host.game_id)
-    host.act(0, 1, {"x": 1}, asked)
+    game.subscribers.admit(watcher, None)
+    await room.fetch("UPDATE games SET owner_epoch = 7 WHERE id = $1", game.game_id)
+    game.act(0, 1, {"x": 1}, asked)
     assert isinstance(await asked.future, NotCommitted)
     assert watcher.events == []
     assert [why.reason for why in watcher.hung_up] == ["wrong_node"]
-    assert room.registry.here(host.game_id) is None
+    assert room.registry.loaded(game.game_id) is None
     with pytest.raises(Overloaded):
-        await act(host, 0, 2, {"x": 2})
+        await act(game, 0, 2, {"x": 2})
 
 
 async def test_game_that_is_over_takes_no_move(room: Room) -> None:
-    host = await board(room)
+    game = await board(room)
     moves = [(seat, n) for n in range(1, 4) for seat in (0, 1)] + [(0, 4)]
     for seat, n in moves:
-        assert isinstance(await act(host, seat, n, {"type": "drop", "column": seat}), int)
-    await room.completed(host.game_id)
+        assert isinstance(await act(game, seat, n, {"type": "drop", "column": seat}), int)
+    await room.completed(game.game_id)
     with pytest.raises(GameOver):
-        await act(host, 1, 4, DROP)
+        await act(game, 1, 4, DROP)

@@ -28,14 +28,14 @@ from tests.integration.games.conftest import Recorder, Room, act
 async def test_number_is_relayed_by_its_value_in_64_bits(
     room: Room, sent: bytes, relayed: bytes
 ) -> None:
-    host = await room.game("relay", [None])
+    game = await room.game("relay", [None])
     live = Recorder()
-    host.subscribers.admit(live, None)
+    game.subscribers.admit(live, None)
     frame = b'{"id":1,"type":"game.act","game_id":"%b","cmd_no":1,"move":{"n":%b}}'
-    command = decode(frame % (host.game_id.encode(), sent))
+    command = decode(frame % (game.game_id.encode(), sent))
     assert isinstance(command, Act)
-    await act(host, 0, command.cmd_no, command.move)
-    (row,) = [row for row in await room.store.read_all(host.game_id) if row.type == "relayed"]
+    await act(game, 0, command.cmd_no, command.move)
+    (row,) = [row for row in await room.store.read_all(game.game_id) if row.type == "relayed"]
     assert orjson.dumps(orjson.loads(row.payload)["data"]["n"]) == relayed
-    (told,) = [told for told in live.events if told["event"] == "relayed"]
-    assert orjson.dumps(told["payload"]["data"]["n"]) == relayed
+    (event,) = [event for event in live.events if event["event"] == "relayed"]
+    assert orjson.dumps(event["payload"]["data"]["n"]) == relayed

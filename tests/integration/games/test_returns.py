@@ -11,6 +11,7 @@ from persistence.broker.memory import MemoryBroker
 from protocol.envelope import type_of
 from protocol.ids import LobbyId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
+from server.core.events import LocalEvents
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.games.access import Access
@@ -55,7 +56,7 @@ async def enter(room: Room) -> AsyncIterator[Enter]:
     clock = Clock()
     access = Access(registry=room.registry, store=room.store, may_watch=_anybody, clock=clock)
     async with Tasks() as tasks:
-        sessions = Sessions(clock=clock, tasks=tasks, rate=CommandRate())
+        sessions = Sessions(clock=clock, tasks=tasks, rate=CommandRate(), events=LocalEvents())
         commands = GameCommands(
             registry=room.registry,
             store=room.store,
@@ -83,11 +84,11 @@ async def until(memory: FrameSink, seen: Callable[[], bool]) -> None:
             await memory.news.wait()
 
 
-def end(host: LiveGame) -> None:
+def end(game: LiveGame) -> None:
     """Have the host of a relay end it; the writers have not seen it when this returns."""
-    host.act(0, 1, {"type": "end"}, Asked())
-    assert host.fold.table.completed
-    assert host.committed < host.fold.next_index - 1
+    game.act(0, 1, {"type": "end"}, Asked())
+    assert game.fold.table.completed
+    assert game.committed < game.fold.next_index - 1
 
 
 @pytest.mark.parametrize(
@@ -98,14 +99,14 @@ async def test_whoever_returns_while_the_game_ends_sees_its_end(
     room: Room, enter: Enter, went: str, command: str
 ) -> None:
     ann, bob = await room.players(2)
-    host = await room.game("relay", [None, None], [ann, bob])
-    host.note(went, 1)
+    game = await room.game("relay", [None, None], [ann, bob])
+    game.note(went, 1)
     session, memory = enter(bob)
-    end(host)
-    asked = {"id": 1, "type": command, "game_id": host.game_id, "after": -1}
+    end(game)
+    asked = {"id": 1, "type": command, "game_id": game.game_id, "after": -1}
     session.on_message(orjson.dumps(asked))
     await until(memory, lambda: bool(memory.replies))
     assert memory.replies[0]["type"] == "ok"
-    await until(memory, lambda: "game_completed" in [told["event"] for told in memory.updates])
+    await until(memory, lambda: "game_completed" in [update["event"] for update in memory.updates])
     seen = [update["event_index"] for update in memory.updates]
-    assert seen == list(range(host.fold.next_index))
+    assert seen == list(range(game.fold.next_index))

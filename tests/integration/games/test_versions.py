@@ -16,12 +16,12 @@ NEWEST = find_rulesets()["el_dorado"]
 async def begun(room: Room) -> GameId:
     """Begin a game of three, of whom the second leaves; it has played one move."""
     config = {"rounds": 1, "turn_timeout_s": 86_400.0}  # nobody's time is up in this test
-    host = await room.game("el_dorado", [None, None, "random"], **config)
-    await act(host, 0, 1, {"type": "bid", "bid": 0})
+    game = await room.game("el_dorado", [None, None, "random"], **config)
+    await act(game, 0, 1, {"type": "bid", "bid": 0})
     left = Asked()
-    host.note("player_left", 1, left)
+    game.note("player_left", 1, left)
     await left.future
-    return host.game_id
+    return game.game_id
 
 
 async def test_game_of_an_earlier_version_is_taken_up_and_ends_by_its_rules(
@@ -31,13 +31,13 @@ async def test_game_of_an_earlier_version_is_taken_up_and_ends_by_its_rules(
     async with open_room(database, rulesets={"el_dorado": earlier}) as room:
         games = {await begun(room) for _ in range(4)}
     async with open_room(database) as room:
-        assert await room.registry.take_back() == len(games)
+        assert await room.registry.reclaim() == len(games)
         for game_id in games:
-            host = room.registry.here(game_id)
-            assert host is not None
-            assert host.fold.ruleset is earlier
-            await play_seat_0(host)
-            await room.completed(host.game_id)
+            game = room.registry.loaded(game_id)
+            assert game is not None
+            assert game.fold.ruleset is earlier
+            await play_seat_0(game)
+            await room.completed(game.game_id)
     (row,) = await room.fetch(
         "SELECT count(*) FILTER (WHERE g.ruleset_version = 1) AS games,"
         " count(*) FILTER (WHERE mp.forfeited) AS forfeited"
@@ -51,21 +51,21 @@ async def test_game_of_an_earlier_version_is_taken_up_and_ends_by_its_rules(
         assert report.holds, report
 
 
-async def play_seat_0(host: LiveGame) -> None:
+async def play_seat_0(game: LiveGame) -> None:
     """Play what the rules play for the absent, until the game is over."""
     cmd_no = 1
-    while not host.closed:
-        turn = host.fold.turn
+    while not game.closed:
+        turn = game.fold.turn
         if turn is None or turn.seats != (0,):
             await asyncio.sleep(0.01)  # others play
             continue
         cmd_no += 1
-        await act(host, 0, cmd_no, host.fold.ruleset.timeout_move(host.fold.state, 0))
+        await act(game, 0, cmd_no, game.fold.ruleset.timeout_move(game.fold.state, 0))
 
 
 async def test_new_games_begin_with_the_newest_version(database: Database) -> None:
     async with open_room(database) as room:
-        host = await room.game("el_dorado", ["random"] * 2, rounds=1)
-        await room.completed(host.game_id)
+        game = await room.game("el_dorado", ["random"] * 2, rounds=1)
+        await room.completed(game.game_id)
         (row,) = await room.fetch("SELECT ruleset_version FROM games")
     assert row["ruleset_version"] == NEWEST.version == 2

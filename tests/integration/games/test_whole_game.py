@@ -12,34 +12,34 @@ from tests.integration.games.conftest import Recorder, Room
 
 
 async def test_bots_play_el_dorado_and_everything_agrees(room: Room) -> None:
-    host = await room.game("el_dorado", ["bid_and_duck", "random", "random", "bid_and_duck"])
+    game = await room.game("el_dorado", ["bid_and_duck", "random", "random", "bid_and_duck"])
     watcher = Recorder()
-    host.subscribers.admit(watcher, None)
-    start = host.head
-    await room.completed(host.game_id)
+    game.subscribers.admit(watcher, None)
+    start = game.head
+    await room.completed(game.game_id)
 
-    rows = await room.store.read_all(host.game_id)
+    rows = await room.store.read_all(game.game_id)
     assert [row.event_index for row in rows] == list(range(len(rows)))
     assert 410 <= len(rows) <= 432  # trump is broken in up to ten rounds
     assert [event["event_index"] for event in watcher.events] == list(range(start + 1, len(rows)))
 
-    game = await room.store.find(host.game_id)
-    assert game is not None
-    fold = recover(game, rows, find_rulesets()["el_dorado"]).fold
+    kept = await room.store.find(game.game_id)
+    assert kept is not None
+    fold = recover(kept, rows, find_rulesets()["el_dorado"]).fold
     outcome = fold.outcome()
     assert outcome is not None
     summary = summary_of(fold.table, outcome)
-    [stored] = await room.fetch("SELECT * FROM game_summaries WHERE game_id = $1", host.game_id)
+    [stored] = await room.fetch("SELECT * FROM game_summaries WHERE game_id = $1", game.game_id)
     assert orjson.loads(stored["final_scores"]) == summary.final_scores
     assert orjson.loads(stored["rounds"]) == summary.rounds
-    told = orjson.loads(stored["players"])
-    names = [player.pop("display_name") for player in told]
+    players = orjson.loads(stored["players"])
+    names = [player.pop("display_name") for player in players]
     assert names == ["Player 0", "Player 1", "Player 2", "Player 3"]
-    assert told == summary.players
+    assert players == summary.players
     assert stored["highest_score"] == max(summary.final_scores.values())
 
     for standing in outcome.standings:
-        player_id = fold.table.chairs[standing.seat].player_id
+        player_id = fold.table.seats[standing.seat].player_id
         [stats] = await room.fetch(
             "SELECT * FROM player_lifetime_stats WHERE player_id = $1", player_id
         )
@@ -47,12 +47,12 @@ async def test_bots_play_el_dorado_and_everything_agrees(room: Room) -> None:
         assert stats["games_won"] == stats["current_win_streak"] == int(standing.is_winner)
         assert stats["highest_score"] == stats["lowest_score"] == standing.score
         assert stats["total_tricks_won"] == standing.statistics["tricks_won"]
-    assert rows[0].hash != genesis(host.game_id)
+    assert rows[0].hash != genesis(game.game_id)
     await asyncio.sleep(0)
-    assert room.over == [host.lobby_id]
-    [lobby] = await room.fetch("SELECT status FROM lobbies WHERE id = $1", host.lobby_id)
+    assert room.over == [game.lobby_id]
+    [lobby] = await room.fetch("SELECT status FROM lobbies WHERE id = $1", game.lobby_id)
     assert lobby["status"] == "CLOSED"
-    [match] = await room.fetch("SELECT * FROM matches WHERE game_id = $1", host.game_id)
+    [match] = await room.fetch("SELECT * FROM matches WHERE game_id = $1", game.game_id)
     assert (
         len(await room.fetch("SELECT 1 FROM match_players WHERE match_id = $1", match["id"])) == 4
     )
@@ -62,9 +62,9 @@ async def test_statistics_add_up_over_games(room: Room) -> None:
     players = await room.players(2)
     scores: list[list[int]] = []
     for _ in range(4):
-        host = await room.game("el_dorado", ["random", "random"], players, rounds=2)
-        await room.completed(host.game_id)
-        outcome = host.fold.outcome()
+        game = await room.game("el_dorado", ["random", "random"], players, rounds=2)
+        await room.completed(game.game_id)
+        outcome = game.fold.outcome()
         assert outcome is not None
         scores.append([standing.score for standing in outcome.standings])
     for seat, player_id in enumerate(players):

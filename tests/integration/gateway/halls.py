@@ -13,7 +13,7 @@ from server.gateway.transport.framing import BINARY, frame, text_frame
 from server.gateway.transport.http_connection import http_runner
 from server.gateway.transport.limits import TransportLimits
 from server.gateway.transport.listener import Listener, Route
-from server.gateway.transport.proxies import Proxies, believe
+from server.gateway.transport.proxies import Proxies, trust_proxies
 from server.gateway.transport.websocket import Peer, Socket, UpgradeRequest
 from tests.fixtures.http import nobody
 
@@ -114,8 +114,8 @@ async def hall(
 
 
 def _app(proxies: Proxies) -> web.Application:
-    async def told(_: HttpRequest) -> Raw:
-        return Raw(b"told", "text/plain")
+    async def answered(_: HttpRequest) -> Raw:
+        return Raw(b"answer", "text/plain")
 
     async def large(request: web.Request) -> web.Response:
         return web.Response(body=bytes(int(request.query["bytes"])))
@@ -129,8 +129,8 @@ def _app(proxies: Proxies) -> web.Application:
     async def whence(request: web.Request) -> web.Response:
         return web.Response(text=request.remote)
 
-    app = build_http([Endpoint("POST", "/told", "Answer.", told, auth="none")], nobody)
-    believe(app, proxies)
+    app = build_http([Endpoint("POST", "/answer", "Answer.", answered, auth="none")], nobody)
+    trust_proxies(app, proxies)
     app.router.add_get("/whence", whence)
     app.router.add_get("/large", large)
     app.router.add_get("/hello", hello)

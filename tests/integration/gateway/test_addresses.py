@@ -1,4 +1,4 @@
-"""A client at the wrong address is told what is wrong with it, and what helps."""
+"""A client at the wrong address is answered with what is wrong, and what helps."""
 
 import ssl
 
@@ -22,7 +22,7 @@ async def refusal(url: str) -> str:
 
 
 @pytest.mark.parametrize("url", ["localhost:8080", "ws://localhost", "http://", "http://h:port"])
-async def test_address_that_is_none_is_told_how_to_write_one(url: str) -> None:
+async def test_error_for_an_address_that_is_none_says_how_to_write_one(url: str) -> None:
     assert await refusal(url) == f"{url} is not a server address; write it as http://host:port."
 
 
@@ -38,23 +38,25 @@ async def test_port_without_a_server_is_named() -> None:
     )
 
 
-async def test_tls_to_a_port_without_is_told_to_leave_it_out() -> None:
+async def test_error_for_tls_to_a_port_without_says_to_leave_it_out() -> None:
     async with hall() as h:
         assert f"does not use TLS; try http://127.0.0.1:{h.port}." in (
             await refusal(f"https://127.0.0.1:{h.port}")
         )
 
 
-async def test_plain_http_to_a_port_with_tls_is_told_to_use_it(tls_server: ssl.SSLContext) -> None:
+async def test_error_for_plain_http_to_a_port_with_tls_says_to_use_it(
+    tls_server: ssl.SSLContext,
+) -> None:
     async with hall(tls=tls_server) as h:
-        told = await refusal(f"http://127.0.0.1:{h.port}")
-        assert told.endswith(f"if the port uses TLS, try https://127.0.0.1:{h.port}.")
+        sentence = await refusal(f"http://127.0.0.1:{h.port}")
+        assert sentence.endswith(f"if the port uses TLS, try https://127.0.0.1:{h.port}.")
 
 
 async def test_certificate_that_is_not_trusted_is_called_that(tls_server: ssl.SSLContext) -> None:
     async with hall(tls=tls_server) as h:
-        told = await refusal(f"https://127.0.0.1:{h.port}")
-        assert told.startswith(f"The certificate of https://127.0.0.1:{h.port} is not trus")
+        sentence = await refusal(f"https://127.0.0.1:{h.port}")
+        assert sentence.startswith(f"The certificate of https://127.0.0.1:{h.port} is not trus")
 
 
 async def test_other_web_server_is_recognised_whatever_it_answers() -> None:
@@ -67,12 +69,16 @@ async def test_other_web_server_is_recognised_whatever_it_answers() -> None:
     async def broken(_: web.Request) -> web.Response:
         raise web.HTTPBadGateway
 
-    for answer, told in ((None, NOT_OURS), (page, NOT_OURS), (moved, "https://elsewhere.example")):
+    for answer, expected in (
+        (None, NOT_OURS),
+        (page, NOT_OURS),
+        (moved, "https://elsewhere.example"),
+    ):
         app = web.Application()
         if answer is not None:
             app.router.add_post("/v1/auth/guest", answer)
         async with served_app(app) as client:
-            assert told in await refusal(str(client._base_url))
+            assert expected in await refusal(str(client._base_url))
     app = web.Application()
     app.router.add_post("/v1/auth/guest", broken)
     async with served_app(app) as client, Http(str(client._base_url)) as asking:

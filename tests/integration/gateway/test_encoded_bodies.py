@@ -31,15 +31,15 @@ class Said(WireModel):
     text: str = ""
 
 
-async def _tell(request: HttpRequest) -> Raw:
-    text = request.body.text if isinstance(request.body, BaseModel) else "told"
+async def _answer(request: HttpRequest) -> Raw:
+    text = request.body.text if isinstance(request.body, BaseModel) else "body"
     return Raw(text.encode(), "text/plain")
 
 
 ENDPOINTS = [
-    Endpoint("GET", "/healthz", "Tell.", _tell, auth="none"),
-    Endpoint("POST", "/body", "Tell.", _tell, auth="none", body=Said),
-    Endpoint("POST", "/bodiless", "Tell.", _tell, auth="none"),
+    Endpoint("GET", "/healthz", "Answer.", _answer, auth="none"),
+    Endpoint("POST", "/body", "Answer.", _answer, auth="none", body=Said),
+    Endpoint("POST", "/bodiless", "Answer.", _answer, auth="none"),
 ]
 
 
@@ -58,9 +58,9 @@ async def test_encoded_body_is_answered_415_with_what_is_taken(
     async with client.request(method, path, data=BLANKS, headers=headers) as answer:
         assert answer.status == 415
         assert answer.headers["Accept-Encoding"] == "identity"
-        told = await answer.json()
-        assert told["code"] == "unsupported_encoding"
-        assert "without Content-Encoding" in told["message"]
+        body = await answer.json()
+        assert body["code"] == "unsupported_encoding"
+        assert "without Content-Encoding" in body["message"]
 
 
 @pytest.mark.parametrize("coding", ["gzip, chunked", "deflate,chunked"])
@@ -68,7 +68,7 @@ async def test_encoded_transfer_is_refused(coding: str) -> None:
     async with hall() as h, Wire(h) as wire:
         body = zlib.compress(b"{}")
         wire.send(
-            f"POST /told HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: {coding}\r\n\r\n"
+            f"POST /answer HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: {coding}\r\n\r\n"
             f"{len(body):x}\r\n".encode()
             + body
             + b"\r\n0\r\n\r\n"
@@ -78,7 +78,7 @@ async def test_encoded_transfer_is_refused(coding: str) -> None:
 
 async def test_transfer_that_has_no_end_is_refused() -> None:
     async with hall() as h, Wire(h) as wire:
-        wire.send(b"POST /told HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n")
+        wire.send(b"POST /answer HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n")
         assert await wire.status() == 400
         await wire.ended()
         await h.emptied()

@@ -238,10 +238,10 @@ async def test_full_door_refuses_with_503_and_lets_in_again() -> None:
 
 async def test_crowd_before_a_full_door_is_cut_off() -> None:
     limits = replace(PATIENT, connections_max=0, turned_away_max=1)
-    async with hall(limits=limits) as h, Wire(h) as told, Wire(h) as cut:
+    async with hall(limits=limits) as h, Wire(h) as refused, Wire(h) as cut:
         assert await cut.ended() == b""
-        told.send(request())
-        assert await told.status() == 503
+        refused.send(request())
+        assert await refused.status() == 503
 
 
 async def test_one_address_cannot_take_all_connections() -> None:

@@ -43,23 +43,23 @@ class Listener(WSListener):
     """What picows tells."""
 
     def __init__(self) -> None:
-        self.told: list[object] = []
+        self.calls: list[object] = []
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         del transport.request.headers, transport.response.headers
-        self.told.append("connected")
+        self.calls.append("connected")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        self.told.append((frame.msg_type, frame.fin, frame.rsv1, frame.get_payload_as_bytes()))
+        self.calls.append((frame.msg_type, frame.fin, frame.rsv1, frame.get_payload_as_bytes()))
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self.told.append("disconnected")
+        self.calls.append("disconnected")
 
     def pause_writing(self) -> None:
-        self.told.append("pause")
+        self.calls.append("pause")
 
     def resume_writing(self) -> None:
-        self.told.append("resume")
+        self.calls.append("resume")
 
 
 def arguments(listener: Listener) -> list[Any]:
@@ -127,18 +127,18 @@ async def test_is_read_into_by_buffer_only() -> None:
 async def test_handshake_is_answered_through_the_transport_it_was_given(bench: Bench) -> None:
     assert bench.transport.written.startswith(b"HTTP/1.1 101 ")
     assert f"Sec-WebSocket-Accept: {ACCEPT}".encode() in bench.transport.written
-    assert bench.listener.told == ["connected"]
+    assert bench.listener.calls == ["connected"]
 
 
-async def test_frames_are_told_as_they_are_and_nothing_is_answered(bench: Bench) -> None:
+async def test_frames_are_passed_on_as_they_are_and_nothing_is_answered(bench: Bench) -> None:
     bench.transport.written.clear()
     bench.feed(masked(TEXT, b"a", fin=False) + masked(PING, b"p") + masked(CONTINUATION, b"\xff"))
-    assert bench.listener.told[1:] == [
+    assert bench.listener.calls[1:] == [
         (WSMsgType.TEXT, 0, 0, b"a"),
         (WSMsgType.PING, 1, 0, b"p"),
         (WSMsgType.CONTINUATION, 1, 0, b"\xff"),
     ]
-    assert bench.listener.told[1][0] is WSMsgType.TEXT  # type: ignore[index]  # a tuple
+    assert bench.listener.calls[1][0] is WSMsgType.TEXT  # type: ignore[index]  # a tuple
     assert bench.transport.written == b""
 
 
@@ -147,7 +147,7 @@ async def test_violation_is_a_close_frame_then_a_disconnect(bench: Bench) -> Non
     bench.feed(masked(TEXT, b"fine") + b"\x81\x02hi")
     assert bench.transport.written[0] == 0x88
     assert bench.transport.written[2:4] == (1002).to_bytes(2, "big")
-    assert bench.listener.told[-1] == (WSMsgType.TEXT, 1, 0, b"fine")
+    assert bench.listener.calls[-1] == (WSMsgType.TEXT, 1, 0, b"fine")
     async with asyncio.timeout(5):
         while not bench.transport.closed:  # picows closes by a timer of its own
             await asyncio.sleep(0.005)
@@ -157,7 +157,7 @@ async def test_transport_callbacks_reach_the_listener(bench: Bench) -> None:
     bench.protocol.pause_writing()
     bench.protocol.resume_writing()
     bench.protocol.connection_lost(None)
-    assert bench.listener.told[1:] == ["pause", "resume", "disconnected"]
+    assert bench.listener.calls[1:] == ["pause", "resume", "disconnected"]
 
 
 async def test_nothing_is_written_past_the_transport(bench: Bench) -> None:

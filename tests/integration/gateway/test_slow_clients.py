@@ -190,7 +190,7 @@ async def test_answer_may_take_many_time_outs_while_enough_of_it_is_read() -> No
     [
         b"GET /hello HTTP/1.1\r\nHost: h\r\nContent-Length: 209715200\r\n\r\n",
         b"GET /nowhere HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n6400000\r\n",
-        b"POST /told HTTP/1.1\r\nHost: h\r\nContent-Length: 209715200\r\n\r\n",
+        b"POST /answer HTTP/1.1\r\nHost: h\r\nContent-Length: 209715200\r\n\r\n",
     ],
     ids=["no body wanted", "no such address", "too large"],
 )

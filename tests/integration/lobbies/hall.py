@@ -24,7 +24,7 @@ from persistence.rls import RlsDatabase
 from protocol.envelope import type_of
 from protocol.ids import GameId, LobbyId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
-from server.core.events import LocalEvents
+from server.core.events import LocalEvents, MemberKicked, PlayerConnected, PlayerDisconnected
 from server.core.passwords import Passwords
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
@@ -188,7 +188,9 @@ class Hall:
         self.subscriptions = Subscriptions(MemoryBroker(hub))
         self.events = LocalEvents()
         self.log = Log(database, writers=1)
-        self.sessions = Sessions(clock=self.clock, tasks=tasks, rate=CommandRate())
+        self.sessions = Sessions(
+            clock=self.clock, tasks=tasks, rate=CommandRate(), events=self.events
+        )
         self.games: list[NewGame] = []
         self.games_here: dict[LobbyId, GameId] = {}
         self.meanwhile: Callable[[NewGame], Awaitable[None]] | None = None
@@ -211,8 +213,13 @@ class Hall:
             may_speak_in_lobby=self.room.may_speak,
             may_speak_in_game=self._nobody_plays,
         )
-        self.sessions.on_departure.append(self.room.departed)
-        self.sessions.on_arrival.append(self.room.arrived)
+        self.events.listen(
+            {
+                PlayerConnected: lambda event: self.room.arrived(event.player_id),
+                PlayerDisconnected: lambda event: self.room.departed(event.player_id),
+                MemberKicked: self.room.maintenance.announce_kick,
+            }
+        )
         tables = LobbyCommands(self.room).routes() | self.chat.routes()
         self.sessions.routes = {type_of(command): route for command, route in tables.items()}
 

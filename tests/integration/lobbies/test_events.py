@@ -12,7 +12,7 @@ async def _closed(hall: Hall) -> list[DurableEvent]:
         return await events_in(connection)
 
 
-async def test_lobby_that_everybody_leaves_tells_once(hall: Hall) -> None:
+async def test_lobby_that_everybody_leaves_is_published_once(hall: Hall) -> None:
     ann = await hall.person()
     lobby = await ann.lobby("create", ruleset="relay", seats=2)
     assert await _closed(hall) == []
@@ -25,7 +25,7 @@ async def test_lobby_that_everybody_leaves_tells_once(hall: Hall) -> None:
     assert await _closed(hall) == [expected]
 
 
-async def test_lobby_that_its_host_closes_as_themselves_tells_too(hall: Hall) -> None:
+async def test_lobby_that_its_host_closes_as_themselves_is_published_too(hall: Hall) -> None:
     ann = await hall.person()
     lobby = await ann.lobby("create", ruleset="relay", seats=2)
     requester = Requester(ann.player_id, SessionId(new_id()))

@@ -138,7 +138,7 @@ async def test_database_that_is_away_is_one_line_a_sweep_however_long(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(jobs, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(jobs, "POLL_EVERY_S", 0.01)
     server = await Database.open(serving_dsn, embedded=True)
     looks = [0]
     async with open_hall(server, rls) as hall, Tasks() as tasks:

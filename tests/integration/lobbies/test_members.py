@@ -235,7 +235,7 @@ async def test_lobby_that_turns_private_is_lost_to_those_who_only_watch(hall: Ha
     assert cem.changes() == ["configured", "bot_added"]
 
 
-async def test_lobby_that_is_changed_and_hidden_in_one_step_tells_outsiders_nothing_new(
+async def test_lobby_that_is_changed_and_hidden_in_one_step_shows_outsiders_nothing_new(
     hall: Hall, database: Database
 ) -> None:
     """By those who watch it, here and on another node, and by those who watch the list."""
@@ -250,14 +250,14 @@ async def test_lobby_that_is_changed_and_hidden_in_one_step_tells_outsiders_noth
         await eve.lobby("watch", **at)
         await ann.lobby("configure", **at, name="New name", seats=7, is_public=False)
         await other.catch_up()
-        told = [cem.memory.updates[-1], dan.memory.updates[-1], eve.memory.updates[-1]]
+        updates = [cem.memory.updates[-1], dan.memory.updates[-1], eve.memory.updates[-1]]
     assert "New name" in str(bob.memory.updates[-1])
-    for update in told:
+    for update in updates:
         assert "New name" not in str(update)
         assert "7" not in str(update["lobby"] and update["lobby"]["seats"])
         assert ann.player_id not in str(update["lobby"])
-    assert told[1]["lobby"] is None
-    assert not told[0]["lobby"]["is_public"]
+    assert updates[1]["lobby"] is None
+    assert not updates[0]["lobby"]["is_public"]
     assert not cem.hears_of(lobby["lobby_id"])
     assert not eve.hears_of(lobby["lobby_id"])
 

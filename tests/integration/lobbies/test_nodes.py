@@ -11,6 +11,7 @@ from persistence.broker.memory import MemoryHub
 from persistence.database import Database
 from persistence.rls import RlsDatabase
 from protocol.ids import GameId, LobbyId
+from server.core.events import WatcherExcluded
 from tests.integration.lobbies.hall import Hall, Json, Person, open_hall
 
 LISTED = "lobby.listed"
@@ -98,7 +99,7 @@ async def test_list_without_a_broker_is_compared_with_the_database(strangers: No
     watched = await eve.ask("lobby.watch")
     assert len(watched["lobbies"]) == 2
     await strangers.there.catch_up()
-    assert listed(eve) == [], "what was read is not told"
+    assert listed(eve) == [], "what was read is not sent"
     await ann.ask("lobby.close", lobby_id=first["lobby_id"])
     await bob.lobby("configure", lobby_id=second["lobby_id"], name="Second best")
     await cem.lobby("create", ruleset="relay", name="Third")
@@ -152,18 +153,18 @@ async def test_kick_is_looked_for_on_the_node_that_has_the_game(nodes: Nodes) ->
     for person in (ann, bob):
         await person.lobby("ready", **at, ready=True)
     game_id = (await ann.lobby("start", **at))["game_id"]
-    kicked: list[tuple[str, str]] = []
+    excluded: list[WatcherExcluded] = []
     nodes.there.games_here[LobbyId(at["lobby_id"])] = GameId(game_id)
-    nodes.there.room.maintenance.on_kicked.append(lambda *who: kicked.append(who))
+    nodes.there.events.listen({WatcherExcluded: excluded.append})
     cem = await nodes.here.person("Cem")
     await cem.lobby("join", **at, role="spectator")
     await ann.lobby("kick", **at, player_id=cem.player_id)
     async with asyncio.timeout(20):
-        while (game_id, cem.player_id) not in kicked:
+        while WatcherExcluded(GameId(game_id), cem.player_id) not in excluded:
             await asyncio.sleep(0.01)
 
 
-async def test_change_while_the_first_follower_reads_is_told_after_the_reply(nodes: Nodes) -> None:
+async def test_change_while_the_first_follower_reads_is_sent_after_the_reply(nodes: Nodes) -> None:
     ann, eve = await nodes.here.person(), await nodes.there.person("Eve")
     at = {"lobby_id": (await ann.lobby("create", ruleset="el_dorado"))["lobby_id"]}
     read, reads = nodes.there.store.read, []

@@ -18,7 +18,7 @@ async def locked(hall: Hall, password: str = SESAME) -> str:
     return str(lobby["lobby_id"])
 
 
-async def test_one_player_guesses_a_few_times_and_is_told_how_long_to_wait(hall: Hall) -> None:
+async def test_one_player_guesses_a_few_times_and_gets_how_long_to_wait(hall: Hall) -> None:
     lobby_id, eve = await locked(hall), await hall.person("Eve")
     for n in range(int(OF_PLAYER.burst)):
         wrong = await eve.refusal("lobby.join", lobby_id=lobby_id, password=str(n))

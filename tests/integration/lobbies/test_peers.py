@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from persistence.database import Database
-from persistence.history.store import RecordStore
+from persistence.history.store import HistoryStore
 from protocol.ids import MatchId, PlayerId, new_id
 from tests.integration.lobbies.hall import Hall, Json, Person, Refused, open_hall
 
@@ -90,7 +90,7 @@ async def test_peer_lobbies_are_found_by_what_one_looks_for(hall: Hall) -> None:
     assert await found(region="eu-west", free_seats=3) == []
 
 
-async def test_watched_list_tells_only_of_what_one_looks_for(hall: Hall) -> None:
+async def test_watched_list_shows_only_what_one_looks_for(hall: Hall) -> None:
     ann, bob, cem = await hall.people(3)
     first = await ann.lobby("create", **DUEL)
     await bob.lobby("create", ruleset="relay", region="eu-west")
@@ -117,9 +117,9 @@ async def test_members_alone_learn_where_the_host_is(hall: Hall) -> None:
     await ann.lobby("register_peer", **at, peer_id="ann-1")
     assert bob.heard()[-1]["lobby"]["host_peer_id"] == "ann-1"
     assert (await bob.lobby("watch", **at))["host_peer_id"] == "ann-1"
-    told = cem.heard()[-1]
-    assert (told["change"]["kind"], told["lobby"]["needs_peer"]) == ("peer_registered", False)
-    assert told["lobby"]["host_peer_id"] is None
+    last = cem.heard()[-1]
+    assert (last["change"]["kind"], last["lobby"]["needs_peer"]) == ("peer_registered", False)
+    assert last["lobby"]["host_peer_id"] is None
     await cem.lobby("watch", **at)
     await cem.ask("lobby.list")
     said = [*cem.memory.updates, *cem.memory.replies.values()]
@@ -141,12 +141,12 @@ async def test_only_the_host_says_where_they_are(hall: Hall) -> None:
     assert (field, "letters and digits" in problem) == ("peer_id", True)
 
 
-async def test_registering_the_same_address_again_tells_nobody(hall: Hall) -> None:
+async def test_registering_the_same_address_again_notifies_nobody(hall: Hall) -> None:
     ann, bob = await hall.people(2)
     at = await meet(ann, bob)
-    told = len(bob.heard())
+    before = len(bob.heard())
     await ann.lobby("register_peer", **at, peer_id="peer-0")
-    assert len(bob.heard()) == told
+    assert len(bob.heard()) == before
 
 
 # ------------------------------------------------------------------ hosts that go away
@@ -191,25 +191,25 @@ async def test_silent_host_is_replaced_once_by_whichever_node_looks(
     ann, bob = await hall.people(2)
     await meet(ann, bob)
     await hall.run("UPDATE lobbies SET host_seen_at = now() - interval '61 s'")
-    told = len(bob.heard())
+    before = len(bob.heard())
     async with open_hall(database, hall.rls) as other:
         sweeps = (hall.room.maintenance, other.room.maintenance)
         await asyncio.gather(*(sweep.replace_silent_hosts() for sweep in sweeps * AT_ONCE))
         await hall.catch_up()
     lobbies = await hall.run("SELECT host_player_id, host_peer_id, version FROM lobbies")
     assert [tuple(lobby) for lobby in lobbies] == [(bob.player_id, None, 5)]
-    assert len(bob.heard()) == told + 1
+    assert len(bob.heard()) == before + 1
     assert bob.heard()[-1]["lobby"]["host_player_id"] == bob.player_id
 
 
 async def test_heartbeat_keeps_the_host(hall: Hall) -> None:
     ann, bob = await hall.people(2)
     at = await meet(ann, bob)
-    told = len(bob.heard())
+    before = len(bob.heard())
     await hall.run("UPDATE lobbies SET host_seen_at = now() - interval '61 s'")
     await ann.ask("lobby.heartbeat", **at)
     await hall.room.maintenance.replace_silent_hosts()
-    assert len(bob.heard()) == told
+    assert len(bob.heard()) == before
 
 
 async def test_lobby_whose_last_host_fell_silent_is_closed_and_says_why(hall: Hall) -> None:
@@ -256,7 +256,7 @@ async def test_result_is_on_record_with_all_who_played(hall: Hall) -> None:
     assert (reply["match_id"], reply["lobby"]["status"]) == (match_id, "OPEN")
     assert [m["ready"] for m in reply["lobby"]["members"]] == [False, False]
     assert bob.changes()[-1] == "reported"
-    stored = await RecordStore(hall.database).match(MatchId(match_id), viewer=None)
+    stored = await HistoryStore(hall.database).match(MatchId(match_id), viewer=None)
     assert stored is not None
     assert (stored.mode, stored.ruleset, stored.winner_id) == ("peer", "sky_duel", bob.player_id)
     rows = [(p["player_id"], p["seat"], p["score"], p["is_winner"]) for p in stored.players]
@@ -329,7 +329,7 @@ async def test_match_of_a_private_lobby_is_shown_to_its_players_alone(hall: Hall
     await ann.lobby("register_peer", **at, peer_id="ann")
     match_id = MatchId((await ann.lobby("start", **at))["match_id"])
     await ann.ask("lobby.report", **at, match_id=match_id, winner_id=ann.player_id)
-    records = RecordStore(hall.database)
+    records = HistoryStore(hall.database)
     assert await records.match(match_id, viewer=PlayerId(bob.player_id)) is None
     assert await records.match(match_id, viewer=ann.player_id) is not None
 
@@ -358,20 +358,20 @@ async def test_peers_that_cannot_connect_play_on_the_server(hall: Hall, playing:
 # ------------------------------------------------------------------ several nodes
 
 
-async def test_change_on_another_node_is_told_once_by_the_next_look(
+async def test_change_on_another_node_is_sent_once_by_the_next_look(
     hall: Hall, database: Database
 ) -> None:
     ann, bob = await hall.people(2)
     at = await meet(ann, bob)
-    told = len(bob.heard())
+    before = len(bob.heard())
     async with open_hall(database, hall.rls) as other:
         host = Person(other, ann.player_id, ann.name)
         await host.lobby("kick", **at, player_id=bob.player_id)
         await host.ask("lobby.close", **at)
-    assert len(bob.heard()) == told
+    assert len(bob.heard()) == before
     await hall.catch_up()
     await hall.catch_up()
-    assert [u["change"]["kind"] for u in bob.heard()[told:]] == ["closed"]
+    assert [u["change"]["kind"] for u in bob.heard()[before:]] == ["closed"]
     assert not bob.hears_of(at["lobby_id"])
 
 

@@ -52,7 +52,7 @@ async def test_fifty_joins_through_two_nodes_seat_one(hall: Hall, database: Data
         assert Counter(outcomes) == {"ok": 1, "lobby_full": 49}
 
 
-async def test_versions_are_told_in_order_without_a_gap(hall: Hall) -> None:
+async def test_versions_are_sent_in_order_without_a_gap(hall: Hall) -> None:
     host, *crowd = await hall.people(31)
     lobby = await host.lobby("create", ruleset="relay", seats=40)
     at = {"lobby_id": lobby["lobby_id"]}

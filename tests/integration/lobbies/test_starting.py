@@ -199,7 +199,7 @@ async def test_quick_play_without_bots_waits_for_enough_players(
         assert ann.changes() == ["postponed", "joined", "started"]
 
 
-async def test_lobby_is_told_closed_when_its_game_is_over(hall: Hall) -> None:
+async def test_lobby_is_published_as_closed_when_its_game_is_over(hall: Hall) -> None:
     ann, bob = await hall.people(2)
     lobby = await ann.lobby("create", ruleset="relay", seats=2)
     at = {"lobby_id": lobby["lobby_id"]}

@@ -106,21 +106,21 @@ async def test_event_that_the_database_refuses_fails_its_game_alone(bench: Bench
         await game.until(committed=1)
 
 
-async def test_owner_that_raises_when_it_is_told_takes_no_other_game_along(bench: Bench) -> None:
+async def test_owner_that_raises_when_called_takes_no_other_game_along(bench: Bench) -> None:
     games = [await bench.game() for _ in range(6)]
-    told: list[Lost] = []
+    losses: list[Lost] = []
 
     def raising(_: list[Row]) -> None:
         raise RuntimeError("an owner's bug")
 
-    bad = bench.log.open(games[2].game_id, 1, committed=raising, failed=told.append)
+    bad = bench.log.open(games[2].game_id, 1, committed=raising, failed=losses.append)
     for game in games[:2] + games[3:]:
         game.append(2)
     bad.append(games[2].rows(1))
     for game in games[:2] + games[3:]:
         await game.until(committed=2)
     async with asyncio.timeout(10):
-        while not told:
+        while not losses:
             await asyncio.sleep(0.01)
     assert await bench.indexes(games[2]) == [0, 1]  # committed, though nobody heard it
     bad.append(games[2].rows(1))  # dead: nothing more is written until it is read again

@@ -66,8 +66,8 @@ def test_chain_is_as_documented() -> None:
     """The vector is BLAKE2b-128 as in `docs/explanation/fairness.md`, by another program."""
     game = GameId("00112233-4455-6677-8899-aabbccddeeff")
     first = link(genesis(game), 0, "moved", b'{"a":1}')
-    told = bytes.fromhex("00112233445566778899aabbccddeeff") + b"\0\0\0\0moved\0" + b'{"a":1}'
+    hashed = bytes.fromhex("00112233445566778899aabbccddeeff") + b"\0\0\0\0moved\0" + b'{"a":1}'
     from hashlib import blake2b
 
-    assert first == blake2b(told, digest_size=16).digest()
+    assert first == blake2b(hashed, digest_size=16).digest()
     assert link(first, 1, "moved", b"{}") != link(first, 2, "moved", b"{}")

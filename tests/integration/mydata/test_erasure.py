@@ -18,7 +18,7 @@ from tests.integration.mydata.conftest import (
 )
 
 NAMES: Final = (EMAIL, USERNAME, DISPLAY_NAME)
-# Ids only: that it was done stays on record and is told to listeners, and the trash is emptied when
+# Ids only: that it was done stays on record and is sent to listeners, and the trash is emptied when
 # the object is gone.
 ID_MAY_STAY: Final = {"audit_log", "event_outbox", "file_trash", "webhook_deliveries"}
 EVENTS: Final = (
@@ -52,8 +52,8 @@ async def test_log_is_as_it_was_and_her_player_stays_nameless(
 
 async def test_names_of_others_stay(owner: asyncpg.Connection, store: MyDataStore) -> None:
     await store.erase(ADA)
-    told = orjson.loads(await owner.fetchval("SELECT players FROM game_summaries"))
-    assert [(seat["display_name"], seat["score"]) for seat in told] == [
+    players = orjson.loads(await owner.fetchval("SELECT players FROM game_summaries"))
+    assert [(seat["display_name"], seat["score"]) for seat in players] == [
         ("Somebody gone", 7),
         ("Bob", 1),
     ]

@@ -269,7 +269,9 @@ async def test_a_login_with_the_servers_role_alone_is_welcome(fresh_dsn: str, lo
     await database.close()
 
 
-async def test_a_login_without_the_role_is_told_what_to_grant(fresh_dsn: str, login: str) -> None:
+async def test_error_for_a_login_without_the_role_says_what_to_grant(
+    fresh_dsn: str, login: str
+) -> None:
     with pytest.raises(StartRefused, match="GRANT playhall_server"):
         await Database.open(_as_login(fresh_dsn, login), embedded=False)
 

@@ -356,7 +356,7 @@ HARMLESS: Final = (
     "pg_advisory_unlock.*",  # gives back what nobody here can take
     "set_config|setseed|random|random_normal|array_s(ample|huffle)|uuidv[47]|gen_random_uuid",
     "clock_timestamp|timeofday|txid_status",
-    "pg_(stat|control|last|current|xact|wal|get|is|available|notification)_.*",  # tell
+    "pg_(stat|control|last|current|xact|wal|get|is|available|notification)_.*",  # read state
     "pg_(relation|table|total_relation|indexes|database|tablespace)_size",
     "pg_(blocking_pids|safe_snapshot_blocking_pids|lock_status|prepared_xact|partition_.*)",
     "pg_(collation|database_collation)_actual_version|pg_jit_available",

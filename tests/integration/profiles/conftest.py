@@ -16,9 +16,9 @@ from persistence.profiles.personal_data import MyDataStore
 from persistence.profiles.store import ProfileStore
 from persistence.rls import RlsDatabase
 from protocol.accounts import Tokens
-from protocol.errors import CloseReason
 from protocol.ids import PlayerId
 from server.core.clock import Clock
+from server.core.events import LocalEvents
 from server.core.subscriptions import Subscriptions
 from server.domains.people.accounts.http import AccountRoutes, guest_limiter
 from server.domains.people.accounts.keys import Keys
@@ -26,7 +26,6 @@ from server.domains.people.accounts.service import Accounts, Lifetimes
 from server.domains.people.profiles.erasure import Erasure
 from server.domains.people.profiles.export import Exports
 from server.domains.people.profiles.http import MyDataRoutes, ProfileRoutes
-from server.gateway.session.sessions import Session
 from tests.fixtures.http import bearer, served
 
 Json = dict[str, Any]
@@ -42,16 +41,6 @@ class MovableClock(Clock):
 
     def monotonic(self) -> float:
         return super().monotonic() + self.ahead.total_seconds()
-
-
-class NoSockets:
-    """A node that nobody is connected to."""
-
-    def of(self, player_id: PlayerId) -> Session | None:
-        return None
-
-    def dismiss(self, session: Session, why: CloseReason, message: str) -> None:
-        raise AssertionError((session, why, message))
 
 
 @dataclass
@@ -99,7 +88,7 @@ async def room(database: Database, rls: RlsDatabase) -> AsyncIterator[Room]:
         keys=keys,
         clock=clock,
         lifetimes=Lifetimes(access_s=600, refresh_s=86_400),
-        end_sockets=lambda _: None,
+        revoked=lambda *_: None,
     )
     signed_in = AccountRoutes(
         accounts=accounts, keys=keys, guests=guest_limiter(600), now=clock.monotonic
@@ -114,10 +103,10 @@ async def room(database: Database, rls: RlsDatabase) -> AsyncIterator[Room]:
         subscriptions=Subscriptions(MemoryBroker()),
         clock=clock,
         leave_lobbies=leave_lobbies,
-        sockets=NoSockets(),
+        events=LocalEvents(),
     )
-    told = {"account": read_me}
-    exports = Exports(store=store, told=told, server=lambda: "https://play.example.org")
+    sections = {"account": read_me}
+    exports = Exports(store=store, sections=sections, server=lambda: "https://play.example.org")
     endpoints = [
         *signed_in.endpoints(),
         *ProfileRoutes(store=ProfileStore(rls), read_me=read_me, now=clock.monotonic).endpoints(),

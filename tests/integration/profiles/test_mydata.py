@@ -83,7 +83,7 @@ async def test_export_that_grows_too_large_is_refused(
     assert (status, error["code"]) == (413, "too_large")
 
 
-async def test_so_many_are_served_at_once_and_the_next_is_told(room: Room) -> None:
+async def test_so_many_are_served_at_once_and_the_next_is_refused(room: Room) -> None:
     ann = await room.guest()
     reached, release = asyncio.Semaphore(0), asyncio.Event()
 
@@ -92,7 +92,7 @@ async def test_so_many_are_served_at_once_and_the_next_is_told(room: Room) -> No
         await release.wait()
         raise TooLarge
 
-    exports = Exports(store=MyDataStore(room.database), told={"account": never}, server=str)
+    exports = Exports(store=MyDataStore(room.database), sections={"account": never}, server=str)
     user_id = UserId(ann.user_id)
     under_way = [exports.export(user_id) for _ in range(EXPORTS_AT_ONCE)]
     waiting = asyncio.gather(*under_way, return_exceptions=True)

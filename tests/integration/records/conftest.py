@@ -11,10 +11,10 @@ import orjson
 import pytest
 
 from persistence.database import Database
-from persistence.history.store import RecordStore
+from persistence.history.store import HistoryStore
 from protocol.errors import BadToken
 from protocol.ids import PlayerId, SessionId, UserId, new_id
-from server.domains.play.history.http import RecordRoutes
+from server.domains.play.history.http import HistoryRoutes
 from server.gateway.session.identity import Identity
 from server.rulesets import find_rulesets
 from tests.fixtures.http import served
@@ -129,6 +129,6 @@ async def by_player_id(token: str) -> Identity:
 
 @pytest.fixture
 async def client(archive: Archive) -> AsyncIterator[aiohttp.ClientSession]:
-    routes = RecordRoutes(store=RecordStore(archive.database), rulesets=find_rulesets())
+    routes = HistoryRoutes(store=HistoryStore(archive.database), rulesets=find_rulesets())
     async with served(routes.endpoints(), by_player_id) as client:
         yield client

@@ -32,7 +32,7 @@ async def test_rulesets_are_listed_with_their_configuration(
         assert one["config_schema"]["type"] == "object"
 
 
-async def test_summary_tells_how_a_game_ended(
+async def test_summary_shows_how_a_game_ended(
     client: aiohttp.ClientSession, archive: Archive
 ) -> None:
     ann = await archive.player("Ann")
@@ -97,7 +97,7 @@ async def test_statistics_are_zero_before_the_first_game(
     assert stats["last_game_at"] is None
 
 
-async def test_statistics_are_told(client: aiohttp.ClientSession, archive: Archive) -> None:
+async def test_statistics_are_shown(client: aiohttp.ClientSession, archive: Archive) -> None:
     ann = await archive.player("Ann", games_played=4, games_won=3, last_game_at=AT)
     _, stats = await _get(client, f"/v1/players/{ann}/stats")
     assert (stats["display_name"], stats["win_rate"]) == ("Ann", 0.75)
@@ -113,8 +113,8 @@ async def test_statistics_of_one_ruleset_are_told_apart(
     _, overall = await _get(client, path)
     assert (overall["ruleset"], overall["games_played"], overall["win_rate"]) == (None, 4, 0.75)
     _, stats = await _get(client, path, ruleset="el_dorado")
-    told = stats["ruleset"], stats["games_played"], stats["win_rate"], stats["highest_score"]
-    assert told == ("el_dorado", 2, 0.5, 17)
+    shown = stats["ruleset"], stats["games_played"], stats["win_rate"], stats["highest_score"]
+    assert shown == ("el_dorado", 2, 0.5, 17)
     _, none = await _get(client, path, ruleset="four_in_a_row")
     assert (none["ruleset"], none["games_played"], none["last_game_at"]) == (
         "four_in_a_row",

@@ -118,7 +118,7 @@ async def heard(socket: ClientConnection) -> Json:
 
 
 async def is_refused(node: Node, token: str, why: str = BAD_TOKEN) -> None:
-    """See a peer told why, and its socket closed."""
+    """See a peer sent the reason, and its socket closed."""
     async with peer(node, "mallory", token) as socket:
         await is_ended(socket, why)
 

@@ -55,7 +55,7 @@ MISSING = "No id, token, or key supplied to websocket server"
         (f"key=peerjs&id={'a' * 129}&token=t", "The id or the token is too long"),
     ],
 )
-async def test_what_is_wrong_is_told_in_order_and_ends_it(
+async def test_what_is_wrong_is_reported_in_order_and_ends_it(
     node: Node, query: str, message: str
 ) -> None:
     async with calling(node, query) as socket:

@@ -7,12 +7,12 @@ import pytest
 
 from persistence.accounts.store import AccountStore
 from persistence.database import Database
-from persistence.history.store import RecordStore
+from persistence.history.store import HistoryStore
 from server.core.clock import Clock
 from server.domains.people.accounts.http import AccountRoutes, guest_limiter
 from server.domains.people.accounts.keys import Keys
 from server.domains.people.accounts.service import Accounts, Lifetimes
-from server.domains.play.history.http import RecordRoutes
+from server.domains.play.history.http import HistoryRoutes
 from server.gateway.http.endpoints import Endpoint
 from server.rulesets import find_rulesets
 from tests.integration.web.site import Site, open_site
@@ -28,12 +28,12 @@ def rooms(database: Database) -> list[Endpoint]:
         keys=keys,
         clock=clock,
         lifetimes=Lifetimes(600, 86_400),
-        end_sockets=lambda _: None,
+        revoked=lambda *_: None,
     )
     account_routes = AccountRoutes(
         accounts=accounts, keys=keys, guests=guest_limiter(600), now=clock.monotonic
     )
-    record_routes = RecordRoutes(store=RecordStore(database), rulesets=find_rulesets())
+    record_routes = HistoryRoutes(store=HistoryStore(database), rulesets=find_rulesets())
     return [*account_routes.endpoints(), *record_routes.endpoints()]
 
 

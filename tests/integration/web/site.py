@@ -17,7 +17,7 @@ from server.domains.play.games.metrics import log_metrics
 from server.gateway.error_counts import Transport
 from server.gateway.http.endpoints import Endpoint, build_http
 from server.gateway.http.openapi import openapi_document
-from server.gateway.metrics import Numbers, Reading, RefusalCollector, exposition
+from server.gateway.metrics import ErrorCollector, Numbers, Reading, exposition
 from server.ops.http import OperationRoutes
 from server.web.pages import add_pages
 from tests.fixtures.http import nobody, served_app
@@ -59,7 +59,7 @@ class Site:
                 gauges=[Reading("connections", "Open TCP connections.", lambda: 3)],
                 counters=[Reading("bytes_out", "Bytes written.", lambda: 8)],
             ),
-            RefusalCollector(lambda: self.refusals),
+            ErrorCollector(lambda: self.refusals),
             *log_metrics(self.log),
         ]
 

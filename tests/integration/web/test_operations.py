@@ -77,7 +77,7 @@ async def test_metrics_are_read_when_scraped(client: aiohttp.ClientSession, site
     assert second[f"{latency}_sum"] == pytest.approx(9.003)
 
 
-async def test_metrics_tell_of_the_process(client: aiohttp.ClientSession) -> None:
+async def test_metrics_include_the_process(client: aiohttp.ClientSession) -> None:
     values = await _metrics(client)
     assert values["process_resident_memory_bytes"] > 0
     assert values["process_cpu_seconds_total"] > 0

@@ -78,14 +78,14 @@ class Hall:
         event = event or UserErased(user_id=UserId(new_id()))
         async with self.database.transaction() as connection:
             await append(connection, event)
-        await self.events.look()
+        await self.events.poll()
         return event
 
     async def send(self) -> None:
         """Send what is due, and wait until nothing is under way."""
         async with Sender.opened(may_be_private=self.may_be_private) as sender:
             async with asyncio.timeout(WAIT_S):
-                await self.deliverer.look(sender)
+                await self.deliverer.poll(sender)
                 while self.deliverer.under_way:
                     await asyncio.sleep(0.01)
 

@@ -28,9 +28,9 @@ async def test_event_arrives_signed_at_who_wants_it(hall: Hall, receiver: Receiv
     await hall.send()
     [request] = receiver.received
     assert request.path == "/mine"
-    told = request.verified(secret)
-    assert (told["type"], told["version"]) == ("user.created", 1)
-    assert told["data"] == event.model_dump()
+    message = request.verified(secret)
+    assert (message["type"], message["version"]) == ("user.created", 1)
+    assert message["data"] == event.model_dump()
     [delivery] = await hall.deliveries(endpoint_id)
     assert (delivery["state"], delivery["last_status"], delivery["attempts"]) == (
         "delivered",
@@ -48,7 +48,7 @@ async def test_event_that_the_outbox_delivers_twice_is_sent_once(
     await hall.happen()
     await hall.run("UPDATE event_outbox SET done_at = NULL, next_attempt_at = now()")
     await hall.run("UPDATE event_outbox SET delivered_to = '{}'")
-    await hall.events.look()
+    await hall.events.poll()
     await hall.send()
     assert len(receiver.received) == 1
 
@@ -110,7 +110,7 @@ async def test_webhook_that_fails_for_days_is_disabled_and_enabled_by_an_admin(
     await hall.send()
     found = await hall.webhook(endpoint_id)
     assert (found["enabled"], found["disabled_reason"]) == (False, "failing")
-    await hall.deliverer.tend()
+    await hall.deliverer.maintain()
     assert hall.deliverer.backlog == (0, 1)
     await hall.pass_time()
     await hall.send()
@@ -240,10 +240,10 @@ async def test_old_deliveries_go_unless_they_are_still_tried(
         await hall.happen()
         await hall.send()
     await hall.run("UPDATE webhook_deliveries SET created_at = now() - interval '2 days'")
-    await hall.deliverer.tend()
+    await hall.deliverer.maintain()
     assert [one["state"] for one in await hall.deliveries(endpoint_id)] == ["pending"]
     await hall.ask("PATCH", f"/{endpoint_id}", enabled=False)
-    await hall.deliverer.tend()
+    await hall.deliverer.maintain()
     assert await hall.deliveries(endpoint_id) == []
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from server.domains.people.accounts.names import NUMBER_BITS, coin
+from server.domains.people.accounts.names import NUMBER_BITS, generate_names
 from server.domains.people.accounts.refresh_tokens import (
     REPEAT_S,
     Verdict,
@@ -23,20 +23,20 @@ def _ago(seconds: float) -> datetime:
 
 @pytest.mark.parametrize("number", [0, 1, 2**NUMBER_BITS - 1, 0x0123456789ABCDEF01234567])
 def test_every_number_makes_names_that_fit(number: int) -> None:
-    names = coin(number)
+    names = generate_names(number)
     assert re.fullmatch(r"[a-z]+_[a-z]+_[0-9a-z]{5}", names.username)
     assert 3 <= len(names.username) <= 24
     assert names.username.startswith(names.display_name.lower().replace(" ", "_"))
 
 
 def test_the_longest_name_fits() -> None:
-    longest = max(len(coin(n).display_name) for n in range(64 * 66))
+    longest = max(len(generate_names(n).display_name) for n in range(64 * 66))
     assert longest + len("_12345") <= 24
 
 
 def test_numbers_spread_over_names() -> None:
     step = 2**NUMBER_BITS // 10_000
-    assert len({coin(n * step + n).username for n in range(10_000)}) == 10_000
+    assert len({generate_names(n * step + n).username for n in range(10_000)}) == 10_000
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ ROWS = chained(el_dorado(rounds=1).start().play().log)
 
 def line(nth: int, **change: object) -> bytes:
     row = ROWS[nth]
-    told = {
+    header = {
         "game_id": GAME,
         "event_index": row.event_index,
         "event": row.type,
@@ -21,7 +21,7 @@ def line(nth: int, **change: object) -> bytes:
         "at": "2026-11-20T12:00:00.000Z",
         "hash": row.hash.hex(),
     }
-    return orjson.dumps({**told, **change}) + b"\n"
+    return orjson.dumps({**header, **change}) + b"\n"
 
 
 def refusal(path: Path, *lines: bytes) -> str:

@@ -192,7 +192,7 @@ def test_misplay_that_nobody_sent_is_found() -> None:
 # ------------------------------------------------------------------ what cannot be checked
 
 
-def test_rules_that_do_not_tell_their_moves_are_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rules_that_do_not_derive_their_moves_are_folded(monkeypatch: pytest.MonkeyPatch) -> None:
     playout = Playout(RULESETS["four_in_a_row"], 2, "quiet").start().play()
     monkeypatch.setattr(type(playout.ruleset), "move_of", Ruleset.move_of)
     found = findings(chained(playout.log))["rules"]

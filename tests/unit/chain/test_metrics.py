@@ -15,7 +15,7 @@ def scrape(metrics: ContractMetrics) -> list[str]:
     return generate_latest(registry).decode().splitlines()
 
 
-def test_every_number_is_told_with_its_contract() -> None:
+def test_every_number_is_shown_with_its_contract() -> None:
     metrics = ContractMetrics(transfers=7, taken_back=1, reorganisations=2, corrections=3)
     metrics.blocks_behind = 9
     metrics.succeeded(100.0)

@@ -1,4 +1,4 @@
-"""The history of owners, against a second way of telling it: who has it at each second."""
+"""The history of owners, against a second way to find it: who has it at each second."""
 
 from datetime import UTC, datetime
 
@@ -21,7 +21,7 @@ def change(second: int, owner: str) -> Change:
 
 
 changes = st.builds(change, st.integers(0, SECONDS), st.sampled_from([ADA, BOB, NOBODY]))
-chains = st.lists(changes, max_size=8).map(lambda told: sorted(told, key=lambda c: c.at))
+chains = st.lists(changes, max_size=8).map(lambda drawn: sorted(drawn, key=lambda c: c.at))
 corrected = st.lists(changes, max_size=4, unique_by=lambda c: c.at)
 
 
@@ -32,18 +32,18 @@ def owner_at(history: list[Period], moment: datetime) -> str:
 
 
 @given(chains, corrected)
-def test_history_says_at_every_second_what_was_told_last(
+def test_history_says_at_every_second_what_was_recorded_last(
     transfers: list[Change], corrections: list[Change]
 ) -> None:
     history = periods(transfers, corrections)
     for moment in map(at, range(SECONDS + 2)):
         expected, since = NOBODY, at(-1)
-        for told in transfers:
-            if since <= told.at <= moment:
-                expected, since = told.owner, told.at
-        for told in corrections:
-            if since <= told.at <= moment:
-                expected, since = told.owner, told.at
+        for change in transfers:
+            if since <= change.at <= moment:
+                expected, since = change.owner, change.at
+        for change in corrections:
+            if since <= change.at <= moment:
+                expected, since = change.owner, change.at
         assert owner_at(history, moment) == expected
 
 
@@ -64,8 +64,8 @@ def test_history_is_what_the_tables_take(
 def test_transfers_make_no_period_without_length(
     transfers: list[Change], corrections: list[Change]
 ) -> None:
-    told = [p for p in periods(transfers, corrections) if p.source == "onchain"]
-    assert all(period.owner != NOBODY and period.since != period.until for period in told)
+    found = [p for p in periods(transfers, corrections) if p.source == "onchain"]
+    assert all(period.owner != NOBODY and period.since != period.until for period in found)
 
 
 def test_correction_wins_over_a_transfer_of_the_same_second() -> None:
@@ -76,7 +76,7 @@ def test_correction_wins_over_a_transfer_of_the_same_second() -> None:
     ]
 
 
-def test_transfer_to_who_has_it_by_a_correction_tells_nothing_new() -> None:
+def test_transfer_to_who_has_it_by_a_correction_changes_nothing() -> None:
     history = periods([change(1, ADA), change(9, BOB)], [change(5, BOB)])
     assert history == [
         Period(ADA, "onchain", at(1), at(5)),

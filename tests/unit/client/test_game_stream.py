@@ -57,7 +57,7 @@ def test_gap_or_repeat_ends_the_stream(harness, indexes, taken, word):
     assert harness.taken == taken
 
 
-def test_failure_is_told_to_moves_under_way(harness):
+def test_failure_is_the_answer_to_moves_under_way(harness):
     harness.moves.make({}, lambda reply, _: harness.done.append(reply))
     harness.stream.fail(Lost("gone"))
     harness.stream.fail(Lost("again"))

@@ -147,10 +147,10 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [DOCS.parent / "README.md", DOCS / "guides" / "clients.md"])
-def test_first_client_is_told_how_long_it_waits_for_others(page: Path) -> None:
+def test_first_client_sees_how_long_it_waits_for_others(page: Path) -> None:
     wait_s = LobbySettings.model_fields["quick_play_wait_s"].default
-    told = f"within {wait_s:g} s (`PLAYHALL_QUICK_PLAY_WAIT_S`), a bot takes the other seat"
-    assert told in " ".join(page.read_text().split())
+    sentence = f"within {wait_s:g} s (`PLAYHALL_QUICK_PLAY_WAIT_S`), a bot takes the other seat"
+    assert sentence in " ".join(page.read_text().split())
 
 
 def test_every_task_is_in_the_task_tree() -> None:

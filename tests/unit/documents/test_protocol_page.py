@@ -28,7 +28,7 @@ FRAMES = [
     for line in block.splitlines()
 ]
 SENT = [frame for frame in FRAMES if "id" in frame]
-TOLD = [frame for frame in FRAMES if frame["type"] in UPDATES]
+SENT_UPDATES = [frame for frame in FRAMES if frame["type"] in UPDATES]
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, *UPDATES])
@@ -38,7 +38,7 @@ def test_every_command_and_update_is_on_the_page(name: str) -> None:
 
 def test_every_command_and_update_has_an_example() -> None:
     assert {frame["type"] for frame in SENT} == set(COMMANDS)
-    assert {frame["type"] for frame in TOLD} == set(UPDATES)
+    assert {frame["type"] for frame in SENT_UPDATES} == set(UPDATES)
 
 
 @pytest.mark.parametrize("frame", SENT, ids=lambda frame: frame["type"])
@@ -46,7 +46,7 @@ def test_every_example_of_a_command_is_one(frame: dict[str, object]) -> None:
     assert type_of(type(decode(json.dumps(frame).encode()))) == frame["type"]
 
 
-@pytest.mark.parametrize("frame", TOLD, ids=lambda frame: frame["type"])
+@pytest.mark.parametrize("frame", SENT_UPDATES, ids=lambda frame: frame["type"])
 def test_every_example_of_an_update_is_one(frame: dict[str, object]) -> None:
     UPDATES[str(frame["type"])].model_validate(frame)
 

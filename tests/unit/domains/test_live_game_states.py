@@ -30,7 +30,7 @@ from server.core.subscriptions import Subscriptions
 from server.domains.play.games.live_game import (
     TRANSITIONS,
     LiveGame,
-    LiveGameEvents,
+    LiveGameCallbacks,
     LiveGameInput,
     LiveGameState,
 )
@@ -43,13 +43,13 @@ END = {"type": "end"}
 
 
 class Table:
-    """A relay for two with an idle log, and what its registry and its players were told."""
+    """A relay for two with an idle log, and how its registry and its players were called."""
 
     def __init__(self) -> None:
         clock = Clock()
-        self.told: list[str] = []
+        self.calls: list[str] = []
         self.replies: list[int | PlayhallError] = []
-        self.on_told: Callable[[], None] = lambda: None
+        self.on_call: Callable[[], None] = lambda: None
         self.log = Log(Database.unopened(), writers=1)
         players = tuple(NewPlayer(PlayerId(new_id()), None) for _ in range(2))
         new = NewGame(
@@ -72,7 +72,7 @@ class Table:
             clock=clock,
             may_serve=lambda: True,
             faults=Faults(clock.monotonic),
-            events=LiveGameEvents(
+            callbacks=LiveGameCallbacks(
                 settled=lambda _: self._hear("settled"),
                 completed=lambda _: self._hear("completed"),
                 lost=lambda _, __: self._hear("lost"),
@@ -82,11 +82,11 @@ class Table:
         )
 
     def _hear(self, what: str) -> None:
-        self.told.append(what)
-        self.on_told()
+        self.calls.append(what)
+        self.on_call()
 
     def act(self, move: dict[str, Any] = MOVE) -> None:
-        cmd_no = self.game.fold.table.chairs[0].cmd_no + 1
+        cmd_no = self.game.fold.table.seats[0].cmd_no + 1
         self.game.act(0, cmd_no, dict(move), self.replies.append)
 
     def settle(self, lost: Lost | None = None) -> None:
@@ -98,12 +98,12 @@ class Table:
     def fail(self) -> None:
         self.game.fail("evolve", ValueError("a bug of the rules"))
 
-    def raise_when_told(self) -> None:
+    def raise_when_called(self) -> None:
         def once() -> None:
-            self.on_told = lambda: None
+            self.on_call = lambda: None
             raise RuntimeError("a bug of the registry")
 
-        self.on_told = once
+        self.on_call = once
 
 
 def reach(state: LiveGameState, *, ahead: dict[str, Any] | None = None) -> Table:
@@ -129,20 +129,20 @@ def reach(state: LiveGameState, *, ahead: dict[str, Any] | None = None) -> Table
 
 def registry_raises_at_the_end() -> Table:
     table = reach(LiveGameState.ENDING)
-    table.raise_when_told()
+    table.raise_when_called()
     return table
 
 
 def registry_raises_at_the_fault() -> Table:
     table = reach(LiveGameState.FAILING)
-    table.raise_when_told()
+    table.raise_when_called()
     return table
 
 
 S, I = LiveGameState, LiveGameInput  # noqa: E741 - a column of states, a column of inputs
 MOVING, ENDED = {"ahead": MOVE}, {"ahead": END}
 # Each transition of the table, by what really happens: where it begins, what is done, and what the
-# registry is told of it.
+# registry is called.
 HAPPENS: list[tuple[S, I, Callable[[], Table], Callable[[Table], object], list[str]]] = [
     (S.PLAYING, I.END_DECIDED, Table, lambda t: t.act(END), []),
     (S.PLAYING, I.RULES_FAILED, lambda: reach(S.PLAYING, **MOVING), Table.fail, []),
@@ -209,20 +209,20 @@ async def test_every_transition_of_the_table_happens_here() -> None:
     assert set(TRANSITIONS) == set(LiveGameState)
 
 
-@pytest.mark.parametrize(("state", "event", "begin", "do", "told"), HAPPENS, ids=names)
+@pytest.mark.parametrize(("state", "event", "begin", "do", "calls"), HAPPENS, ids=names)
 async def test_the_table_says_what_happens(
     state: LiveGameState,
     event: LiveGameInput,
     begin: Callable[[], Table],
     do: Callable[[Table], object],
-    told: list[str],
+    calls: list[str],
 ) -> None:
     table = begin()
-    table.told.clear()
+    table.calls.clear()
     do(table)
     after = TRANSITIONS[state][event]
     assert table.game.state is after
-    assert table.told == told
+    assert table.calls == calls
     assert (table.game.fault is not None) == (after in (S.FAILING, S.FAILED))
 
 
@@ -269,24 +269,24 @@ async def test_a_game_whose_end_was_decided_is_over_whatever_became_of_it(
 @pytest.mark.parametrize("state", LiveGameState)
 async def test_a_failure_counts_only_where_the_game_is_played(state: LiveGameState) -> None:
     table = reach(state)
-    table.told.clear()
+    table.calls.clear()
     fault = table.game.fault
     table.fail()
     if state is S.PLAYING:
-        assert (table.game.state, table.told) == (S.FAILED, ["failed"])
+        assert (table.game.state, table.calls) == (S.FAILED, ["failed"])
     else:
-        assert (table.game.state, table.game.fault, table.told) == (state, fault, [])
+        assert (table.game.state, table.game.fault, table.calls) == (state, fault, [])
 
 
 async def test_a_node_that_was_fenced_does_not_set_a_failing_game_aside() -> None:
     table = reach(S.FAILING)
     table.settle(Fenced())
-    assert table.told == ["lost"]
+    assert table.calls == ["lost"]
     assert [type(reply) for reply in table.replies] == [NotCommitted]
     assert table.game.state is S.FAILED
 
 
-async def test_whoever_is_told_of_the_end_finds_the_game_completed() -> None:
+async def test_whoever_is_sent_the_end_finds_the_game_completed() -> None:
     table = Table()
     seen: list[tuple[str, int]] = []
     table.act(END)
@@ -314,7 +314,7 @@ async def test_invariants_hold_whatever_happens(seed: int) -> None:
         lambda: settle(None): 8,
         lambda: settle(chance.choice([Fenced(), Refused(), Unstorable()])): 0.5,
         table.fail: 0.3,
-        table.raise_when_told: 0.3,
+        table.raise_when_called: 0.3,
         game.close: 0.3,
         game.unload: 0.1,
     }

@@ -251,8 +251,8 @@ def test_codes_have_no_letters_that_look_alike() -> None:
 def test_time_is_up_in_the_order_of_going() -> None:
     departures = DisconnectGrace(grace_s=30)
     for at, who in enumerate((ANN, BOB, CEM, ANN)):
-        departures.went(who, at)
-    departures.came(CEM)
+        departures.disconnected(who, at)
+    departures.reconnected(CEM)
     assert list(departures.due(30.9)) == []
     assert list(departures.due(31)) == [BOB]
     assert list(departures.due(33)) == [ANN]
@@ -261,5 +261,5 @@ def test_time_is_up_in_the_order_of_going() -> None:
 def test_those_who_went_first_make_room() -> None:
     departures = DisconnectGrace(grace_s=30)
     for n in range(WAITING_MAX + 2):
-        departures.went(PlayerId(str(n)), 0)
+        departures.disconnected(PlayerId(str(n)), 0)
     assert list(departures.due(0)) == ["0", "1"]

@@ -77,7 +77,7 @@ def test_every_bucket_takes_what_its_example_shows() -> None:
         ("application/gzip", b"\x1f\x8b\x08\x00"),
     ],
 )
-def test_type_is_told_by_the_first_bytes(content_type: str, head: bytes) -> None:
+def test_type_is_recognised_by_the_first_bytes(content_type: str, head: bytes) -> None:
     check_head(head, content_type)
     for wrong in (b"", b"<script>", head[:1] + b"x" + head[2:4] + bytes(12)):
         with pytest.raises(FileRefused, match=content_type):

@@ -206,17 +206,17 @@ def test_json_has_the_figures_and_the_runs_behind_them():
     usage = Usage(10.0, 0.5, 0.2, 0.3, 0.5, 0.5)
     figures.record(run(usage=usage, deliveries=1500), {"relay 50": 1500.0})
 
-    told = orjson.loads(orjson.dumps(as_json(figures, began_at="2026-11-21")))
+    result = orjson.loads(orjson.dumps(as_json(figures, began_at="2026-11-21")))
 
-    relay = next(each for each in told["figures"] if each["key"] == "relay 50")
+    relay = next(each for each in result["figures"] if each["key"] == "relay 50")
     assert (relay["median"], relay["verdict"]) == (1500.0, "")
-    assert told["runs"][0]["ok"] is True
-    assert told["runs"][0]["usage"]["database"] == 0.2
-    assert told["runs"][0]["checks"]["by_name"]["events are in order"]["passed"] == 1
+    assert result["runs"][0]["ok"] is True
+    assert result["runs"][0]["usage"]["database"] == 0.2
+    assert result["runs"][0]["checks"]["by_name"]["events are in order"]["passed"] == 1
 
 
 def test_the_command_knows_its_parts():
-    told = CliRunner().invoke(app, ["--only", "nothing of the kind"])
+    result = CliRunner().invoke(app, ["--only", "nothing of the kind"])
 
-    assert told.exit_code == 2
-    assert all(part in told.output for part in Part)
+    assert result.exit_code == 2
+    assert all(part in result.output for part in Part)

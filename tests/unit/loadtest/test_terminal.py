@@ -38,14 +38,14 @@ def test_cards_are_shown_by_suit_high_ones_first():
 
 
 @pytest.mark.parametrize("ruleset", sorted(SCREENS))
-def test_whole_game_can_be_told_shown_and_played_by_what_is_typed(ruleset):
+def test_whole_game_can_be_described_shown_and_played_by_what_is_typed(ruleset):
     hall = Hall(ruleset, seed=5)
     names = {player: f"Player {seat}" for seat, player in enumerate(hall.players)}
     screen = SCREENS[ruleset](hall.players[0], names)
     console = Console(width=100, file=StringIO())
-    told = 0
+    shown = 0
     while not hall.fold.table.completed:
-        told = tell_new(hall, screen, console, told)
+        shown = show_new(hall, screen, console, shown)
         seat = hall.fold.turn.seats[0]
         move = hall.behaviours[seat].choose()
         if seat == 0:
@@ -53,7 +53,7 @@ def test_whole_game_can_be_told_shown_and_played_by_what_is_typed(ruleset):
             console.print(screen.show(view))
             move = screen.read(typed(view, move), view)
         hall.move(seat, move)
-    tell_new(hall, screen, console, told)
+    show_new(hall, screen, console, shown)
 
     text = console.file.getvalue()
     assert "Final score" in text
@@ -61,8 +61,8 @@ def test_whole_game_can_be_told_shown_and_played_by_what_is_typed(ruleset):
     assert all(name in text for name in names.values() if name != "Player 0")
 
 
-def tell_new(hall, screen, console, told):
-    for event in hall.events[told:]:
+def show_new(hall, screen, console, shown):
+    for event in hall.events[shown:]:
         line = screen.describe(event.type, hall.ruleset.redact(event, 0) or {})
         if line is not None:
             console.print(line)

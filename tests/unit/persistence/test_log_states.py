@@ -31,19 +31,19 @@ ROW = Row(0, "moved", b"{}", AT, b"hash")
 
 
 class Place:
-    """One game's place in an idle log, and what its owner was told."""
+    """One game's place in an idle log, and how its owner was called."""
 
     def __init__(self) -> None:
         self.log = Log(Database.unopened(), writers=1)
-        self.told: list[object] = []
+        self.calls: list[object] = []
         self.on_committed: Callable[[], None] = lambda: None
         self.game: GameLog = self.log.open(
-            GameId(new_id()), 1, committed=self._committed, failed=self.told.append
+            GameId(new_id()), 1, committed=self._committed, failed=self.calls.append
         )
         self.batch: Batch | None = None
 
     def _committed(self, rows: list[Row]) -> None:
-        self.told.append(len(rows))
+        self.calls.append(len(rows))
         self.on_committed()
 
     def append(self, rows: int = 1) -> None:
@@ -107,7 +107,7 @@ async def test_the_table_says_what_happens(state: LogState, event: LogInput) -> 
         with pytest.raises(IllegalTransition, match=f"{event.name} is not allowed in {state.name}"):
             INPUTS[event](place)
         assert place.game.state is state
-        assert place.told == []
+        assert place.calls == []
         return
     INPUTS[event](place)
     assert place.game.state is TRANSITIONS[state][event]
@@ -120,11 +120,11 @@ async def test_rows_that_came_meanwhile_are_next_in_line(state: LogState) -> Non
     assert (place.times_in_line, place.log.queued) == (0, 2)
     place.settle()
     assert place.game.state is TRANSITIONS[state][LogInput.COMMIT_MORE] is LogState.QUEUED
-    assert (place.times_in_line, place.told) == (1, [1])
+    assert (place.times_in_line, place.calls) == (1, [1])
 
 
 @pytest.mark.parametrize("meanwhile", [0, 2])
-async def test_owner_that_appends_as_it_is_told_stands_in_line_once(meanwhile: int) -> None:
+async def test_owner_that_appends_when_called_stands_in_line_once(meanwhile: int) -> None:
     place = reach(LogState.WRITING)
     if meanwhile:
         place.append(meanwhile)
@@ -135,7 +135,7 @@ async def test_owner_that_appends_as_it_is_told_stands_in_line_once(meanwhile: i
 
 
 @pytest.mark.parametrize("meanwhile", [0, 2])
-async def test_owner_that_raises_as_it_is_told_has_nothing_more_written(meanwhile: int) -> None:
+async def test_owner_that_raises_when_called_has_nothing_more_written(meanwhile: int) -> None:
     place = reach(LogState.WRITING)
     if meanwhile:
         place.append(meanwhile)
@@ -146,11 +146,11 @@ async def test_owner_that_raises_as_it_is_told_has_nothing_more_written(meanwhil
     place.on_committed = raising
     place.settle()
     assert place.game.state is LogState.DEAD
-    assert isinstance(place.told[-1], Refused)
+    assert isinstance(place.calls[-1], Refused)
     assert (place.times_in_line, place.log.queued) == (0, 0)
 
 
-async def test_owner_that_goes_and_raises_as_it_is_told_hears_nothing_more() -> None:
+async def test_owner_that_goes_and_raises_when_called_is_not_called_again() -> None:
     place = reach(LogState.WRITING)
 
     def going() -> None:
@@ -159,7 +159,7 @@ async def test_owner_that_goes_and_raises_as_it_is_told_hears_nothing_more() -> 
 
     place.on_committed = going
     place.settle()
-    assert (place.game.state, place.told) == (LogState.DEAD, [1])
+    assert (place.game.state, place.calls) == (LogState.DEAD, [1])
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ async def test_what_happens_during_a_commit_is_refused_elsewhere(
     assert game.state is state
 
 
-async def test_owner_that_goes_as_it_is_told_has_nothing_more_written() -> None:
+async def test_owner_that_goes_when_called_has_nothing_more_written() -> None:
     place = reach(LogState.SOLO)
     place.append()
     place.on_committed = place.game.forget
@@ -215,9 +215,9 @@ async def test_writer_passes_over_a_game_that_died_in_line() -> None:
     assert [batch.game for batch in taken] == [other.game]
 
 
-async def test_forgotten_owner_is_not_told_how_its_last_batch_ended() -> None:
+async def test_forgotten_owner_is_not_called_when_its_last_batch_ends() -> None:
     for lost in (None, Fenced()):
         place = reach(LogState.WRITING)
         place.game.forget()
         place.settle(lost)
-        assert place.told == []
+        assert place.calls == []

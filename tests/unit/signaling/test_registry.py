@@ -1,4 +1,4 @@
-"""The registry of peers: who is there, what waits, and what is told when."""
+"""The registry of peers: who is there, what waits, and what is sent when."""
 
 from typing import Any
 
@@ -129,7 +129,7 @@ def test_message_waits_for_a_peer_that_comes_in_time() -> None:
     assert ann_link.kinds == ["OPEN"]
 
 
-def test_sender_is_told_once_that_nobody_came() -> None:
+def test_sender_is_notified_once_that_nobody_came() -> None:
     registry = Registry()
     ann, link = enter(registry, "ann")
     for _ in range(3):
@@ -172,7 +172,7 @@ def test_only_a_heartbeat_shows_life() -> None:
     assert ann_link.got[-1] == {"type": "LEAVE", "src": "bob", "dst": "ann"}
 
 
-def test_who_talked_with_a_peer_is_told_that_it_went() -> None:
+def test_who_talked_with_a_peer_is_notified_that_it_went() -> None:
     registry = Registry()
     ann, _ = enter(registry, "ann")
     _, bob = enter(registry, "bob")

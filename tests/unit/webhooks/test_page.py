@@ -33,6 +33,6 @@ def test_every_example_is_what_is_sent(example: dict[str, object]) -> None:
 def test_pauses_are_those_of_the_code() -> None:
     text = " ".join(PAGE.split())
     hours = [f"{pause / 3600:g}" for pause in rules.PAUSES_S if pause >= 3600]
-    told = f"5 s, 1 min, 5 min, 30 min, then {', '.join(hours[:-1])} and {hours[-1]} hours"
-    assert told in text
+    sentence = f"5 s, 1 min, 5 min, 30 min, then {', '.join(hours[:-1])} and {hours[-1]} hours"
+    assert sentence in text
     assert f"After {rules.ATTEMPTS_MAX} attempts" in text

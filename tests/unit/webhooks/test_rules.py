@@ -102,9 +102,9 @@ def test_signature_is_what_standard_webhooks_says() -> None:
     old, new, other = bytes(32), bytes(range(32)), b"x" * 32
     body, headers = _signed([new, old])
     for key in (old, new):
-        told = Webhook(rules.write_secret(key)).verify(body, headers)
-        assert told["type"] == "user.erased"
-        assert told["data"] == {"user_id": "7"}
+        message = Webhook(rules.write_secret(key)).verify(body, headers)
+        assert message["type"] == "user.erased"
+        assert message["data"] == {"user_id": "7"}
     with pytest.raises(WebhookVerificationError):
         Webhook(rules.write_secret(other)).verify(body, headers)
     with pytest.raises(WebhookVerificationError):
@@ -115,10 +115,10 @@ def test_signature_is_what_standard_webhooks_says() -> None:
 
 def test_body_says_what_when_and_in_which_version() -> None:
     body, headers = _signed([bytes(32)])
-    told = orjson.loads(body)
-    assert list(told) == ["type", "version", "timestamp", "data"]
-    assert told["version"] == 1
-    assert told["timestamp"].endswith("Z")
+    message = orjson.loads(body)
+    assert list(message) == ["type", "version", "timestamp", "data"]
+    assert message["version"] == 1
+    assert message["timestamp"].endswith("Z")
     assert headers["webhook-id"] == "evt_e1"
 
 

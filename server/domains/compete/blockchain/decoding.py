@@ -23,7 +23,7 @@ Answer: TypeAlias = JsonValue
 
 
 class TransferLog(NamedTuple):
-    """A transfer, as its log tells it; the time is its block's."""
+    """A transfer, as its log has it; the time is its block's."""
 
     block: Block
     log_index: int

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, NamedTuple
 
-from persistence.blockchain.store import Contract, Outrun, TransferStore
+from persistence.blockchain.store import ConcurrentWrite, Contract, TransferStore
 from persistence.database import Database
 from persistence.errors import StartRefused
 from protocol.blockchain import ChainStatus, ContractStatus
@@ -16,8 +16,8 @@ from server.core.clock import Clock
 from server.core.containment import failed
 from server.core.extras import BLOCKCHAIN
 from server.domains.compete.blockchain.contracts import BadContracts, contracts_of
-from server.domains.compete.blockchain.errors import ChainTrouble, WrongChain
-from server.domains.compete.blockchain.indexer import Indexer, Terms
+from server.domains.compete.blockchain.errors import ChainError, WrongChain
+from server.domains.compete.blockchain.indexer import Indexer, IndexerOptions
 from server.domains.compete.blockchain.metrics import ChainCollector, ContractMetrics
 from server.domains.compete.blockchain.reconciliation import Reconciliation
 from server.domains.compete.blockchain.rpc import ChainNode
@@ -34,7 +34,7 @@ PAUSE_MAX_S: Final = 300.0  # between tries, while the chain's node does not wor
 STEPS_MAX: Final = 100  # before a pause, also on a long way to catch up
 
 
-class Rhythm(NamedTuple):
+class PollIntervals(NamedTuple):
     """How often new blocks are looked for, and owners compared."""
 
     poll_s: float
@@ -50,18 +50,18 @@ class Chain:
         *,
         node: ChainNode,
         store: TransferStore,
-        terms: Terms,
-        rhythm: Rhythm,
+        options: IndexerOptions,
+        intervals: PollIntervals,
         clock: Clock,
     ) -> None:
         self._node = node
         self._store = store
-        self._rhythm = rhythm
+        self._intervals = intervals
         self._clock = clock
         self._is_checked = False
         self.metrics = {contract: ContractMetrics() for contract in contracts}
         self._indexers = {
-            contract: Indexer(contract, node=node, store=store, terms=terms, metrics=metrics)
+            contract: Indexer(contract, node=node, store=store, options=options, metrics=metrics)
             for contract, metrics in self.metrics.items()
         }
         self.collector = ChainCollector(self.metrics, clock.monotonic)
@@ -70,10 +70,10 @@ class Chain:
         """List its address, which is there also where no chain is configured."""
         meaning = "Say how far this server has read the contracts that bots are tokens of."
         ask = partial(Endpoint, "GET", auth="none", answer=ChainStatus, tag="chain")
-        return [ask("/v1/chain/status", meaning, self._tell)]
+        return [ask("/v1/chain/status", meaning, self._read_status)]
 
     async def run(self) -> None:
-        """Follow the contracts, for ever and each at its own pace; trouble ends nothing."""
+        """Follow the contracts, for ever and each at its own pace; an error ends nothing."""
         async with self._node, asyncio.TaskGroup() as group:
             for contract in self.metrics:
                 group.create_task(self._keep_following(contract))
@@ -84,15 +84,15 @@ class Chain:
         try:
             await self._check(contract)
             await self._catch_up(contract)
-        except Outrun:
+        except ConcurrentWrite:
             return True  # another node is at it, which is as good
-        except (ChainTrouble, PlayhallError) as error:
+        except (ChainError, PlayhallError) as error:
             self._is_checked = False  # another node may stand behind the URL when it is back
             metrics.failed()
             log.warning("chain: %s is not followed: %s", contract.address, error)
             return False
         except Exception:
-            # A bug of ours: told with its trace; games go on without new owners.
+            # A bug of ours: logged with its trace; games go on without new owners.
             metrics.failed()
             failed(f"chain: following {contract.address}")
             return False
@@ -122,15 +122,15 @@ class Chain:
             ]
         )
 
-    async def _tell(self, _: HttpRequest) -> ChainStatus:
+    async def _read_status(self, _: HttpRequest) -> ChainStatus:
         return self.status()
 
     async def _keep_following(self, contract: Contract) -> None:
-        pause_s = self._rhythm.poll_s
+        pause_s = self._intervals.poll_s
         while True:
             went_well = await self.follow(contract)
-            pause_s = self._rhythm.poll_s if went_well else min(pause_s * 2, PAUSE_MAX_S)
-            await asyncio.sleep(max(pause_s, self._rhythm.poll_s))
+            pause_s = self._intervals.poll_s if went_well else min(pause_s * 2, PAUSE_MAX_S)
+            await asyncio.sleep(max(pause_s, self._intervals.poll_s))
 
     async def _check(self, contract: Contract) -> None:
         if self._is_checked:
@@ -153,7 +153,7 @@ class Chain:
 
     async def _reconcile(self, contract: Contract) -> None:
         cursor, now = await self._store.cursor(contract), self._clock.now()
-        every = timedelta(seconds=self._rhythm.reconcile_s)
+        every = timedelta(seconds=self._intervals.reconcile_s)
         if cursor is None or (cursor.reconciled_at and now - cursor.reconciled_at < every):
             return
         metrics = self.metrics[contract]
@@ -194,8 +194,8 @@ def chain_of(settings: BlockchainSettings, *, database: Database, clock: Clock) 
         _contracts(settings.chain_contracts),
         node=ChainNode(url),
         store=TransferStore(database, periods),
-        terms=Terms(settings.chain_confirmations, settings.chain_start_block),
-        rhythm=Rhythm(settings.chain_poll_s, settings.chain_reconcile_s),
+        options=IndexerOptions(settings.chain_confirmations, settings.chain_start_block),
+        intervals=PollIntervals(settings.chain_poll_s, settings.chain_reconcile_s),
         clock=clock,
     )
 

@@ -1,6 +1,6 @@
 """What can be wrong with a chain or its node: each message is a sentence for the log.
 
-ChainTrouble
+ChainError
 ├── RpcFailed
 │   ├── NotReached   the node did not answer, or not with JSON-RPC
 │   ├── TooMuch      it took too long, or answered more than we take: asking for less may help
@@ -13,11 +13,11 @@ ChainTrouble
 """
 
 
-class ChainTrouble(Exception):
+class ChainError(Exception):
     """Owners cannot be read from the chain."""
 
 
-class RpcFailed(ChainTrouble):
+class RpcFailed(ChainError):
     """The chain's node could not be asked."""
 
 
@@ -37,7 +37,7 @@ class Refused(RpcFailed):
         self.is_revert = is_revert
 
 
-class BadAnswer(ChainTrouble):
+class BadAnswer(ChainError):
     """The chain's node answered what cannot be right."""
 
 
@@ -45,13 +45,13 @@ class NotErc721(BadAnswer):
     """The contract is none of ERC-721."""
 
 
-class ChainMoved(ChainTrouble):
+class ChainMoved(ChainError):
     """The chain changed while it was read: what was read may be of two branches."""
 
 
-class ChainLost(ChainTrouble):
+class ChainLost(ChainError):
     """The chain shares nothing with what was read of it."""
 
 
-class WrongChain(ChainTrouble):
+class WrongChain(ChainError):
     """The node follows another chain than is configured."""

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 CONFIRMATIONS: Final = 12
 
 
-class Terms(NamedTuple):
+class IndexerOptions(NamedTuple):
     """From which block a contract is read, and how deep a block must be to count."""
 
     confirmations: int = CONFIRMATIONS
@@ -27,14 +27,14 @@ BLOCKS_WITH_TRANSFERS_MAX: Final = 200  # kept at once; each is asked for its ti
 GROW_AFTER: Final = 8  # stretches without a refusal
 
 
-class Stretch(NamedTuple):
+class BlockRange(NamedTuple):
     """What happened in the blocks until one."""
 
     until: Header
     transfers: list[Transfer]
 
 
-class Stretches:
+class BlockRangeReader:
     """Reads a contract range by range of blocks, each whole and of one branch of the chain.
 
     Asks for fewer blocks where a node refuses many, and for more again.
@@ -50,21 +50,21 @@ class Stretches:
         self._unrefused = 0
         self.refusals = 0
 
-    async def read(self, after: Block, *, confirmed: int) -> Stretch:
+    async def read(self, after: Block, *, confirmed: int) -> BlockRange:
         """Read on after a block, as far as a block at most; raise `ChainMoved`, `RpcFailed`."""
         while True:
             last = min(after.number + self._blocks, confirmed)
             try:
-                stretch = await self._read(after, last)
+                block_range = await self._read(after, last)
             except (Refused, TooMuch) as refusal:
                 if last == after.number + 1:
                     raise
                 self._shrink(last - after.number, refusal)
             else:
                 self._grow()
-                return stretch
+                return block_range
 
-    async def _read(self, after: Block, last: int) -> Stretch:
+    async def _read(self, after: Block, last: int) -> BlockRange:
         # The end before and after, and the beginning in between: then all is of one branch.
         end = await self.header(last)
         if (await self.header(after.number)).block != after:
@@ -75,7 +75,7 @@ class Stretches:
         if (await self.header(last)).block != end.block:
             raise ChainMoved(f"block {last} was replaced")
         until = Header(kept[-1].block, times[kept[-1].block]) if cut else end
-        return Stretch(until, [Transfer(*each, at=times[each.block]) for each in kept])
+        return BlockRange(until, [Transfer(*each, at=times[each.block]) for each in kept])
 
     async def header(self, number: int) -> Header:
         """Read a block's head; raise `ChainMoved` where there is none."""
@@ -85,10 +85,10 @@ class Stretches:
         return found
 
     async def _times(self, logs: list[TransferLog]) -> dict[Block, datetime]:
-        told = {each.block for each in logs}
-        headers = await together(self.header(block.number) for block in told)
+        blocks = {each.block for each in logs}
+        headers = await together(self.header(block.number) for block in blocks)
         times = {found.block: found.at for found in headers}
-        if times.keys() != told:
+        if times.keys() != blocks:
             raise ChainMoved("a transfer is of a block that was replaced")
         return times
 
@@ -123,29 +123,30 @@ class Indexer:
         *,
         node: ChainNode,
         store: TransferStore,
-        terms: Terms,
+        options: IndexerOptions,
         metrics: ContractMetrics,
     ) -> None:
         self._contract = contract
         self._node = node
         self._store = store
-        self._terms = terms
+        self._options = options
         self._metrics = metrics
-        self._stretches = Stretches(node, contract)
+        self._ranges = BlockRangeReader(node, contract)
 
     async def step(self) -> bool:
-        """Read one stretch, or take a reorganisation back; say whether there is more at once.
+        """Read one range of blocks, or undo a reorganisation; say whether there is more at once.
 
-        Raises `ChainTrouble`, `Outrun` where another node was faster, and the database's errors.
+        Raises `ChainError`, `ConcurrentWrite` where another node was faster, and the database's
+        errors.
         """
         head = await self._node.head()
-        confirmed = head - self._terms.confirmations
+        confirmed = head - self._options.confirmations
         cursor = await self._cursor(confirmed)
         self._measure(cursor, head)
         if cursor is None:
             return False
         if common := await self._left_behind(head):
-            await self._take_back(cursor.block, common)
+            await self._roll_back(cursor.block, common)
             return True
         more = confirmed > cursor.block.number
         if more:
@@ -156,9 +157,9 @@ class Indexer:
     async def _cursor(self, confirmed: int) -> Cursor | None:
         """Find where to go on; begin where that has been confirmed."""
         cursor = await self._store.cursor(self._contract)
-        begin = max(self._terms.start_block - 1, 0)
+        begin = max(self._options.start_block - 1, 0)
         if cursor is None and begin <= confirmed:
-            await self._store.begin(self._contract, await self._stretches.header(begin))
+            await self._store.begin(self._contract, await self._ranges.header(begin))
             cursor = await self._store.cursor(self._contract)
         return cursor
 
@@ -180,8 +181,8 @@ class Indexer:
             "contract anew, delete its row in chain_cursors."
         )
 
-    async def _take_back(self, since: Block, common: Header) -> None:
-        gone = await self._store.take_back(self._contract, since=since, common=common)
+    async def _roll_back(self, since: Block, common: Header) -> None:
+        gone = await self._store.roll_back(self._contract, since=since, common=common)
         self._metrics.reorganisations += 1
         self._metrics.taken_back += gone
         log.warning(
@@ -190,17 +191,17 @@ class Indexer:
         )  # fmt: skip
 
     async def _advance(self, since: Block, confirmed: int) -> None:
-        stretch = await self._stretches.read(since, confirmed=confirmed)
+        block_range = await self._ranges.read(since, confirmed=confirmed)
         await self._store.advance(
-            self._contract, since=since, until=stretch.until, transfers=stretch.transfers
+            self._contract, since=since, until=block_range.until, transfers=block_range.transfers
         )
-        self._metrics.transfers += len(stretch.transfers)
-        self._metrics.block = stretch.until.block.number
-        self._metrics.blocks_behind = confirmed - stretch.until.block.number
+        self._metrics.transfers += len(block_range.transfers)
+        self._metrics.block = block_range.until.block.number
+        self._metrics.blocks_behind = confirmed - block_range.until.block.number
 
     def _measure(self, cursor: Cursor | None, head: int) -> None:
-        confirmed = head - self._terms.confirmations
+        confirmed = head - self._options.confirmations
         self._metrics.head = head
         self._metrics.block = None if cursor is None else cursor.block.number
-        begun = self._terms.start_block if cursor is None else cursor.block.number
+        begun = self._options.start_block if cursor is None else cursor.block.number
         self._metrics.blocks_behind = max(confirmed - begun, 0)

@@ -7,10 +7,10 @@ from typing import Final
 from persistence.blockchain.store import (
     NOBODY,
     Bot,
+    ConcurrentWrite,
     Contract,
     Correction,
     Header,
-    Outrun,
     TransferStore,
 )
 from server.domains.compete.blockchain.errors import ChainMoved
@@ -41,8 +41,8 @@ class Reconciliation:
     async def run(self, now: datetime) -> int:
         """Compare all of them, page by page; give how many were wrong.
 
-        Raises `ChainTrouble`, `Outrun` and the database's errors; what was corrected until then
-        stays, and the rest is compared next time.
+        Raises `ChainError`, `ConcurrentWrite` and the database's errors; what was corrected until
+        then stays, and the rest is compared next time.
         """
         wrong, page = 0, await self._store.bots(self._contract)
         while page:
@@ -57,7 +57,7 @@ class Reconciliation:
         for _ in range(TRIES - 1):
             try:
                 return await self._compare(page)
-            except Outrun:
+            except ConcurrentWrite:
                 continue
         return await self._compare(page)
 
@@ -72,7 +72,7 @@ class Reconciliation:
         wrong = await self._store.correct(self._contract, said, since=at.block, at=at.at)
         self._metrics.corrections += len(wrong)
         for correction in wrong:
-            self._tell(correction, at)
+            self._log(correction, at)
         return len(wrong)
 
     async def _read_until(self) -> Header:
@@ -82,8 +82,8 @@ class Reconciliation:
             raise ChainMoved("the last block that was read is not on the chain")
         return found
 
-    def _tell(self, correction: Correction, at: Header) -> None:
+    def _log(self, correction: Correction, at: Header) -> None:
         log.warning(
             "chain: bot %s is owned by %s at block %d, not by %s; the history was corrected",
-            correction.bot_id, correction.is_owned_by, at.block.number, correction.told,
+            correction.bot_id, correction.is_owned_by, at.block.number, correction.recorded,
         )  # fmt: skip

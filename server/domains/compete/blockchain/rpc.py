@@ -23,7 +23,7 @@ from server.domains.compete.blockchain.decoding import (
 )
 from server.domains.compete.blockchain.errors import (
     BadAnswer,
-    ChainTrouble,
+    ChainError,
     NotReached,
     Refused,
     TooMuch,
@@ -177,15 +177,15 @@ def secrets_of(url: str) -> list[str]:
 
 
 async def together(work: Iterable[Coroutine[object, object, T]]) -> list[T]:
-    """Ask several things at once; the first trouble ends all."""
+    """Ask several things at once; the first error ends all."""
     try:
         async with asyncio.TaskGroup() as group:
             asked = [group.create_task(each) for each in work]
     except BaseExceptionGroup as several:
-        trouble, other = several.split(ChainTrouble)
-        if trouble is None or other is not None:
+        errors, other = several.split(ChainError)
+        if errors is None or other is not None:
             raise
-        raise trouble.exceptions[0] from None
+        raise errors.exceptions[0] from None
     return [each.result() for each in asked]
 
 

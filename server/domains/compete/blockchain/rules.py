@@ -20,21 +20,21 @@ def periods(transfers: Sequence[Change], corrections: Sequence[Change]) -> list[
         points[at] = (owner, "onchain")
     for at, owner in corrections:
         points[at] = (owner, "admin_correction")
-    return _spans(_told([(at, *points[at]) for at in sorted(points)]))
+    return _spans(_changes([(at, *points[at]) for at in sorted(points)]))
 
 
 _Point: TypeAlias = tuple[datetime, str, Source]
 
 
-def _told(points: list[_Point]) -> list[_Point]:
+def _changes(points: list[_Point]) -> list[_Point]:
     """Leave out transfers that change nothing: there and back at once, or to oneself."""
-    told: list[_Point] = []
+    changes: list[_Point] = []
     owner = NOBODY
     for point in points:
         if point[2] == "admin_correction" or point[1] != owner:
-            told.append(point)
+            changes.append(point)
             owner = point[1]
-    return told
+    return changes
 
 
 def _spans(points: list[_Point]) -> list[Period]:

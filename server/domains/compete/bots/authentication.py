@@ -1,12 +1,12 @@
 """Signing in as a bot, and the end of it on every node."""
 
-from collections.abc import Iterator
-from typing import Final, Protocol
+from collections.abc import Iterable
+from typing import Final
 
-from persistence.bots.tokens import BotTokenStore, Standing
-from protocol.errors import BadToken, CloseReason, TokenExpired
+from persistence.bots.tokens import BotTokenStore, TokenStatus
+from protocol.errors import BadToken, TokenExpired
 from protocol.ids import SessionId, UserId
-from server.core.containment import contained
+from server.core.events import LocalEvents, SessionRevoked
 from server.core.subscriptions import AnnouncedSweep, Subscriptions
 from server.domains.compete.bots.rules import is_bot_token, token_hash
 from server.domains.interfaces import People
@@ -21,18 +21,11 @@ ENDED: Final = (
 )
 
 
-class Sockets(Protocol):
-    """The connections of this node (`server.gateway.session.sessions.Sessions`)."""
-
-    def __iter__(self) -> Iterator[Session]:
-        """Go through all of them."""
-
-    def dismiss(self, session: Session, why: CloseReason, message: str) -> None:
-        """Tell a connection why it is closed, and close it."""
-
-
 class BotAuthenticator:
-    """Says whose a token is, a bot's or a person's, and closes what has lost its token."""
+    """Says whose a token is, a bot's or a person's, and publishes which are good no more.
+
+    `connections` are those of this node, whose tokens are looked at.
+    """
 
     def __init__(
         self,
@@ -40,12 +33,14 @@ class BotAuthenticator:
         store: BotTokenStore,
         subscriptions: Subscriptions,
         people: People,
-        sockets: Sockets,
+        connections: Iterable[Session],
+        events: LocalEvents,
     ) -> None:
         self._store = store
         self._people = people
-        self._sockets = sockets
-        self._changed = AnnouncedSweep(subscriptions, "bot-tokens", self.look)
+        self._connections = connections
+        self._events = events
+        self._changed = AnnouncedSweep(subscriptions, "bot-tokens", self.poll)
 
     async def authenticate(self, token: str) -> Identity:
         """Say who a token speaks for; raise `BadToken`, `TokenExpired` or `Banned`.
@@ -54,31 +49,29 @@ class BotAuthenticator:
         """
         if not is_bot_token(token):
             return await self._people.authenticate(token)
-        standing = await self._store.standing(token_hash(token))
-        if standing is None:
+        found = await self._store.read_status(token_hash(token))
+        if found is None:
             raise BadToken("There is no such bot token; the bot's owner can create a new one.")
-        _require_good(standing)
-        return _identity(standing)
+        _require_good(found)
+        return _identity(found)
 
     async def end(self, session_id: SessionId) -> None:
         """End a session. A bot's is its token, which stays good: its connections close."""
         await self._people.end(session_id)
 
     async def enforce(self) -> None:
-        """Close the sockets of tokens that have just become bad, here and on other nodes."""
+        """Publish which tokens have just become bad, here and on other nodes."""
         self._changed.announce()
-        await self.look()
+        await self.poll()
 
-    async def look(self) -> None:
-        """Close the sockets here of every token that is not good any more."""
-        of_bots = [session for session in self._sockets if _is_open_bots(session)]
+    async def poll(self) -> None:
+        """Publish here which connections' tokens are not good any more."""
+        of_bots = [session for session in self._connections if _is_open_bots(session)]
         if not of_bots:
             return
         good = await self._store.still_good({session.who.session_id for session in of_bots})
-        for session in of_bots:
-            with contained("closing a bot's connection"):
-                if session.who.session_id not in good and not session.socket.closing:
-                    self._sockets.dismiss(session, CloseReason.LOGGED_OUT, ENDED)
+        for token_id in {session.who.session_id for session in of_bots} - good:
+            self._events.publish(SessionRevoked(token_id, ENDED))
 
 
 def _is_open_bots(session: Session) -> bool:
@@ -86,24 +79,24 @@ def _is_open_bots(session: Session) -> bool:
     return who is not None and who.bot is not None and not session.socket.closing
 
 
-def _require_good(standing: Standing) -> None:
-    if standing.is_revoked:
+def _require_good(token: TokenStatus) -> None:
+    if token.is_revoked:
         raise BadToken("This bot token was revoked; the bot's owner can create a new one.")
-    if standing.is_expired:
+    if token.is_expired:
         raise TokenExpired("This bot token has expired; the bot's owner can create a new one.")
-    if standing.status != "active":
-        raise BadToken(f"The bot is {standing.status}, so its tokens are not valid.")
-    if not standing.is_owners:
+    if token.status != "active":
+        raise BadToken(f"The bot is {token.status}, so its tokens are not valid.")
+    if not token.is_owners:
         raise BadToken("The bot has changed owners; its current owner can create a new token.")
 
 
-def _identity(standing: Standing) -> Identity:
-    expires_at = standing.expires_at
+def _identity(token: TokenStatus) -> Identity:
+    expires_at = token.expires_at
     return Identity(
-        user_id=UserId(standing.bot_id),
-        player_id=standing.player_id,
-        session_id=SessionId(standing.token_id),
-        display_name=standing.slug,
+        user_id=UserId(token.bot_id),
+        player_id=token.player_id,
+        session_id=SessionId(token.token_id),
+        display_name=token.slug,
         expires_at=NEVER_S if expires_at is None else expires_at.timestamp(),
-        bot=BotPass(standing.bot_id, frozenset(standing.scopes)),
+        bot=BotPass(token.bot_id, frozenset(token.scopes)),
     )

@@ -138,7 +138,7 @@ class AvatarRoutes:
         body: AvatarChoice = request.body
         bot = await bot_meant(self._bots, request)
         who = request.who.user_id
-        await self._avatars.wear(who, bot.bot_id, body.avatar_id, rules.require_own)
+        await self._avatars.select(who, bot.bot_id, body.avatar_id, rules.require_own)
         return views.bot(await bot_meant(self._bots, request))
 
     async def _queue(self, request: HttpRequest) -> Avatars:

@@ -26,7 +26,8 @@ def build(services: Services) -> Domain:
         store=tokens,
         subscriptions=services.subscriptions,
         people=services.interfaces.get(People),
-        sockets=services.sessions,
+        connections=services.sessions,
+        events=services.events,
     )
     pages = [page for page in names_in(services.config.origins) if page != ANY_ORIGIN]
 

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 # For what other nodes wrote: with a broker that brings their notices, and without.
 POLL: Final = Poll(live_s=2.0, alone_s=0.05)
 LOOK_AGAIN_S: Final = 1.0  # after the database did not answer, and for what is seldom new
-REST_MAX_S: Final = 0.1  # between two changes that are told
+REST_MAX_S: Final = 0.1  # between two changes that are sent
 IDLE_S: Final = 10.0
 PAST_MAX: Final = 64  # of days that are archived; the few that are not may always be watched
 
@@ -41,11 +41,11 @@ _PREFIX: Final = b'{"type":"epoch.event",'
 
 @dataclass(slots=True)
 class Watched:
-    """A board, what wakes the task that keeps it, and who may tell what is new."""
+    """A board, what wakes the task that keeps it, and who may send what is new."""
 
     board: Board
     topic: Topic[Session]
-    telling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    sending: asyncio.Lock = field(default_factory=asyncio.Lock)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     looked_at: float = 0.0
 
@@ -179,7 +179,7 @@ class Following:
             watched.topic.release()
 
     async def _look(self, epoch_id: EpochId, watched: Watched) -> None:
-        """Tell what is new; what cannot be read now is read later."""
+        """Send what is new; what cannot be read now is read later."""
         watched.looked_at = self._clock.monotonic()
         try:
             await self._catch_up(epoch_id, watched)
@@ -187,25 +187,25 @@ class Following:
             log.warning("the events of an epoch could not be read: %s", error.message)
             await _look_again(watched)
         except Exception:
-            # A bug of ours: told with its trace, and the watchers hear the rest all the same.
+            # A bug of ours: logged with its trace, and the watchers hear the rest all the same.
             failed("notifying the watchers of an epoch")
             await _look_again(watched)
 
     async def _catch_up(self, epoch_id: EpochId, watched: Watched) -> None:
-        """Tell all that is new; one at a time, since telling takes turns of the loop."""
-        async with watched.telling:
+        """Send all that is new; one at a time, since sending takes turns of the loop."""
+        async with watched.sending:
             board = watched.board
             read = await self._store.read_events(epoch_id, after=board.version, limit=EVENTS_MAX)
             if read:
                 frames = [text_frame(_PREFIX + board.apply(event)[1:]) for event in read]
                 self.events_total += len(frames)
-                await self._tell(watched.topic, b"".join(frames))
+                await self._send(watched.topic, b"".join(frames))
                 watched.topic.reached(board.version)
             if len(read) == EVENTS_MAX:
                 watched.woken.set()  # there may be more
 
-    async def _tell(self, topic: Topic[Session], frames: bytes) -> None:
-        """Tell all watchers; then rest for half as long as that took.
+    async def _send(self, topic: Topic[Session], frames: bytes) -> None:
+        """Send to all watchers; then rest for half as long as that took.
 
         So changes come together where there are thousands of watchers: to write two at once
         costs what one does. With few watchers it is no rest at all.

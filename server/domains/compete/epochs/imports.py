@@ -34,7 +34,7 @@ class _Line(BaseModel):
     at: Annotated[datetime, Field(strict=False)]
 
 
-class SlotUpdate(_Line):
+class SlotUpdateLine(_Line):
     """A slot got code by a bot."""
 
     type: Literal["slot_update"]
@@ -43,7 +43,7 @@ class SlotUpdate(_Line):
     code: Annotated[str, Field(min_length=1, max_length=CODE_CHARS_MAX)]
 
 
-class Cast(_Line):
+class VoteLine(_Line):
     """Somebody voted."""
 
     type: Literal["activity"]
@@ -54,7 +54,7 @@ class Cast(_Line):
     score: Decimal
 
 
-class Activity(_Line):
+class ActivityLine(_Line):
     """Something else happened; it is kept as it is."""
 
     type: Literal["activity"]
@@ -104,9 +104,9 @@ def line_of(number: int, data: object, bots: Mapping[str, BotId]) -> Line:
             problem = f"at: send a year from {FIRST_YEAR} to {LAST_YEAR}."
             raise InvalidField(problem, field="at")
         at = read.at.astimezone(UTC)
-        if isinstance(read, SlotUpdate):
+        if isinstance(read, SlotUpdateLine):
             return ImportedClaim(number, at, read.slot_index, _bot(read.bot, bots), read.code)
-        if isinstance(read, Cast):
+        if isinstance(read, VoteLine):
             target = read.target_id
             if read.target_type == "bot":
                 target = _bot(target, bots, field="target_id")
@@ -125,13 +125,13 @@ def at_line(number: int) -> Iterator[None]:
         raise BadLine(number, error.message, field=error.field) from None
 
 
-def _read(data: object) -> SlotUpdate | Cast | Activity:
+def _read(data: object) -> SlotUpdateLine | VoteLine | ActivityLine:
     kind = (data.get("type"), data.get("kind")) if isinstance(data, dict) else None
     if kind is None or kind[0] not in ("slot_update", "activity"):
         raise InvalidField("type: send slot_update or activity.", field="type")
     if kind[0] == "slot_update":
-        return validate(SlotUpdate, data)
-    return validate(Cast, data) if kind[1] == "vote" else validate(Activity, data)
+        return validate(SlotUpdateLine, data)
+    return validate(VoteLine, data) if kind[1] == "vote" else validate(ActivityLine, data)
 
 
 def _bot(slug: str, bots: Mapping[str, BotId], *, field: str = "bot") -> BotId:

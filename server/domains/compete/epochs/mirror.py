@@ -37,7 +37,7 @@ SLUG_CHARS_MAX = 64
 
 
 class Mirroring:
-    """Applies batches of lines; `following` is told, so that watchers see them at once."""
+    """Applies batches of lines; `following` is notified, so that watchers see them at once."""
 
     def __init__(self, store: MirrorStore, following: Following | None = None) -> None:
         self._store = store

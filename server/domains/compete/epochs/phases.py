@@ -146,7 +146,7 @@ def _from(starts_at: datetime, day: date, cadence: Cadence) -> DayTimes:
 
 
 def _is_playable(times: DayTimes, cadence: Cadence) -> bool:
-    """Tell whether claims are taken for an hour, or for as long as the profile ever lets them."""
+    """Say whether claims are taken for an hour, or for as long as the profile ever lets them."""
     usual = timedelta(hours=cadence.duration_hours, minutes=-cadence.freeze_minutes)
     return times.freeze_at - times.starts_at >= min(PLAY_MIN, usual)
 

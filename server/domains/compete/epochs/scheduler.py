@@ -37,14 +37,14 @@ class Scheduler:
         self._store = store
         self._steps = steps
         self._node = node
-        self._trouble: dict[str, str] = {}  # of what does not advance: what was logged
+        self._errors: dict[str, str] = {}  # of what does not advance: what was logged
         self.leads = False
         self.steps_total = 0
 
     @property
     def stuck(self) -> int:
         """Count the days that do not advance."""
-        return len(self._trouble)
+        return len(self._errors)
 
     async def run(self) -> None:
         """Tick for as long as the server lives; then let another node lead at once."""
@@ -68,7 +68,7 @@ class Scheduler:
         if self.leads:
             await self.tick()
         else:
-            self._trouble.clear()  # it is the leader's now to count
+            self._errors.clear()  # it is the leader's now to count
 
     async def _resign(self) -> None:
         leads, self.leads = self.leads, False
@@ -101,7 +101,7 @@ class Scheduler:
             log.info("epoch %s: made%s", day, "" if planned.is_usual else _fitted(times))
 
     async def _advance(self, epoch_id: EpochId) -> int:
-        """Take every due step of one day; its trouble keeps no other day waiting."""
+        """Take every due step of one day; its failure keeps no other day waiting."""
         taken = 0
         with self._noting(_named(epoch_id)):
             for _ in ORDER:
@@ -116,7 +116,7 @@ class Scheduler:
     def _keep_trouble_of(self, unfinished: Iterable[EpochId]) -> None:
         """Forget that of days that were finished by another leader or from the command line."""
         kept = {NEXT, *map(_named, unfinished)}
-        self._trouble = {what: why for what, why in self._trouble.items() if what in kept}
+        self._errors = {what: why for what, why in self._errors.items() if what in kept}
 
     @contextmanager
     def _noting(self, what: str) -> Iterator[None]:
@@ -126,11 +126,11 @@ class Scheduler:
         except AWAY:
             raise
         except Exception as error:
-            if self._trouble.get(what) != repr(error):
+            if self._errors.get(what) != repr(error):
                 failed(f"advancing {what}")
-            self._trouble[what] = repr(error)
+            self._errors[what] = repr(error)
         else:
-            self._trouble.pop(what, None)
+            self._errors.pop(what, None)
 
 
 def _fitted(times: DayTimes) -> str:

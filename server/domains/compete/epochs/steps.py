@@ -67,13 +67,13 @@ Committed = Callable[[EpochId], None]
 
 
 def unannounced(_: EpochId) -> None:
-    """Tell nobody that a step was taken: nodes find it when they poll."""
+    """Notify nobody that a step was taken: nodes find it when they poll."""
 
 
 class Steps:
     """Advances days. `put` writes an object; `node` is named in results.
 
-    `committed` is told of each day whose log has grown.
+    `committed` is called with each day whose log has grown.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Steps:
             if step.day.phase not in ("settle", "archive"):
                 raise EpochNotSettled
             number, result = await self._settle(step, by=by, reason=reason)
-            await step.tell("recomputed", {"number": number})
+            await step.append("recomputed", {"number": number})
             await step.put_on_record(by, "recompute", {"number": number, "reason": reason})
             if step.day.phase == "archive":
                 await self._archive(step, number, result)
@@ -144,7 +144,7 @@ class Steps:
             if not await self._owners_known(step.day.freeze_at):
                 return False
             number, _ = await self._settle(step, by=self._node, reason="")
-            await step.tell("settled", {"number": number})
+            await step.append("settled", {"number": number})
         elif phase == "archive":
             (settled, *_) = await self._store.settlements(step.day.epoch_id)
             await self._archive(step, settled.number, orjson.loads(settled.result))
@@ -157,7 +157,7 @@ class Steps:
             {"slot_index": slot.slot_index, "bot_id": slot.bot_id, "code": slot.code}
             for slot in slots
         ]
-        await step.tell("snapshot", {"slots": held})
+        await step.append("snapshot", {"slots": held})
 
     async def _settle(self, step: Step, *, by: str, reason: str) -> tuple[int, Result]:
         """Publish a result in place of an earlier one; raise `AlreadyPaid` once money has left."""

@@ -11,7 +11,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9]*[A-Za-z]([1-9][0-9]{0,3})")
 
 
 class Naming(NamedTuple):
-    """How the rule for names is told, and by what the capacity is divided to give the version.
+    """How the rule for names is explained, and by what the capacity is divided to give the version.
 
     The rule itself is the database's: see `persistence.blueprints.store.BlueprintRuleStore`.
     """
@@ -27,5 +27,5 @@ def version_in(name: str) -> int | None:
 
 
 def example_in(help_text: str) -> str:
-    """Give the name at the end of what people are told."""
+    """Give the name at the end of the help."""
     return help_text.split(" ")[-1]

@@ -19,7 +19,7 @@ def _with_example(text: str) -> str:
 
 
 class BlueprintSettings(Settings):
-    """The rule for names, how it is told, and what a version is worth."""
+    """The rule for names, how it is explained, and what a version is worth."""
 
     blueprint_name_pattern: Annotated[str, Field(min_length=1, max_length=500)] = Field(
         default="([BCDFGHJ-NP-TV-Z][AEIOU][BCDFGHJ-NP-TV-Z]){2}[1-9][0-9]{0,3}",
@@ -29,7 +29,7 @@ class BlueprintSettings(Settings):
         Field(
             default="Write two syllables of consonant, vowel, consonant in capitals, "
             "then the version from 1 to 9999: MORDIG10",
-            description="What people are told whose name does not match; ends with an example.",
+            description="The error message for a name that does not match; ends with an example.",
         )
     )
     blueprint_capacity_per_version: Annotated[int, Field(ge=0, le=1_000_000)] = Field(

@@ -16,7 +16,7 @@ from server.domains.content.files.jobs import FileMaintenance
 from server.domains.content.files.model import Buckets, buckets_in
 from server.domains.content.files.replays import Replays
 from server.domains.content.files.settings import FileSettings
-from server.domains.content.files.uploads import Terms, Uploads
+from server.domains.content.files.uploads import UploadLimits, Uploads
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import (
     Authenticator,
@@ -40,7 +40,7 @@ def build(services: Services) -> Domain:
         tokens=services.interfaces.get(TokenScopes)("upload", settings.upload_url_s),
         clock=services.clock,
         folder=services.config.data_dir / "uploads",
-        terms=Terms(settings.upload_url_s, settings.files_bytes_per_user),
+        limits=UploadLimits(settings.upload_url_s, settings.files_bytes_per_user),
         rulesets=services.rulesets,
         buckets=buckets_in(settings.files_buckets),
     )
@@ -53,7 +53,7 @@ def build(services: Services) -> Domain:
         name="files",
         settings=FileSettings,
         endpoints=files.endpoints(services.interfaces.get(LobbyAccess).may_upload_replay),
-        mounts=[lambda app: files.serve_from(app, authenticate)],
+        mounts=[lambda app: files.mount(app, authenticate)],
         provides=[provide(StoredFiles, files)],
         start=[start],
         jobs=[Job("files", files.maintenance.run)],
@@ -72,7 +72,7 @@ class Files:
         tokens: TokenScope,
         clock: Clock,
         folder: Path,
-        terms: Terms,
+        limits: UploadLimits,
         rulesets: Mapping[str, AnyRuleset],
         buckets: Buckets,
     ) -> None:
@@ -85,7 +85,7 @@ class Files:
             tokens=tokens,
             clock=clock,
             folder=folder,
-            terms=terms,
+            limits=limits,
             buckets=buckets,
         )
         self.replays = Replays(
@@ -103,7 +103,7 @@ class Files:
         routes = FileRoutes(store=self.store, uploads=self.uploads, may_report=may_report)
         return routes.endpoints()
 
-    def serve_from(self, app: web.Application, authenticate: Authenticate) -> None:
+    def mount(self, app: web.Application, authenticate: Authenticate) -> None:
         """Serve the bytes themselves."""
         FileServing(
             store=self.store,

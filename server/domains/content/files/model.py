@@ -63,7 +63,7 @@ FLAC: Final = Kind("audio/flac", "flac", b"fLaC")
 MP3: Final = Kind("audio/mpeg", "mp3", b"ID3")
 PDF: Final = Kind("application/pdf", "pdf", b"%PDF-")
 
-# All that can be told by their first bytes; nothing else is ever taken in.
+# All that can be recognised by their first bytes; nothing else is ever taken in.
 KINDS: Final = (PNG, JPEG, WEBP, GIF, GLB, GZIP, MP4, WEBM, OGG, WAV, FLAC, MP3, PDF)
 _KINDS: Final = {kind.ending: kind for kind in KINDS}
 

@@ -29,14 +29,16 @@ GZIP_LEVEL: Final = 6
 GZIP_WINDOW: Final = 31  # zlib's way to ask for a gzip header
 
 
-class Made(NamedTuple):
-    """What a game was made from. `commands` is None where they cannot be told."""
+class ReplayInputs(NamedTuple):
+    """What a game was made from. `commands` is None where they cannot be derived."""
 
     initial_state: Payload
     commands: list[Payload] | None
 
 
-def made_from(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None) -> Made:
+def replay_inputs(
+    game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None
+) -> ReplayInputs:
     """Draw a game's initial state and commands from its log, by its own rules.
 
     Without its rules, the initial state is as the log has it, and there are no commands.
@@ -45,14 +47,19 @@ def made_from(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None)
     ruleset = ruleset and ruleset.of_version(game.ruleset_version)
     if ruleset is None:
         ids = [player.player_id for player in players]
-        return Made({"config": game.config, "players": ids, "seed": game.seed}, None)
+        return ReplayInputs({"config": game.config, "players": ids, "seed": game.seed}, None)
     origin = Origin(ruleset, players, ruleset.config.model_validate(game.config), game.seed)
     log = [Event(row.type, orjson.loads(row.payload)) for row in rows]
-    return Made(initial_state(origin), command_stream(origin, log))
+    return ReplayInputs(initial_state(origin), command_stream(origin, log))
 
 
 def write(
-    match_id: MatchId, game: StoredGame, rows: Sequence[Row], summary: GameSummary, *, made: Made
+    match_id: MatchId,
+    game: StoredGame,
+    rows: Sequence[Row],
+    summary: GameSummary,
+    *,
+    made: ReplayInputs,
 ) -> bytes:
     """Write the replay of a finished game; the same game always gives the same bytes."""
     players = orjson.loads(rows[0].payload).get("players", [])

@@ -1,6 +1,6 @@
 """Building the replays of games that the server decided.
 
-Nobody tells this room that a game is over: it looks for those without a replay. So none is
+Nothing notifies this domain that a game is over: it looks for those without a replay. So none is
 forgotten when a node dies, and any number of nodes may look.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from persistence.files.replays import Due, Material, ReplayStore
+from persistence.files.replays import Due, ReplaySource, ReplayStore
 from persistence.files.store import Announced, FileStore
 from protocol.errors import InvalidField, Overloaded, StorageFull, Unavailable
 from protocol.files import FileTaken, NewReplay
@@ -72,11 +72,11 @@ class Replays:
         return False
 
     async def _build(self, due: Due) -> bool:
-        material = await self._store.material(due.game_id)
-        if material is None:
+        source = await self._store.read_source(due.game_id)
+        if source is None:
             log.error("game %s is over, but not whole: no replay", due.game_id)
             return False
-        content = await asyncio.to_thread(self._written, due, material)
+        content = await asyncio.to_thread(self._written, due, source)
         try:
             new = rules.replay_of(due.match_id, NewReplay(size=len(content)), self._buckets)
         except InvalidField as too_large:
@@ -89,16 +89,16 @@ class Replays:
         await self._uploads.store(claimed, content)
         return True
 
-    def _written(self, due: Due, material: Material) -> bytes:
+    def _written(self, due: Due, source: ReplaySource) -> bytes:
         """Write the file; without the commands if it would be too large with them."""
-        ruleset = self._rulesets.get(material.game.ruleset)
+        ruleset = self._rulesets.get(source.game.ruleset)
         try:
-            made = replay_file.made_from(material.game, material.rows, ruleset)
+            made = replay_file.replay_inputs(source.game, source.rows, ruleset)
         except RAISED_BY_RULES:  # the log itself is still good
             log.exception("the commands of game %s cannot be determined", due.game_id)
-            made = replay_file.made_from(material.game, material.rows, None)
-        content = replay_file.write(due.match_id, *material, made=made)
+            made = replay_file.replay_inputs(source.game, source.rows, None)
+        content = replay_file.write(due.match_id, *source, made=made)
         if len(content) <= self._buckets[REPLAYS].bytes_max:
             return content
         log.warning("the replay of game %s is too large with its commands", due.game_id)
-        return replay_file.write(due.match_id, *material, made=made._replace(commands=None))
+        return replay_file.write(due.match_id, *source, made=made._replace(commands=None))

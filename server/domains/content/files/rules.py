@@ -23,7 +23,7 @@ from server.domains.content.files.model import (
     Kind,
 )
 
-HEAD_BYTES: Final = 16  # enough to tell any type
+HEAD_BYTES: Final = 16  # enough to recognise any type
 
 _RANGE: Final = re.compile(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE | re.ASCII)
 # The form of all addresses, also of buckets that there are no more: their files stay.

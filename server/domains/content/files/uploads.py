@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 from typing import IO, Final, NamedTuple
 
 from persistence.files.store import Announced, FileStore, StoredFile
-from persistence.objects import Objects, full_disk_is_told
+from persistence.objects import Objects, reporting_full_disk
 from persistence.private_files import make_folder
 from persistence.rls import Requester
 from protocol.errors import BadToken, Overloaded, RateLimited, RequestTimeout
@@ -33,7 +33,7 @@ RECEIVED_PER_NETWORK: Final = 16
 CHECKED_AT_ONCE: Final = 1
 
 
-class Terms(NamedTuple):
+class UploadLimits(NamedTuple):
     """How long an upload's URL is good for, and how much an account may keep."""
 
     url_s: float
@@ -85,7 +85,7 @@ class Uploads:
         tokens: TokenScope,
         clock: Clock,
         folder: Path,
-        terms: Terms,
+        limits: UploadLimits,
         buckets: Buckets,
     ) -> None:
         self._store = store
@@ -93,7 +93,7 @@ class Uploads:
         self._tokens = tokens
         self._clock = clock
         self._folder = folder
-        self._terms = terms
+        self._limits = limits
         self._buckets = buckets
         self._receiving = _Shares()
         self._checks = asyncio.Semaphore(CHECKED_AT_ONCE)
@@ -102,7 +102,7 @@ class Uploads:
         """Allow somebody to upload a file of theirs."""
         rules.check_upload(new, who.user_id, self._buckets)
         upload = Announced(new_id(), who.user_id, None, **new.model_dump())
-        expires_at, bytes_max = self._expiry(), self._terms.account_bytes_max
+        expires_at, bytes_max = self._expiry(), self._limits.account_bytes_max
         await self._store.announce(
             who,
             upload,
@@ -153,7 +153,7 @@ class Uploads:
             return await self._finish(upload, sha256(content).digest())
 
     async def _take(self, upload: Announced, chunks: AsyncIterator[bytes]) -> StoredFile:
-        with full_disk_is_told(), self._place() as file:
+        with reporting_full_disk(), self._place() as file:
             digest = await _write(upload, chunks, file)
             await self._check(upload, file)
             file.seek(0)
@@ -206,7 +206,7 @@ class Uploads:
             raise BadUpload from None
 
     def _expiry(self) -> datetime:
-        return self._clock.now() + timedelta(seconds=self._terms.url_s)
+        return self._clock.now() + timedelta(seconds=self._limits.url_s)
 
     def _signed(self, upload: Announced, expires_at: datetime) -> Upload:
         token = self._tokens.write({"upload": upload.upload_id}).token

@@ -1,7 +1,7 @@
 """Sending: what is due goes out, several at once, and none waits for a slow receiver.
 
 A delivery is claimed for longer than a request may take. So a node that dies while it sends leaves
-it to another, and a receiver may get it twice; it tells by `webhook-id`.
+it to another, and a receiver may get it twice, with the same `webhook-id`.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from server.domains.integrations.webhooks.service import about_secret
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 1.0
+POLL_EVERY_S: Final = 1.0
 LEASE_S: Final = 3 * TIMEOUT_S
 AT_ONCE_EACH: Final = 8  # requests under way to one webhook, after which it gets no more
 AT_ONCE_MAX: Final = 200  # of this node, to all webhooks
@@ -85,18 +85,18 @@ class WebhookDeliverer:
     async def run(self) -> None:
         """Send what is due, until cancelled."""
         async with Sender.opened(may_be_private=self._may_be_private) as sender:
-            await every(LOOK_EVERY_S, lambda: self.look(sender), "sending webhooks")
+            await every(POLL_EVERY_S, lambda: self.poll(sender), "sending webhooks")
 
-    async def look(self, sender: Sender) -> None:
+    async def poll(self, sender: Sender) -> None:
         """Send everything that is due now; requests may still be under way at the end."""
         while await self._start_some(sender):
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):
+                async with asyncio.timeout(POLL_EVERY_S):
                     await self._ended.wait()
             await self._tend_sometimes()
         await self._tend_sometimes()
 
-    async def tend(self) -> None:
+    async def maintain(self) -> None:
         """Delete what is old, and count what waits."""
         while await self._store.clear(self._kept_s, limit=CLEARED_AT_ONCE) == CLEARED_AT_ONCE:
             pass
@@ -105,7 +105,7 @@ class WebhookDeliverer:
     async def _tend_sometimes(self) -> None:
         if self._clock.monotonic() - self._tended_at >= TEND_EVERY_S:
             self._tended_at = self._clock.monotonic()
-            await self.tend()
+            await self.maintain()
 
     async def _start_some(self, sender: Sender) -> bool:
         """Begin to send what is due and has room; False if nothing is due or waits for room."""

@@ -18,7 +18,7 @@ from persistence.webhooks.store import (
     StoredWebhook,
     TooManyWebhooks,
     WebhookStore,
-    WebhookWork,
+    WebhookTransaction,
     settings_of,
 )
 from protocol.errors import InvalidField, NotFound
@@ -65,9 +65,9 @@ class WebhookService:
         """Change what was asked for; raise `NotFound`."""
         if asked.url is not None:
             require_url(asked.url, may_be_private=self._may_be_private)
-        async with self._changing(endpoint_id, actor) as work:
-            now = settings_of(work.webhook)
-            return await work.change(
+        async with self._changing(endpoint_id, actor) as transaction:
+            now = settings_of(transaction.webhook)
+            return await transaction.change(
                 Settings(
                     url=asked.url or now.url,
                     description=(
@@ -80,26 +80,26 @@ class WebhookService:
 
     async def delete(self, endpoint_id: str, *, actor: str) -> None:
         """Delete a webhook; raise `NotFound`."""
-        async with self._changing(endpoint_id, actor) as work:
-            await work.delete()
+        async with self._changing(endpoint_id, actor) as transaction:
+            await transaction.delete()
 
     async def rotate_secret(self, endpoint_id: str, *, actor: str) -> tuple[str, datetime]:
         """Make a new secret; gives it, and until when the one before signs too."""
         key = secrets.token_bytes(SECRET_BYTES)
-        async with self._changing(endpoint_id, actor) as work:
-            until = await work.rotate(self._sealed(endpoint_id, key), overlap_s=OVERLAP_S)
+        async with self._changing(endpoint_id, actor) as transaction:
+            until = await transaction.rotate(self._sealed(endpoint_id, key), overlap_s=OVERLAP_S)
         return write_secret(key), until
 
     async def test(self, endpoint_id: str, *, actor: str) -> ListedDelivery:
         """Queue a test event; raise `NotFound`."""
         payload = orjson.dumps({"endpoint_id": endpoint_id})
-        async with self._changing(endpoint_id, actor) as work:
-            return await work.queue_test(new_id(), TEST_EVENT, payload)
+        async with self._changing(endpoint_id, actor) as transaction:
+            return await transaction.queue_test(new_id(), TEST_EVENT, payload)
 
     async def redeliver(self, endpoint_id: str, delivery_id: str, *, actor: str) -> ListedDelivery:
         """Send a delivery again; raise `NotFound`."""
-        async with self._changing(endpoint_id, actor) as work:
-            return await work.redeliver(delivery_id)
+        async with self._changing(endpoint_id, actor) as transaction:
+            return await transaction.redeliver(delivery_id)
 
     async def deliveries(
         self, endpoint_id: str, *, below: int, state: str | None, limit: int
@@ -108,10 +108,10 @@ class WebhookService:
         return await self._store.deliveries(endpoint_id, below=below, state=state, limit=limit)
 
     @asynccontextmanager
-    async def _changing(self, endpoint_id: str, actor: str) -> AsyncIterator[WebhookWork]:
+    async def _changing(self, endpoint_id: str, actor: str) -> AsyncIterator[WebhookTransaction]:
         try:
-            async with self._store.changing(endpoint_id, actor=actor) as work:
-                yield work
+            async with self._store.changing(endpoint_id, actor=actor) as transaction:
+                yield transaction
         except NoSuchWebhook:
             raise NotFound("There is no webhook, or no delivery, of this id.") from None
 

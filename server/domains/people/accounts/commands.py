@@ -12,7 +12,7 @@ from server.gateway.session.sessions import Route, Routes, Session
 
 
 class SessionCommands:
-    """The commands of a connection itself; `limits` and `node` are told in the welcome.
+    """The commands of a connection itself; `limits` and `node` are sent in the welcome.
 
     `accounts` gives who says whose a token is, which is settled once all domains are built.
     """
@@ -69,7 +69,7 @@ class SessionCommands:
             raise Forbidden(
                 "The token belongs to another account; open a new connection for that account."
             )
-        session.identity = identity
+        session.sessions.renew(session, identity)
 
     async def _logout(self, session: "Session", command: wire.Logout) -> None:
         await self._accounts().end(session.who.session_id)

@@ -168,7 +168,7 @@ class Application(NamedTuple):
     redirects: str
 
 
-class Trip(BaseModel, frozen=True, strict=True):
+class OAuthState(BaseModel, frozen=True, strict=True):
     """What is remembered while a browser is at Discord; `until` is seconds since 1970."""
 
     state: str
@@ -211,10 +211,10 @@ class Discord:
         self._server = server
         self._trips = RateLimiter(TRIPS, "Too many attempts from your network")
 
-    def serve_from(self, app: web.Application) -> None:
+    def mount(self, app: web.Application) -> None:
         """Add the addresses."""
-        app.router.add_get(START, _told_plainly(self._start))
-        app.router.add_get(CALLBACK, _told_plainly(self._return))
+        app.router.add_get(START, _with_error_page(self._start))
+        app.router.add_get(CALLBACK, _with_error_page(self._return))
 
     async def _start(self, request: web.Request) -> web.Response:
         self._trips.require(network_of(request.remote or ""), self._clock.monotonic())
@@ -223,7 +223,7 @@ class Discord:
             raise InvalidField(
                 "redirect: it must be one of PLAYHALL_SIGN_IN_REDIRECTS.", field="redirect"
             )
-        trip = Trip(
+        trip = OAuthState(
             state=secrets.token_urlsafe(32),
             verifier=secrets.token_urlsafe(48),
             redirect=asked.redirect,
@@ -244,7 +244,7 @@ class Discord:
         self._set_cookie(response, _cookie_of(trip.state), "", max_age_s=0)
         return response
 
-    def _trip(self, request: web.Request) -> Trip:
+    def _trip(self, request: web.Request) -> OAuthState:
         """Read the cookie of this return; raise `BadCode`."""
         state = request.query.get("state", "")
         trip = self._opened(request.cookies.get(_cookie_of(state), ""))
@@ -254,9 +254,9 @@ class Discord:
             raise BadCode("The sign-in took too long; start again.")
         return trip
 
-    def _opened(self, cookie: str) -> Trip | None:
+    def _opened(self, cookie: str) -> OAuthState | None:
         try:
-            return Trip.model_validate_json(
+            return OAuthState.model_validate_json(
                 self._seal.open(urlsafe_b64decode(cookie), about=_ABOUT)
             )
         except (ValueError, Unsealable):
@@ -275,7 +275,7 @@ class Discord:
         for name in newest_first[TRIPS_AT_ONCE_MAX - 1 :]:
             self._set_cookie(response, name, "", max_age_s=0)
 
-    async def _arrive(self, trip: Trip, code: str) -> web.Response:
+    async def _arrive(self, trip: OAuthState, code: str) -> web.Response:
         try:
             person = await self._ask_discord(trip, code)
         except Refused as why:
@@ -289,7 +289,7 @@ class Discord:
             return _sent_to(with_query(trip.redirect, error=error.wire_code))
         return _sent_to(with_query(trip.redirect, code=made))
 
-    async def _ask_discord(self, trip: Trip, code: str) -> _Person:
+    async def _ask_discord(self, trip: OAuthState, code: str) -> _Person:
         """Trade Discord's code for a token there, and ask who that is; raise `Refused`."""
         form = {
             "grant_type": "authorization_code",
@@ -319,7 +319,7 @@ class Discord:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Refused(type(error).__name__) from error
 
-    def _authorize_url(self, trip: Trip) -> str:
+    def _authorize_url(self, trip: OAuthState) -> str:
         query = {
             "response_type": "code",
             "client_id": self._application.client_id,
@@ -331,7 +331,7 @@ class Discord:
         }
         return f"{self._application.url}/oauth2/authorize?{urlencode(query)}"
 
-    def _sealed(self, trip: Trip) -> str:
+    def _sealed(self, trip: OAuthState) -> str:
         sealed = self._seal.seal(trip.model_dump_json().encode(), about=_ABOUT)
         return urlsafe_b64encode(sealed).decode()
 
@@ -354,7 +354,7 @@ def _cookie_of(state: str) -> str:
 _Visit = Callable[[web.Request], Awaitable[web.Response]]
 
 
-def _told_plainly(visit: _Visit) -> _Visit:
+def _with_error_page(visit: _Visit) -> _Visit:
     """Answer a browser with a page where something went wrong; programs get JSON, as everywhere."""
 
     async def visited(request: web.Request) -> web.Response:

@@ -12,10 +12,11 @@ from persistence.accounts.store import AccountStore
 from persistence.errors import StartRefused
 from persistence.sealing import Seal, seal_of
 from protocol import accounts as wire
-from protocol.ids import UserId
+from protocol.ids import SessionId, UserId
 from server.config import Config
 from server.core.clock import Clock
-from server.core.mail_transports import BadMailUrl, Transport, file_carrier, smtp_carrier
+from server.core.events import SessionRevoked
+from server.core.mail_transports import BadMailUrl, Transport, file_transport, smtp_transport
 from server.core.mailer import Mailer
 from server.core.rate_limits import Rate
 from server.domains.contract import Domain, Job, provide
@@ -28,8 +29,13 @@ from server.domains.people.accounts.email import EmailSignIn
 from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, guest_limiter
 from server.domains.people.accounts.keys import Keys, ScopedTokens
 from server.domains.people.accounts.moderation import Moderation
-from server.domains.people.accounts.password_limits import NetworkAttempts, PasswordLimits
-from server.domains.people.accounts.revocation import SessionMaintenance, SessionRevocation
+from server.domains.people.accounts.password_limits import AttemptLimiter, PasswordLimits
+from server.domains.people.accounts.revocation import (
+    ENDED,
+    RevokedConnections,
+    SessionMaintenance,
+    SessionRevocation,
+)
 from server.domains.people.accounts.sealed import require_keys
 from server.domains.people.accounts.service import Accounts, Lifetimes
 from server.domains.people.accounts.settings import AccountSettings
@@ -55,26 +61,25 @@ def build(services: Services) -> Domain:
     revocation = SessionRevocation(
         store=sessions,
         subscriptions=services.subscriptions,
-        sockets=services.sessions,
+        events=services.events,
         now=clock.monotonic,
     )
-
-    def end_sockets(session_id: str) -> None:
-        services.sessions.end_session(session_id)
-        revocation.announce()
-
     accounts = Accounts(
         store=store,
         keys=keys,
         clock=clock,
         lifetimes=Lifetimes(settings.access_token_s, settings.refresh_token_s),
-        end_sockets=end_sockets,
+        revoked=revocation.revoked,
     )
+
+    def logged_out(session_id: SessionId) -> None:
+        services.events.publish(SessionRevoked(session_id, ENDED))
+
     people = authority_by(
         settings,
         accounts=accounts,
         store=store,
-        end_sockets=services.sessions.end_session,
+        logged_out=logged_out,
         clock=clock,
     )
     methods = Methods(store=sign_in, seal=seal, accounts=accounts)
@@ -88,12 +93,12 @@ def build(services: Services) -> Domain:
         accounts=accounts,
         send=None if mailer is None else mailer.send,
         server=services.address,
-        mails=NetworkAttempts(network=MAILS[0], account=MAILS[1], now=clock.monotonic),
+        mails=AttemptLimiter(network=MAILS[0], account=MAILS[1], now=clock.monotonic),
         guesses=PasswordLimits(now=clock.monotonic),
         passwords=services.passwords,
     )
     moderation = Moderation(
-        store=ModerationStore(services.database), seal=seal, told=revocation.enforce
+        store=ModerationStore(services.database), seal=seal, banned=revocation.banned
     )
     account_routes = AccountRoutes(
         accounts=accounts,
@@ -141,13 +146,14 @@ def build(services: Services) -> Domain:
         commands=commands.routes(),
         endpoints=switched_off(endpoints) if is_elsewhere(settings) else endpoints,
         mounts=_discord_pages(services, discord, seal),
+        listens=RevokedConnections(services.sessions).listens(),
         metrics=[
             Numbers(
                 counters=(
                     Reading(
-                        "mails_carried",
+                        "mails_sent",
                         "Mails sent.",
-                        lambda: 0 if mailer is None else mailer.carried,
+                        lambda: 0 if mailer is None else mailer.sent,
                     ),
                     Reading(
                         "mails_lost",
@@ -204,7 +210,7 @@ def _discord_pages(
         clock=services.clock,
         server=services.address,
     )
-    return [discord.serve_from]
+    return [discord.mount]
 
 
 def is_elsewhere(settings: AccountSettings) -> bool:
@@ -217,7 +223,7 @@ def authority_by(
     *,
     accounts: Accounts,
     store: AccountStore,
-    end_sockets: Callable[[str], None],
+    logged_out: Callable[[SessionId], None],
     clock: Clock,
 ) -> People:
     """Choose who says whose a token is."""
@@ -228,7 +234,7 @@ def authority_by(
         url=settings.supabase_url.rstrip("/"),
         secret=secret.get_secret_value() if secret else None,
         store=store,
-        end_sockets=end_sockets,
+        logged_out=logged_out,
         now=clock.monotonic,
     )
 
@@ -244,14 +250,14 @@ def seal_by(config: Config) -> Seal:
 
 def _mailer(config: Config) -> Mailer | None:
     """Mail by SMTP; without a server, into a folder where the database is our own bundled one."""
-    carrier: Transport
+    transport: Transport
     if config.smtp_url is not None:
         try:
-            carrier = smtp_carrier(config.smtp_url.get_secret_value())
+            transport = smtp_transport(config.smtp_url.get_secret_value())
         except BadMailUrl as error:
             raise StartRefused(f"PLAYHALL_SMTP_URL {error}.") from error
     elif config.database_url is None:
-        carrier = file_carrier(config.data_dir / "mail")
+        transport = file_transport(config.data_dir / "mail")
     else:
         return None
-    return Mailer(carrier, sender=config.mail_from)
+    return Mailer(transport, sender=config.mail_from)

@@ -18,7 +18,7 @@ from protocol.ids import UserId
 from server.core.mailer import Mail
 from server.core.passwords import Asker, Passwords
 from server.domains.people.accounts.codes import LIFETIMES_S, Codes, Proof
-from server.domains.people.accounts.password_limits import NetworkAttempts, PasswordLimits
+from server.domains.people.accounts.password_limits import AttemptLimiter, PasswordLimits
 from server.domains.people.accounts.sealed import folded_email
 from server.domains.people.accounts.service import Accounts
 from server.domains.people.accounts.sign_in_methods import Methods, Proved
@@ -84,7 +84,7 @@ The link works once and expires in {minutes} minutes. If a program asks for the 
 
 
 def moved(to: str) -> Mail:
-    """Tell the old address that it is not used any more."""
+    """Notify the old address that it is not used any more."""
     text = """Your account now signs in with a different email address. This one no longer works.
 
 If you did not do this, contact the operators of the server.
@@ -105,7 +105,7 @@ class Confirmed(NamedTuple):
 
 
 class EmailSignIn:
-    """Everything with an address; `send` takes letters, `server` says where this one is.
+    """Everything with an address; `send` takes mails, `server` says where this one is.
 
     Without `send` whoever has a password signs in and changes it, and what takes a mail is refused.
     """
@@ -119,7 +119,7 @@ class EmailSignIn:
         accounts: Accounts,
         send: Callable[[Mail], None] | None,
         server: Callable[[], str],
-        mails: NetworkAttempts,
+        mails: AttemptLimiter,
         guesses: PasswordLimits,
         passwords: Passwords,
     ) -> None:
@@ -207,9 +207,9 @@ class EmailSignIn:
         if self._mail is None:
             raise NotSetUp("This server does not send email; sign in with your existing password.")
 
-    def _send(self, letter: Mail) -> None:
+    def _send(self, mail: Mail) -> None:
         if self._mail is not None:
-            self._mail(letter)
+            self._mail(mail)
 
     async def _join(self, proof: Proof, email: str, password_hash: str) -> Confirmed:
         tokens = await self._methods.join(

@@ -108,7 +108,7 @@ class Keys:
         await self._store.rotate_keys(*self._make())
         await self._reload()
 
-    async def tend(self, *, rotate_after_s: float, token_s: float) -> None:
+    async def maintain(self, *, rotate_after_s: float, token_s: float) -> None:
         """Rotate a key that is old, and retire those whose last token has expired."""
         if await self._store.rotate_old_keys(*self._make(), age_s=rotate_after_s):
             log.info("signing with a new key from now on")

@@ -15,14 +15,14 @@ FOUND_MAX: Final = 50
 
 
 class Moderation:
-    """What moderators and admins do; `told` closes the sockets of whom it concerns."""
+    """What moderators and admins do; `banned` publishes that somebody was banned."""
 
     def __init__(
-        self, *, store: ModerationStore, seal: Seal, told: Callable[[], Awaitable[None]]
+        self, *, store: ModerationStore, seal: Seal, banned: Callable[[UserId], None]
     ) -> None:
         self._store = store
         self._seal = seal
-        self._told = told
+        self._banned = banned
 
     async def ban(
         self, who: Identity, user_id: UserId, *, reason: str, ends_at: datetime | None
@@ -32,7 +32,7 @@ class Moderation:
         await self._require_power_over(who, user_id)
         with_account = self._store.ban(user_id, Ban(reason, ends_at), actor=who.user_id)
         await _known(with_account)
-        await self._told()
+        self._banned(user_id)
 
     async def unban(self, who: Identity, user_id: UserId) -> None:
         """Lift a ban."""

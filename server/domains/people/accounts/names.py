@@ -31,7 +31,7 @@ _COLORS = _words("#e4572e #f3a712 #a8c686 #669bbc #29335c #d1495b #00798c #8f5cb
 USERNAME_CHARS_MIN = 3
 SLUG_CHARS_MAX = 18  # with an underscore and a tail, 24
 
-# How many bits `coin` takes; what is left over is not used.
+# How many bits `generate_names` takes; what is left over is not used.
 NUMBER_BITS = 96
 
 
@@ -56,7 +56,7 @@ def tail_of(number: int) -> str:
     return "".join(_TAIL_ALPHABET[(number >> 5 * i) & 31] for i in range(_TAIL_CHARS))
 
 
-def coin(number: int) -> Names:
+def generate_names(number: int) -> Names:
     """Make names from a number of `NUMBER_BITS` random bits; the same number, the same names."""
     avatar_seed = f"{number:024x}"
     number, adjective = divmod(number, len(_ADJECTIVES))

@@ -16,7 +16,7 @@ from server.core.rate_limits import KEYS_MAX, Rate, RateLimiter, network_of
 KNOWN_MAX: Final = KEYS_MAX
 
 
-class NetworkAttempts:
+class AttemptLimiter:
     """What may be tried from one network and on one account; `now` gives monotonic seconds."""
 
     def __init__(self, *, network: Rate, account: Rate, now: Callable[[], float]) -> None:

@@ -1,16 +1,17 @@
-"""The end of sessions: sockets close on every node, and what has expired is forgotten."""
+"""Sessions that end and people who are banned: published on every node, and what follows there."""
 
-from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable
+from typing import Final
 
-from persistence.accounts.sessions import FORGOTTEN_AT_ONCE, Ended, SessionStore
+from persistence.accounts.sessions import FORGOTTEN_AT_ONCE, SessionStore
 from protocol.errors import CloseReason, NotFound
 from protocol.ids import SessionId, UserId
 from server.core.containment import contained
+from server.core.events import Listeners, LocalEvents, PlayerErased, SessionRevoked, UserBanned
 from server.core.periodic import AWAY, every
 from server.core.subscriptions import AnnouncedSweep, Subscriptions
 from server.domains.people.accounts.keys import Keys
-from server.gateway.session.sessions import Session
+from server.gateway.session.sessions import Session, Sessions
 
 # A transaction's times are from before it commits, so each look goes back this much further.
 OVERLAP_S: Final = 20.0
@@ -19,73 +20,99 @@ BATCHES_MAX: Final = 100  # of what has expired, each time
 
 ENDED: Final = "This session was ended."
 BANNED: Final = "This account was banned."
-
-
-class Sockets(Protocol):
-    """The connections of this node (`server.gateway.session.sessions.Sessions`)."""
-
-    def __iter__(self) -> Iterator[Session]:
-        """Go through all of them."""
-
-    def dismiss(self, session: Session, why: CloseReason, message: str) -> None:
-        """Tell a connection why it is closed, and close it."""
+ERASED: Final = "This account was erased."
 
 
 class SessionRevocation:
-    """Ends sessions; `now` gives monotonic seconds."""
+    """Publishes which sessions ended and who was banned, on whichever node; `now` is monotonic.
+
+    What happens here is published at once. Other nodes are notified, and find it in the database;
+    so does this one, once more, for a connection that was still being authenticated.
+    """
 
     def __init__(
         self,
         *,
         store: SessionStore,
         subscriptions: Subscriptions,
-        sockets: Sockets,
+        events: LocalEvents,
         now: Callable[[], float],
     ) -> None:
         self._store = store
-        self._sockets = sockets
+        self._events = events
         self._now = now
         self._looked_at = now()
-        self._ended = AnnouncedSweep(subscriptions, "ended-sessions", self.look)
+        self._sweep = AnnouncedSweep(subscriptions, "ended-sessions", self.poll)
 
     async def end_own(self, session_id: SessionId, user_id: UserId) -> None:
         """End one of somebody's own sessions; raise `NotFound`."""
         if not await self._store.end_own(session_id, user_id):
             raise NotFound("You have no session with this id; GET /v1/me/sessions lists them.")
-        await self.enforce()
+        self.revoked(session_id)
 
     async def end_all(self, user_id: UserId, *, but: SessionId | None = None) -> int:
         """End every session of somebody, or every other; says how many."""
         ended = await self._store.end_all(user_id, but=but)
-        await self.enforce()
-        return ended
+        self.revoked(*ended)
+        return len(ended)
+
+    def revoked(self, *session_ids: SessionId) -> None:
+        """Publish that sessions were ended here; that must be committed."""
+        self._publish_revoked(session_ids)
+        self._sweep.announce()
+
+    def banned(self, user_id: UserId) -> None:
+        """Publish that somebody was banned here; that must be committed."""
+        self._events.publish(UserBanned(user_id))
+        self._sweep.announce()
 
     async def enforce(self) -> None:
-        """Close the sockets of what has just ended, here and on other nodes."""
-        self.announce()
-        await self.look()
+        """Publish what has just ended, here and on other nodes."""
+        self._sweep.announce()
+        await self.poll()
 
-    def announce(self) -> None:
-        """Have other nodes look."""
-        self._ended.announce()
-
-    async def look(self) -> None:
-        """Close the sockets here of whatever has ended on any node since the last look."""
+    async def poll(self) -> None:
+        """Publish here what has ended on any node since the last look."""
         looked_at = self._now()
-        self._close(await self._store.ended_lately(looked_at - self._looked_at + OVERLAP_S))
+        ended = await self._store.ended_lately(looked_at - self._looked_at + OVERLAP_S)
+        # Bans first: whoever is banned reads that, and not that their session was ended.
+        for user_id in ended.banned:
+            self._events.publish(UserBanned(user_id))
+        self._publish_revoked(ended.sessions)
         self._looked_at = looked_at
 
-    def _close(self, ended: Ended) -> None:
-        if not ended.sessions and not ended.banned:
-            return
-        for session in list(self._sockets):
-            if (who := session.identity) is None or session.socket.closing:
-                continue
-            with contained("closing a connection whose session ended"):
-                if who.user_id in ended.banned:
-                    self._sockets.dismiss(session, CloseReason.BANNED, BANNED)
-                elif who.session_id in ended.sessions:
-                    self._sockets.dismiss(session, CloseReason.LOGGED_OUT, ENDED)
+    def _publish_revoked(self, session_ids: Iterable[SessionId]) -> None:
+        for session_id in session_ids:
+            self._events.publish(SessionRevoked(session_id, ENDED))
+
+
+class RevokedConnections:
+    """Closes this node's connections of sessions, accounts and players that are no more."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def listens(self) -> Listeners:
+        """List the events, each with what it does."""
+        return {
+            SessionRevoked: self._session_revoked,
+            UserBanned: self._user_banned,
+            PlayerErased: self._player_erased,
+        }
+
+    def _session_revoked(self, event: SessionRevoked) -> None:
+        connection = self._sessions.of_session(event.session_id)
+        self._close(connection, CloseReason.LOGGED_OUT, event.message)
+
+    def _user_banned(self, event: UserBanned) -> None:
+        self._close(self._sessions.of_user(event.user_id), CloseReason.BANNED, BANNED)
+
+    def _player_erased(self, event: PlayerErased) -> None:
+        self._close(self._sessions.of(event.player_id), CloseReason.LOGGED_OUT, ERASED)
+
+    def _close(self, connection: Session | None, why: CloseReason, message: str) -> None:
+        if connection is not None and not connection.socket.closing:
+            self._sessions.dismiss(connection, why, message)
 
 
 class SessionMaintenance:
@@ -99,14 +126,14 @@ class SessionMaintenance:
         self._token_s = token_s
         self._rotate_after_s = rotate_after_s
 
-    async def tend(self) -> None:
+    async def maintain(self) -> None:
         """Do it once."""
         with contained("replacing signing keys", passed=AWAY):
-            await self._keys.tend(rotate_after_s=self._rotate_after_s, token_s=self._token_s)
+            await self._keys.maintain(rotate_after_s=self._rotate_after_s, token_s=self._token_s)
         for _ in range(BATCHES_MAX):
             if await self._store.forget_expired() < FORGOTTEN_AT_ONCE:
                 break
 
     async def run(self) -> None:
         """Do it, until cancelled."""
-        await every(TEND_EVERY_S, self.tend, "clearing expired sessions")
+        await every(TEND_EVERY_S, self.maintain, "clearing expired sessions")

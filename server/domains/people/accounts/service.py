@@ -23,7 +23,7 @@ from protocol.errors import BadToken, Banned, Overloaded, PlayhallError, RateLim
 from protocol.ids import PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock, wire_time
 from server.domains.people.accounts.keys import Keys, kid_of, sign, verify
-from server.domains.people.accounts.names import NUMBER_BITS, Names, coin
+from server.domains.people.accounts.names import NUMBER_BITS, Names, generate_names
 from server.domains.people.accounts.refresh_tokens import (
     Verdict,
     family_hash,
@@ -96,7 +96,7 @@ class TokenIssuer:
         """Draw a name for somebody new until `add` finds that nobody has it."""
         session, refresh_token = self.session(method)
         for _ in range(NAME_DRAWS_MAX):
-            guest = new_person(coin(secrets.randbits(NUMBER_BITS)), display_name)
+            guest = new_person(generate_names(secrets.randbits(NUMBER_BITS)), display_name)
             try:
                 await add(guest, session)
             except UsernameTaken:
@@ -127,7 +127,7 @@ def new_person(names: Names, display_name: str | None, *, user_id: UserId | None
 
 
 class Accounts:
-    """Everybody who signed in. `end_sockets` closes the connections of a session."""
+    """Everybody who signed in; `revoked` publishes that a session was ended."""
 
     def __init__(
         self,
@@ -136,13 +136,13 @@ class Accounts:
         keys: Keys,
         clock: Clock,
         lifetimes: Lifetimes,
-        end_sockets: Callable[[str], None],
+        revoked: Callable[[SessionId], None],
     ) -> None:
         self._store = store
         self._keys = keys
         self._clock = clock
-        self._end_sockets = end_sockets
-        self.mint = TokenIssuer(keys=keys, clock=clock, lifetimes=lifetimes)
+        self._revoked = revoked
+        self.issuer = TokenIssuer(keys=keys, clock=clock, lifetimes=lifetimes)
 
     async def authenticate(self, token: str) -> Identity:
         """Say who a token speaks for; raise `BadToken`, `TokenExpired` or `Banned`.
@@ -151,35 +151,35 @@ class Accounts:
         been ended anywhere, at this moment, and the name and the roles are the present ones.
         """
         claims = verify(token, await self._keys.find(kid_of(token)))
-        standing = await self._store.session_standing(claims.holder.session_id)
-        if standing is None or standing.holder.user_id != claims.holder.user_id:
+        status = await self._store.session_status(claims.holder.session_id)
+        if status is None or status.holder.user_id != claims.holder.user_id:
             raise BadToken("The session has ended; sign in again.")
-        refuse_banned(standing.ban)
-        if standing.is_ended:
+        refuse_banned(status.ban)
+        if status.is_ended:
             raise BadToken("The session has ended; sign in again.")
         return Identity(
-            user_id=standing.holder.user_id,
-            player_id=standing.holder.player_id,
-            session_id=standing.holder.session_id,
-            display_name=standing.holder.display_name,
+            user_id=status.holder.user_id,
+            player_id=status.holder.player_id,
+            session_id=status.holder.session_id,
+            display_name=status.holder.display_name,
             expires_at=claims.expires_at,
-            roles=standing.roles,
+            roles=status.roles,
         )
 
     async def new_guest(self, display_name: str | None) -> Tokens:
         """Make an account without a password, with its first session."""
-        return await self.mint.person(
+        return await self.issuer.person(
             self._store.add_guest, method="guest", display_name=display_name
         )
 
     async def open(self, user_id: UserId, *, method: str) -> Tokens:
         """Open a session for somebody who has proved who they are; raise `Banned`."""
-        session, refresh_token = self.mint.session(method)
+        session, refresh_token = self.issuer.session(method)
         holder = await self._store.open_session(user_id, session)
         if holder is None:
             refuse_banned(await self._store.active_ban(user_id))
             raise BadToken("This account no longer exists.")
-        return self.mint.tokens(holder, refresh_token)
+        return self.issuer.tokens(holder, refresh_token)
 
     async def refresh(self, token: str) -> Tokens:
         """Exchange a refresh token for new tokens.
@@ -190,10 +190,10 @@ class Accounts:
         successor = successor_of(token, salt)
         spent = token_hash(token)
         holder = await self._store.spend_refresh_token(
-            spent, salt=salt, successor=self.mint.issued(successor)
+            spent, salt=salt, successor=self.issuer.issued(successor)
         )
         if holder is not None:
-            return self.mint.tokens(holder, successor)
+            return self.issuer.tokens(holder, successor)
         found = await self._store.find_refresh_token(spent)
         if found is None:
             await self._end_family(token)
@@ -205,7 +205,7 @@ class Accounts:
         """End a session; its connections here are closed after what is being answered now."""
         await self._store.end_session(session_id)
         # The reply to the command that ends its own session goes out before its socket closes.
-        asyncio.get_running_loop().call_soon(self._end_sockets, session_id)
+        asyncio.get_running_loop().call_soon(self._revoked, session_id)
 
     async def account(self, user_id: UserId) -> Account:
         """Read an account; raise `BadToken` if it is gone."""
@@ -224,7 +224,7 @@ class Accounts:
             now=self._clock.now(),
         )
         if verdict is Verdict.REPEATED and successor is not None:
-            return self.mint.tokens(found.holder, successor)
+            return self.issuer.tokens(found.holder, successor)
         if verdict is Verdict.REUSED:
             await self.end(found.holder.session_id)
         if verdict is Verdict.TOO_OFTEN:

@@ -215,11 +215,11 @@ class SignInRoutes:
 
 
 async def methods_of(user_id: UserId, methods: Methods) -> wire.Methods:
-    """Read how somebody can sign in, as they are told it."""
-    return wire.Methods(methods=[_told(each, methods) for each in await methods.of(user_id)])
+    """Read how somebody can sign in, as they are shown it."""
+    return wire.Methods(methods=[_shown(each, methods) for each in await methods.of(user_id)])
 
 
-def _told(method: Stored, methods: Methods) -> wire.Method:
+def _shown(method: Stored, methods: Methods) -> wire.Method:
     return wire.Method(
         kind=method.kind, name=methods.shown(method), linked_at=wire_time(method.linked_at)
     )

@@ -74,8 +74,8 @@ class Methods:
             method = self._new(guest.user_id, proved, password_hash)
             await self._store.join(code_hash, guest, method, session)
 
-        async with _told():
-            return await self._accounts.mint.person(
+        async with _code_errors():
+            return await self._accounts.issuer.person(
                 add, method=proved.kind, display_name=display_name
             )
 
@@ -84,7 +84,7 @@ class Methods:
     ) -> None:
         """Link a method to an account; raise `BadCode` or `MethodTaken`."""
         await self.require_free(proved.kind, proved.name, user_id)
-        async with _told():
+        async with _code_errors():
             await self._store.link(code_hash, user_id, self._new(user_id, proved, password_hash))
 
     async def require_free(self, kind: Kind, name: str, user_id: UserId) -> None:
@@ -95,13 +95,13 @@ class Methods:
 
     async def enter(self, code_hash: bytes, method: Method) -> Tokens:
         """Sign in by a code that proved a method; raise `BadCode` or `Banned`."""
-        async with _told():
+        async with _code_errors():
             await self._store.spend(code_hash)
         return await self._accounts.open(method.user_id, method=method.kind)
 
     async def reset(self, code_hash: bytes, method: Method, password_hash: str) -> Tokens:
         """Change a forgotten password, end every session, and sign in."""
-        async with _told():
+        async with _code_errors():
             await self._store.reset(code_hash, method.user_id, password_hash)
         return await self._accounts.open(method.user_id, method=method.kind)
 
@@ -138,7 +138,7 @@ async def reencrypt_methods(store: SignInStore, seal: Seal) -> int:
 
 
 @asynccontextmanager
-async def _told() -> AsyncIterator[None]:
+async def _code_errors() -> AsyncIterator[None]:
     """Say in the protocol's words why nothing came of a code."""
     try:
         yield

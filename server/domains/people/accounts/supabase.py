@@ -15,14 +15,20 @@ import aiohttp
 import jwt
 from pydantic import BaseModel, Field, ValidationError
 
-from persistence.accounts.store import AccountStore, NoSuchUser, PersonStanding, UsernameTaken
+from persistence.accounts.store import AccountStatus, AccountStore, NoSuchUser, UsernameTaken
 from protocol.errors import BadToken, Overloaded, SignInElsewhere, TokenExpired, Unavailable
 from protocol.ids import UUID_PATTERN, SessionId, UserId
 from protocol.limits import NAME_CHARS_MAX, TOKEN_CHARS_MAX
 from protocol.reserved_names import is_reserved
 from protocol.text import readable
 from server.domains.people.accounts.discord import NotJson, json_of
-from server.domains.people.accounts.names import NUMBER_BITS, Names, coin, slug_of, tail_of
+from server.domains.people.accounts.names import (
+    NUMBER_BITS,
+    Names,
+    generate_names,
+    slug_of,
+    tail_of,
+)
 from server.domains.people.accounts.service import NAME_DRAWS_MAX, new_person, refuse_banned
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 from server.gateway.session.identity import Identity
@@ -102,7 +108,7 @@ class ProjectKeys:
 
 
 class SupabaseAccounts:
-    """Authenticates by Supabase's tokens; `end_sockets` closes the connections of a session."""
+    """Authenticates by Supabase's tokens; `logged_out` closes the connections of a session here."""
 
     def __init__(
         self,
@@ -110,13 +116,13 @@ class SupabaseAccounts:
         url: str,
         secret: str | None,
         store: AccountStore,
-        end_sockets: Callable[[str], None],
+        logged_out: Callable[[SessionId], None],
         now: Callable[[], float],
     ) -> None:
         self._issuer = f"{url}/auth/v1" if url else None
         self._secret = secret
         self._store = store
-        self._end_sockets = end_sockets
+        self._logged_out = logged_out
         self._keys = ProjectKeys(url, now=now) if url else None
 
     async def authenticate(self, token: str) -> Identity:
@@ -126,22 +132,22 @@ class SupabaseAccounts:
         """
         claims = await self._verify(token)
         user_id = UserId(claims.sub)
-        standing = await self._store.person_standing(user_id)
-        if standing is None:
-            standing = await self._welcome(user_id, claims.called)
-        refuse_banned(standing.ban)
+        status = await self._store.account_status(user_id)
+        if status is None:
+            status = await self._welcome(user_id, claims.called)
+        refuse_banned(status.ban)
         return Identity(
             user_id=user_id,
-            player_id=standing.player_id,
+            player_id=status.player_id,
             session_id=SessionId(claims.session_id),
-            display_name=standing.display_name,
+            display_name=status.display_name,
             expires_at=claims.exp,
-            roles=standing.roles,
+            roles=status.roles,
         )
 
     async def end(self, session_id: SessionId) -> None:
         """Close the connections of a session here; the session itself is Supabase's to end."""
-        asyncio.get_running_loop().call_soon(self._end_sockets, session_id)
+        asyncio.get_running_loop().call_soon(self._logged_out, session_id)
 
     async def _verify(self, token: str) -> _Claims:
         key, algorithm = await self._key_of(token)
@@ -177,13 +183,13 @@ class SupabaseAccounts:
         key = await self._keys.find(kid)
         return key.key, key.algorithm_name
 
-    async def _welcome(self, user_id: UserId, called: str | None) -> PersonStanding:
+    async def _welcome(self, user_id: UserId, called: str | None) -> AccountStatus:
         slug = slug_of(called or "")
         if slug is not None and is_reserved(slug):
             slug = None
         for draw in range(NAME_DRAWS_MAX):
             number = secrets.randbits(NUMBER_BITS)
-            names = coin(number)
+            names = generate_names(number)
             if slug is not None:
                 username = slug if draw == 0 else f"{slug}_{tail_of(number)}"
                 names = Names(username, names.display_name, names.avatar_seed, names.color)
@@ -194,9 +200,9 @@ class SupabaseAccounts:
                 continue
             except NoSuchUser:
                 raise BadToken("This account no longer exists.") from None
-            standing = await self._store.person_standing(user_id)
-            if standing is not None:
-                return standing
+            status = await self._store.account_status(user_id)
+            if status is not None:
+                return status
         raise Overloaded
 
 

@@ -20,11 +20,11 @@ def build(services: Services) -> Domain:
         subscriptions=services.subscriptions,
         clock=services.clock,
         leave_lobbies=services.interfaces.get(LobbyAccess).leave_all,
-        sockets=services.sessions,
+        events=services.events,
     )
     exports = Exports(
         store=store,
-        told={"account": accounts.read_me, "sign-in": accounts.read_methods},
+        sections={"account": accounts.read_me, "sign-in": accounts.read_methods},
         server=services.address,
     )
     profiles = ProfileRoutes(store=ProfileStore(services.rls), read_me=accounts.read_me, now=now)

@@ -2,39 +2,21 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from persistence.profiles.personal_data import MyDataStore
-from protocol.errors import (
-    BadToken,
-    CloseReason,
-    NotConfirmed,
-    SignInAgain,
-)
+from protocol.errors import BadToken, NotConfirmed, SignInAgain
 from protocol.ids import PlayerId
 from server.core.clock import Clock
-from server.core.containment import contained
+from server.core.events import LocalEvents, PlayerErased
 from server.core.subscriptions import AnnouncedSweep, Subscriptions
 from server.gateway.session.identity import Identity
-from server.gateway.session.sessions import Session
 
 SIGNED_IN_WITHIN: Final = timedelta(minutes=15)
 # A transaction's times are from before it commits, so each look goes back this much further.
 OVERLAP_S: Final = 20.0
 
-ERASED: Final = "This account was erased."
-
 LeaveLobbies = Callable[[PlayerId], Awaitable[None]]
-
-
-class Sockets(Protocol):
-    """The connections of this node (`server.gateway.session.sessions.Sessions`)."""
-
-    def of(self, player_id: PlayerId) -> Session | None:
-        """Find a player's connection."""
-
-    def dismiss(self, session: Session, why: CloseReason, message: str) -> None:
-        """Tell a connection why it is closed, and close it."""
 
 
 class Erasure:
@@ -47,36 +29,33 @@ class Erasure:
         subscriptions: Subscriptions,
         clock: Clock,
         leave_lobbies: LeaveLobbies,
-        sockets: Sockets,
+        events: LocalEvents,
     ) -> None:
         self._store = store
         self._clock = clock
         self._leave_lobbies = leave_lobbies
-        self._sockets = sockets
+        self._events = events
         self._looked_at = clock.monotonic()
-        self._erased = AnnouncedSweep(subscriptions, "erased-people", self.look)
+        self._erased = AnnouncedSweep(subscriptions, "erased-people", self.poll)
 
     async def erase(self, who: Identity, confirm: str) -> PlayerId:
         """Erase whoever asks; raise `NotConfirmed`, `SignInAgain`.
 
         One transaction does it. What follows would happen by itself if this node died now:
-        sockets are closed at the next look, and who has none leaves their lobbies.
+        connections are closed at the next look, and who has none leaves their lobbies.
         """
         await self._require_proof(who, confirm)
         await self._store.erase(who.user_id)
         self._erased.announce()
         await self._leave_lobbies(who.player_id)
-        await self.look()
+        self._events.publish(PlayerErased(who.player_id))
         return who.player_id
 
-    async def look(self) -> None:
-        """Close the sockets here of whoever was erased on any node since the last look."""
+    async def poll(self) -> None:
+        """Publish here who was erased on any node since the last look."""
         looked_at = self._clock.monotonic()
         for player_id in await self._store.erased_lately(looked_at - self._looked_at + OVERLAP_S):
-            with contained("closing the connection of an erased player"):
-                session = self._sockets.of(player_id)
-                if session is not None and not session.socket.closing:
-                    self._sockets.dismiss(session, CloseReason.LOGGED_OUT, ERASED)
+            self._events.publish(PlayerErased(player_id))
         self._looked_at = looked_at
 
     async def _require_proof(self, who: Identity, confirm: str) -> None:

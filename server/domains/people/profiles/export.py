@@ -83,24 +83,24 @@ Rows in each file:
 {counts}
 """
 
-Tell = Callable[[UserId], Awaitable[BaseModel]]
+ReadSection = Callable[[UserId], Awaitable[BaseModel]]
 
 
 class Exports:
     """Puts archives together; `server` says where people reach it.
 
-    `told` has what other rooms tell somebody of themselves, by the name of its file.
+    `sections` has what other domains show somebody of themselves, by the name of its file.
     """
 
     def __init__(
         self,
         *,
         store: MyDataStore,
-        told: Mapping[str, Tell],
+        sections: Mapping[str, ReadSection],
         server: Callable[[], str],
     ) -> None:
         self._store = store
-        self._told = told
+        self._sections = sections
         self._server = server
         self._under_way = asyncio.Semaphore(EXPORTS_AT_ONCE)
 
@@ -122,9 +122,9 @@ class Exports:
         return archive.read()
 
     async def _fill(self, archive: Archive, user_id: UserId) -> None:
-        for name, tell in self._told.items():
-            told = await tell(user_id)
-            await archive.add_text(f"{name}.json", told.model_dump_json(indent=2))
+        for name, read in self._sections.items():
+            section = await read(user_id)
+            await archive.add_text(f"{name}.json", section.model_dump_json(indent=2))
         counts: list[str] = []
         async with self._store.reading(user_id) as personal:
             for name, rows in (await personal.parts()).items():

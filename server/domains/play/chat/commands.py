@@ -45,7 +45,7 @@ class ChatCommands:
         await self.say(session.who, command)
 
     async def say(self, speaker: Identity, command: Say) -> None:
-        """Tell everybody who listens there, or refuse."""
+        """Send it to everybody who listens there, or refuse."""
         if (command.lobby_id is None) == (command.game_id is None):
             raise InvalidField("lobby_id: give either `lobby_id` or `game_id`.", field="lobby_id")
         self._limit.require(speaker.player_id, self._clock.monotonic())

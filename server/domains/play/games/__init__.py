@@ -1,4 +1,4 @@
-"""Games on this server: deciding moves, keeping logs, telling those who follow.
+"""Games on this server: deciding moves, keeping logs, sending events to those who follow.
 
 For: a game on its owner node (`live_game`), finding and recovering games (`registry`, `recovery`),
 turns and bots (`turn_timer`), streams to followers (`subscribers`, `streams`), commands, endpoints.

@@ -11,7 +11,7 @@ from protocol.errors import GameNotFound, NotSeated, PlayhallError
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.clock import Clock
 from server.domains.play.games.live_game import LiveGame, Reply
-from server.domains.play.games.recovery import tell
+from server.domains.play.games.recovery import decode_row
 from server.domains.play.games.registry import GameRegistry
 from server.gamekit.table import commitment, players_of
 
@@ -32,12 +32,12 @@ class Access:
 
     async def readable(self, game_id: GameId, player_id: PlayerId | None) -> StoredGame:
         """Find a game's row; raise `GameNotFound` if there is none that this player may see."""
-        game = await self._store.find(game_id)
-        if game is None:
+        stored = await self._store.find(game_id)
+        if stored is None:
             raise GameNotFound
         if player_id is None or await self.seat_in(game_id, player_id) is None:
-            await self.check_may_watch(game.lobby_id, player_id)
-        return game
+            await self.check_may_watch(stored.lobby_id, player_id)
+        return stored
 
     async def horizon(
         self, game_id: GameId, player_id: PlayerId | None, *, head: int, delay_s: float
@@ -45,58 +45,58 @@ class Access:
         """Say up to which event somebody may see a running game now; -1 for none.
 
         Who sits at the table sees it to its `head`. All others, also who has left, see as much
-        as was there `delay_s` ago, through every door.
+        as was there `delay_s` ago, by every way.
         """
         if not delay_s or self.is_at_the_table(game_id, player_id):
             return head
         before = self._clock.now() - timedelta(seconds=delay_s)
         return await self._store.head_at(game_id, before)
 
-    async def commitment(self, game: StoredGame, index: int) -> str | None:
+    async def commitment(self, stored: StoredGame, index: int) -> str | None:
         """Say what the log of a game up to an event commits to; None where there is no event."""
-        rows = await self._store.read(game.id, after=index - 1, limit=1) if index >= 0 else []
-        return commitment(game.seed, rows[0].hash) if rows else None
+        rows = await self._store.read(stored.id, after=index - 1, limit=1) if index >= 0 else []
+        return commitment(stored.seed, rows[0].hash) if rows else None
 
     def is_at_the_table(self, game_id: GameId, player_id: PlayerId | None) -> bool:
         """Say whether somebody sits in a game on this node, and has not left."""
-        host = self._registry.here(game_id)
-        seat = host.seat_of(player_id) if host is not None and player_id is not None else None
-        return host is not None and seat is not None and host.fold.table.chairs[seat].present
+        game = self._registry.loaded(game_id)
+        seat = game.seat_of(player_id) if game is not None and player_id is not None else None
+        return game is not None and seat is not None and game.fold.table.seats[seat].present
 
-    async def seat_at(self, host: LiveGame, player_id: PlayerId) -> int:
-        """Find a player's seat; who may not even watch is not told that there is a game."""
-        seat = host.seat_of(player_id)
+    async def seat_at(self, game: LiveGame, player_id: PlayerId) -> int:
+        """Find a player's seat; for who may not even watch there is no game."""
+        seat = game.seat_of(player_id)
         if seat is None:
-            await self.check_host(host, player_id)
+            await self.check_may_watch_game(game, player_id)
             raise NotSeated("You have no seat in this game; use game.watch to follow it.")
         return seat
 
     async def may_speak(self, game_id: GameId, player_id: PlayerId) -> bool:
         """Say whether a player may talk at a running game."""
         try:
-            host = await self._registry.find(game_id)
-            if host.seat_of(player_id) is None:
-                await self.check_host(host, player_id)
+            game = await self._registry.find(game_id)
+            if game.seat_of(player_id) is None:
+                await self.check_may_watch_game(game, player_id)
         except PlayhallError:
             return False
         return True
 
     async def seat_in(self, game_id: GameId, player_id: PlayerId) -> int | None:
         """Find a player's seat, whether the game is in memory or not."""
-        if (host := self._registry.here(game_id)) is not None:
-            return host.seat_of(player_id)
+        if (game := self._registry.loaded(game_id)) is not None:
+            return game.seat_of(player_id)
         first = await self._store.read(game_id, after=-1, limit=1)
         if not first:
             return None
-        players = players_of(tell(first[0]).event.payload)
+        players = players_of(decode_row(first[0]).event.payload)
         return next((n for n, player in enumerate(players) if player.player_id == player_id), None)
 
-    async def check_host(self, host: LiveGame, player_id: PlayerId) -> None:
+    async def check_may_watch_game(self, game: LiveGame, player_id: PlayerId) -> None:
         """Refuse who may not watch a running game."""
-        await self.check_may_watch(host.lobby_id, player_id)
+        await self.check_may_watch(game.lobby_id, player_id)
 
     async def check_may_watch(self, lobby_id: LobbyId | None, player_id: PlayerId | None) -> None:
-        """Refuse who may not watch; the refusal does not tell that there is something.
+        """Refuse who may not watch; the refusal does not reveal that there is something.
 
         A game that came from no lobby is for those who sit in it.
         """
@@ -105,13 +105,13 @@ class Access:
 
 
 async def committed(ask: Callable[[Reply], None]) -> int:
-    """Ask something of a host and wait until it is committed."""
+    """Ask something of a live game and wait until it is committed."""
     future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    ask(partial(_tell, future))
+    ask(partial(_resolve, future))
     return await future
 
 
-def _tell(future: asyncio.Future[int], what: int | PlayhallError) -> None:
+def _resolve(future: asyncio.Future[int], what: int | PlayhallError) -> None:
     if future.done():
         return
     if isinstance(what, int):

@@ -1,4 +1,4 @@
-"""Commands of games, from the wire to the host."""
+"""Commands of games, from the wire to the live game."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,17 +22,17 @@ from server.core.clock import Clock
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.domains.play.games.access import Access, committed
 from server.domains.play.games.live_game import LiveGame, Reply, reply_of
-from server.domains.play.games.recovery import recover, tell
+from server.domains.play.games.recovery import decode_row, recover
 from server.domains.play.games.registry import GameRegistry
 from server.domains.play.games.streams import (
     READ_ROWS,
     DelayedStream,
-    begin_anew,
     catch_up,
     check_after,
     follow,
     follow_chat,
     send_chunks,
+    stop_streams,
 )
 from server.domains.play.games.subscribers import ViewEncoder
 from server.domains.play.games.views import head_of, snapshot_of
@@ -45,14 +45,14 @@ from server.gateway.transport.framing import text_frame
 def reply_when_committed(session: Session, command_id: int, what: int | PlayhallError) -> None:
     """Answer a move: the index of its first event, or why not."""
     if isinstance(what, int):
-        told = b'{"re":%d,"type":"ok","event_index":%d}' % (command_id, what)
-        session.socket.send(text_frame(told))
+        reply = b'{"re":%d,"type":"ok","event_index":%d}' % (command_id, what)
+        session.socket.send(text_frame(reply))
     else:
         session.refuse(command_id, what)
 
 
 class GameCommands:
-    """The room's handlers."""
+    """The handlers of the commands of games."""
 
     def __init__(
         self,
@@ -87,21 +87,21 @@ class GameCommands:
 
     def act(self, session: Session, command: wire.Act) -> None:
         """Make a move; the answer comes when it is committed."""
-        host = self._registry.here(command.game_id)
-        seat = host.seat_of(session.who.player_id) if host is not None else None
-        if host is None or seat is None:
+        game = self._registry.loaded(command.game_id)
+        seat = game.seat_of(session.who.player_id) if game is not None else None
+        if game is None or seat is None:
             work = session.answer(command, self._act_later(session, command))
             session.sessions.tasks.work(work, name="a move in a game not in memory")
             return
         reply: Reply = partial(reply_when_committed, session, command.id)
-        host.act(seat, command.cmd_no, command.move, reply, expected_head=command.expected_head)
+        game.act(seat, command.cmd_no, command.move, reply, expected_head=command.expected_head)
 
     async def _act_later(self, session: Session, command: wire.Act) -> dict[str, object]:
         try:
-            host = await self._found(session, command.game_id)
-            seat = await self._access.seat_at(host, session.who.player_id)
+            game = await self._found(session, command.game_id)
+            seat = await self._access.seat_at(game, session.who.player_id)
             index = await committed(
-                lambda reply: host.act(
+                lambda reply: game.act(
                     seat,
                     command.cmd_no,
                     command.move,
@@ -121,13 +121,13 @@ class GameCommands:
         row = await self._store.event_of(command.game_id, seat=seat, cmd_no=command.cmd_no)
         if row is None:
             raise GameOver
-        answer = reply_of(answer_of(row.event_index, tell(row).event))
+        answer = reply_of(answer_of(row.event_index, decode_row(row).event))
         if isinstance(answer, PlayhallError):
             raise answer
         return answer
 
     async def _found(self, session: Session, game_id: GameId) -> LiveGame:
-        """Find a running game; who may not see it is told that there is none, however it is.
+        """Find a running game; for who may not see it there is none, however it is.
 
         Raises what `GameRegistry.find` does.
         """
@@ -142,71 +142,71 @@ class GameCommands:
     async def resume(self, session: Session, command: wire.Resume) -> dict[str, object]:
         """Take the stream of one's seat."""
         try:
-            host = await self._found(session, command.game_id)
+            game = await self._found(session, command.game_id)
         except GameOver:
             return await self._read_finished(session, command.game_id, command.after, seated=True)
-        seat = await self._access.seat_at(host, session.who.player_id)
-        check_after(command.after, host.head)
-        begin_anew(session, command.game_id)
+        seat = await self._access.seat_at(game, session.who.player_id)
+        check_after(command.after, game.head)
+        stop_streams(session, command.game_id)
         if not session.socket.closing:  # else nobody is there who could come back
-            _come_back(self._registry, host, seat)
-        after = await catch_up(host, session, seat, after=command.after)
-        head = await follow(host, self._store, session, seat, after=after)
+            _come_back(self._registry, game, seat)
+        after = await catch_up(game, session, seat, after=command.after)
+        head = await follow(game, self._store, session, seat, after=after)
         follow_chat(self.chat, session, command.game_id)
-        return _head(host, head, seat=seat, cmd_no=host.fold.table.chairs[seat].cmd_no)
+        return _head(game, head, seat=seat, cmd_no=game.fold.table.seats[seat].cmd_no)
 
     async def watch(self, session: Session, command: wire.Watch) -> dict[str, object]:
         """Follow as a spectator; a player who had left becomes one."""
         try:
-            host = await self._found(session, command.game_id)
+            game = await self._found(session, command.game_id)
         except GameOver:
             return await self._read_finished(session, command.game_id, command.after, seated=False)
-        await self._access.check_host(host, session.who.player_id)
-        seat = host.seat_of(session.who.player_id)
+        await self._access.check_may_watch_game(game, session.who.player_id)
+        seat = game.seat_of(session.who.player_id)
         if seat is not None:
-            _check_has_left(host, seat)
-        await self._check_watched_after(host, seat, command.after)
+            _check_has_left(game, seat)
+        await self._check_watched_after(game, seat, command.after)
         if seat is not None:
-            _look_on(host, seat)
-        begin_anew(session, command.game_id)
-        if delay_s := max(command.delay_s, host.spectator_delay_s):
-            return self._watch_later(host, session, command.after, delay_s)
-        after = await catch_up(host, session, None, after=command.after)
-        head = await follow(host, self._store, session, None, after=after)
+            _look_on(game, seat)
+        stop_streams(session, command.game_id)
+        if delay_s := max(command.delay_s, game.spectator_delay_s):
+            return self._watch_later(game, session, command.after, delay_s)
+        after = await catch_up(game, session, None, after=command.after)
+        head = await follow(game, self._store, session, None, after=after)
         follow_chat(self.chat, session, command.game_id)
-        return _head(host, head)
+        return _head(game, head)
 
-    async def _check_watched_after(self, host: LiveGame, seat: int | None, after: int) -> None:
+    async def _check_watched_after(self, game: LiveGame, seat: int | None, after: int) -> None:
         """Refuse an index beyond what a spectator may know of.
 
         Who has left saw the game as players do until then, so their last index may be one that
         spectators do not see yet. Any index of theirs is taken, as if it were there: the stream
-        is held until what follows may be seen, and the reply does not tell how far the game is.
+        is held until what follows may be seen, and the reply does not reveal how far the game is.
         """
-        if seat is not None and host.spectator_delay_s:
+        if seat is not None and game.spectator_delay_s:
             check_after(after, EVENT_INDEX_MAX)
             return
         seen = await self._access.horizon(
-            host.game_id, None, head=host.head, delay_s=host.spectator_delay_s
+            game.game_id, None, head=game.head, delay_s=game.spectator_delay_s
         )
         check_after(after, seen)
 
     def _watch_later(
-        self, host: LiveGame, session: Session, after: int, delay_s: float
+        self, game: LiveGame, session: Session, after: int, delay_s: float
     ) -> dict[str, object]:
-        """Follow at a distance in time, from the same log; its end is told like any event."""
+        """Follow at a distance in time, from the same log; its end is sent like any event."""
         stream = DelayedStream(
-            host.game_id,
-            host.subscribers.encoder,
+            game.game_id,
+            game.subscribers.encoder,
             store=self._store,
             clock=self._clock,
             delay_s=delay_s,
-            is_stopped=partial(self._registry.is_quarantined, host.game_id),
+            is_stopped=partial(self._registry.is_quarantined, game.game_id),
         )
         work = stream.run(session, after=after)
         task = session.sessions.tasks.work(work, name="delayed spectator")
-        session.follow(("game", host.game_id), partial(_cancel, task))
-        follow_chat(self.chat, session, host.game_id)
+        session.follow(("game", game.game_id), partial(_cancel, task))
+        follow_chat(self.chat, session, game.game_id)
         return head_of(after, seat=None, cmd_no=0, status="in_progress", commitment=None)
 
     async def unwatch(self, session: Session, command: wire.Unwatch) -> None:
@@ -217,33 +217,33 @@ class GameCommands:
 
     async def leave(self, session: Session, command: wire.Leave) -> dict[str, object]:
         """Give up one's seat; answered when that is committed."""
-        host = await self._found(session, command.game_id)
+        game = await self._found(session, command.game_id)
         player_id = session.who.player_id
-        seat = await self._access.seat_at(host, player_id)
-        chair = host.fold.table.chairs[seat]
-        if chair.present:
-            await committed(partial(_note_seat, self._registry, host, "player_left", seat))
-            head: int = host.head
+        seat = await self._access.seat_at(game, player_id)
+        occupant = game.fold.table.seats[seat]
+        if occupant.present:
+            await committed(partial(_note_seat, self._registry, game, "player_left", seat))
+            head: int = game.head
         else:  # left before, and sees no more than any spectator since
             head = await self._access.horizon(
-                host.game_id, player_id, head=host.head, delay_s=host.spectator_delay_s
+                game.game_id, player_id, head=game.head, delay_s=game.spectator_delay_s
             )
         session.unfollow(("game", command.game_id))
-        return _head(host, head, seat=seat, cmd_no=chair.cmd_no)
+        return _head(game, head, seat=seat, cmd_no=occupant.cmd_no)
 
     async def snapshot(self, session: Session, command: wire.Snapshot) -> dict[str, object]:
         """Give the whole snapshot at a committed index."""
         try:
-            host = await self._found(session, command.game_id)
+            game = await self._found(session, command.game_id)
         except GameOver:
             return await self._snapshot_finished(session, command.game_id)
-        viewer = host.seat_of(session.who.player_id)
+        viewer = game.seat_of(session.who.player_id)
         if viewer is None:
-            await self._access.check_host(host, session.who.player_id)
-        if not self._access.is_at_the_table(host.game_id, session.who.player_id):
-            _check_no_delay(host)
-        snapshot = host.snapshot(viewer)
-        await committed(host.when_committed)  # the state runs ahead; what leaves does not
+            await self._access.check_may_watch_game(game, session.who.player_id)
+        if not self._access.is_at_the_table(game.game_id, session.who.player_id):
+            _check_no_delay(game)
+        snapshot = game.snapshot(viewer)
+        await committed(game.when_committed)  # the state runs ahead; what leaves does not
         return snapshot
 
     # ------------------------------------------------------------------ finished games
@@ -252,13 +252,13 @@ class GameCommands:
         self, session: Session, game_id: GameId, after: int, *, seated: bool
     ) -> dict[str, object]:
         """Send the whole log, with nothing hidden any more."""
-        game = await self._access.readable(game_id, session.who.player_id)
-        check_after(after, game.next_event_index - 1)
+        stored = await self._access.readable(game_id, session.who.player_id)
+        check_after(after, stored.next_event_index - 1)
         encoder = ViewEncoder(game_id, None, self._registry.faults)
         cursor = after
         while rows := await self._store.read(game_id, after=cursor, limit=READ_ROWS):
-            told = [tell(row) for row in rows]
-            await send_chunks(session, encoder, told, None)
+            recorded = [decode_row(row) for row in rows]
+            await send_chunks(session, encoder, recorded, None)
             cursor = rows[-1].event_index
         seat = await self._access.seat_in(game_id, session.who.player_id) if seated else None
         return head_of(
@@ -266,72 +266,72 @@ class GameCommands:
             seat=seat,
             cmd_no=0 if seat is None else await self._store.last_command(game_id, seat),
             status="completed",
-            commitment=await self._access.commitment(game, cursor),
+            commitment=await self._access.commitment(stored, cursor),
         )
 
     async def _snapshot_finished(self, session: Session, game_id: GameId) -> dict[str, object]:
-        game = await self._access.readable(game_id, session.who.player_id)
+        stored = await self._access.readable(game_id, session.who.player_id)
         rows = await self._store.read_all(game_id)
-        recorder = recover(game, rows, self._rulesets.get(game.ruleset))
-        viewer = recorder.fold.table.seats.get(session.who.player_id)
+        recorder = recover(stored, rows, self._rulesets.get(stored.ruleset))
+        viewer = recorder.fold.table.seat_by_player.get(session.who.player_id)
         return {
             **snapshot_of(recorder.fold, viewer),
-            "commitment": commitment(game.seed, recorder.hash),
+            "commitment": commitment(stored.seed, recorder.hash),
         }
 
 
 def _head(
-    host: LiveGame, head: int, *, seat: int | None = None, cmd_no: int = 0
+    game: LiveGame, head: int, *, seat: int | None = None, cmd_no: int = 0
 ) -> dict[str, object]:
     """Draw up where a running game's stream stands; the log is committed to at its head only."""
     return head_of(
         head,
         seat=seat,
         cmd_no=cmd_no,
-        status=host.status,
-        commitment=host.commitment if head == host.head else None,
+        status=game.status,
+        commitment=game.commitment if head == game.head else None,
     )
 
 
-def _come_back(registry: GameRegistry, host: LiveGame, seat: int) -> None:
+def _come_back(registry: GameRegistry, game: LiveGame, seat: int) -> None:
     """Note a return, except to a game that is decided: its last events are on their way."""
-    chair = host.fold.table.chairs[seat]
-    if host.fold.table.completed:
+    occupant = game.fold.table.seats[seat]
+    if game.fold.table.completed:
         return
-    if not chair.present:
-        _note_seat(registry, host, "player_joined", seat)
-    elif not chair.connected:
-        host.note("player_reconnected", seat)
+    if not occupant.present:
+        _note_seat(registry, game, "player_joined", seat)
+    elif not occupant.connected:
+        game.note("player_reconnected", seat)
 
 
 def _note_seat(
-    registry: GameRegistry, host: LiveGame, kind: str, seat: int, reply: Reply | None = None
+    registry: GameRegistry, game: LiveGame, kind: str, seat: int, reply: Reply | None = None
 ) -> None:
     """Log that a seat was left or taken again; the directory hears of it when it is committed."""
 
-    def told(what: int | PlayhallError) -> None:
+    def on_committed(what: int | PlayhallError) -> None:
         if isinstance(what, int):
-            registry.seats_changed(host)
+            registry.seats_changed(game)
         if reply is not None:
             reply(what)
 
-    host.note(kind, seat, told)
+    game.note(kind, seat, on_committed)
 
 
-def _check_has_left(host: LiveGame, seat: int) -> None:
-    if host.fold.table.chairs[seat].present:
+def _check_has_left(game: LiveGame, seat: int) -> None:
+    if game.fold.table.seats[seat].present:
         raise NotSeated("You have a seat in this game; use game.resume, or send game.leave first.")
 
 
-def _look_on(host: LiveGame, seat: int) -> None:
-    if not host.fold.table.completed:
-        host.note("player_became_spectator", seat)
+def _look_on(game: LiveGame, seat: int) -> None:
+    if not game.fold.table.completed:
+        game.note("player_became_spectator", seat)
 
 
-def _check_no_delay(host: LiveGame) -> None:
-    if host.spectator_delay_s:
+def _check_no_delay(game: LiveGame) -> None:
+    if game.spectator_delay_s:
         raise Forbidden(
-            f"Spectators see this game {host.spectator_delay_s:g} s late; use game.watch."
+            f"Spectators see this game {game.spectator_delay_s:g} s late; use game.watch."
         )
 
 

@@ -31,12 +31,12 @@ RETRY_S: Final = 1.0
 _CURSOR: Final = CursorCodec("games", DirectoryPlace, datetime, UUID)
 
 
-def held_seats(host: LiveGame) -> int:
+def held_seats(game: LiveGame) -> int:
     """Count the seats that are held: by bots, and by players who did not leave.
 
     Who lost the connection keeps the seat and is counted.
     """
-    return sum(chair.bot is not None or chair.present for chair in host.fold.table.chairs)
+    return sum(seat.bot is not None or seat.present for seat in game.fold.table.seats)
 
 
 class DirectoryMaintenance:
@@ -47,9 +47,9 @@ class DirectoryMaintenance:
         self._changed: dict[GameId, LiveGame] = {}  # at most one entry a game of this node
         self._woken = asyncio.Event()
 
-    def note(self, host: LiveGame) -> None:
+    def note(self, game: LiveGame) -> None:
         """Have a game's count written soon."""
-        self._changed[host.game_id] = host
+        self._changed[game.game_id] = game
         self._woken.set()
 
     async def run(self) -> None:
@@ -67,14 +67,14 @@ class DirectoryMaintenance:
 
     async def _write_some(self) -> None:
         some = list(islice(self._changed.values(), WRITTEN_AT_ONCE))
-        counts = [HeldSeats(host.game_id, host.owner_epoch, held_seats(host)) for host in some]
+        counts = [HeldSeats(game.game_id, game.owner_epoch, held_seats(game)) for game in some]
         if counts:
             await self._store.set_players(counts)
-        for host, written in zip(some, counts, strict=True):
-            noted = self._changed.get(host.game_id)
+        for game, written in zip(some, counts, strict=True):
+            noted = self._changed.get(game.game_id)
             # Noted again while it was written, with another count or by a newer owner: it stays.
-            if noted is host and held_seats(host) == written.players:
-                del self._changed[host.game_id]
+            if noted is game and held_seats(game) == written.players:
+                del self._changed[game.game_id]
         if not self._changed:
             self._woken.clear()
 
@@ -104,18 +104,18 @@ class DirectoryRoutes:
     async def _list(self, request: HttpRequest) -> RunningGames:
         query: GamesQuery = request.query
         after = None if query.cursor is None else _CURSOR.read(query.cursor)
-        rooms = await self._store.running(query, after)
-        more = _place(rooms[-1]) if len(rooms) == query.limit else None
+        entries = await self._store.running(query, after)
+        more = _place(entries[-1]) if len(entries) == query.limit else None
         return RunningGames(
-            games=[_shown(room) for room in rooms], next=more and _CURSOR.write(more)
+            games=[_shown(entry) for entry in entries], next=more and _CURSOR.write(more)
         )
 
 
-def _place(room: DirectoryEntry) -> DirectoryPlace:
-    return DirectoryPlace(room.created_at, room.game_id)
+def _place(entry: DirectoryEntry) -> DirectoryPlace:
+    return DirectoryPlace(entry.created_at, entry.game_id)
 
 
-def _shown(room: DirectoryEntry) -> RunningGame:
-    fields = wire_fields(room)
+def _shown(entry: DirectoryEntry) -> RunningGame:
+    fields = wire_fields(entry)
     del fields["created_at"]
     return RunningGame(**fields)

@@ -12,12 +12,7 @@ from persistence.games.directory import RoomDirectory
 from persistence.games.store import GameStore
 from protocol.errors import Overloaded, Unavailable
 from protocol.ids import GameId, LobbyId, PlayerId
-from server.core.events import (
-    LobbyGameCompleted,
-    MemberKicked,
-    PlayerDisconnected,
-    WatcherExcluded,
-)
+from server.core.events import MemberKicked, PlayerDisconnected, WatcherExcluded
 from server.core.subscriptions import TopicKind
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import GameChat, Games, GameTotals, LobbyAccess
@@ -36,7 +31,7 @@ from server.domains.services import Services
 log = logging.getLogger(__name__)
 
 ADOPT_EVERY_S = 1.0
-TIDY_EVERY_S = 30.0
+UNLOAD_EVERY_S = 30.0
 DRAIN_TIMEOUT_S = 10.0
 
 
@@ -51,7 +46,12 @@ def build(services: Services) -> Domain:
         writers=settings.writers,
         xp=XpRule(settings.xp_per_game, settings.xp_per_win),
     )
-    lease = Lease(store, clock=clock, lease_s=settings.lease_s, address=services.address)
+    directory = RoomDirectory(services.database, public=services.rls.anybody)
+    directory_maintenance = DirectoryMaintenance(directory)
+
+    def may_serve() -> bool:  # the lease needs the games, and they the lease
+        return lease.is_good()
+
     games = GameRegistry(
         config=GameRegistryConfig(services.node, settings.bot_pause_s, settings.idle_game_s),
         store=store,
@@ -60,17 +60,17 @@ def build(services: Services) -> Domain:
         tasks=tasks,
         rulesets=services.rulesets,
         subscriptions=services.subscriptions,
-        may_serve=lease.is_good,
+        events=services.events,
+        may_serve=may_serve,
+        seats_changed=directory_maintenance.note,
     )
-    lease.on_return.append(games.unload_lost)
-    directory = RoomDirectory(services.database, public=services.rls.anybody)
-    directory_maintenance = DirectoryMaintenance(directory)
-    games.on_seats_changed.append(directory_maintenance.note)
-
-    async def tell_lobby(lobby_id: LobbyId) -> None:
-        services.events.publish(LobbyGameCompleted(lobby_id))
-
-    games.on_game_over.append(tell_lobby)
+    lease = Lease(
+        store,
+        clock=clock,
+        lease_s=settings.lease_s,
+        address=services.address,
+        returned=games.unload_lost,
+    )
     presence = Presence(games, services.sessions)
     access = Access(
         registry=games,
@@ -128,7 +128,7 @@ def build(services: Services) -> Domain:
             Job("log", event_log.run),
             Job("lease", lease.keep),
             Job("adoption", partial(games.keep_adopting, every_s=ADOPT_EVERY_S)),
-            Job("idle games", partial(games.keep_tidy, every_s=TIDY_EVERY_S)),
+            Job("idle games", partial(games.keep_unloading_idle, every_s=UNLOAD_EVERY_S)),
             Job("directory of games", directory_maintenance.run),
         ],
         stop=[stop],

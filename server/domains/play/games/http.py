@@ -13,7 +13,7 @@ from protocol.history import Game as WireGame
 from protocol.ids import GameId, PlayerId, WireGameId
 from server.core.clock import wire_time, wire_time_or_none
 from server.domains.play.games.access import Access
-from server.domains.play.games.recovery import tell
+from server.domains.play.games.recovery import decode_row
 from server.domains.play.games.ruleset_failures import Faults
 from server.domains.play.games.subscribers import ViewEncoder
 from server.gamekit.contract import Viewer
@@ -31,7 +31,7 @@ def game_id_of(request: HttpRequest) -> GameId:
 
 
 class GameRoutes:
-    """The room's endpoints."""
+    """The endpoints of games."""
 
     def __init__(
         self,
@@ -73,57 +73,57 @@ class GameRoutes:
     async def game(self, request: HttpRequest) -> WireGame:
         """Describe one game."""
         who = request.identity.player_id if request.identity is not None else None
-        game = await self._access.readable(game_id_of(request), who)
+        stored = await self._access.readable(game_id_of(request), who)
         return WireGame(
-            game_id=game.id,
-            ruleset=game.ruleset,
-            ruleset_version=game.ruleset_version,
-            status=game.status,  # type: ignore[arg-type]  # checked by the database
-            config=game.config,
-            min_players=game.players_min,
-            max_players=game.players_max,
-            head=await self._horizon(game, who),
-            quarantined=game.quarantined,
-            created_at=wire_time(game.created_at),
-            started_at=wire_time_or_none(game.started_at),
-            completed_at=wire_time_or_none(game.completed_at),
+            game_id=stored.id,
+            ruleset=stored.ruleset,
+            ruleset_version=stored.ruleset_version,
+            status=stored.status,  # type: ignore[arg-type]  # checked by the database
+            config=stored.config,
+            min_players=stored.players_min,
+            max_players=stored.players_max,
+            head=await self._horizon(stored, who),
+            quarantined=stored.quarantined,
+            created_at=wire_time(stored.created_at),
+            started_at=wire_time_or_none(stored.started_at),
+            completed_at=wire_time_or_none(stored.completed_at),
         )
 
     async def events(self, request: HttpRequest) -> Events:
         """Give one page of a log."""
         who = request.identity.player_id if request.identity is not None else None
-        game = await self._access.readable(game_id_of(request), who)
+        stored = await self._access.readable(game_id_of(request), who)
         query: EventsQuery = request.query
-        rows = await self._store.read(game.id, after=query.after, limit=query.limit)
-        seat = await self._access.seat_in(game.id, who) if who is not None else None
-        is_over = game.status == "completed"
-        encoder = ViewEncoder(game.id, None if is_over else self._ruleset(game), self._faults)
-        head = await self._horizon(game, who)
+        rows = await self._store.read(stored.id, after=query.after, limit=query.limit)
+        seat = await self._access.seat_in(stored.id, who) if who is not None else None
+        is_over = stored.status == "completed"
+        encoder = ViewEncoder(stored.id, None if is_over else self._ruleset(stored), self._faults)
+        head = await self._horizon(stored, who)
         return Events(
-            game_id=game.id,
+            game_id=stored.id,
             events=[
-                _shown(game.id, row, encoder, seat, with_hash=is_over)
+                _shown(stored.id, row, encoder, seat, with_hash=is_over)
                 for row in rows
                 if row.event_index <= head
             ],
             head=head,
-            commitment=await self._access.commitment(game, head),
+            commitment=await self._access.commitment(stored, head),
         )
 
-    async def _horizon(self, game: StoredGame, who: PlayerId | None) -> int:
+    async def _horizon(self, stored: StoredGame, who: PlayerId | None) -> int:
         """Say up to which event this viewer may see the game now."""
-        head = game.next_event_index - 1
-        if game.status == "completed":
+        head = stored.next_event_index - 1
+        if stored.status == "completed":
             return head
-        delay_s = game.config.get("spectator_delay_s", 0.0)
-        return await self._access.horizon(game.id, who, head=head, delay_s=delay_s)
+        delay_s = stored.config.get("spectator_delay_s", 0.0)
+        return await self._access.horizon(stored.id, who, head=head, delay_s=delay_s)
 
-    def _ruleset(self, game: StoredGame) -> AnyRuleset:
+    def _ruleset(self, stored: StoredGame) -> AnyRuleset:
         """Find the rules that redact a running game; without them nothing of it is shown."""
-        ruleset = self._rulesets.get(game.ruleset)
-        ruleset = ruleset and ruleset.of_version(game.ruleset_version)
+        ruleset = self._rulesets.get(stored.ruleset)
+        ruleset = ruleset and ruleset.of_version(stored.ruleset_version)
         if ruleset is None:
-            named = f"{game.ruleset} of version {game.ruleset_version}"
+            named = f"{stored.ruleset} of version {stored.ruleset_version}"
             raise GameNotFound(f"This server has no ruleset {named}.")
         return ruleset
 
@@ -132,7 +132,7 @@ def _shown(
     game_id: GameId, row: Row, encoder: ViewEncoder, viewer: Viewer, *, with_hash: bool
 ) -> LoggedEvent:
     """Show one event; its hash would show what is hidden, so only once nothing is."""
-    item = tell(row)
+    item = decode_row(row)
     return LoggedEvent(
         game_id=game_id,
         event_index=item.event_index,

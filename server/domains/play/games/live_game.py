@@ -31,7 +31,7 @@ it is a bug of ours, never something that a client, a ruleset or the database ca
     UNSTORABLE:         from PLAYING, ENDING and SUSPENDED to FAILED
     ROWS_LOST, UNLOAD:  from PLAYING, ENDING and SUSPENDED to UNLOADED; from FAILING to FAILED
 
-    state       a command gets   events on their way   what the registry is told, and when
+    state       a command gets   events on their way   the registry's callback, and when
     PLAYING     carried out      perhaps               settled, whenever all is committed
     ENDING      GameOver         yes                   completed, once all is committed
     SUSPENDED   Overloaded (1)   perhaps               settled or completed, the same
@@ -56,8 +56,8 @@ Invariants
 5. There is no `await` in this module, and no lock. What a method checks still holds when it acts,
    because nothing else runs in between. Whoever adds an `await` loses that.
 
-A kill needs no handling: at any line, what is in the log is the game, and whatever was told of it
-was told after its commit. See `persistence.eventlog.writer` for what happens around a commit.
+A kill needs no handling: at any line, what is in the log is the game, and whatever was sent of it
+was sent after its commit. See `persistence.eventlog.writer` for what happens around a commit.
 """
 
 import logging
@@ -120,7 +120,7 @@ from server.gamekit.table import (
 
 log = logging.getLogger(__name__)
 
-# How many committed events a host keeps at hand for those who come or come back.
+# How many committed events a game keeps at hand for those who come or come back.
 TAIL_EVENTS = 64
 # How many events may wait for the disk before a game takes no more commands.
 AHEAD_EVENTS_MAX = 1000
@@ -149,7 +149,7 @@ class LiveGameInput(Enum):
     ALL_COMMITTED = auto()  # all is committed, and the game has not ended
     RULES_FAILED = auto()  # half way through a fold, or at a state from which nothing can be done
     UNSTORABLE = auto()  # the rules decided what no database can store
-    ROWS_LOST = auto()  # fenced or refused; or we raised when we were told of a commit
+    ROWS_LOST = auto()  # fenced or refused; or we raised when called with a commit
     SUSPEND = auto()
     UNLOAD = auto()
 
@@ -196,8 +196,8 @@ TRANSITIONS: Final[Mapping[LiveGameState, Mapping[LiveGameInput, LiveGameState]]
         LiveGameInput.SUSPEND: FAILING,
         LiveGameInput.UNLOAD: FAILED,
     },
-    # ROWS_LOST can follow the end only where the registry raised when it was told: the log then
-    # takes the game for lost, and the registry is told once more.
+    # ROWS_LOST can follow the end only where the registry's callback raised: the log then
+    # takes the game for lost, and the registry is called once more.
     COMPLETED: {
         LiveGameInput.ROWS_LOST: COMPLETED,
         LiveGameInput.SUSPEND: COMPLETED,
@@ -208,14 +208,14 @@ TRANSITIONS: Final[Mapping[LiveGameState, Mapping[LiveGameInput, LiveGameState]]
         LiveGameInput.SUSPEND: FAILED,
         LiveGameInput.UNLOAD: FAILED,
     },
-    # The log was told to forget us before we got here by UNLOAD, and died before by ROWS_LOST.
+    # The log had to forget us before we got here by UNLOAD, and died before by ROWS_LOST.
     UNLOADED: {LiveGameInput.SUSPEND: UNLOADED, LiveGameInput.UNLOAD: UNLOADED},
 }
 
 
 @dataclass(frozen=True, slots=True)
-class LiveGameEvents:
-    """Whom a host tells what happened to it."""
+class LiveGameCallbacks:
+    """What a game calls when something happened to it."""
 
     settled: Callable[["LiveGame"], None]  # everything decided so far is committed
     completed: Callable[["LiveGame"], None]
@@ -228,15 +228,15 @@ class LiveGame:
 
     __slots__ = (
         "_ahead",
+        "_callbacks",
         "_clock",
-        "_events",
         "_faults",
+        "_has_room",
         "_hash",
         "_log",
         "_may_serve",
         "_owed",
         "_recorder",
-        "_room",
         "busy_at",
         "committed",
         "fault",
@@ -260,7 +260,7 @@ class LiveGame:
         clock: Clock,
         may_serve: Callable[[], bool],
         faults: Faults,
-        events: LiveGameEvents,
+        callbacks: LiveGameCallbacks,
         topic: Topic[Follower],
     ) -> None:
         self.game_id = game_id
@@ -279,9 +279,9 @@ class LiveGame:
         self._hash = recorder.hash  # of the last committed event
         self._faults = faults
         self._clock = clock
-        self._events = events
+        self._callbacks = callbacks
         self._may_serve = may_serve
-        self._room = log.has_room
+        self._has_room = log.has_room
         self._log: GameLog = log.open(
             game_id, owner_epoch, committed=self._on_committed, failed=self._on_lost
         )
@@ -323,7 +323,7 @@ class LiveGame:
 
     def seat_of(self, player_id: PlayerId) -> int | None:
         """Find a player's seat."""
-        return self.fold.table.seats.get(player_id)
+        return self.fold.table.seat_by_player.get(player_id)
 
     @property
     def commitment(self) -> str:
@@ -366,18 +366,18 @@ class LiveGame:
         """
         if self.state is not PLAYING:
             self.check_sound()  # first: this state may remember answers that were never written
-        chair = self.fold.table.chairs[seat]
+        occupant = self.fold.table.seats[seat]
         # Before anything that may refuse: a command that was carried out gets its answer also from
         # a game that has ended or is closed, and acts once.
-        if cmd_no <= chair.cmd_no:
-            self._repeat(chair, cmd_no, reply)
+        if cmd_no <= occupant.cmd_no:
+            self._repeat(occupant, cmd_no, reply)
             return
         self._check_open()  # first: who may not serve does not know which number is next
-        if cmd_no != chair.cmd_no + 1:
+        if cmd_no != occupant.cmd_no + 1:
             raise CmdNoGap(
-                f"Your next command in this game is number {chair.cmd_no + 1}, not {cmd_no}."
+                f"Your next command in this game is number {occupant.cmd_no + 1}, not {cmd_no}."
             )
-        if not chair.present:
+        if not occupant.present:
             raise NotSeated("You have left this game; use game.resume to take your seat again.")
         if expected_head is not None and self._has_moved_on(expected_head):
             last = self.fold.next_index - 1
@@ -406,7 +406,7 @@ class LiveGame:
     def unload(self) -> None:
         """Close, and hold on to nothing: what is over shall not wait for the garbage collector."""
         # The state and the log first: what follows calls others, who must not find a game that
-        # still takes commands, nor have a commit tell a half of it.
+        # still takes commands, nor have a commit publish a half of it.
         self._move(LiveGameInput.UNLOAD)
         self._log.forget()
         self.tail.clear()
@@ -430,13 +430,13 @@ class LiveGame:
         self._move(LiveGameInput.RULES_FAILED)
         self.fault = f"{self.fold.ruleset.name} failed in {method}: {described(error)}"
         # Otherwise `_on_committed` or `_on_lost` does this. The registry unloads the game when it
-        # is told, and what is on its way would commit with nobody to hear of it.
+        # is called, and what is on its way would commit with nobody to hear of it.
         if self.is_settled:
             self._move(LiveGameInput.ALL_COMMITTED)
-            self._events.failed(self)
+            self._callbacks.failed(self)
 
     def _check_open(self) -> None:
-        # In the order of what is final: a client that is told `Overloaded` or `Unavailable` sends
+        # In the order of what is final: a client that gets `Overloaded` or `Unavailable` sends
         # the same command again, for nothing if the game is over or set aside.
         if self.state is not PLAYING:
             self.check_sound()
@@ -444,7 +444,11 @@ class LiveGame:
                 raise GameOver
         if not self._may_serve():
             raise Unavailable
-        if self.state is not PLAYING or len(self._ahead) >= AHEAD_EVENTS_MAX or not self._room():
+        if (
+            self.state is not PLAYING
+            or len(self._ahead) >= AHEAD_EVENTS_MAX
+            or not self._has_room()
+        ):
             raise Overloaded
 
     def _decide(self, seat: int, raw: Payload) -> list[Event]:
@@ -478,19 +482,19 @@ class LiveGame:
         if behind > len(self.tail) + len(self._ahead):
             return True
         since = islice(chain(reversed(self._ahead), reversed(self.tail)), behind)
-        return any(told.event.type not in PASSING for told in since)
+        return any(recorded.event.type not in PASSING for recorded in since)
 
     def _misplay(self, seat: int, cmd_no: int, illegal: IllegalMove, reply: Reply) -> None:
         """Log a refused move, so that its number is used up and statistics have it."""
-        if self.fold.table.chairs[seat].misplays >= MISPLAYS_LOGGED_MAX:
+        if self.fold.table.seats[seat].misplays >= MISPLAYS_LOGGED_MAX:
             raise TooManyMisplays(f"{illegal.message} (You have made too many illegal moves.)")
         refused = invalid_action(self.fold.table, seat, illegal.code, illegal.message)
         index = self._extend([refused], Command(seat, cmd_no))
         self._owe(index, reply, reply_of(Answer(index, illegal.code, illegal.message)))
 
-    def _repeat(self, chair: Seat, cmd_no: int, reply: Reply) -> None:
+    def _repeat(self, occupant: Seat, cmd_no: int, reply: Reply) -> None:
         """Give a command that came again its first reply, not before that is committed."""
-        answer = chair.answers.get(cmd_no)
+        answer = occupant.answers.get(cmd_no)
         if answer is None:
             raise CmdNoForgotten
         self._owe(max(answer.event_index, self.fold.next_index - 1), reply, reply_of(answer))
@@ -515,9 +519,9 @@ class LiveGame:
             raise self._refusal("decide", error) from error
         method: Method = "evolve"
         try:
-            rows, told = self._recorder.write(events, moment=moment, payloads=payloads)
+            rows, recorded = self._recorder.write(events, moment=moment, payloads=payloads)
             method = "outcome"
-            completion = self._complete(rows, told, moment)
+            completion = self._complete(rows, recorded, moment)
         except RAISED_BY_RULES as error:
             # A fold that stops half way is a state that no log has, and reading the log again
             # would only lead back here: the next move of the same kind fails again.
@@ -526,12 +530,12 @@ class LiveGame:
         if completion is not None:
             self._move(LiveGameInput.END_DECIDED)
         # Before the log has the rows: for each of them that it commits, `_on_committed` takes one.
-        self._ahead.extend(told)
+        self._ahead.extend(recorded)
         self._log.append(rows, completion)
         return first
 
     def _complete(
-        self, rows: list[Row], told: list[RecordedEvent], moment: Moment
+        self, rows: list[Row], recorded: list[RecordedEvent], moment: Moment
     ) -> Completion | None:
         """Add the game's last event if the rules say that it has ended.
 
@@ -543,14 +547,14 @@ class LiveGame:
             return None
         checked(
             outcome,
-            seats=len(self.fold.table.chairs),
+            seats=len(self.fold.table.seats),
             statistics=self.fold.ruleset.statistics,
         )
         last = game_completed(self.fold.table, outcome, self.fold.origin.seed)
         completion = completion_of(self.fold, outcome, moment.at)
-        more_rows, more_told = self._recorder.write([last], moment=moment)
+        more_rows, more_recorded = self._recorder.write([last], moment=moment)
         rows += more_rows
-        told += more_told
+        recorded += more_recorded
         return completion
 
     # ------------------------------------------------------------------ releasing
@@ -562,31 +566,31 @@ class LiveGame:
             self._owed.append((index, reply, what))
 
     def _on_committed(self, rows: list[Row]) -> None:
-        # First what this game says of itself. Those who are told next may ask for its head, its
+        # First what this game says of itself. Those who are notified next may ask for its head, its
         # commitment or its status, and must get what goes with the events that they were sent.
-        told = [self._ahead.popleft() for _ in rows]
-        self.committed += len(told)
+        recorded = [self._ahead.popleft() for _ in rows]
+        self.committed += len(recorded)
         self._hash = rows[-1].hash
         self.busy_at = self._clock.monotonic()
-        self.tail.extend(told)
+        self.tail.extend(recorded)
         if self.state is not PLAYING and not self._ahead:
             is_end = self.fold.table.completed and self.state is not FAILING
             self._move(LiveGameInput.END_COMMITTED if is_end else LiveGameInput.ALL_COMMITTED)
         # Then the events, then the replies: a client that reads `ok` has seen what it caused.
-        self.subscribers.tell(told)
+        self.subscribers.publish(recorded)
         while self._owed and self._owed[0][0] < self.committed:
             _, reply, what = self._owed.popleft()
             _give(reply, what)
         if self._ahead:
             return
-        # The registry last. It may unload the game, and there is nobody left to tell after that;
+        # The registry last. It may unload the game, and there is nobody left to notify after that;
         # or have the next bot move, which must come after all that the last move caused.
         if self.state is FAILED:
-            self._events.failed(self)
+            self._callbacks.failed(self)
         elif self.state is COMPLETED:
-            self._events.completed(self)
+            self._callbacks.completed(self)
         else:
-            self._events.settled(self)
+            self._callbacks.settled(self)
 
     def _on_lost(self, lost: Lost) -> None:
         # `fold` and `_ahead` stay as they are, ahead of the log: nothing is asked of them any more.
@@ -600,14 +604,14 @@ class LiveGame:
         # Who was fenced has no say: another node plays the game, and sets it aside if it must.
         is_failed = self.state is FAILED and not isinstance(lost, Fenced)
         error = Quarantined() if is_failed else not_committed(lost)
-        # Before the registry is told: it hangs up on followers, and a reply would not reach them.
+        # Before the registry is called: it hangs up on followers, and a reply would not reach them.
         owed, self._owed = self._owed, deque()
         for _, reply, _ in owed:
             _give(reply, error)
         if is_failed:
-            self._events.failed(self)
+            self._callbacks.failed(self)
         else:
-            self._events.lost(self, lost)
+            self._callbacks.lost(self, lost)
 
     def _move(self, event: LiveGameInput) -> None:
         after = TRANSITIONS[self.state].get(event)

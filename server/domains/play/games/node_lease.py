@@ -24,11 +24,17 @@ class Lease:
 
     `address` is where other nodes send clients.
 
-    `on_return` is called when the lease is good again after it was not.
+    `returned` is called before the lease is good again after it was not.
     """
 
     def __init__(
-        self, store: GameStore, *, clock: Clock, lease_s: float, address: Callable[[], str]
+        self,
+        store: GameStore,
+        *,
+        clock: Clock,
+        lease_s: float,
+        address: Callable[[], str],
+        returned: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -36,7 +42,7 @@ class Lease:
         self._good_until = 0.0
         self._given_back = False
         self.lease_s = lease_s
-        self.on_return: list[Callable[[], Awaitable[None]]] = []
+        self._returned = returned
 
     def is_good(self) -> bool:
         """Say whether this node may serve: two thirds of the lease are not over."""
@@ -50,8 +56,7 @@ class Lease:
         asked_at = self._clock.monotonic()
         await self._store.renew_lease(self._address(), self.lease_s)
         if not self.is_good():  # looked at now: it may have run out while the database was asked
-            for notify in self.on_return:
-                await notify()
+            await self._returned()
         self._good_until = asked_at + self.lease_s * SERVE_SHARE
 
     async def keep(self) -> None:

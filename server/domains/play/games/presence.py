@@ -7,7 +7,7 @@ from protocol.ids import GameId, PlayerId
 from server.core.events import MemberKicked
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.registry import GameRegistry
-from server.domains.play.games.streams import begin_anew
+from server.domains.play.games.streams import stop_streams
 from server.gateway.session.sessions import Sessions
 
 log = logging.getLogger(__name__)
@@ -24,29 +24,29 @@ class Presence:
         """Take note that a player's last connection is gone; the seats are kept."""
         if self._registry.draining or self._sessions.is_here(player_id):
             return
-        for host in self._registry.games_of(player_id):
-            self._note(host, player_id)
+        for game in self._registry.games_of(player_id):
+            self._note(game, player_id)
 
     def member_kicked(self, event: MemberKicked) -> None:
         """Show somebody out of the game of the lobby that they were kicked out of."""
         self.exclude(event.game_id, event.player_id)
 
     def exclude(self, game_id: GameId, player_id: PlayerId) -> None:
-        """Tell somebody nothing more of a game: they were kicked out of its lobby."""
+        """Send somebody nothing more of a game: they were kicked out of its lobby."""
         if (session := self._sessions.of(player_id)) is not None:
-            begin_anew(session, game_id)
+            stop_streams(session, game_id)
 
     def exclude_watcher(self, game_id: GameId, player_id: PlayerId) -> None:
-        """Tell somebody nothing more who only watches; players of a running game stay."""
-        host = self._registry.here(game_id)
-        if host is not None and host.seat_of(player_id) is None:
+        """Send nothing more to somebody who only watches; players of a running game stay."""
+        game = self._registry.loaded(game_id)
+        if game is not None and game.seat_of(player_id) is None:
             self.exclude(game_id, player_id)
 
-    def _note(self, host: LiveGame, player_id: PlayerId) -> None:
-        chair = host.fold.table.chairs[host.fold.table.seats[player_id]]
-        if not (chair.present and chair.connected):
+    def _note(self, game: LiveGame, player_id: PlayerId) -> None:
+        occupant = game.fold.table.seats[game.fold.table.seat_by_player[player_id]]
+        if not (occupant.present and occupant.connected):
             return
         try:
-            host.note("player_disconnected", host.fold.table.seats[player_id])
+            game.note("player_disconnected", game.fold.table.seat_by_player[player_id])
         except PlayhallError as error:
-            log.info("game %s: a departure was not recorded: %s", host.game_id, error)
+            log.info("game %s: a departure was not recorded: %s", game.game_id, error)

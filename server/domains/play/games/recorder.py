@@ -15,7 +15,7 @@ from server.gamekit.table import CMD, Player, game_created, rules_own
 
 
 class RecordedEvent(NamedTuple):
-    """An event as it is told: its index, itself, its payload and time as bytes."""
+    """An event as it is sent: its index, itself, its payload and time as bytes."""
 
     event_index: int
     event: Event
@@ -60,29 +60,29 @@ class EventRecorder:
         if payloads is None:
             payloads = prepared(events)
         rows: list[Row] = []
-        told: list[RecordedEvent] = []
+        recorded: list[RecordedEvent] = []
         for event, payload in zip(events, payloads, strict=True):
             index = self.fold.next_index
             self.hash = link(self.hash, index, event.type, payload)
             rows.append(Row(index, event.type, payload, moment.at, self.hash))
-            told.append(RecordedEvent(index, event, payload, moment.wire))
+            recorded.append(RecordedEvent(index, event, payload, moment.wire))
             self.fold.apply(event, moment.ms)
-        return rows, told
+        return rows, recorded
 
 
 SEED_BYTES = 16
 
 
-class Made(NamedTuple):
+class PreparedGame(NamedTuple):
     """A game that is ready to be stored; `recorder` stands behind the first rows."""
 
     row: GameRow
     recorder: EventRecorder
     first_rows: list[Row]
-    first_told: list[RecordedEvent]
+    first_recorded: list[RecordedEvent]
 
 
-def make_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> Made:
+def make_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> PreparedGame:
     """Draw a seed, and set the game up by its rules."""
     row = _row(new, ruleset, node=node, moment=moment)
     players = tuple(Player(player.player_id, player.bot) for player in new.players)
@@ -96,11 +96,11 @@ def make_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -
         row.seed,
         leavers_rank_last=ruleset.leavers_rank_last,
     )
-    rows, told = recorder.write([created], moment=moment)
-    more_rows, more_told = recorder.write(
+    rows, recorded = recorder.write([created], moment=moment)
+    more_rows, more_recorded = recorder.write(
         rules_own(ruleset.setup(recorder.fold.state)), moment=moment
     )
-    return Made(row, recorder, rows + more_rows, told + more_told)
+    return PreparedGame(row, recorder, rows + more_rows, recorded + more_recorded)
 
 
 def _row(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> GameRow:

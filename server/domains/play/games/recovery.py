@@ -21,7 +21,7 @@ class CorruptLog(Exception):
     """The log is not what was written, or not what the rules could have written."""
 
 
-def tell(row: Row) -> RecordedEvent:
+def decode_row(row: Row) -> RecordedEvent:
     """Read a stored event back."""
     payload = orjson.loads(row.payload)
     return RecordedEvent(
@@ -41,14 +41,14 @@ def recover(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None) -
         raise CorruptLog(f"{len(rows)} events are there, {game.next_event_index} were written")
     if not rows:
         raise CorruptLog("the log is empty")
-    told = _verified(game, rows)
+    recorded = _verified(game, rows)
     try:
-        fold = Fold(_origin(game, told[0].event, ruleset))
+        fold = Fold(_origin(game, recorded[0].event, ruleset))
     except CorruptLog:
         raise
     except RAISED_BY_RULES as error:
         raise CorruptLog(f"the rules cannot begin this game: {described(error)}") from error
-    for item, row in zip(told, rows, strict=True):
+    for item, row in zip(recorded, rows, strict=True):
         try:
             fold.apply(item.event, int(row.at.timestamp() * 1000 + 0.5))
         except RAISED_BY_RULES as error:
@@ -60,19 +60,19 @@ def recover(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None) -
 
 def _verified(game: StoredGame, rows: Sequence[Row]) -> list[RecordedEvent]:
     previous = genesis(game.id)
-    told: list[RecordedEvent] = []
+    recorded: list[RecordedEvent] = []
     for index, row in enumerate(rows):
         if row.event_index != index:
             raise CorruptLog(f"event {index} is missing")
         try:
-            item = tell(row)
+            item = decode_row(row)
         except (BadPayload, orjson.JSONDecodeError) as error:
             raise CorruptLog(f"event {index} cannot be read: {error}") from None
         previous = link(previous, index, row.type, item.payload)
         if previous != row.hash:
             raise CorruptLog(f"event {index} breaks the hash chain")
-        told.append(item)
-    return told
+        recorded.append(item)
+    return recorded
 
 
 def _origin(game: StoredGame, first: Event, ruleset: AnyRuleset) -> Origin:

@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from persistence.eventlog.writer import Fenced, Log, Lost
 from persistence.games.model import NewGame, StoredGame
@@ -24,10 +23,11 @@ from protocol.errors import (
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.clock import Clock
 from server.core.containment import RAISED_BY_RULES, contained, failed
+from server.core.events import LobbyGameCompleted, LocalEvents
 from server.core.periodic import every
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.core.tasks import Tasks
-from server.domains.play.games.live_game import LiveGame, LiveGameEvents
+from server.domains.play.games.live_game import LiveGame, LiveGameCallbacks
 from server.domains.play.games.recorder import EventRecorder, make_game
 from server.domains.play.games.recovery import CorruptLog, recover
 from server.domains.play.games.ruleset_failures import Faults
@@ -37,7 +37,6 @@ from server.gamekit.fold import AnyRuleset
 
 log = logging.getLogger(__name__)
 
-GameIsOver = Callable[[LobbyId], Coroutine[Any, Any, None]]
 SeatsChanged = Callable[[LiveGame], None]
 
 GAMES_MAX = 20_000
@@ -47,7 +46,7 @@ SET_ASIDE_AGAIN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class GameRegistryConfig:
-    """How this node hosts games."""
+    """How this node plays games."""
 
     node: str
     bot_pause_s: float
@@ -55,7 +54,11 @@ class GameRegistryConfig:
 
 
 class GameRegistry:
-    """The hosts of this node, by game."""
+    """The live games of this node, by id.
+
+    `seats_changed` is called when somebody left a seat of a game or took it again, and that is
+    committed.
+    """
 
     def __init__(
         self,
@@ -68,6 +71,8 @@ class GameRegistry:
         rulesets: Mapping[str, AnyRuleset],
         may_serve: Callable[[], bool],
         subscriptions: Subscriptions,
+        events: LocalEvents,
+        seats_changed: SeatsChanged,
     ) -> None:
         self._config = config
         self._may_serve = may_serve
@@ -76,44 +81,46 @@ class GameRegistry:
         self._clock = clock
         self._tasks = tasks
         self._rulesets = rulesets
-        self.on_game_over: list[GameIsOver] = []
-        self.on_seats_changed: list[SeatsChanged] = []
+        self._events = events
+        self.seats_changed = seats_changed
         self._topics: TopicKind[Follower] = subscriptions.kind("game")
-        self._hosts: dict[GameId, LiveGame] = {}
+        self._live: dict[GameId, LiveGame] = {}
         self._turns: dict[GameId, TurnTimer] = {}
         self._loading: dict[GameId, asyncio.Future[LiveGame]] = {}
         self._games_of: dict[PlayerId, set[GameId]] = {}
-        self._has_taken_back = False
+        self._has_reclaimed = False
         # Games whose rules failed, until the database has it: they must not be read again.
         self._failing: set[GameId] = set()
         self.faults = Faults(clock.monotonic)
-        self._events = LiveGameEvents(self._settled, self._completed, self._lost, self._failed)
+        self._callbacks = LiveGameCallbacks(
+            self._settled, self._completed, self._lost, self._failed
+        )
         self.draining = False
 
     def __len__(self) -> int:
-        return len(self._hosts)
+        return len(self._live)
 
     # ------------------------------------------------------------------ finding
 
-    def here(self, game_id: GameId) -> LiveGame | None:
+    def loaded(self, game_id: GameId) -> LiveGame | None:
         """Find a game that is in memory on this node."""
-        return self._hosts.get(game_id)
+        return self._live.get(game_id)
 
     def of_lobbies(self) -> dict[LobbyId, GameId]:
         """List the games in memory by the lobbies that they came from."""
-        hosts = self._hosts.values()
-        return {host.lobby_id: host.game_id for host in hosts if host.lobby_id is not None}
+        games = self._live.values()
+        return {game.lobby_id: game.game_id for game in games if game.lobby_id is not None}
 
     def games_of(self, player_id: PlayerId) -> list[LiveGame]:
         """List the games in memory in which a player has a seat."""
-        return [self._hosts[game] for game in self._games_of.get(player_id, ())]
+        return [self._live[game_id] for game_id in self._games_of.get(player_id, ())]
 
     async def is_quarantined(self, game_id: GameId) -> bool:
         """Say whether a game was set aside, here or on another node."""
-        if game_id in self._failing or game_id in self._hosts:
+        if game_id in self._failing or game_id in self._live:
             return game_id in self._failing
-        game = await self._store.find(game_id)
-        return game is not None and game.quarantined
+        stored = await self._store.find(game_id)
+        return stored is not None and stored.quarantined
 
     async def find(self, game_id: GameId) -> LiveGame:
         """Find a running game, from the log if it is not in memory.
@@ -124,9 +131,9 @@ class GameRegistry:
         self._check_serving()
         if game_id in self._failing:
             raise Quarantined
-        if (host := self._hosts.get(game_id)) is not None:
-            host.check_sound()
-            return host
+        if (game := self._live.get(game_id)) is not None:
+            game.check_sound()
+            return game
         loading = self._loading.get(game_id)
         if loading is None:
             loading = self._loading[game_id] = asyncio.get_running_loop().create_future()
@@ -145,15 +152,17 @@ class GameRegistry:
             del self._loading[game_id]
 
     async def _load(self, game_id: GameId) -> LiveGame:
-        game = await self._store.find(game_id)
-        if game is None:
+        stored = await self._store.find(game_id)
+        if stored is None:
             raise GameNotFound
-        if game.quarantined:
+        if stored.quarantined:
             raise Quarantined
-        if game.status == "completed":
+        if stored.status == "completed":
             raise GameOver
-        if self._ruleset_of(game) is None:
-            raise Unavailable(f"This server does not have {game.ruleset} {game.ruleset_version}.")
+        if self._ruleset_of(stored) is None:
+            raise Unavailable(
+                f"This server does not have {stored.ruleset} {stored.ruleset_version}."
+            )
         return await self._take(game_id)
 
     async def _take(self, game_id: GameId) -> LiveGame:
@@ -161,25 +170,25 @@ class GameRegistry:
         claim = await self._store.claim(game_id)
         if claim is None:
             raise WrongNode(address=await self._store.owner_address(game_id))
-        game = await self._store.find(game_id)
-        assert game is not None
+        stored = await self._store.find(game_id)
+        assert stored is not None
         rows = await self._store.read_all(game_id)
         try:
-            recorder = recover(game, rows, self._ruleset_of(game))
+            recorder = recover(stored, rows, self._ruleset_of(stored))
         except CorruptLog as corrupt:
             log.exception("game %s is quarantined", game_id)
             await self._store.quarantine(game_id, str(corrupt), owner_epoch=claim.owner_epoch)
             self.faults.quarantined += 1
             raise Quarantined from corrupt
-        host = self._admit(game.id, recorder, claim.owner_epoch, lobby_id=game.lobby_id)
-        host.check_sound()
-        self.seats_changed(host)  # what the last owner still had to tell of it is lost
-        return host
+        game = self._admit(stored.id, recorder, claim.owner_epoch, lobby_id=stored.lobby_id)
+        game.check_sound()
+        self.seats_changed(game)  # what the last owner had not written of it is lost
+        return game
 
-    def _ruleset_of(self, game: StoredGame) -> AnyRuleset | None:
+    def _ruleset_of(self, stored: StoredGame) -> AnyRuleset | None:
         """Find a game's rules, in the version that it began with."""
-        ruleset = self._rulesets.get(game.ruleset)
-        return ruleset and ruleset.of_version(game.ruleset_version)
+        ruleset = self._rulesets.get(stored.ruleset)
+        return ruleset and ruleset.of_version(stored.ruleset_version)
 
     def _check_serving(self) -> None:
         if self.draining:
@@ -192,7 +201,7 @@ class GameRegistry:
     async def create(self, new: NewGame) -> GameId:
         """Make a game and its first events, and start its lobby with it, all or nothing."""
         self._check_serving()
-        if len(self._hosts) >= GAMES_MAX or not self._log.has_room():
+        if len(self._live) >= GAMES_MAX or not self._log.has_room():
             raise Overloaded
         ruleset = self._rulesets.get(new.ruleset)
         if ruleset is None:
@@ -205,8 +214,8 @@ class GameRegistry:
                 "The rules could not start a game; the failure was logged."
             ) from error
         await self._log.create(made.row, made.first_rows)
-        host = self._admit(made.row.id, made.recorder, FIRST_EPOCH, lobby_id=new.lobby_id)
-        host.tail.extend(made.first_told)
+        game = self._admit(made.row.id, made.recorder, FIRST_EPOCH, lobby_id=new.lobby_id)
+        game.tail.extend(made.first_recorded)
         return made.row.id
 
     # ------------------------------------------------------------------ keeping
@@ -219,7 +228,7 @@ class GameRegistry:
         *,
         lobby_id: LobbyId | None,
     ) -> LiveGame:
-        host = LiveGame(
+        game = LiveGame(
             game_id,
             recorder,
             owner_epoch=owner_epoch,
@@ -228,64 +237,58 @@ class GameRegistry:
             clock=self._clock,
             may_serve=self._may_serve,
             faults=self.faults,
-            events=self._events,
+            callbacks=self._callbacks,
             topic=self._topics.hold(game_id, owned=True),
         )
-        self._hosts[game_id] = host
-        for player_id in host.fold.table.seats:
+        self._live[game_id] = game
+        for player_id in game.fold.table.seat_by_player:
             self._games_of.setdefault(player_id, set()).add(game_id)
         turns = TurnTimer(
-            host, clock=self._clock, faults=self.faults, bot_pause_s=self._config.bot_pause_s
+            game, clock=self._clock, faults=self.faults, bot_pause_s=self._config.bot_pause_s
         )
         self._turns[game_id] = turns
         turns.rearm()
-        return host
+        return game
 
-    def _drop(self, host: LiveGame) -> None:
-        host.unload()
-        if self._hosts.get(host.game_id) is not host:
+    def _drop(self, game: LiveGame) -> None:
+        game.unload()
+        if self._live.get(game.game_id) is not game:
             return
-        del self._hosts[host.game_id]
-        self._turns.pop(host.game_id).stop()
-        for player_id in host.fold.table.seats:
-            games = self._games_of[player_id]
-            games.discard(host.game_id)
-            if not games:
+        del self._live[game.game_id]
+        self._turns.pop(game.game_id).stop()
+        for player_id in game.fold.table.seat_by_player:
+            game_ids = self._games_of[player_id]
+            game_ids.discard(game.game_id)
+            if not game_ids:
                 del self._games_of[player_id]
 
-    def seats_changed(self, host: LiveGame) -> None:
-        """Tell that somebody left a seat or took it again, and that this is committed."""
-        for tell in self.on_seats_changed:
-            tell(host)
-
-    def _settled(self, host: LiveGame) -> None:
-        if (turns := self._turns.get(host.game_id)) is not None:
+    def _settled(self, game: LiveGame) -> None:
+        if (turns := self._turns.get(game.game_id)) is not None:
             turns.rearm()
 
-    def _completed(self, host: LiveGame) -> None:
-        self._drop(host)
-        if host.lobby_id is not None:
-            for tell in self.on_game_over:
-                self._tasks.work(tell(host.lobby_id), name="lobby after game")
+    def _completed(self, game: LiveGame) -> None:
+        self._drop(game)  # first: a listener must not find a game that is over
+        if game.lobby_id is not None:
+            self._events.publish(LobbyGameCompleted(game.lobby_id))
 
-    def _lost(self, host: LiveGame, lost: Lost) -> None:
+    def _lost(self, game: LiveGame, lost: Lost) -> None:
         """Forget a state that the log does not have; those who follow come back for it."""
-        log.warning("game %s: %s", host.game_id, lost)
+        log.warning("game %s: %s", game.game_id, lost)
         why = CloseReason.WRONG_NODE if isinstance(lost, Fenced) else CloseReason.OVERLOADED
-        for follower in host.subscribers.followers:
+        for follower in game.subscribers.followers:
             with contained("disconnecting a follower"):
-                follower.hang_up(why)
-        self._drop(host)
+                follower.disconnect(why)
+        self._drop(game)
 
-    def _failed(self, host: LiveGame) -> None:
-        """Set a game aside whose rules failed. Those who follow are told once, and not to retry."""
-        assert host.fault is not None
-        log.error("game %s is quarantined: %s", host.game_id, host.fault)
+    def _failed(self, game: LiveGame) -> None:
+        """Set a game aside whose rules failed; notify its followers once, so none retries."""
+        assert game.fault is not None
+        log.error("game %s is quarantined: %s", game.game_id, game.fault)
         self.faults.quarantined += 1
-        self._failing.add(host.game_id)
-        host.subscribers.tell_all(stopped_frame(host.game_id))
-        self._drop(host)
-        work = self._set_aside(host.game_id, host.fault, owner_epoch=host.owner_epoch)
+        self._failing.add(game.game_id)
+        game.subscribers.publish_frame(stopped_frame(game.game_id))
+        self._drop(game)
+        work = self._set_aside(game.game_id, game.fault, owner_epoch=game.owner_epoch)
         self._tasks.work(work, name="quarantine of a game")
 
     async def _set_aside(self, game_id: GameId, reason: str, *, owner_epoch: int) -> None:
@@ -306,7 +309,7 @@ class GameRegistry:
         """Take the running games that no live node owns; returns how many."""
         return await self._take_all(await self._store.orphaned(self._played_here()))
 
-    async def take_back(self) -> int:
+    async def reclaim(self) -> int:
         """Take the running games that this node had when it was killed; returns how many."""
         return await self._take_all(await self._store.held(self._played_here()))
 
@@ -321,52 +324,52 @@ class GameRegistry:
     async def _take_all(self, games: list[GameId]) -> int:
         taken = 0
         for game_id in games:
-            if self.draining or game_id in self._hosts:
+            if self.draining or game_id in self._live:
                 continue
             try:
                 await self.find(game_id)
                 taken += 1
             except PlayhallError as gone:
                 log.info("game %s was not adopted: %s", game_id, gone)
-            except Exception:  # one game's trouble touches no other
+            except Exception:  # one game's failure touches no other
                 failed(f"adopting game {game_id}")
         return taken
 
     async def unload_lost(self) -> None:
         """Drop the games that another node took while this one had no good lease."""
-        owned = {host.game_id: host.owner_epoch for host in self._hosts.values()}
+        owned = {game.game_id: game.owner_epoch for game in self._live.values()}
         kept = await self._store.still_owned(owned)
-        for host in list(self._hosts.values()):
-            if host.game_id in owned and host.game_id not in kept:
-                with contained(f"dropping game {host.game_id}"):
-                    self._lost(host, Fenced("another node took it over"))
+        for game in list(self._live.values()):
+            if game.game_id in owned and game.game_id not in kept:
+                with contained(f"dropping game {game.game_id}"):
+                    self._lost(game, Fenced("another node took it over"))
 
     async def keep_adopting(self, *, every_s: float) -> None:
         """Take back what was this node's, then adopt orphaned games, until cancelled."""
         await every(every_s, self._adopt_more, "adopting games", at_once=True)
 
-    async def keep_tidy(self, *, every_s: float) -> None:
+    async def keep_unloading_idle(self, *, every_s: float) -> None:
         """Let idle games leave memory, until cancelled; they come back when somebody asks."""
         await every(every_s, self._drop_idle, "dropping idle games")
 
     async def _adopt_more(self) -> None:
-        take = self.adopt if self._has_taken_back else self.take_back
+        take = self.adopt if self._has_reclaimed else self.reclaim
         if adopted := await take():
             log.info("adopted %d games", adopted)
-        self._has_taken_back = True
+        self._has_reclaimed = True
 
     async def _drop_idle(self) -> None:
         before = self._clock.monotonic() - self._config.idle_game_s
-        for host in list(self._hosts.values()):
-            with contained(f"dropping game {host.game_id}"):
-                idle = host.is_settled and not len(host.subscribers) and host.fold.turn is None
-                if idle and host.busy_at < before:
-                    self._drop(host)
+        for game in list(self._live.values()):
+            with contained(f"dropping game {game.game_id}"):
+                idle = game.is_settled and not len(game.subscribers) and game.fold.turn is None
+                if idle and game.busy_at < before:
+                    self._drop(game)
 
     def suspend(self) -> None:
         """Take nothing more on: the node is going away."""
         self.draining = True
         for turns in self._turns.values():
             turns.stop()
-        for host in self._hosts.values():
-            host.close()
+        for game in self._live.values():
+            game.close()

@@ -20,10 +20,10 @@ HIGHEST_BID: Final = "highest_bid"
 
 def completion_of(fold: Fold, outcome: Outcome, at: datetime) -> Completion:
     """Draw up what is stored when a game ends."""
-    chairs = fold.table.chairs
+    seats = fold.table.seats
     results = tuple(
         SeatResult(
-            player_id=chairs[standing.seat].player_id,
+            player_id=seats[standing.seat].player_id,
             seat=standing.seat,
             score=standing.score,
             tricks_won=standing.statistics.get(TRICKS_WON, 0),
@@ -41,11 +41,11 @@ def _uncounted(fold: Fold) -> Uncounted | None:
     """Say why a game counts for nothing; None where it counts."""
     if fold.ruleset.scores_declared:
         return "declared"
-    return "solo" if len(fold.table.chairs) == 1 else None
+    return "solo" if len(fold.table.seats) == 1 else None
 
 
 def checked(outcome: Outcome, *, seats: int, statistics: Collection[str]) -> None:
-    """Raise `ValueError` for a result that cannot be stored, before anything is told of it."""
+    """Raise `ValueError` for a result that cannot be stored, before anything is published of it."""
     standings = outcome.standings
     if [standing.seat for standing in standings] != list(range(seats)):
         raise ValueError(f"the outcome must have one standing for each of {seats} seats, in order")
@@ -71,7 +71,7 @@ def checked(outcome: Outcome, *, seats: int, statistics: Collection[str]) -> Non
 def summary_of(table: Table, outcome: Outcome) -> GameSummary:
     """Summarise a game; names are added where it is stored."""
     standings = outcome.standings
-    players = [_player(table.chairs[standing.seat], standing) for standing in standings]
+    players = [_player(table.seats[standing.seat], standing) for standing in standings]
     if table.leavers_rank_last is not None:  # games from before have neither
         for player, standing in zip(players, standings, strict=True):
             player["forfeited"] = standing.forfeited
@@ -79,30 +79,30 @@ def summary_of(table: Table, outcome: Outcome) -> GameSummary:
     return GameSummary.model_construct(
         players=players,
         rounds=outcome.rounds,
-        final_scores={table.chairs[s.seat].player_id: s.score for s in standings},
+        final_scores={table.seats[s.seat].player_id: s.score for s in standings},
         highest_bid=_most(s.statistics.get(HIGHEST_BID) for s in standings),
         highest_score=_most(s.score for s in standings),
         lowest_score=min((s.score for s in standings), default=None),
         most_consecutive_wins=_most(s.longest_win_streak for s in standings),
         most_consecutive_losses=_most(s.longest_loss_streak for s in standings),
-        highest_misplay=_most(chair.misplays for chair in table.chairs),
+        highest_misplay=_most(seat.misplays for seat in table.seats),
     )
 
 
-def _player(chair: Seat, standing: Standing) -> dict[str, Any]:
+def _player(seat: Seat, standing: Standing) -> dict[str, Any]:
     own = dict(standing.statistics)
     tricks_won, highest_bid = own.pop(TRICKS_WON, 0), own.pop(HIGHEST_BID, None)
     return {
-        "player_id": chair.player_id,
+        "player_id": seat.player_id,
         "seat_index": standing.seat,
         "score": standing.score,
         "tricks_won": tricks_won,
         "highest_bid": highest_bid,
-        "misplays": chair.misplays,
+        "misplays": seat.misplays,
         "longest_win_streak": standing.longest_win_streak,
         "longest_loss_streak": standing.longest_loss_streak,
         "is_winner": standing.is_winner,
-        "is_bot": chair.bot is not None,
+        "is_bot": seat.bot is not None,
         **({"statistics": own} if own else {}),
     }
 

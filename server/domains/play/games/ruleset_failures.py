@@ -27,10 +27,10 @@ Method: TypeAlias = Literal[
 def described(error: BaseException) -> str:
     """Describe an error in one line of text that can be stored, whatever its `repr` does."""
     try:
-        told = repr(error)
+        text = repr(error)
     except RAISED_BY_RULES:  # its own code, too
-        told = type(error).__name__
-    return told.encode(errors="backslashreplace").decode()
+        text = type(error).__name__
+    return text.encode(errors="backslashreplace").decode()
 
 
 class Faults:

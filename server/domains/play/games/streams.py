@@ -20,7 +20,7 @@ from server.core.subscriptions import Deliver, TooManySubscribers, TopicKind
 from server.domains.play.games.access import committed
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.recorder import RecordedEvent
-from server.domains.play.games.recovery import tell
+from server.domains.play.games.recovery import decode_row
 from server.domains.play.games.subscribers import ViewEncoder, stopped_frame
 from server.gamekit.contract import Viewer
 from server.gamekit.table import GAME_COMPLETED
@@ -45,9 +45,9 @@ class SessionFollower:
 
     def end(self) -> None:
         """Have the connection forget the game; what was queued still goes out."""
-        begin_anew(self.session, self.game_id)
+        stop_streams(self.session, self.game_id)
 
-    def hang_up(self, why: CloseReason) -> None:
+    def disconnect(self, why: CloseReason) -> None:
         """Close the connection; its client resumes from the last index it has."""
         self.session.sessions.dismiss(self.session, why, "Reconnect and resume the game.")
 
@@ -60,45 +60,45 @@ def check_after(after: int, head: int) -> None:
         )
 
 
-def begin_anew(session: Session, game_id: GameId) -> None:
+def stop_streams(session: Session, game_id: GameId) -> None:
     """Stop what a connection is sent of a game, or it would run into what it is sent now."""
     session.unfollow(("game", game_id))
     session.unfollow(("game-chat", game_id))
 
 
 async def follow(
-    host: LiveGame, store: GameStore, session: Session, viewer: Viewer, *, after: int
+    game: LiveGame, store: GameStore, session: Session, viewer: Viewer, *, after: int
 ) -> int:
     """Send everything after an index, then admit the connection; returns the head."""
-    follower = SessionFollower(session, host.game_id)
+    follower = SessionFollower(session, game.game_id)
     cursor = after
-    while cursor < host.head:
-        told = _at_hand(host, cursor)
-        if told is None:
-            rows = await store.read(host.game_id, after=cursor, limit=READ_ROWS)
-            told = [tell(row) for row in rows if row.event_index <= host.head]
-        await send_chunks(session, host.subscribers.encoder, told, viewer)
-        cursor = told[-1].event_index if told else cursor
+    while cursor < game.head:
+        recorded = _at_hand(game, cursor)
+        if recorded is None:
+            rows = await store.read(game.game_id, after=cursor, limit=READ_ROWS)
+            recorded = [decode_row(row) for row in rows if row.event_index <= game.head]
+        await send_chunks(session, game.subscribers.encoder, recorded, viewer)
+        cursor = recorded[-1].event_index if recorded else cursor
         if session.socket.closing:
             return cursor
-    host.check_sound()
-    if host.is_lost:
+    game.check_sound()
+    if game.is_lost:
         raise Overloaded("The game had to be reloaded; reconnect and resume it.")
-    if not host.closed:  # else it is over, and all of it was sent
-        session.follow(("game", host.game_id), host.subscribers.admit(follower, viewer))
-    return host.head
+    if not game.closed:  # else it is over, and all of it was sent
+        session.follow(("game", game.game_id), game.subscribers.admit(follower, viewer))
+    return game.head
 
 
-async def catch_up(host: LiveGame, session: Session, viewer: Viewer, *, after: int) -> int:
+async def catch_up(game: LiveGame, session: Session, viewer: Viewer, *, after: int) -> int:
     """Send the whole snapshot to who is far behind; returns the index to go on after.
 
     How far is far, the ruleset says; the snapshot leaves when what it shows is committed.
     """
-    if host.head - after <= host.fold.ruleset.resume_events_max:
+    if game.head - after <= game.fold.ruleset.resume_events_max:
         return after
-    snapshot = host.snapshot(viewer)
-    head = await committed(host.when_committed)
-    update = {"type": "game.state", "game_id": host.game_id, **snapshot}
+    snapshot = game.snapshot(viewer)
+    head = await committed(game.when_committed)
+    update = {"type": "game.state", "game_id": game.game_id, **snapshot}
     session.socket.send(text_frame(orjson.dumps(update)))
     return head
 
@@ -112,20 +112,20 @@ def follow_chat(chat: TopicKind[Session], session: Session, game_id: GameId) -> 
     session.follow(("game-chat", game_id), stop)
 
 
-def _at_hand(host: LiveGame, cursor: int) -> list[RecordedEvent] | None:
-    """Take what follows from the host's tail, if it reaches back that far."""
-    if not host.tail or host.tail[0].event_index > cursor + 1:
+def _at_hand(game: LiveGame, cursor: int) -> list[RecordedEvent] | None:
+    """Take what follows from the game's tail, if it reaches back that far."""
+    if not game.tail or game.tail[0].event_index > cursor + 1:
         return None
-    return [item for item in host.tail if item.event_index > cursor]
+    return [item for item in game.tail if item.event_index > cursor]
 
 
 async def send_chunks(
-    session: Session, encoder: ViewEncoder, told: Sequence[RecordedEvent], viewer: Viewer
+    session: Session, encoder: ViewEncoder, recorded: Sequence[RecordedEvent], viewer: Viewer
 ) -> None:
     """Send part of a log in chunks, no faster than the connection takes them."""
     chunk: list[bytes] = []
     size = 0
-    for item in told:
+    for item in recorded:
         frame = encoder.frames((item,), viewer)
         if size + len(frame) > CHUNK_BYTES_MAX:
             session.socket.send(b"".join(chunk))
@@ -178,7 +178,7 @@ class DelayedStream:
         while not session.socket.closing:
             rows = await self._store.read(self._game_id, after=cursor, limit=READ_ROWS)
             due = self._due(rows)
-            await send_chunks(session, self._encoder, [tell(row) for row in due], None)
+            await send_chunks(session, self._encoder, [decode_row(row) for row in due], None)
             if due:
                 cursor = due[-1].event_index
                 if due[-1].type == GAME_COMPLETED:

@@ -2,7 +2,7 @@
 
 An event is encoded once for each distinct view of it: once for everybody where all of it
 is public, once more for each viewer whose snapshot differs. The node that plays a game owns its
-topic, so nothing is asked of other nodes, and nothing is told to them: who follows a game is
+topic, so nothing is asked of other nodes, and nothing is announced to them: who follows a game is
 connected to its owner.
 """
 
@@ -35,7 +35,7 @@ class Follower(Hashable, Protocol):
     def end(self) -> None:
         """Take note that there will be nothing more to deliver."""
 
-    def hang_up(self, why: CloseReason) -> None:
+    def disconnect(self, why: CloseReason) -> None:
         """Close the connection; its client resumes from the last index it has."""
 
 
@@ -84,17 +84,17 @@ class ViewEncoder:
         is_whole = seen is event.payload
         return seen if is_whole or self._encoded(seen) != b"null" else None
 
-    def frames(self, told: Sequence[RecordedEvent], viewer: Viewer) -> bytes:
+    def frames(self, recorded: Sequence[RecordedEvent], viewer: Viewer) -> bytes:
         """Frame some events for one viewer."""
-        return self.frames_for(told, (viewer,))[viewer]
+        return self.frames_for(recorded, (viewer,))[viewer]
 
     def frames_for(
-        self, told: Sequence[RecordedEvent], viewers: Iterable[Viewer]
+        self, recorded: Sequence[RecordedEvent], viewers: Iterable[Viewer]
     ) -> dict[Viewer, bytes]:
         """Frame some events for each viewer; equal views share one encoding."""
         views: dict[Viewer, list[bytes]] = {viewer: [] for viewer in viewers}
         redact_other, redact_refused = self._redact, self._redact_refused
-        for item in told:
+        for item in recorded:
             shared: bytes | None = None
             payload = item.event.payload
             redact = redact_refused if item.event.type == INVALID_ACTION else redact_other
@@ -159,13 +159,13 @@ class Subscribers:
         except TooManySubscribers:
             raise Overloaded("Too many follow this game; try again in a while.") from None
 
-    def tell(self, told: Sequence[RecordedEvent]) -> None:
+    def publish(self, recorded: Sequence[RecordedEvent]) -> None:
         """Send committed events to everybody, each as they may see them."""
         topic = self._topic
         if topic is not None and topic.views:
-            topic.send_views(self.encoder.frames_for(told, topic.views))
+            topic.send_views(self.encoder.frames_for(recorded, topic.views))
 
-    def tell_all(self, frame: bytes) -> None:
+    def publish_frame(self, frame: bytes) -> None:
         """Send everybody the same frame."""
         if self._topic is not None:
             self._topic.send(frame)

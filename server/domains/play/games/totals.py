@@ -18,7 +18,7 @@ WAITED_S: Final = 2.0
 class CachedTotals:
     """The totals, read from the database at most once in `KEPT_S`, however many ask.
 
-    Where the database does not answer in time, what was read last is told.
+    Where the database does not answer in time, what was read last is returned.
     """
 
     def __init__(

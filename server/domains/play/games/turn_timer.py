@@ -37,15 +37,15 @@ class TurnTimer:
         "_due_ms",
         "_failures",
         "_faults",
-        "_host",
+        "_game",
         "_loop",
         "_rest_at_index",
         "_rest_until_ms",
         "_timer",
     )
 
-    def __init__(self, host: LiveGame, *, clock: Clock, faults: Faults, bot_pause_s: float) -> None:
-        self._host = host
+    def __init__(self, game: LiveGame, *, clock: Clock, faults: Faults, bot_pause_s: float) -> None:
+        self._game = game
         self._clock = clock
         self._faults = faults
         self._bot_pause_ms = int(bot_pause_s * 1000)
@@ -61,7 +61,7 @@ class TurnTimer:
         try:
             self._rearm()
         except RAISED_BY_RULES as error:  # a turn with seats or times that there are not
-            self._host.fail("evolve", error)
+            self._game.fail("evolve", error)
 
     def stop(self) -> None:
         """Play nothing more."""
@@ -82,64 +82,64 @@ class TurnTimer:
         self._timer = self._loop.call_later(wait_s, self._fire)
 
     def _next_due_ms(self) -> int | None:
-        turn = self._host.fold.turn
-        if turn is None or self._host.state is not PLAYING:
+        turn = self._game.fold.turn
+        if turn is None or self._game.state is not PLAYING:
             return None
         dues = [due for seat in turn.seats if (due := self._seat_due_ms(seat)) is not None]
         due_ms = min(dues, default=None)
-        if due_ms is not None and self._host.fold.next_index == self._rest_at_index:
+        if due_ms is not None and self._game.fold.next_index == self._rest_at_index:
             return max(due_ms, self._rest_until_ms)
         return due_ms
 
     def _seat_due_ms(self, seat: int) -> int | None:
-        fold = self._host.fold
-        chair = fold.table.chairs[seat]
-        if chair.bot is not None:
+        fold = self._game.fold
+        occupant = fold.table.seats[seat]
+        if occupant.bot is not None:
             return fold.turn_at_ms + self._bot_pause_ms
-        if not chair.present:
+        if not occupant.present:
             return fold.turn_at_ms
         return fold.deadline_ms
 
     def _fire(self) -> None:
         self._timer = None
-        if self._host.state is not PLAYING or not self._host.is_settled:
+        if self._game.state is not PLAYING or not self._game.is_settled:
             return  # the commit of what is under way arms the timer again
         try:
             self._play_due()
         except RAISED_BY_RULES as error:
-            self._host.fail("evolve", error)
-        if self._host.is_settled:
+            self._game.fail("evolve", error)
+        if self._game.is_settled:
             self.rearm()
 
     def _play_due(self) -> None:
-        turn, now_ms = self._host.fold.turn, self._clock.now_ms()
+        turn, now_ms = self._game.fold.turn, self._clock.now_ms()
         failure: Exception | None = None
         for seat in turn.seats if turn is not None else ():
             due_ms = self._seat_due_ms(seat)
-            if due_ms is not None and due_ms <= now_ms and self._host.fold.turn is turn:
+            if due_ms is not None and due_ms <= now_ms and self._game.fold.turn is turn:
                 failure = self._play(seat) or failure
-        if failure is not None and not self._host.closed:
+        if failure is not None and not self._game.closed:
             self._failed(failure)
 
     def _play(self, seat: int) -> Exception | None:
         """Play for a seat; gives what the rules did wrong, if no move came of it."""
         try:
-            self._host.play(seat, self._choose(seat))
+            self._game.play(seat, self._choose(seat))
         except PlayhallError as error:
             if not error.retry:
                 return error
-            log.info("game %s: seat %d waits: %s", self._host.game_id, seat, error)
+            log.info("game %s: seat %d waits: %s", self._game.game_id, seat, error)
             self._failures = 0
             self._rest(RETRY_MS)
         except IllegalMove as illegal:
-            self._faults.note(self._host.fold.ruleset.name, "timeout_move", illegal)
+            self._faults.note(self._game.fold.ruleset.name, "timeout_move", illegal)
             return illegal
         return None
 
     def _choose(self, seat: int) -> Payload:
         """Choose a bot's move, or the one for somebody away; raise `PlayhallError` without one."""
-        fold = self._host.fold
-        bot = fold.table.chairs[seat].bot
+        fold = self._game.fold
+        bot = fold.table.seats[seat].bot
         if bot is not None:
             chance = Chance(derive(fold.origin.seed, "bot", seat, fold.next_index))
             try:
@@ -157,14 +157,14 @@ class TurnTimer:
 
     def _failed(self, error: Exception) -> None:
         """Rest before the next try at the same state; give the game up after the last."""
-        index = self._host.fold.next_index
+        index = self._game.fold.next_index
         self._failures = self._failures + 1 if index == self._rest_at_index else 1
-        log.warning("game %s: no timeout move can be made: %s", self._host.game_id, error)
+        log.warning("game %s: no timeout move can be made: %s", self._game.game_id, error)
         if self._failures >= TRIES_MAX:
-            self._host.fail("timeout_move", error.__cause__ or error)
+            self._game.fail("timeout_move", error.__cause__ or error)
         else:
             self._rest(RETRY_MS << (self._failures - 1))
 
     def _rest(self, pause_ms: int) -> None:
-        self._rest_at_index = self._host.fold.next_index
+        self._rest_at_index = self._game.fold.next_index
         self._rest_until_ms = self._clock.now_ms() + pause_ms

@@ -25,20 +25,20 @@ def snapshot_of(fold: Fold, viewer: Viewer) -> dict[str, object]:
         "head": fold.next_index - 1,
         "seat": viewer,
         "status": "completed" if fold.table.completed else "in_progress",
-        "players": [_chair(fold, seat) for seat in range(len(fold.table.chairs))],
+        "players": [_seat(fold, seat) for seat in range(len(fold.table.seats))],
         "turn": _turn(fold),
         "view": fold.ruleset.view(fold.state, viewer),
     }
 
 
-def _chair(fold: Fold, seat: int) -> dict[str, Any]:
-    chair = fold.table.chairs[seat]
+def _seat(fold: Fold, seat: int) -> dict[str, Any]:
+    occupant = fold.table.seats[seat]
     return {
         "seat": seat,
-        "player_id": chair.player_id,
-        "bot": chair.bot,
-        "present": chair.present,
-        "connected": chair.connected,
+        "player_id": occupant.player_id,
+        "bot": occupant.bot,
+        "present": occupant.present,
+        "connected": occupant.connected,
     }
 
 

@@ -1,12 +1,12 @@
 """Match history: everything that the domain offers."""
 
-from persistence.history.store import RecordStore
+from persistence.history.store import HistoryStore
 from server.domains.contract import Domain
-from server.domains.play.history.http import RecordRoutes
+from server.domains.play.history.http import HistoryRoutes
 from server.domains.services import Services
 
 
 def build(services: Services) -> Domain:
     """Put the domain together."""
-    routes = RecordRoutes(store=RecordStore(services.database), rulesets=services.rulesets)
+    routes = HistoryRoutes(store=HistoryStore(services.database), rulesets=services.rulesets)
     return Domain(name="history", endpoints=routes.endpoints())

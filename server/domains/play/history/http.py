@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
-from persistence.history.store import RecordStore
+from persistence.history.store import HistoryStore
 from protocol.codec import validate
 from protocol.errors import GameNotFound, InvalidField, LobbyNotFound, NotFound
 from protocol.history import (
@@ -32,10 +32,10 @@ TAG = "records"
 NO_PLAYER = "There is no player with this id."
 
 
-class RecordRoutes:
+class HistoryRoutes:
     """The addresses of records; `rulesets` are the games that this server runs."""
 
-    def __init__(self, *, store: RecordStore, rulesets: Mapping[str, AnyRuleset]) -> None:
+    def __init__(self, *, store: HistoryStore, rulesets: Mapping[str, AnyRuleset]) -> None:
         self._store = store
         self._rulesets = Rulesets(rulesets=[views.ruleset(r) for r in rulesets.values()])
 

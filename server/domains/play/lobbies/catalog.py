@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 from pydantic import ValidationError
 
-from persistence.lobbies.model import Fit, Lobby
+from persistence.lobbies.model import Lobby, QuickPlayCriteria
 from protocol.codec import describe, put_integers
 from protocol.errors import InvalidField, UnknownBot, UnknownRuleset
 from protocol.ids import LobbyId, new_id
@@ -137,7 +137,9 @@ def peer_draft(new: NewLobby, created_at: datetime) -> Lobby:
     )
 
 
-def quick_draft(fit: Fit, ruleset: AnyRuleset, *, created_at: datetime, fill_at: datetime) -> Lobby:
+def quick_draft(
+    fit: QuickPlayCriteria, ruleset: AnyRuleset, *, created_at: datetime, fill_at: datetime
+) -> Lobby:
     """Draft a quick-play lobby that fits; nobody will be its host."""
     return Lobby(
         lobby_id=LobbyId(new_id()),

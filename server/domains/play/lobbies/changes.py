@@ -9,7 +9,7 @@ from typing import Final
 
 from persistence.games.model import LobbyChanged, NewGame
 from persistence.lobbies.model import Lobby
-from persistence.lobbies.store import LobbyStore, LobbyWork
+from persistence.lobbies.store import LobbyStore, LobbyTransaction
 from protocol.errors import LobbyNotFound, Overloaded
 from protocol.ids import GameId, LobbyId, PlayerId
 from protocol.lobbies import ChangeKind, LobbyChange, Reason, Role
@@ -38,11 +38,11 @@ def draw_code() -> str:
     return "".join(choice(ALPHABET) for _ in range(CODE_CHARS))
 
 
-async def add_with_code(work: LobbyWork, lobby: Lobby) -> Lobby:
+async def add_with_code(transaction: LobbyTransaction, lobby: Lobby) -> Lobby:
     """Add a lobby under a code that no other lobby has until it is closed."""
     for _ in range(DRAWS_MAX):
         coded = replace(lobby, join_code=draw_code())
-        if await work.add(coded):
+        if await transaction.add(coded):
             return coded
     raise Overloaded
 
@@ -84,7 +84,7 @@ class KeyedLock:
 
 
 class Changes:
-    """Changes lobbies, one at a time each, and tells of it in the order of the versions."""
+    """Changes lobbies, one at a time each, and publishes that in the order of the versions."""
 
     def __init__(self, store: LobbyStore, subscribers: LobbySubscribers) -> None:
         self.turns = KeyedLock()
@@ -93,21 +93,21 @@ class Changes:
 
     async def open(self, draft: Lobby, host: PlayerId) -> Lobby:
         """Open a lobby for its host."""
-        async with self._store.work() as work:
-            joiner = await work.player(host)
+        async with self._store.transaction() as transaction:
+            joiner = await transaction.player(host)
             seated = rules.joined(draft, joiner, "player")
-            lobby = await add_with_code(work, replace(seated, host_player_id=host))
-        self.tell(lobby, "created", host)
+            lobby = await add_with_code(transaction, replace(seated, host_player_id=host))
+        self.publish(lobby, "created", host)
         return lobby
 
     async def enter(self, lobby_id: LobbyId, player_id: PlayerId, role: Role) -> Lobby:
         """Let somebody into a lobby."""
         async with self.turns.of(lobby_id):
-            async with self._store.work() as work:
-                joiner = await work.player(player_id)
-                before = found(await work.lobby(lobby_id))
-                after = await work.save(before, rules.joined(before, joiner, role))
-            self.tell_if_changed(before, after, "joined", player_id)
+            async with self._store.transaction() as transaction:
+                joiner = await transaction.player(player_id)
+                before = found(await transaction.lobby(lobby_id))
+                after = await transaction.save(before, rules.joined(before, joiner, role))
+            self.publish_if_changed(before, after, "joined", player_id)
         return after
 
     async def apply(
@@ -119,15 +119,15 @@ class Changes:
         *,
         reason: Reason | None = None,
     ) -> Lobby:
-        """Carry out what a rule decides; a lobby that comes to be closed is told as `closed`."""
+        """Carry out what a rule decides; a lobby that is closed by it is published as `closed`."""
         async with self.turns.of(lobby_id):
-            async with self._store.work() as work:
-                before = found(await work.lobby(lobby_id))
-                after = await work.save(before, decide(before))
-            self.tell_if_changed(before, after, kind, player_id, reason=reason)
+            async with self._store.transaction() as transaction:
+                before = found(await transaction.lobby(lobby_id))
+                after = await transaction.save(before, decide(before))
+            self.publish_if_changed(before, after, kind, player_id, reason=reason)
         return after
 
-    def tell(
+    def publish(
         self,
         lobby: Lobby,
         kind: ChangeKind,
@@ -136,11 +136,11 @@ class Changes:
         before: Lobby | None = None,
         reason: Reason | None = None,
     ) -> None:
-        """Tell of a change that was stored; `before` is None for a lobby that is new."""
+        """Publish a change that was stored; `before` is None for a lobby that is new."""
         change = LobbyChange(kind=kind, player_id=player_id, reason=reason)
-        self._subscribers.tell(lobby, change, before=before)
+        self._subscribers.publish(lobby, change, before=before)
 
-    def tell_if_changed(
+    def publish_if_changed(
         self,
         before: Lobby,
         after: Lobby,
@@ -149,11 +149,11 @@ class Changes:
         *,
         reason: Reason | None = None,
     ) -> None:
-        """Tell of a change, if it was one; that a lobby comes to be closed is told as that."""
+        """Publish a change, if it was one; of a lobby that is closed by it, as `closed`."""
         if after.version == before.version:
             return
-        told: ChangeKind = "closed" if after.status == "CLOSED" else kind
-        self.tell(after, told, player_id, before=before, reason=reason)
+        published: ChangeKind = "closed" if after.status == "CLOSED" else kind
+        self.publish(after, published, player_id, before=before, reason=reason)
 
 
 StartGame = Callable[[NewGame], Awaitable[GameId]]
@@ -184,7 +184,7 @@ class Starter:
                     check(lobby)
                 if await self._made(lobby):
                     started = found(await self._store.read(lobby_id))
-                    self._changes.tell(started, "started", host, before=lobby)
+                    self._changes.publish(started, "started", host, before=lobby)
                     return started
         raise Overloaded("The lobby is changing too often and nothing was started; try again.")
 

@@ -18,10 +18,10 @@ ENTRY_COST = 5.0
 class LobbyCommands:
     """The commands of lobbies, for whoever is on the connection."""
 
-    def __init__(self, room: Lobbies) -> None:
-        self._members = room.members
-        self._reader = room.reader
-        self._peers = PeerCommands(room.peers)
+    def __init__(self, lobbies: Lobbies) -> None:
+        self._members = lobbies.members
+        self._reader = lobbies.reader
+        self._peers = PeerCommands(lobbies.peers)
 
     def routes(self) -> Routes:
         """Say how each command is carried out."""

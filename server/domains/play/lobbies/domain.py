@@ -5,9 +5,9 @@ from typing import Final
 from persistence.lobbies.store import LobbyStore
 from server.core.events import (
     LobbyGameCompleted,
+    MemberKicked,
     PlayerConnected,
     PlayerDisconnected,
-    WatcherExcluded,
 )
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import (
@@ -48,8 +48,6 @@ def build(services: Services) -> Domain:
         closed_kept_s=settings.closed_lobbies_kept_s,
         grace_s=settings.lobby_grace_s,
     )
-    publish = services.events.publish
-    lobbies.maintenance.on_kicked.append(lambda *who: publish(WatcherExcluded(*who)))
     tokens = services.interfaces.get(TokenScopes)("peer", PEER_TOKEN_S)
 
     def members_key() -> str:
@@ -79,6 +77,7 @@ def build(services: Services) -> Domain:
             PlayerConnected: lambda event: lobbies.arrived(event.player_id),
             PlayerDisconnected: lambda event: lobbies.departed(event.player_id),
             LobbyGameCompleted: close,
+            MemberKicked: lobbies.maintenance.announce_kick,
         },
         metrics=[
             Numbers(gauges=[Reading("lobbies", "Lobbies in memory.", lobbies.count)]),

@@ -30,9 +30,9 @@ TAG = "lobbies"
 class LobbyRoutes:
     """The addresses of lobbies. Live changes, and everything else, are on the websocket."""
 
-    def __init__(self, room: Lobbies) -> None:
-        self._members = room.members
-        self._reader = room.reader
+    def __init__(self, lobbies: Lobbies) -> None:
+        self._members = lobbies.members
+        self._reader = lobbies.reader
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -122,8 +122,8 @@ class LobbyRoutes:
 class PeerRoutes:
     """The ways in which members of peer lobbies ask; pages of other origins have the second."""
 
-    def __init__(self, door: PeerAccessControl) -> None:
-        self._door = door
+    def __init__(self, peers: PeerAccessControl) -> None:
+        self._peers = peers
 
     def endpoints(self) -> list[Endpoint]:
         """List it."""
@@ -132,7 +132,7 @@ class PeerRoutes:
                 "GET",
                 "/v1/lobbies/{lobby_id}/peer-access",
                 "Get a token and ICE servers for reaching the peers of your lobby.",
-                self._give,
+                self._issue,
                 auth="required",
                 answer=PeerAccess,
                 errors=(NoSignaling, LobbyNotFound, Kicked, NotAMember, LobbyClosed, InvalidField),
@@ -142,11 +142,11 @@ class PeerRoutes:
 
     def routes(self) -> Routes:
         """Say how the command is carried out."""
-        return {Access: Route(awaited=self._tell)}
+        return {Access: Route(awaited=self._access)}
 
-    async def _tell(self, session: "Session", command: Access) -> dict[str, object]:
-        return (await self._door.give(session.who, command.lobby_id)).model_dump()
+    async def _access(self, session: "Session", command: Access) -> dict[str, object]:
+        return (await self._peers.issue(session.who, command.lobby_id)).model_dump()
 
-    async def _give(self, request: HttpRequest) -> PeerAccess:
+    async def _issue(self, request: HttpRequest) -> PeerAccess:
         path = validate(LobbyPath, dict(request.path))
-        return await self._door.give(request.who, path.lobby_id)
+        return await self._peers.issue(request.who, path.lobby_id)

@@ -12,7 +12,7 @@ from protocol.ids import GameId, LobbyId, PlayerId
 from protocol.lobbies import Reason
 from server.core.clock import Clock
 from server.core.containment import contained, failed
-from server.core.events import MemberKicked
+from server.core.events import LocalEvents, MemberKicked, WatcherExcluded
 from server.core.periodic import AWAY, every
 from server.core.subscriptions import AnnouncedSweep, Poll, Subscriptions
 from server.domains.play.lobbies import peers, rules
@@ -33,12 +33,12 @@ class DisconnectGrace:
         self._grace_s = grace_s
         self._gone: dict[PlayerId, float] = {}  # in the order in which they went
 
-    def went(self, player_id: PlayerId, now: float) -> None:
+    def disconnected(self, player_id: PlayerId, now: float) -> None:
         """Remember somebody."""
         self._gone.pop(player_id, None)
         self._gone[player_id] = now
 
-    def came(self, player_id: PlayerId) -> None:
+    def reconnected(self, player_id: PlayerId) -> None:
         """Forget somebody who is back."""
         self._gone.pop(player_id, None)
 
@@ -54,7 +54,7 @@ class DisconnectGrace:
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 0.5
+POLL_EVERY_S: Final = 0.5
 BEAT_EVERY_S: Final = 20.0
 SILENT_S: Final = 120.0
 HOST_SILENT_S: Final = 60.0
@@ -71,8 +71,8 @@ GamesHere: TypeAlias = Callable[[], Mapping[LobbyId, GameId]]
 class LobbyMaintenance:
     """The sweeps over lobbies. Any number of nodes may sweep at once.
 
-    `games_here` lists this node's games by their lobbies; `on_kicked` is told, again and again,
-    of a game and of somebody who was kicked out of its lobby, on whatever node.
+    `games_here` lists this node's games by their lobbies. `WatcherExcluded` is published, again and
+    again, for whoever was kicked out of one of these lobbies, on whichever node.
     """
 
     def __init__(
@@ -84,17 +84,18 @@ class LobbyMaintenance:
         subscriptions: Subscriptions,
         presence: Presence,
         games_here: GamesHere,
+        events: LocalEvents,
         clock: Clock,
         grace_s: float,
         closed_kept_s: float,
     ) -> None:
         self.departures = DisconnectGrace(grace_s)
-        self.on_kicked: list[Callable[[GameId, PlayerId], None]] = []
         self._store = store
         self._changes = changes
         self._quick_play = quick_play
         self._presence = presence
         self._games_here = games_here
+        self._events = events
         self._clock = clock
         self._closed_kept_s = closed_kept_s
         self._kicks = AnnouncedSweep(subscriptions, "kicks", self.catch_up_kicks, poll=KICKS_POLL)
@@ -103,9 +104,9 @@ class LobbyMaintenance:
     async def run(self) -> None:
         """Sweep for as long as the server lives."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(every(LOOK_EVERY_S, self.fill_due, "lobbies: filling with bots"))
+            group.create_task(every(POLL_EVERY_S, self.fill_due, "lobbies: filling with bots"))
             group.create_task(
-                every(LOOK_EVERY_S, self.remove_absent, "lobbies: removing absent members")
+                every(POLL_EVERY_S, self.remove_absent, "lobbies: removing absent members")
             )
             group.create_task(every(BEAT_EVERY_S, self.beat, "lobbies: sending heartbeats"))
             group.create_task(
@@ -146,7 +147,7 @@ class LobbyMaintenance:
                 if isinstance(error, AWAY):
                     break
         for player_id in again:
-            self.departures.went(player_id, now)
+            self.departures.disconnected(player_id, now)
         if first is not None:
             raise first
 
@@ -175,15 +176,13 @@ class LobbyMaintenance:
         self._kicks.announce()
 
     async def catch_up_kicks(self) -> None:
-        """Show those out of games here who were kicked, perhaps on another node."""
+        """Publish who was kicked from a game here, perhaps on another node."""
         games = self._games_here()
         lobbies = list(games)
         for first in range(0, len(lobbies), KICKS_AT_ONCE):
             some = lobbies[first : first + KICKS_AT_ONCE]
             for lobby_id, player_id in await self._store.bans(some):
-                for exclude in self.on_kicked:
-                    with contained(f"applying a kick from lobby {lobby_id}"):
-                        exclude(games[lobby_id], player_id)
+                self._events.publish(WatcherExcluded(games[lobby_id], player_id))
 
     async def clear_closed(self) -> None:
         """Delete old closed lobbies that nothing came of."""

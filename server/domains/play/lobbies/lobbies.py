@@ -6,7 +6,7 @@ from dataclasses import replace
 from persistence.lobbies.store import LobbyStore
 from protocol.ids import LobbyId, MatchId, PlayerId
 from server.core.clock import Clock
-from server.core.events import LocalEvents, MemberKicked
+from server.core.events import LocalEvents
 from server.core.passwords import Passwords
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.core.tasks import Tasks
@@ -83,11 +83,11 @@ class Lobbies:
             subscriptions=subscriptions,
             presence=presence,
             games_here=games_here,
+            events=events,
             clock=clock,
             grace_s=grace_s,
             closed_kept_s=closed_kept_s,
         )
-        events.listen({MemberKicked: self.maintenance.announce_kick})
         self._store = store
         self._changes = changes
         self._clock = clock
@@ -102,11 +102,11 @@ class Lobbies:
         return len(self._subscribers)
 
     async def game_over(self, lobby_id: LobbyId) -> None:
-        """Tell that a lobby was closed because its game is over; that was stored already."""
+        """Publish that a lobby was closed because its game is over; that was stored already."""
         lobby = await self._store.read(lobby_id)
         if lobby is not None and lobby.status == "CLOSED":
             before = replace(lobby, status="PLAYING")
-            self._changes.tell(lobby, "closed", before=before, reason="game_over")
+            self._changes.publish(lobby, "closed", before=before, reason="game_over")
 
     async def may_watch(self, lobby_id: LobbyId, player_id: PlayerId | None) -> bool:
         """Say whether somebody may watch a lobby's game."""
@@ -130,8 +130,8 @@ class Lobbies:
 
     def departed(self, player_id: PlayerId) -> None:
         """Note that a player's last connection went away."""
-        self.maintenance.departures.went(player_id, self._clock.monotonic())
+        self.maintenance.departures.disconnected(player_id, self._clock.monotonic())
 
     def arrived(self, player_id: PlayerId) -> None:
         """Note that a player is back."""
-        self.maintenance.departures.came(player_id)
+        self.maintenance.departures.reconnected(player_id)

@@ -200,7 +200,7 @@ class PeerAccessControl:
         self._clock = clock
         self._server = server
 
-    async def give(self, who: Identity, lobby_id: LobbyId) -> PeerAccess:
+    async def issue(self, who: Identity, lobby_id: LobbyId) -> PeerAccess:
         """Write a token for a member of a peer lobby that is not closed."""
         key = self._key()
         if not key:
@@ -279,15 +279,15 @@ class Peers:
     async def report(self, host: PlayerId, report: Report) -> Lobby:
         """Put a session's result on record, once; the lobby is open again."""
         async with self._changes.turns.of(report.lobby_id):
-            async with self._store.work() as work:
-                before = found(await work.lobby(report.lobby_id))
+            async with self._store.transaction() as transaction:
+                before = found(await transaction.lobby(report.lobby_id))
                 rules.member_of(before, host)
-                if await work.has_match(report.lobby_id, report.match_id):
+                if await transaction.has_match(report.lobby_id, report.match_id):
                     return before
                 after, match = ended(before, host, report, self._clock.now())
-                await work.add_match(match)
-                after = await work.save(before, after)
-            self._changes.tell_if_changed(before, after, "reported", host)
+                await transaction.add_match(match)
+                after = await transaction.save(before, after)
+            self._changes.publish_if_changed(before, after, "reported", host)
         return after
 
     async def may_upload_replay(self, match_id: MatchId, player_id: PlayerId) -> bool:

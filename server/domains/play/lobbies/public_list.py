@@ -5,8 +5,8 @@ is in the list, and as its end to those for whom it was. Other nodes get as a no
 look at, before and after the change, and the card: so they read nothing.
 
 Notices of two publishers may come in the wrong order, and some may be lost. So a node remembers
-what it told last of each lobby. What is older than that is not told, and the poll compares the
-versions of the whole list with it.
+what it delivered last of each lobby. What is older than that is not delivered, and the poll
+compares the versions of the whole list with it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -51,7 +51,7 @@ class ListChange(NamedTuple):
 
 
 class Remembered(NamedTuple):
-    """What was told last of a lobby; no facts if only its version was read."""
+    """What was delivered last of a lobby; no facts if only its version was read."""
 
     version: int
     facts: Facts | None
@@ -65,7 +65,7 @@ class PublicList:
         self._kind = subscriptions.kind("lobby-list", source=self, poll=POLL)
         self._store = store
         self._filters: dict[str, ListFilter] = {}  # by the view of those who look with it
-        self._remembered: dict[LobbyId, Remembered] = {}  # the latest told last
+        self._remembered: dict[LobbyId, Remembered] = {}  # the latest delivered last
         self._is_read = False  # whether the list was read since somebody watches it
 
     async def follow(self, follower: Follower, look_for: ListFilter) -> None:
@@ -93,8 +93,8 @@ class PublicList:
         """Stop following the public list; harmless if it is not followed."""
         follower.unfollow(LIST)
 
-    def tell(self, lobby: Lobby, *, before: Lobby | None) -> None:
-        """Tell of a change that is committed; `before` is None for a lobby that is new."""
+    def publish(self, lobby: Lobby, *, before: Lobby | None) -> None:
+        """Publish a change that is committed; `before` is None for a lobby that is new."""
         has_peers = self._subscriptions.has_peers
         if not has_peers and self._kind.get(_KEY) is None:
             return
@@ -115,7 +115,7 @@ class PublicList:
         return True
 
     async def catch_up(self, topics: Sequence[Topic[Follower]]) -> None:
-        """Deliver what the database has beyond what was told, as far as the list is compared."""
+        """Deliver what the database has and was not delivered, as far as the list is compared."""
         (topic,) = topics
         if not self._is_read:
             await self._read_versions()
@@ -123,8 +123,8 @@ class PublicList:
         versions = await self._store.listed_versions(COMPARED_MAX)
         versions |= await self._versions_of_missing(versions)
         for lobby_id, version in versions.items():
-            told = self._remembered.get(lobby_id)
-            if told is not None and told.version >= version:
+            last = self._remembered.get(lobby_id)
+            if last is not None and last.version >= version:
                 continue
             with contained(f"listing lobby {lobby_id}", passed=AWAY):
                 lobby = await self._store.read(lobby_id)
@@ -147,8 +147,8 @@ class PublicList:
         """Read the versions of those that were in the list, and are not, or are too old now."""
         missing = [
             lobby_id
-            for lobby_id, told in self._remembered.items()
-            if lobby_id not in versions and (told.facts is None or told.facts.is_open)
+            for lobby_id, last in self._remembered.items()
+            if lobby_id not in versions and (last.facts is None or last.facts.is_open)
         ]
         found: dict[LobbyId, int] = {}
         for start in range(0, len(missing), VERSIONS_AT_ONCE):
@@ -164,14 +164,14 @@ class PublicList:
         topic = self._kind.get(_KEY)
         if topic is None:
             return
-        told = self._remembered.get(change.lobby_id)
-        if told is not None and told.version >= change.version:
+        last = self._remembered.get(change.lobby_id)
+        if last is not None and last.version >= change.version:
             return
         shown, gone = text_frame(change.shown), text_frame(change.gone)
-        before = [facts for facts in (change.before, told and told.facts) if facts is not None]
-        is_next = told is not None and told.version == change.version - 1
+        before = [facts for facts in (change.before, last and last.facts) if facts is not None]
+        is_next = last is not None and last.version == change.version - 1
         # Only the version was read, and what came after it was missed: any view may have had it.
-        is_unknown = told is not None and told.facts is None and not (before and is_next)
+        is_unknown = last is not None and last.facts is None and not (before and is_next)
         frames: dict[object, bytes] = {}
         for view, look_for in self._filters.items():
             if is_listed(change.after, look_for):

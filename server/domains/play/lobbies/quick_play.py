@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from persistence.lobbies.model import Fit, Lobby
+from persistence.lobbies.model import Lobby, QuickPlayCriteria
 from persistence.lobbies.store import LobbyStore
 from protocol import lobbies as wire
 from protocol.errors import (
@@ -58,7 +58,7 @@ class QuickPlay:
         """Seat a player; the game of a lobby that is full now is about to start."""
         ruleset = self._catalog.ruleset(wish.ruleset)
         seats = None if wish.seats is None else checked_seats(ruleset, wish.seats)
-        fit = Fit(ruleset.name, checked_config(ruleset, wish.config), seats)
+        fit = QuickPlayCriteria(ruleset.name, checked_config(ruleset, wish.config), seats)
         # One after the other, or a crowd would open a lobby each.
         async with self._changes.turns.of(f"quick_play:{ruleset.name}"):
             lobby = await self._seated(player_id, fit)
@@ -83,7 +83,7 @@ class QuickPlay:
         later = self._after(max(self._wait_s, POSTPONED_S_MIN))
         await self._changes.apply(lobby_id, partial(rules.postponed, fill_at=later), "postponed")
 
-    async def _seated(self, player_id: PlayerId, fit: Fit) -> Lobby:
+    async def _seated(self, player_id: PlayerId, fit: QuickPlayCriteria) -> Lobby:
         for _ in range(LOOKS_MAX):
             lobby_id = await self._store.fitting(player_id, fit)
             if lobby_id is None:
@@ -100,18 +100,18 @@ class QuickPlay:
         except TOO_LATE:
             return None
 
-    async def _opened(self, player_id: PlayerId, fit: Fit) -> Lobby | None:
+    async def _opened(self, player_id: PlayerId, fit: QuickPlayCriteria) -> Lobby | None:
         """Open a lobby, unless another node has just opened one that fits."""
         ruleset = self._catalog.ruleset(fit.ruleset)
         now, fill_at = self._clock.now(), self._after(self._wait_s)
         draft = quick_draft(fit, ruleset, created_at=now, fill_at=fill_at)
-        async with self._store.work() as work:
-            joiner = await work.player(player_id)
-            await work.sole_opener(fit.ruleset)
-            if await work.fitting(player_id, fit) is not None:
+        async with self._store.transaction() as transaction:
+            joiner = await transaction.player(player_id)
+            await transaction.sole_opener(fit.ruleset)
+            if await transaction.fitting(player_id, fit) is not None:
                 return None
-            lobby = await add_with_code(work, rules.joined(draft, joiner, "player"))
-        self._changes.tell(lobby, "created", player_id)
+            lobby = await add_with_code(transaction, rules.joined(draft, joiner, "player"))
+        self._changes.publish(lobby, "created", player_id)
         return lobby
 
     async def _start_full(self, lobby_id: LobbyId) -> None:

@@ -243,7 +243,7 @@ class Members:
             if not await self._store.close_as(who.requester, lobby_id):
                 raise NotTheHost
             after = found(await self._store.read(lobby_id))
-            self._changes.tell_if_changed(before, after, "closed", who.player_id)
+            self._changes.publish_if_changed(before, after, "closed", who.player_id)
 
     def _drafted(self, new: wire.NewLobby) -> Lobby:
         if new.mode == "peer":

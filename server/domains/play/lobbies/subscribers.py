@@ -29,7 +29,7 @@ POLL: Final = Poll(live_s=30.0, alone_s=5.0)
 
 
 class LobbySubscribers:
-    """Tells followers of changes; whoever may no longer see a lobby stops following it.
+    """Sends changes to followers; whoever may no longer see a lobby stops following it.
 
     A topic for each lobby, numbered by its version, and one for what is said there. The source of
     the first: what other nodes changed is read, since who may see it depends on the lobby.
@@ -71,7 +71,7 @@ class LobbySubscribers:
         follower.follow(_key(lobby_id), partial(self._left, lobby_id, stops))
 
     def read(self, lobby: Lobby) -> None:
-        """Note what a follower has read; the oldest counts until the next change is told."""
+        """Note what a follower has read; the oldest counts until the next change is sent."""
         topic = self._lobbies.get(lobby.lobby_id)
         if topic is None:
             return
@@ -84,14 +84,14 @@ class LobbySubscribers:
         """Stop following a lobby; harmless if it is not followed."""
         follower.unfollow(_key(lobby_id))
 
-    def tell(self, lobby: Lobby, change: LobbyChange, *, before: Lobby | None = None) -> None:
-        """Tell of a change that is committed; `before` is what the list knew of the lobby."""
-        self._tell_followers(lobby, change)
+    def publish(self, lobby: Lobby, change: LobbyChange, *, before: Lobby | None = None) -> None:
+        """Publish a change that is committed; `before` is what the list knew of the lobby."""
+        self._notify_followers(lobby, change)
         self._lobbies.notify(lobby.lobby_id, number=lobby.version)
-        self.public_list.tell(lobby, before=before)
+        self.public_list.publish(lobby, before=before)
 
-    def _tell_followers(self, lobby: Lobby, change: LobbyChange) -> None:
-        """Tell those who follow the lobby; who may see it no longer is told that, and no more."""
+    def _notify_followers(self, lobby: Lobby, change: LobbyChange) -> None:
+        """Notify those who follow the lobby; who may see it no longer gets that, and no more."""
         topic = self._lobbies.get(lobby.lobby_id)
         if topic is None:
             return
@@ -100,7 +100,7 @@ class LobbySubscribers:
         if lobby.host_peer_id is None:
             topic.send(views.update(lobby, change))
         else:
-            _tell_each(followers, lobby, change)
+            _notify_each(followers, lobby, change)
         if lobby.status == "CLOSED":
             for follower in followers:
                 self.unfollow(follower, lobby.lobby_id)
@@ -134,8 +134,8 @@ class LobbySubscribers:
         return False
 
     async def catch_up(self, topics: Sequence[Topic[Follower]]) -> None:
-        """Tell followers of lobbies that changed on another node."""
-        # Nothing is told to followers who have not read the lobby yet: their reply comes first.
+        """Notify followers of lobbies that changed on another node."""
+        # Nothing is sent to followers who have not read the lobby yet: their reply comes first.
         self._unread.update(each for each in topics if each.number == NO_NUMBER and len(each))
         read = [each for each in topics if each.number != NO_NUMBER]
         if not read:
@@ -145,21 +145,21 @@ class LobbySubscribers:
             lobby_id = LobbyId(topic.key)
             if topic.number < versions.get(lobby_id, topic.number):
                 with contained(f"notifying followers of lobby {lobby_id}", passed=AWAY):
-                    await self._tell_of(lobby_id, topic)
+                    await self._notify_of(lobby_id, topic)
 
-    async def _tell_of(self, lobby_id: LobbyId, topic: Topic[Follower]) -> None:
+    async def _notify_of(self, lobby_id: LobbyId, topic: Topic[Follower]) -> None:
         lobby = await self._store.read(lobby_id)
         is_followed = self._lobbies.get(lobby_id) is topic
         if lobby is not None and is_followed and topic.number < lobby.version:
-            self._tell_followers(lobby, LobbyChange(kind=_seen_from_afar(lobby)))
+            self._notify_followers(lobby, LobbyChange(kind=_seen_from_afar(lobby)))
 
 
 def _seen_from_afar(lobby: Lobby) -> ChangeKind:
     return "closed" if lobby.status == "CLOSED" else "caught_up"
 
 
-def _tell_each(followers: Iterable[Follower], lobby: Lobby, change: LobbyChange) -> None:
-    """Tell members where their host is, and everybody else all but that."""
+def _notify_each(followers: Iterable[Follower], lobby: Lobby, change: LobbyChange) -> None:
+    """Send members where their host is, and everybody else all but that."""
     to_others = views.update(lobby, change)
     to_members = views.update(lobby, change, to_members=True)
     for follower in followers:

@@ -80,7 +80,7 @@ def lobby_card(card: Card) -> wire.LobbyCard:
 
 
 def update(lobby: Lobby, change: wire.LobbyChange, *, to_members: bool = False) -> bytes:
-    """Write the frame that tells everybody, or members alone, of a change."""
+    """Write the frame that sends everybody, or members alone, a change."""
     peer_id = lobby.host_peer_id if to_members else None
     return update_frame(
         wire.LobbyUpdate(
@@ -93,7 +93,7 @@ def update(lobby: Lobby, change: wire.LobbyChange, *, to_members: bool = False) 
 
 
 def update_of_hidden(lobby: Lobby, change: wire.LobbyChange) -> bytes:
-    """Write the frame that tells somebody of the change that hides a lobby from them."""
+    """Write the frame that sends somebody the change that hides a lobby from them."""
     hidden = replace(
         lobby,
         name="",
@@ -112,7 +112,7 @@ def update_of_hidden(lobby: Lobby, change: wire.LobbyChange) -> bytes:
 
 
 def listed(lobby: Lobby) -> bytes:
-    """Write, as JSON, what those are told who watch the public list."""
+    """Write, as JSON, what those get who watch the public list."""
     return _list_update(lobby, lobby_card(_card(lobby)))
 
 

@@ -17,7 +17,7 @@ def build(services: Services) -> Domain:
     signaling = Signaling(
         keys=frozenset(keys),
         member_keys=frozenset(member_keys),
-        door=services.interfaces.get(PeerAdmissions),
+        admissions=services.interfaces.get(PeerAdmissions),
         tasks=services.tasks,
         now=services.sessions.now,
         messages_per_s=settings.peer_messages_per_s,

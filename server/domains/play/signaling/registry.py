@@ -1,4 +1,4 @@
-"""Who is there under which id, and what waits for whom. Pure: time is told."""
+"""Who is there under which id, and what waits for whom. Pure: time is an argument."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -40,14 +40,14 @@ class Peer:
         self.opening = wire.opening(self.peer_id)
 
     def meet(self, peer_id: str) -> None:
-        """Remember whom to tell when it goes."""
+        """Remember whom to notify when it goes."""
         if len(self.partners) < wire.PARTNERS_MAX:
             self.partners.add(peer_id)
 
 
 @dataclass(slots=True)
 class _Queue:
-    """What waits for an id that nobody has; `senders` are told if nobody comes."""
+    """What waits for an id that nobody has; `senders` are notified if nobody comes."""
 
     since: float
     messages: list[bytes] = field(default_factory=list)
@@ -115,7 +115,7 @@ class Registry:
         return peer
 
     def leave(self, peer: Peer) -> None:
-        """Take a peer out and tell its partners; nothing if another link took its place."""
+        """Take a peer out and notify its partners; nothing if another link took its place."""
         if self._peers.get(peer.peer_id) is not peer:
             return
         del self._peers[peer.peer_id]
@@ -160,13 +160,13 @@ class Registry:
             peer.link.drop()
 
     def _keep(self, src: str, dst: str, message: bytes, now: float) -> None:
-        """Keep a message for who may come; what does not fit is told to have expired."""
+        """Keep a message for who may come; what does not fit is reported as expired."""
         queue = self._queues.get(dst)
         if queue is None and self.load.queues < wire.QUEUES_MAX and len(dst) <= wire.ID_CHARS_MAX:
             queue = self._queues[dst] = _Queue(now)
             self.load.queues += 1
         if queue is None or not self._fits(queue, message):
-            self._tell_expired(src, dst)
+            self._report_expired(src, dst)
             return
         queue.messages.append(message)
         queue.senders[src] = None
@@ -210,7 +210,7 @@ class Registry:
             del self._queues[dst]
             self._forget(queue)
             for src in queue.senders:
-                self._tell_expired(src, dst)
+                self._report_expired(src, dst)
         for peer in list(self._silent(now)):
             self.leave(peer)
             peer.link.drop()
@@ -218,7 +218,7 @@ class Registry:
     def _silent(self, now: float) -> Iterator[Peer]:
         return (peer for peer in self._peers.values() if now - peer.alive_at >= wire.ALIVE_S)
 
-    def _tell_expired(self, src: str, dst: str) -> None:
+    def _report_expired(self, src: str, dst: str) -> None:
         sender = self._peers.get(src)
         if sender is not None:
             sender.link.send(wire.frame(wire.EXPIRE, src=dst, dst=src))

@@ -27,37 +27,37 @@ NORMAL: Final = (1000, "")
 class PeerConnection:
     """One peer's socket. `admission` is by what it is in a circle, once it is."""
 
-    def __init__(self, room: "Signaling", key: str, peer_id: str, token: str) -> None:
+    def __init__(self, signaling: "Signaling", key: str, peer_id: str, token: str) -> None:
         self.admission: Admission | None = None
-        self._room = room
+        self._signaling = signaling
         self._key = key
         self._id = peer_id
         self._token = token
         self._place: Place | None = None
         self._early: list[bytes] = []
-        self._bucket = TokenBucket(room.messages_per_s, room.messages_per_s * BURST_S)
+        self._bucket = TokenBucket(signaling.messages_per_s, signaling.messages_per_s * BURST_S)
         self._socket: Socket
 
     # ------------------------------------------------------------------ the socket calls these
 
     def on_open(self, socket: Socket) -> None:
-        """Enter, or be told why not; a key for members asks first who this is."""
+        """Enter, or get the reason why not; a key for members asks first who this is."""
         self._socket = socket
         problem = self._problem()
         if problem is not None:
             self._refuse(problem)
-        elif (namespaces := self._room.namespaces.get(self._key)) is not None:
-            self._room.tasks.work(self._be_admitted(namespaces), name="a peer's token")
+        elif (namespaces := self._signaling.namespaces.get(self._key)) is not None:
+            self._signaling.tasks.work(self._be_admitted(namespaces), name="a peer's token")
         else:
-            registry = self._room.registries[self._key]
-            entered = registry.enter(self._id, self._token, self, self._room.now())
+            registry = self._signaling.registries[self._key]
+            entered = registry.enter(self._id, self._token, self, self._signaling.now())
             self._take_place(Place(registry, entered) if isinstance(entered, Peer) else entered)
 
     def on_message(self, message: bytes) -> None:
         """Pass a message on, or have it wait until this peer is in."""
-        now = self._room.now()
+        now = self._signaling.now()
         if not self._bucket.take(now):
-            self._room.refused += 1
+            self._signaling.refused += 1
             self._socket.close((1008, "too many messages"))
         elif (place := self._place) is not None:
             place.registry.take(place.peer, message, now)
@@ -66,11 +66,11 @@ class PeerConnection:
 
     def on_close(self) -> None:
         """Leave."""
-        self._room.members.discard(self)
+        self._signaling.members.discard(self)
         if self._place is not None:
             self._place.registry.leave(self._place.peer)
 
-    # ------------------------------------------------------------------ the room calls these
+    # ------------------------------------------------------------------ `Signaling` calls these
 
     def send(self, message: bytes) -> None:
         """Write a message to the socket."""
@@ -93,7 +93,10 @@ class PeerConnection:
     def _problem(self) -> bytes | None:
         if not (self._id and self._token and self._key):
             return wire.MISSING
-        if self._key not in self._room.registries and self._key not in self._room.namespaces:
+        if (
+            self._key not in self._signaling.registries
+            and self._key not in self._signaling.namespaces
+        ):
             return wire.WRONG_KEY
         if len(self._id) > wire.ID_CHARS_MAX or len(self._token) > wire.TOKEN_CHARS_MAX:
             return wire.TOO_LONG
@@ -101,7 +104,7 @@ class PeerConnection:
 
     async def _be_admitted(self, namespaces: Namespaces) -> None:
         try:
-            admission = await self._room.door.admission(self._token)
+            admission = await self._signaling.admissions.admission(self._token)
         except Exception as error:
             self._refuse(wire.NO_ANSWER)
             if not isinstance(error, Unavailable | Overloaded):
@@ -113,7 +116,7 @@ class PeerConnection:
             self._refuse(wire.BAD_TOKEN)
             return
         self.admission = admission
-        self._take_place(namespaces.enter(self._id, admission, self, self._room.now()))
+        self._take_place(namespaces.enter(self._id, admission, self, self._signaling.now()))
 
     def _take_place(self, place: Place | bytes) -> None:
         if isinstance(place, bytes):
@@ -121,15 +124,15 @@ class PeerConnection:
             return
         self._place = place
         if self.admission is not None:
-            self._room.members.add(self)
+            self._signaling.members.add(self)
         early, self._early = self._early, []
         for message in early:
             if self._place is not place:  # it said that it leaves
                 return
-            place.registry.take(place.peer, message, self._room.now())
+            place.registry.take(place.peer, message, self._signaling.now())
 
     def _refuse(self, problem: bytes) -> None:
-        self._room.refused += 1
+        self._signaling.refused += 1
         self.send(problem)
         self._socket.close(NORMAL)
 
@@ -149,8 +152,8 @@ ANYBODY: Final = {"Access-Control-Allow-Origin": "*"}
 class Signaling:
     """Everything under `/peerjs`.
 
-    `keys` may be used by anybody, `member_keys` by those whom `door` lets in; `discovery` lets
-    `/peers` list the ids of the former.
+    `keys` may be used by anybody, `member_keys` by those whom `admissions` lets in; `discovery`
+    lets `/peers` list the ids of the former.
     """
 
     def __init__(
@@ -158,7 +161,7 @@ class Signaling:
         *,
         keys: frozenset[str],
         member_keys: frozenset[str],
-        door: PeerAdmissions,
+        admissions: PeerAdmissions,
         tasks: Tasks,
         now: Callable[[], float],
         messages_per_s: float = MESSAGES_PER_S,
@@ -167,7 +170,7 @@ class Signaling:
         self.registries: Mapping[str, Registry] = {key: Registry() for key in keys - member_keys}
         self.namespaces: Mapping[str, Namespaces] = {key: Namespaces() for key in member_keys}
         self.members: set[PeerConnection] = set()
-        self.door = door
+        self.admissions = admissions
         self.tasks = tasks
         self.now = now
         self.messages_per_s = messages_per_s
@@ -175,7 +178,7 @@ class Signaling:
         self._discovery = discovery
 
     def accept(self, request: UpgradeRequest) -> PeerConnection:
-        """Make the peer of a new websocket; what is wrong with it is told on the socket."""
+        """Make the peer of a new websocket; what is wrong with it is sent on the socket."""
         query = request.query
         return PeerConnection(
             self, query.get("key", ""), query.get("id", ""), query.get("token", "")
@@ -203,7 +206,7 @@ class Signaling:
         }
         if not asked:
             return
-        gone = asked.difference(await self.door.still(asked))
+        gone = asked.difference(await self.admissions.still(asked))
         for connection in [
             connection for connection in self.members if connection.admission in gone
         ]:

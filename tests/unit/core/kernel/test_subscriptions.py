@@ -55,7 +55,7 @@ class Hall:
         return heard
 
     def change(self, key: str = "1", *, payload: bytes = b"") -> int:
-        """Commit a change, deliver it here, and tell the other nodes."""
+        """Commit a change, deliver it here, and notify the other nodes."""
         number = self.truth[key] = self.truth.get(key, 0) + 1
         topic = self.kind.get(key)
         if topic is not None:
