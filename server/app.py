@@ -16,7 +16,7 @@ from protocol.limits import SUBPROTOCOL
 from server.config import Config
 from server.core.containment import FAILURES
 from server.core.event_delivery import EventDeliverer
-from server.core.settings import names_in, variables_of
+from server.core.settings import split_names, variable_names
 from server.domains.compete.blockchain.domain import build as blockchain
 from server.domains.compete.bots.domain import build as bots
 from server.domains.compete.epochs.domain import build as epochs
@@ -38,13 +38,13 @@ from server.gateway.http.endpoints import Endpoint, build_http
 from server.gateway.http.openapi import openapi_document
 from server.gateway.metrics import (
     ErrorCollector,
-    Numbers,
-    Reading,
+    MetricsCollector,
+    MetricSource,
     broker_metrics,
-    exposition,
+    metrics_writer,
 )
-from server.gateway.session.sessions import assemble
-from server.gateway.transport.limits import TransportLimits, address_share
+from server.gateway.session.sessions import merge_routes
+from server.gateway.transport.limits import TransportLimits, connections_per_address
 from server.gateway.transport.listener import Listener, Route
 from server.gateway.transport.proxies import Proxies, trust_proxies
 from server.ops.http import OperationRoutes
@@ -79,7 +79,7 @@ class App:
         self._started_at = services.clock.monotonic()
         self._listener: Listener | None = None
         self.domains: list[Domain] = []
-        self._variables = set(variables_of(Config))
+        self._variables = set(variable_names(Config))
         for build in (*DOMAINS, *services.titles):
             self._mount(build(services))
         self._events = EventDeliverer(
@@ -88,7 +88,7 @@ class App:
             now=services.clock.monotonic,
             kept_s=services.config.events_kept_s,
         )
-        services.sessions.routes = assemble(*(domain.commands for domain in self.domains))
+        services.sessions.routes = merge_routes(*(domain.commands for domain in self.domains))
 
     def _mount(self, domain: Domain) -> None:
         for interface, implementation in domain.provides:
@@ -99,7 +99,7 @@ class App:
         self.domains.append(domain)
 
     def _claim(self, settings: type[BaseSettings], *, of: str) -> None:
-        variables = set(variables_of(settings))
+        variables = set(variable_names(settings))
         if taken := sorted(variables & self._variables):
             raise StartRefused(
                 f"The domain {of!r} has the setting {taken[0]}, which is another's; give its "
@@ -120,14 +120,14 @@ class App:
             for start in domain.start:
                 await start()
         tasks = services.tasks
-        tasks.loop(services.broker.run(), name="broker")
-        tasks.loop(services.subscriptions.run(), name="subscriptions")
-        tasks.loop(services.passwords.run(), name="password hashing")
-        tasks.loop(services.sessions.sweep(), name="silent connections")
-        tasks.loop(self._events.run(), name="events")
+        tasks.start_loop(services.broker.run(), name="broker")
+        tasks.start_loop(services.subscriptions.run(), name="subscriptions")
+        tasks.start_loop(services.passwords.run(), name="password hashing")
+        tasks.start_loop(services.sessions.sweep(), name="silent connections")
+        tasks.start_loop(self._events.run(), name="events")
         for domain in self.domains:
             for job in domain.jobs:
-                tasks.loop(job.run(), name=job.name)
+                tasks.start_loop(job.run(), name=job.name)
 
     async def stop(self) -> None:
         """Have the domains finish what is under way, each within a bound of its own."""
@@ -148,7 +148,7 @@ class App:
         for domain in self.domains:
             for mount in domain.mounts:
                 mount(app)
-        install_cors(app, names_in(config.origins))
+        install_cors(app, split_names(config.origins))
         trust_proxies(app, self._proxies())
         return app
 
@@ -158,7 +158,8 @@ class App:
         limits = TransportLimits(
             connections_max=config.connections_max,
             connections_per_address_max=(
-                config.connections_per_address_max or address_share(config.connections_max)
+                config.connections_per_address_max
+                or connections_per_address(config.connections_max)
             ),
             keepalive_timeout_s=config.keepalive_timeout_s,
             body_timeout_s=config.body_timeout_s,
@@ -172,14 +173,14 @@ class App:
             http=http,
             websockets=websockets,
             limits=limits,
-            origins=frozenset(names_in(config.origins)),
+            origins=frozenset(split_names(config.origins)),
             proxies=self._proxies(),
             count_refusal=services.error_counts.counting("http"),
         )
         return self._listener
 
     def _proxies(self) -> Proxies:
-        return Proxies.named(names_in(self.services.config.trusted_proxies))
+        return Proxies.parse(split_names(self.services.config.trusted_proxies))
 
     # ------------------------------------------------------------------ what can be asked
 
@@ -191,7 +192,7 @@ class App:
             probe=self._probe,
             draining=lambda: games.draining,
             status=self._status,
-            metrics=exposition(*self._collectors()),
+            metrics=metrics_writer(*self._collectors()),
             openapi=lambda: orjson.dumps(openapi_document(listed, version=VERSION)),
             asyncapi=lambda: orjson.dumps(asyncapi_document(version=VERSION)),
         )
@@ -220,15 +221,15 @@ class App:
 
     def _collectors(self) -> list[Collector]:
         services = self.services
-        of_the_node = Numbers(
+        of_the_node = MetricsCollector(
             gauges=(
-                Reading("connections", "Open TCP connections.", self._connections),
-                Reading("sessions", "Open websockets.", lambda: len(services.sessions)),
-                Reading("tasks", "Running tasks.", lambda: len(services.tasks)),
+                MetricSource("connections", "Open TCP connections.", self._connections),
+                MetricSource("sessions", "Open websockets.", lambda: len(services.sessions)),
+                MetricSource("tasks", "Running tasks.", lambda: len(services.tasks)),
             ),
             counters=(
-                Reading("task_failures", "Tasks that failed.", self._failures),
-                Reading("bytes_out", "Bytes written to websockets.", self._bytes_out),
+                MetricSource("task_failures", "Tasks that failed.", self._failures),
+                MetricSource("bytes_out", "Bytes written to websockets.", self._bytes_out),
             ),
         )
         return [

@@ -65,7 +65,7 @@ def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) 
     # While the database starts, half of what there is to import is imported.
     Thread(target=import_module, args=("server.serving",), daemon=True).start()
     try:
-        with said_plainly(), reach_database(config, may_make=True) as database:
+        with plain_errors(), reach_database(config, may_make=True) as database:
             runner.upgrade(database.owner)
             titles = _titles(config)
             _upgrade_titles(database.owner, titles)
@@ -87,7 +87,7 @@ def _log_to_stderr(level: str) -> None:
 
 
 def _serve(
-    config: Config, database: "Reached", settings: SettingsReader, titles: Sequence[Any]
+    config: Config, database: "ReachableDatabase", settings: SettingsReader, titles: Sequence[Any]
 ) -> None:
     import uvloop
 
@@ -175,7 +175,7 @@ def migrate(
     """Upgrade or downgrade the database, or show its revision."""
     config = read_config(data_dir=data_dir)
     goes_up = down is None and remove is None and not status
-    with said_plainly(), reach_database(config, may_make=goes_up) as database:
+    with plain_errors(), reach_database(config, may_make=goes_up) as database:
         dsn = database.owner
         if down is not None:
             if not yes:
@@ -234,7 +234,7 @@ def backup(file: Path, data_dir: DataDir = None) -> None:
     from persistence.backup import dump
 
     config = read_config(data_dir=data_dir)
-    with said_plainly(), reach_database(config) as database:
+    with plain_errors(), reach_database(config) as database:
         dump(database.owner, file)
     out.print(f"wrote {file}", soft_wrap=True)
     out.print("Not included: the sealing keys (PLAYHALL_SECRET_KEYS or secret.key) and the files.")
@@ -248,7 +248,7 @@ def restore(file: Path, data_dir: DataDir = None) -> None:
     config = read_config(data_dir=data_dir)
     if not file.is_file():  # before a database is made for it
         fail(f"There is no file {file}.")
-    with said_plainly(), reach_database(config, may_make=True) as database:
+    with plain_errors(), reach_database(config, may_make=True) as database:
         fill_from(database.owner, file)
         stands = runner.status(database.owner)
     out.print(f"The database is at revision {stands.current}.")
@@ -262,7 +262,7 @@ def export(game: str, data_dir: DataDir = None) -> None:
     from server.ops.export import export_game
 
     config = read_config(data_dir=data_dir)
-    with said_plainly(), database_url(config) as dsn:
+    with plain_errors(), database_url(config) as dsn:
         asyncio.run(export_game(dsn, game, sys.stdout.buffer))
 
 
@@ -271,13 +271,13 @@ def spec(folder: Path = Path("docs")) -> None:
     """Write the AsyncAPI and OpenAPI documents into a folder."""
     from server.ops.documents import write_documents
 
-    with said_plainly():
+    with plain_errors():
         for path in write_documents(folder):
             out.print(f"wrote {path}", markup=False)
 
 
 @contextmanager
-def said_plainly() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
     """End the program with a sentence where something expected goes wrong."""
     try:
         yield
@@ -307,11 +307,11 @@ def read_config(**overrides: object) -> Config:
 
 def _read_settings(**overrides: object) -> tuple[Config, SettingsReader]:
     given = {name: value for name, value in overrides.items() if value is not None}
-    with said_plainly():
+    with plain_errors():
         return read_settings(Config, **given), read_included()
 
 
-class Reached(NamedTuple):
+class ReachableDatabase(NamedTuple):
     """A database that answers: the names of its two logins, and what keeps it up."""
 
     serving: str
@@ -327,7 +327,7 @@ def database_url(config: Config) -> Iterator[str]:
 
 
 @contextmanager
-def reach_database(config: Config, *, may_make: bool = False) -> Iterator[Reached]:
+def reach_database(config: Config, *, may_make: bool = False) -> Iterator[ReachableDatabase]:
     """Give the database's addresses, with the bundled one running where none is configured.
 
     Raises `StartRefused` where there is none, unless one may be made. A signal that ends the
@@ -343,7 +343,7 @@ def reach_database(config: Config, *, may_make: bool = False) -> Iterator[Reache
             dsn = config.database_url.get_secret_value()
             if problem := problem_of(dsn):
                 fail(f"PLAYHALL_DATABASE_URL: {problem}; the format is {EXAMPLE_URL}")
-            yield Reached(dsn, dsn)
+            yield ReachableDatabase(dsn, dsn)
             return
         if not may_make and not bundled.is_in(config.data_dir / "postgres"):
             raise StartRefused(
@@ -353,7 +353,7 @@ def reach_database(config: Config, *, may_make: bool = False) -> Iterator[Reache
             )
         try:
             owner = bundled.start(config.data_dir / "postgres")
-            yield Reached(bundled.admit(), owner, bundled.keep)
+            yield ReachableDatabase(bundled.admit(), owner, bundled.keep)
         finally:
             bundled.stop()
 
@@ -401,7 +401,7 @@ def _run() -> tuple[int | str | None, OSError | None]:
     return status, unwritten or left
 
 
-_SHELL: Final = Shell(read_config, database_url, said_plainly)
+_SHELL: Final = Shell(read_config, database_url, plain_errors)
 
 
 def _add_audit() -> None:

@@ -12,11 +12,11 @@ from pydantic_core import PydanticCustomError
 
 from protocol.email_address import BadAddress, parse_sender
 from server.core.addresses import is_base_url
-from server.core.settings import Origins, Settings, names_in
+from server.core.settings import Origins, Settings, split_names
 
 
 def _addresses(listed: str) -> str:
-    for name in names_in(listed):
+    for name in split_names(listed):
         try:
             ip_network(name)
         except ValueError:

@@ -20,14 +20,14 @@ from persistence.signals import StoppedAtOnce, handled
 from protocol.errors import CloseReason
 from server.app import App
 from server.config import Config
-from server.core.addresses import WILDCARDS, url_of
+from server.core.addresses import WILDCARDS, socket_url
 from server.core.clock import Clock
-from server.core.containment import contained, count_stray
+from server.core.containment import contain_failures, count_unhandled
 from server.core.node_name import NodeName
-from server.core.settings import SettingsReader, names_in
+from server.core.settings import SettingsReader, split_names
 from server.core.tasks import Tasks
 from server.domains.contract import Build
-from server.domains.services import Services, broker_by
+from server.domains.services import Services, build_broker
 from server.gamekit.fold import AnyRuleset
 from server.gateway.transport.http_connection import http_runner
 
@@ -44,14 +44,14 @@ CLOSE_GROUP = 200
 CLOSE_GROUP_PAUSE_S = 0.05
 
 
-class Stop:
+class StopRequest:
     """Asks a node to stop: asked by a signal, or forced by a database that is gone."""
 
     def __init__(self) -> None:
         self._asked = asyncio.Event()
         self._why: StartRefused | None = None
 
-    def signalled(self, number: signal.Signals) -> None:
+    def on_signal(self, number: signal.Signals) -> None:
         """Ask; a second SIGTERM or SIGINT raises `StoppedAtOnce`.
 
         SIGHUP hurries nobody: when a terminal closes, it comes more than once.
@@ -64,7 +64,7 @@ class Stop:
         """Return once the node has to go away."""
         await self._asked.wait()
 
-    async def without(self, database: Coroutine[Any, Any, None]) -> None:
+    async def stop_if_fails(self, database: Coroutine[Any, Any, None]) -> None:
         """Look after a database; should that fail, the node goes away, and `check` says why."""
         try:
             await database
@@ -94,14 +94,14 @@ async def serve(
     looks after a database of the node's own; the node goes away when it raises `StartRefused`,
     which is raised from here in the end.
     """
-    stop = Stop()
+    stop = StopRequest()
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(count_stray)
+    loop.set_exception_handler(count_unhandled)
     for number in handled():
-        loop.add_signal_handler(number, stop.signalled, number)
+        loop.add_signal_handler(number, stop.on_signal, number)
     async with Tasks() as keeper:
         if keep_database is not None:
-            keeper.loop(stop.without(keep_database()), name="the bundled database")
+            keeper.start_loop(stop.stop_if_fails(keep_database()), name="the bundled database")
         await _serve(
             config,
             dsn,
@@ -122,9 +122,9 @@ async def _serve(
     settings: SettingsReader,
     titles: Sequence[Build],
     ready: Callable[[str], None],
-    stop: Stop,
+    stop: StopRequest,
 ) -> None:
-    broker = broker_by(config)
+    broker = build_broker(config)
     opened = partial(
         Database.open, dsn, pool_max=config.database_pool, allow_unsafe=config.unsafe_database
     )
@@ -213,7 +213,7 @@ def _bind(hosts: str, port: int) -> list[socket.socket]:
     """Bind every host, all to one port: with port 0, to the one that the first was given."""
     bound: list[socket.socket] = []
     try:
-        wanted = [_addresses_of(host) for host in names_in(hosts) or (ANY_IPV6,)]
+        wanted = [_addresses_of(host) for host in split_names(hosts) or (ANY_IPV6,)]
         has_ipv4 = any(family == socket.AF_INET for each in wanted for family, _ in each)
         for addresses in wanted:
             _bind_host(addresses, port, bound, with_ipv4=not has_ipv4)
@@ -273,7 +273,7 @@ def _port_of(bound: Sequence[socket.socket]) -> int:
 
 def _url(sock: socket.socket, tls: ssl.SSLContext | None) -> str:
     host, port = sock.getsockname()[:2]
-    return url_of("https" if tls else "http", host, port)
+    return socket_url("https" if tls else "http", host, port)
 
 
 def _is_wildcard(sock: socket.socket) -> bool:
@@ -301,7 +301,7 @@ async def _go_away(app: App) -> None:
     for n, session in enumerate(list(sessions), 1):
         pause_ms = random.randint(0, RECONNECT_WITHIN_MS)  # noqa: S311 - to spread them
         why = CloseReason.GOING_AWAY
-        with contained("closing a connection"):
+        with contain_failures("closing a connection"):
             sessions.dismiss(session, why, "This server is stopping.", pause_ms=pause_ms)
         if n % CLOSE_GROUP == 0:
             await asyncio.sleep(CLOSE_GROUP_PAUSE_S)

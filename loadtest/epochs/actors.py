@@ -108,7 +108,7 @@ class Actor:
         self._heard_s = 0.0
 
     async def do(self, act: Act, epoch_id: str) -> Acknowledged:
-        """Do it; raise `Refused` or `Lost`."""
+        """Do it; raise `RpcRefused` or `Lost`."""
         self.is_busy, sent_s = True, time.monotonic()
         try:
             reply = await self.connection.call(act.command, epoch_id=epoch_id, **act.fields)

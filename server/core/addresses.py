@@ -10,7 +10,7 @@ LOOPBACK: Final = "127.0.0.1"
 WILDCARDS: Final = frozenset(["", "0.0.0.0", "::"])  # noqa: S104 - compared, not bound
 
 
-def normal_origin(origin: str) -> str:
+def normalize_origin(origin: str) -> str:
     """Write an origin as it is compared, so that two spellings of one origin are equal.
 
     Scheme and host are in lowercase, the host in punycode and without a dot at its end, IPv6
@@ -60,10 +60,10 @@ def is_same_host(origin: str, host: str) -> bool:
     that ends TLS, `https://b.example` is at the host `b.example:443`.
     """
     scheme, separator, _ = origin.strip().partition("://")
-    return bool(separator) and normal_origin(origin) == normal_origin(f"{scheme}://{host}")
+    return bool(separator) and normalize_origin(origin) == normalize_origin(f"{scheme}://{host}")
 
 
-def plain_address(address: str) -> str:
+def normalize_ip_address(address: str) -> str:
     """Write an IP address in its shortest form; an IPv4 address in IPv6 is the IPv4 address.
 
     What is no address, such as the empty name of a closed socket, is given back as it is.
@@ -79,7 +79,7 @@ def plain_address(address: str) -> str:
     return str(parsed)
 
 
-def url_of(scheme: str, host: str, port: int) -> str:
+def socket_url(scheme: str, host: str, port: int) -> str:
     """Write the URL of a listening socket: one that can be connected to from this machine."""
     shown = LOOPBACK if host in WILDCARDS else host
     return f"{scheme}://[{shown}]:{port}" if ":" in shown else f"{scheme}://{shown}:{port}"

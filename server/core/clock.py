@@ -17,7 +17,7 @@ class Clock:
     """The machine's clocks: `now` for facts that are stored, `monotonic` for durations."""
 
     def __init__(self) -> None:
-        self._moment = moment_of(0)
+        self._moment = moment_from_ms(0)
 
     def now(self) -> datetime:
         """Give the present time in UTC."""
@@ -35,13 +35,13 @@ class Clock:
         """Give the present time to the millisecond; made once a millisecond."""
         now_ms = self.now_ms()
         if now_ms != self._moment.ms:
-            self._moment = moment_of(now_ms)
+            self._moment = moment_from_ms(now_ms)
         return self._moment
 
 
-def moment_of(milliseconds: int) -> Moment:
+def moment_from_ms(milliseconds: int) -> Moment:
     """Make a moment of milliseconds since 1970."""
-    at = from_ms(milliseconds)
+    at = datetime_from_ms(milliseconds)
     return Moment(milliseconds, at, wire_time(at).encode())
 
 
@@ -69,6 +69,6 @@ def wire_fields(row: Row) -> dict[str, Any]:
     }
 
 
-def from_ms(milliseconds: int) -> datetime:
+def datetime_from_ms(milliseconds: int) -> datetime:
     """Turn milliseconds since 1970 into a time in UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -19,7 +19,7 @@ from typing import Any, Final
 log = logging.getLogger(__name__)
 
 
-class Failures:
+class FailureCount:
     """How many failures this process has contained."""
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Failures:
 
 # One for the process, like Prometheus' own registry: whatever fails is counted in one place,
 # and nobody needs to be handed a counter only to be able to fail.
-FAILURES: Final = Failures()
+FAILURES: Final = FailureCount()
 
 
 # What a call of a ruleset's method is guarded against. Those that are no `Exception` would end
@@ -44,13 +44,13 @@ RAISED_BY_RULES: Final = (
 )
 
 
-def failed(what: str) -> None:
+def log_failure(what: str) -> None:
     """Log the exception that is being handled, with its trace, and count it."""
     FAILURES.total += 1
     log.exception("%s failed", what)
 
 
-class contained:  # noqa: N801 - it is used like a function
+class contain_failures:  # noqa: N801 - it is used like a function
     """Contain what a block raises, but for exceptions that are to be `passed` on.
 
     Cancellation always passes.
@@ -70,11 +70,11 @@ class contained:  # noqa: N801 - it is used like a function
     ) -> bool:
         if not isinstance(error, Exception) or isinstance(error, self._passed):
             return False
-        failed(self._what)
+        log_failure(self._what)
         return True
 
 
-def count_stray(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def count_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Count what a callback of the event loop raised, and log it as the loop does.
 
     An exception handler for the loop. What the network does (`OSError`, TLS included) is no bug.

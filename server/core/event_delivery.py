@@ -29,7 +29,7 @@ from prometheus_client.registry import Collector
 from persistence.event_outbox import Backlog, ClaimedEvent, EventOutbox
 from protocol.domain_events import DURABLE_EVENTS, DurableEvent
 from server.core.containment import FAILURES
-from server.core.periodic import AWAY, every
+from server.core.periodic import AWAY, repeat_every
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class DurableListener:
     handlers: Mapping[type[DurableEvent], Callable[[EventDelivery], Awaitable[None]]]
 
 
-def pause_after(attempts: int, chance: float) -> float:
+def retry_delay(attempts: int, chance: float) -> float:
     """Say for how long an event rests after so many attempts; `chance` is from 0 to 1."""
     return float(min(2**attempts, PAUSE_S_MAX)) * (0.75 + 0.5 * chance)
 
@@ -90,14 +90,14 @@ class EventDeliverer:
         self._now = now
         self._kept_s = kept_s
         self._cleared_at = now()
-        self.collector = EventCollector(self)
+        self.collector = EventMetricsCollector(self)
         self.backlog = Backlog()
         self.delivered_total = 0
         self.failed_total = 0
 
     async def run(self) -> None:
         """Deliver what is due, until cancelled."""
-        await every(POLL_EVERY_S, self.poll, "delivering events")
+        await repeat_every(POLL_EVERY_S, self.poll, "delivering events")
 
     async def poll(self) -> None:
         """Deliver what is due, up to a bound, and now and then clear what is done."""
@@ -146,7 +146,7 @@ class EventDeliverer:
                 claimed,
                 delivered_to=has_it,
                 error="; ".join(errors),
-                pause_s=pause_after(claimed.attempts, random.random()),  # noqa: S311 - only spreads
+                pause_s=retry_delay(claimed.attempts, random.random()),  # noqa: S311 - only spreads
                 is_dead=claimed.attempts >= ATTEMPTS_MAX,
             )
         return not errors
@@ -171,7 +171,7 @@ class EventDeliverer:
             )
 
 
-class EventCollector(Collector):
+class EventMetricsCollector(Collector):
     """What a node does for durable events, as Prometheus reads it."""
 
     def __init__(self, deliverer: EventDeliverer) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from protocol.ids import GameId, LobbyId, PlayerId, SessionId, UserId
-from server.core.containment import FAILURES, contained
+from server.core.containment import FAILURES, contain_failures
 
 log = logging.getLogger(__name__)
 
@@ -133,5 +133,5 @@ class LocalEvents:
 
     def _deliver(self, event: object) -> None:
         for listener in tuple(self._listeners.get(type(event), ())):
-            with contained(f"listening to {type(event).__name__}"):
+            with contain_failures(f"listening to {type(event).__name__}"):
                 listener(event)

@@ -24,11 +24,11 @@ PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
 Transport = Callable[[EmailMessage], Awaitable[None]]
 
 
-class BadMailUrl(ValueError):
+class InvalidMailUrl(ValueError):
     """The address of the mail server cannot be used."""
 
 
-class NotDelivered(Exception):
+class MailNotDelivered(Exception):
     """A mail did not get through; `again` says whether trying again can help."""
 
     def __init__(self, why: str, *, again: bool) -> None:
@@ -37,14 +37,14 @@ class NotDelivered(Exception):
 
 
 def smtp_transport(url: str) -> Transport:
-    """Send to `smtp://name:password@host:587`; raise `BadMailUrl`.
+    """Send to `smtp://name:password@host:587`; raise `InvalidMailUrl`.
 
     `smtp` is encrypted by STARTTLS and sends nothing without it, `smtps` from the first byte,
     `smtp+plain` not at all, for a relay on the same machine.
     """
     parts = urlsplit(url)
     if parts.scheme not in TLS or not parts.hostname:
-        raise BadMailUrl("must be smtp://host, smtps://host or smtp+plain://host")
+        raise InvalidMailUrl("must be smtp://host, smtps://host or smtp+plain://host")
     tls = TLS[parts.scheme]
 
     async def send(message: EmailMessage) -> None:
@@ -61,7 +61,7 @@ def smtp_transport(url: str) -> Transport:
                     timeout=SMTP_TIMEOUT_S,
                 )
         except (aiosmtplib.SMTPException, OSError) as error:  # TimeoutError is one
-            raise NotDelivered(type(error).__name__, again=_may_help(error)) from error
+            raise MailNotDelivered(type(error).__name__, again=_may_help(error)) from error
 
     return send
 
@@ -79,7 +79,7 @@ def file_transport(folder: Path) -> Transport:
         try:
             file = await asyncio.to_thread(write, message)
         except OSError as error:
-            raise NotDelivered(f"{folder}: {error.strerror or error}", again=True) from error
+            raise MailNotDelivered(f"{folder}: {error.strerror or error}", again=True) from error
         log.info("a mail is in %s", file)
 
     return send

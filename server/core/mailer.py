@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from protocol.email_address import EmailAddress, Sender, parse_address, parse_sender
 from protocol.errors import Overloaded
-from server.core.mail_transports import NotDelivered, Transport
+from server.core.mail_transports import MailNotDelivered, Transport
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Mailer:
         outgoing.tries += 1
         try:
             await self._transport(message)
-        except NotDelivered as why:
+        except MailNotDelivered as why:
             if not why.again or outgoing.tries > len(self._pauses_s):
                 raise
             log.warning("mail %s could not be sent: %s", outgoing.message_id, why)
@@ -113,7 +113,7 @@ class Mailer:
     def _lose(self, outgoing: _Outgoing, error: Exception) -> None:
         self._held -= 1
         self.lost += 1
-        if isinstance(error, NotDelivered):
+        if isinstance(error, MailNotDelivered):
             # A traceback would have the address in it.
             log.error("gave up on mail %s: %s", outgoing.message_id, error)
         else:  # its message may have the address in it, where it was raised has not

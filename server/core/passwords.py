@@ -20,7 +20,7 @@ import orjson
 
 from protocol.errors import Overloaded
 from protocol.text import prepare_password
-from server.core.rate_limits import network_of
+from server.core.rate_limits import client_network
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ HASH_TIMEOUT_S: Final = 30.0
 RETRY_AFTER_S: Final = 5.0
 
 
-class Cost(NamedTuple):
+class HashCost(NamedTuple):
     """What one hash takes."""
 
     passes: int
@@ -38,28 +38,28 @@ class Cost(NamedTuple):
 
 
 # The second recommendation of RFC 9106, section 4: the one for servers that cannot spare 2 GiB.
-COST = Cost(passes=3, memory_kib=65_536)
+COST = HashCost(passes=3, memory_kib=65_536)
 
 Purpose = Literal["sign-in", "account", "lobby"]
 
 
-class Asker(NamedTuple):
+class HashClient(NamedTuple):
     """What a password is hashed for, and the network that asks."""
 
     purpose: Purpose
     network: str
 
     @classmethod
-    def of(cls, purpose: Purpose, remote: str) -> "Asker":
+    def at(cls, purpose: Purpose, remote: str) -> "HashClient":
         """Make one of a client's address."""
-        return cls(purpose, network_of(remote))
+        return cls(purpose, client_network(remote))
 
 
-class Passwords:
+class PasswordHasher:
     """Hashes and checks the passwords of one node. `run` keeps the worker processes."""
 
     def __init__(self) -> None:
-        self._turns = _FairTurns(workers_of(os.cpu_count() or 1))
+        self._turns = _FairTurns(worker_count(os.cpu_count() or 1))
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
 
@@ -75,12 +75,12 @@ class Passwords:
         for worker in list(self._all):
             await self._end(worker)
 
-    async def hash(self, password: str, asker: Asker) -> str:
+    async def hash(self, password: str, asker: HashClient) -> str:
         """Hash a password with a salt of its own; raise `Overloaded`."""
         reply = await self._ask({"hash": prepare_password(password)}, asker)
         return str(reply["hash"])
 
-    async def fits(self, stored: str | None, password: str, asker: Asker) -> bool:
+    async def matches(self, stored: str | None, password: str, asker: HashClient) -> bool:
         """Say whether a password is the stored one; raise `Overloaded`.
 
         Without a stored one this takes as long and says no. Old hashes were made of the password as
@@ -93,7 +93,7 @@ class Passwords:
                 return True
         return False
 
-    async def _ask(self, request: dict[str, object], asker: Asker) -> dict[str, object]:
+    async def _ask(self, request: dict[str, object], asker: HashClient) -> dict[str, object]:
         async with self._turns.turn(asker), self._worker() as worker:
             return await worker.ask(request)
 
@@ -129,7 +129,7 @@ class Passwords:
         await worker.end()
 
 
-def workers_of(cores: int) -> int:
+def worker_count(cores: int) -> int:
     """Say how many passwords are hashed at once: on half of the cores at most."""
     return min(WORKERS_MAX, max(1, cores // 2))
 
@@ -207,7 +207,7 @@ class _FairTurns:
         )
 
     @asynccontextmanager
-    async def turn(self, asker: Asker) -> AsyncIterator[None]:
+    async def turn(self, asker: HashClient) -> AsyncIterator[None]:
         """Wait for a turn and hold it; raise `Overloaded` where too many wait."""
         if self._free:
             self._free -= 1
@@ -218,7 +218,7 @@ class _FairTurns:
         finally:
             self._pass_on()
 
-    async def _wait(self, asker: Asker) -> None:
+    async def _wait(self, asker: HashClient) -> None:
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         networks = self._waiting.setdefault(asker.purpose, OrderedDict())
         networks.setdefault(asker.network, deque()).append(granted)
@@ -257,7 +257,7 @@ class _FairTurns:
         self._tidy(purpose, network)
         return taken
 
-    def _forget(self, asker: Asker, granted: asyncio.Future[None]) -> None:
+    def _forget(self, asker: HashClient, granted: asyncio.Future[None]) -> None:
         networks = self._waiting.get(asker.purpose)
         if networks is not None and granted in networks.get(asker.network, ()):
             networks[asker.network].remove(granted)

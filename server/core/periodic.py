@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 AWAY: Final = (Unavailable, Overloaded, StorageFull)
 
 
-async def every(
+async def repeat_every(
     pause_s: float, sweep: Callable[[], Awaitable[object]], what: str, *, at_once: bool = False
 ) -> None:
     """Repeat a sweep until cancelled; one that fails is logged, counted and repeated all the same.

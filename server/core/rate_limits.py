@@ -84,7 +84,7 @@ class RateLimiter:
             raise RateLimited(message, retry_after_s=wait_s)
 
 
-def network_of(address: str) -> str:
+def client_network(address: str) -> str:
     """Give what is counted as one: an IPv4 address, or the /64 of an IPv6 address."""
     if ":" not in address:
         return address

@@ -46,7 +46,7 @@ def read_settings(model: type[S], **given: Any) -> S:
         raise StartRefused(f"A setting {_prefix(model)}… must be JSON: {error}.") from None
 
 
-def variables_of(model: type[BaseSettings]) -> Iterator[str]:
+def variable_names(model: type[BaseSettings]) -> Iterator[str]:
     """Name the variables that a class is read from."""
     return (f"{_prefix(model)}{field}".upper() for field in model.model_fields)
 
@@ -74,13 +74,13 @@ class SettingsReader:
 # ------------------------------------------------------------------ kinds of values
 
 
-def names_in(listed: str) -> tuple[str, ...]:
+def split_names(listed: str) -> tuple[str, ...]:
     """Read names that are comma separated."""
     return tuple(filter(None, (name.strip() for name in listed.split(","))))
 
 
 def _origins(listed: str) -> str:
-    for name in names_in(listed):
+    for name in split_names(listed):
         if name not in ("*", "null") and not is_origin(name):
             raise PydanticCustomError(
                 "origin",

@@ -12,7 +12,7 @@ was delivered here last. For each notice there are three cases:
 
 ==================================  ==============================================================
 the number is not above ours        ignored: it was read from the database meanwhile
-it follows ours, with a payload     the domain's `Source.on_notice` delivers the payload
+it follows ours, with a payload     the domain's `TopicSource.on_notice` delivers the payload
 anything else                       the topic is *behind*: the domain reads the database
 ==================================  ==============================================================
 
@@ -54,7 +54,7 @@ from functools import partial
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from persistence.broker import NO_NUMBER, Broker, Notice
-from server.core.containment import failed
+from server.core.containment import log_failure
 from server.core.periodic import AWAY
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class Subscriber(NamedTuple):
     view: Hashable
 
 
-class Poll(NamedTuple):
+class PollPolicy(NamedTuple):
     """How often a kind's topics are compared with the database.
 
     `live_s` holds while the broker brings the notices of all other nodes, `alone_s` otherwise.
@@ -101,7 +101,7 @@ class Poll(NamedTuple):
     alone_s: float
 
 
-class Source(Protocol[Who]):
+class TopicSource(Protocol[Who]):
     """The truth about topics of one kind, as a domain reads it."""
 
     def on_notice(self, topic: "Topic[Who]", notice: Notice, /) -> bool:
@@ -147,7 +147,7 @@ class Topic(Generic[Who]):
 
     def __init__(self, kind: "TopicKind[Who]", key: str) -> None:
         self.key = key
-        self.name = kind.name_of(key)
+        self.name = kind.topic_name(key)
         # What was delivered here last; `NO_NUMBER` before anything was, or without numbers.
         self.number = NO_NUMBER
         self._kind = kind
@@ -234,7 +234,7 @@ class Topic(Generic[Who]):
                 except Exception:
                     self._failed()
 
-    async def spread(self, frame: bytes) -> None:
+    async def send_gradually(self, frame: bytes) -> None:
         """Deliver a frame to all who subscribe now, to some in each turn of the loop.
 
         Who stops meanwhile, or begins, does not get it. For a topic's only publisher, who waits
@@ -253,12 +253,12 @@ class Topic(Generic[Who]):
 
     # ------------------------------------------------------------------ numbers
 
-    def reached(self, number: int) -> None:
+    def note_delivered(self, number: int) -> None:
         """Note what was delivered here; a number never goes back by this."""
         if number > self.number:
             self.number = number
 
-    def began_at(self, number: int) -> None:
+    def note_read(self, number: int) -> None:
         """Note what a new subscriber has read by itself.
 
         The lowest counts until the next delivery: who has read less must not miss the rest.
@@ -266,9 +266,9 @@ class Topic(Generic[Who]):
         known = self.number if len(self) > 1 and self.number != NO_NUMBER else number
         self.number = min(known, number)
 
-    def fall_behind(self) -> None:
+    def request_catch_up(self) -> None:
         """Have the source catch up with this topic, soon."""
-        self._kind.fell_behind(self)
+        self._kind.request_catch_up(self)
 
     def notify(
         self, *, number: int = NO_NUMBER, after: int = NO_NUMBER, payload: bytes = b""
@@ -304,7 +304,7 @@ class Topic(Generic[Who]):
             self._kind.forget(self)
 
     def _failed(self) -> None:
-        failed(f"delivering to a subscriber of {self.name}")
+        log_failure(f"delivering to a subscriber of {self.name}")
 
 
 class TopicKind(Generic[Who]):
@@ -315,8 +315,8 @@ class TopicKind(Generic[Who]):
         subscriptions: "Subscriptions",
         name: str,
         *,
-        source: Source[Who] | None,
-        poll: Poll | None,
+        source: TopicSource[Who] | None,
+        poll: PollPolicy | None,
     ) -> None:
         self.name = name
         self._subscriptions = subscriptions
@@ -330,13 +330,13 @@ class TopicKind(Generic[Who]):
     def __len__(self) -> int:
         return len(self._topics)
 
-    def name_of(self, key: str) -> str:
+    def topic_name(self, key: str) -> str:
         """Name a topic as all nodes do."""
         return f"{self.name}:{key}"
 
     def get(self, key: str) -> Topic[Who] | None:
         """Find a topic that somebody here needs."""
-        return self._topics.get(self.name_of(key))
+        return self._topics.get(self.topic_name(key))
 
     def topics(self) -> list[Topic[Who]]:
         """List the topics that somebody here needs."""
@@ -363,7 +363,7 @@ class TopicKind(Generic[Who]):
         self, key: str, *, number: int = NO_NUMBER, after: int = NO_NUMBER, payload: bytes = b""
     ) -> None:
         """Notify the other nodes what a topic has reached, whether or not anybody here needs it."""
-        self._broker.publish(Notice(self.name_of(key), number, after, payload))
+        self._broker.publish(Notice(self.topic_name(key), number, after, payload))
 
     def relay(self, key: str, frame: bytes) -> None:
         """Deliver a frame here and on all other nodes; for a kind without a source."""
@@ -390,13 +390,13 @@ class TopicKind(Generic[Who]):
             or notice.after != topic.number
             or not self._source.on_notice(topic, notice)
         ):
-            self.fell_behind(topic)
+            self.request_catch_up(topic)
 
     def on_gap(self, topic: str) -> None:
         """Note that notices may have been missed."""
         found = self._topics.get(topic)
         if found is not None:
-            self.fell_behind(found)
+            self.request_catch_up(found)
 
     # ------------------------------------------------------------------ topics call these
 
@@ -414,7 +414,7 @@ class TopicKind(Generic[Who]):
             self._subscriptions.topics -= 1
         self._behind.pop(topic, None)
 
-    def fell_behind(self, topic: Topic[Who]) -> None:
+    def request_catch_up(self, topic: Topic[Who]) -> None:
         """Have the source catch up with a topic."""
         if self._source is not None and topic not in self._behind:
             self._subscriptions.metrics.behind += 1
@@ -466,7 +466,7 @@ class TopicKind(Generic[Who]):
         except TimeoutError:
             pass
 
-    def _poll_s(self, poll: Poll) -> float:
+    def _poll_s(self, poll: PollPolicy) -> float:
         return poll.live_s if self._broker.is_live else poll.alone_s
 
     def _not_caught_up(
@@ -475,7 +475,7 @@ class TopicKind(Generic[Who]):
         """Keep a batch for later, without those that nobody needs any more."""
         self._behind.update(dict.fromkeys(each for each in topics if each.is_wanted))
         if not isinstance(error, AWAY):
-            failed(f"catching up with {self.name} topics")
+            log_failure(f"catching up with {self.name} topics")
         elif is_first:  # said once, however long it lasts
             log.warning("catching up with %s topics waits: %s", self.name, error.message)
 
@@ -502,7 +502,7 @@ class Subscriptions:
         return self.broker.has_peers
 
     def kind(
-        self, name: str, *, source: Source[Who] | None = None, poll: Poll | None = None
+        self, name: str, *, source: TopicSource[Who] | None = None, poll: PollPolicy | None = None
     ) -> TopicKind[Who]:
         """Declare a kind of topics, before `run`. Raise `ValueError` for a name that is taken."""
         if name in self._kinds:
@@ -532,11 +532,11 @@ class AnnouncedSweep:
         name: str,
         sweep: Callable[[], Awaitable[object]],
         *,
-        poll: Poll | None = None,
+        poll: PollPolicy | None = None,
     ) -> None:
         self._sweep = sweep
         self._kind: TopicKind[object] = subscriptions.kind(
-            name, source=self, poll=poll or Poll(*SWEEP_POLL_S)
+            name, source=self, poll=poll or PollPolicy(*SWEEP_POLL_S)
         )
         self._topic = self._kind.hold(_EVERYTHING)
 

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any
 
-from server.core.containment import contained
+from server.core.containment import contain_failures
 
 
 class Tasks(AbstractAsyncContextManager["Tasks"]):
@@ -32,7 +32,7 @@ class Tasks(AbstractAsyncContextManager["Tasks"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.end()
+        self.cancel_all()
         try:
             await self._group.__aexit__(kind, error, trace)
         except BaseExceptionGroup as group:
@@ -40,7 +40,7 @@ class Tasks(AbstractAsyncContextManager["Tasks"]):
                 raise error from None  # the body's own, not a task's: as if there were no group
             raise
 
-    def end(self) -> None:
+    def cancel_all(self) -> None:
         """Cancel everything that still runs."""
         for task in self._running:
             task.cancel()
@@ -48,11 +48,11 @@ class Tasks(AbstractAsyncContextManager["Tasks"]):
     def __len__(self) -> int:
         return len(self._running)
 
-    def loop(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+    def start_loop(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """Run something that must not fail for as long as the server lives."""
         return self._own(work, name)
 
-    def work(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+    def start_work(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """Run a piece of work; its failure is logged and touches nobody else."""
         return self._own(_guarded(work, name), name)
 
@@ -64,5 +64,5 @@ class Tasks(AbstractAsyncContextManager["Tasks"]):
 
 
 async def _guarded(work: Coroutine[Any, Any, None], name: str) -> None:
-    with contained(name):
+    with contain_failures(name):
         await work

@@ -13,17 +13,17 @@ from server.core.subscriptions import TopicKind
 from server.gateway.session.identity import Identity
 
 
-class People(Protocol):
+class AccountAuthenticator(Protocol):
     """Says whose an account's token is: our own accounts, or Supabase's. Provided by accounts."""
 
     async def authenticate(self, token: str) -> Identity:
         """Say who a token speaks for; raise `BadToken`, `TokenExpired` or `Banned`."""
 
-    async def end(self, session_id: SessionId) -> None:
+    async def end_session(self, session_id: SessionId) -> None:
         """End a session, and close its connections."""
 
 
-class Authenticator(People, Protocol):
+class Authenticator(AccountAuthenticator, Protocol):
     """Says whose any token is, a person's or a bot's. Provided by bots."""
 
 
@@ -76,7 +76,7 @@ class Games(Protocol):
     def __len__(self) -> int:
         """Count the games in memory."""
 
-    def of_lobbies(self) -> Mapping[LobbyId, GameId]:
+    def games_by_lobby(self) -> Mapping[LobbyId, GameId]:
         """List the games in memory by the lobbies that they came from."""
 
     async def create(self, new: NewGame, /) -> GameId:
@@ -131,10 +131,10 @@ class GameChat(Protocol):
 class PeerAdmissions(Protocol):
     """Whom members-only signaling lets in. Provided by lobbies."""
 
-    async def admission(self, token: str, /) -> Admission | None:
+    async def read_admission(self, token: str, /) -> Admission | None:
         """Read a token; None for one that is not good, or whose owner is no member any more."""
 
-    async def still(self, admissions: Collection[Admission], /) -> Collection[Admission]:
+    async def still_members(self, admissions: Collection[Admission], /) -> Collection[Admission]:
         """Say which of these are still members."""
 
 

@@ -13,7 +13,7 @@ from persistence.rls import RlsDatabase
 from server.config import Config
 from server.core.clock import Clock
 from server.core.events import LocalEvents
-from server.core.passwords import Passwords
+from server.core.passwords import PasswordHasher
 from server.core.settings import SettingsReader
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
@@ -35,7 +35,7 @@ class NodeAddress:
         return self.url
 
 
-class NotProvided(LookupError):
+class InterfaceNotProvided(LookupError):
     """No domain provides an interface, or only one that is built later; a bug of ours."""
 
 
@@ -52,7 +52,7 @@ class Interfaces:
         self._provided[interface] = implementation
 
     def get(self, interface: type[T]) -> T:
-        """Find the implementation; raise `NotProvided`.
+        """Find the implementation; raise `InterfaceNotProvided`.
 
         While domains are built, only what earlier ones provide is there. Of a later one, ask when
         it is needed.
@@ -60,7 +60,7 @@ class Interfaces:
         try:
             return self._provided[interface]  # type: ignore[return-value]  # `provide` compared them
         except KeyError:
-            raise NotProvided(
+            raise InterfaceNotProvided(
                 f"no domain that was built so far provides {interface.__name__}"
             ) from None
 
@@ -83,7 +83,7 @@ class Services:
     settings: SettingsReader = field(default_factory=SettingsReader)
     subscriptions: Subscriptions = field(init=False)
     objects: Objects = field(init=False)
-    passwords: Passwords = field(init=False, default_factory=Passwords)
+    passwords: PasswordHasher = field(init=False, default_factory=PasswordHasher)
     error_counts: ErrorCounts = field(init=False, default_factory=ErrorCounts)
     sessions: Sessions = field(init=False)
     events: LocalEvents = field(init=False, default_factory=LocalEvents)
@@ -105,7 +105,7 @@ class Services:
         object.__setattr__(self, "sessions", sessions)
 
 
-def broker_by(config: Config) -> Broker:
+def build_broker(config: Config) -> Broker:
     """Choose what carries notices between nodes. Raise `StartRefused` for a URL that is none."""
     if config.redis_url is None or not (url := config.redis_url.get_secret_value()):
         return MemoryBroker()

@@ -22,7 +22,7 @@ class Card(NamedTuple):
     id: str
 
 
-def takes(card: Card, best: Card, trump: Suit | None) -> bool:
+def beats(card: Card, best: Card, trump: Suit | None) -> bool:
     """Say whether a card takes the trick from the best card that was played before it.
 
     The best card so far is of the led suit or trump; of two identical cards the later wins.
@@ -36,7 +36,7 @@ def winning_index(trick: Sequence[Card], trump: Suit | None) -> int:
     """Say which card of a trick, in the order of play, takes it."""
     best = 0
     for index, card in enumerate(trick):
-        if takes(card, trick[best], trump):
+        if beats(card, trick[best], trump):
             best = index
     return best
 

@@ -20,7 +20,7 @@ class RulesetRefused(Exception):
     """A ruleset cannot be used; the message is a sentence that names the file and the remedy."""
 
 
-def problem_of(found: object, *, folder: str) -> str | None:
+def ruleset_problem(found: object, *, folder: str) -> str | None:
     """Say what is wrong with a module's `RULESET`; `folder` is the name of its folder."""
     if isinstance(found, type):
         return f"RULESET is the class {found.__name__} itself; write RULESET = {found.__name__}()"

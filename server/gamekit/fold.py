@@ -4,7 +4,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from server.gamekit.contract import Event, Outcome, RulesetConfig, Setup, Turn
 from server.gamekit.contract import Ruleset as _Ruleset
-from server.gamekit.table import INVALID_ACTION, Player, Table, ranked
+from server.gamekit.table import INVALID_ACTION, Player, Table, rank_absent_last
 
 # A ruleset whose state and move types are its own business.
 AnyRuleset: TypeAlias = _Ruleset[Any, Any]
@@ -64,4 +64,4 @@ class Fold:
         statistics, XP and the match. Players who left are already ranked last in it.
         """
         outcome = self.ruleset.outcome(self.state)
-        return None if outcome is None else ranked(self.table, outcome)
+        return None if outcome is None else rank_absent_last(self.table, outcome)

@@ -144,7 +144,7 @@ _EVOLVERS: Final[Mapping[str, Callable[[Table, Payload], None]]] = {
 TABLE_EVENTS: Final = frozenset({*_EVOLVERS, *PASSING})
 
 
-def rules_own(events: list[Event]) -> list[Event]:
+def require_rules_events(events: list[Event]) -> list[Event]:
     """Give a ruleset's events back; raise if one is the table's, which would be believed."""
     for event in events:
         if event.type in TABLE_EVENTS:
@@ -211,7 +211,7 @@ def players_of(created: Payload) -> tuple[Player, ...]:
     return tuple(Player(seat["player_id"], seat["bot"]) for seat in created["players"])
 
 
-def ranked(table: Table, outcome: Outcome) -> Outcome:
+def rank_absent_last(table: Table, outcome: Outcome) -> Outcome:
     """Rank players who are absent at the end behind those who stayed, where event 0 says so.
 
     Of those who stayed, the winners stay winners. If every winner has left, the highest
@@ -233,12 +233,12 @@ def ranked(table: Table, outcome: Outcome) -> Outcome:
     return replace(outcome, standings=tuple(standings))
 
 
-def presence(kind: str, table: Table, seat: int) -> Event:
+def presence_event(kind: str, table: Table, seat: int) -> Event:
     """Make a presence event, for example `player_left`."""
     return Event(kind, {"seat": seat, "player_id": table.seats[seat].player_id, "_v": 1})
 
 
-def invalid_action(table: Table, seat: int, code: str, message: str) -> Event:
+def invalid_action_event(table: Table, seat: int, code: str, message: str) -> Event:
     """Make the event that records a refused move."""
     occupant = table.seats[seat]
     return Event(
@@ -247,7 +247,7 @@ def invalid_action(table: Table, seat: int, code: str, message: str) -> Event:
     )
 
 
-def refused_move_seen(event: Event, viewer: Viewer) -> Payload:
+def visible_refused_move(event: Event, viewer: Viewer) -> Payload:
     """Give what a viewer may see of a refused move while the game runs.
 
     The code and the message reveal something of a hand (`must_follow_suit`), so they are for the
@@ -259,10 +259,10 @@ def refused_move_seen(event: Event, viewer: Viewer) -> Payload:
     return {key: payload[key] for key in ("seat", "player_id", "_v")}
 
 
-def visible(ruleset: Ruleset[Any, Any], event: Event, viewer: Viewer) -> Payload | None:
+def visible_payload(ruleset: Ruleset[Any, Any], event: Event, viewer: Viewer) -> Payload | None:
     """Give what a viewer may see of any event while the game runs."""
     if event.type == INVALID_ACTION:
-        return refused_move_seen(event, viewer)
+        return visible_refused_move(event, viewer)
     return ruleset.redact(event, viewer)
 
 

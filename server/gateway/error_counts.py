@@ -24,7 +24,7 @@ _CODES_OF_STATUSES: Final = {
 Count = Callable[[str], None]
 
 
-def uncounted(_: str) -> None:
+def ignore_error(_: str) -> None:
     """Count nothing: for a part that is served by itself."""
 
 

@@ -21,7 +21,7 @@ from server.core.subscriptions import Subscriptions
 from server.gateway.error_counts import Transport
 
 
-class Reading(NamedTuple):
+class MetricSource(NamedTuple):
     """A number: its name without the prefix `playhall_`, what it means, and how to read it."""
 
     name: str
@@ -29,10 +29,12 @@ class Reading(NamedTuple):
     read: Callable[[], float]
 
 
-class Numbers(Collector):
+class MetricsCollector(Collector):
     """Plain numbers: `gauges` as they are now, `counters` since the start."""
 
-    def __init__(self, *, gauges: Sequence[Reading] = (), counters: Sequence[Reading] = ()) -> None:
+    def __init__(
+        self, *, gauges: Sequence[MetricSource] = (), counters: Sequence[MetricSource] = ()
+    ) -> None:
         self._gauges = gauges
         self._counters = counters
 
@@ -47,43 +49,45 @@ class Numbers(Collector):
 def broker_metrics(subscriptions: Subscriptions) -> Collector:
     """Give the collector of what nodes hear of each other."""
     broker, sent, seen = subscriptions.broker, subscriptions.broker.metrics, subscriptions.metrics
-    return Numbers(
+    return MetricsCollector(
         gauges=(
-            Reading(
+            MetricSource(
                 "broker_connected",
                 "Whether other nodes' notices arrive.",
                 lambda: int(broker.is_live),
             ),
-            Reading("broker_backlog", "Notices that wait to be sent.", lambda: broker.backlog),
-            Reading(
+            MetricSource("broker_backlog", "Notices that wait to be sent.", lambda: broker.backlog),
+            MetricSource(
                 "subscriptions_topics",
                 "Topics that are needed here.",
                 lambda: subscriptions.topics,
             ),
         ),
         counters=(
-            Reading("broker_published", "Notices published.", lambda: sent.published),
-            Reading(
+            MetricSource("broker_published", "Notices published.", lambda: sent.published),
+            MetricSource(
                 "broker_received",
                 "Notices received of what is followed here.",
                 lambda: sent.received,
             ),
-            Reading("broker_dropped", "Notices that were not sent.", lambda: sent.dropped),
-            Reading(
+            MetricSource("broker_dropped", "Notices that were not sent.", lambda: sent.dropped),
+            MetricSource(
                 "broker_gaps",
                 "Times that notices of a topic may have been missed.",
                 lambda: sent.gaps,
             ),
-            Reading(
+            MetricSource(
                 "broker_disconnects",
                 "Connections lost, and attempts failed.",
                 lambda: sent.disconnects,
             ),
-            Reading(
+            MetricSource(
                 "subscriptions_stale", "Notices of what was known already.", lambda: seen.stale
             ),
-            Reading("subscriptions_behind", "Times that a topic fell behind.", lambda: seen.behind),
-            Reading(
+            MetricSource(
+                "subscriptions_behind", "Times that a topic fell behind.", lambda: seen.behind
+            ),
+            MetricSource(
                 "subscriptions_caught_up",
                 "Topics compared with the database.",
                 lambda: seen.caught_up,
@@ -113,7 +117,7 @@ class ErrorCollector(Collector):
         yield family
 
 
-def exposition(*collectors: Collector) -> Callable[[], bytes]:
+def metrics_writer(*collectors: Collector) -> Callable[[], bytes]:
     """Give the function that writes all metrics, the process's own too, as text."""
     registry = CollectorRegistry(auto_describe=False)
     for collector in collectors:

@@ -24,8 +24,8 @@ from protocol.limits import TEXT_CHARS_MAX
 from server.config import Config
 from server.core.clock import Clock, wire_time
 from server.domains.integrations.webhooks.service import reseal_secrets
-from server.domains.people.accounts.domain import seal_by
-from server.domains.people.accounts.keys import Keys
+from server.domains.people.accounts.domain import build_seal
+from server.domains.people.accounts.keys import SigningKeys
 from server.domains.people.accounts.sealed import method_indexes, require_keys
 from server.domains.people.accounts.sign_in_methods import reencrypt_methods
 from server.ops.shell import DataDir, Shell
@@ -50,7 +50,7 @@ class AccountsContext(NamedTuple):
     moderators: ModerationStore
     methods: SignInStore
     accounts: AccountStore
-    keys: Keys
+    keys: SigningKeys
     seal: Seal
     webhooks: WebhookStore
 
@@ -236,12 +236,12 @@ class _Commands:
 
 @asynccontextmanager
 async def _context(config: Config, dsn: str, *, opens: bool) -> AsyncIterator[AccountsContext]:
-    seal, clock = seal_by(config), Clock()
+    seal, clock = build_seal(config), Clock()
     async with await Database.open(dsn) as database:
         accounts, methods = AccountStore(database), SignInStore(database)
         if opens:
             await require_keys(seal, methods)
-        keys = Keys(accounts, now=clock.monotonic, seal=seal if config.secret_keys else None)
+        keys = SigningKeys(accounts, now=clock.monotonic, seal=seal if config.secret_keys else None)
         moderators, webhooks = ModerationStore(database), WebhookStore(database)
         yield AccountsContext(moderators, methods, accounts, keys, seal, webhooks)
 

@@ -24,14 +24,14 @@ from protocol.errors import InvalidField, NotFound
 from server.config import Config
 from server.core.clock import Clock, wire_time
 from server.core.settings import read_settings
-from server.domains.compete.blockchain.domain import chain_of
+from server.domains.compete.blockchain.domain import build_chain_follower
 from server.domains.compete.blockchain.settings import BlockchainSettings
-from server.domains.compete.epochs.imports import FIRST_YEAR, LAST_YEAR, days_in
-from server.domains.compete.epochs.phases import times_of
-from server.domains.compete.epochs.rules import check_profile
+from server.domains.compete.epochs.imports import FIRST_YEAR, LAST_YEAR, parse_days
+from server.domains.compete.epochs.phases import day_times
+from server.domains.compete.epochs.rules import validate_profile
 from server.domains.compete.epochs.scheduler import Scheduler
-from server.domains.compete.epochs.steps import Steps, require_profiles
-from server.domains.compete.epochs.verification import Verification
+from server.domains.compete.epochs.steps import EpochSteps, require_profiles
+from server.domains.compete.epochs.verification import DayVerification
 from server.ops.mirror_cli import add_mirror_command
 from server.ops.rehearsal_cli import add_rehearsal_commands
 from server.ops.shell import DataDir, Shell
@@ -49,9 +49,9 @@ class EpochsContext(NamedTuple):
     days: EpochStore
     store: StepStore
     imports: ImportStore
-    steps: Steps
+    steps: EpochSteps
     scheduler: Scheduler
-    verification: Verification
+    verification: DayVerification
 
 
 def add_epoch_commands(app: typer.Typer, shell: Shell) -> None:
@@ -181,7 +181,7 @@ class _Commands:
                 await context.days.put_profile(key, profile)
             for one in await context.days.profiles():
                 if one.profile_key == activate:
-                    check_profile(one.profile)
+                    validate_profile(one.profile)
             if activate:
                 await context.days.activate_profile(activate)
             return [_profile_line(one) for one in await context.days.profiles()]
@@ -204,7 +204,7 @@ class _Commands:
             now, bots, written_days = await context.days.now(), await context.imports.bots(), []
             # What is no UTF-8 comes through, for its line to be named.
             with file.open(encoding="utf-8", errors="surrogateescape") as lines:
-                for found in days_in(lines, kept.profile, bots, now=now):
+                for found in parse_days(lines, kept.profile, bots, now=now):
                     new = _day(found.day, kept)
                     epoch_id = await context.imports.add_day(new, found.lines)
                     written = f"{len(found.lines)} events" if epoch_id else "is there already"
@@ -232,7 +232,7 @@ class _Commands:
                 profile = validate(EpochProfile, orjson.loads(path.read_bytes()))
             except orjson.JSONDecodeError as error:
                 raise InvalidField(f"{path} is not JSON: {error}.") from None
-            check_profile(profile)
+            validate_profile(profile)
             return profile
 
     def _in_context(
@@ -254,21 +254,23 @@ async def _context(config: Config, dsn: str) -> AsyncIterator[EpochsContext]:
     objects.open()
     async with both_roles(dsn) as (database, rls):
         days, store = EpochStore(database), StepStore(database)
-        steps = Steps(
+        steps = EpochSteps(
             store,
             days,
             owners_at=BotStore(database, rls).owner_at,
-            owners_known=chain_of(settings, database=database, clock=Clock()).knows_owners_at,
+            owners_known=build_chain_follower(
+                settings, database=database, clock=Clock()
+            ).knows_owners_at,
             put=objects.put,
             node=CONSOLE,
         )
         scheduler = Scheduler(days, store, steps, node=CONSOLE)
-        verification = Verification(days, store, steps)
+        verification = DayVerification(days, store, steps)
         yield EpochsContext(days, store, ImportStore(database), steps, scheduler, verification)
 
 
 def _day(day: date, kept: StoredProfile) -> NewDay:
-    times = times_of(day, kept.profile.cadence)
+    times = day_times(day, kept.profile.cadence)
     return NewDay(
         day, kept.profile_id, times.starts_at, times.freeze_at, times.ends_at, kept.profile
     )

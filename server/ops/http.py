@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from protocol.errors import GoingAway, PlayhallError, Unavailable
 from protocol.history import Health, Status
-from server.gateway.http.endpoints import Endpoint, HttpRequest, Raw
+from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
 
 TAG = "operations"
 PROBE_TIMEOUT_S = 2.0
@@ -82,11 +82,11 @@ class OperationRoutes:
     async def _count(self, _: HttpRequest) -> Status:
         return await self._status()
 
-    async def _scrape(self, _: HttpRequest) -> Raw:
-        return Raw(self._metrics(), CONTENT_TYPE_LATEST)
+    async def _scrape(self, _: HttpRequest) -> RawResponse:
+        return RawResponse(self._metrics(), CONTENT_TYPE_LATEST)
 
-    async def _describe_http(self, _: HttpRequest) -> Raw:
-        return Raw(self._openapi(), "application/json")
+    async def _describe_http(self, _: HttpRequest) -> RawResponse:
+        return RawResponse(self._openapi(), "application/json")
 
-    async def _describe_websocket(self, _: HttpRequest) -> Raw:
-        return Raw(self._asyncapi(), "application/json")
+    async def _describe_websocket(self, _: HttpRequest) -> RawResponse:
+        return RawResponse(self._asyncapi(), "application/json")

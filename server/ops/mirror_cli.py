@@ -26,7 +26,7 @@ from protocol.epochs import MIRROR_LINES_MAX, MirrorBatch, Mirrored
 from protocol.errors import InvalidField, PlayhallError
 from server.config import Config
 from server.core.tasks import Tasks
-from server.domains.compete.epochs.mirror import Mirroring
+from server.domains.compete.epochs.mirror import DayMirror
 from server.ops.shell import DataDir, Shell
 
 LINE_BYTES_MAX: Final = 256 * 1024  # as much as a whole batch over HTTP
@@ -48,7 +48,7 @@ class MirrorContext(NamedTuple):
     """What the command works with."""
 
     days: EpochStore
-    mirroring: Mirroring
+    mirroring: DayMirror
 
 
 def add_mirror_command(
@@ -73,7 +73,7 @@ def add_mirror_command(
                 out.print(f"acknowledged {done[0].acknowledged}")
 
             await write([])
-            await in_batches(parsed(split(chunks_of(lines))), write)
+            await in_batches(parse_lines(split_lines(read_chunks(lines))), write)
             return done[0]
 
         config = shell.read_config(data_dir=data_dir)
@@ -87,13 +87,13 @@ def add_mirror_command(
 @asynccontextmanager
 async def _context(_: Config, dsn: str) -> AsyncIterator[MirrorContext]:
     async with await Database.open(dsn) as database:
-        yield MirrorContext(EpochStore(database), Mirroring(MirrorStore(database)))
+        yield MirrorContext(EpochStore(database), DayMirror(MirrorStore(database)))
 
 
 # ------------------------------------------------------------------ where the lines come from
 
 
-def chunks_of(place: str) -> AsyncIterator[bytes]:
+def read_chunks(place: str) -> AsyncIterator[bytes]:
     """Read what is at a place, as it comes; raise `PlayhallError`."""
     if place.startswith(("http://", "https://")):
         return _chunks_of_url(place)
@@ -160,7 +160,7 @@ def _opened(place: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-async def split(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def split_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Split chunks into lines, without their ends; the last one may lack it."""
     rest = b""
     async for chunk in chunks:
@@ -173,7 +173,7 @@ async def split(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield rest
 
 
-async def parsed(lines: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
+async def parse_lines(lines: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
     """Parse lines; raise `InvalidField`, which gives the line's place in the stream."""
     number = 0
     async for line in lines:
@@ -211,7 +211,7 @@ async def in_batches(
         await waiting.put(end)
 
     async with Tasks() as tasks:
-        tasks.work(collect(), name="lines of a mirror")
+        tasks.start_work(collect(), name="lines of a mirror")
         end: _End | None = None
         while end is None:
             item, batch = await waiting.get(), []

@@ -27,12 +27,12 @@ from server.config import Config
 from server.core.clock import Clock
 from server.core.settings import read_settings
 from server.domains.compete.bots.drafts import draft_bot, draft_token
-from server.domains.compete.bots.rules import BOTS_MAX, TOKENS_MAX, WALLETS_MAX, require_own
-from server.domains.compete.epochs.phases import day_of, times_of
+from server.domains.compete.bots.rules import BOTS_MAX, TOKENS_MAX, WALLETS_MAX, require_owner
+from server.domains.compete.epochs.phases import day_at, day_times
 from server.domains.compete.epochs.steps import require_profiles
-from server.domains.people.accounts.domain import seal_by
-from server.domains.people.accounts.keys import Keys
-from server.domains.people.accounts.service import Lifetimes, TokenIssuer
+from server.domains.people.accounts.domain import build_seal
+from server.domains.people.accounts.keys import SigningKeys
+from server.domains.people.accounts.service import TokenIssuer, TokenLifetimes
 from server.domains.people.accounts.settings import AccountSettings
 from server.ops.shell import DataDir, Shell
 
@@ -69,7 +69,7 @@ class RehearsalContext(NamedTuple):
     clock: Clock
 
 
-class Owner(NamedTuple):
+class GuestOwner(NamedTuple):
     """A guest with a test wallet."""
 
     tokens: Tokens
@@ -134,7 +134,7 @@ async def _make_bots(context: RehearsalContext, count: int) -> None:
         await context.bots.set_owner(bot_id, owner.address, actor=CONSOLE, reason=WHY)
         wanted = NewBotToken(label=WHY, scopes={"claim", "vote", "read"})
         token, draft = draft_token(wanted, bot_id, now=context.clock.now())
-        await context.tokens.add(owner.user_id, draft, require_own, at_most=TOKENS_MAX)
+        await context.tokens.add(owner.user_id, draft, require_owner, at_most=TOKENS_MAX)
         typer.echo(token)
 
 
@@ -144,9 +144,9 @@ async def make_live(days: EpochStore, *, speed: float | None) -> None:
     if kept is None:
         raise NotFound("No profile is active, so no day can be created; activate one first.")
     now, cadence = await days.now(), kept.profile.cadence
-    first = await _first_playable(days, day_of(now, cadence))
+    first = await _first_playable(days, day_at(now, cadence))
     for ahead in range(DAYS_AHEAD_MAX):
-        times = times_of(first + timedelta(days=ahead), cadence)
+        times = day_times(first + timedelta(days=ahead), cadence)
         if now < times.freeze_at - min(LEFT_MIN, (times.freeze_at - times.starts_at) / 2):
             if speed is not None or now < times.starts_at:
                 await days.set_clock(max(now, times.starts_at), speed=speed or 1.0)
@@ -171,16 +171,18 @@ async def _prepare(context: RehearsalContext, *, live: bool, speed: float | None
     )
 
 
-async def _person(context: RehearsalContext) -> Owner:
-    tokens = await context.issuer.person(
+async def _person(context: RehearsalContext) -> GuestOwner:
+    tokens = await context.issuer.add_person(
         context.accounts.add_guest, method="guest", display_name=None
     )
     address = f"0x{secrets.token_hex(20)}"
     await context.wallets.link(UserId(tokens.user_id), address, at_most=WALLETS_MAX)
-    return Owner(tokens, address)
+    return GuestOwner(tokens, address)
 
 
-async def _register(context: RehearsalContext, owner: Owner, *, after: int) -> tuple[BotId, int]:
+async def _register(
+    context: RehearsalContext, owner: GuestOwner, *, after: int
+) -> tuple[BotId, int]:
     """Register a bot under the next number that is free; of another run's, none is touched."""
     while True:
         after += 1
@@ -199,13 +201,13 @@ async def _register(context: RehearsalContext, owner: Owner, *, after: int) -> t
 
 @asynccontextmanager
 async def _context(config: Config, dsn: str) -> AsyncIterator[RehearsalContext]:
-    seal, clock = seal_by(config), Clock()
+    seal, clock = build_seal(config), Clock()
     settings = read_settings(AccountSettings)
     async with both_roles(dsn) as (database, rls):
         accounts = AccountStore(database)
-        keys = Keys(accounts, now=clock.monotonic, seal=seal if config.secret_keys else None)
+        keys = SigningKeys(accounts, now=clock.monotonic, seal=seal if config.secret_keys else None)
         await keys.start()
-        lifetimes = Lifetimes(settings.access_token_s, settings.refresh_token_s)
+        lifetimes = TokenLifetimes(settings.access_token_s, settings.refresh_token_s)
         yield RehearsalContext(
             accounts=accounts,
             wallets=WalletStore(database, rls),

@@ -15,7 +15,7 @@ from inspect import getsourcefile, getsourcelines
 from pathlib import Path
 from pkgutil import iter_modules
 
-from server.gamekit.checking import RulesetRefused, problem_of
+from server.gamekit.checking import RulesetRefused, ruleset_problem
 from server.gamekit.fold import AnyRuleset
 
 _HERE = Path(__file__).parent
@@ -75,7 +75,7 @@ def _ruleset_in(directory: Path, name: str) -> AnyRuleset:
     if not hasattr(module, "RULESET"):
         raise RulesetRefused(f"{file} has no RULESET; add RULESET = YourRuleset() to it.")
     ruleset: AnyRuleset = module.RULESET
-    if problem := problem_of(ruleset, folder=name):
+    if problem := ruleset_problem(ruleset, folder=name):
         raise RulesetRefused(
             f"The ruleset in {file} cannot be used: {problem}{_where(ruleset, file)}."
         )

@@ -23,7 +23,7 @@ from server.domains.contract import Build
 SETTING = "PLAYHALL_TITLES_PATH"
 
 
-class Title(NamedTuple):
+class TitlePackage(NamedTuple):
     """A package that can be used: how its domain is built, and its steps for the database."""
 
     name: str
@@ -32,12 +32,12 @@ class Title(NamedTuple):
 
 
 @cache
-def find_titles(*directories: Path) -> tuple[Title, ...]:
+def find_titles(*directories: Path) -> tuple[TitlePackage, ...]:
     """Import every folder in these; raise `StartRefused` for the first that cannot be used.
 
     What is sent over the websocket is known to the whole process from then on.
     """
-    found: dict[str, Title] = {}
+    found: dict[str, TitlePackage] = {}
     for directory in dict.fromkeys(path.resolve() for path in directories):
         if not directory.is_dir():
             raise StartRefused(f"{SETTING}: there is no folder {directory}.")
@@ -48,7 +48,7 @@ def find_titles(*directories: Path) -> tuple[Title, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
-def _title_in(directory: Path, name: str) -> Title:
+def _title_in(directory: Path, name: str) -> TitlePackage:
     if str(directory) not in __path__:
         __path__.append(str(directory))
     if (directory / name / "wire.py").exists():
@@ -60,7 +60,7 @@ def _title_in(directory: Path, name: str) -> Title:
     domain = _imported(directory, name, "domain")
     if not hasattr(domain, "build"):
         raise StartRefused(f"{directory / name / 'domain.py'} has no build(services) -> Domain.")
-    return Title(name, domain.build, steps_in(name, directory / name / "migrations"))
+    return TitlePackage(name, domain.build, steps_in(name, directory / name / "migrations"))
 
 
 def _imported(directory: Path, name: str, module: str) -> ModuleType:

@@ -112,7 +112,7 @@ class Playout:
 
     def presence(self, kind: str, seat: int) -> None:
         """Log that somebody left, came back, …"""
-        self.apply([table.presence(kind, self.fold.table, seat)])
+        self.apply([table.presence_event(kind, self.fold.table, seat)])
 
     def to_act(self) -> int | None:
         return self.fold.turn.seats[0] if self.fold.turn else None

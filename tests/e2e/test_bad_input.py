@@ -18,7 +18,7 @@ from persistence.accounts.store import AccountStore
 from persistence.database import Database
 from persistence.sealing import Seal, parse_keys
 from protocol.ids import new_id
-from server.domains.people.accounts.keys import ALGORITHM, TYPE, Keys
+from server.domains.people.accounts.keys import ALGORITHM, TYPE, SigningKeys
 from tests.faults.client_line import Guest, Json, Line, lines, new_guests, sit_down
 from tests.fixtures.node import SECRET_KEYS, Node
 from tests.fixtures.postgres import TEMPLATE, Databases
@@ -635,7 +635,7 @@ async def _expired(world: World, guest: Guest) -> str:
     database = await Database.open(world.dsn, embedded=True, allow_unsafe=True)
     try:
         seal = Seal(lambda: parse_keys(SECRET_KEYS))
-        keys = Keys(AccountStore(database), now=lambda: 0.0, seal=seal)
+        keys = SigningKeys(AccountStore(database), now=lambda: 0.0, seal=seal)
         await keys.start()
     finally:
         await database.close()

@@ -19,8 +19,8 @@ from persistence.epochs.imports import ImportStore
 from persistence.epochs.store import NewDay
 from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
 from protocol.ids import UserId
-from server.domains.compete.epochs.imports import days_in
-from server.domains.compete.epochs.phases import times_of
+from server.domains.compete.epochs.imports import parse_days
+from server.domains.compete.epochs.phases import day_times
 from tests.faults.days import finished_once, phase
 from tests.fixtures.http import bearer
 from tests.fixtures.node import Node
@@ -127,8 +127,8 @@ async def imported(dsn: str) -> Json:
         store = ImportStore(database)
         text = [orjson.dumps({k: v for k, v in x.items() if k != "seq"}).decode() for x in LINES]
         now = await stage.days.now()
-        (found,) = days_in(text, kept.profile, await store.bots(), now=now)
-        times = times_of(found.day, kept.profile.cadence)
+        (found,) = parse_days(text, kept.profile, await store.bots(), now=now)
+        times = day_times(found.day, kept.profile.cadence)
         new = NewDay(
             DAY, kept.profile_id, times.starts_at, times.freeze_at, times.ends_at, kept.profile
         )

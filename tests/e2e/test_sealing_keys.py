@@ -13,7 +13,7 @@ import pytest
 
 from persistence.sealing import Seal, parse_keys
 from protocol.ids import UserId
-from server.domains.people.accounts.sealed import about_method, method_indexes
+from server.domains.people.accounts.sealed import method_context, method_indexes
 from tests.fixtures.node import SECRET_KEYS, Node
 from tests.fixtures.shell import playhall
 
@@ -73,7 +73,7 @@ def sealed_by(dsn: str, keys: str) -> None:
             [
                 user_id,
                 method_indexes(seal, "email", EMAIL)[0],
-                seal.seal(EMAIL.encode(), about=about_method("email", UserId(user_id))),
+                seal.seal(EMAIL.encode(), about=method_context("email", UserId(user_id))),
             ],
         )
 

@@ -11,7 +11,7 @@ from persistence.database import Database
 from persistence.games.store import GameStore
 from protocol.ids import GameId
 from server.domains.play.games.recovery import recover
-from server.domains.play.games.results import summary_of
+from server.domains.play.games.results import build_game_summary
 from server.rulesets import find_rulesets
 from tests.faults.client_line import Guest, Json, Line, lines, new_guests
 from tests.faults.client_turns import play
@@ -149,7 +149,7 @@ async def _fold_again(dsn: str, game_id: str, stored: Json) -> None:
         await database.close()
     outcome = fold.outcome()
     assert outcome is not None
-    summary = summary_of(fold.table, outcome)
+    summary = build_game_summary(fold.table, outcome)
     names = [player.pop("display_name") for player in stored["players"]]
     assert all(names)
     sent = {key: value for key, value in stored.items() if key not in ("game_id", "created_at")}

@@ -20,7 +20,7 @@ from persistence.games.model import StoredGame
 from protocol.ids import GameId
 from server.gamekit.contract import Event, Outcome
 from server.gamekit.fold import AnyRuleset, Fold, Origin
-from server.gamekit.table import CMD, GAME_COMPLETED, INVALID_ACTION, Player, visible
+from server.gamekit.table import CMD, GAME_COMPLETED, INVALID_ACTION, Player, visible_payload
 from server.rulesets import find_rulesets
 from tests.faults.recording import Json, Witness
 
@@ -146,7 +146,7 @@ def check_live(game: StoredGame, log: Sequence[StoredEvent], witness: Witness) -
         return
     ruleset = RULESETS[game.ruleset]
     for seen, event in zip(witness.events, log, strict=False):
-        hidden = visible(ruleset, Event(event.type, event.payload), witness.seat)
+        hidden = visible_payload(ruleset, Event(event.type, event.payload), witness.seat)
         expected = (event.type, hidden, event.at), (event.type, event.payload, event.at)
         if (seen["event"], seen["payload"], seen["at"]) not in expected:
             yield f"seat {witness.seat} saw {seen}, the log has {event}"

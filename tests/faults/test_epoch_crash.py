@@ -10,7 +10,7 @@ import pytest
 from persistence.database import Database
 from persistence.epochs.claims import NewClaim
 from persistence.rls import RlsDatabase
-from server.domains.compete.epochs.rules import require_claim
+from server.domains.compete.epochs.rules import require_claim_allowed
 from tests.faults.conftest import Nodes, Rounds
 from tests.faults.days import (
     begin,
@@ -56,7 +56,7 @@ async def some_claims(stage: Stage, number: int, chance: Random) -> None:
         await stage.at(MIDNIGHT + timedelta(days=number, minutes=minute))
         bot, slot_index = chance.choice(bots), chance.randrange(4)
         claim = NewClaim(epoch_id, slot_index, f"x {minute}", bot.bot_id, bot.token_id)
-        await stage.claims.claim(claim, require_claim)
+        await stage.claims.claim(claim, require_claim_allowed)
 
 
 async def test_a_step_killed_in_the_middle_is_taken_once_by_the_next_leader(

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from persistence.accounts.store import AccountStore
 from persistence.database import Database
 from persistence.sealing import Seal, parse_keys
-from server.domains.people.accounts.keys import Key, Keys
+from server.domains.people.accounts.keys import SigningKey, SigningKeys
 from tests.faults.client_line import Closed, Guest, Json, Line, new_guests
 from tests.faults.conftest import Nodes
 from tests.faults.table import Figures
@@ -36,7 +36,7 @@ class World(NamedTuple):
 
     node: Node
     guest: Guest
-    key: Key
+    key: SigningKey
 
     @property
     def claims(self) -> Json:
@@ -50,7 +50,7 @@ async def world(nodes: Nodes, serving_dsn: str, fresh_dsn: str) -> AsyncIterator
     database = await Database.open(fresh_dsn, embedded=True)
     try:
         seal = Seal(lambda: parse_keys(SECRET_KEYS))
-        keys = Keys(AccountStore(database), now=lambda: 0.0, seal=seal)
+        keys = SigningKeys(AccountStore(database), now=lambda: 0.0, seal=seal)
         await keys.start()
         yield World(node, guest, keys.newest)
     finally:

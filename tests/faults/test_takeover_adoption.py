@@ -10,7 +10,7 @@ import pytest
 from persistence.database import Database
 from persistence.games.store import GameStore
 from server.core.clock import Clock
-from server.domains.play.games.node_lease import Lease
+from server.domains.play.games.node_lease import NodeLease
 from tests.faults.checker import findings
 from tests.faults.conftest import Nodes, Rounds
 from tests.faults.evidence import assert_kept, read_evidence
@@ -49,9 +49,9 @@ async def nothing() -> None:
 
 async def test_lease_that_was_given_back_is_not_renewed(database: Database) -> None:
     store = GameStore(database, node="going")
-    lease = Lease(store, clock=Clock(), lease_s=1, address=str, returned=nothing)
+    lease = NodeLease(store, clock=Clock(), lease_s=1, address=str, returned=nothing)
     async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
-        group.create_task(lease.keep())  # which ends, or this test does not
+        group.create_task(lease.keep_renewing())  # which ends, or this test does not
         while not lease.is_good():
             await asyncio.sleep(0)
         await lease.release()

@@ -19,7 +19,7 @@ RETIRED = {
     "Books": "AuditReader",
     "Chair": "Seat",
     "Circle": "Namespace",
-    "Desk": "AdminContext",
+    "Desk": "GameAuditor",
     "Foundation": "Services",
     "FrontDoor": "Listener",
     "Hosting": "GameRegistry",

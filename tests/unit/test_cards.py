@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import pytest
 
-from server.gamekit.cards import CARDS, Card, pack, shuffled_pack, takes, winning_index
+from server.gamekit.cards import CARDS, Card, beats, pack, shuffled_pack, winning_index
 
 
 def cards(*ids: str) -> list[Card]:
@@ -73,7 +73,7 @@ def test_shuffle_of_a_seed_is_this_one(decks: int, first: list[str], digest: str
     ],
 )
 def test_card_takes_from_lower_of_its_suit_or_as_trump(card: str, best: str, taken: bool) -> None:
-    assert taken is takes(CARDS[card], CARDS[best], "hearts")
+    assert taken is beats(CARDS[card], CARDS[best], "hearts")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from persistence.errors import StartRefused
 from server.config import Config
-from server.core.addresses import is_same_host, normal_origin, plain_address, url_of
+from server.core.addresses import is_same_host, normalize_ip_address, normalize_origin, socket_url
 from server.core.settings import Settings, read_settings
 from server.domains.play.signaling.settings import SignalingSettings
 
@@ -36,13 +36,13 @@ OTHER = [
 
 @pytest.mark.parametrize(("one", "other"), SAME)
 def test_spellings_of_one_origin_are_equal(one: str, other: str) -> None:
-    assert normal_origin(one) == normal_origin(other)
-    assert normal_origin(normal_origin(other)) == normal_origin(other)
+    assert normalize_origin(one) == normalize_origin(other)
+    assert normalize_origin(normalize_origin(other)) == normalize_origin(other)
 
 
 @pytest.mark.parametrize(("one", "other"), OTHER)
 def test_different_origins_are_not_equal(one: str, other: str) -> None:
-    assert normal_origin(one) != normal_origin(other)
+    assert normalize_origin(one) != normalize_origin(other)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_host_takes_its_default_port_from_the_origin(origin: str, host: str, is_
     ],
 )
 def test_one_address_is_written_one_way(address: str, plain: str) -> None:
-    assert plain_address(address) == plain
+    assert normalize_ip_address(address) == plain
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_one_address_is_written_one_way(address: str, plain: str) -> None:
     ],
 )
 def test_url_of_a_listening_socket_can_be_connected_to(host: str, url: str) -> None:
-    assert url_of("http", host, 8304) == url
+    assert socket_url("http", host, 8304) == url
 
 
 @pytest.mark.parametrize(

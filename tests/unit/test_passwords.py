@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import Overloaded
-from server.core.passwords import WAITING_MAX, Asker, Passwords
+from server.core.passwords import WAITING_MAX, HashClient, PasswordHasher
 
-ANN = Asker.of("sign-in", "192.0.2.1")
-EVE = Asker.of("lobby", "198.51.100.1")
+ANN = HashClient.at("sign-in", "192.0.2.1")
+EVE = HashClient.at("lobby", "198.51.100.1")
 ALL_AT_ONCE = WAITING_MAX + os.cpu_count()  # type: ignore[operator]  # known here
 
 
 @pytest.fixture
-async def passwords() -> AsyncIterator[Passwords]:
-    passwords = Passwords()
+async def passwords() -> AsyncIterator[PasswordHasher]:
+    passwords = PasswordHasher()
     yield passwords
     await passwords.close()
 
@@ -29,15 +29,15 @@ def children() -> set[int]:
     return {int(pid) for pid in listed.split()}
 
 
-async def test_only_the_right_password_fits(passwords: Passwords) -> None:
+async def test_only_the_right_password_fits(passwords: PasswordHasher) -> None:
     stored = await passwords.hash("open sesame", ANN)
     assert stored.startswith("$argon2id$")
-    assert await passwords.fits(stored, "open sesame", ANN)
-    assert not await passwords.fits(stored, "Open sesame", ANN)
-    assert not await passwords.fits(None, "open sesame", ANN)
+    assert await passwords.matches(stored, "open sesame", ANN)
+    assert not await passwords.matches(stored, "Open sesame", ANN)
+    assert not await passwords.matches(None, "open sesame", ANN)
 
 
-async def test_flood_of_one_purpose_does_not_hold_up_another(passwords: Passwords) -> None:
+async def test_flood_of_one_purpose_does_not_hold_up_another(passwords: PasswordHasher) -> None:
     flood = [asyncio.create_task(passwords.hash(str(n), EVE)) for n in range(20)]
     await asyncio.sleep(0)
     await passwords.hash("open sesame", ANN)
@@ -48,20 +48,22 @@ async def test_flood_of_one_purpose_does_not_hold_up_another(passwords: Password
     assert await passwords.hash("the turns of those who gave up are free again", ANN)
 
 
-async def test_flood_of_one_network_does_not_hold_up_another(passwords: Passwords) -> None:
+async def test_flood_of_one_network_does_not_hold_up_another(passwords: PasswordHasher) -> None:
     flood = [asyncio.create_task(passwords.hash(str(n), EVE)) for n in range(20)]
     await asyncio.sleep(0)
-    await passwords.hash("open sesame", Asker.of("lobby", "203.0.113.9"))
+    await passwords.hash("open sesame", HashClient.at("lobby", "203.0.113.9"))
     assert sum(not guess.done() for guess in flood) >= 10
     for guess in flood:
         guess.cancel()
     await asyncio.gather(*flood, return_exceptions=True)
 
 
-async def test_where_too_many_wait_the_busiest_network_is_refused(passwords: Passwords) -> None:
+async def test_where_too_many_wait_the_busiest_network_is_refused(
+    passwords: PasswordHasher,
+) -> None:
     flood = [asyncio.create_task(passwords.hash(str(n), EVE)) for n in range(ALL_AT_ONCE)]
     await asyncio.sleep(0)
-    other = asyncio.create_task(passwords.hash("open", Asker.of("lobby", "203.0.113.9")))
+    other = asyncio.create_task(passwords.hash("open", HashClient.at("lobby", "203.0.113.9")))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     refused = [guess for guess in flood if guess.done()]
@@ -74,7 +76,9 @@ async def test_where_too_many_wait_the_busiest_network_is_refused(passwords: Pas
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
-async def test_killed_process_is_replaced_and_none_is_left_behind(passwords: Passwords) -> None:
+async def test_killed_process_is_replaced_and_none_is_left_behind(
+    passwords: PasswordHasher,
+) -> None:
     before = children()
     await passwords.hash("open sesame", ANN)
     (worker,) = children() - before
@@ -88,5 +92,5 @@ async def test_killed_process_is_replaced_and_none_is_left_behind(passwords: Pas
     assert children() - before == set()
 
 
-async def test_a_hash_takes_what_is_recommended(passwords: Passwords) -> None:
+async def test_a_hash_takes_what_is_recommended(passwords: PasswordHasher) -> None:
     assert "m=65536,t=3,p=4" in await passwords.hash("open sesame", ANN)

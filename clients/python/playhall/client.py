@@ -90,7 +90,7 @@ class Client:
         return str(self._connection.welcome["player_id"])
 
     async def call(self, command: str, **fields: object) -> Json:
-        """Send a command (`"lobby.create"`) and give its reply; raise `Refused` or `Lost`."""
+        """Send a command (`"lobby.create"`) and give its reply; raise `RpcRefused` or `Lost`."""
         return await self._connection.call(command, **fields)
 
     async def quick_play(self, ruleset: str, **options: object) -> "Game":

@@ -84,7 +84,7 @@ class Connection:
     # ------------------------------------------------------------------ what is asked
 
     async def call(self, command: str, **fields: object) -> Json:
-        """Send a command and wait for its reply; raise `Refused` or `Lost`.
+        """Send a command and wait for its reply; raise `RpcRefused` or `Lost`.
 
         A command that only reads is sent again if the connection was lost meanwhile.
         """

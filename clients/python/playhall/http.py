@@ -67,7 +67,7 @@ class _Response(NamedTuple):
 
 
 class Http:
-    """Requests to one server; answers are JSON, and errors are raised as `Refused`."""
+    """Requests to one server; answers are JSON, and errors are raised as `RpcRefused`."""
 
     def __init__(self, url: str) -> None:
         """Raises `Unreachable` where the URL is not that of a server."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from server.core.addresses import normal_origin
+from server.core.addresses import normalize_origin
 
 ANY_ORIGIN: Final = "*"
 # What pages may ask from elsewhere; everything else is for browsers themselves.
@@ -23,7 +23,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def normal_origins(origins: Iterable[str]) -> frozenset[str]:
     """Write origins as they are compared."""
-    return frozenset(map(normal_origin, origins))
+    return frozenset(map(normalize_origin, origins))
 
 
 def install_cors(app: web.Application, origins: Iterable[str]) -> None:
@@ -67,4 +67,4 @@ class _Cors:
             return None
         if ANY_ORIGIN in self._origins:
             return ANY_ORIGIN
-        return origin if normal_origin(origin) in self._origins else None
+        return origin if normalize_origin(origin) in self._origins else None

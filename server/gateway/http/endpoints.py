@@ -25,7 +25,7 @@ from protocol.errors import (
     TooLarge,
     UnsupportedEncoding,
 )
-from server.gateway.error_counts import Count, code_of_status, uncounted
+from server.gateway.error_counts import Count, code_of_status, ignore_error
 from server.gateway.http.query import query_reader
 from server.gateway.session.identity import Identity, Scope, refused_by_scope
 
@@ -57,7 +57,7 @@ class HttpRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
+class RawResponse:
     """An answer that is not JSON of ours; what comes in pieces is sent as it comes."""
 
     body: bytes | AsyncIterable[bytes]
@@ -66,7 +66,7 @@ class Raw:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Answer = BaseModel | Raw
+Answer = BaseModel | RawResponse
 
 # On every answer that does not say otherwise: tokens and what is personal stay out of caches, and
 # browsers take content for what it is said to be.
@@ -110,7 +110,7 @@ class Endpoint:
 def build_http(
     endpoints: Sequence[Endpoint],
     authenticate: Authenticate,
-    count: Count = uncounted,
+    count: Count = ignore_error,
 ) -> web.Application:
     """Make the aiohttp application that serves the endpoints; `count` gets refusals' codes."""
     app = web.Application(
@@ -185,7 +185,7 @@ async def _read(request: web.Request) -> bytes:
 
 
 def _respond(answer: Answer) -> web.Response:
-    if isinstance(answer, Raw):
+    if isinstance(answer, RawResponse):
         headers = {"Content-Type": answer.content_type, **answer.headers}
         return web.Response(body=answer.body, status=answer.status, headers=headers)
     return _json(answer.model_dump(), 200)
@@ -223,7 +223,7 @@ async def _errors_as_json(
         raise
     except (web.RequestPayloadError, HttpProcessingError) as broken:
         return _broken_off(
-            error_response(BadFrame(f"The body is malformed: {in_one_line(broken)}."))
+            error_response(BadFrame(f"The body is malformed: {one_line_reason(broken)}."))
         )
     except Exception:
         if _is_gone(request):
@@ -232,7 +232,7 @@ async def _errors_as_json(
         return error_response(PlayhallError())
 
 
-def in_one_line(broken: Exception) -> str:
+def one_line_reason(broken: Exception) -> str:
     """Say what aiohttp found wrong with a request; it draws arrows in lines of their own."""
     message = broken.message if isinstance(broken, HttpProcessingError) else str(broken)
     return message.partition("\n\n")[0].replace("\n", " ").rstrip(" .:")

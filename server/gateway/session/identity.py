@@ -18,7 +18,7 @@ NOT_FOR_BOTS: Final = "Bots cannot do this; use the token of a person's account.
 
 
 @dataclass(frozen=True, slots=True)
-class BotPass:
+class BotGrant:
     """A bot that signed in with a token of its own; `scopes` are `claim`, `vote`, `read`."""
 
     bot_id: BotId
@@ -39,7 +39,7 @@ class Identity:
     display_name: str
     expires_at: float
     roles: tuple[str, ...] = ()
-    bot: BotPass | None = None
+    bot: BotGrant | None = None
 
     @property
     def requester(self) -> Requester:

@@ -30,14 +30,14 @@ from protocol.ids import PlayerId, SessionId, UserId
 from protocol.limits import HEARTBEAT_MS, HELLO_TIMEOUT_S
 from protocol.session import Closing, Hello
 from server.core.clock import Clock
-from server.core.containment import contained
+from server.core.containment import contain_failures
 from server.core.events import LocalEvents, PlayerConnected, PlayerDisconnected
-from server.core.periodic import every
+from server.core.periodic import repeat_every
+from server.core.rate_limits import TokenBucket
 from server.core.tasks import Tasks
-from server.gateway.error_counts import Count, uncounted
+from server.gateway.error_counts import Count, ignore_error
 from server.gateway.session.identity import Identity, Scope, refused_by_scope
 from server.gateway.transport.framing import text_frame
-from server.gateway.transport.limits import TokenBucket
 from server.gateway.transport.websocket import Socket
 
 Immediate = Callable[["Session", Any], None]
@@ -63,7 +63,7 @@ class Route:
 Routes = dict[type[Command], Route]
 
 
-def assemble(*tables: Routes) -> dict[str, Route]:
+def merge_routes(*tables: Routes) -> dict[str, Route]:
     """Join the domains' tables; every command of the catalogue has exactly one route."""
     routes: dict[str, Route] = {}
     for table in tables:
@@ -86,7 +86,7 @@ BAD_FRAMES_BURST = 20
 
 
 @dataclass(slots=True)
-class Queued:
+class QueuedCommand:
     """A command that waits for the one before it."""
 
     command: Command
@@ -117,7 +117,7 @@ class Session:
         self.identity: Identity | None = None
         self.opened_at = now
         self._bucket = bucket
-        self._queue: deque[Queued] = deque()
+        self._queue: deque[QueuedCommand] = deque()
         self._draining = False
         self._closers: dict[object, Callable[[], None]] = {}
         self._bad_frames: TokenBucket | None = None  # most connections never need it
@@ -141,7 +141,7 @@ class Session:
         if (problem := self._may(command, route)) is not None:
             self.refuse(command.id, problem)
         elif self._draining or route.awaited is not None:
-            self._enqueue(Queued(command, route))
+            self._enqueue(QueuedCommand(command, route))
         else:
             self._run_now(command, route)
 
@@ -150,7 +150,7 @@ class Session:
         self._gone = True
         closers, self._closers = self._closers, {}
         for close in closers.values():
-            with contained("a connection that stops following"):
+            with contain_failures("a connection that stops following"):
                 close()
         self._queue.clear()
         self.sessions.closed(self)
@@ -252,14 +252,14 @@ class Session:
             log.exception("%s failed", command.type)
             self.refuse(command.id, PlayhallError())
 
-    def _enqueue(self, queued: Queued) -> None:
+    def _enqueue(self, queued: QueuedCommand) -> None:
         if len(self._queue) >= QUEUED_COMMANDS_MAX:
             self.refuse(queued.command.id, Overloaded())
             return
         self._queue.append(queued)
         if not self._draining:
             self._draining = True
-            self.sessions.tasks.work(self._drain(), name="commands of a session")
+            self.sessions.tasks.start_work(self._drain(), name="commands of a session")
 
     async def _drain(self) -> None:
         try:
@@ -300,7 +300,7 @@ class Sessions:
         tasks: Tasks,
         rate: CommandRate,
         events: LocalEvents,
-        count_refusal: Count = uncounted,
+        count_refusal: Count = ignore_error,
     ) -> None:
         self.clock = clock
         self.tasks = tasks
@@ -326,15 +326,15 @@ class Sessions:
         bucket = TokenBucket(rate_per_s=self.rate.per_s, burst=self.rate.burst)
         return Session(self, bucket, self.now())
 
-    def of(self, player_id: PlayerId) -> Session | None:
+    def connection_of_player(self, player_id: PlayerId) -> Session | None:
         """Find a player's connection on this node."""
         return self._by_player.get(player_id)
 
-    def of_user(self, user_id: UserId) -> Session | None:
+    def connection_of_user(self, user_id: UserId) -> Session | None:
         """Find the connection of an account, or of a bot, on this node."""
         return self._by_user.get(user_id)
 
-    def of_session(self, session_id: SessionId) -> Session | None:
+    def connection_of_session(self, session_id: SessionId) -> Session | None:
         """Find the connection on this node of a session that somebody signed in to."""
         return self._by_session.get(session_id)
 
@@ -421,12 +421,12 @@ class Sessions:
 
     async def sweep(self) -> None:
         """Close, until cancelled, what is silent, never said hello, or holds an expired token."""
-        await every(SWEEP_EVERY_S, self._close_overdue, "closing silent connections")
+        await repeat_every(SWEEP_EVERY_S, self._close_overdue, "closing silent connections")
 
     async def _close_overdue(self) -> None:
         now, wall = self.now(), self.clock.now().timestamp()
         for session in list(self._open):
-            with contained("closing a silent connection"):
+            with contain_failures("closing a silent connection"):
                 if (why := _overdue(session, now, wall)) is not None:
                     self.dismiss(session, why, _EXPLAINED[why])
 

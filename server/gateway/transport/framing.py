@@ -32,7 +32,7 @@ _LONG: Final = Struct("!BBQ")
 _REGISTERED: Final = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 
 
-class Violation(Exception):
+class ProtocolViolation(Exception):
     """The client broke the protocol or a limit: the connection fails with this close code."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -46,21 +46,21 @@ def text_frame(payload: bytes) -> bytes:
     size = len(payload)
     if 125 < size < 1 << 16:  # most are, and many are made: no further call for them
         return _MEDIUM.pack(_FIN | TEXT, 126, size) + payload
-    return frame(TEXT, payload)
+    return message_frame(TEXT, payload)
 
 
 def pong_frame(payload: bytes) -> bytes:
     """Make the answer to a ping."""
-    return frame(PONG, payload)
+    return message_frame(PONG, payload)
 
 
 def close_frame(code: int, reason: str) -> bytes:
     """Make a close frame; a reason that does not fit is cut between two characters."""
     text = reason.encode()[: CONTROL_BYTES_MAX - 2].decode(errors="ignore")
-    return frame(CLOSE, code.to_bytes(2, "big") + text.encode())
+    return message_frame(CLOSE, code.to_bytes(2, "big") + text.encode())
 
 
-def frame(opcode: int, payload: bytes) -> bytes:
+def message_frame(opcode: int, payload: bytes) -> bytes:
     """Make an unmasked frame that is a whole message."""
     size = len(payload)
     if size < 126:
@@ -70,18 +70,18 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return _LONG.pack(_FIN | opcode, 127, size) + payload
 
 
-def read_close(data: bytes) -> tuple[int, str]:
+def parse_close(data: bytes) -> tuple[int, str]:
     """Read code and reason of an unmasked close frame."""
     payload = data[4:] if data[1] == 126 else data[2:]
     return int.from_bytes(payload[:2], "big"), payload[2:].decode(errors="replace")
 
 
 def close_echo(payload: bytes) -> bytes:
-    """Make the close frame that answers a client's; raise `Violation` for a bad code."""
+    """Make the close frame that answers a client's; raise `ProtocolViolation` for a bad code."""
     code = int.from_bytes(payload[:2], "big")
     if payload and not (code in _REGISTERED or 3000 <= code < 5000):
-        raise Violation(PROTOCOL_ERROR, f"{code} is not a valid close code.")
-    return frame(CLOSE, payload[:2])
+        raise ProtocolViolation(PROTOCOL_ERROR, f"{code} is not a valid close code.")
+    return message_frame(CLOSE, payload[:2])
 
 
 def is_utf8(message: bytes) -> bool:
@@ -105,13 +105,17 @@ class Fragments:
         self._parts: list[bytes] = []
 
     def add(self, part: bytes) -> None:
-        """Take the next piece; raise `Violation` where a limit is passed."""
+        """Take the next piece; raise `ProtocolViolation` where a limit is passed."""
         self._parts.append(part)
         self._bytes_left -= len(part)
         if len(self._parts) > self._parts_max:
-            raise Violation(TOO_BIG, f"A message can have at most {self._parts_max} fragments.")
+            raise ProtocolViolation(
+                TOO_BIG, f"A message can have at most {self._parts_max} fragments."
+            )
         if self._bytes_left < 0:
-            raise Violation(TOO_BIG, "The fragments together exceed the maximum message size.")
+            raise ProtocolViolation(
+                TOO_BIG, "The fragments together exceed the maximum message size."
+            )
 
     def joined(self) -> bytes:
         """Give the whole message."""

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from server.core.addresses import is_same_host, normal_origin
+from server.core.addresses import is_same_host, normalize_origin
 from server.gateway.http.cors import ANY_ORIGIN
 from server.gateway.transport.proxies import Proxies
 
@@ -55,14 +55,14 @@ class HttpRefusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class NegotiatedHandshake:
     """What both sides agreed on: the client's key, and the subprotocol, if one was offered."""
 
     key: str
     subprotocol: str | None
 
 
-def target_of(head: bytes) -> tuple[str, str]:
+def method_and_target(head: bytes) -> tuple[str, str]:
     """Give method and target of a request's head; empty where it is no HTTP."""
     line = head.partition(b"\r\n")[0].decode("latin-1")
     method, _, rest = line.partition(" ")
@@ -81,7 +81,7 @@ def parse_request(
         if (match := _HEADER.fullmatch(line)) is None:
             return HttpRefusal(400, "A header line is malformed.")
         headers.add(match[1], match[2].strip(" \t"))
-    path, _, query = target_of(head)[1].partition("?")
+    path, _, query = method_and_target(head)[1].partition("?")
     return upgrade_request(path, query, CIMultiDictProxy(headers), remote, proxies)
 
 
@@ -103,7 +103,7 @@ def upgrade_request(
 
 def negotiate(
     request: UpgradeRequest, *, subprotocol: str | None, origins: frozenset[str]
-) -> Agreement | HttpRefusal:
+) -> NegotiatedHandshake | HttpRefusal:
     """Check a handshake; a client that offers other subprotocols only is refused."""
     headers = request.headers
     if "websocket" not in _tokens(headers, "Upgrade"):
@@ -120,7 +120,7 @@ def negotiate(
     offered = _tokens(headers, "Sec-WebSocket-Protocol", lower=False)
     if subprotocol is not None and offered and subprotocol not in offered:
         return HttpRefusal(400, f"Offer the subprotocol {subprotocol} or none.")
-    return Agreement(headers["Sec-WebSocket-Key"], subprotocol if offered else None)
+    return NegotiatedHandshake(headers["Sec-WebSocket-Key"], subprotocol if offered else None)
 
 
 def _upgrade_required(sentence: str) -> HttpRefusal:
@@ -161,5 +161,5 @@ def _is_welcome(origin: str | None, host: str, origins: frozenset[str]) -> bool:
     if origin is None or ANY_ORIGIN in origins:
         return True
     if origins:
-        return normal_origin(origin) in origins
+        return normalize_origin(origin) in origins
     return is_same_host(origin, host)

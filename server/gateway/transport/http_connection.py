@@ -29,14 +29,14 @@ from protocol.errors import RequestTimeout
 from server.gateway.error_counts import Count, code_of_status
 from server.gateway.http.endpoints import SAFE_HEADERS
 from server.gateway.transport.handshake import (
-    Agreement,
     HttpRefusal,
+    NegotiatedHandshake,
     UpgradeRequest,
     upgrade_request,
 )
 from server.gateway.transport.limits import TransportLimits
 from server.gateway.transport.proxies import Proxies
-from server.gateway.transport.socket import Peer, Socket
+from server.gateway.transport.socket import Socket, WebSocketHandler
 from server.gateway.transport.websocket import serve as serve_websocket
 
 HEAD_LATE: Final = HttpRefusal(408, "The request head did not arrive in time; send it again.")
@@ -60,7 +60,7 @@ class ConnectionOwner(Protocol):
 
     def receive(
         self, request: UpgradeRequest, *, through: str
-    ) -> tuple[Peer, Agreement] | HttpRefusal:
+    ) -> tuple[WebSocketHandler, NegotiatedHandshake] | HttpRefusal:
         """Find who takes a websocket, and on what terms."""
 
     def open(self, transport: asyncio.Transport, remote: str) -> Socket:
@@ -81,7 +81,7 @@ def http_runner(app: web.Application) -> web.AppRunner:
     )
 
 
-def watch(server: web.Server) -> None:
+def install_connections(server: web.Server) -> None:
     """Have every request of a server served by way of its `HttpConnection`."""
     handle = server.request_handler
 
@@ -215,7 +215,9 @@ class HttpConnection(asyncio.Protocol):
         self._leave()
         self._loop.call_soon(self._inner.connection_lost, None)
         gone = partial(self._owner.leave, self._remote)
-        Closing(self._transport, self._limits, gone, half=is_coming and not self._owner.is_closed)
+        ClosingConnection(
+            self._transport, self._limits, gone, half=is_coming and not self._owner.is_closed
+        )
 
     # ----------------------------------------------------------------------------- its states
 
@@ -337,7 +339,7 @@ class HttpConnection(asyncio.Protocol):
         return response
 
 
-class Closing(asyncio.Protocol):
+class ClosingConnection(asyncio.Protocol):
     """A connection at its end: what is unsent goes out, what still comes is dropped.
 
     Both are bounded: a client must read as elsewhere, and once it has been sent everything, it

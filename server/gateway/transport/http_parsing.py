@@ -15,7 +15,7 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from protocol.errors import BadFrame, PlayhallError
 from server.gateway.error_counts import Count
-from server.gateway.http.endpoints import SAFE_HEADERS, error_response, in_one_line
+from server.gateway.http.endpoints import SAFE_HEADERS, error_response, one_line_reason
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +69,8 @@ class _Connection(RequestHandler):
         """Answer a request that could not be parsed, or whose answer failed."""
         if not isinstance(exc, HttpProcessingError):
             return super().handle_error(request, status, exc, message)
-        log.debug("%s sent malformed HTTP: %s", request.remote, in_one_line(exc))
-        refused = BadFrame(f"The request is not valid HTTP: {in_one_line(exc)}.")
+        log.debug("%s sent malformed HTTP: %s", request.remote, one_line_reason(exc))
+        refused = BadFrame(f"The request is not valid HTTP: {one_line_reason(exc)}.")
         self._count(refused.wire_code)
         response = error_response(refused)
         response.headers.update(SAFE_HEADERS)
@@ -86,7 +86,7 @@ class _Connection(RequestHandler):
         error = kw.get("exc_info")
         if isinstance(error, (HttpProcessingError, web.RequestPayloadError)):
             # What was left of a broken body; the request itself was answered.
-            log.debug("%s sent malformed HTTP: %s", self.peername, in_one_line(error))
+            log.debug("%s sent malformed HTTP: %s", self.peername, one_line_reason(error))
         elif isinstance(error, PlayhallError):
             self._count(error.wire_code)
             log.warning("a response was interrupted: %s", error)

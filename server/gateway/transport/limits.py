@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 
 from protocol.limits import FRAGMENTS_MAX, FRAME_BYTES_MAX
-from server.core.rate_limits import TokenBucket, network_of
-
-__all__ = ["AddressLimits", "TokenBucket", "TransportLimits", "network_of"]
+from server.core.rate_limits import client_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class TransportLimits:
     discarded_bytes_max: int = 1 << 20  # of what still comes once a connection is closing
 
 
-def address_share(connections_max: int) -> int:
+def connections_per_address(connections_max: int) -> int:
     """Give how many of all connections one address may have where the operator sets no number.
 
     A tenth, but at least 64, since a household behind one address opens a few dozen; never
@@ -71,7 +69,7 @@ class AddressLimits:
 
     def enter(self, address: str) -> bool:
         """Count a connection in; False if its address has too many."""
-        network = network_of(address)
+        network = client_network(address)
         count = self._counts.get(network, 0)
         if count >= self._per_address_max:
             return False
@@ -80,7 +78,7 @@ class AddressLimits:
 
     def leave(self, address: str) -> None:
         """Count a connection out that had entered."""
-        network = network_of(address)
+        network = client_network(address)
         self._counts[network] -= 1
         if not self._counts[network]:
             del self._counts[network]

@@ -16,23 +16,34 @@ from typing import Final, cast
 from aiohttp import web
 
 from protocol.errors import CloseReason
-from server.core.addresses import plain_address
-from server.core.containment import contained, failed
-from server.gateway.error_counts import Count, code_of_status, uncounted
+from server.core.addresses import normalize_ip_address
+from server.core.containment import contain_failures, log_failure
+from server.gateway.error_counts import Count, code_of_status, ignore_error
 from server.gateway.http.cors import normal_origins
 from server.gateway.transport.handshake import (
-    Agreement,
+    NegotiatedHandshake,
     UpgradeRequest,
+    method_and_target,
     negotiate,
     parse_request,
-    target_of,
 )
-from server.gateway.transport.http_connection import HEAD_LATE, Closing, HttpConnection, watch
+from server.gateway.transport.http_connection import (
+    HEAD_LATE,
+    ClosingConnection,
+    HttpConnection,
+    install_connections,
+)
 from server.gateway.transport.http_parsing import connections
 from server.gateway.transport.limits import AddressLimits, TransportLimits
 from server.gateway.transport.proxies import Proxies
 from server.gateway.transport.send_buffer import Flusher
-from server.gateway.transport.websocket import Accept, HttpRefusal, Peer, Socket, serve
+from server.gateway.transport.websocket import (
+    Accept,
+    HttpRefusal,
+    Socket,
+    WebSocketHandler,
+    serve,
+)
 
 HEAD_END: Final = b"\r\n\r\n"
 TLS_HANDSHAKE: Final = 22  # the first byte of a client that wants TLS (RFC 8446, section 5.1)
@@ -82,9 +93,9 @@ class Listener:
         limits: TransportLimits | None = None,
         origins: frozenset[str] = frozenset(),
         proxies: Proxies | None = None,
-        count_refusal: Count = uncounted,
+        count_refusal: Count = ignore_error,
     ) -> None:
-        watch(http)
+        install_connections(http)
         self.http = connections(http, count_refusal)
         self.count_refusal = count_refusal
         self.websockets = dict(websockets)
@@ -122,10 +133,10 @@ class Listener:
         """Refuse newcomers, close all websockets, wait `close_timeout_s` for them at most."""
         self.is_closed = True
         for entrance in tuple(self._entrances):
-            with contained("dropping a connection"):
+            with contain_failures("dropping a connection"):
                 entrance.abort()
         for socket in tuple(self._sockets):
-            with contained("closing a websocket"):
+            with contain_failures("closing a websocket"):
                 socket.close(reason)
         await self._no_sockets.wait()
 
@@ -154,7 +165,7 @@ class Listener:
 
     def receive(
         self, request: UpgradeRequest, *, through: str
-    ) -> tuple[Peer, Agreement] | HttpRefusal:
+    ) -> tuple[WebSocketHandler, NegotiatedHandshake] | HttpRefusal:
         """Find who takes a websocket, and on what terms; counts a proxy's client in.
 
         `through` is who connected: the client, or the proxy that it came through.
@@ -194,11 +205,11 @@ class Listener:
         self.leave(socket.remote)
 
 
-def _accepted(route: Route, request: UpgradeRequest) -> Peer | HttpRefusal:
+def _accepted(route: Route, request: UpgradeRequest) -> WebSocketHandler | HttpRefusal:
     try:
         return route.accept(request)
     except Exception:
-        failed(f"accepting a websocket for {request.path}")
+        log_failure(f"accepting a websocket for {request.path}")
         return BROKEN
 
 
@@ -221,7 +232,7 @@ class _RequestSniffer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self.remote = plain_address(str((transport.get_extra_info("peername") or ("",))[0]))
+        self.remote = normalize_ip_address(str((transport.get_extra_info("peername") or ("",))[0]))
         self._refusal = self._listener.enter(self)
         if self._refusal is None:
             self._within(self._listener.limits.handshake_timeout_s, self._late)
@@ -269,7 +280,7 @@ class _RequestSniffer(asyncio.Protocol):
             self.abort()
 
     def _route(self, head: bytes) -> None:
-        method, target = target_of(head)
+        method, target = method_and_target(head)
         if method != "GET" or target.partition("?")[0] not in self._listener.websockets:
             self._hand_over_to_web()
             return
@@ -290,7 +301,9 @@ class _RequestSniffer(asyncio.Protocol):
             self._transport, read
         )
 
-    def _hand_over_to_peer(self, peer: Peer, agreement: Agreement, *, early_at: int) -> None:
+    def _hand_over_to_peer(
+        self, peer: WebSocketHandler, agreement: NegotiatedHandshake, *, early_at: int
+    ) -> None:
         early = self._pass_on()[early_at:]
         serve(self._listener.open(self._transport, self.remote), peer, agreement, early)
 
@@ -309,7 +322,7 @@ class _RequestSniffer(asyncio.Protocol):
         self._timer.cancel()
         self._head.clear()
         self._transport.write(refusal.to_bytes())
-        Closing(self._transport, self._listener.limits, self._gone, half=True)
+        ClosingConnection(self._transport, self._listener.limits, self._gone, half=True)
 
     def _gone(self) -> None:
         self._timer.cancel()

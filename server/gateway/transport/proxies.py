@@ -13,7 +13,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from server.core.addresses import plain_address
+from server.core.addresses import normalize_ip_address
 
 # Further addresses were put there by somebody who wants to keep us busy.
 HOPS_MAX: Final = 32
@@ -33,7 +33,7 @@ class Proxies:
         self._networks = tuple(map(_plain_network, networks))
 
     @classmethod
-    def named(cls, names: Iterable[str]) -> "Proxies":
+    def parse(cls, names: Iterable[str]) -> "Proxies":
         """Read addresses and networks; raise `ValueError` where one is neither."""
         return cls(map(ip_network, names))
 
@@ -48,7 +48,7 @@ class Proxies:
         `peer` is who connected; what cannot be read ends the search at who wrote it.
         """
         hops = [hop.strip() for line in forwarded for hop in line.split(",")]
-        nearest = plain_address(peer)
+        nearest = normalize_ip_address(peer)
         for hop in hops[: -HOPS_MAX - 1 : -1]:
             if not self.trusts(nearest):
                 break

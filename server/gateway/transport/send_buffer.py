@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final
 
-from server.core.containment import contained, failed
+from server.core.containment import contain_failures, log_failure
 from server.gateway.transport.limits import TransportLimits
 
 # One write joins at most about this much, which bounds the copy that a slow reader costs.
@@ -57,8 +57,8 @@ class Flusher:
             try:
                 outbox.flush()
             except Exception:
-                failed("writing to a transport")
-                with contained("dropping a connection"):
+                log_failure("writing to a transport")
+                with contain_failures("dropping a connection"):
                     outbox.abort()
 
     def _sweep_later(self) -> None:
@@ -68,8 +68,8 @@ class Flusher:
     def _sweep(self) -> None:
         since = self.now() - self.limits.outbox_age_max_s
         for outbox in [outbox for outbox, at in self._stalled.items() if at <= since]:
-            with contained("closing a slow connection"):
-                outbox.too_slow()
+            with contain_failures("closing a slow connection"):
+                outbox.close_slow_client()
         self._sweeping = False
         if self._stalled:
             self._sweep_later()
@@ -136,7 +136,7 @@ class SendBuffer(ABC):
             self._flusher.bytes_out += len(data)
             self.transport.write(data)
         if self.closing and not self._frames:
-            self.emptied()
+            self.on_emptied()
 
     @property
     def queued_bytes(self) -> int:
@@ -144,11 +144,11 @@ class SendBuffer(ABC):
         return self._bytes + self.transport.get_write_buffer_size()
 
     @abstractmethod
-    def too_slow(self) -> None:
+    def close_slow_client(self) -> None:
         """Close the connection: a cap was passed."""
 
     @abstractmethod
-    def emptied(self) -> None:
+    def on_emptied(self) -> None:
         """Take note, while closing, that the transport was given all frames."""
 
     @abstractmethod
@@ -174,10 +174,10 @@ class SendBuffer(ABC):
         try:
             self.flush()
             if self._bytes > self._bytes_max or len(self._frames) > self._frames_max:
-                self.too_slow()
+                self.close_slow_client()
         except Exception:
-            failed("writing to a transport")
-            with contained("dropping a connection"):
+            log_failure("writing to a transport")
+            with contain_failures("dropping a connection"):
                 self.abort()
 
     def _take(self) -> bytes:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final, Protocol, runtime_checkable
 
 from protocol.errors import CloseReason
-from server.core.containment import contained, failed
+from server.core.containment import contain_failures, log_failure
 from server.gateway.transport.framing import INTERNAL_ERROR, close_frame
 from server.gateway.transport.handshake import HttpRefusal, UpgradeRequest
 from server.gateway.transport.send_buffer import Flusher, SendBuffer
@@ -19,7 +19,7 @@ from server.gateway.transport.send_buffer import Flusher, SendBuffer
 _WASTE: Final = bytearray(64 * 1024)
 
 
-class Peer(Protocol):
+class WebSocketHandler(Protocol):
     """What sits on a socket; one per connection, called from the event loop."""
 
     def on_open(self, socket: "Socket", /) -> None:
@@ -33,14 +33,14 @@ class Peer(Protocol):
 
 
 @runtime_checkable
-class BinaryPeer(Protocol):
+class BinaryWebSocketHandler(Protocol):
     """A peer that also takes binary messages; with any other they end the connection."""
 
     def on_binary(self, message: bytes, /) -> None:
         """Take a whole binary message of at most `frame_bytes_max` bytes."""
 
 
-Accept = Callable[[UpgradeRequest], Peer | HttpRefusal]
+Accept = Callable[[UpgradeRequest], WebSocketHandler | HttpRefusal]
 
 
 class Socket(SendBuffer):
@@ -63,7 +63,7 @@ class Socket(SendBuffer):
         self.remote = remote
         self.last_seen = self.now()
         self._on_gone = on_gone
-        self._peer: Peer | None = None
+        self._peer: WebSocketHandler | None = None
         self.ending = False
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -73,7 +73,7 @@ class Socket(SendBuffer):
         It is dropped after `close_timeout_s` in any case. Nothing can be sent from now on.
         """
         code, text = reason.value if isinstance(reason, CloseReason) else reason
-        self.part(close_frame(code, text))
+        self.send_last(close_frame(code, text))
 
     def abort(self) -> None:
         """Drop the connection and all that is queued, now."""
@@ -81,13 +81,13 @@ class Socket(SendBuffer):
         self._discard()
         self.transport.abort()
 
-    def too_slow(self) -> None:
+    def close_slow_client(self) -> None:
         """Close a connection that does not read; what is queued is dropped."""
         if not self.closing:
             self._discard()
             self.close(CloseReason.SLOW_CONSUMER)
 
-    def emptied(self) -> None:
+    def on_emptied(self) -> None:
         """Close this side, if nothing is awaited from the other; TLS has no half."""
         if not self.ending or self.transport.is_closing():
             return
@@ -101,15 +101,15 @@ class Socket(SendBuffer):
 
     # ------------------------------------------------- whoever reads the transport calls these
 
-    def open(self, peer: Peer) -> None:
+    def open(self, peer: WebSocketHandler) -> None:
         """Give the socket its peer."""
         self._peer = peer
         try:
             peer.on_open(self)
         except Exception:
-            self.crashed()
+            self.close_after_crash()
 
-    def part(self, last: bytes) -> None:
+    def send_last(self, last: bytes) -> None:
         """Queue the last frame and set the time by which the connection is gone."""
         if not self.closing:
             self.put(last)
@@ -132,22 +132,22 @@ class Socket(SendBuffer):
         """Fail when this turn is over, so that what came before the fault is still answered."""
         self._flusher.later(0, partial(self.fail, code, reason))
 
-    def crashed(self) -> None:
+    def close_after_crash(self) -> None:
         """Close since the peer raised what is being handled."""
-        failed("a peer")
+        log_failure("a peer")
         self.fail(INTERNAL_ERROR, "The server failed to handle this; the failure was logged.")
 
-    def lost(self) -> None:
+    def on_lost(self) -> None:
         """Let go of everything: the transport is gone."""
         self.closing = self.ending = True
         self._discard()
         self._flusher.drained(self)
         if self._deadline is not None:
             self._deadline.cancel()
-        with contained("counting a connection out"):
+        with contain_failures("counting a connection out"):
             self._on_gone(self)
         if self._peer is not None:
-            with contained("a peer whose connection is gone"):
+            with contain_failures("a peer whose connection is gone"):
                 self._peer.on_close()
 
     def _close_soon(self) -> None:
@@ -181,4 +181,4 @@ class _Drain(asyncio.BufferedProtocol):
         self._socket.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._socket.lost()
+        self._socket.on_lost()

@@ -30,6 +30,7 @@ from picows import (
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its stubs leave it out
 
 from protocol.errors import CloseReason
+from server.core.rate_limits import TokenBucket
 from server.gateway.transport.framing import (
     CLOSE_BYTE,
     INVALID_TEXT,
@@ -37,17 +38,25 @@ from server.gateway.transport.framing import (
     TOO_BIG,
     UNSUPPORTED_DATA,
     Fragments,
-    Violation,
+    ProtocolViolation,
     close_echo,
     is_utf8,
+    parse_close,
     pong_frame,
-    read_close,
 )
-from server.gateway.transport.handshake import Agreement, HttpRefusal, UpgradeRequest
-from server.gateway.transport.limits import TokenBucket, TransportLimits
-from server.gateway.transport.socket import Accept, BinaryPeer, Peer, Socket
+from server.gateway.transport.handshake import HttpRefusal, NegotiatedHandshake, UpgradeRequest
+from server.gateway.transport.limits import TransportLimits
+from server.gateway.transport.socket import Accept, BinaryWebSocketHandler, Socket, WebSocketHandler
 
-__all__ = ["Accept", "BinaryPeer", "HttpRefusal", "Peer", "Socket", "UpgradeRequest", "serve"]
+__all__ = [
+    "Accept",
+    "BinaryWebSocketHandler",
+    "HttpRefusal",
+    "Socket",
+    "UpgradeRequest",
+    "WebSocketHandler",
+    "serve",
+]
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +65,9 @@ READ_BUFFER_BYTES: Final = 2048
 _TEXT: Final = WSMsgType.TEXT  # looking a member up costs as much as a call, for each frame
 
 
-def serve(socket: Socket, peer: Peer, agreement: Agreement, early: bytes) -> None:
+def serve(
+    socket: Socket, peer: WebSocketHandler, agreement: NegotiatedHandshake, early: bytes
+) -> None:
     """Speak websocket on a socket's transport; `early` came along with the handshake."""
     transport, limits = socket.transport, socket.limits
     _bound_kernel_buffers(transport, limits.socket_buffer_bytes)
@@ -71,7 +82,7 @@ class _Reader(WSListener):
 
     __slots__ = ("_bucket", "_bytes_max", "_fragments", "_now", "_peer", "_socket")
 
-    def __init__(self, socket: Socket, peer: Peer) -> None:
+    def __init__(self, socket: Socket, peer: WebSocketHandler) -> None:
         self._socket = socket
         self._peer = peer
         self._now = socket.now
@@ -99,13 +110,13 @@ class _Reader(WSListener):
                 self._text(frame.get_payload_as_bytes())
             else:
                 _TAKE[kind](self, frame)
-        except Violation as violation:
+        except ProtocolViolation as violation:
             socket.fail(violation.code, violation.reason)
         except Exception:
-            socket.crashed()
+            socket.close_after_crash()
 
     def on_ws_disconnected(self, _: object) -> None:
-        self._socket.lost()
+        self._socket.on_lost()
 
     def pause_writing(self) -> None:
         self._socket.pause_writing()
@@ -117,24 +128,28 @@ class _Reader(WSListener):
         # picows says so too, as soon as it has read the length; yet where the rest is read in the
         # same turn of the loop, it goes on and reports the frame.
         if len(message) > self._bytes_max:
-            raise Violation(TOO_BIG, f"A message can have at most {self._bytes_max} bytes.")
+            raise ProtocolViolation(TOO_BIG, f"A message can have at most {self._bytes_max} bytes.")
         if not (message.isascii() or is_utf8(message)):
-            raise Violation(INVALID_TEXT, "A text message must be UTF-8.")
+            raise ProtocolViolation(INVALID_TEXT, "A text message must be UTF-8.")
         self._peer.on_message(message)
 
     def _binary(self, message: bytes) -> None:
-        if not isinstance(self._peer, BinaryPeer):
-            raise Violation(
+        if not isinstance(self._peer, BinaryWebSocketHandler):
+            raise ProtocolViolation(
                 UNSUPPORTED_DATA, "Send JSON in text frames; binary frames are not supported."
             )
         self._peer.on_binary(message)
 
     def _reserved(self) -> None:
-        raise Violation(PROTOCOL_ERROR, "Reserved bits are set, but no extension was negotiated.")
+        raise ProtocolViolation(
+            PROTOCOL_ERROR, "Reserved bits are set, but no extension was negotiated."
+        )
 
     def _start(self, frame: WSFrame) -> None:
         if self._fragments is not None:
-            raise Violation(PROTOCOL_ERROR, "A new message started before the previous one ended.")
+            raise ProtocolViolation(
+                PROTOCOL_ERROR, "A new message started before the previous one ended."
+            )
         limits = self._socket.limits
         self._fragments = Fragments(
             is_text=frame.msg_type is WSMsgType.TEXT,
@@ -146,7 +161,7 @@ class _Reader(WSListener):
     def _continue(self, frame: WSFrame) -> None:
         fragments = self._fragments
         if fragments is None:
-            raise Violation(
+            raise ProtocolViolation(
                 PROTOCOL_ERROR, "A continuation frame came without a message to continue."
             )
         fragments.add(frame.get_payload_as_bytes())
@@ -164,10 +179,10 @@ class _Reader(WSListener):
         if self._bucket is None:
             self._bucket = TokenBucket(limits.control_frames_per_s, limits.control_frames_burst)
         if not self._bucket.take(self._now()):
-            raise Violation(*CloseReason.FLOODING.value)
+            raise ProtocolViolation(*CloseReason.FLOODING.value)
 
     def _close(self, frame: WSFrame) -> None:
-        self._socket.part(close_echo(frame.get_payload_as_bytes()))
+        self._socket.send_last(close_echo(frame.get_payload_as_bytes()))
         self._socket.end()
 
 
@@ -194,7 +209,7 @@ class _Wire:
 
     def write(self, data: bytes | bytearray) -> None:
         if data[0] == CLOSE_BYTE:
-            self._socket.fail_soon(*read_close(bytes(data)))
+            self._socket.fail_soon(*parse_close(bytes(data)))
         else:
             self._socket.put(bytes(data))
 
@@ -235,7 +250,7 @@ _REQUEST: Final = (
 
 
 def _protocol(
-    reader: _Reader, agreement: Agreement, limits: TransportLimits
+    reader: _Reader, agreement: NegotiatedHandshake, limits: TransportLimits
 ) -> asyncio.BufferedProtocol:
     def answer(_: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
         chosen = agreement.subprotocol

@@ -21,11 +21,11 @@ from protocol.history import GamePath, PlayerPath
 from protocol.ids import GameId
 from server.config import Config
 from server.gamekit.fold import AnyRuleset
-from server.ops.audit.evidence import Evidence, gather, gather_log
-from server.ops.audit.findings import Broken, NotChecked, Report
-from server.ops.audit.log_files import Unreadable, read_file
-from server.ops.audit.rebuild import PlayerRecount, Rebuild
-from server.ops.audit.render import account_text, moment, report_line, report_text
+from server.ops.audit.evidence import Evidence, gather_evidence, gather_log
+from server.ops.audit.findings import CheckFailed, CheckNotPossible, Report
+from server.ops.audit.log_files import UnreadableLogFile, read_file
+from server.ops.audit.rebuild import PlayerRecount, StatisticsRebuild
+from server.ops.audit.render import account_text, replay_text, report_line, report_text
 from server.ops.audit.replay import Replay, ReplayView
 from server.ops.audit.verify import verify
 from server.ops.shell import DataDir, Shell
@@ -56,7 +56,7 @@ def add_commands(app: typer.Typer, shell: Shell) -> None:
     app.add_typer(stats, name="stats")
 
 
-class AdminContext:
+class GameAuditor:
     """An audit of one database. One game at a time is in memory."""
 
     def __init__(self, database: Database, rulesets: Mapping[str, AnyRuleset]) -> None:
@@ -64,27 +64,29 @@ class AdminContext:
         self._games = GameStore(database, node="")
         self._rulesets = rulesets
 
-    async def log(self, game_id: GameId) -> Evidence:
+    async def read_log(self, game_id: GameId) -> Evidence:
         """Read a game's log as evidence; raise `GameNotFound`."""
         async with self._store.snapshot() as books:
             return await gather_log(books, game_id)
 
-    async def verify(self, game_id: GameId) -> Report:
+    async def verify_game(self, game_id: GameId) -> Report:
         """Check a game and all that was concluded from it; raise `GameNotFound`."""
         async with self._store.snapshot() as books:
-            evidence = await gather(books, game_id)
+            evidence = await gather_evidence(books, game_id)
         return verify(evidence, self._rulesets)
 
     async def verify_since(self, since: datetime) -> AsyncIterator[Report]:
         """Check every game made since a time; players' statistics once, with their newest."""
         async for game_id in self._store.games_since(since):
             async with self._store.snapshot() as books:
-                evidence = await gather(books, game_id, newest_only=True)
+                evidence = await gather_evidence(books, game_id, newest_only=True)
             yield verify(evidence, self._rulesets)
 
-    def rebuild(self, *, repair: bool) -> Rebuild:
+    def rebuild(self, *, repair: bool) -> StatisticsRebuild:
         """Count players' statistics again."""
-        return Rebuild(store=self._store, games=self._games, rulesets=self._rulesets, repair=repair)
+        return StatisticsRebuild(
+            store=self._store, games=self._games, rulesets=self._rulesets, repair=repair
+        )
 
 
 class _Commands:
@@ -114,7 +116,9 @@ class _Commands:
                 report = verify(read_file(file), _rulesets(config), partial=partial)
                 holds = self._print_report(report, as_json=as_json)
             elif game is not None:
-                report = self._in_context(config, lambda context: context.verify(_game_id(game)))
+                report = self._in_context(
+                    config, lambda context: context.verify_game(_game_id(game))
+                )
                 holds = self._print_report(report, as_json=as_json)
             else:
                 assert since is not None
@@ -147,7 +151,7 @@ class _Commands:
             replay = Replay(evidence, _rulesets(config))
             gaze = _gaze(replay, seat, is_open=is_open)
             replay.go_to(_index(replay, at))
-            self._out.print(moment(replay, gaze))
+            self._out.print(replay_text(replay, gaze))
             if step and sys.stdin.isatty():
                 self._walk(replay, gaze)
 
@@ -169,7 +173,7 @@ class _Commands:
 
     # ------------------------------------------------------------------ work
 
-    async def _since(self, context: AdminContext, since: datetime, *, as_json: bool) -> bool:
+    async def _since(self, context: GameAuditor, since: datetime, *, as_json: bool) -> bool:
         games = broken = 0
         async for report in context.verify_since(since):
             games += 1
@@ -178,13 +182,13 @@ class _Commands:
             self._out.print(f"{games} games checked, {broken} failed.")
         return not broken
 
-    async def _recount(self, context: AdminContext, player: str | None, *, repair: bool) -> bool:
+    async def _recount(self, context: GameAuditor, player: str | None, *, repair: bool) -> bool:
         rebuild = context.rebuild(repair=repair)
         if player is not None:
             player_id = validate(PlayerPath, {"player_id": player}).player_id
-            return self._print_account(await rebuild.recount(player_id))
+            return self._print_account(await rebuild.recount_player(player_id))
         players = wrong = 0
-        async for account in rebuild.everybody():
+        async for account in rebuild.recount_all_players():
             players += 1
             wrong += not self._print_account(account)
         self._out.print(f"{players} players checked, {wrong} differ from the logs.")
@@ -198,14 +202,14 @@ class _Commands:
             if key in steps:
                 replay.go_to(replay.index + steps[key])
                 self._out.clear()
-                self._out.print(moment(replay, gaze))
+                self._out.print(replay_text(replay, gaze))
                 self._out.print(KEYS, style="dim")
 
     def _evidence(self, config: Config, *, game: str | None, file: Path | None) -> Evidence:
         if file is not None:
             return read_file(file)
         assert game is not None
-        return self._in_context(config, lambda context: context.log(_game_id(game)))
+        return self._in_context(config, lambda context: context.read_log(_game_id(game)))
 
     # ------------------------------------------------------------------ output
 
@@ -228,21 +232,21 @@ class _Commands:
         with self._shell.said_plainly():
             try:
                 yield
-            except (Broken, NotChecked) as why:
+            except (CheckFailed, CheckNotPossible) as why:
                 raise InvalidField(f"This log cannot be replayed: {why}.") from why
-            except Unreadable as why:
+            except UnreadableLogFile as why:
                 raise InvalidField(str(why)) from why
 
     def _in_context(
-        self, config: Config, work: Callable[[AdminContext], Coroutine[Any, Any, T]]
+        self, config: Config, work: Callable[[GameAuditor], Coroutine[Any, Any, T]]
     ) -> T:
         return self._shell.in_context(config, context=_context, work=work)
 
 
 @asynccontextmanager
-async def _context(config: Config, dsn: str) -> AsyncIterator[AdminContext]:
+async def _context(config: Config, dsn: str) -> AsyncIterator[GameAuditor]:
     async with await Database.open(dsn) as database:
-        yield AdminContext(database, _rulesets(config))
+        yield GameAuditor(database, _rulesets(config))
 
 
 def _rulesets(config: Config) -> dict[str, AnyRuleset]:

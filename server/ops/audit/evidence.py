@@ -23,11 +23,11 @@ from server.domains.play.games.recovery import decode_row
 from server.gamekit.contract import Event
 from server.gamekit.fold import AnyRuleset, Origin
 from server.gamekit.table import GAME_COMPLETED, GAME_CREATED, players_of
-from server.ops.audit.findings import Broken, NotChecked
+from server.ops.audit.findings import CheckFailed, CheckNotPossible
 from server.ops.audit.rebuild import RecountedStatistics, stored_tally
 
 
-class LifetimeTotals(NamedTuple):
+class StatisticsComparison(NamedTuple):
     """A player's statistics: as they are stored, and as the history of games adds up."""
 
     player_id: PlayerId
@@ -43,10 +43,10 @@ class StoredResults:
     summary: GameSummary | None
     match: MatchRow | None
     match_players: Sequence[MatchPlayer]
-    lifetimes: Sequence[LifetimeTotals]
+    lifetimes: Sequence[StatisticsComparison]
 
 
-class Stated(NamedTuple):
+class ReplayContents(NamedTuple):
     """What a replay file says of its game, beside the log: `game` is as the file has it.
 
     `initial_state` and `commands` are None where the file does not have them: files of the
@@ -67,7 +67,7 @@ class Evidence:
     rows: Sequence[Row]
     game: StoredGame | None = None
     conclusions: StoredResults | None = None
-    stated: Stated | None = None
+    stated: ReplayContents | None = None
 
     @property
     def is_over(self) -> bool:
@@ -81,7 +81,9 @@ async def gather_log(books: AuditReader, game_id: GameId) -> Evidence:
     return Evidence(game_id, await books.events(game_id), game)
 
 
-async def gather(books: AuditReader, game_id: GameId, *, newest_only: bool = False) -> Evidence:
+async def gather_evidence(
+    books: AuditReader, game_id: GameId, *, newest_only: bool = False
+) -> Evidence:
     """Read all that there is about a game; raise `GameNotFound`.
 
     `newest_only`: of the players' statistics, only those that no later game touched.
@@ -108,9 +110,11 @@ async def _game(books: AuditReader, game_id: GameId) -> tuple[StoredGame, str | 
     return found
 
 
-async def _lifetimes(books: AuditReader, players: Sequence[PlayerId]) -> list[LifetimeTotals]:
+async def _lifetimes(books: AuditReader, players: Sequence[PlayerId]) -> list[StatisticsComparison]:
     return [
-        LifetimeTotals(player, await stored_tally(books, player), await _added_up(books, player))
+        StatisticsComparison(
+            player, await stored_tally(books, player), await _added_up(books, player)
+        )
         for player in players
     ]
 
@@ -130,27 +134,29 @@ async def _added_up(books: AuditReader, player_id: PlayerId) -> RecountedStatist
 
 
 def read_log(rows: Sequence[Row]) -> list[RecordedEvent]:
-    """Read a log's events; raise `Broken` where one cannot be read."""
+    """Read a log's events; raise `CheckFailed` where one cannot be read."""
     recorded: list[RecordedEvent] = []
     for row in rows:
         try:
             recorded.append(decode_row(row))
         except (BadPayload, orjson.JSONDecodeError) as error:
-            raise Broken(f"event {row.event_index} cannot be read: {error}") from None
+            raise CheckFailed(f"event {row.event_index} cannot be read: {error}") from None
         if not isinstance(recorded[-1].event.payload, dict):
-            raise Broken(f"event {row.event_index} cannot be read: its payload is not an object")
+            raise CheckFailed(
+                f"event {row.event_index} cannot be read: its payload is not an object"
+            )
     return recorded
 
 
 def seed_of(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
-    """Find the game's seed; raise `NotChecked` where it is not revealed yet."""
+    """Find the game's seed; raise `CheckNotPossible` where it is not revealed yet."""
     if evidence.game is not None:
         return evidence.game.seed
     if not evidence.is_over:
-        raise NotChecked("the seed is revealed when the game ends, and this log ends before")
+        raise CheckNotPossible("the seed is revealed when the game ends, and this log ends before")
     seed = log[-1].event.payload.get("session_seed")
     if not isinstance(seed, str):
-        raise Broken(f"event {log[-1].event_index} reveals no seed")
+        raise CheckFailed(f"event {log[-1].event_index} reveals no seed")
     return seed
 
 
@@ -164,24 +170,26 @@ def origin_of(
     ruleset = ruleset and ruleset.of_version(created["ruleset_version"])
     if ruleset is None:
         named = f"{created['ruleset']} of version {created['ruleset_version']}"
-        raise Broken(f"this program has no ruleset {named}")
+        raise CheckFailed(f"this program has no ruleset {named}")
     try:
         config = ruleset.config.model_validate(created["config"])
     except ValidationError as error:
         wrong = error.errors()[0]
-        raise Broken(f"the configuration is not valid: {wrong['loc']}: {wrong['msg']}") from None
+        raise CheckFailed(
+            f"the configuration is not valid: {wrong['loc']}: {wrong['msg']}"
+        ) from None
     try:
         return Origin(ruleset, players_of(created), config, seed)
     except (KeyError, TypeError) as error:
-        raise Broken(f"event 0 does not say who sits where: {error!r}") from None
+        raise CheckFailed(f"event 0 does not say who sits where: {error!r}") from None
 
 
 def first_event(log: Sequence[RecordedEvent]) -> Event:
-    """Give the event that a game begins with; raise `Broken` where it is none such."""
+    """Give the event that a game begins with; raise `CheckFailed` where it is none such."""
     if not log:
-        raise NotChecked("no event could be read")
+        raise CheckNotPossible("no event could be read")
     event = log[0].event
     expected = {"ruleset", "ruleset_version", "players", "config", "seed_hash"}
     if event.type != GAME_CREATED or not expected <= event.payload.keys():
-        raise Broken(f"event 0 is {event.type}, which does not say what game this is")
+        raise CheckFailed(f"event 0 is {event.type}, which does not say what game this is")
     return event

@@ -7,11 +7,11 @@ from typing import NamedTuple
 from protocol.ids import GameId
 
 
-class Broken(Exception):
+class CheckFailed(Exception):
     """Something is not as it must be; the sentence says where and what."""
 
 
-class NotChecked(Exception):
+class CheckNotPossible(Exception):
     """The check cannot be made; the sentence says why."""
 
 

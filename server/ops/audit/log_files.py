@@ -14,18 +14,18 @@ from protocol.envelope import WireModel
 from protocol.history import GameSummary
 from protocol.ids import GameId, WireGameId, WireMatchId
 from protocol.limits import EVENT_INDEX_MAX, PAYLOAD_BYTES_MAX
-from server.ops.audit.evidence import Evidence, Stated
+from server.ops.audit.evidence import Evidence, ReplayContents
 
 # A payload can be longer than its canonical form: spaces, escapes.
 LINE_BYTES_MAX: Final = 8 * PAYLOAD_BYTES_MAX
 EVENTS_MAX: Final = 1_000_000
 
 
-class Unreadable(Exception):
+class UnreadableLogFile(Exception):
     """The file is not the log of one game; the sentence says where it stops being one."""
 
 
-class Line(BaseModel):
+class LogLine(BaseModel):
     """An event as it is written to files."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -37,17 +37,17 @@ class Line(BaseModel):
     hash: Annotated[str, StringConstraints(pattern=rf"^[0-9a-f]{{{2 * HASH_BYTES}}}$")]
 
 
-class _LineOfGame(Line):
+class _LineOfGame(LogLine):
     game_id: WireGameId
 
 
 def read_export(path: Path) -> Evidence:
-    """Read an exported log, in the order of its lines; raise `Unreadable`."""
+    """Read an exported log, in the order of its lines; raise `UnreadableLogFile`."""
     try:
         with path.open("rb") as file:
             return _read(file, path.name)
     except OSError as error:
-        raise Unreadable(f"{path} cannot be read: {error.strerror}.") from error
+        raise UnreadableLogFile(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def _read(file: BinaryIO, name: str) -> Evidence:
@@ -57,31 +57,35 @@ def _read(file: BinaryIO, name: str) -> Evidence:
         where = f"Line {len(rows) + 1} of {name}"
         line = _parsed(data, where)
         if game_id not in (None, line.game_id):
-            raise Unreadable(f"{where} is of game {line.game_id}, the lines before of {game_id}.")
+            raise UnreadableLogFile(
+                f"{where} is of game {line.game_id}, the lines before of {game_id}."
+            )
         game_id = line.game_id
-        rows.append(row_of(line, where))
+        rows.append(to_event_row(line, where))
     if game_id is None:
-        raise Unreadable(f"{name} is empty; write it with: playhall export GAME > {name}")
+        raise UnreadableLogFile(f"{name} is empty; write it with: playhall export GAME > {name}")
     return Evidence(game_id, rows)
 
 
 def _parsed(data: bytes, where: str) -> _LineOfGame:
     if len(data) > LINE_BYTES_MAX:
-        raise Unreadable(f"{where} is longer than {LINE_BYTES_MAX} bytes.")
+        raise UnreadableLogFile(f"{where} is longer than {LINE_BYTES_MAX} bytes.")
     try:
         return _LineOfGame.model_validate_json(data)
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, wrong["loc"])) or "it"
-        raise Unreadable(f"{where} is not an exported event: {field}: {wrong['msg']}.") from None
+        raise UnreadableLogFile(
+            f"{where} is not an exported event: {field}: {wrong['msg']}."
+        ) from None
 
 
-def row_of(line: Line, where: str) -> Row:
-    """Turn a written event into one of a log; raise `Unreadable`."""
+def to_event_row(line: LogLine, where: str) -> Row:
+    """Turn a written event into one of a log; raise `UnreadableLogFile`."""
     try:
         canonical(line.payload)
     except BadPayload as error:
-        raise Unreadable(f"{where} has a payload that no log can hold: {error}.") from None
+        raise UnreadableLogFile(f"{where} has a payload that no log can hold: {error}.") from None
     payload = orjson.dumps(line.payload)  # in the order of the file, as a database would give it
     return Row(line.event_index, line.event, payload, line.at, bytes.fromhex(line.hash))
 
@@ -115,18 +119,18 @@ class _Replay(WireModel):
     game: _Game
     initial_state: _InitialState | None = None
     commands: Annotated[list[dict[str, Any]], Field(max_length=EVENTS_MAX)] | None = None
-    events: Annotated[list[Line], Field(max_length=EVENTS_MAX)]
+    events: Annotated[list[LogLine], Field(max_length=EVENTS_MAX)]
     summary: GameSummary
 
 
 def read_file(path: Path) -> Evidence:
-    """Read a replay (gzip) or an export (lines); raise `Unreadable`."""
+    """Read a replay (gzip) or an export (lines); raise `UnreadableLogFile`."""
     try:
         with path.open("rb") as file:
             is_replay = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
         return _evidence(_read_replay(path), path.name) if is_replay else read_export(path)
     except OSError as error:
-        raise Unreadable(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise UnreadableLogFile(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _read_replay(path: Path) -> _Replay:
@@ -134,21 +138,21 @@ def _read_replay(path: Path) -> _Replay:
         with gzip.open(path) as file:
             data = file.read(JSON_BYTES_MAX + 1)
         if len(data) > JSON_BYTES_MAX:
-            raise Unreadable(f"{path.name} unpacks to more than {JSON_BYTES_MAX} bytes.")
+            raise UnreadableLogFile(f"{path.name} unpacks to more than {JSON_BYTES_MAX} bytes.")
         return _Replay.model_validate_json(data)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise Unreadable(f"{path.name} is not a complete gzip file: {error}.") from error
+        raise UnreadableLogFile(f"{path.name} is not a complete gzip file: {error}.") from error
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, wrong["loc"])) or "it"
-        raise Unreadable(
+        raise UnreadableLogFile(
             f"{path.name} is not a replay of a game on a server: {field}: {wrong['msg']}."
         ) from None
 
 
 def _evidence(replay: _Replay, name: str) -> Evidence:
-    rows = [row_of(line, f"Event {n} of {name}") for n, line in enumerate(replay.events)]
-    stated = Stated(
+    rows = [to_event_row(line, f"Event {n} of {name}") for n, line in enumerate(replay.events)]
+    stated = ReplayContents(
         replay.game.model_dump(),
         replay.summary,
         None if replay.initial_state is None else replay.initial_state.model_dump(),

@@ -16,11 +16,11 @@ from persistence.eventlog.completion import SeatResult
 from persistence.games.store import GameStore
 from protocol.ids import GameId, PlayerId
 from server.domains.play.games.recovery import CorruptLog, recover
-from server.domains.play.games.results import completion_of
+from server.domains.play.games.results import build_completion
 from server.gamekit.fold import AnyRuleset
 
 
-class Difference(NamedTuple):
+class ColumnDifference(NamedTuple):
     """A column that is not as it was counted again."""
 
     column: str
@@ -83,41 +83,41 @@ def with_game(
     )
 
 
-def differences(stored: Lifetime | None, counted: Lifetime | None) -> list[Difference]:
+def differences(stored: Lifetime | None, counted: Lifetime | None) -> list[ColumnDifference]:
     """List the columns that differ; a row that is missing differs in all that is not zero."""
     pairs = zip(Lifetime._fields, stored or Lifetime(), counted or Lifetime(), strict=True)
-    return [Difference(*pair) for pair in pairs if pair[1] != pair[2]]
+    return [ColumnDifference(*pair) for pair in pairs if pair[1] != pair[2]]
 
 
 def tally_differences(
     stored: RecountedStatistics, counted: RecountedStatistics
-) -> list[Difference]:
+) -> list[ColumnDifference]:
     """List what differs over all games, then in each ruleset as `games_won in el_dorado`."""
     found = differences(stored.overall, counted.overall)
     for ruleset in sorted({*stored.by_ruleset, *counted.by_ruleset}):
         pair = stored.by_ruleset.get(ruleset), counted.by_ruleset.get(ruleset)
         for column, *values in differences(*pair):
-            found.append(Difference(f"{column} in {ruleset}", *values))
+            found.append(ColumnDifference(f"{column} in {ruleset}", *values))
     return found
 
 
-def xp_differences(xp: Xp | None) -> list[Difference]:
+def xp_differences(xp: Xp | None) -> list[ColumnDifference]:
     """Say where XP is not the sum of what matches brought."""
-    return [Difference("xp_total", *xp)] if xp is not None and xp.stored != xp.earned else []
+    return [ColumnDifference("xp_total", *xp)] if xp is not None and xp.stored != xp.earned else []
 
 
 # Results kept at hand, since a game is asked for once for each of its players.
 RESULTS_KEPT_MAX: Final = 10_000
 
 
-class Result(NamedTuple):
+class RecountedGame(NamedTuple):
     """How one game ended, for everybody in it."""
 
     at: datetime
     seats: Mapping[PlayerId, SeatResult]
 
 
-class Count(NamedTuple):
+class PlayerCount(NamedTuple):
     """A player's statistics as counted, up to the game of this `seq`."""
 
     tally: RecountedStatistics
@@ -129,7 +129,7 @@ class PlayerRecount:
     """What a recount of one player came to; `problem` says why there is none."""
 
     player_id: PlayerId
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[ColumnDifference, ...] = ()
     repaired: bool = False
     problem: str | None = None
 
@@ -138,7 +138,7 @@ class Uncountable(Exception):
     """A game's log does not say how it ended; the sentence says why."""
 
 
-class Rebuild:
+class StatisticsRebuild:
     """Counts again; with `repair` what differs is put right, a transaction a player."""
 
     def __init__(
@@ -153,14 +153,14 @@ class Rebuild:
         self._games = games
         self._rulesets = rulesets
         self._repair = repair
-        self._results: dict[GameId, Result] = {}
+        self._results: dict[GameId, RecountedGame] = {}
 
-    async def everybody(self) -> AsyncIterator[PlayerRecount]:
+    async def recount_all_players(self) -> AsyncIterator[PlayerRecount]:
         """Recount every player, in id order."""
         async for player_id in self._store.players():
-            yield await self.recount(player_id)
+            yield await self.recount_player(player_id)
 
-    async def recount(self, player_id: PlayerId) -> PlayerRecount:
+    async def recount_player(self, player_id: PlayerId) -> PlayerRecount:
         """Recount one player."""
         try:
             return await self._recount(player_id)
@@ -169,7 +169,7 @@ class Rebuild:
 
     async def _recount(self, player_id: PlayerId) -> PlayerRecount:
         async with self._store.snapshot() as books:
-            count = await self._counted(books, player_id, since=Count(RecountedStatistics()))
+            count = await self._counted(books, player_id, since=PlayerCount(RecountedStatistics()))
             differing = await _differing(books, player_id, count)
         if not differing or not self._repair:
             return PlayerRecount(player_id, tuple(differing))
@@ -182,7 +182,9 @@ class Rebuild:
                 await books.write_xp(player_id, xp.earned)
         return PlayerRecount(player_id, tuple(differing), repaired=True)
 
-    async def _counted(self, books: AuditReader, player_id: PlayerId, *, since: Count) -> Count:
+    async def _counted(
+        self, books: AuditReader, player_id: PlayerId, *, since: PlayerCount
+    ) -> PlayerCount:
         """Go on counting from where a count stands."""
         count = since
         async for game in books.counted_games(player_id, after=count.seq):
@@ -197,10 +199,10 @@ class Rebuild:
                 is_winner=mine.is_winner,
                 at=result.at,
             )
-            count = Count(tally, game.seq)
+            count = PlayerCount(tally, game.seq)
         return count
 
-    async def _result(self, game_id: GameId) -> Result:
+    async def _result(self, game_id: GameId) -> RecountedGame:
         if (known := self._results.get(game_id)) is not None:
             return known
         result = await self._fold(game_id)
@@ -209,7 +211,7 @@ class Rebuild:
         self._results[game_id] = result
         return result
 
-    async def _fold(self, game_id: GameId) -> Result:
+    async def _fold(self, game_id: GameId) -> RecountedGame:
         game = await self._games.find(game_id)
         assert game is not None  # the history refers to it
         rows = await self._games.read_all(game_id)
@@ -220,11 +222,13 @@ class Rebuild:
         outcome = fold.outcome()
         if outcome is None:
             raise Uncountable(f"game {game_id} is in the history, but its log has no end")
-        completion = completion_of(fold, outcome, rows[-1].at)
-        return Result(completion.at, {seat.player_id: seat for seat in completion.results})
+        completion = build_completion(fold, outcome, rows[-1].at)
+        return RecountedGame(completion.at, {seat.player_id: seat for seat in completion.results})
 
 
-async def _differing(books: AuditReader, player_id: PlayerId, count: Count) -> list[Difference]:
+async def _differing(
+    books: AuditReader, player_id: PlayerId, count: PlayerCount
+) -> list[ColumnDifference]:
     """Compare what is stored of a player with their games: statistics counted again, XP summed."""
     statistics = tally_differences(await stored_tally(books, player_id), count.tally)
     return statistics + xp_differences(await books.xp(player_id))

@@ -15,7 +15,7 @@ from server.gamekit.contract import Payload
 from server.gamekit.table import Seat
 from server.ops.audit.findings import Report
 from server.ops.audit.rebuild import PlayerRecount
-from server.ops.audit.replay import Replay, ReplayView, Shown
+from server.ops.audit.replay import Replay, ReplayView, ShownEvent
 
 CELL_CHARS_MAX: Final = 400
 _CARD: Final = re.compile(r"d(\d):(spades|hearts|diamonds|clubs):(\w{1,2})")
@@ -35,7 +35,7 @@ def report_text(report: Report) -> Text:
     for finding in report.findings:
         mark, style = _MARKS[finding.holds]
         line = Text(f"  {mark} {finding.check:<13}", style)
-        lines.append(line.append_text(plain(finding.sentence, "default")))
+        lines.append(line.append_text(harmless_text(finding.sentence, "default")))
     return Text("\n").join(lines)
 
 
@@ -43,14 +43,14 @@ def report_line(report: Report) -> Text:
     """Show a whole report in one line."""
     mark, style = _MARKS[report.holds]
     title = f" game {report.game_id}  {report.title}, {report.events} events"
-    return Text(mark, style).append_text(plain(title))
+    return Text(mark, style).append_text(harmless_text(title))
 
 
 def account_text(account: PlayerRecount) -> Text:
     """Show what a recount of one player came to."""
     mark, style = _MARKS[account.repaired]
     done = "put right" if account.repaired else account.problem or "not as the logs have it"
-    lines = [Text(mark, style).append_text(plain(f" player {account.player_id}: {done}"))]
+    lines = [Text(mark, style).append_text(harmless_text(f" player {account.player_id}: {done}"))]
     for column, stored, counted in account.differences:
         lines.append(Text(f"  {column:<24} is {stored}, the logs give {counted}", "default"))
     return Text("\n").join(lines)
@@ -59,12 +59,12 @@ def account_text(account: PlayerRecount) -> Text:
 # ------------------------------------------------------------------ tables
 
 
-def moment(replay: Replay, gaze: ReplayView) -> RenderableType:
+def replay_text(replay: Replay, gaze: ReplayView) -> RenderableType:
     """Show the game where the replay stands: players, events around, and the table."""
     seats = replay.fold.table.seats
     names: Names = {str(occupant.player_id): f"seat {n}" for n, occupant in enumerate(seats)}
     parts: list[RenderableType] = [_header(replay, gaze), _players(replay), Text("")]
-    parts += [_events(replay.around(gaze), names)]
+    parts += [_events(replay.events_around(gaze), names)]
     for viewer, snapshot in replay.snapshots(gaze).items():
         title = "the table" if viewer is None else f"the table, from seat {viewer}"
         parts += [Text(""), Text(title, "bold"), snapshot_table(snapshot, names)]
@@ -75,7 +75,9 @@ def snapshot_table(snapshot: Payload, names: Names) -> Table:
     """Show a view: one line a field, lists and objects inline."""
     grid = Table.grid(padding=(0, 2))
     for key, value in snapshot.items():
-        grid.add_row(plain(key, "cyan"), Text("\n").join(map(plain, _lines(value, names))))
+        grid.add_row(
+            harmless_text(key, "cyan"), Text("\n").join(map(harmless_text, _lines(value, names)))
+        )
     return grid
 
 
@@ -86,7 +88,7 @@ def inline(value: Any, names: Names) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
-        return names.get(value) or _SUITS.get(value) or card(value)
+        return names.get(value) or _SUITS.get(value) or card_text(value)
     if isinstance(value, list):
         return "[" + " ".join(inline(item, names) for item in value) + "]"
     if isinstance(value, dict):
@@ -95,7 +97,7 @@ def inline(value: Any, names: Names) -> str:
     return str(value)
 
 
-def card(text: str) -> str:
+def card_text(text: str) -> str:
     """Write a card's id as people write cards; those of the second deck have a star."""
     found = _CARD.fullmatch(text)
     if found is None:
@@ -104,7 +106,7 @@ def card(text: str) -> str:
     return rank + _SUITS[suit] + ("*" if deck != "0" else "")
 
 
-def plain(text: str, style: str = "") -> Text:
+def harmless_text(text: str, style: str = "") -> Text:
     """Make text harmless: nothing in it moves the cursor, and it has an end."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     if len(shown) > CELL_CHARS_MAX:
@@ -141,20 +143,20 @@ def _players(replay: Replay) -> Table:
 
 def _state(seat: Seat) -> Text:
     if seat.bot is not None:
-        return plain(f"bot {seat.bot}")
+        return harmless_text(f"bot {seat.bot}")
     if not seat.present:
         return Text("has left", "yellow")
     return Text("") if seat.connected else Text("is disconnected", "yellow")
 
 
-def _events(shown: list[Shown], names: Names) -> Table:
+def _events(shown: list[ShownEvent], names: Names) -> Table:
     grid = Table.grid(padding=(0, 2))
     for event in shown:
         style = "bold" if event.is_here else "dim"
         text = "hidden" if event.payload is None else _inline_fields(event.payload, names)
         index, kind = event.recorded.event_index, event.recorded.event.type
         here = "▸" if event.is_here else " "
-        grid.add_row(here, str(index), plain(kind, style), plain(text, style))
+        grid.add_row(here, str(index), harmless_text(kind, style), harmless_text(text, style))
     return grid
 
 

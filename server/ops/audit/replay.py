@@ -6,9 +6,9 @@ from typing import NamedTuple
 from server.domains.play.games.recorder import RecordedEvent
 from server.gamekit.contract import Payload, Viewer
 from server.gamekit.fold import AnyRuleset, Fold
-from server.gamekit.table import visible
+from server.gamekit.table import visible_payload
 from server.ops.audit.evidence import Evidence, origin_of, read_log
-from server.ops.audit.findings import Broken
+from server.ops.audit.findings import CheckFailed
 
 AROUND = 3
 
@@ -20,7 +20,7 @@ class ReplayView(NamedTuple):
     is_open: bool = False
 
 
-class Shown(NamedTuple):
+class ShownEvent(NamedTuple):
     """An event as it is shown; a payload of None is hidden."""
 
     recorded: RecordedEvent
@@ -50,7 +50,7 @@ class Replay:
         return self.fold.next_index - 1
 
     def go_to(self, index: int) -> None:
-        """Go to an event, or to the nearest end; raise `Broken` where the log stops folding."""
+        """Go to an event, or the nearest end; raise `CheckFailed` where the log stops folding."""
         index = min(max(index, 0), self.head)
         if index < self.index:
             self.fold = Fold(self._origin)
@@ -59,9 +59,9 @@ class Replay:
             try:
                 self.fold.apply(self.log[at].event, self._times_ms[at])
             except Exception as error:  # whatever rules do with a payload that they never wrote
-                raise Broken(f"event {at} does not follow: {error!r}") from error
+                raise CheckFailed(f"event {at} does not follow: {error!r}") from error
 
-    def around(self, gaze: ReplayView) -> list[Shown]:
+    def events_around(self, gaze: ReplayView) -> list[ShownEvent]:
         """Show the events before and after this place, as they may be seen."""
         first = max(0, self.index - AROUND)
         near = range(first, min(len(self.log), self.index + AROUND + 1))
@@ -73,9 +73,9 @@ class Replay:
         viewers: Sequence[Viewer] = list(seats) if gaze.is_open else [gaze.viewer]
         return {viewer: self.fold.ruleset.view(self.fold.state, viewer) for viewer in viewers}
 
-    def _shown(self, index: int, gaze: ReplayView) -> Shown:
+    def _shown(self, index: int, gaze: ReplayView) -> ShownEvent:
         recorded = self.log[index]
         seen: Payload | None = recorded.event.payload
         if not gaze.is_open:
-            seen = visible(self.fold.ruleset, recorded.event, gaze.viewer)
-        return Shown(recorded, seen, index == self.index)
+            seen = visible_payload(self.fold.ruleset, recorded.event, gaze.viewer)
+        return ShownEvent(recorded, seen, index == self.index)

@@ -18,10 +18,10 @@ from server.gamekit.table import (
     INVALID_ACTION,
     game_completed,
     game_created,
-    invalid_action,
-    presence,
+    invalid_action_event,
+    presence_event,
 )
-from server.ops.audit.findings import Broken
+from server.ops.audit.findings import CheckFailed
 
 
 class ReplayCheck:
@@ -34,19 +34,21 @@ class ReplayCheck:
         self.derives_moves = derives_moves(origin.ruleset)
 
     def run(self) -> Fold:
-        """Follow the whole log; raise `Broken` at the first event that differs."""
+        """Follow the whole log; raise `CheckFailed` at the first event that differs."""
         try:
             self._begin()
             while self.fold.next_index < len(self._log):
                 self._follow(self._expected(self._log[self.fold.next_index].event))
         except IllegalMove as illegal:
-            raise Broken(f"{self._here}: the rules refuse this move: {illegal.message}") from None
-        except Broken:
+            raise CheckFailed(
+                f"{self._here}: the rules refuse this move: {illegal.message}"
+            ) from None
+        except CheckFailed:
             raise
         except Exception as error:  # whatever rules do with a payload that they never wrote
-            raise Broken(f"{self._here} cannot be decided again: {error!r}") from error
+            raise CheckFailed(f"{self._here} cannot be decided again: {error!r}") from error
         if self.fold.outcome() is not None and not self.fold.table.completed:
-            raise Broken(f"the game is over, but event {self.fold.next_index} does not say so")
+            raise CheckFailed(f"the game is over, but event {self.fold.next_index} does not say so")
         return self.fold
 
     @property
@@ -61,7 +63,7 @@ class ReplayCheck:
         # Which way the game ends is settled in event 0, like its configuration.
         rule = found.get("leavers_rank_last")
         if rule is not None and rule is not origin.ruleset.leavers_rank_last:
-            raise Broken("event 0 is not what the rules give: leavers_rank_last differs")
+            raise CheckFailed("event 0 is not what the rules give: leavers_rank_last differs")
         self._follow(
             [
                 game_created(
@@ -81,28 +83,28 @@ class ReplayCheck:
         for event in expected:
             index = self.fold.next_index
             if index == len(self._log):
-                raise Broken(f"event {index} is missing: the rules give {event.type}")
+                raise CheckFailed(f"event {index} is missing: the rules give {event.type}")
             found = self._log[index]
             if found.event.type != event.type:
-                raise Broken(f"{self._here} is not what the rules give, which is {event.type}")
+                raise CheckFailed(f"{self._here} is not what the rules give, which is {event.type}")
             if found.payload != canonical(event.payload):
                 wrong = ", ".join(_differing(found.event, event))
-                raise Broken(f"{self._here} is not what the rules give: {wrong} differs")
+                raise CheckFailed(f"{self._here} is not what the rules give: {wrong} differs")
             self.fold.apply(found.event, at_ms=0)  # no rule looks at the time
 
     def _expected(self, found: Event) -> list[Event]:
         """Decide again what the next event, and those that come of it, should be."""
         outcome = self.fold.outcome()
         if self.fold.table.completed:
-            raise Broken(f"{self._here} comes after the end of the game")
+            raise CheckFailed(f"{self._here} comes after the end of the game")
         if found.type == GAME_COMPLETED and outcome is not None:
             return [game_completed(self.fold.table, outcome, self.fold.origin.seed)]
         if outcome is not None and self.derives_moves:
-            raise Broken(f"{self._here} comes where the game is over")
+            raise CheckFailed(f"{self._here} comes where the game is over")
         if found.type in (GAME_CREATED, GAME_COMPLETED):
-            raise Broken(f"{self._here} comes in the middle of the game")
+            raise CheckFailed(f"{self._here} comes in the middle of the game")
         if found.type in PRESENCE:
-            return [presence(found.type, self.fold.table, self._seat_in(found))]
+            return [presence_event(found.type, self.fold.table, self._seat_in(found))]
         if found.type == INVALID_ACTION:
             return self._refused(found)
         return self._decided(found) if self.derives_moves else [found]
@@ -110,7 +112,7 @@ class ReplayCheck:
     def _refused(self, found: Event) -> list[Event]:
         """A refused move is not kept; that it was a numbered command of its seat is."""
         seat, payload = self._seat_in(found), found.payload
-        made = invalid_action(self.fold.table, seat, payload["code"], payload["message"])
+        made = invalid_action_event(self.fold.table, seat, payload["code"], payload["message"])
         return self._commanded([made], seat=seat, command=payload[CMD])
 
     def _seat_in(self, found: Event) -> int:
@@ -120,7 +122,7 @@ class ReplayCheck:
         ruleset, state = self.fold.ruleset, self.fold.state
         moved = ruleset.move_of(state, found)
         if moved is None:
-            raise Broken(f"{self._here} comes of no move")
+            raise CheckFailed(f"{self._here} comes of no move")
         seat, move = moved
         command = found.payload.get(CMD)
         if command is None and self.fold.table.seats[seat].bot is None:
@@ -132,7 +134,7 @@ class ReplayCheck:
         """Name the command on its first event, as the server does; numbers skip nothing."""
         following = [seat, self.fold.table.seats[seat].cmd_no + 1]
         if command != following:
-            raise Broken(f"{self._here} names command {command}, where {following} comes next")
+            raise CheckFailed(f"{self._here} names command {command}, where {following} comes next")
         events[0].payload[CMD] = following
         return events
 

@@ -1,6 +1,6 @@
 """Checking one game: its log, played again by its rules, and what the database concluded from it.
 
-Each check gives the sentence that holds, or raises `Broken` or `NotChecked`.
+Each check gives the sentence that holds, or raises `CheckFailed` or `CheckNotPossible`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,21 +14,21 @@ from persistence.eventlog.hashchain import genesis, link
 from persistence.games.model import StoredGame
 from protocol.history import GameSummary
 from server.domains.play.games.recorder import RecordedEvent
-from server.domains.play.games.results import completion_of
+from server.domains.play.games.results import build_completion
 from server.gamekit.commands import command_stream, initial_state
 from server.gamekit.fold import AnyRuleset, Fold, Origin
 from server.gamekit.table import seed_hash
 from server.ops.audit.evidence import (
     Evidence,
-    LifetimeTotals,
-    Stated,
+    ReplayContents,
+    StatisticsComparison,
     StoredResults,
     first_event,
     origin_of,
     read_log,
     seed_of,
 )
-from server.ops.audit.findings import Broken, Finding, NotChecked, Report
+from server.ops.audit.findings import CheckFailed, CheckNotPossible, Finding, Report
 from server.ops.audit.rebuild import tally_differences
 from server.ops.audit.replay_check import ReplayCheck
 
@@ -78,7 +78,7 @@ class _Examination:
         self._check("match", lambda: check_match(game, drawn, completion=self._concluded()))
         self._check("statistics", lambda: check_statistics(self._evidence, drawn))
 
-    def _against_stated(self, stated: Stated) -> None:
+    def _against_stated(self, stated: ReplayContents) -> None:
         self._check("game", lambda: check_stated(stated, self._log))
         self._check("commands", lambda: self._commands(stated))
         drawn = StoredResults(None, stated.summary, None, (), ())
@@ -87,9 +87,9 @@ class _Examination:
     def _check(self, name: str, check: Callable[[], str]) -> bool:
         try:
             finding = Finding(name, True, check())
-        except Broken as broken:
+        except CheckFailed as broken:
             finding = Finding(name, False, str(broken))
-        except NotChecked as why:
+        except CheckNotPossible as why:
             finding = Finding(name, None, f"not checked: {why}")
         self._findings.append(finding)
         return finding.holds is True
@@ -107,15 +107,15 @@ class _Examination:
             return f"{len(self._log)} events fold; {name} does not report its moves"
         return f"{len(self._log)} events match what {origin.ruleset.title} gives for this seed"
 
-    def _commands(self, stated: Stated) -> str:
+    def _commands(self, stated: ReplayContents) -> str:
         if self._fold is None:
-            raise NotChecked(_WANTED)
+            raise CheckNotPossible(_WANTED)
         return check_commands(stated, self._fold.origin, log=self._log)
 
     def _concluded(self) -> Completion | None:
         if self._fold is None:
-            raise NotChecked(_WANTED)
-        return concluded(self._evidence, self._fold)
+            raise CheckNotPossible(_WANTED)
+        return recompute_results(self._evidence, self._fold)
 
     def _title(self) -> str:
         created = self._log[0].event.payload if self._log else {}
@@ -123,36 +123,36 @@ class _Examination:
 
 
 def _not_whole() -> str:
-    raise NotChecked("the log is not whole")
+    raise CheckNotPossible("the log is not whole")
 
 
 def check_order(evidence: Evidence) -> str:
     """Indexes are 0, 1, 2, … up to the head, each once."""
     if not evidence.rows:
-        raise Broken("the log is empty")
+        raise CheckFailed("the log is empty")
     for index, row in enumerate(evidence.rows):
         if row.event_index > index:
-            raise Broken(f"event {index} is missing")
+            raise CheckFailed(f"event {index} is missing")
         if row.event_index < index:
-            raise Broken(f"event {row.event_index} appears again after event {index - 1}")
+            raise CheckFailed(f"event {row.event_index} appears again after event {index - 1}")
     count = len(evidence.rows)
     if evidence.game is not None and evidence.game.next_event_index != count:
         written = evidence.game.next_event_index
-        raise Broken(f"{written} events were written, but {count} exist")
+        raise CheckFailed(f"{written} events were written, but {count} exist")
     return f"events 0 to {count - 1}, without a gap"
 
 
 def check_end(evidence: Evidence, *, partial: bool) -> str:
     """A log that stands alone ends with its game; events cut off at the end leave no gap."""
     if not evidence.rows:
-        raise NotChecked("the log is empty")
+        raise CheckNotPossible("the log is empty")
     last = evidence.rows[-1].event_index
     if evidence.is_over:
         return f"the game is over with event {last}, the last in the file"
     incomplete = f"incomplete: the game was still running at event {last}"
     if partial:
-        raise NotChecked(f"{incomplete}; later events may be missing")
-    raise Broken(f"{incomplete}; --partial takes a file that was written meanwhile")
+        raise CheckNotPossible(f"{incomplete}; later events may be missing")
+    raise CheckFailed(f"{incomplete}; --partial takes a file that was written meanwhile")
 
 
 def check_chain(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
@@ -160,7 +160,7 @@ def check_chain(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
     previous = genesis(evidence.game_id)
     for row, recorded in zip(evidence.rows, log, strict=True):
         if row.hash != link(previous, row.event_index, row.type, recorded.payload):
-            raise Broken(f"event {row.event_index} breaks the hash chain")
+            raise CheckFailed(f"event {row.event_index} breaks the hash chain")
         previous = row.hash
     return f"every hash follows from the previous one; the last is {previous.hex()}"
 
@@ -170,12 +170,12 @@ def check_seed(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
     committed = first_event(log).payload["seed_hash"]
     seed = seed_of(evidence, log)
     if seed_hash(seed) != committed:
-        raise Broken("event 0 does not commit to this game's seed")
+        raise CheckFailed("event 0 does not commit to this game's seed")
     if not evidence.is_over:
         return "event 0 commits to the seed, which is still secret"
     last = log[-1]
     if last.event.payload.get("session_seed") != seed:
-        raise Broken(
+        raise CheckFailed(
             f"event {last.event_index} reveals a different seed than the one used for the game"
         )
     return f"event 0 commits to the seed that event {last.event_index} reveals"
@@ -192,36 +192,38 @@ def check_game(evidence: Evidence, game: StoredGame, *, log: Sequence[RecordedEv
         ("completed_at", game.completed_at, evidence.rows[-1].at if evidence.is_over else None),
     ):
         if said != logged:
-            raise Broken(f"the game's {column} is {said}, but the log says {logged}")
+            raise CheckFailed(f"the game's {column} is {said}, but the log says {logged}")
     if evidence.conclusions is not None and evidence.conclusions.quarantine_reason is not None:
-        raise Broken(f"the game is quarantined: {evidence.conclusions.quarantine_reason}")
+        raise CheckFailed(f"the game is quarantined: {evidence.conclusions.quarantine_reason}")
     return game.status
 
 
-def check_stated(stated: Stated, log: Sequence[RecordedEvent]) -> str:
+def check_stated(stated: ReplayContents, log: Sequence[RecordedEvent]) -> str:
     """A replay file says of its game what its log says, the seed included."""
     created, last = first_event(log).payload, log[-1].event.payload
     logged = {**created, "seed": last.get("session_seed")}
     for field in ("ruleset", "ruleset_version", "config", "players", "seed"):
         if stated.game[field] != logged.get(field):
-            raise Broken(f"the file's {field} differs from its log")
+            raise CheckFailed(f"the file's {field} differs from its log")
     return "matches the log"
 
 
-def check_commands(stated: Stated, origin: Origin, *, log: Sequence[RecordedEvent]) -> str:
+def check_commands(stated: ReplayContents, origin: Origin, *, log: Sequence[RecordedEvent]) -> str:
     """A replay file's initial state and commands are those that its log came of."""
     if stated.initial_state is None:
-        raise NotChecked("the file has no initial state and no commands")
+        raise CheckNotPossible("the file has no initial state and no commands")
     if stated.initial_state != initial_state(origin):
-        raise Broken("the file's initial state differs from its log")
+        raise CheckFailed("the file's initial state differs from its log")
     if stated.commands is None:
-        raise NotChecked("the file has no commands")
+        raise CheckNotPossible("the file has no commands")
     drawn = command_stream(origin, [recorded.event for recorded in log]) or []
     for found, command in zip(stated.commands, drawn, strict=False):
         if found != command:
-            raise Broken(f"the command of event {command['event_index']} differs from the log")
+            raise CheckFailed(f"the command of event {command['event_index']} differs from the log")
     if len(stated.commands) != len(drawn):
-        raise Broken(f"the file has {len(stated.commands)} commands, but the log has {len(drawn)}")
+        raise CheckFailed(
+            f"the file has {len(stated.commands)} commands, but the log has {len(drawn)}"
+        )
     return f"{len(drawn)} commands, which match the log"
 
 
@@ -230,11 +232,11 @@ def check_summary(stored: StoredResults, completion: Completion | None) -> str:
     if completion is None:
         return _none_yet("summary", stored.summary)
     if stored.summary is None:
-        raise Broken("the game is over, but has no summary")
+        raise CheckFailed("the game is over, but has no summary")
     found, drawn = _comparable(stored.summary), _comparable(completion.summary)
     for field, value in drawn.items():
         if found[field] != value:
-            raise Broken(f"the summary's {field} differs from the log")
+            raise CheckFailed(f"the summary's {field} differs from the log")
     return "matches the log, field by field"
 
 
@@ -243,7 +245,7 @@ def check_match(game: StoredGame, stored: StoredResults, *, completion: Completi
     if completion is None:
         return _none_yet("history record", stored.match)
     if stored.match is None:
-        raise Broken("the game is over, but is not in the history")
+        raise CheckFailed("the game is over, but is not in the history")
     expected = MatchRow(
         "server",
         game.ruleset,
@@ -255,14 +257,14 @@ def check_match(game: StoredGame, stored: StoredResults, *, completion: Completi
     )
     for column, said, logged in zip(MatchRow._fields, stored.match, expected, strict=True):
         if said != logged:
-            raise Broken(f"the match's {column} is {said}, not {logged}")
+            raise CheckFailed(f"the match's {column} is {said}, not {logged}")
     return _check_players(stored.match_players, completion)
 
 
 def check_statistics(evidence: Evidence, stored: StoredResults) -> str:
     """Everybody's statistics, also by ruleset, are what their history of games adds up to."""
     if not evidence.is_over:
-        raise NotChecked("counted when the game ends")
+        raise CheckNotPossible("counted when the game ends")
     for lifetime in stored.lifetimes:
         _check_lifetime(lifetime)
     if not stored.lifetimes:
@@ -270,16 +272,16 @@ def check_statistics(evidence: Evidence, stored: StoredResults) -> str:
     return f"of {len(stored.lifetimes)} players, which match their games"
 
 
-def concluded(evidence: Evidence, fold: Fold) -> Completion | None:
+def recompute_results(evidence: Evidence, fold: Fold) -> Completion | None:
     """Draw up again what was stored when the game ended; None for a running game."""
     outcome = fold.outcome()
-    return None if outcome is None else completion_of(fold, outcome, evidence.rows[-1].at)
+    return None if outcome is None else build_completion(fold, outcome, evidence.rows[-1].at)
 
 
 def _none_yet(what: str, found: object) -> str:
     if found is not None:
-        raise Broken(f"the game is not over, but has a {what}")
-    raise NotChecked("written when the game ends")
+        raise CheckFailed(f"the game is not over, but has a {what}")
+    raise CheckNotPossible("written when the game ends")
 
 
 def _comparable(summary: GameSummary) -> dict[str, Any]:
@@ -307,16 +309,16 @@ def _check_players(found: Sequence[MatchPlayer], completion: Completion) -> str:
     ]
     for player in expected:
         if player not in found:
-            raise Broken(f"seat {player.seat} is in the history differently than in the log")
+            raise CheckFailed(f"seat {player.seat} is in the history differently than in the log")
     if len(found) != len(expected):
-        raise Broken(f"the history has {len(found)} players, the log {len(expected)}")
+        raise CheckFailed(f"the history has {len(found)} players, the log {len(expected)}")
     return f"in the history, with {len(expected)} players"
 
 
-def _check_lifetime(lifetime: LifetimeTotals) -> None:
+def _check_lifetime(lifetime: StatisticsComparison) -> None:
     if lifetime.stored.overall is None:
-        raise Broken(f"player {lifetime.player_id} has no statistics")
+        raise CheckFailed(f"player {lifetime.player_id} has no statistics")
     for column, stored, counted in tally_differences(lifetime.stored, lifetime.added_up):
-        raise Broken(
+        raise CheckFailed(
             f"{column} of player {lifetime.player_id} is {stored}, but their games give {counted}"
         )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from server.gamekit.cards import CARDS, Card, Suit, takes, winning_index
+from server.gamekit.cards import CARDS, Card, Suit, beats, winning_index
 from server.gamekit.chance import Chance
 from server.gamekit.contract import Bot, Payload
 from server.rulesets.el_dorado.moves import raw_bid, raw_play
@@ -52,8 +52,8 @@ def _card(view: Payload) -> Card:
     if not trick:
         return by_strength[-1 if wanting else 0]
     best = trick[winning_index(trick, trump)]
-    winning = [card for card in by_strength if takes(card, best, trump)]
-    losing = [card for card in by_strength if not takes(card, best, trump)]
+    winning = [card for card in by_strength if beats(card, best, trump)]
+    losing = [card for card in by_strength if not beats(card, best, trump)]
     last = len(trick) + 1 == len(view["playing"])
     return _take(winning, losing, last) if wanting else _duck(winning, losing, last)
 

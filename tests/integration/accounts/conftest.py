@@ -21,15 +21,15 @@ from server.core.events import LocalEvents
 from server.core.subscriptions import Subscriptions
 from server.domains.people.accounts.admin_http import AdminRoutes
 from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, guest_limiter
-from server.domains.people.accounts.keys import Keys
+from server.domains.people.accounts.keys import SigningKeys
 from server.domains.people.accounts.moderation import Moderation
 from server.domains.people.accounts.revocation import SessionRevocation
-from server.domains.people.accounts.service import Accounts, Lifetimes
+from server.domains.people.accounts.service import Accounts, TokenLifetimes
 from server.gateway.http.endpoints import Endpoint
 from tests.fixtures.http import served
 from tests.fixtures.postgres import TEMPLATE, Databases
 
-LIFETIMES = Lifetimes(access_s=600, refresh_s=86_400)
+LIFETIMES = TokenLifetimes(access_s=600, refresh_s=86_400)
 SEAL = Seal(lambda: [SecretKey("test", bytes(range(32)))])
 
 
@@ -51,7 +51,7 @@ class Room:
 
     database: Database
     store: AccountStore
-    keys: Keys
+    keys: SigningKeys
     clock: MovableClock
     accounts: Accounts
     ended: list[str] = field(default_factory=list)
@@ -80,7 +80,7 @@ async def shared(databases: Databases) -> AsyncIterator[Database]:
 @pytest.fixture
 async def room(shared: Database) -> Room:
     store, clock = AccountStore(shared), MovableClock()
-    keys = Keys(store, now=asyncio.get_running_loop().time)
+    keys = SigningKeys(store, now=asyncio.get_running_loop().time)
     await keys.start()
     ended: list[str] = []
     accounts = Accounts(

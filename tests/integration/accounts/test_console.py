@@ -19,11 +19,11 @@ from persistence.accounts.store import AccountStore
 from persistence.database import Database
 from persistence.sealing import Seal, SecretKey
 from protocol.accounts import Tokens
-from server.cli import said_plainly
+from server.cli import plain_errors
 from server.config import Config
 from server.core.clock import Clock
-from server.domains.people.accounts.codes import Codes
-from server.domains.people.accounts.keys import Keys
+from server.domains.people.accounts.codes import OneTimeCodes
+from server.domains.people.accounts.keys import SigningKeys
 from server.domains.people.accounts.service import Accounts
 from server.domains.people.accounts.sign_in_methods import Methods, Proved
 from server.ops.accounts_cli import add_commands
@@ -43,7 +43,7 @@ class Hall:
         self._serving_dsn = serving_dsn
         self.config = Config(data_dir=folder, secret_keys=SecretStr(OLD.text))
         app = typer.Typer()
-        add_commands(app, Shell(lambda **_: self.config, self._database_url, said_plainly))
+        add_commands(app, Shell(lambda **_: self.config, self._database_url, plain_errors))
         self._app = app
 
     def run(self, *arguments: str) -> Result:
@@ -63,7 +63,7 @@ class Hall:
 
         async def register(database: Database) -> Tokens:
             seal, store = Seal(lambda: [OLD]), SignInStore(database)
-            keys = Keys(AccountStore(database), now=lambda: 0.0, seal=seal)
+            keys = SigningKeys(AccountStore(database), now=lambda: 0.0, seal=seal)
             await keys.start()
             accounts = Accounts(
                 store=AccountStore(database),
@@ -72,9 +72,9 @@ class Hall:
                 lifetimes=LIFETIMES,
                 revoked=lambda *_: None,
             )
-            codes = Codes(store=store, seal=seal, clock=Clock())
+            codes = OneTimeCodes(store=store, seal=seal, clock=Clock())
             proof = await codes.read("email", await codes.make("email", {"email": EMAIL}))
-            return await Methods(store=store, seal=seal, accounts=accounts).join(
+            return await Methods(store=store, seal=seal, accounts=accounts).create_account(
                 proof.code_hash, Proved("email", EMAIL), password_hash="x", display_name="Ann"
             )
 
@@ -201,7 +201,7 @@ def test_lost_key_is_forgotten_with_what_it_sealed_once_that_is_confirmed(hall: 
 
 def test_signing_keys_from_before_the_sealing_are_sealed(hall: Hall) -> None:
     async def make_plain(database: Database) -> None:
-        await Keys(AccountStore(database), now=lambda: 0.0).start()
+        await SigningKeys(AccountStore(database), now=lambda: 0.0).start()
 
     hall.on_database(make_plain)
     assert "in the clear" in hall.ok("keys", "list")

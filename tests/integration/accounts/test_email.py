@@ -8,7 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from server.core.rate_limits import Rate
-from server.domains.people.accounts.password_limits import Limits
+from server.domains.people.accounts.password_limits import PasswordAttemptLimits
 from tests.integration.accounts.conftest import Room
 from tests.integration.accounts.ways import NO_LIMITS, PASSWORD, Client, Ways
 
@@ -210,7 +210,7 @@ async def test_last_method_cannot_be_unlinked(client: Client, email: str) -> Non
 
 
 async def test_guessing_is_slowed_by_account_and_mailing_by_address(room: Room, email: str) -> None:
-    limits = Limits()._replace(account_from_network=Rate(0.001, burst=3))
+    limits = PasswordAttemptLimits()._replace(account_from_network=Rate(0.001, burst=3))
     ways = Ways(room, mail_rate=Rate(0.001, burst=2), limits=limits)
     async with ways.served() as client:
         mails = [(await client.post("/v1/auth/email", email=email))[0] for _ in range(3)]

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from protocol.errors import Overloaded
 from server.core.mail_transports import (
-    BadMailUrl,
-    NotDelivered,
+    InvalidMailUrl,
+    MailNotDelivered,
     Transport,
     file_transport,
     smtp_transport,
@@ -67,7 +67,7 @@ async def smtp_server(mailbox: Mailbox, **options: Any) -> AsyncIterator[int]:
 async def posting(carrier: Transport, *pauses_s: float) -> AsyncIterator[Mailer]:
     post = Mailer(carrier, sender=SENDER, pauses_s=pauses_s)
     async with Tasks() as tasks:
-        tasks.loop(post.run(), name="mail")
+        tasks.start_loop(post.run(), name="mail")
         yield post
 
 
@@ -141,7 +141,7 @@ async def test_password_is_not_sent_to_a_server_without_encryption() -> None:
     mailbox = Mailbox()
     async with smtp_server(mailbox) as port:
         carrier = smtp_transport(f"smtp://hall:secret@127.0.0.1:{port}")
-        with pytest.raises(NotDelivered):
+        with pytest.raises(MailNotDelivered):
             await carrier(EmailMessage())
     assert mailbox.taken.empty()
 
@@ -230,7 +230,7 @@ async def test_letters_that_wait_for_their_next_attempt_hold_nobody_up() -> None
 
     async def carry(message: EmailMessage) -> None:
         if message["To"].startswith("held"):
-            raise NotDelivered("later", again=True)
+            raise MailNotDelivered("later", again=True)
         taken.put_nowait(message["To"])
 
     async with posting(carry, 3600.0) as post, asyncio.timeout(PATIENCE_S):
@@ -278,5 +278,5 @@ async def test_carrier_that_raises_anything_loses_one_letter_only(
 
 @pytest.mark.parametrize("url", ["", "mail.example.org", "http://mail.example.org", "smtp://"])
 def test_unusable_address_of_a_mail_server_is_refused(url: str) -> None:
-    with pytest.raises(BadMailUrl, match="smtp://host"):
+    with pytest.raises(InvalidMailUrl, match="smtp://host"):
         smtp_transport(url)

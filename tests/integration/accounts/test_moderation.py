@@ -31,7 +31,7 @@ async def test_banned_account_is_refused_everywhere_with_the_reason(
     for attempt in (
         room.accounts.authenticate(player.access_token),
         room.accounts.refresh(player.refresh_token),
-        room.accounts.open(UserId(player.user_id), method="email"),
+        room.accounts.open_session(UserId(player.user_id), method="email"),
     ):
         with pytest.raises(Banned, match=r"banned for good: Spam\."):
             await attempt
@@ -161,6 +161,8 @@ async def test_people_are_found_by_id_and_by_the_beginning_of_their_username(
 
 async def test_session_that_ended_is_not_excused_by_a_ban_that_ran_out(room: Room) -> None:
     player = await room.accounts.new_guest(None)
-    await room.accounts.end((await room.accounts.authenticate(player.access_token)).session_id)
+    await room.accounts.end_session(
+        (await room.accounts.authenticate(player.access_token)).session_id
+    )
     with pytest.raises(BadToken):
         await room.accounts.authenticate(player.access_token)

@@ -111,7 +111,9 @@ async def test_expired_token_can_be_followed_by_a_fresh_one(room: Room, dial: Di
 
 async def test_revoked_session_cannot_say_hello(room: Room, dial: Dial) -> None:
     tokens = await room.accounts.new_guest(None)
-    await room.accounts.end((await room.accounts.authenticate(tokens.access_token)).session_id)
+    await room.accounts.end_session(
+        (await room.accounts.authenticate(tokens.access_token)).session_id
+    )
     async with dial() as socket:
         assert (await _hello(socket, tokens.access_token))["code"] == "bad_token"
 
@@ -138,14 +140,14 @@ async def test_connection_ends_with_the_session_that_it_was_refreshed_from(
 ) -> None:
     first = await room.accounts.new_guest(None)
     who = await room.accounts.authenticate(first.access_token)
-    second = await room.accounts.open(who.user_id, method="email")
+    second = await room.accounts.open_session(who.user_id, method="email")
     async with dial() as socket:
         await _hello(socket, first.access_token)
         await _ask(socket, type="session.refresh", token=second.access_token)
-        await room.accounts.end(who.session_id)
+        await room.accounts.end_session(who.session_id)
         assert (await _ask(socket, type="session.ping"))["type"] == "ok"
         again = await room.accounts.authenticate(second.access_token)
-        await room.accounts.end(again.session_id)
+        await room.accounts.end_session(again.session_id)
         assert await _close_code(socket) == 4103
 
 

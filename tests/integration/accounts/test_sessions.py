@@ -17,7 +17,7 @@ from tests.integration.accounts.conftest import LIFETIMES, Room
 async def _again(room: Room, tokens: Tokens) -> Tokens:
     """Sign the same person in somewhere else."""
     who = await room.accounts.authenticate(tokens.access_token)
-    return await room.accounts.open(who.user_id, method="email")
+    return await room.accounts.open_session(who.user_id, method="email")
 
 
 async def _get(client: aiohttp.ClientSession, tokens: Tokens) -> list[dict[str, Any]]:

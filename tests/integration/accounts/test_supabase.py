@@ -20,9 +20,13 @@ from persistence.database import Database
 from protocol.errors import BadToken, Banned, TokenExpired, Unavailable
 from protocol.ids import UserId, new_id
 from server.domains.people.accounts.http import AccountRoutes, guest_limiter
-from server.domains.people.accounts.keys import Keys
+from server.domains.people.accounts.keys import SigningKeys
 from server.domains.people.accounts.service import Accounts
-from server.domains.people.accounts.supabase import KEYS_KEPT_S, SupabaseAccounts, switched_off
+from server.domains.people.accounts.supabase import (
+    KEYS_KEPT_S,
+    SupabaseAccounts,
+    disabled_endpoints,
+)
 from tests.fixtures.http import bearer, served
 from tests.fixtures.postgres import Databases
 from tests.integration.accounts.conftest import LIFETIMES, MovableClock
@@ -271,12 +275,12 @@ async def test_ban_holds_for_its_tokens_too(hall: Hall) -> None:
 
 async def test_our_own_sign_in_says_that_it_is_elsewhere(hall: Hall) -> None:
     clock, store = MovableClock(), AccountStore(hall.database)
-    keys = Keys(store, now=clock.monotonic)
+    keys = SigningKeys(store, now=clock.monotonic)
     ours = Accounts(
         store=store, keys=keys, clock=clock, lifetimes=LIFETIMES, revoked=lambda *_: None
     )
     routes = AccountRoutes(accounts=ours, keys=keys, guests=guest_limiter(600), now=clock.monotonic)
-    addresses = switched_off(routes.endpoints())
+    addresses = disabled_endpoints(routes.endpoints())
     async with served(addresses, hall.accounts.authenticate) as client:
         for path in ("/v1/auth/guest", "/v1/auth/refresh", "/v1/auth/logout"):
             async with client.post(path, json={}) as reply:

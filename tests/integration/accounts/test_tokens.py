@@ -13,14 +13,14 @@ from persistence.accounts.store import REFRESHES_MAX, REFRESHES_WITHIN_S, Accoun
 from persistence.database import Database
 from protocol.accounts import Tokens
 from protocol.errors import BadToken, RateLimited, TokenExpired
-from server.domains.people.accounts.keys import Key, Keys
+from server.domains.people.accounts.keys import SigningKey, SigningKeys
 from server.domains.people.accounts.refresh_tokens import token_hash
 from tests.integration.accounts.conftest import LIFETIMES, Room
 
-Forge = Callable[[Key, dict[str, Any]], str]
+Forge = Callable[[SigningKey, dict[str, Any]], str]
 
 
-def _sign(key: Key, claims: dict[str, Any], **headers: Any) -> str:
+def _sign(key: SigningKey, claims: dict[str, Any], **headers: Any) -> str:
     headers = {"kid": key.kid, "typ": "at+jwt"} | headers
     return jwt.encode(claims, key.private, algorithm="EdDSA", headers=headers)
 
@@ -33,18 +33,18 @@ def _with(**changed: Any) -> Forge:
     return lambda key, claims: _sign(key, claims | changed)
 
 
-def _by_secret(key: Key, claims: dict[str, Any]) -> str:
+def _by_secret(key: SigningKey, claims: dict[str, Any]) -> str:
     secret = key.public.public_bytes_raw()
     return jwt.encode(claims, secret, "HS256", headers={"kid": key.kid, "typ": "at+jwt"})
 
 
-def _unsigned(key: Key, claims: dict[str, Any]) -> str:
+def _unsigned(key: SigningKey, claims: dict[str, Any]) -> str:
     return jwt.encode(claims, "", "none", headers={"kid": key.kid, "typ": "at+jwt"})
 
 
-def _by_another_key(key: Key, claims: dict[str, Any]) -> str:
+def _by_another_key(key: SigningKey, claims: dict[str, Any]) -> str:
     private = Ed25519PrivateKey.generate()
-    return _sign(Key(key.kid, private, private.public_key()), claims)
+    return _sign(SigningKey(key.kid, private, private.public_key()), claims)
 
 
 FORGERIES: dict[str, Forge] = {
@@ -133,7 +133,9 @@ async def test_late_reuse_ends_the_session(room: Room) -> None:
 async def test_revoked_session_answers_no_retry(room: Room) -> None:
     first = await room.accounts.new_guest(None)
     await room.accounts.refresh(first.refresh_token)
-    await room.accounts.end((await room.accounts.authenticate(first.access_token)).session_id)
+    await room.accounts.end_session(
+        (await room.accounts.authenticate(first.access_token)).session_id
+    )
     with pytest.raises(BadToken):
         await room.accounts.refresh(first.refresh_token)
 
@@ -266,7 +268,7 @@ async def test_old_token_is_good_after_one_rotation_and_not_after_two(room: Room
 
 async def test_node_learns_a_key_that_another_made(room: Room) -> None:
     now = 0.0
-    other = Keys(room.store, now=lambda: now)
+    other = SigningKeys(room.store, now=lambda: now)
     await other.start()
     await room.keys.rotate()
     kid = room.keys.newest.kid
@@ -277,8 +279,8 @@ async def test_node_learns_a_key_that_another_made(room: Room) -> None:
     assert kid == other.newest.kid
 
 
-def _keys(database: Database) -> Keys:
-    return Keys(AccountStore(database), now=asyncio.get_running_loop().time)
+def _keys(database: Database) -> SigningKeys:
+    return SigningKeys(AccountStore(database), now=asyncio.get_running_loop().time)
 
 
 def _session(tokens: Tokens) -> str:

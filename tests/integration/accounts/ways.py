@@ -13,14 +13,14 @@ from persistence.accounts.sign_in import SignInStore
 from persistence.broker.memory import MemoryBroker
 from server.core.events import LocalEvents
 from server.core.mailer import Mail
-from server.core.passwords import Passwords
+from server.core.passwords import PasswordHasher
 from server.core.subscriptions import Subscriptions
-from server.domains.people.accounts.codes import Codes
+from server.domains.people.accounts.codes import OneTimeCodes
 from server.domains.people.accounts.discord import DiscordSignIn
 from server.domains.people.accounts.email import EmailSignIn
 from server.domains.people.accounts.password_limits import (
     AttemptLimiter,
-    Limits,
+    PasswordAttemptLimits,
     PasswordLimits,
     Rate,
 )
@@ -33,7 +33,7 @@ from tests.fixtures.http import bearer, served_app
 from tests.integration.accounts.conftest import SEAL, Room, more_addresses
 
 PLENTY = Rate(per_minute=6000, burst=6000)
-NO_LIMITS = Limits(*(PLENTY for _ in Limits()))
+NO_LIMITS = PasswordAttemptLimits(*(PLENTY for _ in PasswordAttemptLimits()))
 SERVER = "http://hall.example.org"
 PASSWORD = "correct horse"
 
@@ -45,13 +45,13 @@ class Ways:
     room: Room
     letters: list[Mail] = field(default_factory=list)
     mail_rate: Rate = PLENTY
-    limits: Limits = NO_LIMITS
-    passwords: Passwords = field(default_factory=Passwords)
+    limits: PasswordAttemptLimits = NO_LIMITS
+    passwords: PasswordHasher = field(default_factory=PasswordHasher)
 
     def __post_init__(self) -> None:
         room = self.room
         store = SignInStore(room.database)
-        self.codes = Codes(store=store, seal=SEAL, clock=room.clock)
+        self.codes = OneTimeCodes(store=store, seal=SEAL, clock=room.clock)
         self.methods = Methods(store=store, seal=SEAL, accounts=room.accounts)
         self.discord = DiscordSignIn(codes=self.codes, methods=self.methods)
         now = room.clock.monotonic
@@ -72,7 +72,7 @@ class Ways:
         """Serve the addresses on a port of their own; clients may say where they come from."""
         addresses = [*more_addresses(self.room), *self._addresses()]
         app = build_http(addresses, self.room.accounts.authenticate)
-        trust_proxies(app, Proxies.named(["127.0.0.1"]))
+        trust_proxies(app, Proxies.parse(["127.0.0.1"]))
         try:
             async with served_app(app) as client:
                 yield Client(client, self)

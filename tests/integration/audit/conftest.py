@@ -19,7 +19,7 @@ from persistence.eventlog.completion import NO_XP, XpRule
 from persistence.eventlog.writer import Log
 from persistence.games.store import GameStore
 from protocol.ids import GameId, PlayerId
-from server.cli import said_plainly
+from server.cli import plain_errors
 from server.config import Config
 from server.core.clock import Clock
 from server.core.events import LocalEvents
@@ -60,9 +60,9 @@ async def open_room(
             events=LocalEvents(),
             seats_changed=lambda _: None,
         )
-        running = tasks.loop(log.run(), name="log")
+        running = tasks.start_loop(log.run(), name="log")
         yield Room(database, store, log, registry, [])
-        registry.suspend()
+        registry.stop_accepting()
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
@@ -85,7 +85,7 @@ async def play_and_leave(game: LiveGame) -> None:
         await asyncio.sleep(0.01)
     await act(game, 0, 1, moves[0])
     await act(game, 0, 2, {"type": "nonsense"})
-    game.note("player_left", 0)
+    game.record_presence("player_left", 0)
 
 
 @pytest.fixture(scope="session")
@@ -148,7 +148,7 @@ def playhall(played: Played, tmp_path: Path) -> Playhall:
     def read_config(**_: object) -> Config:
         return Config(data_dir=tmp_path, database_url=None)
 
-    add_commands(app, Shell(read_config, database_url, said_plainly))
+    add_commands(app, Shell(read_config, database_url, plain_errors))
     return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))
 
 

@@ -9,7 +9,7 @@ import pytest
 from persistence.database import Database
 from protocol.ids import GameId
 from server.core.clock import Clock
-from server.ops.audit.commands import AdminContext
+from server.ops.audit.commands import GameAuditor
 from server.rulesets import find_rulesets
 from tests.integration.audit.conftest import Played, Playhall, Spoil, open_room
 from tests.integration.games.conftest import Room
@@ -97,7 +97,7 @@ async def test_repair_waits_for_a_game_that_is_ending_and_counts_it(database: Da
             await lobby.start()
             # The last thing that the end of a game touches: until then it is not committed.
             await holder.execute("SELECT FROM lobbies WHERE id = $1 FOR UPDATE", second.lobby_id)
-            second.note("player_left", 0)
+            second.record_presence("player_left", 0)
             await waiting(room, 1)
             repair = group.create_task(recounted(database, repair=True))
             await waiting(room, 2)
@@ -127,5 +127,7 @@ async def completed(games: Sequence[GameId], room: Room) -> None:
 
 async def recounted(database: Database, *, repair: bool) -> list[tuple[object, str | None]]:
     """Recount everybody; give what differed and what was in the way."""
-    rebuild = AdminContext(database, find_rulesets()).rebuild(repair=repair)
-    return [(account.differences, account.problem) async for account in rebuild.everybody()]
+    rebuild = GameAuditor(database, find_rulesets()).rebuild(repair=repair)
+    return [
+        (account.differences, account.problem) async for account in rebuild.recount_all_players()
+    ]

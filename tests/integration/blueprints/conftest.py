@@ -13,9 +13,9 @@ from persistence.database import Database
 from persistence.files.store import FileStore
 from persistence.rls import Requester, RlsDatabase
 from protocol.ids import PlayerId, SessionId, UserId, new_id
-from server.domains.content.blueprints.domain import put_rules
+from server.domains.content.blueprints.domain import store_name_rule
 from server.domains.content.blueprints.http import BlueprintRoutes
-from server.domains.content.blueprints.model import Naming, version_in
+from server.domains.content.blueprints.model import NameRule, version_from_name
 from server.domains.content.blueprints.settings import BlueprintSettings
 from server.gateway.session.identity import Identity
 from tests.fixtures.http import bearer, served
@@ -75,7 +75,7 @@ class Market:
     async def make(
         self, who: UserId, name: str, *, publish: bool = False, **fields: object
     ) -> Json:
-        body = {"name": name, "data": {"capacity": (version_in(name) or 0) * 10}, **fields}
+        body = {"name": name, "data": {"capacity": (version_from_name(name) or 0) * 10}, **fields}
         status, made = await self.ask(who, "POST", "/v1/blueprints", body)
         assert status == 200, made
         if publish:
@@ -107,11 +107,11 @@ async def serving(
     database: Database, rls: RlsDatabase, settings: BlueprintSettings
 ) -> AsyncIterator[Market]:
     """Serve blueprints under some rules."""
-    await put_rules(BlueprintRuleStore(database), settings)
+    await store_name_rule(BlueprintRuleStore(database), settings)
     routes = BlueprintRoutes(
         store=BlueprintStore(rls),
         missing=FileStore(database, rls).missing,
-        naming=Naming(settings.blueprint_name_help, settings.blueprint_capacity_per_version),
+        naming=NameRule(settings.blueprint_name_help, settings.blueprint_capacity_per_version),
     )
     async with served(routes.endpoints(), by_user_id) as http:
         yield Market(http, database)

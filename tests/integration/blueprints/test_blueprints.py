@@ -11,7 +11,7 @@ from persistence.errors import StartRefused
 from persistence.rls import RlsDatabase
 from protocol.errors import Forbidden
 from protocol.ids import new_id
-from server.domains.content.blueprints.domain import put_rules
+from server.domains.content.blueprints.domain import store_name_rule
 from server.domains.content.blueprints.settings import BlueprintSettings
 from tests.fixtures.node import SECRET_KEYS
 from tests.fixtures.shell import playhall
@@ -117,7 +117,7 @@ async def test_rule_that_is_set_holds_in_the_database_too_and_for_new_names_only
                 )
     code, _ = await market.refusal(ann, "POST", "/v1/blueprints", {"name": "MORDIG12", "data": {}})
     assert code == "invalid_field"  # until a node with the rule of before starts again
-    await put_rules(BlueprintRuleStore(market.database), BlueprintSettings())
+    await store_name_rule(BlueprintRuleStore(market.database), BlueprintSettings())
     await market.make(ann, "MORDIG12")
 
 
@@ -134,7 +134,7 @@ async def test_pattern_that_cannot_be_used_refuses_the_start_and_changes_nothing
     market: Market, pattern: str, said: str
 ) -> None:
     with pytest.raises(StartRefused, match=f"^PLAYHALL_BLUEPRINT_NAME_PATTERN .*{said}"):
-        await put_rules(
+        await store_name_rule(
             BlueprintRuleStore(market.database), BlueprintSettings(blueprint_name_pattern=pattern)
         )
     await market.make(await market.person("Ann"), "MORDIG10")

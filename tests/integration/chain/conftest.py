@@ -12,11 +12,11 @@ import pytest
 from persistence.blockchain.store import TransferStore
 from persistence.database import Database
 from server.core.clock import Clock
-from server.domains.compete.blockchain.domain import Chain, PollIntervals
+from server.domains.compete.blockchain.domain import ChainFollower, PollIntervals
 from server.domains.compete.blockchain.indexer import IndexerOptions
 from server.domains.compete.blockchain.metrics import ContractMetrics
-from server.domains.compete.blockchain.rpc import ChainNode
-from server.domains.compete.blockchain.rules import periods
+from server.domains.compete.blockchain.rpc import RpcClient
+from server.domains.compete.blockchain.rules import ownership_periods
 from tests.integration.chain.devnet import Devnet
 
 NEVER_S = 31_536_000.0
@@ -42,26 +42,26 @@ class Ledger:
     @asynccontextmanager
     async def reading(
         self, *, confirmations: int = 0, start_block: int = 0
-    ) -> AsyncIterator[Chain]:
+    ) -> AsyncIterator[ChainFollower]:
         """Make a server's reader; another one is another server, or the same after a restart."""
-        async with ChainNode(self.net.url) as node:
+        async with RpcClient(self.net.url) as node:
             yield self.chain(node, IndexerOptions(confirmations, start_block))
 
-    def chain(self, node: ChainNode, options: IndexerOptions) -> Chain:
-        return Chain(
+    def chain(self, node: RpcClient, options: IndexerOptions) -> ChainFollower:
+        return ChainFollower(
             [self.net.contract],
             node=node,
-            store=TransferStore(self.database, periods),
+            store=TransferStore(self.database, ownership_periods),
             options=options,
             intervals=PollIntervals(poll_s=0.05, reconcile_s=NEVER_S),
             clock=Clock(),
         )
 
-    async def read(self, chain: Chain) -> bool:
+    async def read(self, chain: ChainFollower) -> bool:
         """Read as far as is confirmed; says whether all went well."""
         return await chain.follow(self.net.contract)
 
-    def metrics(self, chain: Chain) -> ContractMetrics:
+    def metrics(self, chain: ChainFollower) -> ContractMetrics:
         return chain.metrics[self.net.contract]
 
     async def register(self, token: int) -> str:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from persistence.rls import RlsDatabase
-from server.domains.compete.blockchain.domain import Chain
+from server.domains.compete.blockchain.domain import ChainFollower
 from tests.integration.chain.conftest import Ledger
 from tests.integration.epochs.stage import Stage
 
@@ -15,7 +15,7 @@ TOKEN = 7
 class OnChain(Stage):
     """A stage whose bots' owners are read from a chain."""
 
-    chain: Chain
+    chain: ChainFollower
 
     async def are_owners_known(self, at: datetime) -> bool:
         return await self.chain.knows_owners_at(at)

@@ -10,14 +10,14 @@ from aiohttp import web
 
 from persistence.blockchain.store import Contract
 from server.domains.compete.blockchain.errors import (
-    BadAnswer,
+    AnswerTooLarge,
+    InvalidAnswer,
+    NodeUnreachable,
     NotErc721,
-    NotReached,
-    Refused,
-    TooMuch,
+    RpcRefused,
 )
 from server.domains.compete.blockchain.indexer import IndexerOptions
-from server.domains.compete.blockchain.rpc import ChainNode
+from server.domains.compete.blockchain.rpc import RpcClient
 from tests.integration.chain.conftest import Ledger
 from tests.integration.chain.devnet import KEY, Devnet
 
@@ -44,7 +44,7 @@ async def test_node_that_was_down_is_followed_again(
     _, ada, bob, *_ = net.accounts
     bot = await ledger.register(1)
     net.issuer(ada, 1)
-    chain = ledger.chain(ChainNode(net.url), IndexerOptions(0))
+    chain = ledger.chain(RpcClient(net.url), IndexerOptions(0))
     async with asyncio.TaskGroup() as group:
         task = group.create_task(chain.run())
         await _until(lambda: ledger.metrics(chain).transfers == 1)
@@ -64,9 +64,9 @@ async def test_node_that_was_down_is_followed_again(
 
 async def test_refusal_is_logged_without_the_key(net: Devnet) -> None:
     net.range_max = 0
-    async with ChainNode(net.url) as node:
-        with pytest.raises(Refused, match="query exceeds max block range 0") as refused:
-            await node.transfers(net.contract, first=1, last=1)
+    async with RpcClient(net.url) as node:
+        with pytest.raises(RpcRefused, match="query exceeds max block range 0") as refused:
+            await node.read_transfers(net.contract, first=1, last=1)
     assert KEY not in str(refused.value)
 
 
@@ -79,8 +79,8 @@ async def test_silent_node_is_given_up() -> None:
 
     async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        async with ChainNode(f"http://127.0.0.1:{port}/{KEY}", timeout_s=0.05) as node:
-            with pytest.raises(TooMuch, match=r"eth_chainId: no answer within 0\.05 s"):
+        async with RpcClient(f"http://127.0.0.1:{port}/{KEY}", timeout_s=0.05) as node:
+            with pytest.raises(AnswerTooLarge, match=r"eth_chainId: no answer within 0\.05 s"):
                 await node.chain_id()
         over.set()
 
@@ -88,12 +88,16 @@ async def test_silent_node_is_given_up() -> None:
 @pytest.mark.parametrize(
     ("answer", "error", "message"),
     [
-        (b"<html>", NotReached, "no JSON came"),
-        (b"[]", NotReached, "no JSON-RPC came"),
-        (b'{"id": 99, "result": "0x1"}', BadAnswer, "does not match its request"),
-        (b'{"id": 1, "result": 1}', BadAnswer, "the chain's id is not a hexadecimal number"),
-        (b'{"id": 1, "error": {"code": -32000, "message": "no\\nluck"}}', Refused, "no luck"),
-        (b'{"id": 1, "result": "' + b"0" * 70_000 + b'"}', TooMuch, "larger than 65536 bytes"),
+        (b"<html>", NodeUnreachable, "no JSON came"),
+        (b"[]", NodeUnreachable, "no JSON-RPC came"),
+        (b'{"id": 99, "result": "0x1"}', InvalidAnswer, "does not match its request"),
+        (b'{"id": 1, "result": 1}', InvalidAnswer, "the chain's id is not a hexadecimal number"),
+        (b'{"id": 1, "error": {"code": -32000, "message": "no\\nluck"}}', RpcRefused, "no luck"),
+        (
+            b'{"id": 1, "result": "' + b"0" * 70_000 + b'"}',
+            AnswerTooLarge,
+            "larger than 65536 bytes",
+        ),
     ],
     ids=["html", "list", "other", "number", "error", "huge"],
 )
@@ -101,17 +105,17 @@ async def test_bad_answers_are_refused(
     answer: bytes, error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.domains.compete.blockchain.rpc.ANSWER_BYTES_MAX", 65_536)
-    async with serving(answer) as url, ChainNode(url) as node:
+    async with serving(answer) as url, RpcClient(url) as node:
         with pytest.raises(error, match=message):
             await node.chain_id()
 
 
 async def test_contract_that_is_none_is_named(net: Devnet) -> None:
     nowhere = Contract(31337, "0x" + "9" * 40)
-    async with ChainNode(net.url) as node:
+    async with RpcClient(net.url) as node:
         with pytest.raises(NotErc721, match="there is no contract at this address"):
-            await node.owner_of(nowhere, 1, at=1)
-        assert await node.owner_of(net.contract, 1, at=net.head()) is None
+            await node.read_token_owner(nowhere, 1, at=1)
+        assert await node.read_token_owner(net.contract, 1, at=net.head()) is None
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from server.core.settings import SettingsReader
 from server.core.tasks import Tasks
 from server.domains.compete.epochs.scheduler import Scheduler
 from server.domains.compete.epochs.settings import EpochSettings
-from server.domains.compete.epochs.steps import Steps
+from server.domains.compete.epochs.steps import EpochSteps
 from server.domains.people.accounts.settings import AccountSettings
 from server.domains.services import Services
 from tests.fixtures.http import listening
@@ -46,7 +46,7 @@ class Served(Node):
         """Put a node on the stage."""
         served = cls(node.app, node.http, node.database, node.url)
         stage = served.stage = Stage(node.database, rls)
-        stage.steps = Steps(
+        stage.steps = EpochSteps(
             stage.store,
             stage.days,
             owners_at=stage.owners_at,

@@ -17,9 +17,13 @@ from persistence.epochs.votes import BallotStore, Counted, NewVote
 from persistence.rls import Requester, RlsDatabase
 from protocol.epoch_profile import EpochProfile, TargetType
 from protocol.ids import BotId, EpochId, SessionId, UserId, new_id
-from server.domains.compete.epochs.rules import explained, require_claim, wallet_of
+from server.domains.compete.epochs.rules import (
+    choose_voting_wallet,
+    explain_vote_refusal,
+    require_claim_allowed,
+)
 from server.domains.compete.epochs.scheduler import Scheduler
-from server.domains.compete.epochs.steps import Steps
+from server.domains.compete.epochs.steps import EpochSteps
 from tests.fixtures.rows import add_player, add_profile
 
 DAY = date(2026, 2, 12)
@@ -80,7 +84,7 @@ class Stage:
         self.claims = ClaimStore(self.database)
         self.ballots = BallotStore(self.database, self.rls)
         self.bots = BotStore(self.database, self.rls)
-        self.steps = Steps(
+        self.steps = EpochSteps(
             self.store,
             self.days,
             owners_at=self.owners_at,
@@ -177,15 +181,15 @@ class Stage:
     async def claim_now(self, bot: Bot, slot_index: int, code: str) -> int:
         epoch_id = (await self.day()).epoch_id
         claim = NewClaim(epoch_id, slot_index, code, bot.bot_id, bot.token_id)
-        return await self.claims.claim(claim, require_claim)
+        return await self.claims.claim(claim, require_claim_allowed)
 
     async def vote(
         self, who: Requester, target_id: str, score: str, *, kind: TargetType = "bot"
     ) -> Counted:
         epoch_id = (await self.day()).epoch_id
         vote = NewVote(epoch_id, who.session_id, kind, target_id, Decimal(score))
-        with explained():
-            return await self.ballots.cast(who, vote, partial(wallet_of, wallet=None))
+        with explain_vote_refusal():
+            return await self.ballots.cast(who, vote, partial(choose_voting_wallet, wallet=None))
 
 
 async def _add_wallet(connection: Connection, address: str) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from persistence.epochs.claims import NewClaim
 from protocol.epochs import BotRequired, Cooldown, EpochNotLive, SlotNotFound
 from protocol.ids import EpochId, new_id
-from server.domains.compete.epochs.rules import require_claim
+from server.domains.compete.epochs.rules import require_claim_allowed
 from tests.integration.epochs.stage import MIDNIGHT, Stage, profile
 
 
@@ -105,7 +105,7 @@ async def test_a_token_claims_for_its_own_bot_alone(stage: Stage) -> None:
     ada, bob = await stage.bot(), await stage.bot()
     with pytest.raises(BotRequired):
         await stage.claims.claim(
-            NewClaim(epoch_id, 0, "x", ada.bot_id, bob.token_id), require_claim
+            NewClaim(epoch_id, 0, "x", ada.bot_id, bob.token_id), require_claim_allowed
         )
 
 
@@ -114,7 +114,7 @@ async def test_unknown_epoch_takes_no_claim(stage: Stage) -> None:
     bot = await stage.bot()
     nowhere = NewClaim(EpochId(new_id()), 0, "x", bot.bot_id, bot.token_id)
     with pytest.raises(Exception, match="no such epoch"):
-        await stage.claims.claim(nowhere, require_claim)
+        await stage.claims.claim(nowhere, require_claim_allowed)
 
 
 async def test_a_claim_does_not_read_all_time_zones_from_disk(

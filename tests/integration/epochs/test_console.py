@@ -13,7 +13,7 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from server.cli import said_plainly
+from server.cli import plain_errors
 from server.config import Config
 from server.ops.epochs_cli import add_epoch_commands
 from server.ops.shell import Shell
@@ -29,7 +29,7 @@ class Line:
         self._serving_dsn = serving_dsn
         self._app = typer.Typer()
         config = Config(data_dir=folder)
-        add_epoch_commands(self._app, Shell(lambda **_: config, self._url, said_plainly))
+        add_epoch_commands(self._app, Shell(lambda **_: config, self._url, plain_errors))
 
     def run(self, *arguments: str) -> Result:
         return CliRunner().invoke(self._app, ["epoch", *arguments])

@@ -17,8 +17,8 @@ from protocol.epoch_profile import Cadence, EpochProfile
 from protocol.epochs import AlreadyPaid, EpochNotSettled, EpochsOverlap, ProfileInUse
 from protocol.ids import EpochId
 from server.core.tasks import Tasks
-from server.domains.compete.epochs.phases import times_of
-from server.domains.compete.epochs.results import digest_of
+from server.domains.compete.epochs.phases import day_times
+from server.domains.compete.epochs.results import events_digest
 from tests.integration.epochs.stage import DAY, MIDNIGHT, Stage, profile
 
 
@@ -116,8 +116,8 @@ async def test_the_digest_covers_what_everybody_may_read(stage: Stage) -> None:
     day = await stage.day()
     public = [event async for event in stage.days.every_event(epoch_id)]
     frozen = [event for event in public if event.version <= 4]
-    assert digest_of(reversed(frozen)) == day.events_digest
-    assert digest_of(frozen[:-1]) != day.events_digest
+    assert events_digest(reversed(frozen)) == day.events_digest
+    assert events_digest(frozen[:-1]) != day.events_digest
 
 
 async def test_the_owner_at_the_freeze_is_paid(stage: Stage) -> None:
@@ -282,7 +282,7 @@ async def test_days_that_would_overlap_are_refused(stage: Stage) -> None:
     await stage.open()
     kept = {one.profile_key: one for one in await stage.days.profiles()}["test-v1"]
     tokyo = kept.profile.model_copy(update={"cadence": Cadence(timezone="Asia/Tokyo")})
-    times = times_of(DAY + timedelta(days=1), tokyo.cadence)  # begins at 15:00 UTC of the 12th
+    times = day_times(DAY + timedelta(days=1), tokyo.cadence)  # begins at 15:00 UTC of the 12th
     new = NewDay(
         DAY + timedelta(days=1),
         kept.profile_id,
@@ -304,11 +304,11 @@ async def test_a_time_that_no_day_can_be_made_of_stops_nothing(stage: Stage) -> 
     epoch_id = await stage.open()
     await stage.at(datetime(9999, 12, 31, 12, tzinfo=UTC))
     await stage.scheduler.tick()
-    assert stage.scheduler.stuck == 1
+    assert stage.scheduler.count_stuck_days == 1
     assert (await phases(stage, epoch_id))[-1] == "archive"
     await stage.at(MIDNIGHT + timedelta(days=1))
     await stage.scheduler.tick()
-    assert stage.scheduler.stuck == 0
+    assert stage.scheduler.count_stuck_days == 0
 
 
 async def stuck_day(stage: Stage) -> Stage:
@@ -317,7 +317,7 @@ async def stuck_day(stage: Stage) -> Stage:
     stage.objects = MappingProxyType({})  # type: ignore[assignment]  # what cannot be written to
     await stage.at(MIDNIGHT + timedelta(days=1))
     await stage.scheduler.tick()
-    assert stage.scheduler.stuck == 1
+    assert stage.scheduler.count_stuck_days == 1
     return Stage(stage.database, stage.rls, node="n2", numbers=stage.numbers)
 
 
@@ -325,16 +325,16 @@ async def test_day_that_another_node_finished_is_stuck_no_more(stage: Stage) -> 
     other = await stuck_day(stage)
     await other.scheduler.tick()
     await stage.scheduler.tick()
-    assert stage.scheduler.stuck == 0
+    assert stage.scheduler.count_stuck_days == 0
 
 
 async def test_node_that_does_not_lead_counts_no_stuck_days(stage: Stage) -> None:
     other = await stuck_day(stage)
     assert await other.store.lead("n2", lease_s=60.0)
     async with Tasks() as tasks:
-        tasks.loop(stage.scheduler.run(), name="epochs")
+        tasks.start_loop(stage.scheduler.run(), name="epochs")
         async with asyncio.timeout(30):
-            while stage.scheduler.stuck:
+            while stage.scheduler.count_stuck_days:
                 await asyncio.sleep(0.01)
     assert not stage.scheduler.leads
 
@@ -346,7 +346,7 @@ async def test_what_a_day_comes_to_is_computed_beside_the_loop(
 
     def noted(events: Iterable[StoredEvent]) -> bytes:
         threads.append(threading.current_thread())
-        return digest_of(events)
+        return events_digest(events)
 
     for module in ("steps", "results"):
         monkeypatch.setattr(f"server.domains.compete.epochs.{module}.digest_of", noted)

@@ -11,7 +11,7 @@ import pytest
 
 from persistence.epochs.store import Day, StoredEvent
 from protocol.ids import new_id
-from server.domains.compete.epochs.results import contributions
+from server.domains.compete.epochs.results import settle_contributions
 from server.domains.compete.epochs.settlement import Contribution
 from tests.integration.bots.conftest import Person
 from tests.integration.epochs.line import Json, versions
@@ -319,7 +319,7 @@ async def test_a_scoreboard_is_counted_once_however_many_ask(
 
     def counted(day: Day, events: Sequence[StoredEvent], *, now: datetime) -> list[Contribution]:
         counts.append(threading.current_thread())
-        return contributions(day, events, now=now)
+        return settle_contributions(day, events, now=now)
 
     monkeypatch.setattr("server.domains.compete.epochs.http.contributions", counted)
     await served.stage.open()

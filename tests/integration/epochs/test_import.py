@@ -11,9 +11,9 @@ from persistence.epochs.store import NewDay
 from protocol.epoch_profile import EpochProfile
 from protocol.errors import InvalidField
 from protocol.ids import EpochId
-from server.domains.compete.epochs.imports import days_in
-from server.domains.compete.epochs.phases import times_of
-from server.domains.compete.epochs.verification import Verification
+from server.domains.compete.epochs.imports import parse_days
+from server.domains.compete.epochs.phases import day_times
+from server.domains.compete.epochs.verification import DayVerification
 from tests.integration.epochs.stage import DAY, MIDNIGHT, Stage, profile
 
 VOTER = "0x" + "B" * 40
@@ -52,8 +52,8 @@ async def imported(
     kept = {one.profile_key: one for one in await stage.days.profiles()}["old-v1"]
     store, made = ImportStore(stage.database), {}
     bots, now = await store.bots(), await stage.days.now()
-    for found in days_in(lines, rules, bots, now=now):
-        times = times_of(found.day, rules.cadence)
+    for found in parse_days(lines, rules, bots, now=now):
+        times = day_times(found.day, rules.cadence)
         new = NewDay(
             found.day, kept.profile_id, times.starts_at, times.freeze_at, times.ends_at, rules
         )
@@ -72,7 +72,7 @@ async def test_imported_days_are_settled_and_verified_like_any_other(stage: Stag
     epoch_id = made["2026-02-12"]
     assert epoch_id is not None
     assert (await stage.day()).phase == "archive"
-    check = Verification(stage.days, stage.store, stage.steps)
+    check = DayVerification(stage.days, stage.store, stage.steps)
     assert await check.check(epoch_id) == []
     events = [event async for event in stage.days.every_event(epoch_id)]
     assert [event.type for event in events[2:7]] == [

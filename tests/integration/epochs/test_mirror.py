@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from server.domains.compete.epochs.verification import Verification
+from server.domains.compete.epochs.verification import DayVerification
 from tests.integration.bots.conftest import Person
 from tests.integration.epochs.line import Json, versions
 from tests.integration.epochs.served import Player, Served
@@ -227,7 +227,7 @@ async def test_mirrored_day_is_frozen_settled_and_verified_like_any_other(
     day = await served.stage.day()
     assert day.phase == "archive"
     stage = served.stage
-    assert await Verification(stage.days, stage.store, stage.steps).check(day.epoch_id) == []
+    assert await DayVerification(stage.days, stage.store, stage.steps).check(day.epoch_id) == []
     board = await served.ok(None, "GET", f"/v1/epochs/{DAY}/scoreboard")
     held = {bot["bot"]: bot["occupied_seconds"] for bot in board["bots"]}
     assert held == {ada.slug: 390, bob.slug: 86_400 - 600 - 400}

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from protocol.epochs import AlreadyPaid
-from server.domains.compete.epochs.verification import Verification
+from server.domains.compete.epochs.verification import DayVerification
 from tests.integration.epochs.stage import Stage
 
 THIEF = "0x" + "e" * 40
@@ -33,7 +33,7 @@ async def test_a_payout_to_another_address_is_found(stage: Stage) -> None:
     epoch_id = await stage.open()
     await stage.claim(await stage.bot(), 0, "x", at_s=5)
     await stage.finish()
-    check = Verification(stage.days, stage.store, stage.steps)
+    check = DayVerification(stage.days, stage.store, stage.steps)
     assert await check.check(epoch_id) == []
     async with stage.database.acquire() as connection:
         await connection.execute("UPDATE epoch_payouts SET recipient_address = $1", THIEF)

@@ -14,7 +14,7 @@ from persistence.epochs.votes import NewVote
 from protocol.bots import WalletRequired
 from protocol.epochs import BotRequired, Cooldown, EpochNotLive, VotingClosed
 from protocol.errors import Forbidden, InvalidField
-from server.domains.compete.epochs.rules import explained, wallet_of
+from server.domains.compete.epochs.rules import choose_voting_wallet, explain_vote_refusal
 from tests.integration.epochs.stage import DAY, MIDNIGHT, Stage, profile
 
 
@@ -84,7 +84,7 @@ async def test_a_wallet_of_somebody_else_does_not_vote(stage: Stage) -> None:
     bot, (ann, _), (_, other) = await stage.bot(), await stage.voter(), await stage.voter()
     vote = NewVote(epoch_id, ann.session_id, "bot", bot.bot_id, Decimal(1))
     with pytest.raises(InvalidField, match="wallet"):
-        await stage.ballots.cast(ann, vote, partial(wallet_of, wallet=other))
+        await stage.ballots.cast(ann, vote, partial(choose_voting_wallet, wallet=other))
 
 
 async def test_the_database_itself_refuses_what_others_would_write(stage: Stage) -> None:
@@ -119,9 +119,9 @@ async def test_bots_vote_where_the_profile_lets_them(stage: Stage) -> None:
     epoch_id = await stage.open(rules)
     ada, bob = await stage.bot(), await stage.bot()
     vote = NewVote(epoch_id, ada.token_id, "bot", bob.bot_id, Decimal(1))
-    with pytest.raises(VotingClosed), explained():
+    with pytest.raises(VotingClosed), explain_vote_refusal():
         await stage.ballots.cast_as_bot(ada.bot_id, vote)
-    with pytest.raises(BotRequired), explained():
+    with pytest.raises(BotRequired), explain_vote_refusal():
         await stage.ballots.cast_as_bot(bob.bot_id, vote)
 
 

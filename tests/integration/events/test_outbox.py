@@ -12,7 +12,7 @@ from protocol.errors import Unavailable
 from protocol.ids import UserId, new_id
 from server.core import event_delivery as events
 from server.core.containment import FAILURES
-from server.core.event_delivery import DurableListener, EventDeliverer, EventDelivery, pause_after
+from server.core.event_delivery import DurableListener, EventDeliverer, EventDelivery, retry_delay
 
 DAY_S = 86_400.0
 
@@ -233,7 +233,7 @@ async def test_done_events_go_after_a_while_and_others_stay(outbox: Outbox) -> N
 
 @pytest.mark.parametrize("chance", [0.0, 1.0])
 def test_pauses_grow_up_to_a_bound(chance: float) -> None:
-    pauses = [pause_after(attempts, chance) for attempts in range(1, events.ATTEMPTS_MAX)]
+    pauses = [retry_delay(attempts, chance) for attempts in range(1, events.ATTEMPTS_MAX)]
     assert pauses == sorted(pauses)
     assert 1 <= pauses[0] <= 3
     assert pauses[-1] <= 1.25 * events.PAUSE_S_MAX

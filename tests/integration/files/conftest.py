@@ -20,7 +20,7 @@ from server.core.clock import Clock
 from server.domains.content.files.domain import Files
 from server.domains.content.files.model import BUCKETS, Buckets
 from server.domains.content.files.uploads import UploadLimits
-from server.domains.people.accounts.keys import Keys, ScopedTokens
+from server.domains.people.accounts.keys import ScopedTokens, SigningKeys
 from server.gateway.http.endpoints import build_http
 from server.gateway.session.identity import Identity
 from server.gateway.transport.limits import TransportLimits
@@ -166,7 +166,7 @@ async def serving(
 ) -> AsyncIterator[Store]:
     """Serve files."""
     clock = Clock()
-    keys = Keys(AccountStore(database), now=clock.monotonic)
+    keys = SigningKeys(AccountStore(database), now=clock.monotonic)
     await keys.start()
     files = Files(
         database=database,

@@ -15,8 +15,8 @@ from persistence.rls import RlsDatabase
 from protocol.ids import new_id
 from server.core.clock import Clock
 from server.domains.content.files import uploads
-from server.domains.content.files.model import buckets_in
-from server.domains.people.accounts.keys import Keys, ScopedTokens
+from server.domains.content.files.model import parse_buckets
+from server.domains.people.accounts.keys import ScopedTokens, SigningKeys
 from tests.integration.files.conftest import GLB, PNG, QUOTA, TYPES, Json, Store, serving
 
 
@@ -67,7 +67,7 @@ async def test_made_up_and_outdated_signatures_are_refused(store: Store) -> None
     ann = await store.person()
     _, announced = await store.announce(ann, _path(ann), GLB)
     url, _, token = announced["upload_url"].partition("?token=")
-    keys = Keys(AccountStore(store.database), now=Clock().monotonic)
+    keys = SigningKeys(AccountStore(store.database), now=Clock().monotonic)
     await keys.start()
     past = ScopedTokens("upload", keys=keys, clock=Clock(), lifetime_s=-1)
     outdated = past.write({"upload": new_id()}).token
@@ -296,7 +296,7 @@ async def test_buckets_are_those_that_are_set(
 ) -> None:
     ann, eve = await store.person(), await store.person()
     kept = await store.upload(ann, f"{ann}/image/{new_id()}.png", PNG, bucket="creations")
-    changed = buckets_in(
+    changed = parse_buckets(
         '{"avatars": {"bytes_max": 100, "types": ["jpg"]}, "creations": null, "maps": {"path":'
         ' "<user id>/world/<name>", "bytes_max": 9000, "types": ["png", "glb"],'
         ' "is_public": false, "is_settled": false}}'

@@ -172,9 +172,9 @@ async def room(database: Database) -> AsyncIterator[Room]:
             events=events,
             seats_changed=lambda _: None,
         )
-        running = tasks.loop(log.run(), name="log")
+        running = tasks.start_loop(log.run(), name="log")
         yield Room(database, store, log, registry, over)
-        registry.suspend()
+        registry.stop_accepting()
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running

@@ -14,7 +14,7 @@ from server.core.clock import Clock
 from server.core.events import LocalEvents
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
-from server.domains.play.games.access import Access
+from server.domains.play.games.access import GameAccess
 from server.domains.play.games.commands import GameCommands
 from server.domains.play.games.live_game import LiveGame
 from server.gateway.session.identity import Identity
@@ -54,7 +54,7 @@ async def _anybody(_: LobbyId, __: PlayerId | None) -> bool:
 async def enter(room: Room) -> AsyncIterator[Enter]:
     """Connect somebody to the room, through a real session on a socket that remembers."""
     clock = Clock()
-    access = Access(registry=room.registry, store=room.store, may_watch=_anybody, clock=clock)
+    access = GameAccess(registry=room.registry, store=room.store, may_watch=_anybody, clock=clock)
     async with Tasks() as tasks:
         sessions = Sessions(clock=clock, tasks=tasks, rate=CommandRate(), events=LocalEvents())
         commands = GameCommands(
@@ -100,7 +100,7 @@ async def test_whoever_returns_while_the_game_ends_sees_its_end(
 ) -> None:
     ann, bob = await room.players(2)
     game = await room.game("relay", [None, None], [ann, bob])
-    game.note(went, 1)
+    game.record_presence(went, 1)
     session, memory = enter(bob)
     end(game)
     asked = {"id": 1, "type": command, "game_id": game.game_id, "after": -1}

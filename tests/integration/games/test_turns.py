@@ -28,7 +28,7 @@ async def test_overdue_turn_is_played_for_the_player(room: Room) -> None:
 
 async def test_seat_that_was_left_is_played_at_once(room: Room) -> None:
     game = await room.game("el_dorado", [None, "random", "random"], rounds=1)
-    game.note("player_left", 0)
+    game.record_presence("player_left", 0)
     await room.completed(game.game_id)
     rows = await room.store.read_all(game.game_id)
     assert kinds(rows).count("player_bid") == 3  # type: ignore[arg-type]

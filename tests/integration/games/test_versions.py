@@ -5,7 +5,7 @@ import asyncio
 from persistence.database import Database
 from protocol.ids import GameId
 from server.domains.play.games.live_game import LiveGame
-from server.ops.audit.commands import AdminContext
+from server.ops.audit.commands import GameAuditor
 from server.rulesets import find_rulesets
 from tests.integration.audit.conftest import open_room
 from tests.integration.games.conftest import Asked, Room, act
@@ -19,7 +19,7 @@ async def begun(room: Room) -> GameId:
     game = await room.game("el_dorado", [None, None, "random"], **config)
     await act(game, 0, 1, {"type": "bid", "bid": 0})
     left = Asked()
-    game.note("player_left", 1, left)
+    game.record_presence("player_left", 1, left)
     await left.future
     return game.game_id
 
@@ -45,9 +45,9 @@ async def test_game_of_an_earlier_version_is_taken_up_and_ends_by_its_rules(
         " JOIN match_players mp ON mp.match_id = m.id"
     )
     assert (row["games"], row["forfeited"]) == (3 * len(games), 0)
-    context = AdminContext(database, find_rulesets())
+    context = GameAuditor(database, find_rulesets())
     for game_id in games:
-        report = await context.verify(game_id)
+        report = await context.verify_game(game_id)
         assert report.holds, report
 
 

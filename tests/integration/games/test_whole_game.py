@@ -6,7 +6,7 @@ import orjson
 
 from persistence.eventlog.hashchain import genesis
 from server.domains.play.games.recovery import recover
-from server.domains.play.games.results import summary_of
+from server.domains.play.games.results import build_game_summary
 from server.rulesets import find_rulesets
 from tests.integration.games.conftest import Recorder, Room
 
@@ -28,7 +28,7 @@ async def test_bots_play_el_dorado_and_everything_agrees(room: Room) -> None:
     fold = recover(kept, rows, find_rulesets()["el_dorado"]).fold
     outcome = fold.outcome()
     assert outcome is not None
-    summary = summary_of(fold.table, outcome)
+    summary = build_game_summary(fold.table, outcome)
     [stored] = await room.fetch("SELECT * FROM game_summaries WHERE game_id = $1", game.game_id)
     assert orjson.loads(stored["final_scores"]) == summary.final_scores
     assert orjson.loads(stored["rounds"]) == summary.rounds

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from server.gateway.http.endpoints import Endpoint, HttpRequest, Raw, build_http
-from server.gateway.transport.framing import BINARY, frame, text_frame
+from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse, build_http
+from server.gateway.transport.framing import BINARY, message_frame, text_frame
 from server.gateway.transport.http_connection import http_runner
 from server.gateway.transport.limits import TransportLimits
 from server.gateway.transport.listener import Listener, Route
 from server.gateway.transport.proxies import Proxies, trust_proxies
-from server.gateway.transport.websocket import Peer, Socket, UpgradeRequest
+from server.gateway.transport.websocket import Socket, UpgradeRequest, WebSocketHandler
 from tests.fixtures.http import nobody
 
 # For tests whose clients do in time what they must, however busy the machine is.
@@ -50,7 +50,7 @@ class BinaryEcho(Echo):
     """An echo that takes binary messages as well."""
 
     def on_binary(self, message: bytes) -> None:
-        self.socket.send(frame(BINARY, message))
+        self.socket.send(message_frame(BINARY, message))
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Hall:
 
     door: Listener
     port: int
-    peers: list[Peer] = field(default_factory=list)
+    peers: list[WebSocketHandler] = field(default_factory=list)
     requests: list[UpgradeRequest] = field(default_factory=list)
 
     @property
@@ -75,7 +75,7 @@ class Hall:
 
 @asynccontextmanager
 async def hall(
-    peer: Callable[[], Peer] = Echo,
+    peer: Callable[[], WebSocketHandler] = Echo,
     *,
     limits: TransportLimits = PATIENT,
     origins: frozenset[str] = frozenset(),
@@ -84,7 +84,7 @@ async def hall(
 ) -> AsyncIterator[Hall]:
     """Open a front door with one websocket at /ws, and /hello, /count, /large over HTTP."""
 
-    def accept(request: UpgradeRequest) -> Peer:
+    def accept(request: UpgradeRequest) -> WebSocketHandler:
         running.requests.append(request)
         running.peers.append(peer())
         return running.peers[-1]
@@ -114,8 +114,8 @@ async def hall(
 
 
 def _app(proxies: Proxies) -> web.Application:
-    async def answered(_: HttpRequest) -> Raw:
-        return Raw(b"answer", "text/plain")
+    async def answered(_: HttpRequest) -> RawResponse:
+        return RawResponse(b"answer", "text/plain")
 
     async def large(request: web.Request) -> web.Response:
         return web.Response(body=bytes(int(request.query["bytes"])))

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from protocol.envelope import WireModel
-from server.gateway.http.endpoints import Endpoint, HttpRequest, Raw
+from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
 from tests.fixtures.http import nobody, served
 from tests.integration.gateway.halls import hall
 from tests.integration.gateway.wire import Wire, request
@@ -31,9 +31,9 @@ class Said(WireModel):
     text: str = ""
 
 
-async def _answer(request: HttpRequest) -> Raw:
+async def _answer(request: HttpRequest) -> RawResponse:
     text = request.body.text if isinstance(request.body, BaseModel) else "body"
-    return Raw(text.encode(), "text/plain")
+    return RawResponse(text.encode(), "text/plain")
 
 
 ENDPOINTS = [

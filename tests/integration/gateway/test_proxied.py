@@ -11,8 +11,8 @@ from tests.integration.gateway.halls import hall
 from tests.integration.gateway.wire import Wire, request
 
 FORGED = "X-Forwarded-For: 198.51.100.1"
-OURS = Proxies.named(["127.0.0.1"])
-OTHERS = Proxies.named(["10.0.0.0/8"])
+OURS = Proxies.parse(["127.0.0.1"])
+OTHERS = Proxies.parse(["10.0.0.0/8"])
 ONE_EACH = TransportLimits(connections_per_address_max=1)
 
 
@@ -75,7 +75,7 @@ async def test_refused_client_of_a_proxy_is_not_counted() -> None:
 @pytest.mark.parametrize("mapped", ["::ffff:127.0.0.1", "0:0:0:0:0:FFFF:7f00:1"])
 def test_ipv4_address_in_ipv6_is_the_ipv4_address(mapped: str) -> None:
     assert OURS.trusts(mapped)
-    assert Proxies.named(["::ffff:127.0.0.0/104"]).trusts("127.0.0.1")
+    assert Proxies.parse(["::ffff:127.0.0.0/104"]).trusts("127.0.0.1")
     assert OURS.client(mapped, ["::ffff:203.0.113.9"]) == "203.0.113.9"
     assert OTHERS.client(mapped, [FORGED]) == "127.0.0.1"
     counts = AddressLimits(1)

@@ -142,7 +142,7 @@ async def test_bad_handshake_on_a_used_connection_is_refused_and_closed(
 
 
 async def test_websocket_keeps_what_its_handshake_asked_for() -> None:
-    async with hall(proxies=Proxies.named(["127.0.0.1"])) as h, Wire(h) as wire:
+    async with hall(proxies=Proxies.parse(["127.0.0.1"])) as h, Wire(h) as wire:
         wire.send(HELLO)
         assert await _answer(wire, b"hello") == 200
         headers = ("X-Forwarded-For: 203.0.113.9", "Sec-WebSocket-Protocol: playhall.v1")

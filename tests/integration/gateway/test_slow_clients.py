@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from server.gateway.transport.limits import address_share
+from server.gateway.transport.limits import connections_per_address
 from tests.integration.gateway.halls import PATIENT, hall
 from tests.integration.gateway.wire import Wire
 
@@ -209,7 +209,9 @@ async def test_two_hundred_megabytes_are_answered_early_and_not_read(head: bytes
 
 
 async def test_silent_requests_of_one_address_leave_room_for_others() -> None:
-    limits = replace(PATIENT, connections_max=300, connections_per_address_max=address_share(300))
+    limits = replace(
+        PATIENT, connections_max=300, connections_per_address_max=connections_per_address(300)
+    )
     async with hall(limits=limits) as h, AsyncExitStack() as stack:
         for _ in range(300):
             wire = await stack.enter_async_context(Wire(h))
@@ -227,4 +229,4 @@ async def test_silent_requests_of_one_address_leave_room_for_others() -> None:
     ("connections_max", "share"), [(1, 1), (2, 1), (100, 50), (300, 64), (20_000, 2_000)]
 )
 def test_share_of_an_address_is_well_below_all(connections_max: int, share: int) -> None:
-    assert address_share(connections_max) == share
+    assert connections_per_address(connections_max) == share

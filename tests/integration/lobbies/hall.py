@@ -25,7 +25,7 @@ from protocol.envelope import type_of
 from protocol.ids import GameId, LobbyId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
 from server.core.events import LocalEvents, MemberKicked, PlayerConnected, PlayerDisconnected
-from server.core.passwords import Passwords
+from server.core.passwords import PasswordHasher
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.chat.commands import ChatCommands
@@ -117,7 +117,7 @@ class Person:
         self.session.on_close()
 
     async def ask(self, command: str, **fields: object) -> Json:
-        """Send a command and give its reply; raise `Refused`."""
+        """Send a command and give its reply; raise `RpcRefused`."""
         asked = self.send(command, **fields)
         await self.until(lambda: asked in self.memory.replies)
         reply = self.memory.replies[asked]
@@ -178,7 +178,7 @@ class Hall:
         rls: RlsDatabase,
         tasks: Tasks,
         rulesets: Mapping[str, AnyRuleset],
-        passwords: Passwords,
+        passwords: PasswordHasher,
         hub: MemoryHub | None,
     ) -> None:
         self.database = database
@@ -215,8 +215,8 @@ class Hall:
         )
         self.events.listen(
             {
-                PlayerConnected: lambda event: self.room.arrived(event.player_id),
-                PlayerDisconnected: lambda event: self.room.departed(event.player_id),
+                PlayerConnected: lambda event: self.room.player_connected(event.player_id),
+                PlayerDisconnected: lambda event: self.room.player_disconnected(event.player_id),
                 MemberKicked: self.room.maintenance.announce_kick,
             }
         )
@@ -302,14 +302,14 @@ async def open_hall(
     *,
     hub: MemoryHub | None = None,
 ) -> AsyncIterator[Hall]:
-    passwords = Passwords()
+    passwords = PasswordHasher()
     async with Tasks() as tasks:
-        tasks.loop(passwords.run(), name="password hashing")
+        tasks.start_loop(passwords.run(), name="password hashing")
         rulesets = find_rulesets() if rulesets is None else rulesets
         hall = Hall(database, rls, tasks, rulesets, passwords, hub)
         if hub is not None:
-            tasks.loop(hall.subscriptions.broker.run(), name="broker")
-            tasks.loop(hall.subscriptions.run(), name="subscriptions")
+            tasks.start_loop(hall.subscriptions.broker.run(), name="broker")
+            tasks.start_loop(hall.subscriptions.run(), name="subscriptions")
         yield hall
 
 

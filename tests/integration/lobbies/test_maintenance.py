@@ -80,7 +80,7 @@ async def test_lobby_of_a_dead_node_is_closed(hall: Hall, database: Database) ->
     assert bob.changes() == []
     await hall.run("UPDATE lobbies SET last_heartbeat = now() - interval '121 s'")
     async with open_hall(database, hall.rls) as other:
-        await other.room.maintenance.beat()  # nobody is connected there
+        await other.room.maintenance.send_heartbeats()  # nobody is connected there
     await hall.room.maintenance.close_silent()
     assert bob.changes() == ["closed"]
 
@@ -117,7 +117,7 @@ async def test_lobby_with_somebody_here_shows_life(hall: Hall) -> None:
     lobby = await ann.lobby("create", ruleset="el_dorado")
     await bob.lobby("watch", lobby_id=lobby["lobby_id"])
     await hall.run("UPDATE lobbies SET last_heartbeat = now() - interval '121 s'")
-    await hall.room.maintenance.beat()
+    await hall.room.maintenance.send_heartbeats()
     await hall.room.maintenance.close_silent()
     assert bob.changes() == []
 
@@ -127,7 +127,7 @@ async def test_sweeps_go_on_by_themselves(hall: Hall) -> None:
     await ann.lobby("quick_play", ruleset="el_dorado")
     hall.clock.ahead_s = 11
     async with Tasks() as tasks:
-        tasks.loop(hall.room.maintenance.run(), name="maintenance")
+        tasks.start_loop(hall.room.maintenance.run(), name="maintenance")
         assert (await ann.hear("started"))["status"] == "PLAYING"
 
 
@@ -150,7 +150,7 @@ async def test_database_that_is_away_is_one_line_a_sweep_however_long(
 
         hall.store.due = counted  # type: ignore[method-assign,assignment]  # and the real one
         databases.shut(serving_dsn)
-        tasks.loop(hall.room.maintenance.run(), name="maintenance")
+        tasks.start_loop(hall.room.maintenance.run(), name="maintenance")
         async with asyncio.timeout(20):
             while looks[0] < 5:
                 await asyncio.sleep(0.01)

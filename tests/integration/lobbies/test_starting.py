@@ -206,7 +206,7 @@ async def test_lobby_is_published_as_closed_when_its_game_is_over(hall: Hall) ->
     await bob.lobby("watch", **at)
     await ann.lobby("start", **at)
     await hall.run("UPDATE lobbies SET status = 'CLOSED', version = version + 1")
-    await hall.room.game_over(lobby["lobby_id"])
+    await hall.room.publish_game_over(lobby["lobby_id"])
     assert bob.changes() == ["started", "closed"]
     assert hall.listeners(lobby["lobby_id"]) == 0
 

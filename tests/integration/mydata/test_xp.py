@@ -7,8 +7,8 @@ import pytest
 from persistence.database import Database
 from persistence.eventlog.completion import XpRule
 from protocol.ids import PlayerId, UserId
-from server.ops.audit.commands import AdminContext
-from server.ops.audit.rebuild import Difference
+from server.ops.audit.commands import GameAuditor
+from server.ops.audit.rebuild import ColumnDifference
 from server.rulesets import find_rulesets
 from tests.fixtures.rows import add_profile
 from tests.integration.audit.conftest import open_room
@@ -41,7 +41,7 @@ async def totals(room: Room) -> list[tuple[str, int, int]]:
 async def left_game(room: Room, players: list[PlayerId]) -> None:
     """Play a game that ends as the first player leaves: the other one wins."""
     host = await room.game("four_in_a_row", [None, "random"], players)
-    host.note("player_left", 0)
+    host.record_presence("player_left", 0)
     await room.completed(host.game_id)
 
 
@@ -88,7 +88,7 @@ async def test_recount_finds_xp_that_no_match_brought(database: Database, repair
         await left_game(room, players)
         earned = (await totals(room))[0][1]
         await room.fetch("UPDATE profiles SET xp_total = 777")
-        rebuild = AdminContext(database, find_rulesets()).rebuild(repair=repair)
-        found = await rebuild.recount(players[1])
-        assert found.differences == (Difference("xp_total", 777, earned),)
+        rebuild = GameAuditor(database, find_rulesets()).rebuild(repair=repair)
+        found = await rebuild.recount_player(players[1])
+        assert found.differences == (ColumnDifference("xp_total", 777, earned),)
         assert (await totals(room))[0][1] == (earned if repair else 777)

@@ -21,8 +21,8 @@ from server.core.clock import Clock
 from server.core.events import LocalEvents
 from server.core.subscriptions import Subscriptions
 from server.domains.people.accounts.http import AccountRoutes, guest_limiter
-from server.domains.people.accounts.keys import Keys
-from server.domains.people.accounts.service import Accounts, Lifetimes
+from server.domains.people.accounts.keys import SigningKeys
+from server.domains.people.accounts.service import Accounts, TokenLifetimes
 from server.domains.people.profiles.erasure import Erasure
 from server.domains.people.profiles.export import Exports
 from server.domains.people.profiles.http import MyDataRoutes, ProfileRoutes
@@ -81,13 +81,13 @@ class Room:
 @pytest.fixture
 async def room(database: Database, rls: RlsDatabase) -> AsyncIterator[Room]:
     clock, left = MovableClock(), list[PlayerId]()
-    keys = Keys(AccountStore(database), now=asyncio.get_running_loop().time)
+    keys = SigningKeys(AccountStore(database), now=asyncio.get_running_loop().time)
     await keys.start()
     accounts = Accounts(
         store=AccountStore(database),
         keys=keys,
         clock=clock,
-        lifetimes=Lifetimes(access_s=600, refresh_s=86_400),
+        lifetimes=TokenLifetimes(access_s=600, refresh_s=86_400),
         revoked=lambda *_: None,
     )
     signed_in = AccountRoutes(

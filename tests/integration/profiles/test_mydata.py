@@ -134,13 +134,13 @@ async def test_who_can_sign_in_must_have_done_so_just_now(room: Room) -> None:
     await _can_sign_in(room, ann)
     username = (await room.me(ann))["username"]
     assert await _erase(room, ann, username) == (403, "sign_in_again")
-    signed_in = await room.accounts.open(UserId(ann.user_id), method="email")
+    signed_in = await room.accounts.open_session(UserId(ann.user_id), method="email")
     await room.run(
         "UPDATE playhall_auth.sessions SET created_at = now() - interval '16 min'"
         " WHERE method = 'email'"
     )
     assert await _erase(room, signed_in, username) == (403, "sign_in_again")
-    just_now = await room.accounts.open(UserId(ann.user_id), method="email")
+    just_now = await room.accounts.open_session(UserId(ann.user_id), method="email")
     assert (await _erase(room, just_now, username))[0] == 200
 
 

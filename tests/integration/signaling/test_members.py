@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from persistence.accounts.store import AccountStore
 from persistence.database import Database
 from persistence.sealing import Seal, parse_keys
-from server.domains.people.accounts.keys import Key, Keys
+from server.domains.people.accounts.keys import SigningKey, SigningKeys
 from server.domains.play.lobbies.peers import turn_password
 from tests.faults.client_line import Guest, Json, Line, new_guests
 from tests.fixtures.http import bearer
@@ -54,11 +54,11 @@ def node(
 
 
 @pytest.fixture
-async def key(node: Node, dsn: str) -> AsyncIterator[Key]:
+async def key(node: Node, dsn: str) -> AsyncIterator[SigningKey]:
     """The key that the node signs with."""
     database = await Database.open(dsn, embedded=True)
     try:
-        keys = Keys(
+        keys = SigningKeys(
             AccountStore(database),
             now=lambda: 0.0,
             seal=Seal(lambda: parse_keys(SECRET_KEYS)),
@@ -210,7 +210,7 @@ async def test_what_is_said_while_the_token_is_read_arrives(node: Node) -> None:
         assert [(await heard(host))["type"] for _ in range(2)] == ["OPEN", "OFFER"]
 
 
-async def test_tokens_that_lie_are_refused(node: Node, key: Key) -> None:
+async def test_tokens_that_lie_are_refused(node: Node, key: SigningKey) -> None:
     (ann,) = await new_guests(node, 1)
     good = await token(node, ann, await opened(node, ann))
     claims = jwt.decode(good, options={"verify_signature": False})
@@ -241,7 +241,7 @@ async def test_tokens_that_lie_are_refused(node: Node, key: Key) -> None:
         assert (await heard(host))["type"] == "OPEN"
 
 
-async def test_token_is_of_one_lobby(node: Node, key: Key) -> None:
+async def test_token_is_of_one_lobby(node: Node, key: SigningKey) -> None:
     """Even the server's own signature does not make a member of somebody who is none."""
     ann, eve = await new_guests(node, 2)
     lobby_id = await opened(node, ann)

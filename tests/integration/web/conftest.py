@@ -10,8 +10,8 @@ from persistence.database import Database
 from persistence.history.store import HistoryStore
 from server.core.clock import Clock
 from server.domains.people.accounts.http import AccountRoutes, guest_limiter
-from server.domains.people.accounts.keys import Keys
-from server.domains.people.accounts.service import Accounts, Lifetimes
+from server.domains.people.accounts.keys import SigningKeys
+from server.domains.people.accounts.service import Accounts, TokenLifetimes
 from server.domains.play.history.http import HistoryRoutes
 from server.gateway.http.endpoints import Endpoint
 from server.rulesets import find_rulesets
@@ -22,12 +22,12 @@ from tests.integration.web.site import Site, open_site
 def rooms(database: Database) -> list[Endpoint]:
     """The addresses of accounts and records."""
     clock, store = Clock(), AccountStore(database)
-    keys = Keys(store, now=clock.monotonic)
+    keys = SigningKeys(store, now=clock.monotonic)
     accounts = Accounts(
         store=store,
         keys=keys,
         clock=clock,
-        lifetimes=Lifetimes(600, 86_400),
+        lifetimes=TokenLifetimes(600, 86_400),
         revoked=lambda *_: None,
     )
     account_routes = AccountRoutes(

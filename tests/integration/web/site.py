@@ -17,7 +17,7 @@ from server.domains.play.games.metrics import log_metrics
 from server.gateway.error_counts import Transport
 from server.gateway.http.endpoints import Endpoint, build_http
 from server.gateway.http.openapi import openapi_document
-from server.gateway.metrics import ErrorCollector, Numbers, Reading, exposition
+from server.gateway.metrics import ErrorCollector, MetricsCollector, MetricSource, metrics_writer
 from server.ops.http import OperationRoutes
 from server.web.pages import add_pages
 from tests.fixtures.http import nobody, served_app
@@ -55,9 +55,9 @@ class Site:
 
     def collectors(self) -> list[Collector]:
         return [
-            Numbers(
-                gauges=[Reading("connections", "Open TCP connections.", lambda: 3)],
-                counters=[Reading("bytes_out", "Bytes written.", lambda: 8)],
+            MetricsCollector(
+                gauges=[MetricSource("connections", "Open TCP connections.", lambda: 3)],
+                counters=[MetricSource("bytes_out", "Bytes written.", lambda: 8)],
             ),
             ErrorCollector(lambda: self.refusals),
             *log_metrics(self.log),
@@ -69,7 +69,7 @@ class Site:
             probe=self.probe,
             draining=lambda: self.draining,
             status=self.status,
-            metrics=exposition(*self.collectors()),
+            metrics=metrics_writer(*self.collectors()),
             openapi=lambda: orjson.dumps(openapi_document(endpoints, version=VERSION)),
             asyncapi=lambda: orjson.dumps(asyncapi_document(version=VERSION)),
         )

@@ -19,7 +19,7 @@ from server.core.event_delivery import DurableListener, EventDeliverer
 from server.core.tasks import Tasks
 from server.domains.integrations.webhooks.http import WebhookRoutes
 from server.domains.integrations.webhooks.jobs import WebhookDeliverer
-from server.domains.integrations.webhooks.sender import Sender
+from server.domains.integrations.webhooks.sender import WebhookSender
 from server.domains.integrations.webhooks.service import WebhookService
 from server.gateway.session.identity import Identity
 from tests.fixtures.http import bearer, served
@@ -83,10 +83,10 @@ class Hall:
 
     async def send(self) -> None:
         """Send what is due, and wait until nothing is under way."""
-        async with Sender.opened(may_be_private=self.may_be_private) as sender:
+        async with WebhookSender.opened(may_be_private=self.may_be_private) as sender:
             async with asyncio.timeout(WAIT_S):
                 await self.deliverer.poll(sender)
-                while self.deliverer.under_way:
+                while self.deliverer.in_flight:
                     await asyncio.sleep(0.01)
 
     async def pass_time(self) -> None:

@@ -15,7 +15,7 @@ from persistence.webhooks.store import Failure
 from protocol.domain_events import EpochSettled, UserCreated, UserErased
 from protocol.ids import EpochId, UserId, new_id
 from server.domains.integrations.webhooks import jobs, rules, sender, service
-from server.domains.integrations.webhooks.sender import Sender
+from server.domains.integrations.webhooks.sender import WebhookSender
 from tests.fixtures.receiver import Receiver
 from tests.integration.webhooks.conftest import Hall
 
@@ -205,7 +205,7 @@ async def test_secret_that_nothing_opens_is_said_and_another_helps(
 ) -> None:
     endpoint_id, _ = await hall.add(receiver.url)
     other = Seal(lambda: [SecretKey("other", b"x" * 32)])
-    sealed = other.seal(b"k", about=service.about_secret(endpoint_id))
+    sealed = other.seal(b"k", about=service.secret_context(endpoint_id))
     await hall.run("UPDATE webhook_endpoints SET secret = $1", sealed)
     await hall.happen()
     await hall.send()
@@ -225,9 +225,9 @@ async def test_secrets_are_sealed_and_sealed_anew(hall: Hall, receiver: Receiver
     assert await service.reseal_secrets(hall.store, newer) == 1
     assert await service.reseal_secrets(hall.store, newer) == 0
     [stored] = await hall.store.webhooks()
-    about = service.about_secret(endpoint_id)
+    about = service.secret_context(endpoint_id)
     assert stored.previous_secret is not None
-    assert rules.write_secret(newer.open(stored.previous_secret, about=about)) == old
+    assert rules.format_secret(newer.open(stored.previous_secret, about=about)) == old
     assert all(newer.is_newest(each) for each in (stored.secret, stored.previous_secret))
 
 
@@ -291,7 +291,7 @@ def listened() -> Iterator[int]:
 async def test_address_of_the_server_itself_is_refused_before_it_is_connected_to(
     listened: int, host: str
 ) -> None:
-    async with Sender.opened(may_be_private=False) as guard:
+    async with WebhookSender.opened(may_be_private=False) as guard:
         failure = await guard.send(f"https://{host}:{listened}/", b"{}", {})
     assert not isinstance(failure, int)
     assert failure.status is None
@@ -344,7 +344,7 @@ async def test_odd_answer_is_a_success_or_a_failure_and_nothing_else(
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with server, Sender.opened(may_be_private=True) as opened:
+    async with server, WebhookSender.opened(may_be_private=True) as opened:
         sent = await opened.send(f"http://127.0.0.1:{port}/", b"{}", {})
     if outcome is None:
         assert isinstance(sent, Failure)
@@ -360,7 +360,7 @@ async def test_certificate_that_nobody_vouches_for_is_refused(tls_server: ssl.SS
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls_server)
     port = server.sockets[0].getsockname()[1]
-    async with server, Sender.opened(may_be_private=True) as opened:
+    async with server, WebhookSender.opened(may_be_private=True) as opened:
         failure = await opened.send(f"https://localhost:{port}/", b"{}", {})
     assert isinstance(failure, Failure)
     assert "CERTIFICATE_VERIFY_FAILED" in failure.error
@@ -368,7 +368,7 @@ async def test_certificate_that_nobody_vouches_for_is_refused(tls_server: ssl.SS
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 64 + ".example", "xn--a.example"])
 async def test_name_that_leads_nowhere_is_a_failure(host: str) -> None:
-    async with Sender.opened(may_be_private=False) as opened:
+    async with WebhookSender.opened(may_be_private=False) as opened:
         failure = await opened.send(f"https://{host}/", b"{}", {})
     assert isinstance(failure, Failure)
     assert (failure.status, failure.is_gone) == (None, False)

@@ -8,9 +8,9 @@ import pytest
 from server.domains.people.accounts.names import NUMBER_BITS, generate_names
 from server.domains.people.accounts.refresh_tokens import (
     REPEAT_S,
-    Verdict,
-    judge,
-    successor_of,
+    RefreshVerdict,
+    derive_successor,
+    judge_unspendable,
     token_hash,
 )
 
@@ -42,20 +42,20 @@ def test_numbers_spread_over_names() -> None:
 @pytest.mark.parametrize(
     ("used_at", "is_ended", "is_successor_used", "verdict"),
     [
-        (None, False, False, Verdict.EXPIRED),
-        (_ago(0), False, False, Verdict.REPEATED),
-        (_ago(0), False, True, Verdict.REUSED),
-        (_ago(REPEAT_S), False, False, Verdict.REPEATED),
-        (_ago(REPEAT_S + 0.001), False, False, Verdict.REUSED),
-        (_ago(-5), False, False, Verdict.REPEATED),  # another node's clock is ahead
-        (_ago(0), True, True, Verdict.REVOKED),
-        (None, True, False, Verdict.REVOKED),
+        (None, False, False, RefreshVerdict.EXPIRED),
+        (_ago(0), False, False, RefreshVerdict.REPEATED),
+        (_ago(0), False, True, RefreshVerdict.REUSED),
+        (_ago(REPEAT_S), False, False, RefreshVerdict.REPEATED),
+        (_ago(REPEAT_S + 0.001), False, False, RefreshVerdict.REUSED),
+        (_ago(-5), False, False, RefreshVerdict.REPEATED),  # another node's clock is ahead
+        (_ago(0), True, True, RefreshVerdict.REVOKED),
+        (None, True, False, RefreshVerdict.REVOKED),
     ],
 )
 def test_verdict_on_a_token_that_comes_back(
-    used_at: datetime | None, is_ended: bool, is_successor_used: bool, verdict: Verdict
+    used_at: datetime | None, is_ended: bool, is_successor_used: bool, verdict: RefreshVerdict
 ) -> None:
-    found = judge(
+    found = judge_unspendable(
         used_at=used_at,
         is_ended=is_ended,
         is_successor_used=is_successor_used,
@@ -66,8 +66,10 @@ def test_verdict_on_a_token_that_comes_back(
 
 
 def test_successor_needs_both_the_token_and_the_salt() -> None:
-    successor = successor_of("token", "salt")
+    successor = derive_successor("token", "salt")
     assert re.fullmatch(r"[\w-]{43}\.[\w-]{22}", successor)
-    assert successor == successor_of("token", "salt")
-    assert len({successor, successor_of("token", "other"), successor_of("other", "salt")}) == 3
+    assert successor == derive_successor("token", "salt")
+    assert (
+        len({successor, derive_successor("token", "other"), derive_successor("other", "salt")}) == 3
+    )
     assert len(token_hash(successor)) == 32

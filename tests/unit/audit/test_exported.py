@@ -5,7 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from server.ops.audit.log_files import LINE_BYTES_MAX, Unreadable, read_export
+from server.ops.audit.log_files import LINE_BYTES_MAX, UnreadableLogFile, read_export
 from tests.unit.audit.forgery import AT, GAME, chained, el_dorado
 
 ROWS = chained(el_dorado(rounds=1).start().play().log)
@@ -26,7 +26,7 @@ def line(nth: int, **change: object) -> bytes:
 
 def refusal(path: Path, *lines: bytes) -> str:
     path.write_bytes(b"".join(lines))
-    with pytest.raises(Unreadable) as refused:
+    with pytest.raises(UnreadableLogFile) as refused:
         read_export(path)
     return str(refused.value)
 
@@ -70,5 +70,5 @@ def test_bad_line_is_named(path: Path, bad: bytes, why: str) -> None:
 def test_empty_and_missing_files_are_refused(path: Path) -> None:
     assert "is empty; write it with: playhall export" in refusal(path)
     path.unlink()
-    with pytest.raises(Unreadable, match="cannot be read: No such file"):
+    with pytest.raises(UnreadableLogFile, match="cannot be read: No such file"):
         read_export(path)

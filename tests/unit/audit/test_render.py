@@ -4,8 +4,8 @@ import pytest
 from rich.console import Console
 
 from server.ops.audit.evidence import Evidence
-from server.ops.audit.findings import Broken
-from server.ops.audit.render import card, inline, moment, plain, snapshot_table
+from server.ops.audit.findings import CheckFailed
+from server.ops.audit.render import card_text, harmless_text, inline, replay_text, snapshot_table
 from server.ops.audit.replay import Replay, ReplayView
 from tests.unit.audit.forgery import GAME, RULESETS, chained, copied, el_dorado
 
@@ -19,13 +19,13 @@ def replay() -> Replay:
 def shown(replay: Replay, gaze: ReplayView) -> str:
     console = Console(width=200, no_color=True)
     with console.capture() as capture:
-        console.print(moment(replay, gaze))
+        console.print(replay_text(replay, gaze))
     return capture.get()
 
 
 def test_cards_are_written_as_people_write_them() -> None:
-    assert (card("d0:spades:A"), card("d1:hearts:10")) == ("A♠", "10♥*")
-    assert card("d0:spades:A or so") == "d0:spades:A or so"
+    assert (card_text("d0:spades:A"), card_text("d1:hearts:10")) == ("A♠", "10♥*")
+    assert card_text("d0:spades:A or so") == "d0:spades:A or so"
 
 
 def test_json_is_written_in_one_line_with_players_as_seats() -> None:
@@ -34,7 +34,7 @@ def test_json_is_written_in_one_line_with_players_as_seats() -> None:
 
 
 def test_text_of_others_can_not_control_the_terminal() -> None:
-    assert plain("\x1b[2J\r\u202e[red]").plain == "\\x1b[2J\\r\\u202e[red]"
+    assert harmless_text("\x1b[2J\r\u202e[red]").plain == "\\x1b[2J\\r\\u202e[red]"
     console = Console(width=80, no_color=True)
     with console.capture() as capture:
         console.print(snapshot_table({"\x1b]0;x": ["\x1b[2J", "[bold]"]}, {}))
@@ -43,7 +43,7 @@ def test_text_of_others_can_not_control_the_terminal() -> None:
 
 
 def test_text_without_end_is_cut() -> None:
-    assert len(plain("x" * 100_000).plain) < 1000
+    assert len(harmless_text("x" * 100_000).plain) < 1000
 
 
 def test_spectator_sees_no_hand_and_a_seat_sees_its_own() -> None:
@@ -82,5 +82,5 @@ def test_event_that_does_not_follow_is_named() -> None:
     lie = copied(LOG)
     lie[6].payload.pop("player_id")
     game = Replay(Evidence(GAME, chained(lie)), RULESETS)
-    with pytest.raises(Broken, match="event 6 does not follow: KeyError"):
+    with pytest.raises(CheckFailed, match="event 6 does not follow: KeyError"):
         game.go_to(game.head)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from server.gamekit.contract import Event, Ruleset
-from server.gamekit.table import CMD, INVALID_ACTION, Player, invalid_action
+from server.gamekit.table import CMD, INVALID_ACTION, Player, invalid_action_event
 from tests.contract.playout import Playout
 from tests.unit.audit.forgery import RULESETS, chained, copied, el_dorado, findings, forged
 
@@ -160,7 +160,7 @@ def timed_out(playout: Playout) -> Playout:
 
 def test_commands_misplays_and_moves_for_the_absent_hold() -> None:
     playout = person_and_bot()
-    refused = invalid_action(playout.fold.table, 0, "not_your_turn", "Wait.")
+    refused = invalid_action_event(playout.fold.table, 0, "not_your_turn", "Wait.")
     refused.payload[CMD] = [0, 1]
     playout.apply([refused])
     commanded(playout, 2)
@@ -185,7 +185,7 @@ def test_move_that_a_person_never_sent_is_found() -> None:
 
 def test_misplay_that_nobody_sent_is_found() -> None:
     playout = person_and_bot()
-    playout.apply([invalid_action(playout.fold.table, 0, "not_your_turn", "Wait.")])
+    playout.apply([invalid_action_event(playout.fold.table, 0, "not_your_turn", "Wait.")])
     assert f"({INVALID_ACTION}) cannot be decided again" in forged(timed_out(playout).log)
 
 

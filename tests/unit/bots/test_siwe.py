@@ -6,7 +6,7 @@ import pytest
 
 from protocol.bots import BadWalletProof
 from protocol.errors import InvalidField
-from server.domains.compete.bots.siwe import Origin, parse, require_ours
+from server.domains.compete.bots.siwe import Origin, parse_message, require_meant_for
 
 # The example of the EIP, and its variants with a port and with a scheme.
 EXAMPLE = """example.com wants you to sign in with your Ethereum account:
@@ -41,7 +41,7 @@ OURS = [Origin("https", "example.com"), Origin("http", "play.example:8080")]
 
 
 def test_example_of_the_eip_is_taken_apart() -> None:
-    found = parse(EXAMPLE)
+    found = parse_message(EXAMPLE)
     assert (found.scheme, found.domain) == (None, "example.com")
     assert found.address == "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"
     assert found.statement == "I accept the ExampleOrg Terms of Service: https://example.com/tos"
@@ -64,21 +64,21 @@ def test_example_of_the_eip_is_taken_apart() -> None:
     ],
 )
 def test_port_and_scheme_are_told_apart(begins: str, scheme: str | None, domain: str) -> None:
-    found = parse(EXAMPLE.replace("example.com wants", f"{begins} wants"))
+    found = parse_message(EXAMPLE.replace("example.com wants", f"{begins} wants"))
     assert (found.scheme, found.domain) == (scheme, domain)
 
 
 def test_message_without_what_is_optional_is_one() -> None:
-    found = parse(SHORTEST)
+    found = parse_message(SHORTEST)
     assert (found.statement, found.resources) == (None, ())
 
 
 def test_message_with_everything_is_one() -> None:
-    found = parse(EVERYTHING)
+    found = parse_message(EVERYTHING)
     assert found.expiration_time == datetime(2021, 9, 30, 14, 35, 24, 500_000, tzinfo=UTC)
     assert found.not_before == datetime(2021, 9, 30, 16, 25, tzinfo=UTC)
     assert (found.request_id, len(found.resources)) == ("a-1", 2)
-    assert parse(EVERYTHING.partition("\n- ")[0]).resources == ()
+    assert parse_message(EVERYTHING.partition("\n- ")[0]).resources == ()
 
 
 @pytest.mark.parametrize(
@@ -120,17 +120,17 @@ def test_message_with_everything_is_one() -> None:
 def test_what_the_grammar_does_not_allow_is_refused_in_words(part: str, instead: str) -> None:
     assert part in EXAMPLE
     with pytest.raises(InvalidField) as refused:
-        parse(EXAMPLE.replace(part, instead))
+        parse_message(EXAMPLE.replace(part, instead))
     assert refused.value.field == "message"
     assert len(refused.value.message.split()) > 5
 
 
 def test_message_of_an_origin_of_ours_is_taken() -> None:
-    require_ours(parse(EXAMPLE), OURS, now=ISSUED + timedelta(minutes=1))
+    require_meant_for(parse_message(EXAMPLE), OURS, now=ISSUED + timedelta(minutes=1))
     ported = EXAMPLE.replace("example.com wants", "http://Play.Example:8080 wants").replace(
         "https://example.com/login", "http://play.example:8080"
     )
-    require_ours(parse(ported), OURS, now=ISSUED)
+    require_meant_for(parse_message(ported), OURS, now=ISSUED)
 
 
 @pytest.mark.parametrize(
@@ -156,10 +156,10 @@ def test_message_of_an_origin_of_ours_is_taken() -> None:
 def test_message_for_others_or_another_time_is_refused(part: str, instead: str, why: str) -> None:
     message = EVERYTHING.replace("24.5+02:00", "24Z")
     now = datetime(2021, 9, 30, 16, 30, 24, tzinfo=UTC)
-    require_ours(parse(message), OURS, now=now)
+    require_meant_for(parse_message(message), OURS, now=now)
     assert part in message
     with pytest.raises(BadWalletProof, match=why):
-        require_ours(parse(message.replace(part, instead)), OURS, now=now)
+        require_meant_for(parse_message(message.replace(part, instead)), OURS, now=now)
 
 
 @pytest.mark.parametrize(
@@ -173,11 +173,11 @@ def test_message_for_others_or_another_time_is_refused(part: str, instead: str, 
 def test_default_port_and_case_of_a_domain_do_not_matter(begins: str, uri: str) -> None:
     message = EXAMPLE.replace("example.com wants", f"{begins} wants")
     message = message.replace("URI: https://example.com/login", f"URI: {uri}")
-    require_ours(parse(message), OURS, now=ISSUED)
+    require_meant_for(parse_message(message), OURS, now=ISSUED)
 
 
 @pytest.mark.parametrize("begins", ["user@example.com", "example.com:80", "example.com@evil.org"])
 def test_domain_that_only_looks_like_ours_is_refused(begins: str) -> None:
     message = EXAMPLE.replace("example.com wants", f"{begins} wants")
     with pytest.raises(BadWalletProof, match="it was signed for"):
-        require_ours(parse(message), OURS, now=ISSUED)
+        require_meant_for(parse_message(message), OURS, now=ISSUED)

@@ -12,9 +12,9 @@ from persistence.rls import RlsDatabase
 from server.config import Config
 from server.core.clock import Clock
 from server.core.tasks import Tasks
-from server.domains.compete.blockchain.contracts import BadContracts, contracts_of
-from server.domains.compete.blockchain.domain import build, chain_of
-from server.domains.compete.blockchain.rpc import secrets_of
+from server.domains.compete.blockchain.contracts import InvalidContracts, parse_contracts
+from server.domains.compete.blockchain.domain import build, build_chain_follower
+from server.domains.compete.blockchain.rpc import url_secrets
 from server.domains.compete.blockchain.settings import BlockchainSettings
 from server.domains.services import Services
 
@@ -23,7 +23,7 @@ OTHER = "0x" + "b2" * 20
 
 
 def test_contracts_are_read_in_lowercase_and_once() -> None:
-    assert contracts_of(f"1:{ONE}, 1:{OTHER},1:{ONE.lower()},") == (
+    assert parse_contracts(f"1:{ONE}, 1:{OTHER},1:{ONE.lower()},") == (
         Contract(1, ONE.lower()),
         Contract(1, OTHER),
     )
@@ -41,8 +41,8 @@ def test_contracts_are_read_in_lowercase_and_once() -> None:
     ],
 )
 def test_bad_contracts_are_refused_with_what_to_write(text: str, message: str) -> None:
-    with pytest.raises(BadContracts, match=message):
-        contracts_of(text)
+    with pytest.raises(InvalidContracts, match=message):
+        parse_contracts(text)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ async def test_settings_that_do_not_work_refuse_the_start(
         chain_rpc_url=None if url is None else SecretStr(url), chain_contracts=contracts
     )
     with pytest.raises(StartRefused, match=message):
-        chain_of(settings, database=Database.unopened(), clock=Clock())
+        build_chain_follower(settings, database=Database.unopened(), clock=Clock())
 
 
 def test_chain_without_the_extra_refuses_the_start_and_names_it(
@@ -77,12 +77,12 @@ def test_chain_without_the_extra_refuses_the_start_and_names_it(
         chain_rpc_url=SecretStr("https://node.example"), chain_contracts=f"1:{ONE}"
     )
     with pytest.raises(StartRefused, match=r"needs playhall-server\[blockchain\]; install it"):
-        chain_of(settings, database=Database.unopened(), clock=Clock())
+        build_chain_follower(settings, database=Database.unopened(), clock=Clock())
 
 
 async def test_without_settings_nothing_is_followed() -> None:
     database = Database.unopened()
-    chain = chain_of(BlockchainSettings(), database=database, clock=Clock())
+    chain = build_chain_follower(BlockchainSettings(), database=database, clock=Clock())
     assert chain.status().contracts == []
     assert list(chain.collector.collect()) == []
     async with Tasks() as tasks:
@@ -91,6 +91,8 @@ async def test_without_settings_nothing_is_followed() -> None:
 
 
 def test_parts_of_the_url_that_may_be_a_key_are_found() -> None:
-    found = secrets_of("https://ada:pass%2Fword@node.example/v2/0123456789abcdef?apikey=fedcba9876")
+    found = url_secrets(
+        "https://ada:pass%2Fword@node.example/v2/0123456789abcdef?apikey=fedcba9876"
+    )
     assert {"0123456789abcdef", "fedcba9876", "pass/word", "pass%2Fword", "apikey"} <= set(found)
     assert "v2" not in found

@@ -9,13 +9,13 @@ from persistence.blockchain.store import Block, Contract, Header
 from server.domains.compete.blockchain.decoding import (
     TRANSFER,
     TransferLog,
-    header,
-    owner,
-    owner_of,
-    quantity,
+    encode_owner_of_call,
+    parse_header,
+    parse_owner,
+    parse_quantity,
 )
-from server.domains.compete.blockchain.decoding import transfer as read
-from server.domains.compete.blockchain.errors import BadAnswer, NotErc721
+from server.domains.compete.blockchain.decoding import parse_transfer as read
+from server.domains.compete.blockchain.errors import InvalidAnswer, NotErc721
 
 CONTRACT = Contract(1, "0x" + "c" * 40)
 HASH = "0x" + "ab" * 32
@@ -65,7 +65,7 @@ def test_log_of_a_transfer_is_read() -> None:
     ],
 )
 def test_bad_log_is_refused_by_what_is_wrong(fields: dict[str, JsonValue], message: str) -> None:
-    with pytest.raises(BadAnswer, match=message):
+    with pytest.raises(InvalidAnswer, match=message):
         read(log(**fields), CONTRACT)
 
 
@@ -76,42 +76,42 @@ def test_transfer_of_an_erc20_is_refused_as_such() -> None:
 
 
 def test_log_that_is_no_object_is_refused() -> None:
-    with pytest.raises(BadAnswer, match="a log is no object"):
+    with pytest.raises(InvalidAnswer, match="a log is no object"):
         read("0x", CONTRACT)
 
 
 def test_block_is_read() -> None:
-    found = header({"number": "0x10", "hash": HASH, "timestamp": "0x69200000"})
+    found = parse_header({"number": "0x10", "hash": HASH, "timestamp": "0x69200000"})
     assert found == Header(Block(16, HASH), datetime(2025, 11, 21, 6, 0, 32, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("timestamp", ["0x7fffffffffffffff", "soon", None, 7])
 def test_block_without_a_time_is_refused(timestamp: JsonValue) -> None:
-    with pytest.raises(BadAnswer, match="the block's timestamp"):
-        header({"number": "0x10", "hash": HASH, "timestamp": timestamp})
+    with pytest.raises(InvalidAnswer, match="the block's timestamp"):
+        parse_header({"number": "0x10", "hash": HASH, "timestamp": timestamp})
 
 
 def test_call_of_owner_of_is_written_as_the_abi_wants_it() -> None:
-    assert owner_of(7) == "0x6352211e" + "0" * 63 + "7"
-    assert owner_of(TOKEN) == "0x6352211e" + "f" * 64
+    assert encode_owner_of_call(7) == "0x6352211e" + "0" * 63 + "7"
+    assert encode_owner_of_call(TOKEN) == "0x6352211e" + "f" * 64
 
 
 def test_owner_is_read() -> None:
-    assert owner(word(ADA)) == ADA
+    assert parse_owner(word(ADA)) == ADA
 
 
 @pytest.mark.parametrize("answer", [None, "0x1", HASH, ADA])
 def test_owner_that_is_no_address_is_refused(answer: JsonValue) -> None:
-    with pytest.raises(BadAnswer, match="the owner is"):
-        owner(answer)
+    with pytest.raises(InvalidAnswer, match="the owner is"):
+        parse_owner(answer)
 
 
 def test_empty_answer_is_no_contract() -> None:
     with pytest.raises(NotErc721, match="no contract at this address"):
-        owner("0x")
+        parse_owner("0x")
 
 
 @pytest.mark.parametrize("value", ["0x", "12", "0xg", 12, None, "0x" + "1" * 65, " 0x1"])
 def test_quantity_must_be_hexadecimal(value: JsonValue) -> None:
-    with pytest.raises(BadAnswer, match="it is not a hexadecimal number"):
-        quantity(value, "it")
+    with pytest.raises(InvalidAnswer, match="it is not a hexadecimal number"):
+        parse_quantity(value, "it")

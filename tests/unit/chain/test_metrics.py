@@ -18,8 +18,8 @@ def scrape(metrics: ContractMetrics) -> list[str]:
 def test_every_number_is_shown_with_its_contract() -> None:
     metrics = ContractMetrics(transfers=7, taken_back=1, reorganisations=2, corrections=3)
     metrics.blocks_behind = 9
-    metrics.succeeded(100.0)
-    metrics.failed()
+    metrics.note_success(100.0)
+    metrics.count_failure()
     lines = scrape(metrics)
     assert f"playhall_chain_transfers_total{LABEL} 7.0" in lines
     assert f"playhall_chain_taken_back_total{LABEL} 1.0" in lines

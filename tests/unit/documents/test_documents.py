@@ -11,7 +11,7 @@ from protocol.catalog import COMMANDS, UPDATES, all_errors
 from protocol.envelope import WireModel
 from protocol.errors import CloseReason, Forbidden, GameNotFound
 from protocol.schemas import JsonObject, Schemas
-from server.gateway.http.endpoints import Endpoint, HttpRequest, Raw
+from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
 from server.gateway.http.openapi import openapi_document
 
 
@@ -36,7 +36,7 @@ class Reply(WireModel):
     inner: Inner
 
 
-async def _never(_: HttpRequest) -> Raw:
+async def _never(_: HttpRequest) -> RawResponse:
     raise AssertionError
 
 

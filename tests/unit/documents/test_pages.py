@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from server.cli import app
 from server.config import Config
-from server.core.settings import variables_of
+from server.core.settings import variable_names
 from server.domains.people.accounts.domain import KEY_FILE
 from server.domains.play.lobbies.settings import LobbySettings
 from server.domains.settings import included_settings
@@ -38,7 +38,7 @@ TABLES = {
 ALL_SETTINGS = [
     (variable, field.default)
     for model in (Config, *included_settings())
-    for variable, field in zip(variables_of(model), model.model_fields.values(), strict=True)
+    for variable, field in zip(variable_names(model), model.model_fields.values(), strict=True)
 ]
 
 
@@ -175,11 +175,11 @@ def tasks(path: Path) -> Iterator[str]:
             continue
         called = ast.unparse(node.func)
         first = node.args[0] if node.args else None
-        if isinstance(first, ast.Call) and ast.unparse(first.func) == "every":
+        if isinstance(first, ast.Call) and ast.unparse(first.func) == "repeat_every":
             yield ast.unparse(first.args[1]).rpartition(".")[2]
         elif called == "Job" and isinstance(first, ast.Constant):
             yield str(first.value)
-        elif called.endswith((".loop", ".work", ".create_task")):
+        elif called.endswith((".start_loop", ".start_work", ".create_task")):
             for given in node.keywords:
                 if given.arg == "name" and isinstance(given.value, ast.Constant):
                     yield str(given.value.value)

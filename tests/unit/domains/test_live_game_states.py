@@ -34,8 +34,8 @@ from server.domains.play.games.live_game import (
     LiveGameInput,
     LiveGameState,
 )
-from server.domains.play.games.recorder import make_game
-from server.domains.play.games.ruleset_failures import Faults
+from server.domains.play.games.recorder import prepare_game
+from server.domains.play.games.ruleset_failures import RulesetFailures
 from server.rulesets import find_rulesets
 
 MOVE = {"type": "move"}
@@ -62,7 +62,7 @@ class Table:
             join_code=None,
             seats=2,
         )
-        made = make_game(new, find_rulesets()["relay"], node="here", moment=clock.moment())
+        made = prepare_game(new, find_rulesets()["relay"], node="here", moment=clock.moment())
         self.game = LiveGame(
             made.row.id,
             made.recorder,
@@ -71,7 +71,7 @@ class Table:
             log=self.log,
             clock=clock,
             may_serve=lambda: True,
-            faults=Faults(clock.monotonic),
+            faults=RulesetFailures(clock.monotonic),
             callbacks=LiveGameCallbacks(
                 settled=lambda _: self._hear("settled"),
                 completed=lambda _: self._hear("completed"),
@@ -96,7 +96,7 @@ class Table:
         self.game._log.settle(self.game._log.take(), lost)
 
     def fail(self) -> None:
-        self.game.fail("evolve", ValueError("a bug of the rules"))
+        self.game.stop_for_fault("evolve", ValueError("a bug of the rules"))
 
     def raise_when_called(self) -> None:
         def once() -> None:
@@ -309,7 +309,7 @@ async def test_invariants_hold_whatever_happens(seed: int) -> None:
     happenings: dict[Callable[[], object], float] = {
         table.act: 12,
         lambda: table.act(END): 1,
-        lambda: game.note("player_disconnected", 1, table.replies.append): 1,
+        lambda: game.record_presence("player_disconnected", 1, table.replies.append): 1,
         lambda: game.when_committed(table.replies.append): 2,
         lambda: settle(None): 8,
         lambda: settle(chance.choice([Fenced(), Refused(), Unstorable()])): 0.5,

@@ -23,10 +23,10 @@ from protocol.errors import (
 from protocol.ids import LobbyId, PlayerId
 from protocol.lobbies import BANS_MAX, Role
 from server.domains.play.lobbies import rules
-from server.domains.play.lobbies.catalog import checked_config, checked_seats, quick_play_seats
-from server.domains.play.lobbies.changes import ALPHABET, draw_code
+from server.domains.play.lobbies.catalog import quick_play_seats, validated_config, validated_seats
+from server.domains.play.lobbies.changes import ALPHABET, draw_join_code
 from server.domains.play.lobbies.jobs import WAITING_MAX, DisconnectGrace
-from server.domains.play.lobbies.rules import may_watch_game, seen
+from server.domains.play.lobbies.rules import may_watch_game, require_visible
 from server.rulesets import find_rulesets
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -132,7 +132,7 @@ def test_stranger_learns_nothing_of_a_private_lobby() -> None:
         with pytest.raises(LobbyNotFound):
             wish(private, BOB)
     with pytest.raises(LobbyNotFound):
-        seen(private, None)
+        require_visible(private, None)
 
 
 @pytest.mark.parametrize(
@@ -225,24 +225,24 @@ def test_only_a_silent_open_lobby_is_closed() -> None:
 def test_configuration_is_completed_and_checked() -> None:
     el_dorado = RULESETS["el_dorado"]
     complete = {"rounds": 3, "turn_timeout_s": 60.0, "spectator_delay_s": 0.0}
-    assert checked_config(el_dorado, {"rounds": 3}) == complete
+    assert validated_config(el_dorado, {"rounds": 3}) == complete
     with pytest.raises(InvalidField) as refused:
-        checked_config(el_dorado, {"rounds": 0})
+        validated_config(el_dorado, {"rounds": 0})
     assert refused.value.field == "config.rounds"
 
 
 def test_seats_fit_the_ruleset() -> None:
     el_dorado, relay = RULESETS["el_dorado"], RULESETS["relay"]
-    assert checked_seats(el_dorado, None) == 10
-    assert checked_seats(relay, 1) == 1
+    assert validated_seats(el_dorado, None) == 10
+    assert validated_seats(relay, 1) == 1
     with pytest.raises(InvalidField, match="2 to 10"):
-        checked_seats(el_dorado, 1)
+        validated_seats(el_dorado, 1)
     assert quick_play_seats(el_dorado) == 4
     assert quick_play_seats(RULESETS["four_in_a_row"]) == 2
 
 
 def test_codes_have_no_letters_that_look_alike() -> None:
-    codes = [draw_code() for _ in range(200)]
+    codes = [draw_join_code() for _ in range(200)]
     assert set(map(len, codes)) == {6}
     assert set("".join(codes)) == set(ALPHABET)
     assert not set("01IO") & set(ALPHABET)

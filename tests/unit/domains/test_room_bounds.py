@@ -11,7 +11,7 @@ async def test_turns_are_taken_in_order_and_forgotten() -> None:
     taken, order = KeyedLock(), []
 
     async def take(n: int) -> None:
-        async with taken.of("lobby"):
+        async with taken.hold("lobby"):
             order.append(n)
             await asyncio.sleep(0)
 
@@ -25,7 +25,7 @@ async def test_too_many_who_wait_for_one_lobby_are_refused() -> None:
 
     async def take() -> str:
         try:
-            async with taken.of("lobby"):
+            async with taken.hold("lobby"):
                 await asyncio.sleep(0)
         except Overloaded:
             return "overloaded"

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from persistence.epochs.store import DayAfter, DayBefore
 from protocol.epoch_profile import Cadence
-from server.domains.compete.epochs.phases import ORDER, Planned, day_of, due, next_day, times_of
+from server.domains.compete.epochs.phases import (
+    ORDER,
+    PlannedDay,
+    day_at,
+    day_times,
+    due_phase,
+    next_day,
+)
 
 UTC_DAY = Cadence()
 ZONES = sorted(available_timezones() - {"localtime"})
@@ -27,7 +34,7 @@ class Days:
     """Days as a leader makes them, one look an hour; each has to follow the one before it."""
 
     def __init__(self) -> None:
-        self.made: list[Planned] = []
+        self.made: list[PlannedDay] = []
 
     def look(self, now: datetime, cadence: Cadence) -> None:
         for _ in range(2):
@@ -50,7 +57,7 @@ class Days:
 
 
 def test_day_is_announced_begins_freezes_and_ends() -> None:
-    times = times_of(date(2026, 2, 12), UTC_DAY)
+    times = day_times(date(2026, 2, 12), UTC_DAY)
     assert times.prep_at == datetime(2026, 2, 11, 23, tzinfo=UTC)
     assert times.starts_at == datetime(2026, 2, 12, tzinfo=UTC)
     assert times.freeze_at == datetime(2026, 2, 12, 23, 50, tzinfo=UTC)
@@ -60,41 +67,41 @@ def test_day_is_announced_begins_freezes_and_ends() -> None:
 @pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25)])
 def test_day_of_a_zone_lasts_until_the_next_one_begins(day: date, hours: int) -> None:
     berlin = Cadence(timezone="Europe/Berlin")
-    times, after = times_of(day, berlin), times_of(day + timedelta(days=1), berlin)
+    times, after = day_times(day, berlin), day_times(day + timedelta(days=1), berlin)
     assert times.ends_at - times.starts_at == timedelta(hours=hours)
     assert times.ends_at == after.starts_at
 
 
 def test_day_is_the_one_of_the_profiles_zone() -> None:
     moment = datetime(2026, 2, 12, 23, 30, tzinfo=UTC)
-    assert day_of(moment, Cadence(timezone="Asia/Tokyo")) == date(2026, 2, 13)
+    assert day_at(moment, Cadence(timezone="Asia/Tokyo")) == date(2026, 2, 13)
 
 
 def test_after_an_outage_every_phase_comes_in_its_order() -> None:
-    times = times_of(date(2026, 2, 12), UTC_DAY)
+    times = day_times(date(2026, 2, 12), UTC_DAY)
     phase, seen = ORDER[0], [ORDER[0]]
-    while (following := due(phase, times, times.ends_at + timedelta(days=3))) is not None:
+    while (following := due_phase(phase, times, times.ends_at + timedelta(days=3))) is not None:
         phase = following
         seen.append(phase)
     assert tuple(seen) == ORDER
 
 
 def test_no_phase_comes_before_its_time() -> None:
-    times = times_of(date(2026, 2, 12), UTC_DAY)
+    times = day_times(date(2026, 2, 12), UTC_DAY)
     moment = timedelta(microseconds=1)
-    assert due("prep", times, times.starts_at - moment) is None
-    assert due("live", times, times.freeze_at - moment) is None
-    assert due("freeze", times, times.ends_at - moment) is None
-    assert due("archive", times, times.ends_at + timedelta(days=9)) is None
+    assert due_phase("prep", times, times.starts_at - moment) is None
+    assert due_phase("live", times, times.freeze_at - moment) is None
+    assert due_phase("freeze", times, times.ends_at - moment) is None
+    assert due_phase("archive", times, times.ends_at + timedelta(days=9)) is None
 
 
 @pytest.mark.parametrize("year", [2011, 2026, 2031])
 def test_days_of_every_zone_tile_the_year(year: int) -> None:
     for zone in ZONES:
         cadence = Cadence(timezone=zone)
-        before = times_of(date(year, 1, 1), cadence)
+        before = day_times(date(year, 1, 1), cadence)
         for number in range(1, 366):
-            times = times_of(date(year, 1, 1) + timedelta(days=number), cadence)
+            times = day_times(date(year, 1, 1) + timedelta(days=number), cadence)
             assert times.starts_at == before.ends_at, (zone, number)
             assert times.starts_at <= times.ends_at, (zone, number)
             before = times
@@ -106,7 +113,7 @@ def test_days_of_every_zone_tile_the_year(year: int) -> None:
 )
 def test_every_moment_is_in_the_day_it_is_said_to_be_of(zone: str, now: datetime) -> None:
     cadence = Cadence(timezone=zone)
-    times = times_of(day_of(now, cadence), cadence)
+    times = day_times(day_at(now, cadence), cadence)
     assert times.starts_at <= now < times.ends_at
 
 
@@ -160,14 +167,14 @@ def test_pauses_that_a_profile_means_stay() -> None:
     now = datetime(2026, 2, 12, 20, tzinfo=UTC)
     planned = next_day(now, cadence, before=before, after=None)
     assert planned is not None
-    assert planned.times == times_of(date(2026, 2, 13), cadence)
+    assert planned.times == day_times(date(2026, 2, 13), cadence)
 
 
 def test_after_a_long_outage_the_present_day_is_made_at_its_usual_times() -> None:
     before = DayBefore(date(2026, 2, 12), datetime(2026, 2, 13, tzinfo=UTC), True)
     now = datetime(2026, 3, 1, 12, tzinfo=UTC)
     planned = next_day(now, UTC_DAY, before=before, after=None)
-    assert planned == Planned(date(2026, 3, 1), times_of(date(2026, 3, 1), UTC_DAY), True)
+    assert planned == PlannedDay(date(2026, 3, 1), day_times(date(2026, 3, 1), UTC_DAY), True)
 
 
 def test_hole_before_a_day_that_was_rehearsed_is_filled_and_no_more() -> None:

@@ -18,7 +18,7 @@ from server.domains.compete.epochs.settlement import (
     Contribution,
     EpochEvent,
     apportion,
-    settle,
+    settle_day,
 )
 from tests.unit.epochs.formula import by_the_formula, divided
 
@@ -56,7 +56,9 @@ def day(*claims: tuple[float, str, int], votes: tuple[tuple[str, str, str], ...]
 
 
 def settled(events: Any, rules: SettlementRules, pool: int = POOL) -> dict[str, Contribution]:
-    return {c.bot_id: c for c in settle(events, frozen_at=FROZEN_AT, rules=rules, pool_wei=pool)}
+    return {
+        c.bot_id: c for c in settle_day(events, frozen_at=FROZEN_AT, rules=rules, pool_wei=pool)
+    }
 
 
 ALL = SettlementRules(
@@ -145,7 +147,7 @@ def test_last_vote_of_a_voter_counts() -> None:
 
 
 def test_day_without_events_pays_nobody() -> None:
-    assert settle([], frozen_at=FROZEN_AT, rules=ALL, pool_wei=POOL) == []
+    assert settle_day([], frozen_at=FROZEN_AT, rules=ALL, pool_wei=POOL) == []
 
 
 def test_only_bot_gets_everything() -> None:
@@ -176,7 +178,7 @@ def test_no_matter_how_many_digits_the_process_counts_with() -> None:
     rules = SettlementRules(
         weights=Weights(time=Decimal(1), claim=Decimal(60)), rapid_factor=Decimal("0.9731")
     )
-    exact = settle(events, frozen_at=FROZEN_AT, rules=rules, pool_wei=POOL)
+    exact = settle_day(events, frozen_at=FROZEN_AT, rules=rules, pool_wei=POOL)
     with localcontext() as few:
         few.prec = 5
-        assert settle(events, frozen_at=FROZEN_AT, rules=rules, pool_wei=POOL) == exact
+        assert settle_day(events, frozen_at=FROZEN_AT, rules=rules, pool_wei=POOL) == exact

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domains.compete.epochs.pattern_notation import NotAPattern, words
+from server.domains.compete.epochs.pattern_notation import InvalidPattern, pattern_words
 from server.domains.compete.epochs.validators import VALIDATORS
 
 GOOD = [
@@ -37,19 +37,21 @@ BAD = [
 
 @pytest.mark.parametrize(("text", "used"), GOOD)
 def test_pattern_of_the_notation_is_parsed(text: str, used: set[str]) -> None:
-    assert words(text) == used
+    assert pattern_words(text) == used
 
 
 @pytest.mark.parametrize(("text", "problem"), BAD)
 def test_what_is_no_pattern_is_refused_with_the_place(text: str, problem: str) -> None:
-    with pytest.raises(NotAPattern, match=problem.replace("]", "\\]")):
-        words(text)
+    with pytest.raises(InvalidPattern, match=problem.replace("]", "\\]")):
+        pattern_words(text)
 
 
 @given(st.text(alphabet="bdsn~[]<>()*/!@?,|.:# 0123456789", max_size=60))
 def test_any_text_is_parsed_or_refused(text: str) -> None:
-    with suppress(NotAPattern):
-        assert words(text) <= {text[i:j] for i in range(len(text)) for j in range(i, len(text) + 1)}
+    with suppress(InvalidPattern):
+        assert pattern_words(text) <= {
+            text[i:j] for i in range(len(text)) for j in range(i, len(text) + 1)
+        }
 
 
 @pytest.mark.parametrize(

@@ -6,19 +6,19 @@ import pytest
 from persistence.errors import StartRefused
 from protocol.ids import new_id
 from server.core.settings import read_settings
-from server.domains.content.files.model import BUCKETS, GLB, PNG, buckets_in
+from server.domains.content.files.model import BUCKETS, GLB, PNG, parse_buckets
 from server.domains.content.files.settings import FileSettings
 
 
 def test_what_is_not_mentioned_stays() -> None:
-    assert buckets_in(" ") == BUCKETS
-    changed = buckets_in('{"replays": {"bytes_max": 5}, "thumbnails": null}')
+    assert parse_buckets(" ") == BUCKETS
+    changed = parse_buckets('{"replays": {"bytes_max": 5}, "thumbnails": null}')
     assert changed["replays"] == BUCKETS["replays"]._replace(bytes_max=5)
     assert changed.keys() == BUCKETS.keys() - {"thumbnails"}
 
 
 def test_bucket_of_ones_own_has_the_paths_that_are_set() -> None:
-    maps = buckets_in(
+    maps = parse_buckets(
         '{"maps": {"path": "<user id>/<id>-a/<name>", "bytes_max": 9, "types": ["glb", "png"]}}'
     )["maps"]
     me, other = new_id(), new_id()

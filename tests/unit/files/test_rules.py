@@ -9,7 +9,12 @@ from protocol.errors import InvalidField
 from protocol.files import BadRange, FileRefused, NewUpload
 from protocol.ids import UserId, new_id
 from server.domains.content.files.model import BUCKETS
-from server.domains.content.files.rules import check_head, check_upload, is_address, range_in
+from server.domains.content.files.rules import (
+    check_first_bytes,
+    check_upload,
+    is_file_address,
+    parse_range,
+)
 
 OTHER = "00000000-0000-4000-8000-00000000000c"
 ME = UserId("00000000-0000-4000-8000-000000000001")
@@ -65,7 +70,7 @@ def test_every_bucket_takes_what_its_example_shows() -> None:
         for part in ("user id", "blueprint id", "match id", "creation id"):
             path = path.replace(f"<{part}>", new_id())
         assert bucket.pattern.fullmatch(path), path
-        assert is_address(name, path), path
+        assert is_file_address(name, path), path
 
 
 @pytest.mark.parametrize(
@@ -78,10 +83,10 @@ def test_every_bucket_takes_what_its_example_shows() -> None:
     ],
 )
 def test_type_is_recognised_by_the_first_bytes(content_type: str, head: bytes) -> None:
-    check_head(head, content_type)
+    check_first_bytes(head, content_type)
     for wrong in (b"", b"<script>", head[:1] + b"x" + head[2:4] + bytes(12)):
         with pytest.raises(FileRefused, match=content_type):
-            check_head(wrong, content_type)
+            check_first_bytes(wrong, content_type)
 
 
 @pytest.mark.parametrize(
@@ -100,10 +105,10 @@ def test_type_is_recognised_by_the_first_bytes(content_type: str, head: bytes) -
     ],
 )
 def test_range_is_read_or_ignored(header: str | None, part: tuple[int, int] | None) -> None:
-    assert range_in(header, 10) == part
+    assert parse_range(header, 10) == part
 
 
 @pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-12", "bytes=-0"])
 def test_range_beyond_the_end_is_refused(header: str) -> None:
     with pytest.raises(BadRange):
-        range_in(header, 10)
+        parse_range(header, 10)

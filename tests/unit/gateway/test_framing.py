@@ -10,12 +10,12 @@ from websockets.uri import parse_uri
 
 from server.gateway.transport.framing import (
     Fragments,
-    Violation,
+    ProtocolViolation,
     close_echo,
     close_frame,
     is_utf8,
+    parse_close,
     pong_frame,
-    read_close,
     text_frame,
 )
 
@@ -46,17 +46,17 @@ def test_close_frame_fits_and_its_reason_is_text(code: int, reason: str) -> None
     assert close.code == code
     assert reason.startswith(close.reason)
     assert len(close.reason.encode()) > min(len(reason.encode()), 123) - 4
-    assert read_close(frame) == (code, close.reason)
+    assert parse_close(frame) == (code, close.reason)
 
 
 def test_close_of_a_length_that_no_close_may_have_is_read_all_the_same() -> None:
     payload = (1002).to_bytes(2, "big") + b"r" * 200
-    assert read_close(b"\x88\x7e\x00\xca" + payload) == (1002, "r" * 200)
+    assert parse_close(b"\x88\x7e\x00\xca" + payload) == (1002, "r" * 200)
 
 
 @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535])
 def test_code_that_must_not_travel_is_refused(code: int) -> None:
-    with pytest.raises(Violation) as refused:
+    with pytest.raises(ProtocolViolation) as refused:
         close_echo(code.to_bytes(2, "big"))
     assert refused.value.code == 1002
 
@@ -88,6 +88,6 @@ def test_fragments_over_a_limit_are_refused(parts: int, size: int) -> None:
     fragments = Fragments(is_text=True, bytes_max=100, parts_max=32)
     for _ in range(parts - 1):
         fragments.add(b"x" * size)
-    with pytest.raises(Violation) as refused:
+    with pytest.raises(ProtocolViolation) as refused:
         fragments.add(b"x" * size)
     assert refused.value.code == 1009

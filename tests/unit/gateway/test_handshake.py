@@ -4,12 +4,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from server.gateway.transport.handshake import (
-    Agreement,
     HttpRefusal,
+    NegotiatedHandshake,
     UpgradeRequest,
+    method_and_target,
     negotiate,
     parse_request,
-    target_of,
 )
 
 HEAD = (
@@ -19,19 +19,19 @@ HEAD = (
 )
 
 
-def negotiated(head: bytes) -> Agreement | HttpRefusal:
+def negotiated(head: bytes) -> NegotiatedHandshake | HttpRefusal:
     request = parse_request(head, "10.0.0.1")
     assert isinstance(request, UpgradeRequest)
     return negotiate(request, subprotocol="playhall.v1", origins=frozenset())
 
 
 def test_names_and_tokens_are_read_in_any_case_and_number() -> None:
-    assert negotiated(HEAD) == Agreement("dGhlIHNhbXBsZSBub25jZQ==", None)
+    assert negotiated(HEAD) == NegotiatedHandshake("dGhlIHNhbXBsZSBub25jZQ==", None)
 
 
 def test_subprotocol_is_agreed_on_in_its_own_case_only() -> None:
     offer = HEAD + b"\r\nSec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: playhall.v1"
-    assert negotiated(offer) == Agreement("dGhlIHNhbXBsZSBub25jZQ==", "playhall.v1")
+    assert negotiated(offer) == NegotiatedHandshake("dGhlIHNhbXBsZSBub25jZQ==", "playhall.v1")
     assert isinstance(negotiated(offer.replace(b"playhall", b"PLAYHALL")), HttpRefusal)
 
 
@@ -55,7 +55,7 @@ def test_refusal_is_written_as_http() -> None:
 @example(b"GET")
 @example(b"GET  HTTP/1.1")
 def test_any_bytes_are_a_request_or_refused(head: bytes) -> None:
-    target_of(head)
+    method_and_target(head)
     request = parse_request(head, "")
     if isinstance(request, UpgradeRequest):
         negotiate(request, subprotocol=None, origins=frozenset())

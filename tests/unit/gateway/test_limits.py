@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.gateway.transport.limits import AddressLimits, TokenBucket, network_of
+from server.core.rate_limits import TokenBucket, client_network
+from server.gateway.transport.limits import AddressLimits
 
 
 def test_burst_then_rate() -> None:
@@ -71,4 +72,4 @@ def test_address_without_connections_is_forgotten() -> None:
     ],
 )
 def test_network_is_what_one_customer_has(address: str, network: str) -> None:
-    assert network_of(address) == network
+    assert client_network(address) == network

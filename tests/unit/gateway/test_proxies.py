@@ -4,7 +4,7 @@ import pytest
 
 from server.gateway.transport.proxies import Proxies
 
-PROXIES = Proxies.named(["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"])
+PROXIES = Proxies.parse(["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"])
 
 
 @pytest.mark.parametrize(

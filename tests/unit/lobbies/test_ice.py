@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from persistence.errors import StartRefused
 from protocol.ids import PlayerId
 from protocol.signaling import StunServer, TurnServer
-from server.domains.play.lobbies.peers import Ice, ice_by
+from server.domains.play.lobbies.peers import IceServers, build_ice_servers
 from server.domains.play.lobbies.settings import LobbySettings
 
 PLAYER = PlayerId("0b9ad1a5-58b9-43b8-9cbd-7c6c1b8d4a11")
@@ -17,7 +17,7 @@ NOW = datetime(2025, 11, 21, 6, 20, tzinfo=UTC)
 
 def test_turn_password_is_what_openssl_makes_of_the_secret() -> None:
     """`printf "$username" | openssl dgst -sha1 -hmac north -binary | base64`."""
-    ice = Ice(("stun:a",), ("turn:b", "turns:c"), "north", 3600)
+    ice = IceServers(("stun:a",), ("turn:b", "turns:c"), "north", 3600)
     assert ice.servers(PLAYER, NOW) == [
         StunServer(urls=["stun:a"]),
         TurnServer(
@@ -29,7 +29,7 @@ def test_turn_password_is_what_openssl_makes_of_the_secret() -> None:
 
 
 def test_nothing_is_handed_out_where_nothing_is_set() -> None:
-    assert ice_by(LobbySettings()).servers(PLAYER, NOW) == []
+    assert build_ice_servers(LobbySettings()).servers(PLAYER, NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,4 @@ def test_start_is_refused_with_what_no_browser_would_take(
     wrong: dict[str, object], problem: str
 ) -> None:
     with pytest.raises(StartRefused, match=problem):
-        ice_by(LobbySettings.model_validate(wrong))
+        build_ice_servers(LobbySettings.model_validate(wrong))

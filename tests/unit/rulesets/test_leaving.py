@@ -6,9 +6,9 @@ from itertools import combinations
 
 import pytest
 
-from server.domains.play.games.results import completion_of, summary_of
+from server.domains.play.games.results import build_completion, build_game_summary
 from server.gamekit.contract import Outcome, Standing
-from server.gamekit.table import Player, Table, game_created, presence, ranked
+from server.gamekit.table import Player, Table, game_created, presence_event, rank_absent_last
 from server.rulesets import find_rulesets
 from tests.contract.playout import Playout
 from tests.unit.audit.forgery import chained, findings
@@ -23,14 +23,14 @@ def table_of(seats: int, gone: Collection[int], *, rule: bool | None = True) -> 
     table = Table(players)
     table.evolve(0, game_created("game", 1, players, {}, "seed", leavers_rank_last=rule))
     for index, seat in enumerate(gone, start=1):
-        table.evolve(index, presence("player_left", table, seat))
+        table.evolve(index, presence_event("player_left", table, seat))
     return table
 
 
 def result(scores: Sequence[int], winners: Collection[int], table: Table) -> list[tuple[int, ...]]:
     """Give the winners and who forfeited."""
     standings = [Standing(n, score, n in winners) for n, score in enumerate(scores)]
-    found = ranked(table, Outcome(tuple(standings))).standings
+    found = rank_absent_last(table, Outcome(tuple(standings))).standings
     assert [standing.score for standing in found] == list(scores)
     return [
         tuple(standing.seat for standing in found if standing.is_winner),
@@ -58,13 +58,13 @@ def test_winner_is_the_best_of_those_who_stayed(
 
 def test_who_came_back_counts_as_present() -> None:
     table = table_of(2, [1])
-    table.evolve(2, presence("player_joined", table, 1))
+    table.evolve(2, presence_event("player_joined", table, 1))
     assert result([1, 5], [1], table) == [(1,), ()]
 
 
 def test_who_is_only_disconnected_counts_as_present() -> None:
     table = table_of(2, [])
-    table.evolve(1, presence("player_disconnected", table, 1))
+    table.evolve(1, presence_event("player_disconnected", table, 1))
     assert result([1, 5], [1], table) == [(1,), ()]
 
 
@@ -99,7 +99,7 @@ def test_leader_who_leaves_el_dorado_does_not_win() -> None:
     assert outcome is not None
     best = max(outcome.standings, key=lambda standing: standing.score)
     assert (best.forfeited, best.is_winner) == (True, False)
-    completion = completion_of(playout.fold, outcome, AT)
+    completion = build_completion(playout.fold, outcome, AT)
     players = completion.summary.players
     assert players[best.seat]["place"] == 3
     assert sorted(player["place"] for player in players) in ([1, 2, 3], [1, 1, 3])
@@ -119,7 +119,7 @@ def test_log_of_version_1_verifies_as_it_was_played() -> None:
     assert outcome is not None
     best = max(outcome.standings, key=lambda standing: standing.score)
     assert (best.forfeited, best.is_winner) == (False, True)
-    assert "place" not in summary_of(playout.fold.table, outcome).players[0]
+    assert "place" not in build_game_summary(playout.fold.table, outcome).players[0]
     assert findings(chained(playout.log))["rules"].holds
 
 

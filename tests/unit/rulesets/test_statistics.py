@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from server.domains.play.games.results import checked, summary_of
+from server.domains.play.games.results import build_game_summary, require_storable
 from server.gamekit.contract import Outcome, Standing
 from tests.unit.rulesets.test_leaving import table_of
 
@@ -17,7 +17,7 @@ def outcome_of(*statistics: Mapping[str, int]) -> Outcome:
 
 def test_statistics_with_columns_fill_them_and_others_stand_with_the_player() -> None:
     outcome = outcome_of({"tricks_won": 3, "highest_bid": 2, "castles": 1}, {"highest_bid": 5}, {})
-    summary = summary_of(table_of(3, []), outcome)
+    summary = build_game_summary(table_of(3, []), outcome)
     assert summary.highest_bid == 5
     assert [
         (player["tricks_won"], player["highest_bid"], player.get("statistics"))
@@ -37,4 +37,4 @@ def test_statistics_that_are_not_declared_or_no_numbers_are_refused(
     statistics: dict[str, int], said: str
 ) -> None:
     with pytest.raises(ValueError, match=said):
-        checked(outcome_of(statistics), seats=1, statistics=("tricks_won",))
+        require_storable(outcome_of(statistics), seats=1, statistics=("tricks_won",))

@@ -6,7 +6,7 @@ import orjson
 
 from protocol import signaling as wire
 from protocol.signaling import Admission
-from server.domains.play.signaling.registry import Namespaces, Place
+from server.domains.play.signaling.registry import Namespaces, PeerPlace
 
 
 class Wire:
@@ -31,8 +31,8 @@ def enter(
     return namespaces.enter(peer_id, admission, link, 0), link
 
 
-def offer(place: Place, dst: str) -> None:
-    place.registry.take(place.peer, orjson.dumps({"type": "OFFER", "dst": dst}), 0)
+def offer(place: PeerPlace, dst: str) -> None:
+    place.registry.handle_message(place.peer, orjson.dumps({"type": "OFFER", "dst": dst}), 0)
 
 
 def test_message_stays_within_its_circle() -> None:
@@ -57,7 +57,7 @@ def test_person_takes_their_id_up_again_by_another_session() -> None:
     namespaces = Namespaces()
     _, first = enter(namespaces, "ann", person="ann")
     again, _ = enter(namespaces, "ann", person="ann", session="another")
-    assert isinstance(again, Place)
+    assert isinstance(again, PeerPlace)
     assert first.dropped
     assert enter(namespaces, "ann", person="bob")[0] == wire.ID_TAKEN
 
@@ -67,8 +67,8 @@ def test_person_has_few_peers_in_a_circle() -> None:
     for number in range(wire.PEERS_PER_PERSON_MAX):
         enter(namespaces, f"ann-{number}", person="ann")
     assert enter(namespaces, "ann-more", person="ann")[0] == wire.TOO_MANY_OF_YOURS
-    assert isinstance(enter(namespaces, "ann-0", person="ann")[0], Place)
-    assert isinstance(enter(namespaces, "bob", person="bob")[0], Place)
+    assert isinstance(enter(namespaces, "ann-0", person="ann")[0], PeerPlace)
+    assert isinstance(enter(namespaces, "bob", person="bob")[0], PeerPlace)
 
 
 def test_bound_on_peers_holds_for_all_circles_together() -> None:

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from protocol import signaling as wire
-from server.domains.play.signaling.registry import Load, Peer, Registry
+from server.domains.play.signaling.registry import PeerRegistry, RegisteredPeer, RegistryUsage
 
 
 class Wire:
@@ -30,19 +30,21 @@ class Wire:
 
 
 def enter(
-    registry: Registry, peer_id: str, *, token: str = "t", now: float = 0
+    registry: PeerRegistry, peer_id: str, *, token: str = "t", now: float = 0
 ) -> tuple[Any, Wire]:
     link = Wire()
     return registry.enter(peer_id, token, link, now), link
 
 
-def say(registry: Registry, peer: Peer, kind: object, dst: object = None, now: float = 0) -> None:
+def say(
+    registry: PeerRegistry, peer: RegisteredPeer, kind: object, dst: object = None, now: float = 0
+) -> None:
     said = {"type": kind, "dst": dst, "payload": {"n": 1}}
-    registry.take(peer, orjson.dumps(said), now)
+    registry.handle_message(peer, orjson.dumps(said), now)
 
 
 def test_message_is_passed_on_with_the_real_sender() -> None:
-    registry = Registry()
+    registry = PeerRegistry()
     ann, _ = enter(registry, "ann")
     _, bob = enter(registry, "bob")
     say(registry, ann, "OFFER", "bob")
@@ -52,19 +54,19 @@ def test_message_is_passed_on_with_the_real_sender() -> None:
 
 @pytest.mark.parametrize("lie", ["src", "\\u0073rc"])
 def test_sender_cannot_be_forged(lie: str) -> None:
-    registry = Registry()
+    registry = PeerRegistry()
     ann, _ = enter(registry, "ann")
     _, bob = enter(registry, "bob")
     for message in (
         f'{{"type":"OFFER","dst":"bob","{lie}":"eve"}}',
         f' {{"{lie}":"eve","type":"OFFER","dst":"bob","{lie}":"eve"}} ',
     ):
-        registry.take(ann, message.encode(), 0)
+        registry.handle_message(ann, message.encode(), 0)
     assert bob.got[1:] == [{"type": "OFFER", "src": "ann", "dst": "bob"}] * 2
 
 
 def test_id_that_needs_quoting_is_quoted() -> None:
-    registry = Registry()
+    registry = PeerRegistry()
     ann, _ = enter(registry, 'a"n')
     _, bob = enter(registry, "bob")
     say(registry, ann, "OFFER", "bob")
@@ -72,38 +74,42 @@ def test_id_that_needs_quoting_is_quoted() -> None:
 
 
 def test_what_a_peer_wrote_is_passed_on_as_it_is() -> None:
-    registry = Registry()
+    registry = PeerRegistry()
     ann, _ = enter(registry, "ann")
     _, bob = enter(registry, "bob")
-    registry.take(ann, b'\n{"type":"OFFER","dst":"bob","more":[]}', 0)
-    registry.take(ann, b'{"type":"OFFER","dst":"bob","payload":98765432109876543210, "n":1.50}', 0)
+    registry.handle_message(ann, b'\n{"type":"OFFER","dst":"bob","more":[]}', 0)
+    registry.handle_message(
+        ann, b'{"type":"OFFER","dst":"bob","payload":98765432109876543210, "n":1.50}', 0
+    )
     assert bob.got[1] == {"type": "OFFER", "src": "ann", "dst": "bob", "more": []}
     assert bob.raw[2].endswith(b'"payload":98765432109876543210, "n":1.50}')
 
 
 @pytest.mark.parametrize("src", ['"src":"eve",', ""])
 def test_deep_message_harms_nobody(src: str) -> None:
-    registry = Registry()
+    registry = PeerRegistry()
     ann, link = enter(registry, "ann")
     deep = "[" * 500 + "]" * 500
-    registry.take(ann, f'{{{src}"type":"OFFER","dst":"ann","payload":{deep}}}'.encode(), 0)
+    registry.handle_message(
+        ann, f'{{{src}"type":"OFFER","dst":"ann","payload":{deep}}}'.encode(), 0
+    )
     say(registry, ann, "OFFER", "ann")
     assert link.kinds[-1] == "OFFER"
     assert link.got[-1]["payload"] == {"n": 1}
 
 
 def test_id_is_one_peers_and_the_same_token_takes_it_up_again() -> None:
-    registry = Registry()
+    registry = PeerRegistry()
     _, first = enter(registry, "ann")
     taken, _ = enter(registry, "ann", token="other")
     assert taken == wire.ID_TAKEN
     again, second = enter(registry, "ann")
-    assert isinstance(again, Peer)
+    assert isinstance(again, RegisteredPeer)
     assert (first.dropped, second.kinds, len(registry)) == (True, ["OPEN"], 1)
 
 
 def test_link_that_was_replaced_takes_nobody_away() -> None:
-    registry = Registry()
+    registry = PeerRegistry()
     old, _ = enter(registry, "ann")
     enter(registry, "ann")
     registry.leave(old)
@@ -111,14 +117,14 @@ def test_link_that_was_replaced_takes_nobody_away() -> None:
 
 
 def test_full_registry_lets_in_only_who_is_there() -> None:
-    registry = Registry(load=Load(peers_max=1))
+    registry = PeerRegistry(load=RegistryUsage(peers_max=1))
     enter(registry, "ann")
     assert enter(registry, "bob")[0] == wire.FULL
-    assert isinstance(enter(registry, "ann")[0], Peer)
+    assert isinstance(enter(registry, "ann")[0], RegisteredPeer)
 
 
 def test_message_waits_for_a_peer_that_comes_in_time() -> None:
-    registry = Registry()
+    registry = PeerRegistry()
     ann, ann_link = enter(registry, "ann")
     say(registry, ann, "OFFER", "bob", now=1)
     say(registry, ann, "CANDIDATE", "bob", now=2)
@@ -130,7 +136,7 @@ def test_message_waits_for_a_peer_that_comes_in_time() -> None:
 
 
 def test_sender_is_notified_once_that_nobody_came() -> None:
-    registry = Registry()
+    registry = PeerRegistry()
     ann, link = enter(registry, "ann")
     for _ in range(3):
         say(registry, ann, "CANDIDATE", "bob", now=1)
@@ -144,7 +150,7 @@ def test_sender_is_notified_once_that_nobody_came() -> None:
 
 @pytest.mark.parametrize("kind", ["LEAVE", "EXPIRE"])
 def test_goodbye_waits_for_nobody(kind: str) -> None:
-    registry = Registry()
+    registry = PeerRegistry()
     ann, link = enter(registry, "ann")
     say(registry, ann, kind, "bob")
     registry.expire(60)
@@ -153,7 +159,7 @@ def test_goodbye_waits_for_nobody(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["HELLO", 7, None, ["OFFER"], {}])
 def test_unknown_message_is_let_go(kind: object) -> None:
-    registry = Registry()
+    registry = PeerRegistry()
     ann, _ = enter(registry, "ann")
     _, bob = enter(registry, "bob")
     say(registry, ann, kind, "bob")
@@ -161,7 +167,7 @@ def test_unknown_message_is_let_go(kind: object) -> None:
 
 
 def test_only_a_heartbeat_shows_life() -> None:
-    registry = Registry()
+    registry = PeerRegistry()
     ann, ann_link = enter(registry, "ann")
     bob, bob_link = enter(registry, "bob")
     for now in (30, 60, 89):
@@ -173,7 +179,7 @@ def test_only_a_heartbeat_shows_life() -> None:
 
 
 def test_who_talked_with_a_peer_is_notified_that_it_went() -> None:
-    registry = Registry()
+    registry = PeerRegistry()
     ann, _ = enter(registry, "ann")
     _, bob = enter(registry, "bob")
     _, cem = enter(registry, "cem")
@@ -184,14 +190,14 @@ def test_who_talked_with_a_peer_is_notified_that_it_went() -> None:
 
 
 def test_leaving_without_a_partner_is_leaving() -> None:
-    registry = Registry()
+    registry = PeerRegistry()
     ann, link = enter(registry, "ann")
     say(registry, ann, "LEAVE")
     assert (link.dropped, "ann" in registry) == (True, False)
 
 
 def test_what_waits_is_bounded_for_one_and_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = Registry()
+    registry = PeerRegistry()
     ann, link = enter(registry, "ann")
     for _ in range(wire.QUEUED_MESSAGES_MAX + 1):
         say(registry, ann, "CANDIDATE", "bob")

@@ -93,7 +93,7 @@ def test_http_is_for_private_networks() -> None:
 
 def _signed(keys: list[bytes]) -> tuple[bytes, dict[str, str]]:
     now = datetime.now(UTC)
-    body = rules.write_body("user.erased", 1, b'{"user_id":"7"}', now)
+    body = rules.build_body("user.erased", 1, b'{"user_id":"7"}', now)
     headers = rules.signed_headers(body, event_id="e1", timestamp_s=int(now.timestamp()), keys=keys)
     return body, headers
 
@@ -102,15 +102,15 @@ def test_signature_is_what_standard_webhooks_says() -> None:
     old, new, other = bytes(32), bytes(range(32)), b"x" * 32
     body, headers = _signed([new, old])
     for key in (old, new):
-        message = Webhook(rules.write_secret(key)).verify(body, headers)
+        message = Webhook(rules.format_secret(key)).verify(body, headers)
         assert message["type"] == "user.erased"
         assert message["data"] == {"user_id": "7"}
     with pytest.raises(WebhookVerificationError):
-        Webhook(rules.write_secret(other)).verify(body, headers)
+        Webhook(rules.format_secret(other)).verify(body, headers)
     with pytest.raises(WebhookVerificationError):
-        Webhook(rules.write_secret(new)).verify(body.replace(b"7", b"8"), headers)
+        Webhook(rules.format_secret(new)).verify(body.replace(b"7", b"8"), headers)
     with pytest.raises(WebhookVerificationError):
-        Webhook(rules.write_secret(new)).verify(body, headers | {"webhook-id": "evt_other"})
+        Webhook(rules.format_secret(new)).verify(body, headers | {"webhook-id": "evt_other"})
 
 
 def test_body_says_what_when_and_in_which_version() -> None:
@@ -124,7 +124,7 @@ def test_body_says_what_when_and_in_which_version() -> None:
 
 @pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
 def test_pauses_grow_and_end_after_about_three_days(chance: float) -> None:
-    pauses = [rules.pause_after(attempts, chance) for attempts in range(1, rules.ATTEMPTS_MAX + 1)]
+    pauses = [rules.retry_delay(attempts, chance) for attempts in range(1, rules.ATTEMPTS_MAX + 1)]
     assert pauses[-1] is None
     rests = [pause for pause in pauses if pause is not None]
     assert len(rests) == rules.ATTEMPTS_MAX - 1

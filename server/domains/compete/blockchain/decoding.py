@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, TypeAlias
 from pydantic import JsonValue
 
 from persistence.blockchain.store import Block, Contract, Header
-from server.domains.compete.blockchain.errors import BadAnswer, NotErc721
+from server.domains.compete.blockchain.errors import InvalidAnswer, NotErc721
 
 TRANSFER: Final = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 TOPICS: Final = 4  # the event, and its three indexed arguments
@@ -32,59 +32,59 @@ class TransferLog(NamedTuple):
     recipient: str
 
 
-def quantity(value: Answer, name: str, *, most: int = QUANTITY_MAX) -> int:
+def parse_quantity(value: Answer, name: str, *, most: int = QUANTITY_MAX) -> int:
     """Read a number such as `0x1b4`."""
     if not isinstance(value, str) or not _QUANTITY.fullmatch(value.lower()):
-        raise BadAnswer(f"{name} is not a hexadecimal number")
+        raise InvalidAnswer(f"{name} is not a hexadecimal number")
     number = int(value, 16)
     if number > most:
-        raise BadAnswer(f"{name} is too large")
+        raise InvalidAnswer(f"{name} is too large")
     return number
 
 
-def header(value: Answer) -> Header:
+def parse_header(value: Answer) -> Header:
     """Read a block's number, hash and time."""
     fields = _fields(value, "the block")
-    seconds = quantity(fields.get("timestamp"), "the block's timestamp")
+    seconds = parse_quantity(fields.get("timestamp"), "the block's timestamp")
     try:
         at = datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):
-        raise BadAnswer("the block's timestamp is not a valid time") from None
-    number = quantity(fields.get("number"), "the block's number")
+        raise InvalidAnswer("the block's timestamp is not a valid time") from None
+    number = parse_quantity(fields.get("number"), "the block's number")
     return Header(Block(number, _word(fields.get("hash"), "the block's hash")), at)
 
 
-def transfer(value: Answer, contract: Contract) -> TransferLog:
+def parse_transfer(value: Answer, contract: Contract) -> TransferLog:
     """Read a log of `Transfer(address, address, uint256)`, all three indexed.
 
     Raises `NotErc721` where the token is not indexed (an ERC-20 has an amount there).
     """
     fields = _fields(value, "a log")
     if str(fields.get("address")).lower() != contract.address:
-        raise BadAnswer("a log is of a different contract than requested")
+        raise InvalidAnswer("a log is of a different contract than requested")
     if fields.get("removed") is True:
-        raise BadAnswer("a log was removed from the chain")
+        raise InvalidAnswer("a log was removed from the chain")
     topics = fields.get("topics")
     if not isinstance(topics, list) or not topics or topics[0] != TRANSFER:
-        raise BadAnswer("a log is not of a transfer")
+        raise InvalidAnswer("a log is not of a transfer")
     if len(topics) != TOPICS:
         raise NotErc721("its transfers do not name a token; it may be an ERC-20")
-    number = quantity(fields.get("blockNumber"), "a log's block number")
+    number = parse_quantity(fields.get("blockNumber"), "a log's block number")
     return TransferLog(
         Block(number, _word(fields.get("blockHash"), "a log's block hash")),
-        quantity(fields.get("logIndex"), "a log's index", most=INDEX_MAX),
+        parse_quantity(fields.get("logIndex"), "a log's index", most=INDEX_MAX),
         int(_word(topics[3], "a log's token"), 16),
         _address(topics[1], "a log's sender"),
         _address(topics[2], "a log's recipient"),
     )
 
 
-def owner_of(token_id: int) -> str:
+def encode_owner_of_call(token_id: int) -> str:
     """Write the data of a call of `ownerOf(uint256)`."""
     return f"{OWNER_OF}{token_id:064x}"
 
 
-def owner(value: Answer) -> str:
+def parse_owner(value: Answer) -> str:
     """Read the result of that call."""
     if value == "0x":
         raise NotErc721("there is no contract at this address, or it has no ownerOf")
@@ -93,18 +93,18 @@ def owner(value: Answer) -> str:
 
 def _fields(value: Answer, name: str) -> dict[str, Answer]:
     if not isinstance(value, dict):
-        raise BadAnswer(f"{name} is no object")
+        raise InvalidAnswer(f"{name} is no object")
     return value
 
 
 def _word(value: Answer, name: str) -> str:
     if not isinstance(value, str) or not _WORD.fullmatch(value.lower()):
-        raise BadAnswer(f"{name} is not 32 bytes in hexadecimal")
+        raise InvalidAnswer(f"{name} is not 32 bytes in hexadecimal")
     return value.lower()
 
 
 def _address(value: Answer, name: str) -> str:
     found = _ADDRESS_IN_WORD.fullmatch(_word(value, name))
     if found is None:
-        raise BadAnswer(f"{name} is no address")
+        raise InvalidAnswer(f"{name} is no address")
     return f"0x{found[1]}"

@@ -13,15 +13,15 @@ from persistence.errors import StartRefused
 from protocol.blockchain import ChainStatus, ContractStatus
 from protocol.errors import PlayhallError
 from server.core.clock import Clock
-from server.core.containment import failed
+from server.core.containment import log_failure
 from server.core.extras import BLOCKCHAIN
-from server.domains.compete.blockchain.contracts import BadContracts, contracts_of
+from server.domains.compete.blockchain.contracts import InvalidContracts, parse_contracts
 from server.domains.compete.blockchain.errors import ChainError, WrongChain
 from server.domains.compete.blockchain.indexer import Indexer, IndexerOptions
 from server.domains.compete.blockchain.metrics import ChainCollector, ContractMetrics
-from server.domains.compete.blockchain.reconciliation import Reconciliation
-from server.domains.compete.blockchain.rpc import ChainNode
-from server.domains.compete.blockchain.rules import periods
+from server.domains.compete.blockchain.reconciliation import OwnerReconciliation
+from server.domains.compete.blockchain.rpc import RpcClient
+from server.domains.compete.blockchain.rules import ownership_periods
 from server.domains.compete.blockchain.settings import BlockchainSettings
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import ChainProgress
@@ -41,14 +41,14 @@ class PollIntervals(NamedTuple):
     reconcile_s: float
 
 
-class Chain:
+class ChainFollower:
     """All followed contracts of one chain; `run` is its task."""
 
     def __init__(
         self,
         contracts: Sequence[Contract],
         *,
-        node: ChainNode,
+        node: RpcClient,
         store: TransferStore,
         options: IndexerOptions,
         intervals: PollIntervals,
@@ -88,15 +88,15 @@ class Chain:
             return True  # another node is at it, which is as good
         except (ChainError, PlayhallError) as error:
             self._is_checked = False  # another node may stand behind the URL when it is back
-            metrics.failed()
+            metrics.count_failure()
             log.warning("chain: %s is not followed: %s", contract.address, error)
             return False
         except Exception:
             # A bug of ours: logged with its trace; games go on without new owners.
-            metrics.failed()
-            failed(f"chain: following {contract.address}")
+            metrics.count_failure()
+            log_failure(f"chain: following {contract.address}")
             return False
-        metrics.succeeded(self._clock.monotonic())
+        metrics.note_success(self._clock.monotonic())
         return True
 
     async def knows_owners_at(self, at: datetime) -> bool:
@@ -145,7 +145,7 @@ class Chain:
 
     async def _catch_up(self, contract: Contract) -> None:
         for _ in range(STEPS_MAX):
-            if not await self._indexers[contract].step():
+            if not await self._indexers[contract].index_next_range():
                 break
         else:
             return  # still behind: owners are compared once it has caught up
@@ -157,7 +157,7 @@ class Chain:
         if cursor is None or (cursor.reconciled_at and now - cursor.reconciled_at < every):
             return
         metrics = self.metrics[contract]
-        work = Reconciliation(contract, node=self._node, store=self._store, metrics=metrics)
+        work = OwnerReconciliation(contract, node=self._node, store=self._store, metrics=metrics)
         wrong = await work.run(now)
         log.info("chain: owners of %s were compared, %d corrected", contract.address, wrong)
 
@@ -165,7 +165,7 @@ class Chain:
 def build(services: Services) -> Domain:
     """Put the domain together. Raise `StartRefused` for settings that cannot be used."""
     settings = services.settings(BlockchainSettings)
-    chain = chain_of(settings, database=services.database, clock=services.clock)
+    chain = build_chain_follower(settings, database=services.database, clock=services.clock)
     return Domain(
         name="blockchain",
         settings=BlockchainSettings,
@@ -176,7 +176,9 @@ def build(services: Services) -> Domain:
     )
 
 
-def chain_of(settings: BlockchainSettings, *, database: Database, clock: Clock) -> Chain:
+def build_chain_follower(
+    settings: BlockchainSettings, *, database: Database, clock: Clock
+) -> ChainFollower:
     """Make it as configured, which may be to follow nothing; raise `StartRefused`."""
     url = "" if settings.chain_rpc_url is None else settings.chain_rpc_url.get_secret_value()
     if bool(url) != bool(settings.chain_contracts):
@@ -190,10 +192,10 @@ def chain_of(settings: BlockchainSettings, *, database: Database, clock: Clock) 
             f"PLAYHALL_CHAIN_CONTRACTS needs {BLOCKCHAIN.requirement}; install it, or leave the "
             "PLAYHALL_CHAIN settings empty."
         )
-    return Chain(
+    return ChainFollower(
         _contracts(settings.chain_contracts),
-        node=ChainNode(url),
-        store=TransferStore(database, periods),
+        node=RpcClient(url),
+        store=TransferStore(database, ownership_periods),
         options=IndexerOptions(settings.chain_confirmations, settings.chain_start_block),
         intervals=PollIntervals(settings.chain_poll_s, settings.chain_reconcile_s),
         clock=clock,
@@ -202,6 +204,6 @@ def chain_of(settings: BlockchainSettings, *, database: Database, clock: Clock) 
 
 def _contracts(text: str) -> Sequence[Contract]:
     try:
-        return contracts_of(text) if text else ()
-    except BadContracts as error:
+        return parse_contracts(text) if text else ()
+    except InvalidContracts as error:
         raise StartRefused(f"PLAYHALL_CHAIN_CONTRACTS {error}.") from error

@@ -17,19 +17,19 @@ class ChainError(Exception):
     """Owners cannot be read from the chain."""
 
 
-class RpcFailed(ChainError):
+class RpcError(ChainError):
     """The chain's node could not be asked."""
 
 
-class NotReached(RpcFailed):
+class NodeUnreachable(RpcError):
     """It did not answer, or not with JSON-RPC."""
 
 
-class TooMuch(RpcFailed):
+class AnswerTooLarge(RpcError):
     """It took too long, or answered more than we take."""
 
 
-class Refused(RpcFailed):
+class RpcRefused(RpcError):
     """It answered with an error; `is_revert` if it was the contract's."""
 
     def __init__(self, reason: str, *, is_revert: bool = False) -> None:
@@ -37,19 +37,19 @@ class Refused(RpcFailed):
         self.is_revert = is_revert
 
 
-class BadAnswer(ChainError):
+class InvalidAnswer(ChainError):
     """The chain's node answered what cannot be right."""
 
 
-class NotErc721(BadAnswer):
+class NotErc721(InvalidAnswer):
     """The contract is none of ERC-721."""
 
 
-class ChainMoved(ChainError):
+class ChainReorganised(ChainError):
     """The chain changed while it was read: what was read may be of two branches."""
 
 
-class ChainLost(ChainError):
+class ChainHistoryLost(ChainError):
     """The chain shares nothing with what was read of it."""
 
 

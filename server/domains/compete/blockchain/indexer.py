@@ -6,9 +6,14 @@ from typing import Final, NamedTuple
 
 from persistence.blockchain.store import Block, Contract, Cursor, Header, Transfer, TransferStore
 from server.domains.compete.blockchain.decoding import TransferLog
-from server.domains.compete.blockchain.errors import ChainLost, ChainMoved, Refused, TooMuch
+from server.domains.compete.blockchain.errors import (
+    AnswerTooLarge,
+    ChainHistoryLost,
+    ChainReorganised,
+    RpcRefused,
+)
 from server.domains.compete.blockchain.metrics import ContractMetrics
-from server.domains.compete.blockchain.rpc import ChainNode, together
+from server.domains.compete.blockchain.rpc import RpcClient, gather_all
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +46,7 @@ class BlockRangeReader:
     """
 
     def __init__(
-        self, node: ChainNode, contract: Contract, *, blocks_max: int = BLOCKS_MAX
+        self, node: RpcClient, contract: Contract, *, blocks_max: int = BLOCKS_MAX
     ) -> None:
         self._node = node
         self._contract = contract
@@ -51,12 +56,12 @@ class BlockRangeReader:
         self.refusals = 0
 
     async def read(self, after: Block, *, confirmed: int) -> BlockRange:
-        """Read on after a block, as far as a block at most; raise `ChainMoved`, `RpcFailed`."""
+        """Read on after a block, up to `confirmed`; raise `ChainReorganised`, `RpcError`."""
         while True:
             last = min(after.number + self._blocks, confirmed)
             try:
                 block_range = await self._read(after, last)
-            except (Refused, TooMuch) as refusal:
+            except (RpcRefused, AnswerTooLarge) as refusal:
                 if last == after.number + 1:
                     raise
                 self._shrink(last - after.number, refusal)
@@ -68,28 +73,28 @@ class BlockRangeReader:
         # The end before and after, and the beginning in between: then all is of one branch.
         end = await self.header(last)
         if (await self.header(after.number)).block != after:
-            raise ChainMoved(f"block {after.number} is not the one that was read")
-        logs = await self._node.transfers(self._contract, first=after.number + 1, last=last)
+            raise ChainReorganised(f"block {after.number} is not the one that was read")
+        logs = await self._node.read_transfers(self._contract, first=after.number + 1, last=last)
         kept, cut = _first_blocks(logs)
         times = await self._times(kept)
         if (await self.header(last)).block != end.block:
-            raise ChainMoved(f"block {last} was replaced")
+            raise ChainReorganised(f"block {last} was replaced")
         until = Header(kept[-1].block, times[kept[-1].block]) if cut else end
         return BlockRange(until, [Transfer(*each, at=times[each.block]) for each in kept])
 
     async def header(self, number: int) -> Header:
-        """Read a block's head; raise `ChainMoved` where there is none."""
-        found = await self._node.block(number)
+        """Read a block's head; raise `ChainReorganised` where there is none."""
+        found = await self._node.read_block(number)
         if found is None:
-            raise ChainMoved(f"block {number} is not known to the node")
+            raise ChainReorganised(f"block {number} is not known to the node")
         return found
 
     async def _times(self, logs: list[TransferLog]) -> dict[Block, datetime]:
         blocks = {each.block for each in logs}
-        headers = await together(self.header(block.number) for block in blocks)
+        headers = await gather_all(self.header(block.number) for block in blocks)
         times = {found.block: found.at for found in headers}
         if times.keys() != blocks:
-            raise ChainMoved("a transfer is of a block that was replaced")
+            raise ChainReorganised("a transfer is of a block that was replaced")
         return times
 
     def _shrink(self, asked: int, refusal: Exception) -> None:
@@ -121,7 +126,7 @@ class Indexer:
         self,
         contract: Contract,
         *,
-        node: ChainNode,
+        node: RpcClient,
         store: TransferStore,
         options: IndexerOptions,
         metrics: ContractMetrics,
@@ -133,13 +138,13 @@ class Indexer:
         self._metrics = metrics
         self._ranges = BlockRangeReader(node, contract)
 
-    async def step(self) -> bool:
+    async def index_next_range(self) -> bool:
         """Read one range of blocks, or undo a reorganisation; say whether there is more at once.
 
         Raises `ChainError`, `ConcurrentWrite` where another node was faster, and the database's
         errors.
         """
-        head = await self._node.head()
+        head = await self._node.newest_block_number()
         confirmed = head - self._options.confirmations
         cursor = await self._cursor(confirmed)
         self._measure(cursor, head)
@@ -172,10 +177,10 @@ class Indexer:
         kept = await self._store.kept_blocks(self._contract)
         reached = [block for block in kept if block.number <= head]
         for block in reached:
-            found = await self._node.block(block.number)
+            found = await self._node.read_block(block.number)
             if found is not None and found.block == block:
                 return None if block == reached[0] else found
-        raise ChainLost(
+        raise ChainHistoryLost(
             f"none of the last {len(kept)} blocks that were read is on the node's chain: it was "
             "reset, or reorganised more deeply than can be taken back. Look which; to read the "
             "contract anew, delete its row in chain_cursors."

@@ -24,12 +24,12 @@ class ContractMetrics:
     errors: int = 0
     is_well: bool = False
 
-    def failed(self) -> None:
+    def count_failure(self) -> None:
         """Count a step that did not work."""
         self.errors += 1
         self.is_well = False
 
-    def succeeded(self, now: float) -> None:
+    def note_success(self, now: float) -> None:
         """Note a step that did."""
         self.succeeded_at = now
         self.is_well = True

@@ -13,23 +13,23 @@ from persistence.blockchain.store import (
     Header,
     TransferStore,
 )
-from server.domains.compete.blockchain.errors import ChainMoved
+from server.domains.compete.blockchain.errors import ChainReorganised
 from server.domains.compete.blockchain.metrics import ContractMetrics
-from server.domains.compete.blockchain.rpc import ChainNode, together
+from server.domains.compete.blockchain.rpc import RpcClient, gather_all
 
 log = logging.getLogger(__name__)
 
 TRIES: Final = 5  # of one page, while other nodes read on
 
 
-class Reconciliation:
+class OwnerReconciliation:
     """Compares the owners of one contract's bots at the block until which it was read."""
 
     def __init__(
         self,
         contract: Contract,
         *,
-        node: ChainNode,
+        node: RpcClient,
         store: TransferStore,
         metrics: ContractMetrics,
     ) -> None:
@@ -63,12 +63,15 @@ class Reconciliation:
 
     async def _compare(self, page: list[Bot]) -> int:
         at = await self._read_until()
-        owners = await together(
-            self._node.owner_of(self._contract, bot.token_id, at=at.block.number) for bot in page
+        owners = await gather_all(
+            self._node.read_token_owner(self._contract, bot.token_id, at=at.block.number)
+            for bot in page
         )
         said = {bot.bot_id: owner or NOBODY for bot, owner in zip(page, owners, strict=True)}
-        if (await self._node.block(at.block.number)) != at:
-            raise ChainMoved(f"block {at.block.number} was replaced while owners were asked for")
+        if (await self._node.read_block(at.block.number)) != at:
+            raise ChainReorganised(
+                f"block {at.block.number} was replaced while owners were asked for"
+            )
         wrong = await self._store.correct(self._contract, said, since=at.block, at=at.at)
         self._metrics.corrections += len(wrong)
         for correction in wrong:
@@ -77,9 +80,9 @@ class Reconciliation:
 
     async def _read_until(self) -> Header:
         cursor = await self._store.cursor(self._contract)
-        found = None if cursor is None else await self._node.block(cursor.block.number)
+        found = None if cursor is None else await self._node.read_block(cursor.block.number)
         if cursor is None or found is None or found.block != cursor.block:
-            raise ChainMoved("the last block that was read is not on the chain")
+            raise ChainReorganised("the last block that was read is not on the chain")
         return found
 
     def _log(self, correction: Correction, at: Header) -> None:

@@ -15,18 +15,18 @@ from persistence.blockchain.store import Contract, Header
 from server.domains.compete.blockchain.decoding import (
     TRANSFER,
     TransferLog,
-    header,
-    owner,
-    owner_of,
-    quantity,
-    transfer,
+    encode_owner_of_call,
+    parse_header,
+    parse_owner,
+    parse_quantity,
+    parse_transfer,
 )
 from server.domains.compete.blockchain.errors import (
-    BadAnswer,
+    AnswerTooLarge,
     ChainError,
-    NotReached,
-    Refused,
-    TooMuch,
+    InvalidAnswer,
+    NodeUnreachable,
+    RpcRefused,
 )
 
 TIMEOUT_S: Final = 20.0
@@ -41,7 +41,7 @@ JSON: Final = {"Content-Type": "application/json"}
 T = TypeVar("T")
 
 
-class ChainNode:
+class RpcClient:
     """One node's JSON-RPC address, for as long as the context lasts."""
 
     def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
@@ -64,23 +64,25 @@ class ChainNode:
 
     async def chain_id(self) -> int:
         """Say which chain it follows."""
-        return quantity(await self._call("eth_chainId"), "the chain's id")
+        return parse_quantity(await self._call("eth_chainId"), "the chain's id")
 
-    async def head(self) -> int:
+    async def newest_block_number(self) -> int:
         """Give the number of its newest block."""
-        return quantity(await self._call("eth_blockNumber"), "the newest block's number")
+        return parse_quantity(await self._call("eth_blockNumber"), "the newest block's number")
 
-    async def block(self, number: int) -> Header | None:
+    async def read_block(self, number: int) -> Header | None:
         """Read a block's head, if there is such a block."""
         found = await self._call("eth_getBlockByNumber", hex(number), False)
         if found is None:
             return None
-        read = header(found)
+        read = parse_header(found)
         if read.block.number != number:
-            raise BadAnswer(f"block {read.block.number} came instead of block {number}")
+            raise InvalidAnswer(f"block {read.block.number} came instead of block {number}")
         return read
 
-    async def transfers(self, contract: Contract, *, first: int, last: int) -> list[TransferLog]:
+    async def read_transfers(
+        self, contract: Contract, *, first: int, last: int
+    ) -> list[TransferLog]:
         """Read a contract's transfers in a range of blocks, in the chain's order."""
         wanted: JsonValue = {
             "address": contract.address,
@@ -90,20 +92,20 @@ class ChainNode:
         }
         logs = await self._call("eth_getLogs", wanted)
         if not isinstance(logs, list):
-            raise BadAnswer("the logs are not a list")
-        read = sorted({transfer(log, contract) for log in logs}, key=_place)
+            raise InvalidAnswer("the logs are not a list")
+        read = sorted({parse_transfer(log, contract) for log in logs}, key=_place)
         if any(not first <= log.block.number <= last for log in read):
-            raise BadAnswer("a log is of a different block than requested")
+            raise InvalidAnswer("a log is of a different block than requested")
         if len({_place(log) for log in read}) < len(read):
-            raise BadAnswer("two logs are in one place")
+            raise InvalidAnswer("two logs are in one place")
         return read
 
-    async def owner_of(self, contract: Contract, token_id: int, *, at: int) -> str | None:
+    async def read_token_owner(self, contract: Contract, token_id: int, *, at: int) -> str | None:
         """Ask a contract who owned a token at a block; nobody if it refuses to say."""
-        call: JsonValue = {"to": contract.address, "data": owner_of(token_id)}
+        call: JsonValue = {"to": contract.address, "data": encode_owner_of_call(token_id)}
         try:
-            return owner(await self._call("eth_call", call, hex(at)))
-        except Refused as refused:
+            return parse_owner(await self._call("eth_call", call, hex(at)))
+        except RpcRefused as refused:
             if refused.is_revert:  # what ERC-721 wants of tokens that nobody has
                 return None
             raise
@@ -115,10 +117,10 @@ class ChainNode:
             async with self._turns:  # so that waiting for it does not count as the node's time
                 status, body = await self._post_again_if_cut(orjson.dumps(asked))
         except TimeoutError:
-            raise TooMuch(f"{method}: no answer within {self._timeout.total:g} s") from None
+            raise AnswerTooLarge(f"{method}: no answer within {self._timeout.total:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             # Only the kind: what these say holds the URL, and with it the key.
-            raise NotReached(f"{method}: {type(error).__name__}") from None
+            raise NodeUnreachable(f"{method}: {type(error).__name__}") from None
         return self._result(method, number, status, body)
 
     async def _post_again_if_cut(self, body: bytes) -> tuple[int, bytes]:
@@ -138,34 +140,34 @@ class ChainNode:
             async for part in answer.content.iter_any():
                 read += part
                 if len(read) > ANSWER_BYTES_MAX:
-                    raise TooMuch(f"an answer is larger than {ANSWER_BYTES_MAX} bytes")
+                    raise AnswerTooLarge(f"an answer is larger than {ANSWER_BYTES_MAX} bytes")
             return answer.status, bytes(read)
 
     def _result(self, method: str, number: int, status: int, body: bytes) -> JsonValue:
         if status == TOO_MANY:
-            raise NotReached(f"{method}: rate limited (HTTP {status})")
+            raise NodeUnreachable(f"{method}: rate limited (HTTP {status})")
         try:
             answer: JsonValue = orjson.loads(body)
         except orjson.JSONDecodeError:
-            raise NotReached(f"{method}: no JSON came (HTTP {status})") from None
+            raise NodeUnreachable(f"{method}: no JSON came (HTTP {status})") from None
         if not isinstance(answer, dict) or not {"result", "error"} & set(answer):
-            raise NotReached(f"{method}: no JSON-RPC came (HTTP {status})")
+            raise NodeUnreachable(f"{method}: no JSON-RPC came (HTTP {status})")
         if error := answer.get("error"):
             raise self._refusal(method, error)
         if answer.get("id") != number:
-            raise BadAnswer("a response does not match its request")
+            raise InvalidAnswer("a response does not match its request")
         return answer.get("result")
 
-    def _refusal(self, method: str, error: JsonValue) -> Refused:
+    def _refusal(self, method: str, error: JsonValue) -> RpcRefused:
         fields = error if isinstance(error, dict) else {"message": str(error)}
         code, message = fields.get("code"), str(fields.get("message"))
         is_revert = code == REVERTED or "revert" in message.lower()
-        for secret in secrets_of(self._url):
+        for secret in url_secrets(self._url):
             message = message.replace(secret, "…")
-        return Refused(f"{method}: {_line(message)} ({code})", is_revert=is_revert)
+        return RpcRefused(f"{method}: {_line(message)} ({code})", is_revert=is_revert)
 
 
-def secrets_of(url: str) -> list[str]:
+def url_secrets(url: str) -> list[str]:
     """List the parts of a URL that may be a key, the longest first."""
     parts = urlsplit(url)
     cut = f"{parts.path}/{parts.query}".replace("&", "/").replace("=", "/").split("/")
@@ -176,7 +178,7 @@ def secrets_of(url: str) -> list[str]:
     )
 
 
-async def together(work: Iterable[Coroutine[object, object, T]]) -> list[T]:
+async def gather_all(work: Iterable[Coroutine[object, object, T]]) -> list[T]:
     """Ask several things at once; the first error ends all."""
     try:
         async with asyncio.TaskGroup() as group:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from persistence.blockchain.store import NOBODY, Change, Period, Source
 
 
-def periods(transfers: Sequence[Change], corrections: Sequence[Change]) -> list[Period]:
+def ownership_periods(transfers: Sequence[Change], corrections: Sequence[Change]) -> list[Period]:
     """Give the history, oldest first, without overlaps.
 
     `transfers` are in the chain's order: of several at one time the last counts. A correction

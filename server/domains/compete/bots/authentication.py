@@ -9,8 +9,8 @@ from protocol.ids import SessionId, UserId
 from server.core.events import LocalEvents, SessionRevoked
 from server.core.subscriptions import AnnouncedSweep, Subscriptions
 from server.domains.compete.bots.rules import is_bot_token, token_hash
-from server.domains.interfaces import People
-from server.gateway.session.identity import BotPass, Identity
+from server.domains.interfaces import AccountAuthenticator
+from server.gateway.session.identity import BotGrant, Identity
 from server.gateway.session.sessions import Session
 
 NEVER_S: Final = 253_402_300_799.0  # the end of the year 9999
@@ -32,7 +32,7 @@ class BotAuthenticator:
         *,
         store: BotTokenStore,
         subscriptions: Subscriptions,
-        people: People,
+        people: AccountAuthenticator,
         connections: Iterable[Session],
         events: LocalEvents,
     ) -> None:
@@ -55,9 +55,9 @@ class BotAuthenticator:
         _require_good(found)
         return _identity(found)
 
-    async def end(self, session_id: SessionId) -> None:
+    async def end_session(self, session_id: SessionId) -> None:
         """End a session. A bot's is its token, which stays good: its connections close."""
-        await self._people.end(session_id)
+        await self._people.end_session(session_id)
 
     async def enforce(self) -> None:
         """Publish which tokens have just become bad, here and on other nodes."""
@@ -98,5 +98,5 @@ def _identity(token: TokenStatus) -> Identity:
         session_id=SessionId(token.token_id),
         display_name=token.slug,
         expires_at=NEVER_S if expires_at is None else expires_at.timestamp(),
-        bot=BotPass(token.bot_id, frozenset(token.scopes)),
+        bot=BotGrant(token.bot_id, frozenset(token.scopes)),
     )

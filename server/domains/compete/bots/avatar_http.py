@@ -26,7 +26,7 @@ from protocol.bots import (
 from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField
 from server.domains.compete.bots import rules, views
-from server.domains.compete.bots.http import asker, bot_meant
+from server.domains.compete.bots.http import read_addressed_bot, requester_of
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 from server.gateway.session.identity import MODERATORS
 
@@ -111,35 +111,35 @@ class AvatarRoutes:
         ]
 
     async def _list(self, request: HttpRequest) -> Avatars:
-        bot = await bot_meant(self._bots, request)
+        bot = await read_addressed_bot(self._bots, request)
         sees_all = request.identity is not None and bool(MODERATORS & set(request.identity.roles))
-        found = await self._avatars.of_bot(asker(request), bot.bot_id, sees_all=sees_all)
+        found = await self._avatars.of_bot(requester_of(request), bot.bot_id, sees_all=sees_all)
         return views.avatars(found)
 
     async def _stats(self, request: HttpRequest) -> StatsSnapshots:
         query: SnapshotsQuery = request.query
-        after = views.read_place(query.cursor)
-        bot = await bot_meant(self._bots, request)
+        after = views.read_snapshot_cursor(query.cursor)
+        bot = await read_addressed_bot(self._bots, request)
         found = await self._bots.snapshots(
-            asker(request), bot.bot_id, after=after, limit=query.limit
+            requester_of(request), bot.bot_id, after=after, limit=query.limit
         )
         return views.snapshots(found, query.limit)
 
     async def _add(self, request: HttpRequest) -> Avatar:
         body: NewAvatar = request.body
         draft = AvatarDraft(**body.model_dump())
-        bot = await bot_meant(self._bots, request)
+        bot = await read_addressed_bot(self._bots, request)
         added = await self._avatars.add(
-            request.who.user_id, bot.bot_id, draft, rules.require_own, at_most=rules.AVATARS_MAX
+            request.who.user_id, bot.bot_id, draft, rules.require_owner, at_most=rules.AVATARS_MAX
         )
         return views.avatar(added)
 
     async def _wear(self, request: HttpRequest) -> Bot:
         body: AvatarChoice = request.body
-        bot = await bot_meant(self._bots, request)
+        bot = await read_addressed_bot(self._bots, request)
         who = request.who.user_id
-        await self._avatars.select(who, bot.bot_id, body.avatar_id, rules.require_own)
-        return views.bot(await bot_meant(self._bots, request))
+        await self._avatars.select(who, bot.bot_id, body.avatar_id, rules.require_owner)
+        return views.bot(await read_addressed_bot(self._bots, request))
 
     async def _queue(self, request: HttpRequest) -> Avatars:
         query: QueueQuery = request.query

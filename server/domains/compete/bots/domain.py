@@ -6,14 +6,14 @@ from persistence.bots.avatars import AvatarStore
 from persistence.bots.store import BotStore
 from persistence.bots.tokens import BotTokenStore
 from persistence.bots.wallets import WalletStore
-from server.core.settings import names_in
+from server.core.settings import split_names
 from server.domains.compete.bots.authentication import BotAuthenticator
 from server.domains.compete.bots.avatar_http import AvatarRoutes
 from server.domains.compete.bots.http import BotAdminRoutes, BotRoutes
 from server.domains.compete.bots.siwe import Origin
 from server.domains.compete.bots.wallet_http import WalletRoutes
 from server.domains.contract import Domain, provide
-from server.domains.interfaces import Authenticator, BotOwners, People
+from server.domains.interfaces import AccountAuthenticator, Authenticator, BotOwners
 from server.domains.services import Services
 from server.gateway.http.cors import ANY_ORIGIN
 
@@ -25,15 +25,15 @@ def build(services: Services) -> Domain:
     authenticator = BotAuthenticator(
         store=tokens,
         subscriptions=services.subscriptions,
-        people=services.interfaces.get(People),
+        people=services.interfaces.get(AccountAuthenticator),
         connections=services.sessions,
         events=services.events,
     )
-    pages = [page for page in names_in(services.config.origins) if page != ANY_ORIGIN]
+    pages = [page for page in split_names(services.config.origins) if page != ANY_ORIGIN]
 
     def origins() -> Sequence[Origin]:
         """List whose messages are taken: this server's own pages', and those of allowed origins."""
-        return [Origin.of(url) for url in (services.address(), *pages)]
+        return [Origin.from_url(url) for url in (services.address(), *pages)]
 
     wallets = WalletRoutes(
         store=WalletStore(database, rls), authenticator=authenticator, origins=origins, clock=clock

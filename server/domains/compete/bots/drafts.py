@@ -8,7 +8,7 @@ from persistence.bots.store import Draft
 from persistence.bots.tokens import TokenDraft
 from protocol.bots import NewBot, NewBotToken
 from protocol.ids import BotId, PlayerId, UserId, new_id
-from server.domains.compete.bots.rules import TOKEN_PREFIX, check_expiry, token_hash
+from server.domains.compete.bots.rules import TOKEN_PREFIX, require_valid_expiry, token_hash
 
 TOKEN_RANDOM_BYTES: Final = 32
 
@@ -29,7 +29,7 @@ def draft_bot(new: NewBot, maker: UserId) -> Draft:
 
 def draft_token(new: NewBotToken, bot_id: BotId, *, now: datetime) -> tuple[str, TokenDraft]:
     """Make a token, and what is stored of it; raise `InvalidField`."""
-    check_expiry(new.expires_at, now=now)
+    require_valid_expiry(new.expires_at, now=now)
     token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_RANDOM_BYTES)
     draft = TokenDraft(
         token_id=new_id(),

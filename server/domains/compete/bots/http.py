@@ -35,19 +35,19 @@ from server.core.clock import Clock
 from server.domains.compete.bots import rules, views
 from server.domains.compete.bots.authentication import BotAuthenticator
 from server.domains.compete.bots.drafts import draft_bot, draft_token
-from server.domains.compete.bots.rules import names_id
+from server.domains.compete.bots.rules import is_bot_id
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 
 
-async def bot_meant(store: BotStore, request: HttpRequest) -> StoredBot:
+async def read_addressed_bot(store: BotStore, request: HttpRequest) -> StoredBot:
     """Read the bot in the address, by its slug or its id; raise `BotNotFound`."""
     bot = validate(BotPath, {"bot": request.path["bot"]}).bot
-    if names_id(bot):
-        return await store.read(asker(request), bot_id=BotId(bot))
-    return await store.read(asker(request), slug=bot)
+    if is_bot_id(bot):
+        return await store.read(requester_of(request), bot_id=BotId(bot))
+    return await store.read(requester_of(request), slug=bot)
 
 
-def asker(request: HttpRequest) -> Requester | None:
+def requester_of(request: HttpRequest) -> Requester | None:
     """Say whom the database shall take the request for."""
     return None if request.identity is None else request.identity.requester
 
@@ -144,7 +144,7 @@ class BotRoutes:
         query: BotsQuery = request.query
         after = views.read_cursor(query.cursor)
         found = await self._bots.find(
-            asker(request), text=query.text.lower(), after=after, limit=query.limit
+            requester_of(request), text=query.text.lower(), after=after, limit=query.limit
         )
         return views.bots(found, query.limit)
 
@@ -157,27 +157,27 @@ class BotRoutes:
         return views.bots(found, query.limit)
 
     async def _read(self, request: HttpRequest) -> Bot:
-        return views.bot(await bot_meant(self._bots, request))
+        return views.bot(await read_addressed_bot(self._bots, request))
 
     async def _register(self, request: HttpRequest) -> Bot:
         draft = draft_bot(request.body, request.who.user_id)
         return views.bot(await self._bots.add(draft, at_most=rules.BOTS_MAX))
 
     async def _make_token(self, request: HttpRequest) -> MadeBotToken:
-        bot = await bot_meant(self._bots, request)
+        bot = await read_addressed_bot(self._bots, request)
         token, draft = draft_token(request.body, bot.bot_id, now=self._clock.now())
         made = await self._tokens.add(
-            request.who.user_id, draft, rules.require_own, at_most=rules.TOKENS_MAX
+            request.who.user_id, draft, rules.require_owner, at_most=rules.TOKENS_MAX
         )
-        return views.made_token(made, token)
+        return views.token_with_secret(made, token)
 
     async def _list_tokens(self, request: HttpRequest) -> BotTokens:
-        bot = await bot_meant(self._bots, request)
+        bot = await read_addressed_bot(self._bots, request)
         return views.tokens(await self._tokens.list(request.who.user_id, bot.bot_id))
 
     async def _revoke_token(self, request: HttpRequest) -> BotTokens:
         path = validate(BotTokenPath, dict(request.path))
-        bot = await bot_meant(self._bots, request)
+        bot = await read_addressed_bot(self._bots, request)
         await self._tokens.revoke(request.who.user_id, bot.bot_id, path.token_id)
         await self._authenticator.enforce()
         return await self._list_tokens(request)
@@ -231,12 +231,12 @@ class BotAdminRoutes:
         ]
 
     async def _owners(self, request: HttpRequest) -> BotOwners:
-        bot = await bot_meant(self._bots, request)
+        bot = await read_addressed_bot(self._bots, request)
         return views.owners(await self._bots.owners(bot.bot_id))
 
     async def _set_owner(self, request: HttpRequest) -> BotOwners:
         body: OwnerRequest = request.body
-        bot = await bot_meant(self._bots, request)
+        bot = await read_addressed_bot(self._bots, request)
         await self._bots.set_owner(
             bot.bot_id, body.address, actor=request.who.user_id, reason=body.reason
         )
@@ -245,9 +245,9 @@ class BotAdminRoutes:
 
     async def _set_status(self, request: HttpRequest) -> Bot:
         body: StatusRequest = request.body
-        bot = await bot_meant(self._bots, request)
+        bot = await read_addressed_bot(self._bots, request)
         await self._bots.set_status(
             bot.bot_id, body.status, actor=request.who.user_id, reason=body.reason
         )
         await self._authenticator.enforce()
-        return views.bot(await bot_meant(self._bots, request))
+        return views.bot(await read_addressed_bot(self._bots, request))

@@ -22,7 +22,7 @@ NONCES_MAX: Final = 20  # of one account within their lives; each allows one sig
 _ID: Final = re.compile(UUID_PATTERN)
 
 
-def require_own(standing: BotStanding | None) -> None:
+def require_owner(standing: BotStanding | None) -> None:
     """Refuse to act for a bot that is not there, not one's own, or not active."""
     if standing is None:
         raise BotNotFound
@@ -40,14 +40,14 @@ def require_linked(holder: UserId | None, user_id: UserId) -> None:
         raise WalletTaken
 
 
-def expiry_of(nonce_expires_at: datetime | None) -> datetime:
+def nonce_expiry(nonce_expires_at: datetime | None) -> datetime:
     """Say when a nonce expires; refuse if there were too many already."""
     if nonce_expires_at is None:
         raise RateLimited("You have requested too many nonces; use one, or wait ten minutes.")
     return nonce_expires_at
 
 
-def check_expiry(expires_at: datetime | None, *, now: datetime) -> None:
+def require_valid_expiry(expires_at: datetime | None, *, now: datetime) -> None:
     """Raise `InvalidField` for a token that would end at once, or after too long."""
     if expires_at is not None and not now < expires_at <= now + TOKEN_LIFE_MAX:
         problem = "expires_at: choose a time between now and ten years from now."
@@ -64,6 +64,6 @@ def is_bot_token(token: str) -> bool:
     return token.startswith(TOKEN_PREFIX)
 
 
-def names_id(bot: str) -> bool:
+def is_bot_id(bot: str) -> bool:
     """Say whether the bot in an address is meant by its id; no slug looks like one."""
     return _ID.fullmatch(bot) is not None

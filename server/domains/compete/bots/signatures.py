@@ -14,7 +14,7 @@ from protocol.bots import BadWalletProof
 _RECOVERY = {0: 0, 1: 1, 27: 0, 28: 1}
 
 
-def require_signed(message: str, signature: str, address: str) -> None:
+def require_signature(message: str, signature: str, address: str) -> None:
     """Raise `BadWalletProof` unless this address signed the message; takes about 5 ms.
 
     `signature` is 0x and 130 hexadecimal digits, `address` has the capitals of EIP-55.

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from protocol.bots import BadWalletProof
 from protocol.errors import InvalidField
-from server.core.addresses import normal_origin
+from server.core.addresses import normalize_origin
 
 SKEW: Final = timedelta(seconds=60)  # by which a wallet's clock may be ahead of ours
 AGE_MAX: Final = timedelta(minutes=15)  # of a message; a nonce lives shorter
@@ -46,7 +46,7 @@ _LINES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class SignIn:
+class SiweMessage:
     """A message as its fields; `address` is written as it was."""
 
     scheme: str | None
@@ -70,17 +70,17 @@ class Origin(NamedTuple):
     domain: str
 
     @classmethod
-    def of(cls, url: str) -> "Origin":
+    def from_url(cls, url: str) -> "Origin":
         """Read the origin of an address; what is no address has none that anything equals."""
-        scheme, separator, domain = normal_origin(url).partition("://")
+        scheme, separator, domain = normalize_origin(url).partition("://")
         return cls(scheme, domain) if separator else cls("", url)
 
     def is_domain(self, domain: str) -> bool:
         """Say whether a message's domain, which may name a default port, is this origin's."""
-        return Origin.of(f"{self.scheme}://{domain}") == self
+        return Origin.from_url(f"{self.scheme}://{domain}") == self
 
 
-def parse(message: str) -> SignIn:
+def parse_message(message: str) -> SiweMessage:
     """Take a message apart; raise `InvalidField` that says which line is wrong."""
     head = _HEAD.match(message)
     if head is None:
@@ -90,7 +90,7 @@ def parse(message: str) -> SignIn:
         )
     lines = message[head.end() :].split("\n")
     values = {line.label: _take(line, lines) for line in _LINES}
-    return SignIn(
+    return SiweMessage(
         scheme=head["scheme"],
         domain=head["domain"],
         address=head["address"],
@@ -106,7 +106,7 @@ def parse(message: str) -> SignIn:
     )
 
 
-def require_ours(sign_in: SignIn, origins: Collection[Origin], *, now: datetime) -> None:
+def require_meant_for(sign_in: SiweMessage, origins: Collection[Origin], *, now: datetime) -> None:
     """Raise `BadWalletProof` unless a message was meant for one of these origins, and for now."""
     origin = next((each for each in origins if each.is_domain(sign_in.domain)), None)
     if origin is None:
@@ -114,14 +114,14 @@ def require_ours(sign_in: SignIn, origins: Collection[Origin], *, now: datetime)
         raise _refused(f"it was signed for {sign_in.domain}; sign it for {ours}")
     if sign_in.scheme is not None and sign_in.scheme.lower() != origin.scheme:
         raise _refused(f"its scheme must be {origin.scheme}, or left out")
-    if Origin.of(sign_in.uri) != origin:
+    if Origin.from_url(sign_in.uri) != origin:
         raise _refused(f"its URI must be at {origin.scheme}://{origin.domain}")
     if sign_in.chain_id < 1:
         raise _refused("its Chain ID must be 1 or more")
     _require_timely(sign_in, now)
 
 
-def _require_timely(sign_in: SignIn, now: datetime) -> None:
+def _require_timely(sign_in: SiweMessage, now: datetime) -> None:
     if sign_in.issued_at > now + SKEW:
         raise _refused("it was issued in the future; set the clock and sign a new one")
     if sign_in.issued_at < now - AGE_MAX:

@@ -49,7 +49,7 @@ def token(stored: StoredToken) -> BotToken:
     return BotToken(**wire_fields(stored))
 
 
-def made_token(stored: StoredToken, secret: str) -> MadeBotToken:
+def token_with_secret(stored: StoredToken, secret: str) -> MadeBotToken:
     """Write a token with its secret, once."""
     return MadeBotToken(**wire_fields(stored), token=secret)
 
@@ -82,7 +82,7 @@ def snapshots(page: Sequence[Snapshot], limit: int) -> StatsSnapshots:
     )
 
 
-def read_place(cursor: str | None) -> Place:
+def read_snapshot_cursor(cursor: str | None) -> Place:
     """Read where a list of snapshots goes on; None is the start."""
     return NEWEST if cursor is None else _SNAPSHOTS.read(cursor)
 

@@ -25,7 +25,7 @@ from server.core.clock import Clock, wire_time
 from server.core.extras import BLOCKCHAIN
 from server.domains.compete.bots import rules
 from server.domains.compete.bots.authentication import BotAuthenticator
-from server.domains.compete.bots.siwe import Origin, parse, require_ours
+from server.domains.compete.bots.siwe import Origin, parse_message, require_meant_for
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 
 TAG: Final = "wallets"
@@ -84,7 +84,7 @@ class WalletRoutes:
     async def _nonce(self, request: HttpRequest) -> WalletNonce:
         _require_set_up()
         nonce = secrets.token_hex(NONCE_BYTES)
-        expires_at = rules.expiry_of(
+        expires_at = rules.nonce_expiry(
             await self._store.add_nonce(
                 request.who.user_id, nonce, life_s=rules.NONCE_S, at_most=rules.NONCES_MAX
             )
@@ -95,8 +95,8 @@ class WalletRoutes:
     async def _link(self, request: HttpRequest) -> Wallets:
         _require_set_up()
         proof: WalletProof = request.body
-        sign_in = parse(proof.message)
-        require_ours(sign_in, self._origins(), now=self._clock.now())
+        sign_in = parse_message(proof.message)
+        require_meant_for(sign_in, self._origins(), now=self._clock.now())
         # First, so that whoever sends nonsense gets as many signatures checked as nonces.
         await self._store.use_nonce(request.who.user_id, sign_in.nonce)
         # In a thread: it takes about 5 ms, and the first time it imports for 100 ms.
@@ -127,9 +127,9 @@ def _require_set_up() -> None:
 
 def _require_signed(proof: WalletProof, address: str) -> None:
     # Not at the top: few servers link wallets, and every start would wait for the import.
-    from server.domains.compete.bots.signatures import require_signed
+    from server.domains.compete.bots.signatures import require_signature
 
-    require_signed(proof.message, proof.signature, address)
+    require_signature(proof.message, proof.signature, address)
 
 
 def _wallet(stored: StoredWallet) -> Wallet:

@@ -18,10 +18,10 @@ from protocol.epochs import (
 )
 from protocol.errors import Forbidden, InvalidField, NotFound
 from protocol.ids import EpochId
-from server.domains.compete.epochs.http import day_key
-from server.domains.compete.epochs.mirror import Mirroring
+from server.domains.compete.epochs.http import parse_day_key
+from server.domains.compete.epochs.mirror import DayMirror
 from server.domains.compete.epochs.scheduler import Scheduler
-from server.domains.compete.epochs.steps import Steps
+from server.domains.compete.epochs.steps import EpochSteps
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 
 TAG: Final = "epochs"
@@ -36,9 +36,9 @@ class EpochAdminRoutes:
         *,
         days: EpochStore,
         store: StepStore,
-        steps: Steps,
+        steps: EpochSteps,
         scheduler: Scheduler,
-        mirroring: Mirroring,
+        mirroring: DayMirror,
     ) -> None:
         self._days = days
         self._store = store
@@ -150,4 +150,4 @@ class EpochAdminRoutes:
         return wire.Noted()
 
     async def _epoch_id(self, request: HttpRequest) -> EpochId:
-        return (await self._days.read_day(day_key(request))).epoch_id
+        return (await self._days.read_day(parse_day_key(request))).epoch_id

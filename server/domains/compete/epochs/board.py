@@ -15,7 +15,7 @@ import orjson
 from persistence.epochs.store import Day, StoredEvent, StoredSlot
 from protocol.epoch_profile import Phase
 from server.core.clock import wire_time
-from server.domains.compete.epochs.results import exact_time
+from server.domains.compete.epochs.results import format_exact_time
 from server.domains.compete.epochs.settlement import CLAIMED, OVERWRITTEN
 
 RECENT_EVENTS_MAX: Final = 1_000
@@ -23,12 +23,12 @@ RECENT_BYTES_MAX: Final = 256 * 1024
 SEED_BYTES: Final = 8
 
 
-class Gap(Exception):
+class EventGap(Exception):
     """An event is not the next one."""
 
 
 @dataclass(slots=True)
-class Board:
+class LiveEpochState:
     """A day at `version`. `recent` holds the last events as they are sent, the oldest first."""
 
     day: Day
@@ -41,7 +41,7 @@ class Board:
     def apply(self, event: StoredEvent) -> bytes:
         """Take the next event; gives it as JSON. Raises `Gap` for any other."""
         if event.version != self.version + 1:
-            raise Gap(f"version {event.version} after {self.version}")
+            raise EventGap(f"version {event.version} after {self.version}")
         self.version = event.version
         if event.type in (CLAIMED, OVERWRITTEN):
             self._claim(event)
@@ -69,7 +69,7 @@ class Board:
             "phase": self.phase,
             "profile": day.profile_key,
             "layout_id": day.profile.world.layout_id,
-            "seed": seed_of(day.epoch_id),
+            "seed": world_seed(day.epoch_id),
             "starts_at": wire_time(day.starts_at),
             "freeze_at": wire_time(day.freeze_at),
             "ends_at": wire_time(day.ends_at),
@@ -112,7 +112,7 @@ def slot_view(slot: StoredSlot, constraints_id: str) -> dict[str, object]:
         "code": slot.code,
         "bot_id": slot.bot_id,
         "bot": slot.bot,
-        "updated_at": None if slot.updated_at is None else exact_time(slot.updated_at),
+        "updated_at": None if slot.updated_at is None else format_exact_time(slot.updated_at),
         "version": slot.version,
     }
 
@@ -123,7 +123,7 @@ def event_view(epoch_id: str, event: StoredEvent) -> dict[str, object]:
         "epoch_id": epoch_id,
         "version": event.version,
         "event": event.type,
-        "at": exact_time(event.at),
+        "at": format_exact_time(event.at),
         "bot_id": event.bot_id,
         "bot": event.bot,
         "slot_index": event.slot_index,
@@ -136,7 +136,7 @@ def event_json(epoch_id: str, event: StoredEvent) -> bytes:
     return orjson.dumps(event_view(epoch_id, event))
 
 
-def within(events: Sequence[StoredEvent], bytes_max: int) -> Sequence[StoredEvent]:
+def first_that_fit(events: Sequence[StoredEvent], bytes_max: int) -> Sequence[StoredEvent]:
     """Give as many of the first events as fit, at least one."""
     total = 0
     for count, event in enumerate(events):
@@ -146,6 +146,6 @@ def within(events: Sequence[StoredEvent], bytes_max: int) -> Sequence[StoredEven
     return events
 
 
-def seed_of(epoch_id: str) -> str:
+def world_seed(epoch_id: str) -> str:
     """Derive what clients draw a day's world from."""
     return blake2b(epoch_id.encode(), digest_size=SEED_BYTES).hexdigest()

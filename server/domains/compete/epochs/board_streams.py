@@ -20,17 +20,17 @@ from protocol.epochs import EVENTS_MAX, FOLLOWED_MAX
 from protocol.errors import Overloaded, PlayhallError
 from protocol.ids import EpochId
 from server.core.clock import Clock
-from server.core.containment import failed
-from server.core.subscriptions import Poll, Subscriptions, TooManySubscribers, Topic
+from server.core.containment import log_failure
+from server.core.subscriptions import PollPolicy, Subscriptions, TooManySubscribers, Topic
 from server.core.tasks import Tasks
-from server.domains.compete.epochs.board import Board
+from server.domains.compete.epochs.board import LiveEpochState
 from server.gateway.session.sessions import Session
 from server.gateway.transport.framing import text_frame
 
 log = logging.getLogger(__name__)
 
 # For what other nodes wrote: with a broker that brings their notices, and without.
-POLL: Final = Poll(live_s=2.0, alone_s=0.05)
+POLL: Final = PollPolicy(live_s=2.0, alone_s=0.05)
 LOOK_AGAIN_S: Final = 1.0  # after the database did not answer, and for what is seldom new
 REST_MAX_S: Final = 0.1  # between two changes that are sent
 IDLE_S: Final = 10.0
@@ -40,10 +40,10 @@ _PREFIX: Final = b'{"type":"epoch.event",'
 
 
 @dataclass(slots=True)
-class Watched:
+class WatchedEpoch:
     """A board, what wakes the task that keeps it, and who may send what is new."""
 
-    board: Board
+    board: LiveEpochState
     topic: Topic[Session]
     sending: asyncio.Lock = field(default_factory=asyncio.Lock)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -55,7 +55,7 @@ class Watched:
         return self.board.phase == "archive"
 
 
-class Following:
+class EpochStreams:
     """Who watches which day on this node. The source of the topics of days."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Following:
         self._days = subscriptions.kind("epoch", source=self, poll=POLL)
         self._tasks = tasks
         self._clock = clock
-        self._boards: dict[EpochId, Watched] = {}
+        self._boards: dict[EpochId, WatchedEpoch] = {}
         self._opening = asyncio.Lock()
         self.events_total = 0
 
@@ -104,7 +104,7 @@ class Following:
         """Follow a day no more; harmless if it is not followed."""
         session.unfollow(_key(epoch_id))
 
-    def committed(self, epoch_id: EpochId, version: int = NO_NUMBER) -> None:
+    def publish_committed(self, epoch_id: EpochId, version: int = NO_NUMBER) -> None:
         """Look at once, here and on other nodes, since something was committed here."""
         watched = self._boards.get(epoch_id)
         if watched is not None:
@@ -139,34 +139,34 @@ class Following:
             ) from None
         session.follow(_key(epoch_id), stop)
 
-    async def _board(self, epoch_id: EpochId) -> Watched:
+    async def _board(self, epoch_id: EpochId) -> WatchedEpoch:
         async with self._opening:
             if (watched := self._boards.get(epoch_id)) is not None:
                 return watched
             # Held before it is read: a notice of what is committed meanwhile wakes the task.
             topic = self._days.hold(epoch_id)
             try:
-                watched = Watched(await self._read(epoch_id), topic)
+                watched = WatchedEpoch(await self._read(epoch_id), topic)
                 self._require_room(watched)
             except BaseException:
                 topic.release()
                 raise
-            topic.reached(watched.board.version)
+            topic.note_delivered(watched.board.version)
             watched.woken.set()
             self._boards[epoch_id] = watched
-            self._tasks.work(self._keep(epoch_id, watched), name="epoch board")
+            self._tasks.start_work(self._keep(epoch_id, watched), name="epoch board")
             return watched
 
-    def _require_room(self, watched: Watched) -> None:
+    def _require_room(self, watched: WatchedEpoch) -> None:
         if watched.is_past and sum(one.is_past for one in self._boards.values()) >= PAST_MAX:
             raise Overloaded("Too many past epochs are being watched; try again later.")
 
-    async def _read(self, epoch_id: EpochId) -> Board:
+    async def _read(self, epoch_id: EpochId) -> LiveEpochState:
         day = await self._store.read_day(epoch_id)
         version, phase, slots = await self._store.read_slots(epoch_id)
-        return Board(day, phase, version, slots)
+        return LiveEpochState(day, phase, version, slots)
 
-    async def _keep(self, epoch_id: EpochId, watched: Watched) -> None:
+    async def _keep(self, epoch_id: EpochId, watched: WatchedEpoch) -> None:
         try:
             idle_since = self._clock.monotonic()
             while self._clock.monotonic() - idle_since < IDLE_S:
@@ -178,7 +178,7 @@ class Following:
             del self._boards[epoch_id]
             watched.topic.release()
 
-    async def _look(self, epoch_id: EpochId, watched: Watched) -> None:
+    async def _look(self, epoch_id: EpochId, watched: WatchedEpoch) -> None:
         """Send what is new; what cannot be read now is read later."""
         watched.looked_at = self._clock.monotonic()
         try:
@@ -188,10 +188,10 @@ class Following:
             await _look_again(watched)
         except Exception:
             # A bug of ours: logged with its trace, and the watchers hear the rest all the same.
-            failed("notifying the watchers of an epoch")
+            log_failure("notifying the watchers of an epoch")
             await _look_again(watched)
 
-    async def _catch_up(self, epoch_id: EpochId, watched: Watched) -> None:
+    async def _catch_up(self, epoch_id: EpochId, watched: WatchedEpoch) -> None:
         """Send all that is new; one at a time, since sending takes turns of the loop."""
         async with watched.sending:
             board = watched.board
@@ -200,7 +200,7 @@ class Following:
                 frames = [text_frame(_PREFIX + board.apply(event)[1:]) for event in read]
                 self.events_total += len(frames)
                 await self._send(watched.topic, b"".join(frames))
-                watched.topic.reached(board.version)
+                watched.topic.note_delivered(board.version)
             if len(read) == EVENTS_MAX:
                 watched.woken.set()  # there may be more
 
@@ -211,12 +211,12 @@ class Following:
         costs what one does. With few watchers it is no rest at all.
         """
         began = self._clock.monotonic()
-        await topic.spread(frames)
+        await topic.send_gradually(frames)
         took_s = self._clock.monotonic() - began
         await asyncio.sleep(min(took_s / 2, REST_MAX_S))
 
 
-async def _is_woken(watched: Watched) -> bool:
+async def _is_woken(watched: WatchedEpoch) -> bool:
     """Wait until a board is woken; False after a while in which it was not."""
     try:
         async with asyncio.timeout(LOOK_AGAIN_S):
@@ -227,7 +227,7 @@ async def _is_woken(watched: Watched) -> bool:
     return True
 
 
-async def _look_again(watched: Watched) -> None:
+async def _look_again(watched: WatchedEpoch) -> None:
     await asyncio.sleep(LOOK_AGAIN_S)
     watched.woken.set()
 

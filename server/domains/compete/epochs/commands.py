@@ -8,18 +8,18 @@ from persistence.epochs.store import Day, EpochStore
 from persistence.epochs.votes import BallotStore, Counted, NewVote
 from protocol import epochs as wire
 from protocol.ids import EpochId
-from server.domains.compete.epochs.board import event_view, within
-from server.domains.compete.epochs.board_streams import Following
+from server.domains.compete.epochs.board import event_view, first_that_fit
+from server.domains.compete.epochs.board_streams import EpochStreams
 from server.domains.compete.epochs.rules import (
-    check_bot_vote,
-    check_code,
-    check_vote,
-    explained,
+    choose_voting_wallet,
+    explain_vote_refusal,
     no_such_bot,
     require_bot,
-    require_claim,
-    require_live,
-    wallet_of,
+    require_bot_may_vote,
+    require_claim_allowed,
+    require_live_epoch,
+    validate_slot_code,
+    validated_vote_score,
 )
 from server.gateway.session.identity import Identity
 from server.gateway.session.sessions import Route, Routes, Session
@@ -37,7 +37,7 @@ class EpochCommands:
         days: EpochStore,
         claims: ClaimStore,
         ballots: BallotStore,
-        following: Following,
+        following: EpochStreams,
     ) -> None:
         self._days = days
         self._claims = claims
@@ -67,42 +67,44 @@ class EpochCommands:
         events = await self._days.read_events(
             day.epoch_id, after=command.after, limit=command.limit
         )
-        shown = [event_view(day.epoch_id, event) for event in within(events, PAGE_BYTES_MAX)]
+        shown = [
+            event_view(day.epoch_id, event) for event in first_that_fit(events, PAGE_BYTES_MAX)
+        ]
         return {"epoch_id": day.epoch_id, "head": day.version, "events": shown}
 
     async def _claim(self, session: "Session", command: wire.Claim) -> dict[str, Any]:
         who = session.who
         bot = require_bot(who, "claim")
         day = await self._open_day(command.epoch_id)
-        check_code(day.profile, command.slot_index, command.code)
+        validate_slot_code(day.profile, command.slot_index, command.code)
         claim = NewClaim(day.epoch_id, command.slot_index, command.code, bot.bot_id, who.session_id)
-        version = await self._claims.claim(claim, require_claim)
-        self._following.committed(day.epoch_id, version)
+        version = await self._claims.claim(claim, require_claim_allowed)
+        self._following.publish_committed(day.epoch_id, version)
         return {"epoch_id": day.epoch_id, "version": version}
 
     async def _vote(self, session: "Session", command: wire.Vote) -> dict[str, Any]:
         day = await self._open_day(command.epoch_id)
         counted = await self._cast(session.who, day, command)
-        self._following.committed(day.epoch_id, counted.version)
+        self._following.publish_committed(day.epoch_id, counted.version)
         weight = format(counted.weight.normalize(), "f")
         return {"epoch_id": day.epoch_id, "version": counted.version, "weight": weight}
 
     async def _cast(self, who: Identity, day: Day, command: wire.Vote) -> Counted:
         if who.bot is None:
-            score = check_vote(day.profile, command)
+            score = validated_vote_score(day.profile, command)
         else:
-            score = check_bot_vote(day.profile, command, require_bot(who, "vote"))
+            score = require_bot_may_vote(day.profile, command, require_bot(who, "vote"))
         if command.target_type == "bot" and not await self._ballots.is_bot(command.target_id):
             raise no_such_bot()
         vote = NewVote(day.epoch_id, who.session_id, command.target_type, command.target_id, score)
-        with explained():
+        with explain_vote_refusal():
             if who.bot is None:
-                choose = partial(wallet_of, wallet=command.wallet)
+                choose = partial(choose_voting_wallet, wallet=command.wallet)
                 return await self._ballots.cast(who.requester, vote, choose)
             return await self._ballots.cast_as_bot(who.bot.bot_id, vote)
 
     async def _open_day(self, epoch_id: EpochId | None) -> Day:
         """Read the day, so that what can be refused is refused without holding it."""
         day = await self._days.read_day(epoch_id)
-        require_live(day)
+        require_live_epoch(day)
         return day

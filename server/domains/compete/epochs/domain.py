@@ -15,24 +15,24 @@ from server.core.clock import Clock
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.compete.epochs.admin_http import EpochAdminRoutes
-from server.domains.compete.epochs.board_streams import Following
+from server.domains.compete.epochs.board_streams import EpochStreams
 from server.domains.compete.epochs.commands import EpochCommands
 from server.domains.compete.epochs.http import EpochRoutes, Get
-from server.domains.compete.epochs.mirror import Mirroring
+from server.domains.compete.epochs.mirror import DayMirror
 from server.domains.compete.epochs.scheduler import Scheduler
 from server.domains.compete.epochs.settings import EpochSettings
 from server.domains.compete.epochs.steps import (
+    EpochSteps,
     OwnersAt,
     OwnersKnown,
     Put,
-    Steps,
     require_profiles,
 )
 from server.domains.contract import Domain, Job
 from server.domains.interfaces import BotOwners, ChainProgress
 from server.domains.services import Services
 from server.gateway.http.endpoints import Endpoint
-from server.gateway.metrics import Numbers, Reading
+from server.gateway.metrics import MetricsCollector, MetricSource
 from server.gateway.session.sessions import Routes
 
 
@@ -63,25 +63,29 @@ def build(services: Services) -> Domain:
     )
 
 
-def _numbers(following: Following, scheduler: Scheduler) -> Numbers:
-    return Numbers(
+def _numbers(following: EpochStreams, scheduler: Scheduler) -> MetricsCollector:
+    return MetricsCollector(
         gauges=[
-            Reading("epoch_watchers", "Connections that follow a day.", lambda: following.watchers),
-            Reading("epoch_boards", "Days being followed.", lambda: len(following)),
-            Reading(
+            MetricSource(
+                "epoch_watchers", "Connections that follow a day.", lambda: following.watchers
+            ),
+            MetricSource("epoch_boards", "Days being followed.", lambda: len(following)),
+            MetricSource(
                 "epoch_leading",
                 "1 if this node advances the days.",
                 lambda: int(scheduler.leads),
             ),
-            Reading("epoch_stuck", "Days that do not advance.", lambda: scheduler.stuck),
+            MetricSource(
+                "epoch_stuck", "Days that do not advance.", lambda: scheduler.count_stuck_days
+            ),
         ],
         counters=[
-            Reading(
+            MetricSource(
                 "epoch_events_told",
                 "Events sent to watchers, counted once each.",
                 lambda: following.events_total,
             ),
-            Reading("epoch_steps", "Steps taken.", lambda: scheduler.steps_total),
+            MetricSource("epoch_steps", "Steps taken.", lambda: scheduler.steps_total),
         ],
     )
 
@@ -113,15 +117,15 @@ class Epochs:
         self._steps_stored = StepStore(database)
         self.days = EpochStore(database)
         self._public = EpochStore(rls.anybody)
-        self.following = Following(self._public, subscriptions, tasks=tasks, clock=clock)
-        self.steps = Steps(
+        self.following = EpochStreams(self._public, subscriptions, tasks=tasks, clock=clock)
+        self.steps = EpochSteps(
             self._steps_stored,
             self.days,
             owners_at=owners_at,
             owners_known=owners_known,
             put=put,
             node=node,
-            committed=self.following.committed,
+            committed=self.following.publish_committed,
         )
         self.scheduler = Scheduler(self.days, self._steps_stored, self.steps, node=node)
         self._commands = EpochCommands(
@@ -130,7 +134,7 @@ class Epochs:
             ballots=BallotStore(database, rls),
             following=self.following,
         )
-        self._mirroring = Mirroring(MirrorStore(database), self.following)
+        self._mirroring = DayMirror(MirrorStore(database), self.following)
         self._get = get
 
     def routes(self) -> Routes:

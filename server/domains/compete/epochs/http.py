@@ -17,9 +17,9 @@ from protocol.errors import InvalidField
 from protocol.ids import UUID_PATTERN, EpochId
 from server.core.clock import wire_time
 from server.domains.compete.epochs import views
-from server.domains.compete.epochs.board import within
-from server.domains.compete.epochs.results import bot_key, contributions, summary_key
-from server.gateway.http.endpoints import Endpoint, HttpRequest, Raw
+from server.domains.compete.epochs.board import first_that_fit
+from server.domains.compete.epochs.results import bot_key, settle_contributions, summary_key
+from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
 
 TAG: Final = "epochs"
 ONE: Final = "/v1/epochs/{epoch}"
@@ -121,7 +121,9 @@ class EpochRoutes:
         query: wire.EventsQuery = request.query
         day = await self._day(request)
         events = await self._days.read_events(day.epoch_id, after=query.after, limit=query.limit)
-        shown = [views.event(day.epoch_id, event) for event in within(events, PAGE_BYTES_MAX)]
+        shown = [
+            views.event(day.epoch_id, event) for event in first_that_fit(events, PAGE_BYTES_MAX)
+        ]
         return wire.EpochEvents(epoch_id=day.epoch_id, head=day.version, events=shown)
 
     async def _scoreboard(self, request: HttpRequest) -> wire.Scoreboard:
@@ -140,7 +142,7 @@ class EpochRoutes:
     async def _count(self, day: Day, now: datetime) -> wire.Scoreboard:
         """Settle what has happened so far; after the freeze that is what was, or will be, paid."""
         events = await self._steps.frozen_events(day.epoch_id)
-        settled = await asyncio.to_thread(contributions, day, events, now=now)
+        settled = await asyncio.to_thread(settle_contributions, day, events, now=now)
         names = await self._steps.slugs([one.bot_id for one in settled])
         return wire.Scoreboard(
             epoch_id=day.epoch_id,
@@ -164,18 +166,18 @@ class EpochRoutes:
             )
         return views.edition(row)
 
-    async def _summary(self, request: HttpRequest) -> Raw:
+    async def _summary(self, request: HttpRequest) -> RawResponse:
         day = await self._day(request)
         key = summary_key(day, await self._newest(day))
-        return Raw(await self._get(key), "application/json")
+        return RawResponse(await self._get(key), "application/json")
 
-    async def _bot(self, request: HttpRequest) -> Raw:
+    async def _bot(self, request: HttpRequest) -> RawResponse:
         query: wire.ResultQuery = request.query
         day = await self._day(request)
         newest = await self._newest(day)
         bot_id = validate(wire.BotPath, dict(request.path)).bot_id
         key = bot_key(day, bot_id, min(query.result or newest, newest))
-        return Raw(await self._get(key), "application/json")
+        return RawResponse(await self._get(key), "application/json")
 
     async def _newest(self, day: Day) -> int:
         """Give the number of the result in force; raise `EpochNotSettled`."""
@@ -186,10 +188,10 @@ class EpochRoutes:
         return (await self._steps.settlements(day.epoch_id))[0].number
 
     async def _day(self, request: HttpRequest) -> Day:
-        return await self._days.read_day(day_key(request))
+        return await self._days.read_day(parse_day_key(request))
 
 
-def day_key(request: HttpRequest) -> DayKey:
+def parse_day_key(request: HttpRequest) -> DayKey:
     """Read which day an address means; raise `InvalidField`."""
     named = validate(wire.EpochPath, {"epoch": request.path["epoch"]}).epoch
     if named == CURRENT:

@@ -22,7 +22,7 @@ from protocol.codec import validate
 from protocol.epoch_profile import CODE_CHARS_MAX, SLOTS_MAX, EpochProfile, TargetType
 from protocol.errors import InvalidField
 from protocol.ids import BotId
-from server.domains.compete.epochs.phases import day_of, times_of
+from server.domains.compete.epochs.phases import day_at, day_times
 
 LINE_CHARS_MAX = 64 * 1024
 FIRST_YEAR, LAST_YEAR = 1970, 2999  # a day needs one before and after it
@@ -70,7 +70,7 @@ class ImportedDay(NamedTuple):
     lines: list[Line]
 
 
-def days_in(
+def parse_days(
     text: Iterable[str], profile: EpochProfile, bots: Mapping[str, BotId], *, now: datetime
 ) -> Iterator[ImportedDay]:
     """Read lines into days; raise `BadLine`."""
@@ -78,25 +78,25 @@ def days_in(
         _line(number, raw, bots) for number, raw in enumerate(text, 1) if raw and not raw.isspace()
     )
     for day, group in groupby(
-        _sorted(lines, now), key=lambda line: day_of(line.at, profile.cadence)
+        _sorted(lines, now), key=lambda line: day_at(line.at, profile.cadence)
     ):
         yield ImportedDay(day, list(_in_time(group, day, profile)))
 
 
 def _line(number: int, raw: str, bots: Mapping[str, BotId]) -> Line:
-    with at_line(number):
+    with errors_at_line(number):
         if len(raw) > LINE_CHARS_MAX:
             raise InvalidField(f"is longer than {LINE_CHARS_MAX} characters.")
         try:
             data = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
             raise InvalidField(f"is not JSON: {error}.") from None
-    return line_of(number, data, bots)
+    return parse_line(number, data, bots)
 
 
-def line_of(number: int, data: object, bots: Mapping[str, BotId]) -> Line:
+def parse_line(number: int, data: object, bots: Mapping[str, BotId]) -> Line:
     """Read one line that was parsed; raise `BadLine`."""
-    with at_line(number):
+    with errors_at_line(number):
         read = _read(data)
         if read.at.tzinfo is None:
             raise InvalidField("at: include the time zone, for example Z.", field="at")
@@ -117,7 +117,7 @@ def line_of(number: int, data: object, bots: Mapping[str, BotId]) -> Line:
 
 
 @contextmanager
-def at_line(number: int) -> Iterator[None]:
+def errors_at_line(number: int) -> Iterator[None]:
     """Say at which line a field is wrong: an `InvalidField` becomes a `BadLine`."""
     try:
         yield
@@ -148,7 +148,7 @@ def _sorted(lines: Iterable[Line], now: datetime) -> Iterator[Line]:
     """
     before: datetime | None = None
     for line in lines:
-        with at_line(line.number):
+        with errors_at_line(line.number):
             if before is not None and line.at < before:
                 raise InvalidField(
                     "at: is earlier than the line above; sort the lines.", field="at"
@@ -161,17 +161,17 @@ def _sorted(lines: Iterable[Line], now: datetime) -> Iterator[Line]:
 
 def _in_time(lines: Iterable[Line], day: date, profile: EpochProfile) -> Iterator[Line]:
     """Check that lines come while the day was live, and name slots that there are."""
-    times = times_of(day, profile.cadence)
+    times = day_times(day, profile.cadence)
     for line in lines:
-        with at_line(line.number):
+        with errors_at_line(line.number):
             if line.at >= times.freeze_at:
                 problem = f"at: the day {day} was frozen by then; correct the profile or the line."
                 raise InvalidField(problem, field="at")
-            check_slot(line, profile)
+            require_known_slot(line, profile)
         yield line
 
 
-def check_slot(line: Line, profile: EpochProfile) -> None:
+def require_known_slot(line: Line, profile: EpochProfile) -> None:
     """Refuse a line that names a slot that the profile does not have."""
     if isinstance(line, ImportedClaim) and line.slot_index >= profile.slots.count:
         raise InvalidField("slot_index: the profile has no such slot.", field="slot_index")

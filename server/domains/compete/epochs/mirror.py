@@ -30,16 +30,16 @@ from protocol.errors import InvalidField
 from protocol.ids import BotId, EpochId
 from protocol.limits import INT_MAX
 from server.core.clock import wire_time
-from server.domains.compete.epochs.board_streams import Following
-from server.domains.compete.epochs.imports import at_line, check_slot, line_of
+from server.domains.compete.epochs.board_streams import EpochStreams
+from server.domains.compete.epochs.imports import errors_at_line, parse_line, require_known_slot
 
 SLUG_CHARS_MAX = 64
 
 
-class Mirroring:
+class DayMirror:
     """Applies batches of lines; `following` is notified, so that watchers see them at once."""
 
-    def __init__(self, store: MirrorStore, following: Following | None = None) -> None:
+    def __init__(self, store: MirrorStore, following: EpochStreams | None = None) -> None:
         self._store = store
         self._following = following
 
@@ -50,12 +50,12 @@ class Mirroring:
         `EpochMirrored` for another source.
         """
         seqs = [_seq(index, line) for index, line in enumerate(batch.lines)]
-        bots = await self._store.bots(slugs_in(batch.lines))
+        bots = await self._store.bots(collect_bot_slugs(batch.lines))
 
         def decide(standing: MirrorStanding) -> Sequence[Line]:
-            state = admitted(standing, batch.source)
+            state = require_mirror_source(standing, batch.source)
             day, now = standing.day, standing.now
-            new = new_lines(batch.lines, seqs, day=day, state=state, now=now, bots=bots)
+            new = parse_new_lines(batch.lines, seqs, day=day, state=state, now=now, bots=bots)
             if new and day.phase != "live":
                 raise EpochNotLive
             return new
@@ -65,11 +65,11 @@ class Mirroring:
         except BadLine as bad:
             raise _placed(bad, seqs) from None
         if applied.lines and self._following is not None:
-            self._following.committed(epoch_id, applied.version)
+            self._following.publish_committed(epoch_id, applied.version)
         return _answer(epoch_id, batch, applied)
 
 
-def admitted(standing: MirrorStanding, source: str) -> MirrorState:
+def require_mirror_source(standing: MirrorStanding, source: str) -> MirrorState:
     """Say how far a source has come that may write the day; refuse any other. Pure."""
     if standing.state is None:
         if standing.day.phase not in ("prep", "live"):
@@ -84,7 +84,7 @@ def admitted(standing: MirrorStanding, source: str) -> MirrorState:
     return standing.state
 
 
-def new_lines(
+def parse_new_lines(
     lines: Sequence[Mapping[str, Any]],
     seqs: Sequence[int],
     *,
@@ -109,10 +109,10 @@ def new_lines(
                 f" applied; send the lines again from {first} on.",
                 expected=first,
             )
-        line = line_of(seq, {key: value for key, value in raw.items() if key != "seq"}, bots)
-        with at_line(seq):
+        line = parse_line(seq, {key: value for key, value in raw.items() if key != "seq"}, bots)
+        with errors_at_line(seq):
             _check_time(line.at, day=day, last_at=last_at, now=now)
-            check_slot(line, day.profile)
+            require_known_slot(line, day.profile)
         new.append(line)
         after, last_at = seq, line.at
     return new
@@ -135,7 +135,7 @@ def _check_time(at: datetime, *, day: Day, last_at: datetime | None, now: dateti
         raise InvalidField(problem, field="at")
 
 
-def slugs_in(lines: Sequence[Mapping[str, Any]]) -> set[str]:
+def collect_bot_slugs(lines: Sequence[Mapping[str, Any]]) -> set[str]:
     """Collect what may name a bot, as far as it can be a slug."""
     named = (line.get(key) for line in lines for key in ("bot", "target_id"))
     return {

@@ -23,15 +23,15 @@ _IN_WORDS: Final = _LETTERS | _DIGITS | frozenset("_#-")
 _CLOSES: Final = {"[": "]", "<": ">"}
 
 
-class NotAPattern(ValueError):
+class InvalidPattern(ValueError):
     """Says what is wrong and where, counting characters from 1."""
 
     def __init__(self, problem: str, place: int) -> None:
         super().__init__(f"{problem} at character {place + 1}")
 
 
-def words(text: str) -> frozenset[str]:
-    """Parse a pattern and give the words it uses, without their numbers; raise `NotAPattern`."""
+def pattern_words(text: str) -> frozenset[str]:
+    """Parse a pattern and give the words it uses, without their numbers; raise `InvalidPattern`."""
     parser = _Parser(text)
     parser.pattern(depth=0)
     parser.end()
@@ -168,5 +168,5 @@ class _Parser:
         while self.peek() in (" ", "\n", "\t"):
             self.place += 1
 
-    def wrong(self, problem: str) -> NotAPattern:
-        return NotAPattern(problem, self.place)
+    def wrong(self, problem: str) -> InvalidPattern:
+        return InvalidPattern(problem, self.place)

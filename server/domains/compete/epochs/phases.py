@@ -42,7 +42,7 @@ class DayTimes:
     ends_at: datetime
 
 
-class Planned(NamedTuple):
+class PlannedDay(NamedTuple):
     """A day to be made; `is_usual` is False where it was fitted between its neighbours."""
 
     day: date
@@ -50,12 +50,12 @@ class Planned(NamedTuple):
     is_usual: bool
 
 
-def times_of(day: date, cadence: Cadence) -> DayTimes:
+def day_times(day: date, cadence: Cadence) -> DayTimes:
     """Say when a day of the profile's time zone usually runs."""
     return _from(_midnight(day, cadence), day, cadence)
 
 
-def day_of(now: datetime, cadence: Cadence) -> date:
+def day_at(now: datetime, cadence: Cadence) -> date:
     """Say which day it is where the profile is, at a moment: the day whose times hold it.
 
     Where clocks are put back across midnight, the local date goes back as well; the day does not.
@@ -70,7 +70,7 @@ def day_of(now: datetime, cadence: Cadence) -> date:
 
 def next_day(
     now: datetime, cadence: Cadence, *, before: DayBefore | None, after: DayAfter | None
-) -> Planned | None:
+) -> PlannedDay | None:
     """Plan the day that comes next, or that should be on already; None if it is there.
 
     `before` is the last day that has begun, and `after` the first that has not.
@@ -83,7 +83,7 @@ def next_day(
     times = replace(
         planned.times, ends_at=after.starts_at, freeze_at=_freeze(after.starts_at, cadence)
     )
-    return Planned(planned.day, times, is_usual=False) if _is_playable(times, cadence) else None
+    return PlannedDay(planned.day, times, is_usual=False) if _is_playable(times, cadence) else None
 
 
 def next_phase(phase: Phase) -> Phase | None:
@@ -91,7 +91,7 @@ def next_phase(phase: Phase) -> Phase | None:
     return _NEXT.get(phase)
 
 
-def due(phase: Phase, times: DayTimes, now: datetime) -> Phase | None:
+def due_phase(phase: Phase, times: DayTimes, now: datetime) -> Phase | None:
     """Say which phase is due next, if its time has come; one step at a time, none left out."""
     following = next_phase(phase)
     if following is None:
@@ -100,35 +100,35 @@ def due(phase: Phase, times: DayTimes, now: datetime) -> Phase | None:
     return following if now >= begins_at else None
 
 
-def _following(now: datetime, cadence: Cadence, before: DayBefore | None) -> Planned | None:
+def _following(now: datetime, cadence: Cadence, before: DayBefore | None) -> PlannedDay | None:
     """Plan the day right after `before`; after an outage longer than that, the present one."""
     if before is not None:
         planned = _right_after(before, cadence)
         if planned is not None and planned.times.ends_at > now:
             return planned
-    today = day_of(now, cadence)
+    today = day_at(now, cadence)
     for ahead in range(DATES_SKIPPED_MAX):
         day = today + ahead * _A_DAY
         if before is not None and day <= before.day:
             continue
-        usual = times_of(day, cadence)
+        usual = day_times(day, cadence)
         starts_at = usual.starts_at if before is None else max(usual.starts_at, before.ends_at)
         times = _from(starts_at, day, cadence)
         if _is_playable(times, cadence):
-            return Planned(day, times, is_usual=times == usual)
+            return PlannedDay(day, times, is_usual=times == usual)
     return None
 
 
-def _right_after(before: DayBefore, cadence: Cadence) -> Planned | None:
+def _right_after(before: DayBefore, cadence: Cadence) -> PlannedDay | None:
     """Plan the first day after another that has time enough; whole days leave no pause."""
     leaves_no_pause = before.is_whole and cadence.duration_hours == WHOLE_DAY_H
     for ahead in range(1, DATES_SKIPPED_MAX + 1):
         day = before.day + ahead * _A_DAY
-        usual = times_of(day, cadence)
+        usual = day_times(day, cadence)
         starts_at = before.ends_at if leaves_no_pause else max(usual.starts_at, before.ends_at)
         times = _from(starts_at, day, cadence)
         if _is_playable(times, cadence):
-            return Planned(day, times, is_usual=times == usual)
+            return PlannedDay(day, times, is_usual=times == usual)
     return None
 
 

@@ -18,10 +18,10 @@ import orjson
 from persistence.epochs.steps import NewPayout, Share
 from persistence.epochs.store import Day, StoredEvent, StoredSlot
 from protocol.ids import BotId
-from server.domains.compete.epochs.settlement import VOTE_CAST, Contribution, EpochEvent, settle
+from server.domains.compete.epochs.settlement import VOTE_CAST, Contribution, EpochEvent, settle_day
 
 
-def digest_of(events: Iterable[StoredEvent]) -> bytes:
+def events_digest(events: Iterable[StoredEvent]) -> bytes:
     """Give the digest of events, in whatever order they come."""
     summed = sha256()
     for event in sorted(events, key=lambda event: event.version):
@@ -30,7 +30,7 @@ def digest_of(events: Iterable[StoredEvent]) -> bytes:
     return summed.digest()
 
 
-def as_settled(event: StoredEvent) -> EpochEvent:
+def to_epoch_event(event: StoredEvent) -> EpochEvent:
     """Read an event as settlement needs it; a voter is known by the ballot."""
     # Of a claim nothing more is needed, and all the code of a day would be read for nothing.
     payload: dict[str, object] = orjson.loads(event.payload) if event.type == VOTE_CAST else {}
@@ -49,50 +49,50 @@ def _line(event: StoredEvent) -> dict[str, object]:
     return {
         "version": event.version,
         "event": event.type,
-        "at": exact_time(event.at),
+        "at": format_exact_time(event.at),
         "bot_id": event.bot_id,
         "slot_index": event.slot_index,
         "payload": orjson.loads(event.payload),
     }
 
 
-def exact_time(at: datetime) -> str:
+def format_exact_time(at: datetime) -> str:
     """Write a time in UTC with its microseconds."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def contributions(
+def settle_contributions(
     day: Day, events: Sequence[StoredEvent], *, now: datetime | None = None
 ) -> list[Contribution]:
     """Settle a day by its profile; one that is not frozen, as if it ended now."""
     frozen_at = day.frozen_at or min(now or day.freeze_at, day.freeze_at)
     rules = day.profile.settlement
-    counted = map(as_settled, events)
-    return settle(counted, frozen_at=frozen_at, rules=rules, pool_wei=day.pool_wei)
+    counted = map(to_epoch_event, events)
+    return settle_day(counted, frozen_at=frozen_at, rules=rules, pool_wei=day.pool_wei)
 
 
-def computed(day: Day, events: Sequence[StoredEvent]) -> tuple[bytes, list[Contribution]]:
+def compute_result(day: Day, events: Sequence[StoredEvent]) -> tuple[bytes, list[Contribution]]:
     """Give the digest of a day's events and what they come to.
 
     50,000 events take a second, so whoever has an event loop calls it in a thread.
     """
-    return digest_of(events), contributions(day, events)
+    return events_digest(events), settle_contributions(day, events)
 
 
 NOBODY: Final = "0x" + "0" * 40  # the recipient of what a bot earned whose owner is not known
 
 
-def recipient_of(owner: str | None) -> str:
+def payout_recipient(owner: str | None) -> str:
     """Say whom a payout is to; nobody, where the owner is not known."""
     return owner or NOBODY
 
 
-def payouts_of(shares: Iterable[Share]) -> list[NewPayout]:
+def plan_payouts(shares: Iterable[Share]) -> list[NewPayout]:
     """Draw up what is paid; a payout whose owner is not known has failed before it began."""
     return [
         NewPayout(
             bot_id=share.bot_id,
-            recipient_address=recipient_of(share.recipient),
+            recipient_address=payout_recipient(share.recipient),
             bps=share.bps,
             amount_wei=Decimal(share.amount_wei),
             status="failed" if share.recipient is None else "pending",
@@ -102,7 +102,9 @@ def payouts_of(shares: Iterable[Share]) -> list[NewPayout]:
     ]
 
 
-def shares(settled: Sequence[Contribution], owners: Mapping[BotId, str]) -> list[Share]:
+def contributions_with_owners(
+    settled: Sequence[Contribution], owners: Mapping[BotId, str]
+) -> list[Share]:
     """Join what bots did with who owned them at the freeze."""
     return [
         Share(
@@ -121,19 +123,19 @@ def shares(settled: Sequence[Contribution], owners: Mapping[BotId, str]) -> list
     ]
 
 
-def result_of(day: Day, digest: bytes, published: Sequence[Share]) -> dict[str, Any]:
+def result_to_json(day: Day, digest: bytes, published: Sequence[Share]) -> dict[str, Any]:
     """Write a result as it is kept: plain data, numbers that are not whole as text."""
     return {
         "day": day.day.isoformat(),
         "profile": day.profile_key,
-        "frozen_at": exact_time(day.frozen_at) if day.frozen_at else None,
+        "frozen_at": format_exact_time(day.frozen_at) if day.frozen_at else None,
         "events_digest": digest.hex(),
         "pool_wei": str(day.pool_wei),
         "bots": [_bot(share) for share in published],
     }
 
 
-def differences(kept: Mapping[str, Any], computed: Mapping[str, Any]) -> list[str]:
+def result_differences(kept: Mapping[str, Any], computed: Mapping[str, Any]) -> list[str]:
     """Say where two results differ; nothing, where they are the same."""
     found = [
         f"{name}: kept {kept.get(name)}, computed {computed.get(name)}"
@@ -150,7 +152,7 @@ def differences(kept: Mapping[str, Any], computed: Mapping[str, Any]) -> list[st
     return found
 
 
-def plain(number: Decimal) -> str:
+def format_decimal(number: Decimal) -> str:
     """Write a number without an exponent."""
     return format(number, "f")
 
@@ -161,9 +163,9 @@ def _bot(share: Share) -> dict[str, Any]:
         "occupied_seconds": share.occupied_seconds,
         "successful_claims": share.successful_claims,
         "defense_seconds": share.defense_seconds,
-        "vote_quality": plain(share.vote_quality),
-        "raw_score": plain(share.raw_score),
-        "share": plain(share.share),
+        "vote_quality": format_decimal(share.vote_quality),
+        "raw_score": format_decimal(share.raw_score),
+        "share": format_decimal(share.share),
         "bps": share.bps,
         "amount_wei": str(share.amount_wei),
         "recipient": share.recipient,
@@ -190,7 +192,7 @@ def bot_uri(day: Day, bot_id: str, number: int) -> str:
     return f"/v1/epochs/{day.epoch_id}/bots/{bot_id}?result={number}"
 
 
-def summary_of(
+def build_summary(
     day: Day,
     *,
     slots: Sequence[StoredSlot],
@@ -203,9 +205,9 @@ def summary_of(
         "epoch_id": day.epoch_id,
         "day": day.day.isoformat(),
         "profile": day.profile_key,
-        "starts_at": exact_time(day.starts_at),
-        "freeze_at": exact_time(day.freeze_at),
-        "ends_at": exact_time(day.ends_at),
+        "starts_at": format_exact_time(day.starts_at),
+        "freeze_at": format_exact_time(day.freeze_at),
+        "ends_at": format_exact_time(day.ends_at),
         "slots": [_slot(slot) for slot in slots],
         "settlement": {
             **result,
@@ -216,7 +218,7 @@ def summary_of(
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
 
 
-def bot_stats(day: Day, bot: Mapping[str, Any]) -> bytes:
+def build_bot_stats(day: Day, bot: Mapping[str, Any]) -> bytes:
     """Write what one bot did in a day."""
     document = {"epoch_id": day.epoch_id, "day": day.day.isoformat(), **bot}
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)

@@ -24,12 +24,12 @@ from protocol.epochs import (
 from protocol.errors import InvalidField, PlayhallError
 from server.core.clock import wire_time
 from server.domains.compete.epochs.validators import VALIDATORS
-from server.gateway.session.identity import BotPass, Identity
+from server.gateway.session.identity import BotGrant, Identity
 
 SCORE_DECIMALS: Final = 4
 
 
-def require_bot(who: Identity, scope: str) -> BotPass:
+def require_bot(who: Identity, scope: str) -> BotGrant:
     """Give the bot that is signed in; raise `BotRequired`."""
     if who.bot is None:
         raise BotRequired
@@ -38,7 +38,7 @@ def require_bot(who: Identity, scope: str) -> BotPass:
     return who.bot
 
 
-def require_live(day: Day) -> None:
+def require_live_epoch(day: Day) -> None:
     """Refuse a day that takes nothing; raise `EpochNotLive`, which says when."""
     if day.phase == "prep":
         raise EpochNotLive(f"The epoch begins at {wire_time(day.starts_at)}.")
@@ -48,7 +48,7 @@ def require_live(day: Day) -> None:
         )
 
 
-def require_claim(standing: ClaimStanding) -> None:
+def require_claim_allowed(standing: ClaimStanding) -> None:
     """Refuse a claim that comes too late or too early, or that its token no longer allows."""
     now, cooldowns = standing.now, standing.cooldowns
     if standing.phase != "live" or now >= standing.freeze_at:
@@ -70,7 +70,7 @@ def require_claim(standing: ClaimStanding) -> None:
             raise Cooldown(f"Too early for {what}: wait {wait_s:.1f} s.", retry_after_s=wait_s)
 
 
-def wallet_of(own: Sequence[str], wallet: str | None) -> str:
+def choose_voting_wallet(own: Sequence[str], wallet: str | None) -> str:
     """Choose the wallet to vote with: the first, if none is named. Raises `WalletRequired`."""
     if not own:
         raise WalletRequired
@@ -83,7 +83,7 @@ def wallet_of(own: Sequence[str], wallet: str | None) -> str:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def explain_vote_refusal() -> Iterator[None]:
     """Say in words why the database does not take a vote."""
     try:
         yield
@@ -117,7 +117,7 @@ def no_such_bot() -> InvalidField:
     return InvalidField(problem, field="target_id")
 
 
-def check_profile(profile: EpochProfile) -> None:
+def validate_profile(profile: EpochProfile) -> None:
     """Check what of a profile its fields alone do not say; raise `InvalidField`."""
     for index, slot in enumerate(profile.slots.map):
         if slot.constraints_id not in VALIDATORS:
@@ -130,7 +130,7 @@ def check_profile(profile: EpochProfile) -> None:
             raise InvalidField(f"{field}: {kind} appears twice; remove one.", field=field)
 
 
-def check_code(profile: EpochProfile, slot_index: int, code: str) -> None:
+def validate_slot_code(profile: EpochProfile, slot_index: int, code: str) -> None:
     """Check code against what the slot takes; raise `SlotNotFound` or `CodeRefused`."""
     if slot_index >= profile.slots.count:
         raise SlotNotFound(f"The epoch's slots have the indexes 0 to {profile.slots.count - 1}.")
@@ -142,14 +142,14 @@ def check_code(profile: EpochProfile, slot_index: int, code: str) -> None:
         raise CodeRefused(f"The slot {slot.label!r} does not accept this code: {problem}.")
 
 
-def check_vote(profile: EpochProfile, vote: Vote) -> Decimal:
+def validated_vote_score(profile: EpochProfile, vote: Vote) -> Decimal:
     """Check a vote of a person; gives its exact score. Raises `VotingClosed`, `InvalidField`."""
     if not profile.governance.human_voting:
         raise VotingClosed("Only bots can vote in this epoch.")
     return _score(profile, vote)
 
 
-def check_bot_vote(profile: EpochProfile, vote: Vote, bot: BotPass) -> Decimal:
+def require_bot_may_vote(profile: EpochProfile, vote: Vote, bot: BotGrant) -> Decimal:
     """Check a vote of a bot; none votes for itself."""
     if not profile.governance.bot_voting:
         raise VotingClosed("Bots cannot vote in this epoch.")

@@ -16,10 +16,10 @@ from protocol.epochs import EpochsOverlap
 from protocol.errors import PlayhallError
 from protocol.ids import EpochId
 from server.core.clock import wire_time
-from server.core.containment import failed
-from server.core.periodic import AWAY, every
+from server.core.containment import log_failure
+from server.core.periodic import AWAY, repeat_every
 from server.domains.compete.epochs.phases import ORDER, DayTimes, next_day
-from server.domains.compete.epochs.steps import Steps
+from server.domains.compete.epochs.steps import EpochSteps
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ MADE_AT_ONCE: Final = 2  # the present day, and the one after it
 class Scheduler:
     """Makes the days that are announced, and takes every step that is due."""
 
-    def __init__(self, days: EpochStore, store: StepStore, steps: Steps, *, node: str) -> None:
+    def __init__(self, days: EpochStore, store: StepStore, steps: EpochSteps, *, node: str) -> None:
         self._days = days
         self._store = store
         self._steps = steps
@@ -42,14 +42,14 @@ class Scheduler:
         self.steps_total = 0
 
     @property
-    def stuck(self) -> int:
+    def count_stuck_days(self) -> int:
         """Count the days that do not advance."""
         return len(self._errors)
 
     async def run(self) -> None:
         """Tick for as long as the server lives; then let another node lead at once."""
         try:
-            await every(TICK_S, self._tick_if_leading, "epochs", at_once=True)
+            await repeat_every(TICK_S, self._tick_if_leading, "epochs", at_once=True)
         finally:
             await self._resign()
 
@@ -127,7 +127,7 @@ class Scheduler:
             raise
         except Exception as error:
             if self._errors.get(what) != repr(error):
-                failed(f"advancing {what}")
+                log_failure(f"advancing {what}")
             self._errors[what] = repr(error)
         else:
             self._errors.pop(what, None)

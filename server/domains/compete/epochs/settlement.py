@@ -62,7 +62,7 @@ class EpochEvent:
 
 
 @dataclass(slots=True)
-class Hold:
+class SlotHold:
     """An unbroken time in which one bot held one slot.
 
     `credit` is what its claims count for: 1 for the one that won the slot, less and less for
@@ -83,9 +83,9 @@ class Hold:
         return int((self.until - self.since).total_seconds())
 
 
-def holds(
+def slot_holds(
     events: Iterable[EpochEvent], *, frozen_at: datetime, rules: SettlementRules
-) -> Iterator[Hold]:
+) -> Iterator[SlotHold]:
     """Give every hold of a day, also those too short to count; the freeze ends the last ones."""
     open_holds: dict[int, _Open] = {}
     for event in sorted(events, key=lambda event: event.version):
@@ -108,7 +108,7 @@ def holds(
 class _Open:
     """A hold that has not ended, and its last claim: when, and what it counted for."""
 
-    hold: Hold
+    hold: SlotHold
     claimed_at: datetime
     credit: Decimal
 
@@ -117,7 +117,7 @@ class _Open:
         assert event.bot_id is not None
         assert event.slot_index is not None
         at = event.occurred_at
-        hold = Hold(event.bot_id, event.slot_index, at, at, won, 1, Decimal(1))
+        hold = SlotHold(event.bot_id, event.slot_index, at, at, won, 1, Decimal(1))
         return cls(hold, at, Decimal(1))
 
     def claim_again(self, at: datetime, rules: SettlementRules) -> None:
@@ -127,7 +127,7 @@ class _Open:
         self.hold.claims += 1
         self.hold.credit = EXACT.add(self.hold.credit, self.credit)
 
-    def end(self, at: datetime) -> Hold:
+    def end(self, at: datetime) -> SlotHold:
         self.hold.until = max(at, self.hold.since)
         return self.hold
 
@@ -154,12 +154,12 @@ class Contribution:
     amount_wei: int
 
 
-def settle(
+def settle_day(
     events: Iterable[EpochEvent], *, frozen_at: datetime, rules: SettlementRules, pool_wei: int
 ) -> list[Contribution]:
     """Settle a day; one entry for each bot that claimed a slot or was voted on, by id."""
     frozen = list(events)
-    deeds = _deeds(holds(frozen, frozen_at=frozen_at, rules=rules), rules)
+    deeds = _deeds(slot_holds(frozen, frozen_at=frozen_at, rules=rules), rules)
     qualities = vote_qualities(frozen)
     bots = sorted(deeds.keys() | qualities.keys())
     quality = {bot: qualities.get(bot, Decimal(0)) for bot in bots}
@@ -192,14 +192,14 @@ class _Deeds:
     claims: int = 0
     credit: Decimal = Decimal(0)
 
-    def add(self, hold: Hold) -> None:
+    def add(self, hold: SlotHold) -> None:
         self.occupied_seconds += hold.seconds
         self.defense_seconds += hold.seconds if hold.is_defense else 0
         self.claims += hold.claims
         self.credit = EXACT.add(self.credit, hold.credit)
 
 
-def _deeds(day: Iterable[Hold], rules: SettlementRules) -> defaultdict[str, _Deeds]:
+def _deeds(day: Iterable[SlotHold], rules: SettlementRules) -> defaultdict[str, _Deeds]:
     deeds: defaultdict[str, _Deeds] = defaultdict(_Deeds)
     for hold in day:
         did = deeds[hold.bot_id]  # who only held too shortly is listed as well, with nothing

@@ -22,22 +22,22 @@ from protocol.epoch_profile import EpochProfile, Phase
 from protocol.epochs import AlreadyPaid, EpochNotSettled
 from protocol.errors import InvalidField
 from protocol.ids import BotId, EpochId
-from server.domains.compete.epochs.phases import DayTimes, due
+from server.domains.compete.epochs.phases import DayTimes, due_phase
 from server.domains.compete.epochs.results import (
     bot_key,
-    bot_stats,
     bot_uri,
-    computed,
-    differences,
-    digest_of,
-    payouts_of,
-    result_of,
-    shares,
+    build_bot_stats,
+    build_summary,
+    compute_result,
+    contributions_with_owners,
+    events_digest,
+    plan_payouts,
+    result_differences,
+    result_to_json,
     summary_key,
-    summary_of,
     summary_uri,
 )
-from server.domains.compete.epochs.rules import check_profile
+from server.domains.compete.epochs.rules import validate_profile
 
 
 async def require_profiles(days: EpochStore) -> None:
@@ -47,7 +47,7 @@ async def require_profiles(days: EpochStore) -> None:
     """
     for key, config in await days.profiles_in_use():
         try:
-            check_profile(validate(EpochProfile, orjson.loads(config)))
+            validate_profile(validate(EpochProfile, orjson.loads(config)))
         except InvalidField as error:
             raise StartRefused(
                 f"The epochs' profile {key!r} cannot be used here. {error.message} "
@@ -66,11 +66,11 @@ Put = Callable[[str, bytes], Awaitable[None]]
 Committed = Callable[[EpochId], None]
 
 
-def unannounced(_: EpochId) -> None:
+def no_announcement(_: EpochId) -> None:
     """Notify nobody that a step was taken: nodes find it when they poll."""
 
 
-class Steps:
+class EpochSteps:
     """Advances days. `put` writes an object; `node` is named in results.
 
     `committed` is called with each day whose log has grown.
@@ -85,7 +85,7 @@ class Steps:
         owners_known: OwnersKnown,
         put: Put,
         node: str,
-        committed: Committed = unannounced,
+        committed: Committed = no_announcement,
     ) -> None:
         self._store = store
         self._days = days
@@ -100,7 +100,7 @@ class Steps:
         async with self._store.hold(epoch_id) as step:
             day = step.day
             times = DayTimes(day.starts_at, day.starts_at, day.freeze_at, day.ends_at)
-            phase = due(day.phase, times, step.now)
+            phase = due_phase(day.phase, times, step.now)
             if phase is None or not await self._do(phase, step):
                 return None
             await step.enter(phase)
@@ -127,17 +127,17 @@ class Steps:
             raise EpochNotSettled
         day = await self._days.read_day(epoch_id)
         events = await self._store.frozen_events(epoch_id)
-        digest, settled = await to_thread(computed, day, events)
+        digest, settled = await to_thread(compute_result, day, events)
         owners = await self._owners_of([BotId(one.bot_id) for one in settled], day.frozen_at)
-        again = result_of(day, digest, shares(settled, owners))
-        return differences(orjson.loads(kept[0].result), again)
+        again = result_to_json(day, digest, contributions_with_owners(settled, owners))
+        return result_differences(orjson.loads(kept[0].result), again)
 
     # ------------------------------------------------------------------ the phases
 
     async def _do(self, phase: Phase, step: Step) -> bool:
         """Do what a phase begins with; False if it cannot begin yet."""
         if phase == "freeze":
-            await step.freeze(await to_thread(digest_of, await step.frozen_events()))
+            await step.freeze(await to_thread(events_digest, await step.frozen_events()))
         elif phase == "snapshot":
             await self._snapshot(step)
         elif phase == "settle":
@@ -164,12 +164,12 @@ class Steps:
         if await step.is_paid():
             raise AlreadyPaid
         events = await step.frozen_events()
-        digest, settled = await to_thread(computed, step.day, events)
+        digest, settled = await to_thread(compute_result, step.day, events)
         owners = await self._owners_of([BotId(one.bot_id) for one in settled], step.day.frozen_at)
-        published = shares(settled, owners)
-        result = result_of(step.day, digest, published)
+        published = contributions_with_owners(settled, owners)
+        result = result_to_json(step.day, digest, published)
         number = await step.publish(
-            published, payouts_of(published), digest=digest, by=by, reason=reason, result=result
+            published, plan_payouts(published), digest=digest, by=by, reason=reason, result=result
         )
         return number, result
 
@@ -179,10 +179,10 @@ class Steps:
         _, _, slots = await self._days.read_slots(day.epoch_id)
         bots: Sequence[dict[str, Any]] = result["bots"]
         names = await self._store.slugs([bot["bot_id"] for bot in bots])
-        summary = summary_of(day, slots=slots, number=number, result=result, names=names)
+        summary = build_summary(day, slots=slots, number=number, result=result, names=names)
         await self._put(summary_key(day, number), summary)
         for bot in bots:
-            stats, key = bot_stats(day, bot), bot_key(day, bot["bot_id"], number)
+            stats, key = build_bot_stats(day, bot), bot_key(day, bot["bot_id"], number)
             await self._put(key, stats)
             await step.keep_stats(BotId(bot["bot_id"]), bot_uri(day, bot["bot_id"], number), stats)
         uri = summary_uri(day)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from protocol.epoch_profile import CODE_CHARS_MAX
-from server.domains.compete.epochs.pattern_notation import NotAPattern, words
+from server.domains.compete.epochs.pattern_notation import InvalidPattern, pattern_words
 
 Validator = Callable[[str], str | None]
 
@@ -44,8 +44,8 @@ def pattern(code: str, *, chars_max: int, allowed: frozenset[str]) -> str | None
     if problem := free_text(code, chars_max=chars_max):
         return problem
     try:
-        used = words(code)
-    except NotAPattern as error:
+        used = pattern_words(code)
+    except InvalidPattern as error:
         return str(error)
     if strange := sorted(used - allowed):
         return f"{strange[0]} is not known; known are {', '.join(sorted(allowed)[:12])} …"

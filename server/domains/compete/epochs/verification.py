@@ -9,15 +9,15 @@ from persistence.epochs.steps import Payout, StepStore
 from persistence.epochs.store import Day, EpochStore, StoredEvent, StoredSlot
 from protocol.ids import EpochId
 from server.domains.compete.epochs.board import replace_slot
-from server.domains.compete.epochs.results import digest_of, recipient_of
+from server.domains.compete.epochs.results import events_digest, payout_recipient
 from server.domains.compete.epochs.settlement import CLAIMED, OVERWRITTEN
-from server.domains.compete.epochs.steps import Steps
+from server.domains.compete.epochs.steps import EpochSteps
 
 
-class Verification:
+class DayVerification:
     """Checks days against their events."""
 
-    def __init__(self, days: EpochStore, store: StepStore, steps: Steps) -> None:
+    def __init__(self, days: EpochStore, store: StepStore, steps: EpochSteps) -> None:
         self._days = days
         self._store = store
         self._steps = steps
@@ -64,7 +64,7 @@ def wrong_slots(events: Sequence[StoredEvent], slots: Sequence[StoredSlot]) -> I
 
 def wrong_digest(day: Day, frozen: Sequence[StoredEvent]) -> Iterator[str]:
     """Compare the digest with the events that it was made of."""
-    if digest_of(frozen) != day.events_digest:
+    if events_digest(frozen) != day.events_digest:
         yield "events_digest: the events before the freeze are not those that were frozen"
 
 
@@ -78,4 +78,4 @@ def wrong_payouts(bots: Sequence[dict[str, Any]], payouts: Sequence[Payout]) -> 
 
 
 def _due(bot: dict[str, Any]) -> tuple[int, str, str]:
-    return bot["bps"], bot["amount_wei"], recipient_of(bot["recipient"])
+    return bot["bps"], bot["amount_wei"], payout_recipient(bot["recipient"])

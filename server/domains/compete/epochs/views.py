@@ -12,7 +12,7 @@ from protocol.epoch_profile import Phase
 from protocol.epochs import Event
 from server.core.clock import wire_time, wire_time_or_none
 from server.domains.compete.epochs.board import slot_view
-from server.domains.compete.epochs.results import exact_time, plain
+from server.domains.compete.epochs.results import format_decimal, format_exact_time
 from server.domains.compete.epochs.settlement import Contribution
 
 
@@ -50,7 +50,7 @@ def event(epoch_id: str, stored: StoredEvent) -> Event:
         epoch_id=epoch_id,
         version=stored.version,
         event=stored.type,
-        at=exact_time(stored.at),
+        at=format_exact_time(stored.at),
         bot_id=stored.bot_id,
         bot=stored.bot,
         slot_index=stored.slot_index,
@@ -68,9 +68,9 @@ def standings(settled: Iterable[Contribution], names: Mapping[str, str]) -> list
             occupied_seconds=one.occupied_seconds,
             successful_claims=one.successful_claims,
             defense_seconds=one.defense_seconds,
-            vote_quality=plain(one.vote_quality),
-            raw_score=plain(one.raw_score),
-            share=plain(one.share),
+            vote_quality=format_decimal(one.vote_quality),
+            raw_score=format_decimal(one.raw_score),
+            share=format_decimal(one.share),
             bps=one.bps,
             amount_wei=str(one.amount_wei),
         )

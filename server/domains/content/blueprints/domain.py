@@ -3,7 +3,7 @@
 from persistence.blueprints.store import BadPattern, BlueprintRuleStore, BlueprintStore
 from persistence.errors import StartRefused
 from server.domains.content.blueprints.http import BlueprintRoutes
-from server.domains.content.blueprints.model import Naming, example_in
+from server.domains.content.blueprints.model import NameRule, example_from_help
 from server.domains.content.blueprints.settings import BlueprintSettings
 from server.domains.contract import Domain
 from server.domains.interfaces import StoredFiles
@@ -17,20 +17,20 @@ def build(services: Services) -> Domain:
     routes = BlueprintRoutes(
         store=BlueprintStore(services.rls),
         missing=files.missing,
-        naming=Naming(settings.blueprint_name_help, settings.blueprint_capacity_per_version),
+        naming=NameRule(settings.blueprint_name_help, settings.blueprint_capacity_per_version),
     )
 
     async def start() -> None:
-        await put_rules(BlueprintRuleStore(services.database), settings)
+        await store_name_rule(BlueprintRuleStore(services.database), settings)
 
     return Domain(
         name="blueprints", settings=BlueprintSettings, endpoints=routes.endpoints(), start=[start]
     )
 
 
-async def put_rules(store: BlueprintRuleStore, settings: BlueprintSettings) -> None:
+async def store_name_rule(store: BlueprintRuleStore, settings: BlueprintSettings) -> None:
     """Have the database hold new names to the settings; raise `StartRefused`."""
-    example = example_in(settings.blueprint_name_help)
+    example = example_from_help(settings.blueprint_name_help)
     try:
         await store.put_name_pattern(settings.blueprint_name_pattern, example=example)
     except BadPattern as error:

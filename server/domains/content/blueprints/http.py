@@ -23,7 +23,7 @@ from protocol.errors import Forbidden, InvalidField
 from protocol.history import PageQuery
 from protocol.ids import BlueprintId
 from server.domains.content.blueprints import rules, views
-from server.domains.content.blueprints.model import Naming
+from server.domains.content.blueprints.model import NameRule
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 
 TAG = "blueprints"
@@ -36,7 +36,7 @@ Missing = Callable[[Collection[str]], Awaitable[Sequence[str]]]
 class BlueprintRoutes:
     """The addresses of blueprints."""
 
-    def __init__(self, *, store: BlueprintStore, missing: Missing, naming: Naming) -> None:
+    def __init__(self, *, store: BlueprintStore, missing: Missing, naming: NameRule) -> None:
         self._store = store
         self._naming = naming
         self._missing = missing
@@ -125,7 +125,7 @@ class BlueprintRoutes:
         found = await self._store.market(
             _asker(request),
             sort=query.sort,
-            words=rules.words_in(query.text),
+            words=rules.search_words(query.text),
             after=views.read_cursor(query.cursor, query.sort),
             limit=query.limit,
         )
@@ -141,13 +141,13 @@ class BlueprintRoutes:
         return views.blueprint(await self._store.read(_asker(request), _id(request)))
 
     async def _make(self, request: HttpRequest) -> Blueprint:
-        draft = rules.drawn(request.body, request.who.user_id, self._naming)
+        draft = rules.new_blueprint(request.body, request.who.user_id, self._naming)
         return await self._keep(request.who.requester, draft, links=draft.assets.values())
 
     async def _fork(self, request: HttpRequest) -> Blueprint:
         who = request.who.requester
         parent = await self._store.read(who, _id(request))
-        draft = rules.forked(request.body, parent, who.user_id, self._naming)
+        draft = rules.fork_blueprint(request.body, parent, who.user_id, self._naming)
         links = set(draft.assets.values()) - set(parent.assets.values())
         return await self._keep(who, draft, links=links)
 
@@ -158,7 +158,7 @@ class BlueprintRoutes:
         try:
             added = await self._store.add(who, draft, at_most=rules.BLUEPRINTS_MAX)
         except NameRefused:
-            raise rules.wrong_name(self._naming) from None
+            raise rules.invalid_name_error(self._naming) from None
         return views.blueprint(added)
 
     async def _show(self, request: HttpRequest, *, is_public: bool) -> Blueprint:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 _NAME: Final = re.compile(r"[A-Za-z0-9]*[A-Za-z]([1-9][0-9]{0,3})")
 
 
-class Naming(NamedTuple):
+class NameRule(NamedTuple):
     """How the rule for names is explained, and by what the capacity is divided to give the version.
 
     The rule itself is the database's: see `persistence.blueprints.store.BlueprintRuleStore`.
@@ -20,12 +20,12 @@ class Naming(NamedTuple):
     capacity_per_version: int
 
 
-def version_in(name: str) -> int | None:
+def version_from_name(name: str) -> int | None:
     """Read the version at the end of a name; None if it has none, so that it is no name."""
     found = _NAME.fullmatch(name)
     return None if found is None else int(found[1])
 
 
-def example_in(help_text: str) -> str:
+def example_from_help(help_text: str) -> str:
     """Give the name at the end of the help."""
     return help_text.split(" ")[-1]

@@ -12,7 +12,7 @@ from protocol.errors import InvalidField
 from protocol.ids import BlueprintId, UserId, new_id
 from protocol.limits import JSON_DEPTH_MAX
 from protocol.schemas import JsonObject
-from server.domains.content.blueprints.model import Naming, version_in
+from server.domains.content.blueprints.model import NameRule, version_from_name
 
 ASSETS_BUCKET: Final = "user-assets"
 WORDS_MAX: Final = 16
@@ -22,7 +22,7 @@ _LINK: Final = re.compile(r"user-assets/[0-9a-f-]{36}(/[A-Za-z0-9_-][A-Za-z0-9._
 _WORD: Final = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 
 
-def drawn(new: NewBlueprint, owner: UserId, naming: Naming) -> Draft:
+def new_blueprint(new: NewBlueprint, owner: UserId, naming: NameRule) -> Draft:
     """Turn what somebody sent into a blueprint to be kept; raise `InvalidField`."""
     version = _version(new.name, naming)
     if new.version not in (None, version):
@@ -40,7 +40,7 @@ def drawn(new: NewBlueprint, owner: UserId, naming: Naming) -> Draft:
     )
 
 
-def forked(fork: Fork, parent: StoredBlueprint, owner: UserId, naming: Naming) -> Draft:
+def fork_blueprint(fork: Fork, parent: StoredBlueprint, owner: UserId, naming: NameRule) -> Draft:
     """Derive a blueprint from another one; raise `InvalidField`.
 
     It may keep links into the folder of the parent's owner, and add none.
@@ -62,12 +62,12 @@ def forked(fork: Fork, parent: StoredBlueprint, owner: UserId, naming: Naming) -
     )
 
 
-def wrong_name(naming: Naming) -> InvalidField:
+def invalid_name_error(naming: NameRule) -> InvalidField:
     """Say how to name a blueprint."""
     return _wrong("name", naming.help)
 
 
-def words_in(text: str) -> list[Word] | None:
+def search_words(text: str) -> list[Word] | None:
     """Take what somebody looks for apart into words; None where nothing is looked for.
 
     A name may be typed with a dash between its syllables, which are words of their own otherwise.
@@ -82,13 +82,13 @@ def _word(typed: str) -> Word:
     return Word("".join(parts), tuple(parts[:WORDS_MAX]) if len(parts) > 1 else ())
 
 
-def _version(name: str, naming: Naming) -> int:
-    if (version := version_in(name)) is None:
-        raise wrong_name(naming)
+def _version(name: str, naming: NameRule) -> int:
+    if (version := version_from_name(name)) is None:
+        raise invalid_name_error(naming)
     return version
 
 
-def _check_data(data: JsonObject, version: int, naming: Naming) -> None:
+def _check_data(data: JsonObject, version: int, naming: NameRule) -> None:
     _check_values(data)
     if len(orjson.dumps(data)) > DATA_BYTES_MAX:
         raise _wrong("data", f"keep it within {DATA_BYTES_MAX} bytes of JSON")

@@ -6,11 +6,11 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from server.core.settings import Settings
-from server.domains.content.blueprints.model import example_in, version_in
+from server.domains.content.blueprints.model import example_from_help, version_from_name
 
 
 def _with_example(text: str) -> str:
-    if version_in(example_in(text)) is None:
+    if version_from_name(example_from_help(text)) is None:
         raise PydanticCustomError(
             "example",
             "end it with an example of a name: letters and digits, then a version, as in MORDIG10",

@@ -13,7 +13,7 @@ from persistence.rls import RlsDatabase
 from server.core.clock import Clock
 from server.domains.content.files.http import FileRoutes, FileServing, MayReport
 from server.domains.content.files.jobs import FileMaintenance
-from server.domains.content.files.model import Buckets, buckets_in
+from server.domains.content.files.model import Buckets, parse_buckets
 from server.domains.content.files.replays import Replays
 from server.domains.content.files.settings import FileSettings
 from server.domains.content.files.uploads import UploadLimits, Uploads
@@ -42,7 +42,7 @@ def build(services: Services) -> Domain:
         folder=services.config.data_dir / "uploads",
         limits=UploadLimits(settings.upload_url_s, settings.files_bytes_per_user),
         rulesets=services.rulesets,
-        buckets=buckets_in(settings.files_buckets),
+        buckets=parse_buckets(settings.files_buckets),
     )
     authenticate = services.interfaces.get(Authenticator).authenticate
 

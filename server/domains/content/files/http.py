@@ -37,7 +37,7 @@ def file_view(stored: StoredFile) -> File:
     return File(
         file_id=stored.file_id,
         owner_id=stored.owner_id,
-        url=url_of(stored.bucket, stored.path),
+        url=file_url(stored.bucket, stored.path),
         bucket=stored.bucket,
         path=stored.path,
         size=stored.size,
@@ -48,7 +48,7 @@ def file_view(stored: StoredFile) -> File:
     )
 
 
-def url_of(bucket: str, path: str) -> str:
+def file_url(bucket: str, path: str) -> str:
     """Say where a file is served."""
     return f"/files/{bucket}/{path}"
 
@@ -110,7 +110,7 @@ class FileServing:
         """Take in a file that was announced."""
         bucket, path = request.match_info["bucket"], request.match_info["path"]
         known = self._buckets.get(bucket)
-        if known is None or not rules.is_address(bucket, path):
+        if known is None or not rules.is_file_address(bucket, path):
             raise BadUpload
         if (request.content_length or 0) > known.bytes_max:
             raise TooLarge(f"A file in {bucket} can have at most {known.bytes_max} bytes.")
@@ -126,7 +126,7 @@ class FileServing:
 
     async def _find(self, request: web.Request) -> StoredFile:
         bucket, path = request.match_info["bucket"], request.match_info["path"]
-        if not rules.is_address(bucket, path):
+        if not rules.is_file_address(bucket, path):
             raise FileMissing
         identity = await self._identify(request)
         requester = None if identity is None else identity.requester
@@ -179,7 +179,7 @@ def _part(request: web.Request, file: StoredFile) -> tuple[int, int] | None:
     condition = request.headers.get(hdrs.IF_RANGE)
     if condition is not None and condition != _etag(file):
         return None
-    return rules.range_in(request.headers.get("Range"), file.size)
+    return rules.parse_range(request.headers.get("Range"), file.size)
 
 
 def _headers(file: StoredFile, *, is_settled: bool) -> dict[str, str]:
@@ -264,11 +264,11 @@ class FileRoutes:
 
     async def _delete(self, request: HttpRequest) -> FileDeleted:
         bucket, path = request.path["bucket"], request.path["path"]
-        if not rules.is_address(bucket, path):
+        if not rules.is_file_address(bucket, path):
             raise FileMissing
         if not await self._store.delete(request.who.requester, bucket, path):
             raise FileMissing("You have no such file.")
-        return FileDeleted(url=url_of(bucket, path))
+        return FileDeleted(url=file_url(bucket, path))
 
     async def _announce_replay(self, request: HttpRequest) -> Upload:
         match_id = validate(MatchPath, {"match_id": request.path["match_id"]}).match_id

@@ -6,7 +6,7 @@ from typing import Final
 
 from persistence.files.store import FileStore
 from persistence.objects import Objects
-from server.core.periodic import every
+from server.core.periodic import repeat_every
 from server.domains.content.files.replays import Replays
 
 log = logging.getLogger(__name__)
@@ -32,11 +32,11 @@ class FileMaintenance:
         """Sweep for as long as the server lives."""
         async with asyncio.TaskGroup() as group:
             group.create_task(
-                every(BUILD_EVERY_S, self._replays.build_due, "files: building replays")
+                repeat_every(BUILD_EVERY_S, self._replays.build_due, "files: building replays")
             )
-            group.create_task(every(CLEAR_EVERY_S, self.clear, "files: cleaning up"))
+            group.create_task(repeat_every(CLEAR_EVERY_S, self.clear, "files: cleaning up"))
             group.create_task(
-                every(CHECK_EVERY_S, self.find_lost, "files: looking for missing objects")
+                repeat_every(CHECK_EVERY_S, self.find_lost, "files: looking for missing objects")
             )
 
     async def clear(self) -> int:

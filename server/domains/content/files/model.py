@@ -24,7 +24,7 @@ _NAME: Final = "[A-Za-z0-9_-]{1,64}"
 _ENDING: Final = r"(?:\.[a-z0-9]+)+"  # which of them is checked with the type
 
 
-class Kind(NamedTuple):
+class FileType(NamedTuple):
     """A type of file: its ending, and how its bytes begin (at an offset)."""
 
     content_type: str
@@ -42,26 +42,26 @@ class Bucket(NamedTuple):
     path: str
     pattern: re.Pattern[str]
     bytes_max: int
-    kinds: tuple[Kind, ...]
+    kinds: tuple[FileType, ...]
     is_public: bool = True
     is_settled: bool = True
 
 
 Buckets: TypeAlias = Mapping[str, Bucket]
 
-PNG: Final = Kind("image/png", "png", b"\x89PNG\r\n\x1a\n")
-JPEG: Final = Kind("image/jpeg", "jpg", b"\xff\xd8\xff")
-WEBP: Final = Kind("image/webp", "webp", b"WEBP", 8)
-GIF: Final = Kind("image/gif", "gif", b"GIF8")
-GLB: Final = Kind("model/gltf-binary", "glb", b"glTF")
-GZIP: Final = Kind(REPLAY_TYPE, "json.gz", b"\x1f\x8b\x08")
-MP4: Final = Kind("video/mp4", "mp4", b"ftyp", 4)
-WEBM: Final = Kind("video/webm", "webm", b"\x1a\x45\xdf\xa3")
-OGG: Final = Kind("audio/ogg", "ogg", b"OggS")
-WAV: Final = Kind("audio/wav", "wav", b"WAVE", 8)
-FLAC: Final = Kind("audio/flac", "flac", b"fLaC")
-MP3: Final = Kind("audio/mpeg", "mp3", b"ID3")
-PDF: Final = Kind("application/pdf", "pdf", b"%PDF-")
+PNG: Final = FileType("image/png", "png", b"\x89PNG\r\n\x1a\n")
+JPEG: Final = FileType("image/jpeg", "jpg", b"\xff\xd8\xff")
+WEBP: Final = FileType("image/webp", "webp", b"WEBP", 8)
+GIF: Final = FileType("image/gif", "gif", b"GIF8")
+GLB: Final = FileType("model/gltf-binary", "glb", b"glTF")
+GZIP: Final = FileType(REPLAY_TYPE, "json.gz", b"\x1f\x8b\x08")
+MP4: Final = FileType("video/mp4", "mp4", b"ftyp", 4)
+WEBM: Final = FileType("video/webm", "webm", b"\x1a\x45\xdf\xa3")
+OGG: Final = FileType("audio/ogg", "ogg", b"OggS")
+WAV: Final = FileType("audio/wav", "wav", b"WAVE", 8)
+FLAC: Final = FileType("audio/flac", "flac", b"fLaC")
+MP3: Final = FileType("audio/mpeg", "mp3", b"ID3")
+PDF: Final = FileType("application/pdf", "pdf", b"%PDF-")
 
 # All that can be recognised by their first bytes; nothing else is ever taken in.
 KINDS: Final = (PNG, JPEG, WEBP, GIF, GLB, GZIP, MP4, WEBM, OGG, WAV, FLAC, MP3, PDF)
@@ -113,7 +113,7 @@ _PATH: Final = re.compile(r"<user id>(?:/(?:<id>|<name>|[a-z0-9_-])+)+")
 _BUCKET: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
-class BadBuckets(Exception):
+class InvalidBuckets(Exception):
     """Why a list of buckets cannot be used; it reads as a sentence without a full stop."""
 
 
@@ -129,59 +129,61 @@ class _Change(BaseModel):
     is_settled: bool | None = None
 
 
-def buckets_in(text: str) -> Buckets:
+def parse_buckets(text: str) -> Buckets:
     """Read the list of buckets: those that there are, changed as a JSON object says.
 
     It has a name and what is different about the bucket, or null for one that is not wanted.
-    Raises `BadBuckets`.
+    Raises `InvalidBuckets`.
     """
     if not text.strip():
         return BUCKETS
     try:
         changes = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise BadBuckets(f"this is not JSON: {error}") from None
+        raise InvalidBuckets(f"this is not JSON: {error}") from None
     if not isinstance(changes, dict):
-        raise BadBuckets('write a JSON object, such as {"avatars": {"bytes_max": 1048576}}')
+        raise InvalidBuckets('write a JSON object, such as {"avatars": {"bytes_max": 1048576}}')
     buckets = dict(BUCKETS)
     for name, change in changes.items():
         if not _BUCKET.fullmatch(name):
-            raise BadBuckets(f"name {name!r} with a to z, digits and dashes, 32 at most")
+            raise InvalidBuckets(f"name {name!r} with a to z, digits and dashes, 32 at most")
         if change is None and name != REPLAYS:
             buckets.pop(name, None)
         else:
             buckets[name] = _bucket(name, _read(name, change), buckets.get(name))
     if len(buckets) > BUCKETS_MAX:
-        raise BadBuckets(f"list at most {BUCKETS_MAX} buckets")
+        raise InvalidBuckets(f"list at most {BUCKETS_MAX} buckets")
     return buckets
 
 
 def _read(name: str, change: Any) -> _Change:
     if not isinstance(change, dict):
-        raise BadBuckets(f"{name}: write an object with what is different about it")
+        raise InvalidBuckets(f"{name}: write an object with what is different about it")
     try:
         return _Change.model_validate(change)
     except ValidationError as error:
         first = error.errors()[0]
-        raise BadBuckets(f"{name}: {first['loc'][0]}: {first['msg']}") from None
+        raise InvalidBuckets(f"{name}: {first['loc'][0]}: {first['msg']}") from None
 
 
 def _bucket(name: str, change: _Change, before: Bucket | None) -> Bucket:
     changed = change.model_dump(exclude_none=True)
     if name == REPLAYS and changed.keys() - {"bytes_max"}:
-        raise BadBuckets(f"{name}: only bytes_max can be set, since the server writes these files")
+        raise InvalidBuckets(
+            f"{name}: only bytes_max can be set, since the server writes these files"
+        )
     kinds = tuple(_kind(name, ending) for ending in changed.pop("types", ()))
     if kinds:
         changed["kinds"] = kinds
     path = changed.pop("path", None)
     if before is not None:
         if path is not None:
-            raise BadBuckets(f"{name}: leave out path, which only a bucket of your own has")
+            raise InvalidBuckets(f"{name}: leave out path, which only a bucket of your own has")
         return before._replace(**changed)
     if path is None or not kinds or "bytes_max" not in changed:
-        raise BadBuckets(f"{name}: a bucket of your own needs path, bytes_max and types")
+        raise InvalidBuckets(f"{name}: a bucket of your own needs path, bytes_max and types")
     if not _PATH.fullmatch(path):
-        raise BadBuckets(
+        raise InvalidBuckets(
             f"{name}: write path as <user id>/ and then <id>, <name>, or a to z, digits, - and _, "
             "without an ending: <user id>/maps/<name>"
         )
@@ -190,9 +192,9 @@ def _bucket(name: str, change: _Change, before: Bucket | None) -> Bucket:
     return Bucket(path=f"{path}.{kinds[0].ending}", pattern=pattern, **changed)
 
 
-def _kind(name: str, ending: str) -> Kind:
+def _kind(name: str, ending: str) -> FileType:
     try:
         return _KINDS[ending]
     except KeyError:
         known = ", ".join(_KINDS)
-        raise BadBuckets(f"{name}: there is no type {ending!r}; there are {known}") from None
+        raise InvalidBuckets(f"{name}: there is no type {ending!r}; there are {known}") from None

@@ -15,12 +15,12 @@ from asyncio.subprocess import PIPE
 from typing import Final
 
 from protocol.files import FileRefused
-from server.domains.content.files.replay_file import check_peers
+from server.domains.content.files.replay_file import check_peer_replay
 
 REFUSED: Final = 3  # the exit status; Python's own for a crash are 1 and 2
 
 
-async def check_apart(content: bytes) -> None:
+async def check_in_subprocess(content: bytes) -> None:
     """Refuse what is no replay of a game between peers; raise `FileRefused`."""
     # It finds what we found, not what happens to be in the working directory (-P); and has a
     # session of its own, so that Ctrl+C is left to the server, which waits for it.
@@ -44,7 +44,7 @@ async def check_apart(content: bytes) -> None:
 def main() -> int:
     """Check what comes on stdin."""
     try:
-        check_peers(sys.stdin.buffer)
+        check_peer_replay(sys.stdin.buffer)
     except FileRefused as error:
         sys.stdout.buffer.write(error.message.encode())
         return REFUSED

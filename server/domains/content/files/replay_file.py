@@ -53,7 +53,7 @@ def replay_inputs(
     return ReplayInputs(initial_state(origin), command_stream(origin, log))
 
 
-def write(
+def write_replay(
     match_id: MatchId,
     game: StoredGame,
     rows: Sequence[Row],
@@ -84,7 +84,7 @@ def write(
     return gzip.compress(orjson.dumps(document), GZIP_LEVEL, mtime=0)
 
 
-def check_peers(file: IO[bytes]) -> None:
+def check_peer_replay(file: IO[bytes]) -> None:
     """Refuse what is no replay of a game between peers; raise `FileRefused`."""
     document = _parsed(_unpacked(file))
     if not isinstance(document, dict) or "initial_state" not in document:

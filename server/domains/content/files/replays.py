@@ -16,7 +16,7 @@ from protocol.errors import InvalidField, Overloaded, StorageFull, Unavailable
 from protocol.files import FileTaken, NewReplay
 from protocol.ids import new_id
 from server.core.clock import Clock
-from server.core.containment import RAISED_BY_RULES, failed
+from server.core.containment import RAISED_BY_RULES, log_failure
 from server.domains.content.files import replay_file, rules
 from server.domains.content.files.model import REPLAYS, Buckets
 from server.domains.content.files.uploads import Uploads
@@ -68,7 +68,7 @@ class Replays:
         except FileTaken:
             log.info("the replay of match %s is being stored elsewhere", due.match_id)
         except Exception:
-            failed(f"building the replay of match {due.match_id}")
+            log_failure(f"building the replay of match {due.match_id}")
         return False
 
     async def _build(self, due: Due) -> bool:
@@ -78,7 +78,9 @@ class Replays:
             return False
         content = await asyncio.to_thread(self._written, due, source)
         try:
-            new = rules.replay_of(due.match_id, NewReplay(size=len(content)), self._buckets)
+            new = rules.parse_replay_upload(
+                due.match_id, NewReplay(size=len(content)), self._buckets
+            )
         except InvalidField as too_large:
             log.warning("no replay of game %s: %s", due.game_id, too_large)
             return False
@@ -97,8 +99,8 @@ class Replays:
         except RAISED_BY_RULES:  # the log itself is still good
             log.exception("the commands of game %s cannot be determined", due.game_id)
             made = replay_file.replay_inputs(source.game, source.rows, None)
-        content = replay_file.write(due.match_id, *source, made=made)
+        content = replay_file.write_replay(due.match_id, *source, made=made)
         if len(content) <= self._buckets[REPLAYS].bytes_max:
             return content
         log.warning("the replay of game %s is too large with its commands", due.game_id)
-        return replay_file.write(due.match_id, *source, made=made._replace(commands=None))
+        return replay_file.write_replay(due.match_id, *source, made=made._replace(commands=None))

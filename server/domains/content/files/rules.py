@@ -20,7 +20,7 @@ from server.domains.content.files.model import (
     REPLAYS,
     Bucket,
     Buckets,
-    Kind,
+    FileType,
 )
 
 HEAD_BYTES: Final = 16  # enough to recognise any type
@@ -51,33 +51,33 @@ def check_upload(new: NewUpload, owner: UserId, buckets: Buckets) -> None:
     _check_size(new.size, new.bucket, bucket)
 
 
-def replay_of(match_id: MatchId, new: NewReplay, buckets: Buckets) -> NewUpload:
+def parse_replay_upload(match_id: MatchId, new: NewReplay, buckets: Buckets) -> NewUpload:
     """Say what upload a replay is; raise `InvalidField`."""
     _check_size(new.size, REPLAYS, buckets[REPLAYS])
     path = f"{match_id}/{REPLAY_NAME}"
     return NewUpload(bucket=REPLAYS, path=path, size=new.size, content_type=REPLAY_TYPE)
 
 
-def is_address(bucket: str, path: str) -> bool:
+def is_file_address(bucket: str, path: str) -> bool:
     """Say whether a file can have this bucket and path."""
     fits = _BUCKET.fullmatch(bucket) and _PATH.fullmatch(path)
     return fits is not None and len(path) <= PATH_CHARS_MAX
 
 
-def check_head(head: bytes, content_type: str) -> None:
+def check_first_bytes(head: bytes, content_type: str) -> None:
     """Refuse bytes that are of another type than was announced; raise `FileRefused`."""
     magics = [each for each in KINDS if each.content_type == content_type]
     if not any(head[each.magic_at :].startswith(each.magic) for each in magics):
         raise FileRefused(f"The file's content is not {content_type}.")
 
 
-def require_room(used: int, *, size: int, bytes_max: int) -> None:
+def require_quota(used: int, *, size: int, bytes_max: int) -> None:
     """Refuse a file for which an account has no room left."""
     if used + size > bytes_max:
         raise QuotaExceeded(f"Your files take {used} of {bytes_max} bytes; delete some first.")
 
 
-def range_in(header: str | None, size: int) -> tuple[int, int] | None:
+def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
     """Read which bytes are asked for, as (start, end); None is all of them.
 
     What is no single range is none (RFC 9110, section 14.2); raise `BadRange` beyond the end.
@@ -96,7 +96,7 @@ def range_in(header: str | None, size: int) -> tuple[int, int] | None:
     return start, end
 
 
-def _kind(bucket: Bucket, content_type: str) -> Kind | None:
+def _kind(bucket: Bucket, content_type: str) -> FileType | None:
     return next((kind for kind in bucket.kinds if kind.content_type == content_type), None)
 
 

@@ -6,13 +6,13 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from server.core.settings import Settings
-from server.domains.content.files.model import BadBuckets, buckets_in
+from server.domains.content.files.model import InvalidBuckets, parse_buckets
 
 
 def _buckets(text: str) -> str:
     try:
-        buckets_in(text)
-    except BadBuckets as why:
+        parse_buckets(text)
+    except InvalidBuckets as why:
         raise PydanticCustomError("buckets", "{why}", {"why": str(why)}) from None
     return text
 

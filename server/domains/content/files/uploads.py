@@ -19,11 +19,11 @@ from protocol.errors import BadToken, Overloaded, RateLimited, RequestTimeout
 from protocol.files import BadUpload, FileRefused, NewReplay, NewUpload, Upload
 from protocol.ids import MatchId, UserId, new_id
 from server.core.clock import Clock, wire_time
+from server.core.rate_limits import client_network
 from server.domains.content.files import replay_check, rules
 from server.domains.content.files.model import Buckets
 from server.domains.content.files.rules import HEAD_BYTES
 from server.domains.interfaces import TokenScope
-from server.gateway.transport.limits import network_of
 
 RECEIVE_S: Final = 300.0
 SETTLE_S: Final = 60.0  # after which what is still under way is forgotten
@@ -108,13 +108,13 @@ class Uploads:
             upload,
             expires_at=expires_at,
             may_replace=not self._buckets[upload.bucket].is_settled,
-            require_room=partial(rules.require_room, size=upload.size, bytes_max=bytes_max),
+            require_room=partial(rules.require_quota, size=upload.size, bytes_max=bytes_max),
         )
         return self._signed(upload, expires_at)
 
     async def announce_replay(self, match_id: MatchId, new: NewReplay) -> Upload:
         """Allow the upload of a match's replay."""
-        replay = rules.replay_of(match_id, new, self._buckets)
+        replay = rules.parse_replay_upload(match_id, new, self._buckets)
         upload = Announced(new_id(), None, match_id, **replay.model_dump())
         expires_at = self._expiry()
         await self._store.announce_replay(upload, expires_at=expires_at)
@@ -132,7 +132,7 @@ class Uploads:
         upload_id = await self._upload_in(token)
         owner = await self._store.owner_of(upload_id)
         first = await anext(chunks, b"")  # silence takes no place, and leaves the URL as it is
-        with self._receiving.place(owner, network_of(remote)):
+        with self._receiving.place(owner, client_network(remote)):
             upload = await self._store.claim(upload_id, for_s=RECEIVE_S + SETTLE_S)
             try:
                 async with self._under_way(upload), asyncio.timeout(RECEIVE_S):
@@ -179,11 +179,11 @@ class Uploads:
 
     async def _check(self, upload: Announced, file: IO[bytes]) -> None:
         file.seek(0)
-        rules.check_head(file.read(HEAD_BYTES), upload.content_type)
+        rules.check_first_bytes(file.read(HEAD_BYTES), upload.content_type)
         if upload.match_id is not None:
             async with self._checks:
                 file.seek(0)
-                await replay_check.check_apart(await asyncio.to_thread(file.read))
+                await replay_check.check_in_subprocess(await asyncio.to_thread(file.read))
 
     @asynccontextmanager
     async def _under_way(self, upload: Announced) -> AsyncIterator[None]:

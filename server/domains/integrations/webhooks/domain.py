@@ -10,7 +10,7 @@ from server.domains.integrations.webhooks.jobs import WebhookDeliverer
 from server.domains.integrations.webhooks.service import WebhookService
 from server.domains.integrations.webhooks.settings import WebhookSettings
 from server.domains.services import Services
-from server.gateway.metrics import Numbers, Reading
+from server.gateway.metrics import MetricsCollector, MetricSource
 
 
 def build(services: Services) -> Domain:
@@ -39,28 +39,30 @@ def build(services: Services) -> Domain:
     )
 
 
-def _numbers(deliverer: WebhookDeliverer) -> Numbers:
-    return Numbers(
+def _numbers(deliverer: WebhookDeliverer) -> MetricsCollector:
+    return MetricsCollector(
         gauges=[
-            Reading(
+            MetricSource(
                 "webhooks_pending",
                 "Deliveries that wait, of all nodes.",
                 lambda: deliverer.backlog.pending,
             ),
-            Reading(
+            MetricSource(
                 "webhooks_disabled",
                 "Webhooks that were disabled because they fail.",
                 lambda: deliverer.backlog.disabled,
             ),
         ],
         counters=[
-            Reading(
+            MetricSource(
                 "webhooks_delivered",
                 "Deliveries that were accepted.",
                 lambda: deliverer.delivered_total,
             ),
-            Reading("webhooks_failures", "Attempts that failed.", lambda: deliverer.failed_total),
-            Reading(
+            MetricSource(
+                "webhooks_failures", "Attempts that failed.", lambda: deliverer.failed_total
+            ),
+            MetricSource(
                 "webhooks_dead", "Deliveries that were given up.", lambda: deliverer.dead_total
             ),
         ],

@@ -79,7 +79,7 @@ class WebhookRoutes:
         ]
 
     async def _list(self, request: HttpRequest) -> wire.Webhooks:
-        return wire.Webhooks(webhooks=[_webhook(each) for each in await self._service.all()])
+        return wire.Webhooks(webhooks=[_webhook(each) for each in await self._service.list_all()])
 
     async def _add(self, request: HttpRequest) -> wire.WebhookMade:
         actor = request.who.user_id

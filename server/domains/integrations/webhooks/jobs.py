@@ -21,16 +21,16 @@ from persistence.webhooks.store import (
 )
 from server.core.clock import Clock
 from server.core.event_delivery import EventDelivery
-from server.core.periodic import AWAY, every
+from server.core.periodic import AWAY, repeat_every
 from server.core.tasks import Tasks
 from server.domains.integrations.webhooks.rules import (
     FAILING_S_MAX,
-    pause_after,
+    build_body,
+    retry_delay,
     signed_headers,
-    write_body,
 )
-from server.domains.integrations.webhooks.sender import TIMEOUT_S, Sender
-from server.domains.integrations.webhooks.service import about_secret
+from server.domains.integrations.webhooks.sender import TIMEOUT_S, WebhookSender
+from server.domains.integrations.webhooks.service import secret_context
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class WebhookDeliverer:
         self.dead_total = 0
 
     @property
-    def under_way(self) -> int:
+    def in_flight(self) -> int:
         """How many requests of this node are under way."""
         return self._under_way.total()
 
@@ -84,10 +84,10 @@ class WebhookDeliverer:
 
     async def run(self) -> None:
         """Send what is due, until cancelled."""
-        async with Sender.opened(may_be_private=self._may_be_private) as sender:
-            await every(POLL_EVERY_S, lambda: self.poll(sender), "sending webhooks")
+        async with WebhookSender.opened(may_be_private=self._may_be_private) as sender:
+            await repeat_every(POLL_EVERY_S, lambda: self.poll(sender), "sending webhooks")
 
-    async def poll(self, sender: Sender) -> None:
+    async def poll(self, sender: WebhookSender) -> None:
         """Send everything that is due now; requests may still be under way at the end."""
         while await self._start_some(sender):
             with suppress(TimeoutError):
@@ -107,22 +107,22 @@ class WebhookDeliverer:
             self._tended_at = self._clock.monotonic()
             await self.maintain()
 
-    async def _start_some(self, sender: Sender) -> bool:
+    async def _start_some(self, sender: WebhookSender) -> bool:
         """Begin to send what is due and has room; False if nothing is due or waits for room."""
         self._ended.clear()
         busy = [each for each, count in self._under_way.items() if count >= AT_ONCE_EACH]
         claimed = await self._store.claim(
             busy=busy,
             limit_each=AT_ONCE_EACH,
-            limit=AT_ONCE_MAX - self.under_way,
+            limit=AT_ONCE_MAX - self.in_flight,
             lease_s=LEASE_S,
         )
         for delivery in claimed:
             self._under_way[delivery.endpoint_id] += 1
-            self._tasks.work(self._deliver(sender, delivery), name="webhook delivery")
+            self._tasks.start_work(self._deliver(sender, delivery), name="webhook delivery")
         return bool(claimed or busy)
 
-    async def _deliver(self, sender: Sender, delivery: ClaimedDelivery) -> None:
+    async def _deliver(self, sender: WebhookSender, delivery: ClaimedDelivery) -> None:
         try:
             outcome = await self._send(sender, delivery)
             if isinstance(outcome, Failure):
@@ -137,10 +137,10 @@ class WebhookDeliverer:
             self._under_way += Counter()  # drops those that are at zero
             self._ended.set()
 
-    async def _send(self, sender: Sender, delivery: ClaimedDelivery) -> int | Failure:
+    async def _send(self, sender: WebhookSender, delivery: ClaimedDelivery) -> int | Failure:
         if not (keys := self._keys_of(delivery)):
             return Failure(None, "its secret cannot be opened any more; rotate it")
-        body = write_body(delivery.name, delivery.version, delivery.payload, delivery.occurred_at)
+        body = build_body(delivery.name, delivery.version, delivery.payload, delivery.occurred_at)
         headers = signed_headers(
             body,
             event_id=delivery.event_id,
@@ -151,7 +151,7 @@ class WebhookDeliverer:
 
     def _keys_of(self, delivery: ClaimedDelivery) -> list[bytes]:
         """Open what a delivery is signed with; a secret whose key is lost is left out."""
-        keys, about = [], about_secret(delivery.endpoint_id)
+        keys, about = [], secret_context(delivery.endpoint_id)
         for sealed in (delivery.secret, delivery.previous_secret):
             if sealed is not None:
                 with suppress(Unsealable):
@@ -160,7 +160,7 @@ class WebhookDeliverer:
 
     async def _failed(self, delivery: ClaimedDelivery, failure: Failure) -> None:
         chance = random.random()  # noqa: S311 - only spreads
-        pause_s = None if failure.is_gone else pause_after(delivery.attempts, chance)
+        pause_s = None if failure.is_gone else retry_delay(delivery.attempts, chance)
         self.failed_total += 1
         self.dead_total += pause_s is None
         disabled = await self._store.not_delivered(

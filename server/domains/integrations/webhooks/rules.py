@@ -35,12 +35,12 @@ FAILING_S_MAX: Final = 5 * 86_400.0
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
-def write_secret(key: bytes) -> str:
+def format_secret(key: bytes) -> str:
     """Write a secret as it is shown."""
     return SECRET_PREFIX + b64encode(key).decode()
 
 
-def write_body(name: str, version: int, payload: bytes, occurred_at: datetime) -> bytes:
+def build_body(name: str, version: int, payload: bytes, occurred_at: datetime) -> bytes:
     """Write what is sent; `payload` is JSON."""
     return orjson.dumps(
         {
@@ -68,7 +68,7 @@ def signed_headers(
     }
 
 
-def pause_after(attempts: int, chance: float) -> float | None:
+def retry_delay(attempts: int, chance: float) -> float | None:
     """Say for how long a delivery rests after so many attempts; None if it is given up.
 
     `chance` is from 0 to 1, so that deliveries that failed together do not come back together.

@@ -35,7 +35,7 @@ class AddressRefused(OSError):
         super().__init__(errno.EACCES, f"the address {address} is not public")
 
 
-class Sender:
+class WebhookSender:
     """Sends webhooks; `may_be_private` lets them go to addresses of private networks."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:

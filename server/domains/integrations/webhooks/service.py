@@ -24,14 +24,14 @@ from persistence.webhooks.store import (
 from protocol.errors import InvalidField, NotFound
 from protocol.ids import new_id
 from protocol.webhooks import WebhookChange, WebhookRequest
-from server.domains.integrations.webhooks.rules import SECRET_BYTES, require_url, write_secret
+from server.domains.integrations.webhooks.rules import SECRET_BYTES, format_secret, require_url
 
 TEST_EVENT: Final = "webhook.test"
 # For so long a delivery is signed with the secret before as well, so that receivers can change.
 OVERLAP_S: Final = 86_400.0
 
 
-def about_secret(endpoint_id: str) -> str:
+def secret_context(endpoint_id: str) -> str:
     """Name a sealed secret: it opens in its own row only."""
     return f"secret of webhook {endpoint_id}"
 
@@ -51,13 +51,13 @@ class WebhookService:
         sealed, events = self._sealed(endpoint_id, key), list(dict.fromkeys(asked.events))
         new = NewWebhook(endpoint_id, url, asked.description, events, sealed)
         try:
-            return await self._store.add(new, actor=actor), write_secret(key)
+            return await self._store.add(new, actor=actor), format_secret(key)
         except TooManyWebhooks:
             raise InvalidField(
                 f"There are {ENDPOINTS_MAX} webhooks already; delete one first."
             ) from None
 
-    async def all(self) -> list[StoredWebhook]:
+    async def list_all(self) -> list[StoredWebhook]:
         """Read all of them."""
         return await self._store.webhooks()
 
@@ -88,7 +88,7 @@ class WebhookService:
         key = secrets.token_bytes(SECRET_BYTES)
         async with self._changing(endpoint_id, actor) as transaction:
             until = await transaction.rotate(self._sealed(endpoint_id, key), overlap_s=OVERLAP_S)
-        return write_secret(key), until
+        return format_secret(key), until
 
     async def test(self, endpoint_id: str, *, actor: str) -> ListedDelivery:
         """Queue a test event; raise `NotFound`."""
@@ -116,7 +116,7 @@ class WebhookService:
             raise NotFound("There is no webhook, or no delivery, of this id.") from None
 
     def _sealed(self, endpoint_id: str, key: bytes) -> bytes:
-        return self._seal.seal(key, about=about_secret(endpoint_id))
+        return self._seal.seal(key, about=secret_context(endpoint_id))
 
 
 async def reseal_secrets(store: WebhookStore, seal: Seal) -> int:
@@ -129,7 +129,7 @@ async def reseal_secrets(store: WebhookStore, seal: Seal) -> int:
         kept = [webhook.secret, webhook.previous_secret]
         if all(sealed is None or seal.is_newest(sealed) for sealed in kept):
             continue
-        about = about_secret(webhook.endpoint_id)
+        about = secret_context(webhook.endpoint_id)
         secret, previous = (
             None if sealed is None else seal.seal(seal.open(sealed, about=about), about=about)
             for sealed in kept

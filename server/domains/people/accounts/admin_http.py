@@ -93,7 +93,7 @@ class AdminRoutes:
         ]
 
     async def _find(self, request: HttpRequest) -> People:
-        found = await self._moderation.find(request.who, request.query.text)
+        found = await self._moderation.find_accounts(request.who, request.query.text)
         return People(people=[_person(person) for person in found])
 
     async def _ban(self, request: HttpRequest) -> Person:
@@ -121,7 +121,7 @@ class AdminRoutes:
         return AuditPage(acts=[_act(act) for act in acts], next=earlier)
 
     async def _changed(self, request: HttpRequest) -> Person:
-        found = await self._moderation.find(request.who, _user_id(request))
+        found = await self._moderation.find_accounts(request.who, _user_id(request))
         if not found:
             raise NotFound("The account no longer exists.")
         return _person(found[0])

@@ -12,7 +12,7 @@ from protocol.errors import BadCode
 from protocol.ids import UserId
 from server.core.clock import Clock
 from server.domains.people.accounts.refresh_tokens import token_hash
-from server.domains.people.accounts.sealed import about_code
+from server.domains.people.accounts.sealed import code_context
 
 Purpose = Literal["email", "discord"]
 LIFETIMES_S: Final[dict[Purpose, int]] = {"email": 3600, "discord": 120}
@@ -20,7 +20,7 @@ LIFETIMES_S: Final[dict[Purpose, int]] = {"email": 3600, "discord": 120}
 Contents = dict[str, str | None]
 
 
-class Proof(NamedTuple):
+class VerifiedCode(NamedTuple):
     """A good code: what it says, and the account that it links something to."""
 
     code_hash: bytes
@@ -28,7 +28,7 @@ class Proof(NamedTuple):
     contents: Contents
 
 
-class Codes:
+class OneTimeCodes:
     """Makes codes and reads them. Using one up is part of the transaction that it allows."""
 
     def __init__(self, *, store: SignInStore, seal: Seal, clock: Clock) -> None:
@@ -42,19 +42,19 @@ class Codes:
         """Make a code that proves its contents to whoever has it."""
         code = secrets.token_urlsafe(32)
         code_hash = token_hash(code)
-        sealed = self._seal.seal(orjson.dumps(contents), about=about_code(code_hash))
+        sealed = self._seal.seal(orjson.dumps(contents), about=code_context(code_hash))
         expires_at = self._clock.now() + timedelta(seconds=LIFETIMES_S[purpose])
         await self._store.add_code(NewCode(code_hash, purpose, user_id, sealed, expires_at))
         return code
 
-    async def read(self, purpose: Purpose, code: str) -> Proof:
+    async def read(self, purpose: Purpose, code: str) -> VerifiedCode:
         """Read a code without using it up; raise `BadCode`."""
         code_hash = token_hash(code)
         stored = await self._store.read_code(code_hash, purpose, self._clock.now())
         if stored is None:
             raise BadCode
         try:
-            opened = self._seal.open(stored.sealed, about=about_code(code_hash))
+            opened = self._seal.open(stored.sealed, about=code_context(code_hash))
         except Unsealable as error:
             raise BadCode from error
-        return Proof(code_hash, stored.user_id, orjson.loads(opened))
+        return VerifiedCode(code_hash, stored.user_id, orjson.loads(opened))

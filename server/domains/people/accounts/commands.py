@@ -7,7 +7,7 @@ from protocol import session as wire
 from protocol.errors import BadToken, Banned, CloseReason, Forbidden
 from protocol.limits import FRAME_BYTES_MAX, HEARTBEAT_MS
 from server.core.clock import Clock, wire_time
-from server.domains.interfaces import People
+from server.domains.interfaces import AccountAuthenticator
 from server.gateway.session.sessions import Route, Routes, Session
 
 
@@ -20,7 +20,7 @@ class SessionCommands:
     def __init__(
         self,
         *,
-        accounts: Callable[[], People],
+        accounts: Callable[[], AccountAuthenticator],
         clock: Clock,
         node: str,
         limits: wire.Limits,
@@ -72,7 +72,7 @@ class SessionCommands:
         session.sessions.renew(session, identity)
 
     async def _logout(self, session: "Session", command: wire.Logout) -> None:
-        await self._accounts().end(session.who.session_id)
+        await self._accounts().end_session(session.who.session_id)
 
 
 def limits_in_force(*, commands_per_s: float, outbox_bytes_max: int) -> wire.Limits:

@@ -33,8 +33,8 @@ from protocol.codec import validate
 from protocol.errors import BadCode, InvalidField, PlayhallError
 from protocol.ids import UserId
 from server.core.clock import Clock
-from server.core.rate_limits import Rate, RateLimiter, network_of
-from server.domains.people.accounts.codes import Codes, Proof
+from server.core.rate_limits import Rate, RateLimiter, client_network
+from server.domains.people.accounts.codes import OneTimeCodes, VerifiedCode
 from server.domains.people.accounts.sign_in_methods import Methods, Proved
 
 ANSWER_BYTES_MAX: Final = 64 * 1024
@@ -109,7 +109,7 @@ def challenge_of(verifier: str) -> str:
 class DiscordSignIn:
     """What a code that came back from Discord is good for."""
 
-    def __init__(self, *, codes: Codes, methods: Methods) -> None:
+    def __init__(self, *, codes: OneTimeCodes, methods: Methods) -> None:
         self._codes = codes
         self._methods = methods
 
@@ -125,14 +125,14 @@ class DiscordSignIn:
         if found is not None:
             return await self._methods.enter(proof.code_hash, found)
         name = proved.label or None
-        return await self._methods.join(proof.code_hash, proved, display_name=name)
+        return await self._methods.create_account(proof.code_hash, proved, display_name=name)
 
     async def link(self, user_id: UserId, code: str, verifier: str) -> None:
         """Link to an account; raise `BadCode` or `MethodTaken`."""
         proof, proved = await self._read(code, verifier)
         await self._methods.link(proof.code_hash, user_id, proved)
 
-    async def _read(self, code: str, verifier: str) -> tuple[Proof, Proved]:
+    async def _read(self, code: str, verifier: str) -> tuple[VerifiedCode, Proved]:
         proof = await self._codes.read(DISCORD, code)
         discord_id, challenge = proof.contents["id"], proof.contents["challenge"]
         assert discord_id is not None
@@ -217,7 +217,7 @@ class Discord:
         app.router.add_get(CALLBACK, _with_error_page(self._return))
 
     async def _start(self, request: web.Request) -> web.Response:
-        self._trips.require(network_of(request.remote or ""), self._clock.monotonic())
+        self._trips.require(client_network(request.remote or ""), self._clock.monotonic())
         asked = validate(DiscordStart, dict(request.query))
         if not is_allowed(asked.redirect, self._application.redirects):
             raise InvalidField(
@@ -290,7 +290,7 @@ class Discord:
         return _sent_to(with_query(trip.redirect, code=made))
 
     async def _ask_discord(self, trip: OAuthState, code: str) -> _Person:
-        """Trade Discord's code for a token there, and ask who that is; raise `Refused`."""
+        """Trade Discord's code for a token there, and ask who that is; raise `RpcRefused`."""
         form = {
             "grant_type": "authorization_code",
             "code": code,

@@ -16,18 +16,23 @@ from protocol.ids import SessionId, UserId
 from server.config import Config
 from server.core.clock import Clock
 from server.core.events import SessionRevoked
-from server.core.mail_transports import BadMailUrl, Transport, file_transport, smtp_transport
+from server.core.mail_transports import InvalidMailUrl, Transport, file_transport, smtp_transport
 from server.core.mailer import Mailer
 from server.core.rate_limits import Rate
 from server.domains.contract import Domain, Job, provide
-from server.domains.interfaces import AccountReader, Authenticator, People, TokenScopes
+from server.domains.interfaces import (
+    AccountAuthenticator,
+    AccountReader,
+    Authenticator,
+    TokenScopes,
+)
 from server.domains.people.accounts.admin_http import AdminRoutes
-from server.domains.people.accounts.codes import Codes
+from server.domains.people.accounts.codes import OneTimeCodes
 from server.domains.people.accounts.commands import SessionCommands, limits_in_force
 from server.domains.people.accounts.discord import Application, Discord, DiscordSignIn
 from server.domains.people.accounts.email import EmailSignIn
 from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, guest_limiter
-from server.domains.people.accounts.keys import Keys, ScopedTokens
+from server.domains.people.accounts.keys import ScopedTokens, SigningKeys
 from server.domains.people.accounts.moderation import Moderation
 from server.domains.people.accounts.password_limits import AttemptLimiter, PasswordLimits
 from server.domains.people.accounts.revocation import (
@@ -37,13 +42,13 @@ from server.domains.people.accounts.revocation import (
     SessionRevocation,
 )
 from server.domains.people.accounts.sealed import require_keys
-from server.domains.people.accounts.service import Accounts, Lifetimes
+from server.domains.people.accounts.service import Accounts, TokenLifetimes
 from server.domains.people.accounts.settings import AccountSettings
-from server.domains.people.accounts.sign_in_http import SignInRoutes, methods_of
+from server.domains.people.accounts.sign_in_http import SignInRoutes, read_sign_in_methods
 from server.domains.people.accounts.sign_in_methods import Methods
-from server.domains.people.accounts.supabase import SupabaseAccounts, switched_off
+from server.domains.people.accounts.supabase import SupabaseAccounts, disabled_endpoints
 from server.domains.services import Services
-from server.gateway.metrics import Numbers, Reading
+from server.gateway.metrics import MetricsCollector, MetricSource
 
 KEY_FILE: Final = "secret.key"
 # From one network there may be a school; an account has one owner.
@@ -56,8 +61,8 @@ def build(services: Services) -> Domain:
     settings = services.settings(AccountSettings)
     store, sign_in = AccountStore(services.database), SignInStore(services.database)
     sessions = SessionStore(services.database)
-    seal = seal_by(config)
-    keys = Keys(store, now=clock.monotonic, seal=seal if config.secret_keys else None)
+    seal = build_seal(config)
+    keys = SigningKeys(store, now=clock.monotonic, seal=seal if config.secret_keys else None)
     revocation = SessionRevocation(
         store=sessions,
         subscriptions=services.subscriptions,
@@ -68,14 +73,14 @@ def build(services: Services) -> Domain:
         store=store,
         keys=keys,
         clock=clock,
-        lifetimes=Lifetimes(settings.access_token_s, settings.refresh_token_s),
+        lifetimes=TokenLifetimes(settings.access_token_s, settings.refresh_token_s),
         revoked=revocation.revoked,
     )
 
     def logged_out(session_id: SessionId) -> None:
         services.events.publish(SessionRevoked(session_id, ENDED))
 
-    people = authority_by(
+    people = build_authenticator(
         settings,
         accounts=accounts,
         store=store,
@@ -83,7 +88,7 @@ def build(services: Services) -> Domain:
         clock=clock,
     )
     methods = Methods(store=sign_in, seal=seal, accounts=accounts)
-    codes = Codes(store=sign_in, seal=seal, clock=clock)
+    codes = OneTimeCodes(store=sign_in, seal=seal, clock=clock)
     discord = DiscordSignIn(codes=codes, methods=methods)
     mailer = _mailer(config)
     email = EmailSignIn(
@@ -113,7 +118,7 @@ def build(services: Services) -> Domain:
             revocation=revocation,
             email=email,
             discord=discord if settings.discord_client_id else None,
-            elsewhere=settings.supabase_url if is_elsewhere(settings) else None,
+            elsewhere=settings.supabase_url if uses_supabase(settings) else None,
         ).endpoints(),
         *SessionRoutes(store=sessions, revocation=revocation).endpoints(),
         *AdminRoutes(moderation=moderation, database=services.database, clock=clock).endpoints(),
@@ -144,18 +149,18 @@ def build(services: Services) -> Domain:
         name="accounts",
         settings=AccountSettings,
         commands=commands.routes(),
-        endpoints=switched_off(endpoints) if is_elsewhere(settings) else endpoints,
+        endpoints=disabled_endpoints(endpoints) if uses_supabase(settings) else endpoints,
         mounts=_discord_pages(services, discord, seal),
         listens=RevokedConnections(services.sessions).listens(),
         metrics=[
-            Numbers(
+            MetricsCollector(
                 counters=(
-                    Reading(
+                    MetricSource(
                         "mails_sent",
                         "Mails sent.",
                         lambda: 0 if mailer is None else mailer.sent,
                     ),
-                    Reading(
+                    MetricSource(
                         "mails_lost",
                         "Mails that could not be sent.",
                         lambda: 0 if mailer is None else mailer.lost,
@@ -164,7 +169,7 @@ def build(services: Services) -> Domain:
             )
         ],
         provides=(
-            provide(People, people),
+            provide(AccountAuthenticator, people),
             provide(Seal, seal),
             provide(TokenScopes, make_scope),
             provide(AccountReader, _Reader(account_routes, methods)),
@@ -187,7 +192,7 @@ class _Reader:
         return await self._accounts.read_me(user_id)
 
     async def read_methods(self, user_id: UserId) -> wire.Methods:
-        return await methods_of(user_id, self._methods)
+        return await read_sign_in_methods(user_id, self._methods)
 
 
 def _discord_pages(
@@ -195,7 +200,7 @@ def _discord_pages(
 ) -> list[Callable[[web.Application], None]]:
     """Give what adds the addresses that only a browser visits, if Discord is set up."""
     settings = services.settings(AccountSettings)
-    if is_elsewhere(settings) or settings.discord_client_secret is None:
+    if uses_supabase(settings) or settings.discord_client_secret is None:
         return []
     application = Application(
         settings.discord_client_id,
@@ -213,21 +218,21 @@ def _discord_pages(
     return [discord.mount]
 
 
-def is_elsewhere(settings: AccountSettings) -> bool:
+def uses_supabase(settings: AccountSettings) -> bool:
     """Say whether Supabase keeps the accounts."""
     return bool(settings.supabase_url or settings.supabase_jwt_secret)
 
 
-def authority_by(
+def build_authenticator(
     settings: AccountSettings,
     *,
     accounts: Accounts,
     store: AccountStore,
     logged_out: Callable[[SessionId], None],
     clock: Clock,
-) -> People:
+) -> AccountAuthenticator:
     """Choose who says whose a token is."""
-    if not is_elsewhere(settings):
+    if not uses_supabase(settings):
         return accounts
     secret = settings.supabase_jwt_secret
     return SupabaseAccounts(
@@ -239,7 +244,7 @@ def authority_by(
     )
 
 
-def seal_by(config: Config) -> Seal:
+def build_seal(config: Config) -> Seal:
     """Seal with the configuration's keys; for development, with one in the data folder."""
     return seal_of(
         config.secret_keys.get_secret_value() if config.secret_keys else "",
@@ -254,7 +259,7 @@ def _mailer(config: Config) -> Mailer | None:
     if config.smtp_url is not None:
         try:
             transport = smtp_transport(config.smtp_url.get_secret_value())
-        except BadMailUrl as error:
+        except InvalidMailUrl as error:
             raise StartRefused(f"PLAYHALL_SMTP_URL {error}.") from error
     elif config.database_url is None:
         transport = file_transport(config.data_dir / "mail")

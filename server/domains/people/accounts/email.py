@@ -16,8 +16,8 @@ from protocol.accounts import Tokens
 from protocol.errors import BadCode, InvalidField, NotSetUp, WrongCredentials
 from protocol.ids import UserId
 from server.core.mailer import Mail
-from server.core.passwords import Asker, Passwords
-from server.domains.people.accounts.codes import LIFETIMES_S, Codes, Proof
+from server.core.passwords import HashClient, PasswordHasher
+from server.domains.people.accounts.codes import LIFETIMES_S, OneTimeCodes, VerifiedCode
 from server.domains.people.accounts.password_limits import AttemptLimiter, PasswordLimits
 from server.domains.people.accounts.sealed import folded_email
 from server.domains.people.accounts.service import Accounts
@@ -33,7 +33,7 @@ def _link(server: str, code: str) -> str:
     return f"{server}{CONFIRM_PATH}#{code}"
 
 
-def welcome(to: str, *, server: str, code: str, minutes: int) -> Mail:
+def welcome_mail(to: str, *, server: str, code: str, minutes: int) -> Mail:
     """Invite somebody new to choose a password."""
     text = f"""Choose a password for your new account:
 
@@ -48,7 +48,7 @@ The link works once and expires in {minutes} minutes. If a program asks for the 
     return Mail(to, "Your new account", text)
 
 
-def forgotten(to: str, *, server: str, code: str, minutes: int) -> Mail:
+def password_reset_mail(to: str, *, server: str, code: str, minutes: int) -> Mail:
     """Let somebody choose a new password."""
     text = f"""Someone asked to reset the password of your account. Choose a new one:
 
@@ -64,7 +64,7 @@ If a program asks for the code, enter:
     return Mail(to, "A new password", text)
 
 
-def linking(to: str, *, server: str, code: str, minutes: int) -> Mail:
+def link_mail(to: str, *, server: str, code: str, minutes: int) -> Mail:
     """Ask whether an address shall belong to an account.
 
     It does not say who asks: players choose their names freely, so a stranger could put any
@@ -83,7 +83,7 @@ The link works once and expires in {minutes} minutes. If a program asks for the 
     return Mail(to, "Sign in with this address", text)
 
 
-def moved(to: str) -> Mail:
+def address_changed_mail(to: str) -> Mail:
     """Notify the old address that it is not used any more."""
     text = """Your account now signs in with a different email address. This one no longer works.
 
@@ -96,7 +96,7 @@ EMAIL: Final = "email"
 _MINUTES: Final = LIFETIMES_S["email"] // 60
 
 
-class Confirmed(NamedTuple):
+class ConfirmationResult(NamedTuple):
     """What came of a mailed code; `tokens` where somebody is signed in now."""
 
     done: Literal["registered", "password_changed", "linked"]
@@ -115,13 +115,13 @@ class EmailSignIn:
         *,
         store: SignInStore,
         methods: Methods,
-        codes: Codes,
+        codes: OneTimeCodes,
         accounts: Accounts,
         send: Callable[[Mail], None] | None,
         server: Callable[[], str],
         mails: AttemptLimiter,
         guesses: PasswordLimits,
-        passwords: Passwords,
+        passwords: PasswordHasher,
     ) -> None:
         self._store = store
         self._methods = methods
@@ -133,17 +133,17 @@ class EmailSignIn:
         self._guesses = guesses
         self._passwords = passwords
 
-    async def ask(self, email: str, *, display_name: str | None, remote: str) -> None:
+    async def mail_code(self, email: str, *, display_name: str | None, remote: str) -> None:
         """Mail a code that makes an account, or chooses a new password for the one there is."""
         self._require_mail()
         self._mails.count(remote=remote, account=folded_email(email))
         found = await self._methods.find(EMAIL, email)
         to = email if found is None else self._methods.shown(found)
         code = await self._codes.make(EMAIL, {"email": to, "display_name": display_name})
-        write = welcome if found is None else forgotten
+        write = welcome_mail if found is None else password_reset_mail
         self._send(write(to, server=self._server(), code=code, minutes=_MINUTES))
 
-    async def ask_to_link(
+    async def mail_link_code(
         self, who: Identity, email: str, *, password: str | None, remote: str
     ) -> None:
         """Mail a code that links an address to an account; to change it takes the password."""
@@ -154,9 +154,9 @@ class EmailSignIn:
         found = await self._methods.find(EMAIL, email)
         to = email if found is None else self._methods.shown(found)
         code = await self._codes.make(EMAIL, {"email": to}, user_id=who.user_id)
-        self._send(linking(to, server=self._server(), code=code, minutes=_MINUTES))
+        self._send(link_mail(to, server=self._server(), code=code, minutes=_MINUTES))
 
-    async def confirm(self, code: str, password: str | None, *, remote: str) -> Confirmed:
+    async def confirm(self, code: str, password: str | None, *, remote: str) -> ConfirmationResult:
         """Do what a mailed code allows; raise `BadCode`, `MethodTaken` or `InvalidField`.
 
         What could refuse it is asked before the password is hashed.
@@ -174,7 +174,7 @@ class EmailSignIn:
             password_hash = await self._hashed(proof, password, remote=remote)
             if found is not None:
                 tokens = await self._methods.reset(proof.code_hash, found, password_hash)
-                confirmed = Confirmed("password_changed", tokens, found.user_id)
+                confirmed = ConfirmationResult("password_changed", tokens, found.user_id)
             else:
                 confirmed = await self._join(proof, email, password_hash)
         self._guesses.succeeded(confirmed.user_id, remote=remote)
@@ -186,11 +186,11 @@ class EmailSignIn:
         found = await self._methods.find(EMAIL, email)
         user_id, stored = (None, None) if found is None else (found.user_id, found.password_hash)
         self._guesses.to_sign_in(folded_email(email), user_id, remote=remote)
-        fits = await self._passwords.fits(stored, password, Asker.of("sign-in", remote))
+        fits = await self._passwords.matches(stored, password, HashClient.at("sign-in", remote))
         if not fits or user_id is None:
             raise WrongCredentials
         self._guesses.succeeded(user_id, remote=remote)
-        return await self._accounts.open(user_id, method=EMAIL)
+        return await self._accounts.open_session(user_id, method=EMAIL)
 
     async def change_password(
         self, who: Identity, password: str, new_password: str, *, remote: str
@@ -200,7 +200,7 @@ class EmailSignIn:
         if present is None:
             raise WrongCredentials("Your account has no password; link an email address first.")
         await self._require(who, present, password, remote=remote)
-        hashed = await self._passwords.hash(new_password, Asker.of("account", remote))
+        hashed = await self._passwords.hash(new_password, HashClient.at("account", remote))
         await self._store.set_password(who.user_id, hashed)
 
     def _require_mail(self) -> None:
@@ -211,18 +211,20 @@ class EmailSignIn:
         if self._mail is not None:
             self._mail(mail)
 
-    async def _join(self, proof: Proof, email: str, password_hash: str) -> Confirmed:
-        tokens = await self._methods.join(
+    async def _join(
+        self, proof: VerifiedCode, email: str, password_hash: str
+    ) -> ConfirmationResult:
+        tokens = await self._methods.create_account(
             proof.code_hash,
             Proved(EMAIL, email),
             password_hash=password_hash,
             display_name=proof.contents.get("display_name"),
         )
-        return Confirmed("registered", tokens, UserId(tokens.user_id))
+        return ConfirmationResult("registered", tokens, UserId(tokens.user_id))
 
     async def _link(
-        self, proof: Proof, user_id: UserId, email: str, password: str | None, *, remote: str
-    ) -> Confirmed:
+        self, proof: VerifiedCode, user_id: UserId, email: str, password: str | None, *, remote: str
+    ) -> ConfirmationResult:
         await self._methods.require_free(EMAIL, email, user_id)
         present = await self._present(user_id)
         password_hash = None
@@ -233,23 +235,23 @@ class EmailSignIn:
             proof.code_hash, user_id, Proved(EMAIL, email), password_hash=password_hash
         )
         if old is not None and folded_email(old) != folded_email(email):
-            self._send(moved(old))
-        return Confirmed("linked", None, user_id)
+            self._send(address_changed_mail(old))
+        return ConfirmationResult("linked", None, user_id)
 
     async def _present(self, user_id: UserId) -> Method | None:
-        found = await self._methods.of(user_id)
+        found = await self._methods.methods_of(user_id)
         return next((method for method in found if method.kind == EMAIL), None)
 
     async def _require(
         self, who: Identity, present: Method, password: str | None, *, remote: str
     ) -> None:
         self._guesses.in_session(who.session_id, remote=remote)
-        asker = Asker.of("account", remote)
-        if not await self._passwords.fits(present.password_hash, password or "", asker):
+        asker = HashClient.at("account", remote)
+        if not await self._passwords.matches(present.password_hash, password or "", asker):
             raise WrongCredentials("Send your current password as `password`.", field="password")
 
-    async def _hashed(self, proof: Proof, password: str | None, *, remote: str) -> str:
+    async def _hashed(self, proof: VerifiedCode, password: str | None, *, remote: str) -> str:
         if password is None:
             raise InvalidField("password: choose one with at least 8 characters.", field="password")
         self._guesses.with_code(proof.code_hash)
-        return await self._passwords.hash(password, Asker.of("account", remote))
+        return await self._passwords.hash(password, HashClient.at("account", remote))

@@ -24,8 +24,8 @@ from protocol.codec import validate
 from protocol.errors import BadToken, NotFound, Overloaded, RateLimited, TokenExpired
 from protocol.ids import SessionId, UserId
 from server.core.clock import wire_fields, wire_time
-from server.core.rate_limits import Rate, RateLimiter, network_of
-from server.domains.people.accounts.keys import Keys
+from server.core.rate_limits import Rate, RateLimiter, client_network
+from server.domains.people.accounts.keys import SigningKeys
 from server.domains.people.accounts.revocation import SessionRevocation
 from server.domains.people.accounts.service import Accounts
 from server.gateway.http.endpoints import Endpoint, HttpRequest
@@ -44,7 +44,12 @@ class AccountRoutes:
     """The addresses of accounts; `now` gives monotonic seconds."""
 
     def __init__(
-        self, *, accounts: Accounts, keys: Keys, guests: RateLimiter, now: Callable[[], float]
+        self,
+        *,
+        accounts: Accounts,
+        keys: SigningKeys,
+        guests: RateLimiter,
+        now: Callable[[], float],
     ) -> None:
         self._accounts = accounts
         self._keys = keys
@@ -84,14 +89,14 @@ class AccountRoutes:
         ]
 
     async def _guest(self, request: HttpRequest) -> Tokens:
-        self._guests.require(network_of(request.remote), self._now())
+        self._guests.require(client_network(request.remote), self._now())
         return await self._accounts.new_guest(request.body.display_name)
 
     async def _refresh(self, request: HttpRequest) -> Tokens:
         return await self._accounts.refresh(request.body.refresh_token)
 
     async def _logout(self, request: HttpRequest) -> LoggedOut:
-        await self._accounts.end(request.who.session_id)
+        await self._accounts.end_session(request.who.session_id)
         return LoggedOut(session_id=request.who.session_id)
 
     async def _me(self, request: HttpRequest) -> Me:

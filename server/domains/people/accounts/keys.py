@@ -24,8 +24,8 @@ from protocol.errors import BadToken, TokenExpired
 from protocol.ids import PlayerId, SessionId, UserId
 from protocol.limits import TOKEN_CHARS_MAX
 from server.core.clock import Clock, wire_time
-from server.core.containment import contained
-from server.core.periodic import every
+from server.core.containment import contain_failures
+from server.core.periodic import repeat_every
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class KeyStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class SigningKey:
     """One key pair; `kid` is the thumbprint of its public half (RFC 7638)."""
 
     kid: str
@@ -77,7 +77,7 @@ class Key:
     public: Ed25519PublicKey
 
 
-class Keys:
+class SigningKeys:
     """The keys in use, held in memory: the newest signs, every one of them verifies."""
 
     def __init__(
@@ -86,7 +86,7 @@ class Keys:
         self._store = store
         self._now = now
         self._seal = seal
-        self._keys: dict[str, Key] = {}
+        self._keys: dict[str, SigningKey] = {}
         self._looked_at = 0.0
 
     async def start(self) -> None:
@@ -137,14 +137,14 @@ class Keys:
 
     async def follow(self) -> None:
         """Take up, until cancelled, the keys that other nodes make and retire."""
-        await every(RELOAD_EVERY_S, self._reload, "reading the signing keys")
+        await repeat_every(RELOAD_EVERY_S, self._reload, "reading the signing keys")
 
     @property
-    def newest(self) -> Key:
+    def newest(self) -> SigningKey:
         """The key that signs."""
         return next(iter(self._keys.values()))
 
-    async def find(self, kid: str) -> Key:
+    async def find(self, kid: str) -> SigningKey:
         """Find the key that a token names; raise `BadToken`."""
         if kid not in self._keys and self._now() - self._looked_at > LOOK_AGAIN_S:
             await self._reload()
@@ -158,12 +158,12 @@ class Keys:
 
     async def _reload(self, *, is_start: bool = False) -> None:
         self._looked_at = self._now()
-        keys: dict[str, Key] = {}
+        keys: dict[str, SigningKey] = {}
         for stored in await self._store.signing_keys():
             if is_start:
                 keys[stored.kid] = self._parse(stored)
                 continue
-            with contained(f"reading the signing key {stored.kid}"):
+            with contain_failures(f"reading the signing key {stored.kid}"):
                 keys[stored.kid] = self._keys.get(stored.kid) or self._parse(stored)
         if keys or not self._keys:  # without any key nobody could sign in or stay
             self._keys = keys
@@ -187,14 +187,14 @@ class Keys:
         sealed = self._seal.seal(pem, about=_about(kid))
         return StoredKey(kid, SEALED + b64encode(sealed).decode())
 
-    def _parse(self, stored: StoredKey) -> Key:
+    def _parse(self, stored: StoredKey) -> SigningKey:
         try:
             private = serialization.load_pem_private_key(self._opened(stored), password=None)
         except ValueError as error:
             raise _damaged(stored) from error
         if not isinstance(private, Ed25519PrivateKey):
             raise _damaged(stored)
-        return Key(stored.kid, private, private.public_key())
+        return SigningKey(stored.kid, private, private.public_key())
 
     def _opened(self, stored: StoredKey) -> bytes:
         if not stored.private_pem.startswith(SEALED):
@@ -257,7 +257,7 @@ class Claims(NamedTuple):
     expires_at: float
 
 
-def sign(holder: Holder, key: Key, *, now: datetime, lifetime_s: int) -> str:
+def sign_access_token(holder: Holder, key: SigningKey, *, now: datetime, lifetime_s: int) -> str:
     """Write an access token."""
     claims = {
         "iss": ISSUER,
@@ -273,7 +273,7 @@ def sign(holder: Holder, key: Key, *, now: datetime, lifetime_s: int) -> str:
     return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers=headers)
 
 
-def kid_of(token: str) -> str:
+def read_kid(token: str) -> str:
     """Read which key a token names, before anything of it is believed; raise `BadToken`."""
     if len(token) > TOKEN_CHARS_MAX or not token.isascii():
         raise BadToken
@@ -287,7 +287,7 @@ def kid_of(token: str) -> str:
     return kid
 
 
-def verify(token: str, key: Key) -> Claims:
+def verify_access_token(token: str, key: SigningKey) -> Claims:
     """Check signature, issuer, audience and time; raise `TokenExpired` or `BadToken`."""
     try:
         claims = jwt.decode(
@@ -321,7 +321,7 @@ class ScopedTokens:
     What one is for is its type and its audience, so that none is good for anything else.
     """
 
-    def __init__(self, kind: str, *, keys: Keys, clock: Clock, lifetime_s: float) -> None:
+    def __init__(self, kind: str, *, keys: SigningKeys, clock: Clock, lifetime_s: float) -> None:
         self._type = f"{kind}+jwt"
         self._audience = f"{ISSUER}-{kind}"
         self._keys = keys

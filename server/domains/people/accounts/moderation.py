@@ -47,7 +47,7 @@ class Moderation:
             raise Forbidden("You cannot remove your own admin role; ask another admin.")
         await _known(self._store.set_roles(user_id, roles, actor=who.user_id))
 
-    async def find(self, who: Identity, text: str) -> list[Person]:
+    async def find_accounts(self, who: Identity, text: str) -> list[Person]:
         """Find accounts by an id, the beginning of a username, or an email."""
         require_role(who, MODERATORS)
         indexes = method_indexes(self._seal, "email", text)

@@ -35,7 +35,7 @@ SLUG_CHARS_MAX = 18  # with an underscore and a tail, 24
 NUMBER_BITS = 96
 
 
-class Names(NamedTuple):
+class GuestNames(NamedTuple):
     """How a new guest is called and painted until they say otherwise."""
 
     username: str
@@ -44,25 +44,28 @@ class Names(NamedTuple):
     color: str
 
 
-def slug_of(text: str) -> str | None:
+def slug_from_name(text: str) -> str | None:
     """Derive the beginning of a username from what somebody is called elsewhere; or nothing."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     slug = re.sub("[^a-z0-9]+", "_", plain).strip("_")[:SLUG_CHARS_MAX].strip("_")
     return slug if len(slug) >= USERNAME_CHARS_MIN else None
 
 
-def tail_of(number: int) -> str:
+def name_suffix(number: int) -> str:
     """Give the characters of a number that tell people of one name apart."""
     return "".join(_TAIL_ALPHABET[(number >> 5 * i) & 31] for i in range(_TAIL_CHARS))
 
 
-def generate_names(number: int) -> Names:
+def generate_names(number: int) -> GuestNames:
     """Make names from a number of `NUMBER_BITS` random bits; the same number, the same names."""
     avatar_seed = f"{number:024x}"
     number, adjective = divmod(number, len(_ADJECTIVES))
     number, animal = divmod(number, len(_ANIMALS))
     number, color = divmod(number, len(_COLORS))
     words = (_ADJECTIVES[adjective], _ANIMALS[animal])
-    return Names(
-        "_".join((*words, tail_of(number))), " ".join(words).title(), avatar_seed, _COLORS[color]
+    return GuestNames(
+        "_".join((*words, name_suffix(number))),
+        " ".join(words).title(),
+        avatar_seed,
+        _COLORS[color],
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple
 
 from protocol.ids import SessionId, UserId
-from server.core.rate_limits import KEYS_MAX, Rate, RateLimiter, network_of
+from server.core.rate_limits import KEYS_MAX, Rate, RateLimiter, client_network
 
 KNOWN_MAX: Final = KEYS_MAX
 
@@ -27,11 +27,11 @@ class AttemptLimiter:
     def count(self, *, remote: str, account: Hashable) -> None:
         """Count one more; raise `RateLimited`."""
         now = self._now()
-        self._networks.require(network_of(remote), now)
+        self._networks.require(client_network(remote), now)
         self._accounts.require(account, now)
 
 
-class Limits(NamedTuple):
+class PasswordAttemptLimits(NamedTuple):
     """What is allowed; from one network there may be a school."""
 
     network: Rate = Rate(per_minute=30, burst=60)
@@ -44,8 +44,10 @@ class Limits(NamedTuple):
 class PasswordLimits:
     """Counts what is tried; `now` gives monotonic seconds. Each method raises `RateLimited`."""
 
-    def __init__(self, *, now: Callable[[], float], limits: Limits | None = None) -> None:
-        limits = limits or Limits()
+    def __init__(
+        self, *, now: Callable[[], float], limits: PasswordAttemptLimits | None = None
+    ) -> None:
+        limits = limits or PasswordAttemptLimits()
         self._now = now
         self._networks = RateLimiter(limits.network, "Too many attempts from your network")
         self._pairs = RateLimiter(
@@ -62,11 +64,11 @@ class PasswordLimits:
 
     def from_network(self, remote: str) -> None:
         """Count an attempt of any kind."""
-        self._networks.require(network_of(remote), self._now())
+        self._networks.require(client_network(remote), self._now())
 
     def to_sign_in(self, address: Hashable, user_id: UserId | None, *, remote: str) -> None:
         """Count a password for an address; `user_id` is whose that is, if anybody's."""
-        network = network_of(remote)
+        network = client_network(remote)
         self._pairs.require((address, network), self._now())
         if user_id is None or (user_id, network) not in self._known:
             self._accounts.require(address, self._now())
@@ -85,7 +87,7 @@ class PasswordLimits:
 
     def succeeded(self, user_id: UserId, *, remote: str) -> None:
         """Remember a network where somebody proved to be the owner."""
-        key = (user_id, network_of(remote))
+        key = (user_id, client_network(remote))
         self._known[key] = None
         self._known.move_to_end(key)
         if len(self._known) > KNOWN_MAX:

@@ -23,7 +23,7 @@ REPEAT_S = 30.0
 FAMILY_CHARS = 22
 
 
-class Verdict(Enum):
+class RefreshVerdict(Enum):
     """What an unspendable token's return means."""
 
     REPEATED = auto()
@@ -33,22 +33,22 @@ class Verdict(Enum):
     REVOKED = auto()
 
 
-def judge(
+def judge_unspendable(
     *,
     used_at: datetime | None,
     is_ended: bool,
     is_successor_used: bool,
     expires_at: datetime,
     now: datetime,
-) -> Verdict:
+) -> RefreshVerdict:
     """Say why a refresh token could not be spent at `now`."""
     if is_ended:
-        return Verdict.REVOKED
+        return RefreshVerdict.REVOKED
     if used_at is None:
-        return Verdict.EXPIRED if expires_at <= now else Verdict.TOO_OFTEN
+        return RefreshVerdict.EXPIRED if expires_at <= now else RefreshVerdict.TOO_OFTEN
     if is_successor_used or now - used_at > timedelta(seconds=REPEAT_S):
-        return Verdict.REUSED
-    return Verdict.REPEATED
+        return RefreshVerdict.REUSED
+    return RefreshVerdict.REPEATED
 
 
 def new_token() -> str:
@@ -56,7 +56,7 @@ def new_token() -> str:
     return f"{secrets.token_urlsafe(32)}.{secrets.token_urlsafe(16)}"
 
 
-def successor_of(token: str, salt: str) -> str:
+def derive_successor(token: str, salt: str) -> str:
     """Derive the token that another is traded for: 256 bits of its own, and the same family.
 
     Older tokens have no family; their successors are given one.

@@ -6,11 +6,11 @@ from typing import Final
 from persistence.accounts.sessions import FORGOTTEN_AT_ONCE, SessionStore
 from protocol.errors import CloseReason, NotFound
 from protocol.ids import SessionId, UserId
-from server.core.containment import contained
+from server.core.containment import contain_failures
 from server.core.events import Listeners, LocalEvents, PlayerErased, SessionRevoked, UserBanned
-from server.core.periodic import AWAY, every
+from server.core.periodic import AWAY, repeat_every
 from server.core.subscriptions import AnnouncedSweep, Subscriptions
-from server.domains.people.accounts.keys import Keys
+from server.domains.people.accounts.keys import SigningKeys
 from server.gateway.session.sessions import Session, Sessions
 
 # A transaction's times are from before it commits, so each look goes back this much further.
@@ -101,14 +101,16 @@ class RevokedConnections:
         }
 
     def _session_revoked(self, event: SessionRevoked) -> None:
-        connection = self._sessions.of_session(event.session_id)
+        connection = self._sessions.connection_of_session(event.session_id)
         self._close(connection, CloseReason.LOGGED_OUT, event.message)
 
     def _user_banned(self, event: UserBanned) -> None:
-        self._close(self._sessions.of_user(event.user_id), CloseReason.BANNED, BANNED)
+        self._close(self._sessions.connection_of_user(event.user_id), CloseReason.BANNED, BANNED)
 
     def _player_erased(self, event: PlayerErased) -> None:
-        self._close(self._sessions.of(event.player_id), CloseReason.LOGGED_OUT, ERASED)
+        self._close(
+            self._sessions.connection_of_player(event.player_id), CloseReason.LOGGED_OUT, ERASED
+        )
 
     def _close(self, connection: Session | None, why: CloseReason, message: str) -> None:
         if connection is not None and not connection.socket.closing:
@@ -119,7 +121,7 @@ class SessionMaintenance:
     """Forgets what has expired and replaces signing keys in time; every node may do it."""
 
     def __init__(
-        self, *, store: SessionStore, keys: Keys, token_s: float, rotate_after_s: float
+        self, *, store: SessionStore, keys: SigningKeys, token_s: float, rotate_after_s: float
     ) -> None:
         self._store = store
         self._keys = keys
@@ -128,7 +130,7 @@ class SessionMaintenance:
 
     async def maintain(self) -> None:
         """Do it once."""
-        with contained("replacing signing keys", passed=AWAY):
+        with contain_failures("replacing signing keys", passed=AWAY):
             await self._keys.maintain(rotate_after_s=self._rotate_after_s, token_s=self._token_s)
         for _ in range(BATCHES_MAX):
             if await self._store.forget_expired() < FORGOTTEN_AT_ONCE:
@@ -136,4 +138,4 @@ class SessionMaintenance:
 
     async def run(self) -> None:
         """Do it, until cancelled."""
-        await every(TEND_EVERY_S, self.maintain, "clearing expired sessions")
+        await repeat_every(TEND_EVERY_S, self.maintain, "clearing expired sessions")

@@ -53,12 +53,12 @@ def _email_forms(address: str) -> list[str]:
     return list(dict.fromkeys((parsed.folded, parsed.ascii_folded, once)))
 
 
-def about_method(kind: str, user_id: UserId) -> str:
+def method_context(kind: str, user_id: UserId) -> str:
     """Name a sealed method: it opens in its own row only."""
     return f"{kind} of {user_id}"
 
 
-def about_code(code_hash: bytes) -> str:
+def code_context(code_hash: bytes) -> str:
     """Name the sealed contents of a one-time code."""
     return f"code {code_hash.hex()}"
 
@@ -95,7 +95,7 @@ async def require_keys(seal: Seal, store: SignInStore) -> None:
 
 def _opens(seal: Seal, sample: SealedMethod) -> bool:
     try:
-        seal.open(sample.sealed, about=about_method(sample.kind, sample.user_id))
+        seal.open(sample.sealed, about=method_context(sample.kind, sample.user_id))
     except Unsealable:
         return False
     return True

@@ -22,14 +22,19 @@ from protocol.accounts import Tokens
 from protocol.errors import BadToken, Banned, Overloaded, PlayhallError, RateLimited, TokenExpired
 from protocol.ids import PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock, wire_time
-from server.domains.people.accounts.keys import Keys, kid_of, sign, verify
-from server.domains.people.accounts.names import NUMBER_BITS, Names, generate_names
+from server.domains.people.accounts.keys import (
+    SigningKeys,
+    read_kid,
+    sign_access_token,
+    verify_access_token,
+)
+from server.domains.people.accounts.names import NUMBER_BITS, GuestNames, generate_names
 from server.domains.people.accounts.refresh_tokens import (
-    Verdict,
+    RefreshVerdict,
+    derive_successor,
     family_hash,
-    judge,
+    judge_unspendable,
     new_token,
-    successor_of,
     token_hash,
 )
 from server.gateway.session.identity import Identity
@@ -38,7 +43,7 @@ from server.gateway.session.identity import Identity
 NAME_DRAWS_MAX = 5
 
 
-class Lifetimes(NamedTuple):
+class TokenLifetimes(NamedTuple):
     """How long tokens are good for, in seconds."""
 
     access_s: int
@@ -55,12 +60,12 @@ class IssuedSession(NamedTuple):
 class TokenIssuer:
     """Makes what a client keeps."""
 
-    def __init__(self, *, keys: Keys, clock: Clock, lifetimes: Lifetimes) -> None:
+    def __init__(self, *, keys: SigningKeys, clock: Clock, lifetimes: TokenLifetimes) -> None:
         self._keys = keys
         self._clock = clock
         self._lifetimes = lifetimes
 
-    def session(self, method: str) -> IssuedSession:
+    def new_session(self, method: str) -> IssuedSession:
         """Make a session that was signed in to with this method."""
         token = new_token()
         return IssuedSession(NewSession(SessionId(new_id()), self.issued(token), method), token)
@@ -76,7 +81,9 @@ class TokenIssuer:
     def tokens(self, holder: Holder, refresh_token: str) -> Tokens:
         """Write what the client keeps."""
         lifetime_s = self._lifetimes.access_s
-        access_token = sign(holder, self._keys.newest, now=self._clock.now(), lifetime_s=lifetime_s)
+        access_token = sign_access_token(
+            holder, self._keys.newest, now=self._clock.now(), lifetime_s=lifetime_s
+        )
         return Tokens(
             access_token=access_token,
             expires_in=lifetime_s,
@@ -86,7 +93,7 @@ class TokenIssuer:
             display_name=holder.display_name,
         )
 
-    async def person(
+    async def add_person(
         self,
         add: Callable[[Guest, NewSession], Awaitable[None]],
         *,
@@ -94,7 +101,7 @@ class TokenIssuer:
         display_name: str | None,
     ) -> Tokens:
         """Draw a name for somebody new until `add` finds that nobody has it."""
-        session, refresh_token = self.session(method)
+        session, refresh_token = self.new_session(method)
         for _ in range(NAME_DRAWS_MAX):
             guest = new_person(generate_names(secrets.randbits(NUMBER_BITS)), display_name)
             try:
@@ -106,7 +113,7 @@ class TokenIssuer:
         raise Overloaded
 
 
-def refuse_banned(ban: Ban | None) -> None:
+def require_not_banned(ban: Ban | None) -> None:
     """Raise `Banned`, with the reason and the end, if there is a ban."""
     if ban is None:
         return
@@ -114,7 +121,9 @@ def refuse_banned(ban: Ban | None) -> None:
     raise Banned(f"This account is banned {until}: {ban.reason}")
 
 
-def new_person(names: Names, display_name: str | None, *, user_id: UserId | None = None) -> Guest:
+def new_person(
+    names: GuestNames, display_name: str | None, *, user_id: UserId | None = None
+) -> Guest:
     """Write down somebody new."""
     return Guest(
         user_id=user_id or UserId(new_id()),
@@ -133,9 +142,9 @@ class Accounts:
         self,
         *,
         store: AccountStore,
-        keys: Keys,
+        keys: SigningKeys,
         clock: Clock,
-        lifetimes: Lifetimes,
+        lifetimes: TokenLifetimes,
         revoked: Callable[[SessionId], None],
     ) -> None:
         self._store = store
@@ -150,11 +159,11 @@ class Accounts:
         The signature costs no I/O. One indexed query then finds the session: it has not
         been ended anywhere, at this moment, and the name and the roles are the present ones.
         """
-        claims = verify(token, await self._keys.find(kid_of(token)))
+        claims = verify_access_token(token, await self._keys.find(read_kid(token)))
         status = await self._store.session_status(claims.holder.session_id)
         if status is None or status.holder.user_id != claims.holder.user_id:
             raise BadToken("The session has ended; sign in again.")
-        refuse_banned(status.ban)
+        require_not_banned(status.ban)
         if status.is_ended:
             raise BadToken("The session has ended; sign in again.")
         return Identity(
@@ -168,16 +177,16 @@ class Accounts:
 
     async def new_guest(self, display_name: str | None) -> Tokens:
         """Make an account without a password, with its first session."""
-        return await self.issuer.person(
+        return await self.issuer.add_person(
             self._store.add_guest, method="guest", display_name=display_name
         )
 
-    async def open(self, user_id: UserId, *, method: str) -> Tokens:
+    async def open_session(self, user_id: UserId, *, method: str) -> Tokens:
         """Open a session for somebody who has proved who they are; raise `Banned`."""
-        session, refresh_token = self.issuer.session(method)
+        session, refresh_token = self.issuer.new_session(method)
         holder = await self._store.open_session(user_id, session)
         if holder is None:
-            refuse_banned(await self._store.active_ban(user_id))
+            require_not_banned(await self._store.active_ban(user_id))
             raise BadToken("This account no longer exists.")
         return self.issuer.tokens(holder, refresh_token)
 
@@ -187,7 +196,7 @@ class Accounts:
         Raises `BadToken`, `TokenExpired`, `Banned`, or `RateLimited` where that is done too often.
         """
         salt = secrets.token_urlsafe(16)
-        successor = successor_of(token, salt)
+        successor = derive_successor(token, salt)
         spent = token_hash(token)
         holder = await self._store.spend_refresh_token(
             spent, salt=salt, successor=self.issuer.issued(successor)
@@ -198,10 +207,10 @@ class Accounts:
         if found is None:
             await self._end_family(token)
             raise BadToken("This refresh token is not valid on this server; sign in again.")
-        refuse_banned(await self._store.active_ban(found.holder.user_id))
+        require_not_banned(await self._store.active_ban(found.holder.user_id))
         return await self._come_back(token, found)
 
-    async def end(self, session_id: SessionId) -> None:
+    async def end_session(self, session_id: SessionId) -> None:
         """End a session; its connections here are closed after what is being answered now."""
         await self._store.end_session(session_id)
         # The reply to the command that ends its own session goes out before its socket closes.
@@ -215,19 +224,19 @@ class Accounts:
         return account
 
     async def _come_back(self, token: str, found: SpentToken) -> Tokens:
-        successor = None if found.salt is None else successor_of(token, found.salt)
-        verdict = judge(
+        successor = None if found.salt is None else derive_successor(token, found.salt)
+        verdict = judge_unspendable(
             used_at=found.used_at,
             is_ended=found.is_ended,
             is_successor_used=successor is not None and await self._is_used(successor),
             expires_at=found.expires_at,
             now=self._clock.now(),
         )
-        if verdict is Verdict.REPEATED and successor is not None:
+        if verdict is RefreshVerdict.REPEATED and successor is not None:
             return self.issuer.tokens(found.holder, successor)
-        if verdict is Verdict.REUSED:
-            await self.end(found.holder.session_id)
-        if verdict is Verdict.TOO_OFTEN:
+        if verdict is RefreshVerdict.REUSED:
+            await self.end_session(found.holder.session_id)
+        if verdict is RefreshVerdict.TOO_OFTEN:
             raise self._too_often(found)
         raise _refusal(verdict)
 
@@ -236,8 +245,8 @@ class Accounts:
         family = family_hash(token)
         session_id = None if family is None else await self._store.session_of_family(family)
         if session_id is not None:
-            await self.end(session_id)
-            raise _refusal(Verdict.REUSED)
+            await self.end_session(session_id)
+            raise _refusal(RefreshVerdict.REUSED)
 
     def _too_often(self, found: SpentToken) -> RateLimited:
         free_at = found.free_at or self._clock.now()
@@ -252,9 +261,9 @@ class Accounts:
         return found is not None and found.used_at is not None
 
 
-def _refusal(verdict: Verdict) -> PlayhallError:
-    if verdict is Verdict.EXPIRED:
+def _refusal(verdict: RefreshVerdict) -> PlayhallError:
+    if verdict is RefreshVerdict.EXPIRED:
         return TokenExpired("The refresh token has expired; sign in again.")
-    if verdict is Verdict.REUSED:
+    if verdict is RefreshVerdict.REUSED:
         return BadToken("This refresh token was already used, so its session was ended.")
     return BadToken("The session has ended; sign in again.")

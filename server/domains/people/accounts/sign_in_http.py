@@ -160,7 +160,9 @@ class SignInRoutes:
 
     async def _ask(self, request: HttpRequest) -> wire.Mailed:
         body: wire.EmailRequest = request.body
-        await self._email.ask(body.email, display_name=body.display_name, remote=request.remote)
+        await self._email.mail_code(
+            body.email, display_name=body.display_name, remote=request.remote
+        )
         return wire.Mailed(expires_in=LIFETIMES_S["email"])
 
     async def _confirm(self, request: HttpRequest) -> wire.Confirmed:
@@ -175,7 +177,7 @@ class SignInRoutes:
 
     async def _link_email(self, request: HttpRequest) -> wire.Mailed:
         body: wire.EmailLinkRequest = request.body
-        await self._email.ask_to_link(
+        await self._email.mail_link_code(
             request.who, body.email, password=body.password, remote=request.remote
         )
         return wire.Mailed(expires_in=LIFETIMES_S["email"])
@@ -206,7 +208,7 @@ class SignInRoutes:
     # ------------------------------------------------------------------ methods
 
     async def _list(self, request: HttpRequest) -> wire.Methods:
-        return await methods_of(request.who.user_id, self._methods)
+        return await read_sign_in_methods(request.who.user_id, self._methods)
 
     async def _unlink(self, request: HttpRequest) -> wire.Methods:
         kind = validate(wire.KindPath, dict(request.path)).kind
@@ -214,9 +216,11 @@ class SignInRoutes:
         return await self._list(request)
 
 
-async def methods_of(user_id: UserId, methods: Methods) -> wire.Methods:
+async def read_sign_in_methods(user_id: UserId, methods: Methods) -> wire.Methods:
     """Read how somebody can sign in, as they are shown it."""
-    return wire.Methods(methods=[_shown(each, methods) for each in await methods.of(user_id)])
+    return wire.Methods(
+        methods=[_shown(each, methods) for each in await methods.methods_of(user_id)]
+    )
 
 
 def _shown(method: Stored, methods: Methods) -> wire.Method:

@@ -12,7 +12,7 @@ from persistence.sealing import Seal, Unsealable
 from protocol.accounts import Kind, Tokens
 from protocol.errors import BadCode, LastMethod, MethodTaken, NotFound
 from protocol.ids import UserId
-from server.domains.people.accounts.sealed import about_method, method_indexes, renewed_index
+from server.domains.people.accounts.sealed import method_context, method_indexes, renewed_index
 from server.domains.people.accounts.service import Accounts
 
 log = logging.getLogger(__name__)
@@ -45,13 +45,13 @@ class Methods:
         """Find whose method this is."""
         return await self._store.find(kind, method_indexes(self._seal, kind, name))
 
-    async def of(self, user_id: UserId) -> list[Method]:
+    async def methods_of(self, user_id: UserId) -> list[Method]:
         """Read what somebody signs in with."""
         return await self._store.methods_of(user_id)
 
     def shown(self, method: Method) -> str:
         """Read the address, or what somebody is called at Discord."""
-        about = about_method(method.kind, method.user_id)
+        about = method_context(method.kind, method.user_id)
         try:
             opened = self._seal.open(method.sealed, about=about).decode()
         except Unsealable as error:  # one row is damaged: the account is still its owner's
@@ -60,7 +60,7 @@ class Methods:
         name, _, label = opened.partition(" ")
         return label or name
 
-    async def join(
+    async def create_account(
         self,
         code_hash: bytes,
         proved: Proved,
@@ -75,7 +75,7 @@ class Methods:
             await self._store.join(code_hash, guest, method, session)
 
         async with _code_errors():
-            return await self._accounts.issuer.person(
+            return await self._accounts.issuer.add_person(
                 add, method=proved.kind, display_name=display_name
             )
 
@@ -97,20 +97,20 @@ class Methods:
         """Sign in by a code that proved a method; raise `BadCode` or `Banned`."""
         async with _code_errors():
             await self._store.spend(code_hash)
-        return await self._accounts.open(method.user_id, method=method.kind)
+        return await self._accounts.open_session(method.user_id, method=method.kind)
 
     async def reset(self, code_hash: bytes, method: Method, password_hash: str) -> Tokens:
         """Change a forgotten password, end every session, and sign in."""
         async with _code_errors():
             await self._store.reset(code_hash, method.user_id, password_hash)
-        return await self._accounts.open(method.user_id, method=method.kind)
+        return await self._accounts.open_session(method.user_id, method=method.kind)
 
     async def unlink(self, user_id: UserId, kind: Kind) -> None:
         """Take a method away; raise `NotFound`, or `LastMethod` if no other is left."""
         await self._store.unlink(user_id, kind, partial(_require_another, kind))
 
     def _new(self, user_id: UserId, proved: Proved, password_hash: str | None) -> NewMethod:
-        sealed = self._seal.seal(proved.text.encode(), about=about_method(proved.kind, user_id))
+        sealed = self._seal.seal(proved.text.encode(), about=method_context(proved.kind, user_id))
         lookup = method_indexes(self._seal, proved.kind, proved.name)[0]
         return NewMethod(proved.kind, lookup, sealed, password_hash)
 
@@ -128,7 +128,7 @@ async def reencrypt_methods(store: SignInStore, seal: Seal) -> int:
     async for old in store.every_method():
         if seal.is_newest(old.sealed):
             continue
-        about = about_method(old.kind, old.user_id)
+        about = method_context(old.kind, old.user_id)
         plain = seal.open(old.sealed, about=about)
         name = plain.decode().partition(" ")[0]
         lookup = renewed_index(seal, old.kind, name, old.lookup)

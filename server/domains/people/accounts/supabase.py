@@ -24,12 +24,12 @@ from protocol.text import readable
 from server.domains.people.accounts.discord import NotJson, json_of
 from server.domains.people.accounts.names import (
     NUMBER_BITS,
-    Names,
+    GuestNames,
     generate_names,
-    slug_of,
-    tail_of,
+    name_suffix,
+    slug_from_name,
 )
-from server.domains.people.accounts.service import NAME_DRAWS_MAX, new_person, refuse_banned
+from server.domains.people.accounts.service import NAME_DRAWS_MAX, new_person, require_not_banned
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 from server.gateway.session.identity import Identity
 
@@ -61,7 +61,7 @@ class _Claims(BaseModel):
         return next((name for name in names if isinstance(name, str) and name.strip()), None)
 
 
-class ProjectKeys:
+class SupabaseKeys:
     """The keys that a project publishes.
 
     Fetched when a token names one that is not known, and again after a while. Where that fails, the
@@ -123,7 +123,7 @@ class SupabaseAccounts:
         self._secret = secret
         self._store = store
         self._logged_out = logged_out
-        self._keys = ProjectKeys(url, now=now) if url else None
+        self._keys = SupabaseKeys(url, now=now) if url else None
 
     async def authenticate(self, token: str) -> Identity:
         """Say who a token speaks for; raise `BadToken`, `TokenExpired` or `Banned`.
@@ -135,7 +135,7 @@ class SupabaseAccounts:
         status = await self._store.account_status(user_id)
         if status is None:
             status = await self._welcome(user_id, claims.called)
-        refuse_banned(status.ban)
+        require_not_banned(status.ban)
         return Identity(
             user_id=user_id,
             player_id=status.player_id,
@@ -145,7 +145,7 @@ class SupabaseAccounts:
             roles=status.roles,
         )
 
-    async def end(self, session_id: SessionId) -> None:
+    async def end_session(self, session_id: SessionId) -> None:
         """Close the connections of a session here; the session itself is Supabase's to end."""
         asyncio.get_running_loop().call_soon(self._logged_out, session_id)
 
@@ -184,15 +184,15 @@ class SupabaseAccounts:
         return key.key, key.algorithm_name
 
     async def _welcome(self, user_id: UserId, called: str | None) -> AccountStatus:
-        slug = slug_of(called or "")
+        slug = slug_from_name(called or "")
         if slug is not None and is_reserved(slug):
             slug = None
         for draw in range(NAME_DRAWS_MAX):
             number = secrets.randbits(NUMBER_BITS)
             names = generate_names(number)
             if slug is not None:
-                username = slug if draw == 0 else f"{slug}_{tail_of(number)}"
-                names = Names(username, names.display_name, names.avatar_seed, names.color)
+                username = slug if draw == 0 else f"{slug}_{name_suffix(number)}"
+                names = GuestNames(username, names.display_name, names.avatar_seed, names.color)
             try:
                 guest = new_person(names, _display_name(called), user_id=user_id)
                 await self._store.welcome_person(guest)
@@ -206,7 +206,7 @@ class SupabaseAccounts:
         raise Overloaded
 
 
-def switched_off(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+def disabled_endpoints(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
     """Let the addresses of our own sign-in say where one signs in instead."""
     return [
         replace(endpoint, handler=_elsewhere, auth="none", body=None)

@@ -16,7 +16,7 @@ PAGE_BYTES: Final = 256 * 1024
 ARCHIVE_BYTES_MAX: Final = 2 * 1024**3  # before compression
 
 
-class Archive:
+class ExportArchive:
     """What is put together for one person. `rows` are JSON, a line each."""
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class Exports:
         if self._under_way.locked():
             raise Overloaded("Too many exports are running; try again in a minute.")
         async with self._under_way:
-            archive = Archive()
+            archive = ExportArchive()
             try:
                 await self._fill(archive, user_id)
             except BaseException:
@@ -121,7 +121,7 @@ class Exports:
                 raise
         return archive.read()
 
-    async def _fill(self, archive: Archive, user_id: UserId) -> None:
+    async def _fill(self, archive: ExportArchive, user_id: UserId) -> None:
         for name, read in self._sections.items():
             section = await read(user_id)
             await archive.add_text(f"{name}.json", section.model_dump_json(indent=2))

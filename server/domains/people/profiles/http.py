@@ -31,10 +31,10 @@ from protocol.profiles import (
 )
 from protocol.reserved_names import is_reserved
 from server.core.clock import wire_fields
-from server.core.rate_limits import Rate, RateLimiter, network_of
+from server.core.rate_limits import Rate, RateLimiter, client_network
 from server.domains.people.profiles.erasure import Erasure
 from server.domains.people.profiles.export import Exports
-from server.gateway.http.endpoints import Endpoint, HttpRequest, Raw
+from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
 
 TAG: Final = "profiles"
 # Of one network: enough to type a name, too few to collect them.
@@ -92,7 +92,7 @@ class ProfileRoutes:
         return await self._read_me(request.who.user_id)
 
     async def _is_free(self, request: HttpRequest) -> UsernameState:
-        self._lookups.require(network_of(request.remote), self._now())
+        self._lookups.require(client_network(request.remote), self._now())
         username: str = request.query.username
         is_taken = is_reserved(username) or await self._store.is_taken(username)
         return UsernameState(username=username, is_free=not is_taken)
@@ -147,10 +147,10 @@ class MyDataRoutes:
             ),
         ]
 
-    async def _export(self, request: HttpRequest) -> Raw:
+    async def _export(self, request: HttpRequest) -> RawResponse:
         self._exporting.require(request.who.user_id, self._now())
         pieces = await self._exports.export(request.who.user_id)
-        return Raw(pieces, "application/zip", headers=ZIP_HEADERS)
+        return RawResponse(pieces, "application/zip", headers=ZIP_HEADERS)
 
     async def _erase(self, request: HttpRequest) -> Erased:
         self._erasing.require(request.who.user_id, self._now())

@@ -19,7 +19,7 @@ from server.gamekit.table import commitment, players_of
 MayWatch = Callable[[LobbyId, PlayerId | None], Awaitable[bool]]
 
 
-class Access:
+class GameAccess:
     """Answers who may see which game, in memory or not."""
 
     def __init__(
@@ -30,16 +30,16 @@ class Access:
         self._may_watch = may_watch
         self._clock = clock
 
-    async def readable(self, game_id: GameId, player_id: PlayerId | None) -> StoredGame:
+    async def require_readable(self, game_id: GameId, player_id: PlayerId | None) -> StoredGame:
         """Find a game's row; raise `GameNotFound` if there is none that this player may see."""
         stored = await self._store.find(game_id)
         if stored is None:
             raise GameNotFound
-        if player_id is None or await self.seat_in(game_id, player_id) is None:
+        if player_id is None or await self.find_seat(game_id, player_id) is None:
             await self.check_may_watch(stored.lobby_id, player_id)
         return stored
 
-    async def horizon(
+    async def visible_head(
         self, game_id: GameId, player_id: PlayerId | None, *, head: int, delay_s: float
     ) -> int:
         """Say up to which event somebody may see a running game now; -1 for none.
@@ -47,7 +47,7 @@ class Access:
         Who sits at the table sees it to its `head`. All others, also who has left, see as much
         as was there `delay_s` ago, by every way.
         """
-        if not delay_s or self.is_at_the_table(game_id, player_id):
+        if not delay_s or self.is_seated(game_id, player_id):
             return head
         before = self._clock.now() - timedelta(seconds=delay_s)
         return await self._store.head_at(game_id, before)
@@ -57,13 +57,13 @@ class Access:
         rows = await self._store.read(stored.id, after=index - 1, limit=1) if index >= 0 else []
         return commitment(stored.seed, rows[0].hash) if rows else None
 
-    def is_at_the_table(self, game_id: GameId, player_id: PlayerId | None) -> bool:
+    def is_seated(self, game_id: GameId, player_id: PlayerId | None) -> bool:
         """Say whether somebody sits in a game on this node, and has not left."""
         game = self._registry.loaded(game_id)
         seat = game.seat_of(player_id) if game is not None and player_id is not None else None
         return game is not None and seat is not None and game.fold.table.seats[seat].present
 
-    async def seat_at(self, game: LiveGame, player_id: PlayerId) -> int:
+    async def require_seat(self, game: LiveGame, player_id: PlayerId) -> int:
         """Find a player's seat; for who may not even watch there is no game."""
         seat = game.seat_of(player_id)
         if seat is None:
@@ -81,7 +81,7 @@ class Access:
             return False
         return True
 
-    async def seat_in(self, game_id: GameId, player_id: PlayerId) -> int | None:
+    async def find_seat(self, game_id: GameId, player_id: PlayerId) -> int | None:
         """Find a player's seat, whether the game is in memory or not."""
         if (game := self._registry.loaded(game_id)) is not None:
             return game.seat_of(player_id)
@@ -104,7 +104,7 @@ class Access:
             raise GameNotFound
 
 
-async def committed(ask: Callable[[Reply], None]) -> int:
+async def ask_when_committed(ask: Callable[[Reply], None]) -> int:
     """Ask something of a live game and wait until it is committed."""
     future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     ask(partial(_resolve, future))

@@ -20,22 +20,22 @@ from protocol.ids import GameId
 from protocol.limits import EVENT_INDEX_MAX
 from server.core.clock import Clock
 from server.core.subscriptions import Subscriptions, TopicKind
-from server.domains.play.games.access import Access, committed
-from server.domains.play.games.live_game import LiveGame, Reply, reply_of
+from server.domains.play.games.access import GameAccess, ask_when_committed
+from server.domains.play.games.live_game import LiveGame, Reply, reply_from_log
 from server.domains.play.games.recovery import decode_row, recover
 from server.domains.play.games.registry import GameRegistry
 from server.domains.play.games.streams import (
     READ_ROWS,
     DelayedStream,
-    catch_up,
-    check_after,
-    follow,
     follow_chat,
+    follow_game,
+    require_index,
     send_chunks,
+    send_snapshot_if_behind,
     stop_streams,
 )
 from server.domains.play.games.subscribers import ViewEncoder
-from server.domains.play.games.views import head_of, snapshot_of
+from server.domains.play.games.views import build_head, build_snapshot
 from server.gamekit.fold import AnyRuleset
 from server.gamekit.table import answer_of, commitment
 from server.gateway.session.sessions import Route, Routes, Session
@@ -60,7 +60,7 @@ class GameCommands:
         registry: GameRegistry,
         store: GameStore,
         rulesets: Mapping[str, AnyRuleset],
-        access: Access,
+        access: GameAccess,
         subscriptions: Subscriptions,
         clock: Clock,
     ) -> None:
@@ -91,7 +91,7 @@ class GameCommands:
         seat = game.seat_of(session.who.player_id) if game is not None else None
         if game is None or seat is None:
             work = session.answer(command, self._act_later(session, command))
-            session.sessions.tasks.work(work, name="a move in a game not in memory")
+            session.sessions.tasks.start_work(work, name="a move in a game not in memory")
             return
         reply: Reply = partial(reply_when_committed, session, command.id)
         game.act(seat, command.cmd_no, command.move, reply, expected_head=command.expected_head)
@@ -99,8 +99,8 @@ class GameCommands:
     async def _act_later(self, session: Session, command: wire.Act) -> dict[str, object]:
         try:
             game = await self._found(session, command.game_id)
-            seat = await self._access.seat_at(game, session.who.player_id)
-            index = await committed(
+            seat = await self._access.require_seat(game, session.who.player_id)
+            index = await ask_when_committed(
                 lambda reply: game.act(
                     seat,
                     command.cmd_no,
@@ -115,13 +115,13 @@ class GameCommands:
 
     async def _answered_before(self, session: Session, command: wire.Act) -> int:
         """Give the reply of a command that was carried out before its game ended, or raise it."""
-        seat = await self._access.seat_in(command.game_id, session.who.player_id)
+        seat = await self._access.find_seat(command.game_id, session.who.player_id)
         if seat is None:
             raise GameOver
         row = await self._store.event_of(command.game_id, seat=seat, cmd_no=command.cmd_no)
         if row is None:
             raise GameOver
-        answer = reply_of(answer_of(row.event_index, decode_row(row).event))
+        answer = reply_from_log(answer_of(row.event_index, decode_row(row).event))
         if isinstance(answer, PlayhallError):
             raise answer
         return answer
@@ -134,7 +134,7 @@ class GameCommands:
         try:
             return await self._registry.find(game_id)
         except (GameOver, Quarantined, Unavailable, WrongNode):
-            await self._access.readable(game_id, session.who.player_id)
+            await self._access.require_readable(game_id, session.who.player_id)
             raise
 
     # ------------------------------------------------------------------ streams
@@ -145,13 +145,13 @@ class GameCommands:
             game = await self._found(session, command.game_id)
         except GameOver:
             return await self._read_finished(session, command.game_id, command.after, seated=True)
-        seat = await self._access.seat_at(game, session.who.player_id)
-        check_after(command.after, game.head)
+        seat = await self._access.require_seat(game, session.who.player_id)
+        require_index(command.after, game.head)
         stop_streams(session, command.game_id)
         if not session.socket.closing:  # else nobody is there who could come back
             _come_back(self._registry, game, seat)
-        after = await catch_up(game, session, seat, after=command.after)
-        head = await follow(game, self._store, session, seat, after=after)
+        after = await send_snapshot_if_behind(game, session, seat, after=command.after)
+        head = await follow_game(game, self._store, session, seat, after=after)
         follow_chat(self.chat, session, command.game_id)
         return _head(game, head, seat=seat, cmd_no=game.fold.table.seats[seat].cmd_no)
 
@@ -171,8 +171,8 @@ class GameCommands:
         stop_streams(session, command.game_id)
         if delay_s := max(command.delay_s, game.spectator_delay_s):
             return self._watch_later(game, session, command.after, delay_s)
-        after = await catch_up(game, session, None, after=command.after)
-        head = await follow(game, self._store, session, None, after=after)
+        after = await send_snapshot_if_behind(game, session, None, after=command.after)
+        head = await follow_game(game, self._store, session, None, after=after)
         follow_chat(self.chat, session, command.game_id)
         return _head(game, head)
 
@@ -184,12 +184,12 @@ class GameCommands:
         is held until what follows may be seen, and the reply does not reveal how far the game is.
         """
         if seat is not None and game.spectator_delay_s:
-            check_after(after, EVENT_INDEX_MAX)
+            require_index(after, EVENT_INDEX_MAX)
             return
-        seen = await self._access.horizon(
+        seen = await self._access.visible_head(
             game.game_id, None, head=game.head, delay_s=game.spectator_delay_s
         )
-        check_after(after, seen)
+        require_index(after, seen)
 
     def _watch_later(
         self, game: LiveGame, session: Session, after: int, delay_s: float
@@ -204,10 +204,10 @@ class GameCommands:
             is_stopped=partial(self._registry.is_quarantined, game.game_id),
         )
         work = stream.run(session, after=after)
-        task = session.sessions.tasks.work(work, name="delayed spectator")
+        task = session.sessions.tasks.start_work(work, name="delayed spectator")
         session.follow(("game", game.game_id), partial(_cancel, task))
         follow_chat(self.chat, session, game.game_id)
-        return head_of(after, seat=None, cmd_no=0, status="in_progress", commitment=None)
+        return build_head(after, seat=None, cmd_no=0, status="in_progress", commitment=None)
 
     async def unwatch(self, session: Session, command: wire.Unwatch) -> None:
         """Stop following."""
@@ -219,13 +219,13 @@ class GameCommands:
         """Give up one's seat; answered when that is committed."""
         game = await self._found(session, command.game_id)
         player_id = session.who.player_id
-        seat = await self._access.seat_at(game, player_id)
+        seat = await self._access.require_seat(game, player_id)
         occupant = game.fold.table.seats[seat]
         if occupant.present:
-            await committed(partial(_note_seat, self._registry, game, "player_left", seat))
+            await ask_when_committed(partial(_note_seat, self._registry, game, "player_left", seat))
             head: int = game.head
         else:  # left before, and sees no more than any spectator since
-            head = await self._access.horizon(
+            head = await self._access.visible_head(
                 game.game_id, player_id, head=game.head, delay_s=game.spectator_delay_s
             )
         session.unfollow(("game", command.game_id))
@@ -240,10 +240,10 @@ class GameCommands:
         viewer = game.seat_of(session.who.player_id)
         if viewer is None:
             await self._access.check_may_watch_game(game, session.who.player_id)
-        if not self._access.is_at_the_table(game.game_id, session.who.player_id):
+        if not self._access.is_seated(game.game_id, session.who.player_id):
             _check_no_delay(game)
         snapshot = game.snapshot(viewer)
-        await committed(game.when_committed)  # the state runs ahead; what leaves does not
+        await ask_when_committed(game.when_committed)  # the state runs ahead; what leaves does not
         return snapshot
 
     # ------------------------------------------------------------------ finished games
@@ -252,16 +252,16 @@ class GameCommands:
         self, session: Session, game_id: GameId, after: int, *, seated: bool
     ) -> dict[str, object]:
         """Send the whole log, with nothing hidden any more."""
-        stored = await self._access.readable(game_id, session.who.player_id)
-        check_after(after, stored.next_event_index - 1)
+        stored = await self._access.require_readable(game_id, session.who.player_id)
+        require_index(after, stored.next_event_index - 1)
         encoder = ViewEncoder(game_id, None, self._registry.faults)
         cursor = after
         while rows := await self._store.read(game_id, after=cursor, limit=READ_ROWS):
             recorded = [decode_row(row) for row in rows]
             await send_chunks(session, encoder, recorded, None)
             cursor = rows[-1].event_index
-        seat = await self._access.seat_in(game_id, session.who.player_id) if seated else None
-        return head_of(
+        seat = await self._access.find_seat(game_id, session.who.player_id) if seated else None
+        return build_head(
             cursor,
             seat=seat,
             cmd_no=0 if seat is None else await self._store.last_command(game_id, seat),
@@ -270,12 +270,12 @@ class GameCommands:
         )
 
     async def _snapshot_finished(self, session: Session, game_id: GameId) -> dict[str, object]:
-        stored = await self._access.readable(game_id, session.who.player_id)
+        stored = await self._access.require_readable(game_id, session.who.player_id)
         rows = await self._store.read_all(game_id)
         recorder = recover(stored, rows, self._rulesets.get(stored.ruleset))
         viewer = recorder.fold.table.seat_by_player.get(session.who.player_id)
         return {
-            **snapshot_of(recorder.fold, viewer),
+            **build_snapshot(recorder.fold, viewer),
             "commitment": commitment(stored.seed, recorder.hash),
         }
 
@@ -284,7 +284,7 @@ def _head(
     game: LiveGame, head: int, *, seat: int | None = None, cmd_no: int = 0
 ) -> dict[str, object]:
     """Draw up where a running game's stream stands; the log is committed to at its head only."""
-    return head_of(
+    return build_head(
         head,
         seat=seat,
         cmd_no=cmd_no,
@@ -301,7 +301,7 @@ def _come_back(registry: GameRegistry, game: LiveGame, seat: int) -> None:
     if not occupant.present:
         _note_seat(registry, game, "player_joined", seat)
     elif not occupant.connected:
-        game.note("player_reconnected", seat)
+        game.record_presence("player_reconnected", seat)
 
 
 def _note_seat(
@@ -315,7 +315,7 @@ def _note_seat(
         if reply is not None:
             reply(what)
 
-    game.note(kind, seat, on_committed)
+    game.record_presence(kind, seat, on_committed)
 
 
 def _check_has_left(game: LiveGame, seat: int) -> None:
@@ -325,7 +325,7 @@ def _check_has_left(game: LiveGame, seat: int) -> None:
 
 def _look_on(game: LiveGame, seat: int) -> None:
     if not game.fold.table.completed:
-        game.note("player_became_spectator", seat)
+        game.record_presence("player_became_spectator", seat)
 
 
 def _check_no_delay(game: LiveGame) -> None:

@@ -31,7 +31,7 @@ RETRY_S: Final = 1.0
 _CURSOR: Final = CursorCodec("games", DirectoryPlace, datetime, UUID)
 
 
-def held_seats(game: LiveGame) -> int:
+def count_held_seats(game: LiveGame) -> int:
     """Count the seats that are held: by bots, and by players who did not leave.
 
     Who lost the connection keeps the seat and is counted.
@@ -47,7 +47,7 @@ class DirectoryMaintenance:
         self._changed: dict[GameId, LiveGame] = {}  # at most one entry a game of this node
         self._woken = asyncio.Event()
 
-    def note(self, game: LiveGame) -> None:
+    def note_change(self, game: LiveGame) -> None:
         """Have a game's count written soon."""
         self._changed[game.game_id] = game
         self._woken.set()
@@ -67,13 +67,15 @@ class DirectoryMaintenance:
 
     async def _write_some(self) -> None:
         some = list(islice(self._changed.values(), WRITTEN_AT_ONCE))
-        counts = [HeldSeats(game.game_id, game.owner_epoch, held_seats(game)) for game in some]
+        counts = [
+            HeldSeats(game.game_id, game.owner_epoch, count_held_seats(game)) for game in some
+        ]
         if counts:
             await self._store.set_players(counts)
         for game, written in zip(some, counts, strict=True):
             noted = self._changed.get(game.game_id)
             # Noted again while it was written, with another count or by a newer owner: it stays.
-            if noted is game and held_seats(game) == written.players:
+            if noted is game and count_held_seats(game) == written.players:
                 del self._changed[game.game_id]
         if not self._changed:
             self._woken.clear()

@@ -16,13 +16,13 @@ from server.core.events import MemberKicked, PlayerDisconnected, WatcherExcluded
 from server.core.subscriptions import TopicKind
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import GameChat, Games, GameTotals, LobbyAccess
-from server.domains.play.games.access import Access
+from server.domains.play.games.access import GameAccess
 from server.domains.play.games.commands import GameCommands
 from server.domains.play.games.directory import DirectoryMaintenance, DirectoryRoutes
 from server.domains.play.games.http import GameRoutes
 from server.domains.play.games.metrics import game_metrics
-from server.domains.play.games.node_lease import Lease
-from server.domains.play.games.presence import Presence
+from server.domains.play.games.node_lease import NodeLease
+from server.domains.play.games.presence import GamePresence
 from server.domains.play.games.registry import GameRegistry, GameRegistryConfig
 from server.domains.play.games.settings import GameSettings
 from server.domains.play.games.totals import CachedTotals
@@ -62,17 +62,17 @@ def build(services: Services) -> Domain:
         subscriptions=services.subscriptions,
         events=services.events,
         may_serve=may_serve,
-        seats_changed=directory_maintenance.note,
+        seats_changed=directory_maintenance.note_change,
     )
-    lease = Lease(
+    lease = NodeLease(
         store,
         clock=clock,
         lease_s=settings.lease_s,
         address=services.address,
         returned=games.unload_lost,
     )
-    presence = Presence(games, services.sessions)
-    access = Access(
+    presence = GamePresence(games, services.sessions)
+    access = GameAccess(
         registry=games,
         store=store,
         may_watch=partial(_may_watch, services),
@@ -96,7 +96,7 @@ def build(services: Services) -> Domain:
             await totals.read()
 
     async def stop() -> None:
-        games.suspend()
+        games.stop_accepting()
         try:
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
                 await event_log.drain()
@@ -113,7 +113,7 @@ def build(services: Services) -> Domain:
         commands=commands.routes(),
         endpoints=[*DirectoryRoutes(directory).endpoints(), *endpoints.endpoints()],
         listens={
-            PlayerDisconnected: lambda event: presence.departed(event.player_id),
+            PlayerDisconnected: lambda event: presence.player_disconnected(event.player_id),
             MemberKicked: presence.member_kicked,
             WatcherExcluded: lambda event: presence.exclude_watcher(event.game_id, event.player_id),
         },
@@ -126,7 +126,7 @@ def build(services: Services) -> Domain:
         start=[start],
         jobs=[
             Job("log", event_log.run),
-            Job("lease", lease.keep),
+            Job("lease", lease.keep_renewing),
             Job("adoption", partial(games.keep_adopting, every_s=ADOPT_EVERY_S)),
             Job("idle games", partial(games.keep_unloading_idle, every_s=UNLOAD_EVERY_S)),
             Job("directory of games", directory_maintenance.run),
@@ -141,7 +141,7 @@ async def _may_watch(services: Services, lobby_id: LobbyId, player_id: PlayerId 
 
 
 class _Chat:
-    def __init__(self, commands: GameCommands, access: Access) -> None:
+    def __init__(self, commands: GameCommands, access: GameAccess) -> None:
         self._commands = commands
         self._access = access
 

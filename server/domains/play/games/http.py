@@ -12,9 +12,9 @@ from protocol.history import Events, EventsQuery, LoggedEvent
 from protocol.history import Game as WireGame
 from protocol.ids import GameId, PlayerId, WireGameId
 from server.core.clock import wire_time, wire_time_or_none
-from server.domains.play.games.access import Access
+from server.domains.play.games.access import GameAccess
 from server.domains.play.games.recovery import decode_row
-from server.domains.play.games.ruleset_failures import Faults
+from server.domains.play.games.ruleset_failures import RulesetFailures
 from server.domains.play.games.subscribers import ViewEncoder
 from server.gamekit.contract import Viewer
 from server.gamekit.fold import AnyRuleset
@@ -36,10 +36,10 @@ class GameRoutes:
     def __init__(
         self,
         *,
-        access: Access,
+        access: GameAccess,
         store: GameStore,
         rulesets: Mapping[str, AnyRuleset],
-        faults: Faults,
+        faults: RulesetFailures,
     ) -> None:
         self._access = access
         self._faults = faults
@@ -73,7 +73,7 @@ class GameRoutes:
     async def game(self, request: HttpRequest) -> WireGame:
         """Describe one game."""
         who = request.identity.player_id if request.identity is not None else None
-        stored = await self._access.readable(game_id_of(request), who)
+        stored = await self._access.require_readable(game_id_of(request), who)
         return WireGame(
             game_id=stored.id,
             ruleset=stored.ruleset,
@@ -92,10 +92,10 @@ class GameRoutes:
     async def events(self, request: HttpRequest) -> Events:
         """Give one page of a log."""
         who = request.identity.player_id if request.identity is not None else None
-        stored = await self._access.readable(game_id_of(request), who)
+        stored = await self._access.require_readable(game_id_of(request), who)
         query: EventsQuery = request.query
         rows = await self._store.read(stored.id, after=query.after, limit=query.limit)
-        seat = await self._access.seat_in(stored.id, who) if who is not None else None
+        seat = await self._access.find_seat(stored.id, who) if who is not None else None
         is_over = stored.status == "completed"
         encoder = ViewEncoder(stored.id, None if is_over else self._ruleset(stored), self._faults)
         head = await self._horizon(stored, who)
@@ -116,7 +116,7 @@ class GameRoutes:
         if stored.status == "completed":
             return head
         delay_s = stored.config.get("spectator_delay_s", 0.0)
-        return await self._access.horizon(stored.id, who, head=head, delay_s=delay_s)
+        return await self._access.visible_head(stored.id, who, head=head, delay_s=delay_s)
 
     def _ruleset(self, stored: StoredGame) -> AnyRuleset:
         """Find the rules that redact a running game; without them nothing of it is shown."""
@@ -137,7 +137,7 @@ def _shown(
         game_id=game_id,
         event_index=item.event_index,
         event=item.event.type,
-        payload=encoder.seen(item.event, viewer),
+        payload=encoder.visible_payload(item.event, viewer),
         at=item.at.decode(),
         hash=row.hash.hex() if with_hash else None,
     )

@@ -97,13 +97,13 @@ from protocol.errors import (
 )
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.clock import Clock, Moment
-from server.core.containment import RAISED_BY_RULES, failed
+from server.core.containment import RAISED_BY_RULES, log_failure
 from server.core.subscriptions import Topic
-from server.domains.play.games.recorder import Command, EventRecorder, RecordedEvent, prepared
-from server.domains.play.games.results import checked, completion_of
-from server.domains.play.games.ruleset_failures import Faults, Method, described
-from server.domains.play.games.subscribers import Follower, Subscribers, ViewEncoder
-from server.domains.play.games.views import snapshot_of
+from server.domains.play.games.recorder import Command, EventRecorder, RecordedEvent, prepare_events
+from server.domains.play.games.results import build_completion, require_storable
+from server.domains.play.games.ruleset_failures import Method, RulesetFailures, describe_error
+from server.domains.play.games.subscribers import GameFollower, Subscribers, ViewEncoder
+from server.domains.play.games.views import build_snapshot
 from server.gamekit.contract import Event, IllegalMove, Payload, Viewer
 from server.gamekit.fold import Fold
 from server.gamekit.table import (
@@ -113,9 +113,9 @@ from server.gamekit.table import (
     Seat,
     commitment,
     game_completed,
-    invalid_action,
-    presence,
-    rules_own,
+    invalid_action_event,
+    presence_event,
+    require_rules_events,
 )
 
 log = logging.getLogger(__name__)
@@ -259,9 +259,9 @@ class LiveGame:
         log: Log,
         clock: Clock,
         may_serve: Callable[[], bool],
-        faults: Faults,
+        faults: RulesetFailures,
         callbacks: LiveGameCallbacks,
-        topic: Topic[Follower],
+        topic: Topic[GameFollower],
     ) -> None:
         self.game_id = game_id
         self.lobby_id = lobby_id
@@ -332,21 +332,21 @@ class LiveGame:
 
     def snapshot(self, viewer: Viewer) -> dict[str, object]:
         """Draw the whole snapshot of the state as it was decided, perhaps ahead of the disk."""
-        self.check_sound()
+        self.require_sound()
         try:
-            snapshot = snapshot_of(self.fold, viewer)
+            snapshot = build_snapshot(self.fold, viewer)
         except RAISED_BY_RULES as error:
             raise self._refusal("view", error) from error
         return {**snapshot, "commitment": commitment(self.fold.origin.seed, self._recorder.hash)}
 
-    def check_sound(self) -> None:
+    def require_sound(self) -> None:
         """Raise `Quarantined` where the rules failed."""
         if self.state is FAILING or self.state is FAILED:
             raise Quarantined
 
     def when_committed(self, reply: Reply) -> None:
         """Call back once everything decided so far is committed."""
-        self.check_sound()
+        self.require_sound()
         self._owe(self.fold.next_index - 1, reply, self.fold.next_index - 1)
 
     # ------------------------------------------------------------------ what is done
@@ -365,7 +365,7 @@ class LiveGame:
         With `expected_head`, only if nothing that counts has happened since that event.
         """
         if self.state is not PLAYING:
-            self.check_sound()  # first: this state may remember answers that were never written
+            self.require_sound()  # first: this state may remember answers that were never written
         occupant = self.fold.table.seats[seat]
         # Before anything that may refuse: a command that was carried out gets its answer also from
         # a game that has ended or is closed, and acts once.
@@ -391,15 +391,15 @@ class LiveGame:
         index = self._extend(events, Command(seat, cmd_no))
         self._owe(self.fold.next_index - 1, reply, index)
 
-    def play(self, seat: int, move: Payload) -> None:
+    def play_for_seat(self, seat: int, move: Payload) -> None:
         """Carry out a move that the server itself makes for a seat."""
         self._check_open()
         self._extend(self._decide(seat, move))
 
-    def note(self, kind: str, seat: int, reply: Reply | None = None) -> None:
+    def record_presence(self, kind: str, seat: int, reply: Reply | None = None) -> None:
         """Log that a player came or went."""
         self._check_open()
-        index = self._extend([presence(kind, self.fold.table, seat)])
+        index = self._extend([presence_event(kind, self.fold.table, seat)])
         if reply is not None:
             self._owe(index, reply, index)
 
@@ -418,17 +418,17 @@ class LiveGame:
 
     # ------------------------------------------------------------------ deciding
 
-    def fail(self, method: Method, error: BaseException) -> None:
+    def stop_for_fault(self, method: Method, error: BaseException) -> None:
         """Play no more: the rules failed where the state, or the way on, depends on them.
 
         What was decided before goes its way to the disk, and to those who follow, first. Where
         nothing is played any more, the failure is only counted.
         """
-        self._faults.note(self.fold.ruleset.name, method, error)
+        self._faults.count(self.fold.ruleset.name, method, error)
         if self.state is not PLAYING:
             return
         self._move(LiveGameInput.RULES_FAILED)
-        self.fault = f"{self.fold.ruleset.name} failed in {method}: {described(error)}"
+        self.fault = f"{self.fold.ruleset.name} failed in {method}: {describe_error(error)}"
         # Otherwise `_on_committed` or `_on_lost` does this. The registry unloads the game when it
         # is called, and what is on its way would commit with nobody to hear of it.
         if self.is_settled:
@@ -439,7 +439,7 @@ class LiveGame:
         # In the order of what is final: a client that gets `Overloaded` or `Unavailable` sends
         # the same command again, for nothing if the game is over or set aside.
         if self.state is not PLAYING:
-            self.check_sound()
+            self.require_sound()
             if self.fold.table.completed:
                 raise GameOver
         if not self._may_serve():
@@ -455,7 +455,9 @@ class LiveGame:
         """Ask the rules. Whatever they raise but `IllegalMove` is a fault of theirs."""
         ruleset = self.fold.ruleset
         try:
-            return rules_own(ruleset.decide(self.fold.state, seat, ruleset.read_move(raw)))
+            return require_rules_events(
+                ruleset.decide(self.fold.state, seat, ruleset.read_move(raw))
+            )
         except IllegalMove:
             raise
         except RAISED_BY_RULES as error:
@@ -463,7 +465,7 @@ class LiveGame:
 
     def _refusal(self, method: Method, error: BaseException) -> PlayhallError:
         """Count a failure that left the state as it was."""
-        self._faults.note(self.fold.ruleset.name, method, error)
+        self._faults.count(self.fold.ruleset.name, method, error)
         return PlayhallError(
             "The rules of this game failed; nothing was changed and the failure was logged."
         )
@@ -488,16 +490,16 @@ class LiveGame:
         """Log a refused move, so that its number is used up and statistics have it."""
         if self.fold.table.seats[seat].misplays >= MISPLAYS_LOGGED_MAX:
             raise TooManyMisplays(f"{illegal.message} (You have made too many illegal moves.)")
-        refused = invalid_action(self.fold.table, seat, illegal.code, illegal.message)
+        refused = invalid_action_event(self.fold.table, seat, illegal.code, illegal.message)
         index = self._extend([refused], Command(seat, cmd_no))
-        self._owe(index, reply, reply_of(Answer(index, illegal.code, illegal.message)))
+        self._owe(index, reply, reply_from_log(Answer(index, illegal.code, illegal.message)))
 
     def _repeat(self, occupant: Seat, cmd_no: int, reply: Reply) -> None:
         """Give a command that came again its first reply, not before that is committed."""
         answer = occupant.answers.get(cmd_no)
         if answer is None:
             raise CmdNoForgotten
-        self._owe(max(answer.event_index, self.fold.next_index - 1), reply, reply_of(answer))
+        self._owe(max(answer.event_index, self.fold.next_index - 1), reply, reply_from_log(answer))
 
     def _extend(self, events: list[Event], command: Command | None = None) -> int:
         """Fold new events, hand them to the log; returns the first one's index.
@@ -510,7 +512,7 @@ class LiveGame:
         if not events:
             raise self._refusal("decide", ValueError("a move must cause at least one event"))
         try:
-            payloads = prepared(events, command)
+            payloads = prepare_events(events, command)
         except BadPayload as bad:
             if isinstance(bad, NotJson):
                 raise self._refusal("decide", bad) from None
@@ -525,7 +527,7 @@ class LiveGame:
         except RAISED_BY_RULES as error:
             # A fold that stops half way is a state that no log has, and reading the log again
             # would only lead back here: the next move of the same kind fails again.
-            self.fail(method, error)
+            self.stop_for_fault(method, error)
             raise Quarantined from error
         if completion is not None:
             self._move(LiveGameInput.END_DECIDED)
@@ -545,13 +547,13 @@ class LiveGame:
         outcome = self.fold.outcome()
         if outcome is None or self.fold.table.completed:
             return None
-        checked(
+        require_storable(
             outcome,
             seats=len(self.fold.table.seats),
             statistics=self.fold.ruleset.statistics,
         )
         last = game_completed(self.fold.table, outcome, self.fold.origin.seed)
-        completion = completion_of(self.fold, outcome, moment.at)
+        completion = build_completion(self.fold, outcome, moment.at)
         more_rows, more_recorded = self._recorder.write([last], moment=moment)
         rows += more_rows
         recorded += more_recorded
@@ -597,7 +599,7 @@ class LiveGame:
         if isinstance(lost, Unstorable) and self.fault is None:
             self._move(LiveGameInput.UNSTORABLE)
             self.fault = (
-                f"{self.fold.ruleset.name} decided what cannot be stored: {described(lost)}"
+                f"{self.fold.ruleset.name} decided what cannot be stored: {describe_error(lost)}"
             )
         else:
             self._move(LiveGameInput.ROWS_LOST)
@@ -625,10 +627,10 @@ def _give(reply: Reply, what: int | PlayhallError) -> None:
     try:
         reply(what)
     except Exception:
-        failed("a reply")
+        log_failure("a reply")
 
 
-def reply_of(answer: Answer) -> int | MoveRefused:
+def reply_from_log(answer: Answer) -> int | MoveRefused:
     """Turn what the log has for a command into the reply that it got."""
     if answer.code is None:
         return answer.event_index

@@ -8,20 +8,22 @@ from prometheus_client.registry import Collector
 
 from persistence.eventlog.writer import LATENCY_BOUNDS_S, Log, LogMetrics
 from server.domains.play.games.registry import GameRegistry
-from server.domains.play.games.ruleset_failures import Faults
-from server.gateway.metrics import Numbers, Reading
+from server.domains.play.games.ruleset_failures import RulesetFailures
+from server.gateway.metrics import MetricsCollector, MetricSource
 
 
 def game_metrics(games: GameRegistry, log: Log) -> list[Collector]:
     """Give the collectors of a node's games and of its log."""
     return [
-        Numbers(
+        MetricsCollector(
             gauges=(
-                Reading("games", "Games in memory.", lambda: len(games)),
-                Reading("log_queue_events", "Events waiting to be committed.", lambda: log.queued),
+                MetricSource("games", "Games in memory.", lambda: len(games)),
+                MetricSource(
+                    "log_queue_events", "Events waiting to be committed.", lambda: log.queued
+                ),
             ),
             counters=[
-                Reading(
+                MetricSource(
                     "games_quarantined",
                     "Games that were quarantined.",
                     lambda: games.faults.quarantined,
@@ -36,12 +38,12 @@ def game_metrics(games: GameRegistry, log: Log) -> list[Collector]:
 def log_metrics(log: LogMetrics) -> list[Collector]:
     """Give the collectors of what was written to the log."""
     return [
-        Numbers(
+        MetricsCollector(
             counters=(
-                Reading("events_committed", "Events committed.", lambda: log.events),
-                Reading("log_batches", "Batches committed.", lambda: log.batches),
-                Reading("log_retries", "Batches that were retried.", lambda: log.retries),
-                Reading("games_completed", "Games completed.", lambda: log.completions),
+                MetricSource("events_committed", "Events committed.", lambda: log.events),
+                MetricSource("log_batches", "Batches committed.", lambda: log.batches),
+                MetricSource("log_retries", "Batches that were retried.", lambda: log.retries),
+                MetricSource("games_completed", "Games completed.", lambda: log.completions),
             )
         ),
         _CommitLatency(log),
@@ -49,7 +51,7 @@ def log_metrics(log: LogMetrics) -> list[Collector]:
 
 
 class _RulesetFailures(Collector):
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: RulesetFailures) -> None:
         self._faults = faults
 
     def collect(self) -> Iterator[Metric]:

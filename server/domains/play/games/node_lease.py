@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from persistence.games.store import GameStore
 from protocol.errors import PlayhallError
 from server.core.clock import Clock
-from server.core.containment import failed
+from server.core.containment import log_failure
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ RENEWALS_PER_LEASE = 4
 SERVE_SHARE = 2 / 3
 
 
-class Lease:
+class NodeLease:
     """A lease kept by renewing it; `is_good` by this node's own monotonic clock.
 
     `address` is where other nodes send clients.
@@ -59,7 +59,7 @@ class Lease:
             await self._returned()
         self._good_until = asked_at + self.lease_s * SERVE_SHARE
 
-    async def keep(self) -> None:
+    async def keep_renewing(self) -> None:
         """Renew until it is given back; a database that cannot be reached is asked again."""
         while not self._given_back:
             try:
@@ -67,7 +67,7 @@ class Lease:
             except PlayhallError as error:
                 log.warning("the lease could not be renewed: %s", error)
             except Exception:  # it runs out then, and with it what this node serves
-                failed("renewing the lease")
+                log_failure("renewing the lease")
             await asyncio.sleep(self.lease_s / RENEWALS_PER_LEASE)
 
     async def release(self) -> None:

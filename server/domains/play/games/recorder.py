@@ -11,7 +11,7 @@ from protocol.ids import GameId, new_id
 from server.core.clock import Moment
 from server.gamekit.contract import Event
 from server.gamekit.fold import AnyRuleset, Fold, Origin
-from server.gamekit.table import CMD, Player, game_created, rules_own
+from server.gamekit.table import CMD, Player, game_created, require_rules_events
 
 
 class RecordedEvent(NamedTuple):
@@ -30,7 +30,7 @@ class Command(NamedTuple):
     cmd_no: int
 
 
-def prepared(events: Sequence[Event], command: Command | None = None) -> list[bytes]:
+def prepare_events(events: Sequence[Event], command: Command | None = None) -> list[bytes]:
     """Name the command on the first event, and write every payload canonically.
 
     Raises `BadPayload`, or anything at all for what are no events; nothing is folded yet.
@@ -58,7 +58,7 @@ class EventRecorder:
         what the log has any more.
         """
         if payloads is None:
-            payloads = prepared(events)
+            payloads = prepare_events(events)
         rows: list[Row] = []
         recorded: list[RecordedEvent] = []
         for event, payload in zip(events, payloads, strict=True):
@@ -82,7 +82,7 @@ class PreparedGame(NamedTuple):
     first_recorded: list[RecordedEvent]
 
 
-def make_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> PreparedGame:
+def prepare_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> PreparedGame:
     """Draw a seed, and set the game up by its rules."""
     row = _row(new, ruleset, node=node, moment=moment)
     players = tuple(Player(player.player_id, player.bot) for player in new.players)
@@ -98,7 +98,7 @@ def make_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -
     )
     rows, recorded = recorder.write([created], moment=moment)
     more_rows, more_recorded = recorder.write(
-        rules_own(ruleset.setup(recorder.fold.state)), moment=moment
+        require_rules_events(ruleset.setup(recorder.fold.state)), moment=moment
     )
     return PreparedGame(row, recorder, rows + more_rows, recorded + more_recorded)
 

@@ -11,7 +11,7 @@ from persistence.games.model import StoredGame
 from server.core.clock import wire_time
 from server.core.containment import RAISED_BY_RULES
 from server.domains.play.games.recorder import EventRecorder, RecordedEvent
-from server.domains.play.games.ruleset_failures import described
+from server.domains.play.games.ruleset_failures import describe_error
 from server.gamekit.contract import Event
 from server.gamekit.fold import AnyRuleset, Fold, Origin
 from server.gamekit.table import GAME_CREATED, players_of, seed_hash
@@ -47,13 +47,13 @@ def recover(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None) -
     except CorruptLog:
         raise
     except RAISED_BY_RULES as error:
-        raise CorruptLog(f"the rules cannot begin this game: {described(error)}") from error
+        raise CorruptLog(f"the rules cannot begin this game: {describe_error(error)}") from error
     for item, row in zip(recorded, rows, strict=True):
         try:
             fold.apply(item.event, int(row.at.timestamp() * 1000 + 0.5))
         except RAISED_BY_RULES as error:
             raise CorruptLog(
-                f"event {item.event_index} does not follow: {described(error)}"
+                f"event {item.event_index} does not follow: {describe_error(error)}"
             ) from error
     return EventRecorder(fold, rows[-1].hash)
 

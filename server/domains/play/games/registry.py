@@ -22,16 +22,16 @@ from protocol.errors import (
 )
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.clock import Clock
-from server.core.containment import RAISED_BY_RULES, contained, failed
+from server.core.containment import RAISED_BY_RULES, contain_failures, log_failure
 from server.core.events import LobbyGameCompleted, LocalEvents
-from server.core.periodic import every
+from server.core.periodic import repeat_every
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame, LiveGameCallbacks
-from server.domains.play.games.recorder import EventRecorder, make_game
+from server.domains.play.games.recorder import EventRecorder, prepare_game
 from server.domains.play.games.recovery import CorruptLog, recover
-from server.domains.play.games.ruleset_failures import Faults
-from server.domains.play.games.subscribers import Follower, stopped_frame
+from server.domains.play.games.ruleset_failures import RulesetFailures
+from server.domains.play.games.subscribers import GameFollower, stopped_frame
 from server.domains.play.games.turn_timer import TurnTimer
 from server.gamekit.fold import AnyRuleset
 
@@ -83,7 +83,7 @@ class GameRegistry:
         self._rulesets = rulesets
         self._events = events
         self.seats_changed = seats_changed
-        self._topics: TopicKind[Follower] = subscriptions.kind("game")
+        self._topics: TopicKind[GameFollower] = subscriptions.kind("game")
         self._live: dict[GameId, LiveGame] = {}
         self._turns: dict[GameId, TurnTimer] = {}
         self._loading: dict[GameId, asyncio.Future[LiveGame]] = {}
@@ -91,7 +91,7 @@ class GameRegistry:
         self._has_reclaimed = False
         # Games whose rules failed, until the database has it: they must not be read again.
         self._failing: set[GameId] = set()
-        self.faults = Faults(clock.monotonic)
+        self.faults = RulesetFailures(clock.monotonic)
         self._callbacks = LiveGameCallbacks(
             self._settled, self._completed, self._lost, self._failed
         )
@@ -106,12 +106,12 @@ class GameRegistry:
         """Find a game that is in memory on this node."""
         return self._live.get(game_id)
 
-    def of_lobbies(self) -> dict[LobbyId, GameId]:
+    def games_by_lobby(self) -> dict[LobbyId, GameId]:
         """List the games in memory by the lobbies that they came from."""
         games = self._live.values()
         return {game.lobby_id: game.game_id for game in games if game.lobby_id is not None}
 
-    def games_of(self, player_id: PlayerId) -> list[LiveGame]:
+    def games_of_player(self, player_id: PlayerId) -> list[LiveGame]:
         """List the games in memory in which a player has a seat."""
         return [self._live[game_id] for game_id in self._games_of.get(player_id, ())]
 
@@ -132,12 +132,12 @@ class GameRegistry:
         if game_id in self._failing:
             raise Quarantined
         if (game := self._live.get(game_id)) is not None:
-            game.check_sound()
+            game.require_sound()
             return game
         loading = self._loading.get(game_id)
         if loading is None:
             loading = self._loading[game_id] = asyncio.get_running_loop().create_future()
-            self._tasks.work(self._load_into(loading, game_id), name="recovery of a game")
+            self._tasks.start_work(self._load_into(loading, game_id), name="recovery of a game")
         return await asyncio.shield(loading)
 
     async def _load_into(self, loading: asyncio.Future[LiveGame], game_id: GameId) -> None:
@@ -181,7 +181,7 @@ class GameRegistry:
             self.faults.quarantined += 1
             raise Quarantined from corrupt
         game = self._admit(stored.id, recorder, claim.owner_epoch, lobby_id=stored.lobby_id)
-        game.check_sound()
+        game.require_sound()
         self.seats_changed(game)  # what the last owner had not written of it is lost
         return game
 
@@ -207,9 +207,9 @@ class GameRegistry:
         if ruleset is None:
             raise UnknownRuleset
         try:
-            made = make_game(new, ruleset, node=self._config.node, moment=self._clock.moment())
+            made = prepare_game(new, ruleset, node=self._config.node, moment=self._clock.moment())
         except RAISED_BY_RULES as error:
-            self.faults.note(ruleset.name, "setup", error)
+            self.faults.count(ruleset.name, "setup", error)
             raise PlayhallError(
                 "The rules could not start a game; the failure was logged."
             ) from error
@@ -276,7 +276,7 @@ class GameRegistry:
         log.warning("game %s: %s", game.game_id, lost)
         why = CloseReason.WRONG_NODE if isinstance(lost, Fenced) else CloseReason.OVERLOADED
         for follower in game.subscribers.followers:
-            with contained("disconnecting a follower"):
+            with contain_failures("disconnecting a follower"):
                 follower.disconnect(why)
         self._drop(game)
 
@@ -289,7 +289,7 @@ class GameRegistry:
         game.subscribers.publish_frame(stopped_frame(game.game_id))
         self._drop(game)
         work = self._set_aside(game.game_id, game.fault, owner_epoch=game.owner_epoch)
-        self._tasks.work(work, name="quarantine of a game")
+        self._tasks.start_work(work, name="quarantine of a game")
 
     async def _set_aside(self, game_id: GameId, reason: str, *, owner_epoch: int) -> None:
         """Keep in the database that a game is quarantined; tried until it is done."""
@@ -332,7 +332,7 @@ class GameRegistry:
             except PlayhallError as gone:
                 log.info("game %s was not adopted: %s", game_id, gone)
             except Exception:  # one game's failure touches no other
-                failed(f"adopting game {game_id}")
+                log_failure(f"adopting game {game_id}")
         return taken
 
     async def unload_lost(self) -> None:
@@ -341,16 +341,16 @@ class GameRegistry:
         kept = await self._store.still_owned(owned)
         for game in list(self._live.values()):
             if game.game_id in owned and game.game_id not in kept:
-                with contained(f"dropping game {game.game_id}"):
+                with contain_failures(f"dropping game {game.game_id}"):
                     self._lost(game, Fenced("another node took it over"))
 
     async def keep_adopting(self, *, every_s: float) -> None:
         """Take back what was this node's, then adopt orphaned games, until cancelled."""
-        await every(every_s, self._adopt_more, "adopting games", at_once=True)
+        await repeat_every(every_s, self._adopt_more, "adopting games", at_once=True)
 
     async def keep_unloading_idle(self, *, every_s: float) -> None:
         """Let idle games leave memory, until cancelled; they come back when somebody asks."""
-        await every(every_s, self._drop_idle, "dropping idle games")
+        await repeat_every(every_s, self._drop_idle, "dropping idle games")
 
     async def _adopt_more(self) -> None:
         take = self.adopt if self._has_reclaimed else self.reclaim
@@ -361,12 +361,12 @@ class GameRegistry:
     async def _drop_idle(self) -> None:
         before = self._clock.monotonic() - self._config.idle_game_s
         for game in list(self._live.values()):
-            with contained(f"dropping game {game.game_id}"):
+            with contain_failures(f"dropping game {game.game_id}"):
                 idle = game.is_settled and not len(game.subscribers) and game.fold.turn is None
                 if idle and game.busy_at < before:
                     self._drop(game)
 
-    def suspend(self) -> None:
+    def stop_accepting(self) -> None:
         """Take nothing more on: the node is going away."""
         self.draining = True
         for turns in self._turns.values():

@@ -18,7 +18,7 @@ TRICKS_WON: Final = "tricks_won"
 HIGHEST_BID: Final = "highest_bid"
 
 
-def completion_of(fold: Fold, outcome: Outcome, at: datetime) -> Completion:
+def build_completion(fold: Fold, outcome: Outcome, at: datetime) -> Completion:
     """Draw up what is stored when a game ends."""
     seats = fold.table.seats
     results = tuple(
@@ -34,7 +34,9 @@ def completion_of(fold: Fold, outcome: Outcome, at: datetime) -> Completion:
     )
     winners = [result.player_id for result in results if result.is_winner]
     winner_id = winners[0] if len(winners) == 1 else None
-    return Completion(at, summary_of(fold.table, outcome), results, winner_id, _uncounted(fold))
+    return Completion(
+        at, build_game_summary(fold.table, outcome), results, winner_id, _uncounted(fold)
+    )
 
 
 def _uncounted(fold: Fold) -> Uncounted | None:
@@ -44,7 +46,7 @@ def _uncounted(fold: Fold) -> Uncounted | None:
     return "solo" if len(fold.table.seats) == 1 else None
 
 
-def checked(outcome: Outcome, *, seats: int, statistics: Collection[str]) -> None:
+def require_storable(outcome: Outcome, *, seats: int, statistics: Collection[str]) -> None:
     """Raise `ValueError` for a result that cannot be stored, before anything is published of it."""
     standings = outcome.standings
     if [standing.seat for standing in standings] != list(range(seats)):
@@ -68,7 +70,7 @@ def checked(outcome: Outcome, *, seats: int, statistics: Collection[str]) -> Non
         canonical(each)  # one by one: each is as large as an event at most
 
 
-def summary_of(table: Table, outcome: Outcome) -> GameSummary:
+def build_game_summary(table: Table, outcome: Outcome) -> GameSummary:
     """Summarise a game; names are added where it is stored."""
     standings = outcome.standings
     players = [_player(table.seats[standing.seat], standing) for standing in standings]

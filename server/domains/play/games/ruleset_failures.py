@@ -24,7 +24,7 @@ Method: TypeAlias = Literal[
 ]
 
 
-def described(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Describe an error in one line of text that can be stored, whatever its `repr` does."""
     try:
         text = repr(error)
@@ -33,7 +33,7 @@ def described(error: BaseException) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-class Faults:
+class RulesetFailures:
     """The failures of all rulesets on this node, since the start.
 
     `raised` counts by ruleset and method, `quarantined` counts the games set aside.
@@ -45,7 +45,7 @@ class Faults:
         self._monotonic = monotonic
         self._traced_at: dict[tuple[str, Method], float] = {}  # bounded by the rulesets
 
-    def note(self, ruleset: str, method: Method, error: BaseException) -> None:
+    def count(self, ruleset: str, method: Method, error: BaseException) -> None:
         """Count a failure; its trace is logged at most once in a while."""
         which = (ruleset, method)
         self.raised[which] += 1

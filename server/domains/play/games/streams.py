@@ -17,7 +17,7 @@ from protocol.ids import GameId
 from protocol.limits import CHUNK_BYTES_MAX, EVENT_INDEX_MAX
 from server.core.clock import Clock
 from server.core.subscriptions import Deliver, TooManySubscribers, TopicKind
-from server.domains.play.games.access import committed
+from server.domains.play.games.access import ask_when_committed
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.recorder import RecordedEvent
 from server.domains.play.games.recovery import decode_row
@@ -52,7 +52,7 @@ class SessionFollower:
         self.session.sessions.dismiss(self.session, why, "Reconnect and resume the game.")
 
 
-def check_after(after: int, head: int) -> None:
+def require_index(after: int, head: int) -> None:
     """Refuse an index that the game does not have."""
     if not -1 <= after <= min(head, EVENT_INDEX_MAX):
         raise BadIndex(
@@ -66,7 +66,7 @@ def stop_streams(session: Session, game_id: GameId) -> None:
     session.unfollow(("game-chat", game_id))
 
 
-async def follow(
+async def follow_game(
     game: LiveGame, store: GameStore, session: Session, viewer: Viewer, *, after: int
 ) -> int:
     """Send everything after an index, then admit the connection; returns the head."""
@@ -81,7 +81,7 @@ async def follow(
         cursor = recorded[-1].event_index if recorded else cursor
         if session.socket.closing:
             return cursor
-    game.check_sound()
+    game.require_sound()
     if game.is_lost:
         raise Overloaded("The game had to be reloaded; reconnect and resume it.")
     if not game.closed:  # else it is over, and all of it was sent
@@ -89,7 +89,9 @@ async def follow(
     return game.head
 
 
-async def catch_up(game: LiveGame, session: Session, viewer: Viewer, *, after: int) -> int:
+async def send_snapshot_if_behind(
+    game: LiveGame, session: Session, viewer: Viewer, *, after: int
+) -> int:
     """Send the whole snapshot to who is far behind; returns the index to go on after.
 
     How far is far, the ruleset says; the snapshot leaves when what it shows is committed.
@@ -97,7 +99,7 @@ async def catch_up(game: LiveGame, session: Session, viewer: Viewer, *, after: i
     if game.head - after <= game.fold.ruleset.resume_events_max:
         return after
     snapshot = game.snapshot(viewer)
-    head = await committed(game.when_committed)
+    head = await ask_when_committed(game.when_committed)
     update = {"type": "game.state", "game_id": game.game_id, **snapshot}
     session.socket.send(text_frame(orjson.dumps(update)))
     return head

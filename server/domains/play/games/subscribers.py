@@ -18,14 +18,14 @@ from protocol.ids import GameId
 from server.core.containment import RAISED_BY_RULES
 from server.core.subscriptions import Deliver, Stop, TooManySubscribers, Topic
 from server.domains.play.games.recorder import RecordedEvent
-from server.domains.play.games.ruleset_failures import Faults
+from server.domains.play.games.ruleset_failures import RulesetFailures
 from server.gamekit.contract import Event, Payload, Viewer
 from server.gamekit.fold import AnyRuleset
-from server.gamekit.table import INVALID_ACTION, refused_move_seen
+from server.gamekit.table import INVALID_ACTION, visible_refused_move
 from server.gateway.transport.framing import text_frame
 
 
-class Follower(Hashable, Protocol):
+class GameFollower(Hashable, Protocol):
     """A connection, as far as an subscribers needs it."""
 
     @property
@@ -42,7 +42,7 @@ class Follower(Hashable, Protocol):
 Redact = Callable[[Event, Viewer], Payload | None]
 
 
-def in_the_open(event: Event, _: Viewer) -> Payload:
+def unredacted_payload(event: Event, _: Viewer) -> Payload:
     """Hide nothing: how everybody sees a game that is over."""
     return event.payload
 
@@ -66,14 +66,18 @@ class ViewEncoder:
 
     __slots__ = ("_faults", "_name", "_prefix", "_redact", "_redact_refused")
 
-    def __init__(self, game_id: GameId, ruleset: AnyRuleset | None, faults: Faults) -> None:
+    def __init__(
+        self, game_id: GameId, ruleset: AnyRuleset | None, faults: RulesetFailures
+    ) -> None:
         self._prefix = b'{"type":"game.event","game_id":"%b","event_index":' % game_id.encode()
         self._faults = faults
         self._name = "" if ruleset is None else ruleset.name
-        self._redact: Redact = in_the_open if ruleset is None else ruleset.redact
-        self._redact_refused: Redact = in_the_open if ruleset is None else refused_move_seen
+        self._redact: Redact = unredacted_payload if ruleset is None else ruleset.redact
+        self._redact_refused: Redact = (
+            unredacted_payload if ruleset is None else visible_refused_move
+        )
 
-    def seen(self, event: Event, viewer: Viewer) -> Payload | None:
+    def visible_payload(self, event: Event, viewer: Viewer) -> Payload | None:
         """Give what a viewer may see of an event."""
         try:
             redact = self._redact_refused if event.type == INVALID_ACTION else self._redact
@@ -120,7 +124,7 @@ class ViewEncoder:
             return b"null"
 
     def _note(self, error: BaseException) -> None:
-        self._faults.note(self._name, "redact", error)
+        self._faults.count(self._name, "redact", error)
 
     def _frame(self, item: RecordedEvent, payload: bytes) -> bytes:
         return text_frame(
@@ -134,20 +138,20 @@ class Subscribers:
 
     __slots__ = ("_topic", "encoder")
 
-    def __init__(self, encoder: ViewEncoder, topic: Topic[Follower]) -> None:
+    def __init__(self, encoder: ViewEncoder, topic: Topic[GameFollower]) -> None:
         self.encoder = encoder
         # None once the game was let go. Its next owner, perhaps on this node, has the topic then.
-        self._topic: Topic[Follower] | None = topic
+        self._topic: Topic[GameFollower] | None = topic
 
     def __len__(self) -> int:
         return 0 if self._topic is None else len(self._topic)
 
     @property
-    def followers(self) -> list[Follower]:
+    def followers(self) -> list[GameFollower]:
         """List them."""
         return [] if self._topic is None else self._topic.subscribers()
 
-    def admit(self, follower: Follower, viewer: Viewer) -> Stop:
+    def admit(self, follower: GameFollower, viewer: Viewer) -> Stop:
         """Send a follower everything from now on; returns how to stop.
 
         Raise `Overloaded` where the game is let go, or too many follow it.

@@ -35,7 +35,7 @@ class CachedTotals:
         """Give the totals, after `WAITED_S` at most; raise `Unavailable` if none were ever read."""
         if self._known is None or self._now() - self._read_at >= KEPT_S:
             if self._reading is None:
-                self._reading = self._tasks.work(self._renew(), name="totals")
+                self._reading = self._tasks.start_work(self._renew(), name="totals")
             await asyncio.wait([self._reading], timeout=WAITED_S)
         if self._known is None:
             raise Unavailable

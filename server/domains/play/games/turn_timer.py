@@ -12,7 +12,7 @@ from protocol.errors import PlayhallError
 from server.core.clock import Clock
 from server.core.containment import RAISED_BY_RULES
 from server.domains.play.games.live_game import PLAYING, LiveGame
-from server.domains.play.games.ruleset_failures import Faults
+from server.domains.play.games.ruleset_failures import RulesetFailures
 from server.gamekit.chance import Chance, derive
 from server.gamekit.contract import IllegalMove, Payload
 
@@ -44,7 +44,9 @@ class TurnTimer:
         "_timer",
     )
 
-    def __init__(self, game: LiveGame, *, clock: Clock, faults: Faults, bot_pause_s: float) -> None:
+    def __init__(
+        self, game: LiveGame, *, clock: Clock, faults: RulesetFailures, bot_pause_s: float
+    ) -> None:
         self._game = game
         self._clock = clock
         self._faults = faults
@@ -61,7 +63,7 @@ class TurnTimer:
         try:
             self._rearm()
         except RAISED_BY_RULES as error:  # a turn with seats or times that there are not
-            self._game.fail("evolve", error)
+            self._game.stop_for_fault("evolve", error)
 
     def stop(self) -> None:
         """Play nothing more."""
@@ -107,7 +109,7 @@ class TurnTimer:
         try:
             self._play_due()
         except RAISED_BY_RULES as error:
-            self._game.fail("evolve", error)
+            self._game.stop_for_fault("evolve", error)
         if self._game.is_settled:
             self.rearm()
 
@@ -124,7 +126,7 @@ class TurnTimer:
     def _play(self, seat: int) -> Exception | None:
         """Play for a seat; gives what the rules did wrong, if no move came of it."""
         try:
-            self._game.play(seat, self._choose(seat))
+            self._game.play_for_seat(seat, self._choose(seat))
         except PlayhallError as error:
             if not error.retry:
                 return error
@@ -132,7 +134,7 @@ class TurnTimer:
             self._failures = 0
             self._rest(RETRY_MS)
         except IllegalMove as illegal:
-            self._faults.note(self._game.fold.ruleset.name, "timeout_move", illegal)
+            self._faults.count(self._game.fold.ruleset.name, "timeout_move", illegal)
             return illegal
         return None
 
@@ -146,13 +148,13 @@ class TurnTimer:
                 move = fold.ruleset.bots[bot](fold.ruleset.view(fold.state, seat), chance)
                 fold.ruleset.decide(fold.state, seat, fold.ruleset.read_move(move))
             except RAISED_BY_RULES as error:  # its turn is passed
-                self._faults.note(fold.ruleset.name, "bot", error)
+                self._faults.count(fold.ruleset.name, "bot", error)
             else:
                 return move
         try:
             return fold.ruleset.timeout_move(fold.state, seat)
         except RAISED_BY_RULES as error:
-            self._faults.note(fold.ruleset.name, "timeout_move", error)
+            self._faults.count(fold.ruleset.name, "timeout_move", error)
             raise PlayhallError("The rules gave no move for a seat whose time is up.") from error
 
     def _failed(self, error: Exception) -> None:
@@ -161,7 +163,7 @@ class TurnTimer:
         self._failures = self._failures + 1 if index == self._rest_at_index else 1
         log.warning("game %s: no timeout move can be made: %s", self._game.game_id, error)
         if self._failures >= TRIES_MAX:
-            self._game.fail("timeout_move", error.__cause__ or error)
+            self._game.stop_for_fault("timeout_move", error.__cause__ or error)
         else:
             self._rest(RETRY_MS << (self._failures - 1))
 

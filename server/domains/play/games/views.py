@@ -6,7 +6,7 @@ from server.gamekit.contract import Viewer
 from server.gamekit.fold import Fold
 
 
-def head_of(
+def build_head(
     head: int, *, seat: int | None, cmd_no: int, status: str, commitment: str | None
 ) -> dict[str, object]:
     """Draw up the reply that says where a stream stands, and what the log commits to there."""
@@ -19,7 +19,7 @@ def head_of(
     }
 
 
-def snapshot_of(fold: Fold, viewer: Viewer) -> dict[str, object]:
+def build_snapshot(fold: Fold, viewer: Viewer) -> dict[str, object]:
     """Draw the whole snapshot of a game for a viewer."""
     return {
         "head": fold.next_index - 1,

@@ -13,7 +13,7 @@ from protocol.errors import InvalidField, UnknownBot, UnknownRuleset
 from protocol.ids import LobbyId, new_id
 from protocol.limits import CONFIG_BYTES_MAX
 from protocol.lobbies import SPECTATORS_MAX, NewLobby
-from server.domains.play.lobbies.rules import how_many
+from server.domains.play.lobbies.rules import player_count_text
 from server.gamekit.contract import RulesetConfig
 from server.gamekit.fold import AnyRuleset
 
@@ -22,7 +22,7 @@ FREE_CONFIG_DEPTH_MAX: Final = 8
 PEER_SEATS: Final = 4  # of a peer lobby, where its host does not say
 
 
-class Catalog:
+class RulesetCatalog:
     """The rulesets that this server runs, by name."""
 
     def __init__(self, rulesets: Mapping[str, AnyRuleset]) -> None:
@@ -41,7 +41,7 @@ class Catalog:
             raise UnknownBot(f"{ruleset} has no bot {bot}; it has: {', '.join(bots) or 'none'}.")
 
 
-def checked_config(ruleset: AnyRuleset, config: dict[str, Any]) -> dict[str, Any]:
+def validated_config(ruleset: AnyRuleset, config: dict[str, Any]) -> dict[str, Any]:
     """Validate a configuration and complete it with what the ruleset takes by default."""
     try:
         complete = _parsed(ruleset.config, config)
@@ -70,7 +70,7 @@ def _bounded(canonical: bytes) -> dict[str, Any]:
     return dict(orjson.loads(canonical))
 
 
-def checked_free_config(config: dict[str, Any]) -> dict[str, Any]:
+def validated_free_config(config: dict[str, Any]) -> dict[str, Any]:
     """Check a configuration that means nothing to this server: its size and depth only."""
     if _depth(config) > FREE_CONFIG_DEPTH_MAX:
         problem = f"config: nested more than {FREE_CONFIG_DEPTH_MAX} levels deep."
@@ -78,13 +78,14 @@ def checked_free_config(config: dict[str, Any]) -> dict[str, Any]:
     return _bounded(orjson.dumps(config))
 
 
-def checked_seats(ruleset: AnyRuleset, seats: int | None) -> int:
+def validated_seats(ruleset: AnyRuleset, seats: int | None) -> int:
     """Check a number of seats; the ruleset's most, if None."""
     if seats is None:
         return ruleset.seats[-1]
     if seats not in ruleset.seats:
         raise InvalidField(
-            f"seats: {ruleset.name} takes {how_many(ruleset.seats)} players.", field="seats"
+            f"seats: {ruleset.name} takes {player_count_text(ruleset.seats)} players.",
+            field="seats",
         )
     return seats
 
@@ -103,7 +104,7 @@ def _depth(value: object) -> int:
     return 0
 
 
-def drafted(new: NewLobby, ruleset: AnyRuleset, created_at: datetime) -> Lobby:
+def draft_lobby(new: NewLobby, ruleset: AnyRuleset, created_at: datetime) -> Lobby:
     """Draft what somebody wishes to host, or refuse; its password is not in it."""
     return Lobby(
         lobby_id=LobbyId(new_id()),
@@ -111,8 +112,8 @@ def drafted(new: NewLobby, ruleset: AnyRuleset, created_at: datetime) -> Lobby:
         mode="server",
         ruleset=ruleset.name,
         region=new.region,
-        config=checked_config(ruleset, new.config),
-        seats=checked_seats(ruleset, new.seats),
+        config=validated_config(ruleset, new.config),
+        seats=validated_seats(ruleset, new.seats),
         spectators_max=SPECTATORS_MAX,
         is_public=new.is_public,
         created_at=created_at,
@@ -120,7 +121,7 @@ def drafted(new: NewLobby, ruleset: AnyRuleset, created_at: datetime) -> Lobby:
     )
 
 
-def peer_draft(new: NewLobby, created_at: datetime) -> Lobby:
+def draft_peer_lobby(new: NewLobby, created_at: datetime) -> Lobby:
     """Draft a lobby whose game runs on its host's machine, whatever that game is."""
     return Lobby(
         lobby_id=LobbyId(new_id()),
@@ -128,7 +129,7 @@ def peer_draft(new: NewLobby, created_at: datetime) -> Lobby:
         mode="peer",
         ruleset=new.ruleset,
         region=new.region,
-        config=checked_free_config(new.config),
+        config=validated_free_config(new.config),
         seats=PEER_SEATS if new.seats is None else new.seats,
         spectators_max=SPECTATORS_MAX,
         is_public=new.is_public,
@@ -137,7 +138,7 @@ def peer_draft(new: NewLobby, created_at: datetime) -> Lobby:
     )
 
 
-def quick_draft(
+def draft_quick_play_lobby(
     fit: QuickPlayCriteria, ruleset: AnyRuleset, *, created_at: datetime, fill_at: datetime
 ) -> Lobby:
     """Draft a quick-play lobby that fits; nobody will be its host."""

@@ -14,13 +14,13 @@ from protocol.errors import LobbyNotFound, Overloaded
 from protocol.ids import GameId, LobbyId, PlayerId
 from protocol.lobbies import ChangeKind, LobbyChange, Reason, Role
 from server.domains.play.lobbies import rules
-from server.domains.play.lobbies.catalog import Catalog
+from server.domains.play.lobbies.catalog import RulesetCatalog
 from server.domains.play.lobbies.subscribers import LobbySubscribers
 
 Decide = Callable[[Lobby], Lobby]
 
 
-def found(lobby: Lobby | None) -> Lobby:
+def require_found(lobby: Lobby | None) -> Lobby:
     """Refuse where there is no lobby."""
     if lobby is None:
         raise LobbyNotFound
@@ -33,7 +33,7 @@ CODE_CHARS: Final = 6
 DRAWS_MAX: Final = 8
 
 
-def draw_code() -> str:
+def draw_join_code() -> str:
     """Draw a code that nobody can guess."""
     return "".join(choice(ALPHABET) for _ in range(CODE_CHARS))
 
@@ -41,7 +41,7 @@ def draw_code() -> str:
 async def add_with_code(transaction: LobbyTransaction, lobby: Lobby) -> Lobby:
     """Add a lobby under a code that no other lobby has until it is closed."""
     for _ in range(DRAWS_MAX):
-        coded = replace(lobby, join_code=draw_code())
+        coded = replace(lobby, join_code=draw_join_code())
         if await transaction.add(coded):
             return coded
     raise Overloaded
@@ -68,7 +68,7 @@ class KeyedLock:
         self._turns: dict[str, _Turn] = {}
 
     @asynccontextmanager
-    async def of(self, key: str) -> AsyncIterator[None]:
+    async def hold(self, key: str) -> AsyncIterator[None]:
         """Wait for one's turn; refuse where too many wait already."""
         turn = self._turns.setdefault(key, _Turn())
         if turn.waiting >= WAITING_MAX:
@@ -83,7 +83,7 @@ class KeyedLock:
                 del self._turns[key]
 
 
-class Changes:
+class LobbyChanges:
     """Changes lobbies, one at a time each, and publishes that in the order of the versions."""
 
     def __init__(self, store: LobbyStore, subscribers: LobbySubscribers) -> None:
@@ -102,10 +102,10 @@ class Changes:
 
     async def enter(self, lobby_id: LobbyId, player_id: PlayerId, role: Role) -> Lobby:
         """Let somebody into a lobby."""
-        async with self.turns.of(lobby_id):
+        async with self.turns.hold(lobby_id):
             async with self._store.transaction() as transaction:
                 joiner = await transaction.player(player_id)
-                before = found(await transaction.lobby(lobby_id))
+                before = require_found(await transaction.lobby(lobby_id))
                 after = await transaction.save(before, rules.joined(before, joiner, role))
             self.publish_if_changed(before, after, "joined", player_id)
         return after
@@ -120,9 +120,9 @@ class Changes:
         reason: Reason | None = None,
     ) -> Lobby:
         """Carry out what a rule decides; a lobby that is closed by it is published as `closed`."""
-        async with self.turns.of(lobby_id):
+        async with self.turns.hold(lobby_id):
             async with self._store.transaction() as transaction:
-                before = found(await transaction.lobby(lobby_id))
+                before = require_found(await transaction.lobby(lobby_id))
                 after = await transaction.save(before, decide(before))
             self.publish_if_changed(before, after, kind, player_id, reason=reason)
         return after
@@ -162,11 +162,16 @@ Check = Callable[[Lobby], None]
 TRIES: Final = 5
 
 
-class Starter:
+class LobbyGameStarter:
     """Starts games. What a lobby was read as is what its game is made of, or it is read again."""
 
     def __init__(
-        self, *, store: LobbyStore, changes: Changes, catalog: Catalog, start_game: StartGame
+        self,
+        *,
+        store: LobbyStore,
+        changes: LobbyChanges,
+        catalog: RulesetCatalog,
+        start_game: StartGame,
     ) -> None:
         self._store = store
         self._changes = changes
@@ -177,13 +182,13 @@ class Starter:
         self, lobby_id: LobbyId, check: Check | None = None, host: PlayerId | None = None
     ) -> Lobby:
         """Start an open lobby's game, unless the check or the rules refuse."""
-        async with self._changes.turns.of(lobby_id):
+        async with self._changes.turns.hold(lobby_id):
             for _ in range(TRIES):
-                lobby = found(await self._store.read(lobby_id))
+                lobby = require_found(await self._store.read(lobby_id))
                 if check is not None:
                     check(lobby)
                 if await self._made(lobby):
-                    started = found(await self._store.read(lobby_id))
+                    started = require_found(await self._store.read(lobby_id))
                     self._changes.publish(started, "started", host, before=lobby)
                     return started
         raise Overloaded("The lobby is changing too often and nothing was started; try again.")

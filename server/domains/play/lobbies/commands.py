@@ -7,7 +7,7 @@ from protocol.envelope import Command
 from protocol.lobbies import LobbyReply
 from server.domains.play.lobbies import views
 from server.domains.play.lobbies.lobbies import Lobbies
-from server.domains.play.lobbies.peers import Peers
+from server.domains.play.lobbies.peers import PeerLobbyService
 from server.gateway.session.sessions import Route, Routes, Session
 
 # What takes a search, or a password to be hashed, takes more from the rate limit.
@@ -44,7 +44,7 @@ class LobbyCommands:
         }
 
     async def _list(self, _: "Session", command: wire.List) -> wire.LobbyListReply:
-        page = await self._reader.page(command)
+        page = await self._reader.read_page(command)
         return wire.LobbyListReply(re=command.id, lobbies=page.lobbies, next=page.next)
 
     async def _watch(self, session: "Session", command: wire.Watch) -> wire.WatchReply:
@@ -119,7 +119,7 @@ def _reply(session: "Session", command: Command, lobby: Lobby) -> wire.LobbyRepl
 class PeerCommands:
     """The commands of peer lobbies, for whoever is on the connection."""
 
-    def __init__(self, peers: Peers) -> None:
+    def __init__(self, peers: PeerLobbyService) -> None:
         self._peers = peers
 
     def routes(self) -> Routes:

@@ -21,10 +21,10 @@ from server.domains.interfaces import (
 from server.domains.play.lobbies.commands import LobbyCommands
 from server.domains.play.lobbies.http import LobbyRoutes, PeerRoutes
 from server.domains.play.lobbies.lobbies import Lobbies
-from server.domains.play.lobbies.peers import PeerAccessControl, ice_by
+from server.domains.play.lobbies.peers import PeerAccessControl, build_ice_servers
 from server.domains.play.lobbies.settings import LobbySettings
 from server.domains.services import Services
-from server.gateway.metrics import Numbers, Reading
+from server.gateway.metrics import MetricsCollector, MetricSource
 
 PEER_TOKEN_S: Final = 600
 
@@ -43,7 +43,7 @@ def build(services: Services) -> Domain:
         clock=services.clock,
         tasks=services.tasks,
         events=services.events,
-        games_here=games.of_lobbies,
+        games_here=games.games_by_lobby,
         quick_play_wait_s=settings.quick_play_wait_s,
         closed_kept_s=settings.closed_lobbies_kept_s,
         grace_s=settings.lobby_grace_s,
@@ -57,7 +57,7 @@ def build(services: Services) -> Domain:
     peers = PeerAccessControl(
         store,
         key=members_key,
-        ice=ice_by(settings),
+        ice=build_ice_servers(settings),
         tokens=tokens,
         clock=services.clock,
         server=services.address,
@@ -65,8 +65,8 @@ def build(services: Services) -> Domain:
     peer_routes = PeerRoutes(peers)
 
     def close(event: LobbyGameCompleted) -> None:
-        work = lobbies.game_over(event.lobby_id)
-        services.tasks.work(work, name="lobby after game")
+        work = lobbies.publish_game_over(event.lobby_id)
+        services.tasks.start_work(work, name="lobby after game")
 
     return Domain(
         name="lobbies",
@@ -74,13 +74,13 @@ def build(services: Services) -> Domain:
         commands={**LobbyCommands(lobbies).routes(), **peer_routes.routes()},
         endpoints=[*LobbyRoutes(lobbies).endpoints(), *peer_routes.endpoints()],
         listens={
-            PlayerConnected: lambda event: lobbies.arrived(event.player_id),
-            PlayerDisconnected: lambda event: lobbies.departed(event.player_id),
+            PlayerConnected: lambda event: lobbies.player_connected(event.player_id),
+            PlayerDisconnected: lambda event: lobbies.player_disconnected(event.player_id),
             LobbyGameCompleted: close,
             MemberKicked: lobbies.maintenance.announce_kick,
         },
         metrics=[
-            Numbers(gauges=[Reading("lobbies", "Lobbies in memory.", lobbies.count)]),
+            MetricsCollector(gauges=[MetricSource("lobbies", "Lobbies in memory.", lobbies.count)]),
         ],
         provides=(
             provide(LobbyAccess, lobbies),

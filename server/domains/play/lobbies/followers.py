@@ -46,10 +46,10 @@ class Follower(Hashable, Protocol):
         """Count what it follows of a kind."""
 
 
-class Presence(Protocol):
+class ConnectionLookup(Protocol):
     """The connections of this node; `server.gateway.session.sessions.Sessions` is one."""
 
-    def of(self, player_id: PlayerId) -> Follower | None:
+    def connection_of_player(self, player_id: PlayerId) -> Follower | None:
         """Find a player's connection."""
 
     def is_here(self, player_id: PlayerId) -> bool:

@@ -99,12 +99,12 @@ class LobbyRoutes:
         ]
 
     async def _list(self, request: HttpRequest) -> wire.LobbyPage:
-        return await self._reader.page(request.query)
+        return await self._reader.read_page(request.query)
 
     async def _read(self, request: HttpRequest) -> wire.Lobby:
         who = None if request.identity is None else request.identity.player_id
         path = validate(wire.LobbyPath, dict(request.path))
-        return views.lobby_for(await self._reader.lobby(path.lobby_id, who), who)
+        return views.lobby_for(await self._reader.read_lobby(path.lobby_id, who), who)
 
     async def _create(self, request: HttpRequest) -> wire.Lobby:
         who = request.who.player_id

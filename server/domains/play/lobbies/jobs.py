@@ -11,13 +11,13 @@ from protocol.errors import LobbyClosed, LobbyNotFound, NotAMember, Overloaded, 
 from protocol.ids import GameId, LobbyId, PlayerId
 from protocol.lobbies import Reason
 from server.core.clock import Clock
-from server.core.containment import contained, failed
+from server.core.containment import contain_failures, log_failure
 from server.core.events import LocalEvents, MemberKicked, WatcherExcluded
-from server.core.periodic import AWAY, every
-from server.core.subscriptions import AnnouncedSweep, Poll, Subscriptions
+from server.core.periodic import AWAY, repeat_every
+from server.core.subscriptions import AnnouncedSweep, PollPolicy, Subscriptions
 from server.domains.play.lobbies import peers, rules
-from server.domains.play.lobbies.changes import Changes
-from server.domains.play.lobbies.followers import Presence
+from server.domains.play.lobbies.changes import LobbyChanges
+from server.domains.play.lobbies.followers import ConnectionLookup
 from server.domains.play.lobbies.quick_play import QuickPlay
 
 WAITING_MAX: Final = 20_000
@@ -58,7 +58,7 @@ POLL_EVERY_S: Final = 0.5
 BEAT_EVERY_S: Final = 20.0
 SILENT_S: Final = 120.0
 HOST_SILENT_S: Final = 60.0
-KICKS_POLL: Final = Poll(live_s=10.0, alone_s=5.0)
+KICKS_POLL: Final = PollPolicy(live_s=10.0, alone_s=5.0)
 KICKS_AT_ONCE: Final = 1000
 CLEAR_EVERY_S: Final = 60.0
 FILLED_AT_ONCE: Final = 8
@@ -79,10 +79,10 @@ class LobbyMaintenance:
         self,
         *,
         store: LobbyStore,
-        changes: Changes,
+        changes: LobbyChanges,
         quick_play: QuickPlay,
         subscriptions: Subscriptions,
-        presence: Presence,
+        presence: ConnectionLookup,
         games_here: GamesHere,
         events: LocalEvents,
         clock: Clock,
@@ -104,18 +104,24 @@ class LobbyMaintenance:
     async def run(self) -> None:
         """Sweep for as long as the server lives."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(every(POLL_EVERY_S, self.fill_due, "lobbies: filling with bots"))
             group.create_task(
-                every(POLL_EVERY_S, self.remove_absent, "lobbies: removing absent members")
-            )
-            group.create_task(every(BEAT_EVERY_S, self.beat, "lobbies: sending heartbeats"))
-            group.create_task(
-                every(BEAT_EVERY_S, self.close_silent, "lobbies: closing silent ones")
+                repeat_every(POLL_EVERY_S, self.fill_due, "lobbies: filling with bots")
             )
             group.create_task(
-                every(BEAT_EVERY_S, self.replace_silent_hosts, "lobbies: replacing hosts")
+                repeat_every(POLL_EVERY_S, self.remove_absent, "lobbies: removing absent members")
             )
-            group.create_task(every(CLEAR_EVERY_S, self.clear_closed, "lobbies: deleting old ones"))
+            group.create_task(
+                repeat_every(BEAT_EVERY_S, self.send_heartbeats, "lobbies: sending heartbeats")
+            )
+            group.create_task(
+                repeat_every(BEAT_EVERY_S, self.close_silent, "lobbies: closing silent ones")
+            )
+            group.create_task(
+                repeat_every(BEAT_EVERY_S, self.replace_silent_hosts, "lobbies: replacing hosts")
+            )
+            group.create_task(
+                repeat_every(CLEAR_EVERY_S, self.delete_old_closed, "lobbies: deleting old ones")
+            )
 
     async def fill_due(self) -> None:
         """Fill and start the lobbies whose wait is over."""
@@ -143,7 +149,7 @@ class LobbyMaintenance:
                 if first is None:
                     first = error
                 else:
-                    failed("leaving lobbies")
+                    log_failure("leaving lobbies")
                 if isinstance(error, AWAY):
                     break
         for player_id in again:
@@ -151,7 +157,7 @@ class LobbyMaintenance:
         if first is not None:
             raise first
 
-    async def beat(self) -> None:
+    async def send_heartbeats(self) -> None:
         """Show life for the lobbies of everybody who is connected here."""
         here = [f.identity.player_id for f in self._presence if f.identity is not None]
         if here:
@@ -161,14 +167,14 @@ class LobbyMaintenance:
         """Close open lobbies whose node died."""
         for lobby_id in await self._store.silent(SILENT_S):
             decide = partial(rules.closed_if_silent, silent_s=SILENT_S)
-            with contained(f"closing lobby {lobby_id}", passed=AWAY):
+            with contain_failures(f"closing lobby {lobby_id}", passed=AWAY):
                 await self._changes.apply(lobby_id, decide, "closed", reason="nobody_there")
 
     async def replace_silent_hosts(self) -> None:
         """Let hosts of peer lobbies go who show no life; who stands longest takes over."""
         for lobby_id, host in await self._store.silent_hosts(HOST_SILENT_S):
             decide = partial(peers.without_silent_host, host=host, silent_s=HOST_SILENT_S)
-            with contained(f"replacing the host of lobby {lobby_id}", passed=AWAY):
+            with contain_failures(f"replacing the host of lobby {lobby_id}", passed=AWAY):
                 await self._changes.apply(lobby_id, decide, "left", host, reason="host_silent")
 
     def announce_kick(self, _: MemberKicked) -> None:
@@ -184,7 +190,7 @@ class LobbyMaintenance:
             for lobby_id, player_id in await self._store.bans(some):
                 self._events.publish(WatcherExcluded(games[lobby_id], player_id))
 
-    async def clear_closed(self) -> None:
+    async def delete_old_closed(self) -> None:
         """Delete old closed lobbies that nothing came of."""
         if cleared := await self._store.clear_closed(self._closed_kept_s):
             log.info("%d closed lobbies were cleared", cleared)
@@ -192,12 +198,12 @@ class LobbyMaintenance:
     async def _fill(self, lobby_id: LobbyId) -> None:
         async with self._free:
             try:
-                await self._quick_play.fill(lobby_id)
+                await self._quick_play.fill_with_bots(lobby_id)
             except (Unavailable, Overloaded) as error:  # it stays due, and the next look sees it
                 log.warning("filling lobby %s was postponed: %s", lobby_id, error.message)
             except Exception:
-                failed(f"filling lobby {lobby_id}")
-                with contained(f"postponing lobby {lobby_id}"):  # the others are filled now
+                log_failure(f"filling lobby {lobby_id}")
+                with contain_failures(f"postponing lobby {lobby_id}"):  # the others are filled now
                     await self._quick_play.postpone(lobby_id)
 
     async def leave_all(self, player_id: PlayerId, *, reason: Reason | None = None) -> None:

@@ -7,17 +7,17 @@ from persistence.lobbies.store import LobbyStore
 from protocol.ids import LobbyId, MatchId, PlayerId
 from server.core.clock import Clock
 from server.core.events import LocalEvents
-from server.core.passwords import Passwords
+from server.core.passwords import PasswordHasher
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.core.tasks import Tasks
-from server.domains.play.lobbies.catalog import Catalog
-from server.domains.play.lobbies.changes import Changes, Starter, StartGame
-from server.domains.play.lobbies.followers import Follower, Presence
+from server.domains.play.lobbies.catalog import RulesetCatalog
+from server.domains.play.lobbies.changes import LobbyChanges, LobbyGameStarter, StartGame
+from server.domains.play.lobbies.followers import ConnectionLookup, Follower
 from server.domains.play.lobbies.jobs import GamesHere, LobbyMaintenance
-from server.domains.play.lobbies.peers import Peers
+from server.domains.play.lobbies.peers import PeerLobbyService
 from server.domains.play.lobbies.quick_play import QuickPlay
 from server.domains.play.lobbies.rules import may_watch_game
-from server.domains.play.lobbies.service import LobbyPasswords, Members, Reader
+from server.domains.play.lobbies.service import LobbyPasswords, LobbyReader, LobbyService
 from server.domains.play.lobbies.subscribers import LobbySubscribers
 from server.gamekit.fold import AnyRuleset
 
@@ -36,10 +36,10 @@ class Lobbies:
         *,
         store: LobbyStore,
         subscriptions: Subscriptions,
-        presence: Presence,
+        presence: ConnectionLookup,
         rulesets: Mapping[str, AnyRuleset],
         start_game: StartGame,
-        passwords: Passwords,
+        passwords: PasswordHasher,
         clock: Clock,
         tasks: Tasks,
         events: LocalEvents,
@@ -49,9 +49,11 @@ class Lobbies:
         closed_kept_s: float = 604_800.0,
     ) -> None:
         self._subscribers = subscribers = LobbySubscribers(subscriptions, store)
-        catalog = Catalog(rulesets)
-        changes = Changes(store, subscribers)
-        starter = Starter(store=store, changes=changes, catalog=catalog, start_game=start_game)
+        catalog = RulesetCatalog(rulesets)
+        changes = LobbyChanges(store, subscribers)
+        starter = LobbyGameStarter(
+            store=store, changes=changes, catalog=catalog, start_game=start_game
+        )
         quick_play = QuickPlay(
             store=store,
             changes=changes,
@@ -61,8 +63,8 @@ class Lobbies:
             tasks=tasks,
             wait_s=quick_play_wait_s,
         )
-        self.peers = Peers(store, changes, starter=starter, catalog=catalog, clock=clock)
-        self.members = Members(
+        self.peers = PeerLobbyService(store, changes, starter=starter, catalog=catalog, clock=clock)
+        self.members = LobbyService(
             store=store,
             changes=changes,
             starter=starter,
@@ -75,7 +77,7 @@ class Lobbies:
             passwords=LobbyPasswords(passwords, now=clock.monotonic),
             clock=clock,
         )
-        self.reader = Reader(store, subscribers)
+        self.reader = LobbyReader(store, subscribers)
         self.maintenance = LobbyMaintenance(
             store=store,
             changes=changes,
@@ -101,7 +103,7 @@ class Lobbies:
         """Count the lobbies that somebody follows on this node."""
         return len(self._subscribers)
 
-    async def game_over(self, lobby_id: LobbyId) -> None:
+    async def publish_game_over(self, lobby_id: LobbyId) -> None:
         """Publish that a lobby was closed because its game is over; that was stored already."""
         lobby = await self._store.read(lobby_id)
         if lobby is not None and lobby.status == "CLOSED":
@@ -128,10 +130,10 @@ class Lobbies:
             lobby is not None and lobby.status != "CLOSED" and lobby.member(player_id) is not None
         )
 
-    def departed(self, player_id: PlayerId) -> None:
+    def player_disconnected(self, player_id: PlayerId) -> None:
         """Note that a player's last connection went away."""
         self.maintenance.departures.disconnected(player_id, self._clock.monotonic())
 
-    def arrived(self, player_id: PlayerId) -> None:
+    def player_connected(self, player_id: PlayerId) -> None:
         """Note that a player is back."""
         self.maintenance.departures.reconnected(player_id)

@@ -23,17 +23,17 @@ from protocol.signaling import (
     TurnServer,
 )
 from server.core.clock import Clock
-from server.core.settings import names_in
+from server.core.settings import split_names
 from server.domains.interfaces import MembersKey, TokenScope
 from server.domains.play.lobbies import rules
-from server.domains.play.lobbies.catalog import Catalog, checked_config
-from server.domains.play.lobbies.changes import Changes, Starter, found
-from server.domains.play.lobbies.rules import seen
+from server.domains.play.lobbies.catalog import RulesetCatalog, validated_config
+from server.domains.play.lobbies.changes import LobbyChanges, LobbyGameStarter, require_found
+from server.domains.play.lobbies.rules import require_visible
 from server.domains.play.lobbies.settings import LobbySettings
 from server.gateway.session.identity import Identity
 
 
-class Ice(NamedTuple):
+class IceServers(NamedTuple):
     """What the operator runs; `turn_secret` is the `static-auth-secret` of the TURN servers."""
 
     stun_urls: tuple[str, ...] = ()
@@ -54,14 +54,14 @@ class Ice(NamedTuple):
         return servers
 
 
-def ice_by(settings: LobbySettings) -> Ice:
+def build_ice_servers(settings: LobbySettings) -> IceServers:
     """Read what the operator runs; refuse to start with what no browser would take."""
     secret = settings.turn_secret.get_secret_value() if settings.turn_secret else ""
     turn_urls = _urls("PLAYHALL_TURN_URLS", settings.turn_urls, ("turn:", "turns:"))
     if bool(turn_urls) != bool(secret):
         raise StartRefused("Set both PLAYHALL_TURN_URLS and PLAYHALL_TURN_SECRET, or neither.")
     stun_urls = _urls("PLAYHALL_STUN_URLS", settings.stun_urls, ("stun:", "stuns:"))
-    return Ice(stun_urls, turn_urls, secret, settings.turn_ttl_s)
+    return IceServers(stun_urls, turn_urls, secret, settings.turn_ttl_s)
 
 
 def turn_password(secret: str, username: str) -> str:
@@ -70,7 +70,7 @@ def turn_password(secret: str, username: str) -> str:
 
 
 def _urls(setting: str, listed: str, schemes: tuple[str, ...]) -> tuple[str, ...]:
-    urls = names_in(listed)
+    urls = split_names(listed)
     if wrong := next((url for url in urls if not url.startswith(schemes)), None):
         raise StartRefused(f"{setting}: {wrong} must begin with {' or '.join(schemes)}.")
     if len(urls) > ICE_URLS_MAX:
@@ -81,13 +81,15 @@ def _urls(setting: str, listed: str, schemes: tuple[str, ...]) -> tuple[str, ...
 RELAY = "relay"
 
 
-def with_peer(lobby: Lobby, host: PlayerId, peer_id: str) -> Lobby:
+def with_host_peer_id(lobby: Lobby, host: PlayerId, peer_id: str) -> Lobby:
     """Note where the members reach the host."""
     require_peer_host(lobby, host)
     return replace(lobby, host_peer_id=peer_id)
 
 
-def begun(lobby: Lobby, host: PlayerId, *, match_id: MatchId, started_at: datetime) -> Lobby:
+def session_begun(
+    lobby: Lobby, host: PlayerId, *, match_id: MatchId, started_at: datetime
+) -> Lobby:
     """Begin a session of all who sit here."""
     rules.require_all_ready(lobby, host)
     require_peer_host(lobby, host)
@@ -103,7 +105,9 @@ def begun(lobby: Lobby, host: PlayerId, *, match_id: MatchId, started_at: dateti
     )
 
 
-def ended(lobby: Lobby, host: PlayerId, report: Report, now: datetime) -> tuple[Lobby, PeerMatch]:
+def session_ended(
+    lobby: Lobby, host: PlayerId, report: Report, now: datetime
+) -> tuple[Lobby, PeerMatch]:
     """End a session: the lobby is open again, and everybody says anew that they are ready."""
     require_peer_host(lobby, host)
     if lobby.status != "PLAYING":
@@ -124,7 +128,7 @@ def ended(lobby: Lobby, host: PlayerId, report: Report, now: datetime) -> tuple[
     return replace(rules.unready(lobby), status="OPEN"), match
 
 
-def fallen_back(lobby: Lobby, host: PlayerId, config: dict[str, Any]) -> Lobby:
+def fallen_back_to_relay(lobby: Lobby, host: PlayerId, config: dict[str, Any]) -> Lobby:
     """Turn a peer lobby into one of the relay ruleset, all ready; leave one that is so be."""
     rules.require_host(lobby, host)
     if lobby.mode == "server" and lobby.ruleset == RELAY:
@@ -188,7 +192,7 @@ class PeerAccessControl:
         store: LobbyStore,
         *,
         key: MembersKey,
-        ice: Ice,
+        ice: IceServers,
         tokens: TokenScope,
         clock: Clock,
         server: Callable[[], str],
@@ -216,21 +220,21 @@ class PeerAccessControl:
             ice_servers=self._ice.servers(who.player_id, self._clock.now()),
         )
 
-    async def admission(self, token: str) -> Admission | None:
+    async def read_admission(self, token: str) -> Admission | None:
         """Read a token; None for one that is not good, or whose owner is no member any more."""
         try:
             claims = await self._tokens.read(token)
             admission = Admission(claims["lobby"], claims["pid"], claims["sid"])
         except (BadToken, KeyError):
             return None
-        return admission if await self.still([admission]) else None
+        return admission if await self.still_members([admission]) else None
 
-    async def still(self, admissions: Collection[Admission]) -> set[Admission]:
+    async def still_members(self, admissions: Collection[Admission]) -> set[Admission]:
         """Say which of these are still members of an open peer lobby, by a session of theirs."""
         return {Admission(*found) for found in await self._store.peer_members(admissions)}
 
     async def _require_member(self, who: Identity, lobby_id: LobbyId) -> None:
-        lobby = seen(await self._store.read(lobby_id), who.player_id)
+        lobby = require_visible(await self._store.read(lobby_id), who.player_id)
         if lobby.member(who.player_id) is None:
             raise NotAMember
         if lobby.status == "CLOSED":
@@ -240,16 +244,16 @@ class PeerAccessControl:
             raise InvalidField(problem, field="lobby_id")
 
 
-class Peers:
+class PeerLobbyService:
     """Carries out the wishes of peer lobbies' hosts."""
 
     def __init__(
         self,
         store: LobbyStore,
-        changes: Changes,
+        changes: LobbyChanges,
         *,
-        starter: Starter,
-        catalog: Catalog,
+        starter: LobbyGameStarter,
+        catalog: RulesetCatalog,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -260,7 +264,7 @@ class Peers:
 
     async def register(self, host: PlayerId, lobby_id: LobbyId, peer_id: str) -> Lobby:
         """Note where the members reach the host."""
-        decide = partial(with_peer, host=host, peer_id=peer_id)
+        decide = partial(with_host_peer_id, host=host, peer_id=peer_id)
         lobby = await self._changes.apply(lobby_id, decide, "peer_registered", host)
         await self._store.host_beat(lobby_id, host)
         return lobby
@@ -268,23 +272,23 @@ class Peers:
     async def heartbeat(self, host: PlayerId, lobby_id: LobbyId) -> None:
         """Show that the host's machine still runs the lobby."""
         if not await self._store.host_beat(lobby_id, host):
-            require_peer_host(found(await self._store.read(lobby_id)), host)
+            require_peer_host(require_found(await self._store.read(lobby_id)), host)
 
     async def start(self, host: PlayerId, lobby_id: LobbyId) -> Lobby:
         """Begin a session."""
         match_id, now = MatchId(new_id()), self._clock.now()
-        decide = partial(begun, host=host, match_id=match_id, started_at=now)
+        decide = partial(session_begun, host=host, match_id=match_id, started_at=now)
         return await self._changes.apply(lobby_id, decide, "started", host)
 
     async def report(self, host: PlayerId, report: Report) -> Lobby:
         """Put a session's result on record, once; the lobby is open again."""
-        async with self._changes.turns.of(report.lobby_id):
+        async with self._changes.turns.hold(report.lobby_id):
             async with self._store.transaction() as transaction:
-                before = found(await transaction.lobby(report.lobby_id))
+                before = require_found(await transaction.lobby(report.lobby_id))
                 rules.member_of(before, host)
                 if await transaction.has_match(report.lobby_id, report.match_id):
                     return before
-                after, match = ended(before, host, report, self._clock.now())
+                after, match = session_ended(before, host, report, self._clock.now())
                 await transaction.add_match(match)
                 after = await transaction.save(before, after)
             self._changes.publish_if_changed(before, after, "reported", host)
@@ -296,8 +300,8 @@ class Peers:
 
     async def fall_back(self, host: PlayerId, lobby_id: LobbyId) -> Lobby:
         """Play on the server, under the same lobby."""
-        config = checked_config(self._catalog.ruleset(RELAY), {})
-        decide = partial(fallen_back, host=host, config=config)
+        config = validated_config(self._catalog.ruleset(RELAY), {})
+        decide = partial(fallen_back_to_relay, host=host, config=config)
         lobby = await self._changes.apply(lobby_id, decide, "fell_back", host)
         if lobby.status == "PLAYING":
             return lobby

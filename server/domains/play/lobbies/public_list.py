@@ -21,16 +21,22 @@ from persistence.lobbies.store import LobbyStore
 from protocol.errors import Overloaded
 from protocol.ids import LobbyId
 from protocol.lobbies import ListFilter
-from server.core.containment import contained
+from server.core.containment import contain_failures
 from server.core.periodic import AWAY
-from server.core.subscriptions import Poll, Stop, Subscriptions, TooManySubscribers, Topic
+from server.core.subscriptions import PollPolicy, Stop, Subscriptions, TooManySubscribers, Topic
 from server.domains.play.lobbies.followers import Follower
-from server.domains.play.lobbies.views import Facts, facts_of, is_listed, listed, unlisted
+from server.domains.play.lobbies.views import (
+    FilterFields,
+    filter_fields,
+    is_listed,
+    listed,
+    unlisted,
+)
 from server.gateway.transport.framing import text_frame
 
 LIST: Final = "lobbies"
 
-POLL: Final = Poll(live_s=30.0, alone_s=5.0)
+POLL: Final = PollPolicy(live_s=30.0, alone_s=5.0)
 # How many lobbies, the newest, the poll compares. Changes that are announced reach everybody.
 COMPARED_MAX: Final = 10_000
 REMEMBERED_MAX: Final = 2 * COMPARED_MAX
@@ -44,17 +50,17 @@ class ListChange(NamedTuple):
 
     lobby_id: LobbyId
     version: int
-    before: Facts | None  # None for a lobby that is new, or of which that is not known
-    after: Facts
+    before: FilterFields | None  # None for a lobby that is new, or of which that is not known
+    after: FilterFields
     shown: bytes
     gone: bytes
 
 
-class Remembered(NamedTuple):
+class DeliveredLobby(NamedTuple):
     """What was delivered last of a lobby; no facts if only its version was read."""
 
     version: int
-    facts: Facts | None
+    facts: FilterFields | None
 
 
 class PublicList:
@@ -65,7 +71,7 @@ class PublicList:
         self._kind = subscriptions.kind("lobby-list", source=self, poll=POLL)
         self._store = store
         self._filters: dict[str, ListFilter] = {}  # by the view of those who look with it
-        self._remembered: dict[LobbyId, Remembered] = {}  # the latest delivered last
+        self._remembered: dict[LobbyId, DeliveredLobby] = {}  # the latest delivered last
         self._is_read = False  # whether the list was read since somebody watches it
 
     async def follow(self, follower: Follower, look_for: ListFilter) -> None:
@@ -98,7 +104,7 @@ class PublicList:
         has_peers = self._subscriptions.has_peers
         if not has_peers and self._kind.get(_KEY) is None:
             return
-        change = _change_of(lobby, None if before is None else facts_of(before))
+        change = _change_of(lobby, None if before is None else filter_fields(before))
         self._deliver(change)
         if has_peers:
             self._kind.notify(_KEY, payload=_payload_of(change))
@@ -126,7 +132,7 @@ class PublicList:
             last = self._remembered.get(lobby_id)
             if last is not None and last.version >= version:
                 continue
-            with contained(f"listing lobby {lobby_id}", passed=AWAY):
+            with contain_failures(f"listing lobby {lobby_id}", passed=AWAY):
                 lobby = await self._store.read(lobby_id)
                 if self._kind.get(_KEY) is not topic:
                     return  # nobody watches any more, or they have read it by themselves
@@ -140,7 +146,7 @@ class PublicList:
         if topic is None or self._kind.get(_KEY) is not topic:
             return
         for lobby_id, version in versions.items():
-            self._remembered.setdefault(lobby_id, Remembered(version, None))
+            self._remembered.setdefault(lobby_id, DeliveredLobby(version, None))
         self._is_read = True
 
     async def _versions_of_missing(self, versions: dict[LobbyId, int]) -> dict[LobbyId, int]:
@@ -183,7 +189,7 @@ class PublicList:
 
     def _remember(self, change: ListChange) -> None:
         self._remembered.pop(change.lobby_id, None)
-        self._remembered[change.lobby_id] = Remembered(change.version, change.after)
+        self._remembered[change.lobby_id] = DeliveredLobby(change.version, change.after)
         if len(self._remembered) > REMEMBERED_MAX:
             del self._remembered[next(iter(self._remembered))]
 
@@ -197,13 +203,13 @@ class PublicList:
             self._is_read = False
 
 
-def _was_listed(before: Iterable[Facts], look_for: ListFilter) -> bool:
+def _was_listed(before: Iterable[FilterFields], look_for: ListFilter) -> bool:
     return any(is_listed(facts, look_for) for facts in before)
 
 
-def _change_of(lobby: Lobby, before: Facts | None) -> ListChange:
+def _change_of(lobby: Lobby, before: FilterFields | None) -> ListChange:
     return ListChange(
-        lobby.lobby_id, lobby.version, before, facts_of(lobby), listed(lobby), unlisted(lobby)
+        lobby.lobby_id, lobby.version, before, filter_fields(lobby), listed(lobby), unlisted(lobby)
     )
 
 
@@ -219,8 +225,8 @@ def _read(payload: Any) -> ListChange:
     return ListChange(
         LobbyId(lobby_id),
         int(version),
-        None if before is None else Facts(*before),
-        Facts(*after),
+        None if before is None else FilterFields(*before),
+        FilterFields(*after),
         orjson.dumps(shown),
         orjson.dumps(gone),
     )

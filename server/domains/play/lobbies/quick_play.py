@@ -20,8 +20,18 @@ from protocol.ids import LobbyId, PlayerId
 from server.core.clock import Clock
 from server.core.tasks import Tasks
 from server.domains.play.lobbies import rules
-from server.domains.play.lobbies.catalog import Catalog, checked_config, checked_seats, quick_draft
-from server.domains.play.lobbies.changes import Changes, Starter, add_with_code, found
+from server.domains.play.lobbies.catalog import (
+    RulesetCatalog,
+    draft_quick_play_lobby,
+    validated_config,
+    validated_seats,
+)
+from server.domains.play.lobbies.changes import (
+    LobbyChanges,
+    LobbyGameStarter,
+    add_with_code,
+    require_found,
+)
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +49,9 @@ class QuickPlay:
         self,
         *,
         store: LobbyStore,
-        changes: Changes,
-        starter: Starter,
-        catalog: Catalog,
+        changes: LobbyChanges,
+        starter: LobbyGameStarter,
+        catalog: RulesetCatalog,
         clock: Clock,
         tasks: Tasks,
         wait_s: float,
@@ -54,21 +64,21 @@ class QuickPlay:
         self._tasks = tasks
         self._wait_s = wait_s
 
-    async def sit(self, player_id: PlayerId, wish: wire.QuickPlay) -> Lobby:
+    async def seat_player(self, player_id: PlayerId, wish: wire.QuickPlay) -> Lobby:
         """Seat a player; the game of a lobby that is full now is about to start."""
         ruleset = self._catalog.ruleset(wish.ruleset)
-        seats = None if wish.seats is None else checked_seats(ruleset, wish.seats)
-        fit = QuickPlayCriteria(ruleset.name, checked_config(ruleset, wish.config), seats)
+        seats = None if wish.seats is None else validated_seats(ruleset, wish.seats)
+        fit = QuickPlayCriteria(ruleset.name, validated_config(ruleset, wish.config), seats)
         # One after the other, or a crowd would open a lobby each.
-        async with self._changes.turns.of(f"quick_play:{ruleset.name}"):
+        async with self._changes.turns.hold(f"quick_play:{ruleset.name}"):
             lobby = await self._seated(player_id, fit)
         if rules.is_full(lobby):
-            self._tasks.work(self._start_full(lobby.lobby_id), name="start of quick play")
+            self._tasks.start_work(self._start_full(lobby.lobby_id), name="start of quick play")
         return lobby
 
-    async def fill(self, lobby_id: LobbyId) -> None:
+    async def fill_with_bots(self, lobby_id: LobbyId) -> None:
         """Give the free seats of a lobby to bots and start its game."""
-        lobby = found(await self._store.read(lobby_id))
+        lobby = require_found(await self._store.read(lobby_id))
         bots = list(self._catalog.ruleset(lobby.ruleset).bots)
         try:
             await self._changes.apply(lobby_id, partial(rules.filled, bots=bots), "filled")
@@ -104,7 +114,7 @@ class QuickPlay:
         """Open a lobby, unless another node has just opened one that fits."""
         ruleset = self._catalog.ruleset(fit.ruleset)
         now, fill_at = self._clock.now(), self._after(self._wait_s)
-        draft = quick_draft(fit, ruleset, created_at=now, fill_at=fill_at)
+        draft = draft_quick_play_lobby(fit, ruleset, created_at=now, fill_at=fill_at)
         async with self._store.transaction() as transaction:
             joiner = await transaction.player(player_id)
             await transaction.sole_opener(fit.ruleset)

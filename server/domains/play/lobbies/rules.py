@@ -40,7 +40,7 @@ def may_watch_game(lobby: Lobby, player_id: PlayerId | None) -> bool:
     return (is_open_to_all or is_member) and player_id not in lobby.bans
 
 
-def seen(lobby: Lobby | None, player_id: PlayerId | None) -> Lobby:
+def require_visible(lobby: Lobby | None, player_id: PlayerId | None) -> Lobby:
     """Give the lobby to somebody who may see it; to others a private one is not there."""
     if lobby is None or not (lobby.is_public or lobby.member(player_id)):
         raise LobbyNotFound
@@ -49,7 +49,7 @@ def seen(lobby: Lobby | None, player_id: PlayerId | None) -> Lobby:
     return lobby
 
 
-def require_welcome(lobby: Lobby, player_id: PlayerId) -> None:
+def require_may_join(lobby: Lobby, player_id: PlayerId) -> None:
     """Refuse somebody who cannot enter, whatever the password and the seats."""
     if player_id in lobby.bans:
         raise Kicked
@@ -62,7 +62,7 @@ def require_welcome(lobby: Lobby, player_id: PlayerId) -> None:
 
 def joined(lobby: Lobby, joiner: Joiner, role: Role) -> Lobby:
     """Let somebody in; who is in already stays, sits down, or gets up to watch."""
-    require_welcome(lobby, joiner.player_id)
+    require_may_join(lobby, joiner.player_id)
     member = lobby.member(joiner.player_id)
     if member is not None and member.role == role:
         return lobby
@@ -220,7 +220,7 @@ def new_game(lobby: Lobby, seats: range) -> NewGame:
     players = sorted(lobby.players, key=lambda player: player.seat or 0)
     if len(players) not in seats:
         raise NotReady(
-            f"The game needs {how_many(seats)} players and {len(players)} are here; "
+            f"The game needs {player_count_text(seats)} players and {len(players)} are here; "
             "wait for more, or add bots."
         )
     return NewGame(
@@ -235,7 +235,7 @@ def new_game(lobby: Lobby, seats: range) -> NewGame:
     )
 
 
-def how_many(seats: range) -> str:
+def player_count_text(seats: range) -> str:
     """Say how many players there may be: `2`, or `2 to 10`."""
     return f"{seats[0]} to {seats[-1]}" if len(seats) > 1 else str(seats[0])
 

@@ -13,49 +13,49 @@ from protocol.ids import LobbyId, PlayerId
 from protocol.lobbies import ListFilter, ListQuery, LobbyPage
 from server.core.clock import Clock
 from server.core.events import LocalEvents, MemberKicked
-from server.core.passwords import Asker, Passwords
-from server.core.rate_limits import Rate, RateLimiter, network_of
+from server.core.passwords import HashClient, PasswordHasher
+from server.core.rate_limits import Rate, RateLimiter, client_network
 from server.domains.play.lobbies import rules
 from server.domains.play.lobbies.catalog import (
-    Catalog,
-    checked_config,
-    checked_free_config,
-    checked_seats,
-    drafted,
-    peer_draft,
+    RulesetCatalog,
+    draft_lobby,
+    draft_peer_lobby,
+    validated_config,
+    validated_free_config,
+    validated_seats,
 )
-from server.domains.play.lobbies.changes import Changes, Starter, found
-from server.domains.play.lobbies.followers import Follower, Presence
-from server.domains.play.lobbies.peers import Peers
+from server.domains.play.lobbies.changes import LobbyChanges, LobbyGameStarter, require_found
+from server.domains.play.lobbies.followers import ConnectionLookup, Follower
+from server.domains.play.lobbies.peers import PeerLobbyService
 from server.domains.play.lobbies.quick_play import QuickPlay
-from server.domains.play.lobbies.rules import require_welcome, seen
+from server.domains.play.lobbies.rules import require_may_join, require_visible
 from server.domains.play.lobbies.subscribers import LobbySubscribers
-from server.domains.play.lobbies.views import page, place_of
+from server.domains.play.lobbies.views import page, read_list_cursor
 from server.gateway.session.identity import Identity
 
 
-class Reader:
+class LobbyReader:
     """Reads lobbies. Following comes before reading, so that no change is missed between."""
 
     def __init__(self, store: LobbyStore, subscribers: LobbySubscribers) -> None:
         self._store = store
         self._subscribers = subscribers
 
-    async def lobby(self, lobby_id: LobbyId, player_id: PlayerId | None) -> Lobby:
+    async def read_lobby(self, lobby_id: LobbyId, player_id: PlayerId | None) -> Lobby:
         """Read a lobby that somebody may see."""
-        return seen(await self._store.read(lobby_id), player_id)
+        return require_visible(await self._store.read(lobby_id), player_id)
 
-    async def page(self, query: ListQuery) -> LobbyPage:
+    async def read_page(self, query: ListQuery) -> LobbyPage:
         """Read a page of the public list."""
-        return page(await self._store.cards(query, place_of(query.cursor)), query.limit)
+        return page(await self._store.cards(query, read_list_cursor(query.cursor)), query.limit)
 
     async def watch(self, follower: Follower, lobby_id: LobbyId) -> Lobby:
         """Follow a lobby that the follower's player may see, and read it."""
-        self._subscribers.require_room(follower)
-        await self.lobby(lobby_id, follower.who.player_id)
+        self._subscribers.require_capacity(follower)
+        await self.read_lobby(lobby_id, follower.who.player_id)
         self._subscribers.follow(follower, lobby_id)
         try:
-            lobby = await self.lobby(lobby_id, follower.who.player_id)
+            lobby = await self.read_lobby(lobby_id, follower.who.player_id)
         except BaseException:
             self._subscribers.unfollow(follower, lobby_id)
             raise
@@ -67,7 +67,7 @@ class Reader:
     async def watch_list(self, follower: Follower, look_for: ListFilter) -> LobbyPage:
         """Follow the public list, and read the newest of what is looked for."""
         await self._subscribers.public_list.follow(follower, look_for)
-        return await self.page(ListQuery(**look_for.model_dump()))
+        return await self.read_page(ListQuery(**look_for.model_dump()))
 
     def unwatch(self, follower: Follower, lobby_id: LobbyId | None) -> None:
         """Stop following a lobby, or the list."""
@@ -87,7 +87,7 @@ INTO_LOBBY: Final = Rate(per_minute=60, burst=120)
 class LobbyPasswords:
     """Hashes and checks passwords of lobbies, after limits; `now` gives monotonic seconds."""
 
-    def __init__(self, passwords: Passwords, *, now: Callable[[], float]) -> None:
+    def __init__(self, passwords: PasswordHasher, *, now: Callable[[], float]) -> None:
         self._passwords = passwords
         self._now = now
         self._networks = RateLimiter(FROM_NETWORK, "Too many lobby passwords from your network")
@@ -100,7 +100,7 @@ class LobbyPasswords:
     async def hashed(self, password: str, *, host: PlayerId, remote: str) -> str:
         """Hash the password of a new lobby; raise `RateLimited` or `Overloaded`."""
         self._count(host, remote)
-        return await self._passwords.hash(password, Asker.of("lobby", remote))
+        return await self._passwords.hash(password, HashClient.at("lobby", remote))
 
     async def require(
         self, lobby: Lobby, password: str | None, *, player_id: PlayerId, remote: str
@@ -111,31 +111,31 @@ class LobbyPasswords:
         if password is None:
             raise WrongPassword("This lobby has a password; send it as `password`.")
         self._count(player_id, remote)
-        self._pairs.require((lobby.lobby_id, network_of(remote)), self._now())
+        self._pairs.require((lobby.lobby_id, client_network(remote)), self._now())
         self._lobbies.require(lobby.lobby_id, self._now())
-        asker = Asker.of("lobby", remote)
-        if not await self._passwords.fits(lobby.password_hash, password, asker):
+        asker = HashClient.at("lobby", remote)
+        if not await self._passwords.matches(lobby.password_hash, password, asker):
             raise WrongPassword
 
     def _count(self, player_id: PlayerId, remote: str) -> None:
-        self._networks.require(network_of(remote), self._now())
+        self._networks.require(client_network(remote), self._now())
         self._players.require(player_id, self._now())
 
 
-class Members:
+class LobbyService:
     """Carries out members' wishes; whoever is let in follows the lobby from then on."""
 
     def __init__(
         self,
         *,
         store: LobbyStore,
-        changes: Changes,
-        starter: Starter,
+        changes: LobbyChanges,
+        starter: LobbyGameStarter,
         quick_play: QuickPlay,
-        peers: Peers,
-        catalog: Catalog,
+        peers: PeerLobbyService,
+        catalog: RulesetCatalog,
         subscribers: LobbySubscribers,
-        presence: Presence,
+        presence: ConnectionLookup,
         passwords: LobbyPasswords,
         clock: Clock,
         events: LocalEvents,
@@ -163,7 +163,7 @@ class Members:
     async def join(self, player_id: PlayerId, joining: wire.Joining, *, remote: str) -> Lobby:
         """Enter a lobby: a public one by id, any by its code; `remote` is the client's address."""
         lobby = await self._meant(joining, player_id)
-        require_welcome(lobby, player_id)
+        require_may_join(lobby, player_id)
         if lobby.member(player_id) is None:
             await self._passwords.require(
                 lobby, joining.password, player_id=player_id, remote=remote
@@ -173,13 +173,13 @@ class Members:
 
     async def quick_play(self, player_id: PlayerId, wish: wire.QuickPlay) -> Lobby:
         """Sit down where others wait."""
-        return self._followed(await self._quick_play.sit(player_id, wish), player_id)
+        return self._followed(await self._quick_play.seat_player(player_id, wish), player_id)
 
     async def leave(self, player_id: PlayerId, lobby_id: LobbyId) -> Lobby:
         """Leave a lobby, and follow it no longer."""
         decide = partial(rules.left, player_id=player_id)
         lobby = await self._changes.apply(lobby_id, decide, "left", player_id)
-        if (follower := self._presence.of(player_id)) is not None:
+        if (follower := self._presence.connection_of_player(player_id)) is not None:
             self._subscribers.unfollow(follower, lobby_id)
         return lobby
 
@@ -229,7 +229,7 @@ class Members:
 
     async def start(self, host: PlayerId, lobby_id: LobbyId) -> Lobby:
         """Start the game: on the server, or of a peer lobby on the host's machine."""
-        lobby = found(await self._store.read(lobby_id))
+        lobby = require_found(await self._store.read(lobby_id))
         if lobby.mode == "peer":
             return await self._peers.start(host, lobby_id)
         check = partial(rules.require_all_ready, host=host)
@@ -237,39 +237,39 @@ class Members:
 
     async def close(self, who: Identity, lobby_id: LobbyId) -> None:
         """Close an open lobby: the rules say why not, the database decides."""
-        async with self._changes.turns.of(lobby_id):
-            before = found(await self._store.read(lobby_id))
+        async with self._changes.turns.hold(lobby_id):
+            before = require_found(await self._store.read(lobby_id))
             rules.closed(before, who.player_id)
             if not await self._store.close_as(who.requester, lobby_id):
                 raise NotTheHost
-            after = found(await self._store.read(lobby_id))
+            after = require_found(await self._store.read(lobby_id))
             self._changes.publish_if_changed(before, after, "closed", who.player_id)
 
     def _drafted(self, new: wire.NewLobby) -> Lobby:
         if new.mode == "peer":
-            return peer_draft(new, self._clock.now())
-        return drafted(new, self._catalog.ruleset(new.ruleset), self._clock.now())
+            return draft_peer_lobby(new, self._clock.now())
+        return draft_lobby(new, self._catalog.ruleset(new.ruleset), self._clock.now())
 
     def _checked(
         self, lobby: Lobby, wish: wire.Configure
     ) -> tuple[dict[str, Any] | None, int | None]:
         """Check the configuration and the seats, where they are given."""
         if lobby.mode == "peer":
-            return None if wish.config is None else checked_free_config(wish.config), wish.seats
+            return None if wish.config is None else validated_free_config(wish.config), wish.seats
         ruleset = self._catalog.ruleset(lobby.ruleset)
-        config = None if wish.config is None else checked_config(ruleset, wish.config)
-        return config, None if wish.seats is None else checked_seats(ruleset, wish.seats)
+        config = None if wish.config is None else validated_config(ruleset, wish.config)
+        return config, None if wish.seats is None else validated_seats(ruleset, wish.seats)
 
     async def _meant(self, joining: wire.Joining, player_id: PlayerId) -> Lobby:
         if (joining.lobby_id is None) == (joining.code is None):
             raise InvalidField("lobby_id: give either `lobby_id` or `code`.", field="lobby_id")
         if joining.lobby_id is not None:
-            return seen(await self._store.read(joining.lobby_id), player_id)
+            return require_visible(await self._store.read(joining.lobby_id), player_id)
         lobby_id = await self._store.of_code(joining.code or "")
-        return found(None if lobby_id is None else await self._store.read(lobby_id))
+        return require_found(None if lobby_id is None else await self._store.read(lobby_id))
 
     def _followed(self, lobby: Lobby, player_id: PlayerId) -> Lobby:
-        if (follower := self._presence.of(player_id)) is not None:
+        if (follower := self._presence.connection_of_player(player_id)) is not None:
             self._subscribers.follow(follower, lobby.lobby_id)
             self._subscribers.read(lobby)
         return lobby

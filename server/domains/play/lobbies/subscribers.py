@@ -10,10 +10,10 @@ from persistence.lobbies.store import LobbyStore
 from protocol.errors import Overloaded, TooManyLobbies
 from protocol.ids import LobbyId
 from protocol.lobbies import WATCHED_MAX, ChangeKind, LobbyChange
-from server.core.containment import contained
+from server.core.containment import contain_failures
 from server.core.periodic import AWAY
 from server.core.subscriptions import (
-    Poll,
+    PollPolicy,
     Stop,
     Subscriptions,
     TooManySubscribers,
@@ -25,7 +25,7 @@ from server.domains.play.lobbies.followers import Follower
 from server.domains.play.lobbies.public_list import PublicList
 from server.domains.play.lobbies.rules import may_see
 
-POLL: Final = Poll(live_s=30.0, alone_s=5.0)
+POLL: Final = PollPolicy(live_s=30.0, alone_s=5.0)
 
 
 class LobbySubscribers:
@@ -47,7 +47,7 @@ class LobbySubscribers:
         """Count the lobbies that are followed."""
         return len(self._lobbies)
 
-    def require_room(self, follower: Follower) -> None:
+    def require_capacity(self, follower: Follower) -> None:
         """Refuse a connection that watches as many lobbies as it may."""
         if follower.following("lobby") >= WATCHED_MAX:
             raise TooManyLobbies(
@@ -75,10 +75,10 @@ class LobbySubscribers:
         topic = self._lobbies.get(lobby.lobby_id)
         if topic is None:
             return
-        topic.began_at(lobby.version)
+        topic.note_read(lobby.version)
         if topic in self._unread:
             self._unread.discard(topic)
-            topic.fall_behind()
+            topic.request_catch_up()
 
     def unfollow(self, follower: Follower, lobby_id: LobbyId) -> None:
         """Stop following a lobby; harmless if it is not followed."""
@@ -95,7 +95,7 @@ class LobbySubscribers:
         topic = self._lobbies.get(lobby.lobby_id)
         if topic is None:
             return
-        topic.reached(lobby.version)
+        topic.note_delivered(lobby.version)
         followers = self._rest_of(topic.subscribers(), lobby, change)
         if lobby.host_peer_id is None:
             topic.send(views.update(lobby, change))
@@ -144,7 +144,7 @@ class LobbySubscribers:
         for topic in read:
             lobby_id = LobbyId(topic.key)
             if topic.number < versions.get(lobby_id, topic.number):
-                with contained(f"notifying followers of lobby {lobby_id}", passed=AWAY):
+                with contain_failures(f"notifying followers of lobby {lobby_id}", passed=AWAY):
                     await self._notify_of(lobby_id, topic)
 
     async def _notify_of(self, lobby_id: LobbyId, topic: Topic[Follower]) -> None:

@@ -24,7 +24,7 @@ def page(cards: list[Card], limit: int) -> LobbyPage:
     return LobbyPage(lobbies=shown, next=last and _CURSOR.write(last))
 
 
-class Facts(NamedTuple):
+class FilterFields(NamedTuple):
     """What filters of the public list look at; `is_open` says whether it has the lobby at all."""
 
     is_open: bool
@@ -35,9 +35,9 @@ class Facts(NamedTuple):
     name: str
 
 
-def facts_of(lobby: Lobby) -> Facts:
+def filter_fields(lobby: Lobby) -> FilterFields:
     """Give what filters look at."""
-    return Facts(
+    return FilterFields(
         is_open=lobby.is_public and lobby.status != "CLOSED",
         ruleset=lobby.ruleset,
         mode=lobby.mode,
@@ -47,7 +47,7 @@ def facts_of(lobby: Lobby) -> Facts:
     )
 
 
-def is_listed(lobby: Facts, look_for: ListFilter) -> bool:
+def is_listed(lobby: FilterFields, look_for: ListFilter) -> bool:
     """Say whether a lobby is in the public list, as somebody looks at it."""
     wanted = (
         (look_for.ruleset, lobby.ruleset),
@@ -62,7 +62,7 @@ def is_listed(lobby: Facts, look_for: ListFilter) -> bool:
     )
 
 
-def place_of(cursor: str | None) -> Place | None:
+def read_list_cursor(cursor: str | None) -> Place | None:
     """Read a cursor, or refuse one that is not ours."""
     return None if cursor is None else _CURSOR.read(cursor)
 

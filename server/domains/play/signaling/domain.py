@@ -1,19 +1,19 @@
 """Signaling: everything that the domain offers."""
 
-from server.core.settings import names_in
+from server.core.settings import split_names
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import MembersKey, PeerAdmissions
 from server.domains.play.signaling.service import SOCKET_PATH, Signaling
 from server.domains.play.signaling.settings import SignalingSettings
 from server.domains.services import Services
-from server.gateway.metrics import Numbers, Reading
+from server.gateway.metrics import MetricsCollector, MetricSource
 from server.gateway.transport.listener import Route
 
 
 def build(services: Services) -> Domain:
     """Put the domain together."""
     settings = services.settings(SignalingSettings)
-    keys, member_keys = names_in(settings.peer_keys), names_in(settings.peer_member_keys)
+    keys, member_keys = split_names(settings.peer_keys), split_names(settings.peer_member_keys)
     signaling = Signaling(
         keys=frozenset(keys),
         member_keys=frozenset(member_keys),
@@ -23,25 +23,25 @@ def build(services: Services) -> Domain:
         messages_per_s=settings.peer_messages_per_s,
         discovery=settings.peer_discovery,
     )
-    origins = frozenset(names_in(settings.peer_origins))
+    origins = frozenset(split_names(settings.peer_origins))
     return Domain(
         name="signaling",
         settings=SignalingSettings,
         mounts=[signaling.add_routes],
         websockets={SOCKET_PATH: Route(signaling.accept, origins=origins)},
         metrics=[
-            Numbers(
+            MetricsCollector(
                 gauges=(
-                    Reading("peers", "Connected signaling peers.", signaling.peers),
-                    Reading(
+                    MetricSource("peers", "Connected signaling peers.", signaling.peers),
+                    MetricSource(
                         "peer_queued_bytes",
                         "Bytes queued for absent peers.",
                         signaling.queued_bytes,
                     ),
                 ),
                 counters=(
-                    Reading("peer_messages", "Signaling messages relayed.", signaling.relayed),
-                    Reading(
+                    MetricSource("peer_messages", "Signaling messages relayed.", signaling.relayed),
+                    MetricSource(
                         "peer_refusals", "Peers refused or disconnected.", lambda: signaling.refused
                     ),
                 ),

@@ -9,10 +9,10 @@ import orjson
 
 from protocol import signaling as wire
 from protocol.signaling import Admission
-from server.core.containment import contained
+from server.core.containment import contain_failures
 
 
-class Link(Protocol):
+class PeerLink(Protocol):
     """The way to a peer."""
 
     def send(self, message: bytes) -> None:
@@ -23,7 +23,7 @@ class Link(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class Peer:
+class RegisteredPeer:
     """Somebody who is there, and whose: who may take its place.
 
     `partners` are those it exchanged messages with.
@@ -31,7 +31,7 @@ class Peer:
 
     peer_id: str
     owner: str
-    link: Link
+    link: PeerLink
     alive_at: float
     partners: set[str] = field(default_factory=set)
     opening: bytes = field(init=False)
@@ -56,7 +56,7 @@ class _Queue:
 
 
 @dataclass(slots=True)
-class Load:
+class RegistryUsage:
     """What the registries of one key hold, all together; `relayed` is counted for ever."""
 
     peers_max: int = wire.PEERS_MAX
@@ -66,12 +66,12 @@ class Load:
     relayed: int = 0
 
 
-class Registry:
+class PeerRegistry:
     """Peers that can reach each other. Ids are unique among those who are there."""
 
-    def __init__(self, *, load: Load | None = None) -> None:
-        self.load = load or Load()
-        self._peers: dict[str, Peer] = {}
+    def __init__(self, *, load: RegistryUsage | None = None) -> None:
+        self.load = load or RegistryUsage()
+        self._peers: dict[str, RegisteredPeer] = {}
         self._queues: OrderedDict[str, _Queue] = OrderedDict()  # the oldest first
 
     def __len__(self) -> int:
@@ -95,14 +95,14 @@ class Registry:
 
     # ------------------------------------------------------------------ coming and going
 
-    def enter(self, peer_id: str, owner: str, link: Link, now: float) -> Peer | bytes:
+    def enter(self, peer_id: str, owner: str, link: PeerLink, now: float) -> RegisteredPeer | bytes:
         """Let a peer in and give it what waited for it; or say why not, in a message."""
         present = self._peers.get(peer_id)
         if present is not None and present.owner != owner:
             return wire.ID_TAKEN
         if present is None and self.load.peers >= self.load.peers_max:
             return wire.FULL
-        peer = Peer(peer_id, owner, link, now)
+        peer = RegisteredPeer(peer_id, owner, link, now)
         if present is not None:
             peer.partners = present.partners
             present.link.drop()
@@ -114,7 +114,7 @@ class Registry:
             link.send(message)
         return peer
 
-    def leave(self, peer: Peer) -> None:
+    def leave(self, peer: RegisteredPeer) -> None:
         """Take a peer out and notify its partners; nothing if another link took its place."""
         if self._peers.get(peer.peer_id) is not peer:
             return
@@ -127,7 +127,7 @@ class Registry:
 
     # ------------------------------------------------------------------ messages
 
-    def take(self, peer: Peer, message: bytes, now: float) -> None:
+    def handle_message(self, peer: RegisteredPeer, message: bytes, now: float) -> None:
         """Carry out what a peer says; what is not understood is let go."""
         try:
             said = orjson.loads(message)
@@ -151,7 +151,7 @@ class Registry:
             self.load.relayed += 1
             other.link.send(message)
 
-    def _listen(self, peer: Peer, kind: str, now: float) -> None:
+    def _listen(self, peer: RegisteredPeer, kind: str, now: float) -> None:
         """Take note of what is for the server alone."""
         if kind == wire.HEARTBEAT:
             peer.alive_at = now
@@ -215,7 +215,7 @@ class Registry:
             self.leave(peer)
             peer.link.drop()
 
-    def _silent(self, now: float) -> Iterator[Peer]:
+    def _silent(self, now: float) -> Iterator[RegisteredPeer]:
         return (peer for peer in self._peers.values() if now - peer.alive_at >= wire.ALIVE_S)
 
     def _report_expired(self, src: str, dst: str) -> None:
@@ -224,11 +224,11 @@ class Registry:
             sender.link.send(wire.frame(wire.EXPIRE, src=dst, dst=src))
 
 
-class Place(NamedTuple):
+class PeerPlace(NamedTuple):
     """Where a peer entered."""
 
-    registry: Registry
-    peer: Peer
+    registry: PeerRegistry
+    peer: RegisteredPeer
 
 
 class Namespaces:
@@ -238,33 +238,35 @@ class Namespaces:
     """
 
     def __init__(self) -> None:
-        self.load = Load()
-        self._registries: dict[str, Registry] = {}
+        self.load = RegistryUsage()
+        self._registries: dict[str, PeerRegistry] = {}
 
-    def enter(self, peer_id: str, admission: Admission, link: Link, now: float) -> Place | bytes:
+    def enter(
+        self, peer_id: str, admission: Admission, link: PeerLink, now: float
+    ) -> PeerPlace | bytes:
         """Let a peer into its circle; or say why not, in a message."""
         registry = self._registries.get(admission.circle)
         if registry is None:
-            registry = Registry(load=self.load)
+            registry = PeerRegistry(load=self.load)
         elif peer_id not in registry and self._has_enough(registry, admission.owner):
             return wire.TOO_MANY_OF_YOURS
         entered = registry.enter(peer_id, admission.owner, link, now)
-        if not isinstance(entered, Peer):
+        if not isinstance(entered, RegisteredPeer):
             return entered
         self._registries[admission.circle] = registry
-        return Place(registry, entered)
+        return PeerPlace(registry, entered)
 
     def expire(self, now: float) -> None:
         """Give up what waited too long, silent peers, and namespaces where nobody is left."""
         for circle, registry in list(self._registries.items()):
-            with contained("expiring the peers of a lobby"):
+            with contain_failures("expiring the peers of a lobby"):
                 registry.expire(now)
             if registry.is_idle:
                 del self._registries[circle]
 
-    def __iter__(self) -> Iterator[Registry]:
+    def __iter__(self) -> Iterator[PeerRegistry]:
         return iter(self._registries.values())
 
     @staticmethod
-    def _has_enough(registry: Registry, owner: str) -> bool:
+    def _has_enough(registry: PeerRegistry, owner: str) -> bool:
         return registry.count_of(owner) >= wire.PEERS_PER_PERSON_MAX

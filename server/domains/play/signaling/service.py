@@ -10,14 +10,20 @@ from protocol import signaling as wire
 from protocol.errors import Overloaded, Unavailable
 from protocol.ids import new_id
 from protocol.signaling import Admission
-from server.core.containment import contained
-from server.core.periodic import every
+from server.core.containment import contain_failures
+from server.core.periodic import repeat_every
+from server.core.rate_limits import TokenBucket
 from server.core.tasks import Tasks
 from server.domains.interfaces import PeerAdmissions
-from server.domains.play.signaling.registry import Load, Namespaces, Peer, Place, Registry
+from server.domains.play.signaling.registry import (
+    Namespaces,
+    PeerPlace,
+    PeerRegistry,
+    RegisteredPeer,
+    RegistryUsage,
+)
 from server.gateway.transport.framing import text_frame
 from server.gateway.transport.handshake import UpgradeRequest
-from server.gateway.transport.limits import TokenBucket
 from server.gateway.transport.socket import Socket
 
 BURST_S: Final = 5.0
@@ -33,7 +39,7 @@ class PeerConnection:
         self._key = key
         self._id = peer_id
         self._token = token
-        self._place: Place | None = None
+        self._place: PeerPlace | None = None
         self._early: list[bytes] = []
         self._bucket = TokenBucket(signaling.messages_per_s, signaling.messages_per_s * BURST_S)
         self._socket: Socket
@@ -47,11 +53,13 @@ class PeerConnection:
         if problem is not None:
             self._refuse(problem)
         elif (namespaces := self._signaling.namespaces.get(self._key)) is not None:
-            self._signaling.tasks.work(self._be_admitted(namespaces), name="a peer's token")
+            self._signaling.tasks.start_work(self._be_admitted(namespaces), name="a peer's token")
         else:
             registry = self._signaling.registries[self._key]
             entered = registry.enter(self._id, self._token, self, self._signaling.now())
-            self._take_place(Place(registry, entered) if isinstance(entered, Peer) else entered)
+            self._take_place(
+                PeerPlace(registry, entered) if isinstance(entered, RegisteredPeer) else entered
+            )
 
     def on_message(self, message: bytes) -> None:
         """Pass a message on, or have it wait until this peer is in."""
@@ -60,7 +68,7 @@ class PeerConnection:
             self._signaling.refused += 1
             self._socket.close((1008, "too many messages"))
         elif (place := self._place) is not None:
-            place.registry.take(place.peer, message, now)
+            place.registry.handle_message(place.peer, message, now)
         elif not self._socket.closing and len(self._early) < wire.EARLY_MESSAGES_MAX:
             self._early.append(message)
 
@@ -104,7 +112,7 @@ class PeerConnection:
 
     async def _be_admitted(self, namespaces: Namespaces) -> None:
         try:
-            admission = await self._signaling.admissions.admission(self._token)
+            admission = await self._signaling.admissions.read_admission(self._token)
         except Exception as error:
             self._refuse(wire.NO_ANSWER)
             if not isinstance(error, Unavailable | Overloaded):
@@ -118,7 +126,7 @@ class PeerConnection:
         self.admission = admission
         self._take_place(namespaces.enter(self._id, admission, self, self._signaling.now()))
 
-    def _take_place(self, place: Place | bytes) -> None:
+    def _take_place(self, place: PeerPlace | bytes) -> None:
         if isinstance(place, bytes):
             self._refuse(place)
             return
@@ -129,7 +137,7 @@ class PeerConnection:
         for message in early:
             if self._place is not place:  # it said that it leaves
                 return
-            place.registry.take(place.peer, message, self._signaling.now())
+            place.registry.handle_message(place.peer, message, self._signaling.now())
 
     def _refuse(self, problem: bytes) -> None:
         self._signaling.refused += 1
@@ -167,7 +175,9 @@ class Signaling:
         messages_per_s: float = MESSAGES_PER_S,
         discovery: bool = False,
     ) -> None:
-        self.registries: Mapping[str, Registry] = {key: Registry() for key in keys - member_keys}
+        self.registries: Mapping[str, PeerRegistry] = {
+            key: PeerRegistry() for key in keys - member_keys
+        }
         self.namespaces: Mapping[str, Namespaces] = {key: Namespaces() for key in member_keys}
         self.members: set[PeerConnection] = set()
         self.admissions = admissions
@@ -186,19 +196,21 @@ class Signaling:
 
     async def sweep(self) -> None:
         """Give up, each second, what waited too long."""
-        await every(SWEEP_EVERY_S, self._expire, "expiring peers and messages")
+        await repeat_every(SWEEP_EVERY_S, self._expire, "expiring peers and messages")
 
     async def _expire(self) -> None:
         for registry in self.registries.values():
-            with contained("expiring peers"):
+            with contain_failures("expiring peers"):
                 registry.expire(self.now())
         for namespaces in self.namespaces.values():
-            with contained("expiring peers of lobbies"):
+            with contain_failures("expiring peers of lobbies"):
                 namespaces.expire(self.now())
 
     async def disconnect_former_members(self) -> None:
         """End, until cancelled, the peers of those who are not let in any more."""
-        await every(ASK_EVERY_S, self._ask_about_members, "looking for peers who left their lobby")
+        await repeat_every(
+            ASK_EVERY_S, self._ask_about_members, "looking for peers who left their lobby"
+        )
 
     async def _ask_about_members(self) -> None:
         asked = {
@@ -206,11 +218,11 @@ class Signaling:
         }
         if not asked:
             return
-        gone = asked.difference(await self.admissions.still(asked))
+        gone = asked.difference(await self.admissions.still_members(asked))
         for connection in [
             connection for connection in self.members if connection.admission in gone
         ]:
-            with contained("closing a peer's connection"):
+            with contain_failures("closing a peer's connection"):
                 connection.disconnect()
 
     # ------------------------------------------------------------------ how it is doing
@@ -227,7 +239,7 @@ class Signaling:
         """Measure what waits for peers that are not there."""
         return sum(load.queued_bytes for load in self._loads())
 
-    def _loads(self) -> Iterator[Load]:
+    def _loads(self) -> Iterator[RegistryUsage]:
         yield from (registry.load for registry in self.registries.values())
         yield from (namespaces.load for namespaces in self.namespaces.values())
 

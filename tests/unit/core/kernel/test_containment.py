@@ -6,8 +6,8 @@ import logging
 import pytest
 
 from protocol.errors import Overloaded, Unavailable
-from server.core.containment import FAILURES, contained, count_stray
-from server.core.periodic import AWAY, every
+from server.core.containment import FAILURES, contain_failures, count_unhandled
+from server.core.periodic import AWAY, repeat_every
 from server.core.tasks import Tasks
 
 
@@ -26,7 +26,7 @@ class Sweep:
 
 async def _until_well(sweep: Sweep) -> None:
     async with Tasks() as tasks, asyncio.timeout(60):
-        tasks.loop(every(0, sweep, "sweeping"), name="sweep")
+        tasks.start_loop(repeat_every(0, sweep, "sweeping"), name="sweep")
         await sweep.went_well.wait()
 
 
@@ -62,7 +62,7 @@ async def test_cancelled_sweep_ends() -> None:
     async def sweep() -> None:
         await asyncio.sleep(3600)
 
-    task = asyncio.create_task(every(0, sweep, "sweeping"))
+    task = asyncio.create_task(repeat_every(0, sweep, "sweeping"))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -74,7 +74,7 @@ def test_contained_failure_is_logged_and_counted_and_the_next_item_is_reached(
 ) -> None:
     before, reached = FAILURES.total, []
     for item in range(3):
-        with contained("an item"):
+        with contain_failures("an item"):
             reached.append(item)
             raise KeyError(item)
     assert reached == [0, 1, 2]
@@ -85,9 +85,9 @@ def test_contained_failure_is_logged_and_counted_and_the_next_item_is_reached(
 def test_what_is_to_be_passed_on_is_not_contained() -> None:
     before = FAILURES.total
     for error in (Unavailable(), Overloaded()):
-        with pytest.raises(AWAY), contained("an item", passed=AWAY):
+        with pytest.raises(AWAY), contain_failures("an item", passed=AWAY):
             raise error
-    with pytest.raises(asyncio.CancelledError), contained("an item"):
+    with pytest.raises(asyncio.CancelledError), contain_failures("an item"):
         raise asyncio.CancelledError
     assert FAILURES.total == before
 
@@ -101,7 +101,7 @@ async def test_what_a_callback_of_the_loop_raises_is_counted_unless_it_is_the_ne
     def raising(error: Exception) -> None:
         raise error
 
-    loop.set_exception_handler(count_stray)
+    loop.set_exception_handler(count_unhandled)
     try:
         loop.call_soon(raising, KeyError("k"))
         loop.call_soon(raising, ConnectionResetError())

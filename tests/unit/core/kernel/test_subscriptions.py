@@ -15,21 +15,21 @@ from server.core.containment import FAILURES
 from server.core.subscriptions import (
     SPREAD_AT_ONCE,
     AnnouncedSweep,
-    Poll,
+    PollPolicy,
     Subscriptions,
     TooManySubscribers,
     Topic,
 )
 
 WAIT_S = 10.0
-NEVER = Poll(live_s=3600, alone_s=3600)
+NEVER = PollPolicy(live_s=3600, alone_s=3600)
 
 
 class Hall:
     """A node with one kind of topics, whose truth is a number for each."""
 
     def __init__(
-        self, hub: MemoryHub, truth: dict[str, int], *, poll: Poll, is_whole: bool
+        self, hub: MemoryHub, truth: dict[str, int], *, poll: PollPolicy, is_whole: bool
     ) -> None:
         self.truth = truth
         self.broker = MemoryBroker(hub, is_whole=is_whole)
@@ -59,7 +59,7 @@ class Hall:
         number = self.truth[key] = self.truth.get(key, 0) + 1
         topic = self.kind.get(key)
         if topic is not None:
-            topic.reached(number)
+            topic.note_delivered(number)
             topic.send(b"%d" % number)
         self.kind.notify(key, number=number, after=number - 1, payload=payload)
         return number
@@ -67,7 +67,7 @@ class Hall:
     def on_notice(self, topic: Topic[object], notice: Notice) -> bool:
         if notice.payload == b"unreadable":
             return False
-        topic.reached(notice.number)
+        topic.note_delivered(notice.number)
         topic.send(notice.payload)
         return True
 
@@ -78,7 +78,7 @@ class Hall:
         await asyncio.sleep(0)
         for topic in topics:
             for number in range(topic.number + 1, self.truth.get(topic.key, 0) + 1):
-                topic.reached(number)
+                topic.note_delivered(number)
                 topic.send(b"read %d" % number)
 
 
@@ -88,7 +88,7 @@ class Halls:
         self.truth: dict[str, int] = {}
         self.all: list[Hall] = []
 
-    async def make(self, *, poll: Poll = NEVER, is_whole: bool = True) -> Hall:
+    async def make(self, *, poll: PollPolicy = NEVER, is_whole: bool = True) -> Hall:
         hall = Hall(self.hub, self.truth, poll=poll, is_whole=is_whole)
         hall.start()
         self.all.append(hall)
@@ -187,7 +187,7 @@ async def test_failing_subscriber_is_counted_and_the_others_are_served() -> None
     topic = kind.get("1")
     topic.send(b"1")
     topic.send_views({None: b"2"})
-    await topic.spread(b"3")
+    await topic.send_gradually(b"3")
     assert heard == [b"1", b"2", b"3"]
     assert FAILURES.total == before + 3
 
@@ -240,7 +240,7 @@ async def test_spread_frame_reaches_each_once_and_in_order() -> None:
     kind = local().kind("topic")
     heard, _ = crowd(kind.subscribe, 3 * SPREAD_AT_ONCE + 1)
     for frame in (b"1", b"2"):
-        await kind.get("1").spread(frame)
+        await kind.get("1").send_gradually(frame)
     assert all(frames == [b"1", b"2"] for frames in heard)
 
 
@@ -249,7 +249,7 @@ async def test_others_have_their_turn_while_it_is_spread() -> None:
     heard, _ = crowd(kind.subscribe, 3 * SPREAD_AT_ONCE)
     seen = []
     asyncio.get_running_loop().call_soon(lambda: seen.append(sum(map(len, heard))))
-    await kind.get("1").spread(b"1")
+    await kind.get("1").send_gradually(b"1")
     assert seen == [SPREAD_AT_ONCE]
 
 
@@ -265,10 +265,10 @@ async def test_who_stops_begins_or_begins_again_meanwhile_does_not_get_it() -> N
         kind.subscribe("1", "late", late.append)
 
     asyncio.get_running_loop().call_soon(change)
-    await kind.get("1").spread(b"1")
+    await kind.get("1").send_gradually(b"1")
     assert [len(frames) for frames in heard[-3:]] == [1, 0, 0]
     assert again == late == []
-    await kind.get("1").spread(b"2")
+    await kind.get("1").send_gradually(b"2")
     assert again == late == [b"2"]
 
 
@@ -278,7 +278,7 @@ async def test_who_stops_begins_or_begins_again_meanwhile_does_not_get_it() -> N
 async def test_payload_that_follows_is_delivered_without_a_read(halls: Halls) -> None:
     here, there = await halls.make(), await halls.make()
     heard = there.follow()
-    there.kind.get("1").began_at(0)
+    there.kind.get("1").note_read(0)
     here.change(payload=b"one")
     here.change(payload=b"two")
     await until(lambda: heard == [b"one", b"two"])
@@ -290,7 +290,7 @@ async def test_payload_that_follows_is_delivered_without_a_read(halls: Halls) ->
 async def test_notice_that_says_too_little_has_the_truth_read(halls: Halls, payload: bytes) -> None:
     here, there = await halls.make(), await halls.make()
     heard = there.follow()
-    there.kind.get("1").began_at(0)
+    there.kind.get("1").note_read(0)
     here.change(payload=payload)
     await until(lambda: heard == [b"read 1"])
 
@@ -298,7 +298,7 @@ async def test_notice_that_says_too_little_has_the_truth_read(halls: Halls, payl
 async def test_missing_number_has_the_truth_read(halls: Halls) -> None:
     here, there = await halls.make(), await halls.make()
     heard = there.follow()
-    there.kind.get("1").began_at(0)
+    there.kind.get("1").note_read(0)
     halls.truth["1"] = 1  # whose notice was lost
     here.change(payload=b"two")
     await until(lambda: heard == [b"read 1", b"read 2"])
@@ -307,7 +307,7 @@ async def test_missing_number_has_the_truth_read(halls: Halls) -> None:
 async def test_known_number_is_ignored(halls: Halls) -> None:
     here, there = await halls.make(), await halls.make()
     heard = there.follow()
-    there.kind.get("1").began_at(5)
+    there.kind.get("1").note_read(5)
     here.kind.notify("1", number=5, after=4, payload=b"five")
     await until(lambda: there.subscriptions.metrics.stale == 1)
     assert heard == there.caught_up == []
@@ -318,7 +318,7 @@ async def test_announced_gap_has_every_topic_read_in_one_batch(halls: Halls) -> 
     halls.truth.update({"1": 1, "2": 2})
     heard = [there.follow(key) for key in "12"]
     for key in "12":
-        there.kind.get(key).began_at(0)
+        there.kind.get(key).note_read(0)
         there.kind.on_gap(f"topic:{key}")
     await until(lambda: heard == [[b"read 1"], [b"read 1", b"read 2"]])
     assert there.caught_up == [["1", "2"]]
@@ -329,7 +329,7 @@ async def test_batches_are_bounded(halls: Halls, monkeypatch: pytest.MonkeyPatch
     there = await halls.make()
     for key in "12345":
         there.follow(key)
-        there.kind.get(key).fall_behind()
+        there.kind.get(key).request_catch_up()
     await until(lambda: there.subscriptions.metrics.caught_up == 5)
     assert there.caught_up == [["1", "2"], ["3", "4"], ["5"]]
 
@@ -343,8 +343,8 @@ async def test_database_that_is_away_is_tried_again(
     before = FAILURES.total
     halls.truth["1"] = 1
     heard = there.follow()
-    there.kind.get("1").began_at(0)
-    there.kind.get("1").fall_behind()
+    there.kind.get("1").note_read(0)
+    there.kind.get("1").request_catch_up()
     await until(lambda: heard == [b"read 1"])
     assert len(there.caught_up) == 5
     assert FAILURES.total == before + 2
@@ -355,9 +355,9 @@ async def test_database_that_is_away_is_tried_again(
 async def test_poll_is_frequent_only_where_the_broker_brings_not_everything(
     halls: Halls, is_whole: bool, polls: bool
 ) -> None:
-    there = await halls.make(poll=Poll(live_s=3600, alone_s=0.01), is_whole=is_whole)
+    there = await halls.make(poll=PollPolicy(live_s=3600, alone_s=0.01), is_whole=is_whole)
     heard = there.follow()
-    there.kind.get("1").began_at(0)
+    there.kind.get("1").note_read(0)
     halls.truth["1"] = 1
     await asyncio.sleep(0.15)
     assert heard == ([b"read 1"] if polls else [])
@@ -387,7 +387,7 @@ async def test_owned_topic_is_not_followed_until_it_is_released(halls: Halls) ->
     here, there = await halls.make(), await halls.make()
     topic = there.kind.hold("1", owned=True)
     heard = there.follow()
-    topic.reached(3)
+    topic.note_delivered(3)
     assert "topic:1" not in there.broker._handlers
     topic.release()
     assert "topic:1" in there.broker._handlers
@@ -418,10 +418,10 @@ async def test_lowest_number_that_somebody_has_read_counts() -> None:
     kind = local().kind("topic")
     for who, number, known in (("a", 7, 7), ("b", 9, 7), ("c", 5, 5)):
         kind.subscribe("1", who, lambda _: None)
-        kind.get("1").began_at(number)
+        kind.get("1").note_read(number)
         assert kind.get("1").number == known
-    kind.get("1").reached(9)
-    kind.get("1").reached(8)
+    kind.get("1").note_delivered(9)
+    kind.get("1").note_delivered(8)
     assert kind.get("1").number == 9
 
 
@@ -470,7 +470,7 @@ async def test_sweep_that_fails_is_done_again(monkeypatch: pytest.MonkeyPatch) -
         done.set()
 
     done = asyncio.Event()
-    AnnouncedSweep(subscriptions, "sweep", sweep, poll=Poll(3600, 0.01))
+    AnnouncedSweep(subscriptions, "sweep", sweep, poll=PollPolicy(3600, 0.01))
     task = asyncio.get_running_loop().create_task(subscriptions.run())
     async with asyncio.timeout(WAIT_S):
         await done.wait()
