@@ -349,7 +349,7 @@ async def test_what_a_day_comes_to_is_computed_beside_the_loop(
         return events_digest(events)
 
     for module in ("steps", "results"):
-        monkeypatch.setattr(f"server.domains.compete.epochs.{module}.digest_of", noted)
+        monkeypatch.setattr(f"server.domains.compete.epochs.{module}.events_digest", noted)
     epoch_id = await stage.open()
     await stage.finish()
     await stage.steps.verify(epoch_id)

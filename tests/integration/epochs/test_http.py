@@ -321,7 +321,7 @@ async def test_a_scoreboard_is_counted_once_however_many_ask(
         counts.append(threading.current_thread())
         return settle_contributions(day, events, now=now)
 
-    monkeypatch.setattr("server.domains.compete.epochs.http.contributions", counted)
+    monkeypatch.setattr("server.domains.compete.epochs.http.settle_contributions", counted)
     await served.stage.open()
     await served.stage.finish()  # a live day is counted again as time goes by
     asked = (served.ok(None, "GET", f"{ARCHIVED}/scoreboard") for _ in range(20))

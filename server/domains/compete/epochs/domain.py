@@ -81,7 +81,7 @@ def _numbers(following: EpochStreams, scheduler: Scheduler) -> MetricsCollector:
         ],
         counters=[
             MetricSource(
-                "epoch_events_told",
+                "epoch_events_sent",
                 "Events sent to watchers, counted once each.",
                 lambda: following.events_total,
             ),
