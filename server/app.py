@@ -192,7 +192,7 @@ class App:
             probe=self._probe,
             draining=lambda: games.draining,
             status=self._status,
-            metrics=metrics_writer(*self._collectors()),
+            metrics=metrics_writer(*self.collectors()),
             openapi=lambda: orjson.dumps(openapi_document(listed, version=VERSION)),
             asyncapi=lambda: orjson.dumps(asyncapi_document(version=VERSION)),
         )
@@ -219,7 +219,8 @@ class App:
             uptime_s=round(services.clock.monotonic() - self._started_at, 1),
         )
 
-    def _collectors(self) -> list[Collector]:
+    def collectors(self) -> list[Collector]:
+        """List what reads the metrics of the node and of all domains."""
         services = self.services
         of_the_node = MetricsCollector(
             gauges=(
