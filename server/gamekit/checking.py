@@ -57,6 +57,9 @@ def _problems(found: Ruleset[object, object], folder: str) -> Iterator[str]:
     for method in METHODS:
         if not callable(getattr(found, method)):
             yield f"{method} is not a method; see the contract"
+    rules = type(found)
+    if rules.to_act is not Ruleset.to_act and rules.timeout_move is Ruleset.timeout_move:
+        yield "timeout_move is missing; a game with turns (to_act) needs it"
     if found.name != folder:
         yield f"its name is {found.name!r}, but its folder is called {folder!r}; make them the same"
 
