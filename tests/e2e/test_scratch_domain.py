@@ -67,6 +67,9 @@ async def test_scratch_domain_is_served_with_all_that_it_declares(
                 await is_described(http)
                 await is_exported_and_erased(http, token)
             await is_measured(http)
+    depended_on = migrate(titles, fresh_dsn, "--down", "base")
+    depended_on.assert_plain()
+    assert "run `playhall migrate --remove guestbook` first" in depended_on.said
     with_rows = migrate(titles, fresh_dsn, "--remove", "guestbook")
     assert (with_rows.status, "--yes" in with_rows.said) == (1, True)
     assert migrate(titles, fresh_dsn, "--remove", "guestbook", "--yes").out.startswith("Removed")
