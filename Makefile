@@ -10,7 +10,7 @@ UV     := 0.13.8
 # compiles every module anew, which takes two seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run test check format faults fuzz bench lock audit clean
+.PHONY: help run dev test check format faults fuzz bench lock audit clean
 
 help:            ## List the targets
 	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
@@ -26,6 +26,8 @@ faults: $(DEV)   ## Run the long fault tests (kill, freeze, cut, fill): see docs
 
 fuzz: $(DEV)     ## Run the long fuzzers: many malformed requests and commands
 	@PLAYHALL_FUZZ=long $(BIN)/python -m pytest tests/fuzz -n 2 --dist loadscope
+
+dev: $(DEV)      ## Install what the tests need, too
 
 check: $(DEV)    ## The fast loop: format, lint, types, import contracts, tidy and unit tests
 	@$(BIN)/ruff format --check .

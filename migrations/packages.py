@@ -52,6 +52,16 @@ def pending(dsn: str, packages: Sequence[PackageSteps]) -> list[str]:
         return [f"{package.package}/{step}" for package, step in _pending(connection, packages)]
 
 
+def installed(dsn: str) -> list[str]:
+    """List the packages whose tables are there, whether or not this program has them."""
+    with _connection(dsn) as connection:
+        try:
+            found = connection.execute(_queries["installed"]).fetchall()
+        except errors.UndefinedTable:
+            return []
+    return [package for (package,) in found]
+
+
 def upgrade(dsn: str, packages: Sequence[PackageSteps]) -> None:
     """Take every step that is pending; raise `NotMigrated` for one that cannot be taken."""
     with _connection(dsn) as connection:

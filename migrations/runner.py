@@ -86,14 +86,14 @@ def upgrade(dsn: str, to: str = HEAD) -> None:
     _require(to, HEAD)
     if pending := status(dsn).pending:
         log.info("upgrading the database, %d steps", len(pending))
-        with _said_plainly(), _connection(dsn) as connection:
+        with _said_plainly(dsn), _connection(dsn) as connection:
             _take_steps(connection, up=to)
 
 
 def downgrade(dsn: str, to: str) -> None:
     """Take the steps back down to a revision, or to "base": their tables and rows go."""
     _require_below(dsn, to)
-    with _said_plainly(), _connection(dsn) as connection:
+    with _said_plainly(dsn), _connection(dsn) as connection:
         _take_steps(connection, down=to)
 
 
@@ -103,7 +103,7 @@ def losses(dsn: str, to: str) -> list[str]:
     The way is taken in a transaction that is rolled back, so the tables are locked meanwhile.
     """
     _require_below(dsn, to)
-    with _said_plainly(), _connection(dsn) as connection:
+    with _said_plainly(dsn), _connection(dsn) as connection:
         rows = _counted(connection)
         columns = _columns(connection)
         _take_steps(connection, down=to)
@@ -154,7 +154,7 @@ def _require(to: str, end: str) -> None:
 
 
 @contextmanager
-def _said_plainly() -> Iterator[None]:
+def _said_plainly(dsn: str) -> Iterator[None]:
     """Turn what the database says against a step into a sentence."""
     import psycopg
     from psycopg import errors
@@ -176,11 +176,26 @@ def _said_plainly() -> Iterator[None]:
             f"The database already has an object of this name: {error.diag.message_primary}. "
             "Nothing was changed; give Playhall a database of its own."
         ) from error
+    except errors.DependentObjectsStillExist as error:
+        raise NotMigrated(
+            f"{_dependent_packages(dsn)} ({error.diag.message_primary}). Nothing was changed."
+        ) from error
     except psycopg.OperationalError as error:
         raise NotMigrated(
             f"The database rejected the migration: {str(error).partition(chr(10))[0]}. Nothing was "
             "changed; try again."
         ) from error
+
+
+def _dependent_packages(dsn: str) -> str:
+    """Say what has to be removed before the tables that it refers to can be."""
+    from migrations import packages
+
+    if not (installed := packages.installed(dsn)):
+        return "The database has other objects that depend on what would be removed"
+    commands = ", ".join(f"`playhall migrate --remove {package}`" for package in installed)
+    names = ", ".join(installed)
+    return f"The tables of {names} depend on what would be removed; run {commands} first"
 
 
 async def _current(dsn: str) -> str | None:

@@ -5,11 +5,14 @@ A file is a series of::
     -- name: claim_game
     -- Take a game whose owner's lease ran out.
     UPDATE games SET ...;
+
+Comments may come before the first name.
 """
 
 import re
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 _NAME = re.compile(r"^-- name: *(\w+) *\n", re.MULTILINE)
 _DESCRIPTION = re.compile(r"(?:-- .+\n)+")
@@ -22,8 +25,8 @@ class Queries(dict[str, str]):
         self.source = source
         self.descriptions: dict[str, str] = {}
         preface, *parts = _NAME.split(text)
-        if preface.strip():
-            raise ValueError(f"{source}: text before the first `-- name:`")
+        if any(line.strip() and not line.startswith("--") for line in preface.splitlines()):
+            raise ValueError(f"{source}: SQL before the first `-- name:`")
         for name, body in zip(parts[::2], parts[1::2], strict=True):
             self._add(name, body)
 
@@ -38,6 +41,11 @@ class Queries(dict[str, str]):
             raise ValueError(f"{self.source}: query {name!r} is there twice")
         self.descriptions[name] = " ".join(re.findall("-- (.+)", description[0]))
         self[name] = body[description.end() :].strip()
+
+
+def read(path: Path) -> Queries:
+    """Read a file; one that is malformed raises `ValueError`, which names it."""
+    return Queries(str(path), path.read_text("utf-8"))
 
 
 @cache

@@ -12,6 +12,14 @@ Field: TypeAlias = core_schema.ModelField | core_schema.DataclassField | core_sc
 REF = "#/components/schemas/{model}"
 
 
+class SchemaNameTaken(ValueError):
+    """Two different models have one name, by which clients would know both."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"two different schemas are called {name}")
+        self.name = name
+
+
 class Schemas:
     """The schemas under `components/schemas` of one document."""
 
@@ -44,7 +52,7 @@ class Schemas:
 
     def _put(self, name: str, schema: JsonObject) -> JsonObject:
         if self._by_name.setdefault(name, schema) != schema:
-            raise ValueError(f"two different schemas are called {name}")
+            raise SchemaNameTaken(name)
         return {"$ref": REF.format(model=name)}
 
 

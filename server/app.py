@@ -1,5 +1,6 @@
 """One node's server: the list of its domains, and what mounts them."""
 
+import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -16,7 +17,7 @@ from protocol.limits import SUBPROTOCOL
 from server.config import Config
 from server.core.containment import FAILURES
 from server.core.event_delivery import EventDeliverer
-from server.core.settings import split_names, variable_names
+from server.core.settings import split_names, unread_variables, variable_names
 from server.domains.compete.blockchain.domain import build as blockchain
 from server.domains.compete.bots.domain import build as bots
 from server.domains.compete.epochs.domain import build as epochs
@@ -49,6 +50,8 @@ from server.gateway.transport.listener import Listener, Route
 from server.gateway.transport.proxies import Proxies, trust_proxies
 from server.ops.http import OperationRoutes
 from server.web.pages import add_pages
+
+log = logging.getLogger(__name__)
 
 VERSION = "0.1.0"
 WEBSOCKET_PATH = "/ws"
@@ -114,6 +117,8 @@ class App:
 
         `address` is where clients reach this node.
         """
+        for name in unread_variables(self._variables):
+            log.warning("%s is set, but nothing reads it; see docs/reference/settings.md", name)
         services = self.services
         services.address.url = address
         for domain in self.domains:
@@ -192,7 +197,7 @@ class App:
             probe=self._probe,
             draining=lambda: games.draining,
             status=self._status,
-            metrics=metrics_writer(*self._collectors()),
+            metrics=metrics_writer(*self.collectors()),
             openapi=lambda: orjson.dumps(openapi_document(listed, version=VERSION)),
             asyncapi=lambda: orjson.dumps(asyncapi_document(version=VERSION)),
         )
@@ -219,7 +224,8 @@ class App:
             uptime_s=round(services.clock.monotonic() - self._started_at, 1),
         )
 
-    def _collectors(self) -> list[Collector]:
+    def collectors(self) -> list[Collector]:
+        """List what reads the metrics of the node and of all domains."""
         services = self.services
         of_the_node = MetricsCollector(
             gauges=(

@@ -64,10 +64,11 @@ def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) 
     _log_to_stderr(config.log_level)
     # While the database starts, half of what there is to import is imported.
     Thread(target=import_module, args=("server.serving",), daemon=True).start()
+    with plain_errors():
+        titles = _usable_extensions(config, settings)
     try:
         with plain_errors(), reach_database(config, may_make=True) as database:
             runner.upgrade(database.owner)
-            titles = _titles(config)
             _upgrade_titles(database.owner, titles)
             _serve(config, database, settings, titles)
     except StoppedAtOnce as stopped:
@@ -112,6 +113,24 @@ def _serve(
         loop.close()
         raise
     loop.close()
+
+
+def _usable_extensions(config: Config, settings: SettingsReader) -> Sequence[Any]:
+    """Find what is configured besides our own; raise for what cannot be used.
+
+    Returns the title packages. This is done before the database is touched.
+    """
+    if not (config.rulesets_path or config.titles_path):
+        return ()
+    from server.rulesets import find_rulesets, folders_in
+
+    rulesets = find_rulesets(*folders_in(config.rulesets_path))
+    titles = _titles(config)
+    if titles:
+        from server.ops.title_check import check_titles
+
+        check_titles(config, settings, rulesets, titles)
+    return titles
 
 
 def _titles(config: Config) -> Sequence[Any]:
@@ -173,8 +192,10 @@ def migrate(
     data_dir: DataDir = None,
 ) -> None:
     """Upgrade or downgrade the database, or show its revision."""
-    config = read_config(data_dir=data_dir)
+    config, settings = _read_settings(data_dir=data_dir)
     goes_up = down is None and remove is None and not status
+    with plain_errors():
+        titles = _usable_extensions(config, settings) if goes_up else _titles(config)
     with plain_errors(), reach_database(config, may_make=goes_up) as database:
         dsn = database.owner
         if down is not None:
@@ -184,7 +205,6 @@ def migrate(
         elif goes_up:
             runner.upgrade(dsn, to)
         stands = runner.status(dsn)
-        titles = _titles(config)
         if remove is not None:
             _remove_title(dsn, titles, remove, yes=yes)
         elif goes_up and not stands.pending:
@@ -209,10 +229,14 @@ def _remove_title(dsn: str, titles: Sequence[Any], name: str, *, yes: bool) -> N
 
     steps = {title.name: title.steps for title in titles}
     if name not in steps:
-        fail(f"There is no title package {name} in PLAYHALL_TITLES_PATH; its steps are needed.")
+        fail(
+            f"There is no title package {name} in PLAYHALL_TITLES_PATH; its steps are needed: set "
+            "it to the folder that contains the package."
+        )
     if not yes:
         _ask_before_losing([f"every table of the title package {name}"])
     packages.downgrade(dsn, steps[name])
+    out.print(f"Removed {name}.")
 
 
 def _ask_before_losing(lost: list[str]) -> None:

@@ -24,6 +24,10 @@ GRANT SELECT ON playhall_auth.package_steps TO playhall_server;
 -- The steps of a package that were taken, in order.
 SELECT step FROM playhall_auth.package_steps WHERE package = %s ORDER BY step;
 
+-- name: installed
+-- The packages of which steps were taken.
+SELECT DISTINCT package FROM playhall_auth.package_steps ORDER BY package;
+
 -- name: record
 -- Put on record that a step was taken.
 INSERT INTO playhall_auth.package_steps (package, step) VALUES (%s, %s);

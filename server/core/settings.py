@@ -4,7 +4,8 @@ The node's own are `server.config.Config`. Every domain, included or of a title 
 class of its own, names it in `Domain.settings`, and is given it by `Services.settings`.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError
@@ -49,6 +50,12 @@ def read_settings(model: type[S], **given: Any) -> S:
 def variable_names(model: type[BaseSettings]) -> Iterator[str]:
     """Name the variables that a class is read from."""
     return (f"{_prefix(model)}{field}".upper() for field in model.model_fields)
+
+
+def unread_variables(known: Collection[str]) -> list[str]:
+    """Name the variables that look like ours and that nothing reads: most are misspelled."""
+    given = (name.upper() for name in os.environ)
+    return sorted(name for name in given if name.startswith(PREFIX) and name not in known)
 
 
 def _prefix(model: type[BaseSettings]) -> str:

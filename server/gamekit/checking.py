@@ -4,8 +4,10 @@ These checks read attributes and run none of the rules; `tests/contract` checks 
 """
 
 import re
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from inspect import isfunction
+from pathlib import Path
 from typing import Final
 
 from protocol.limits import NAME_CHARS_MAX, SEATS_MAX
@@ -18,6 +20,16 @@ METHODS: Final = tuple(name for name, member in vars(Ruleset).items() if isfunct
 
 class RulesetRefused(Exception):
     """A ruleset cannot be used; the message is a sentence that names the file and the remedy."""
+
+
+def describe_failure(error: BaseException, ours: Path) -> str:
+    """Describe an error in one line, with the last place in our file or folder that led to it."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"SyntaxError in {error.filename}, line {error.lineno}: {error.msg}"
+    said = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".: ")
+    places = [each for each in traceback.extract_tb(error.__traceback__)
+              if each.filename.startswith(str(ours))]  # fmt: skip
+    return f"{said} ({places[-1].filename}, line {places[-1].lineno})" if places else said
 
 
 def ruleset_problem(found: object, *, folder: str) -> str | None:
@@ -45,6 +57,9 @@ def _problems(found: Ruleset[object, object], folder: str) -> Iterator[str]:
     for method in METHODS:
         if not callable(getattr(found, method)):
             yield f"{method} is not a method; see the contract"
+    rules = type(found)
+    if rules.to_act is not Ruleset.to_act and rules.timeout_move is Ruleset.timeout_move:
+        yield "timeout_move is missing; a game with turns (to_act) needs it"
     if found.name != folder:
         yield f"its name is {found.name!r}, but its folder is called {folder!r}; make them the same"
 

@@ -8,14 +8,13 @@ Must not know: each other, sockets, storage, the clock.
 """
 
 import os
-import traceback
 from functools import cache
 from importlib import import_module
 from inspect import getsourcefile, getsourcelines
 from pathlib import Path
 from pkgutil import iter_modules
 
-from server.gamekit.checking import RulesetRefused, ruleset_problem
+from server.gamekit.checking import RulesetRefused, describe_failure, ruleset_problem
 from server.gamekit.fold import AnyRuleset
 
 _HERE = Path(__file__).parent
@@ -70,7 +69,7 @@ def _ruleset_in(directory: Path, name: str) -> AnyRuleset:
     except KeyboardInterrupt:  # somebody at the terminal
         raise
     except BaseException as error:  # SystemExit and CancelledError are no Exception
-        why = _describe(error, file)
+        why = describe_failure(error, file.parent if file.name == "__init__.py" else file)
         raise RulesetRefused(f"The ruleset in {file} cannot be loaded: {why}.") from error
     if not hasattr(module, "RULESET"):
         raise RulesetRefused(f"{file} has no RULESET; add RULESET = YourRuleset() to it.")
@@ -85,17 +84,6 @@ def _ruleset_in(directory: Path, name: str) -> AnyRuleset:
 def _file_of(directory: Path, name: str) -> Path:
     package = directory / name / "__init__.py"
     return package if package.exists() else directory / f"{name}.py"
-
-
-def _describe(error: BaseException, file: Path) -> str:
-    """Say an error in one line, with the last place in the ruleset's own files that led to it."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"SyntaxError in {error.filename}, line {error.lineno}: {error.msg}"
-    said = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".: ")
-    folder = str(file.parent if file.name == "__init__.py" else file)
-    ours = [each for each in traceback.extract_tb(error.__traceback__)
-            if each.filename.startswith(folder)]  # fmt: skip
-    return f"{said} ({ours[-1].filename}, line {ours[-1].lineno})" if ours else said
 
 
 def _where(found: object, file: Path) -> str:

@@ -18,7 +18,9 @@ from typing import NamedTuple
 from migrations.packages import PackageSteps, steps_in
 from persistence.errors import StartRefused
 from protocol import catalog
+from protocol.errors import PlayhallError
 from server.domains.contract import Build
+from server.gamekit.checking import describe_failure
 
 SETTING = "PLAYHALL_TITLES_PATH"
 
@@ -27,6 +29,7 @@ class TitlePackage(NamedTuple):
     """A package that can be used: how its domain is built, and its steps for the database."""
 
     name: str
+    file: Path
     build: Build
     steps: PackageSteps
 
@@ -39,13 +42,37 @@ def find_titles(*directories: Path) -> tuple[TitlePackage, ...]:
     """
     found: dict[str, TitlePackage] = {}
     for directory in dict.fromkeys(path.resolve() for path in directories):
-        if not directory.is_dir():
-            raise StartRefused(f"{SETTING}: there is no folder {directory}.")
-        for name in [each.name for each in iter_modules([str(directory)]) if each.ispkg]:
+        for name in _names_in(directory):
             if name in found:
                 raise StartRefused(f"{SETTING}: there are two packages called {name!r}.")
             found[name] = _title_in(directory, name)
     return tuple(found[name] for name in sorted(found))
+
+
+def _names_in(directory: Path) -> list[str]:
+    if not directory.is_dir():
+        raise StartRefused(f"{SETTING}: there is no folder {directory}.")
+    if (directory / "domain.py").exists() or (directory / "__init__.py").exists():
+        raise StartRefused(
+            f"{SETTING}: {directory} is itself a package; name the folder that it is in: "
+            f"{directory.parent}."
+        )
+    for file in sorted(directory.glob("*/domain.py")):
+        if not file.with_name("__init__.py").exists():
+            raise StartRefused(f"{file.parent} has no __init__.py; add an empty one.")
+    names = [each.name for each in iter_modules([str(directory)]) if each.ispkg]
+    if not names:
+        raise StartRefused(
+            f"{SETTING}: there is no title package in {directory}; each is a folder with an "
+            "__init__.py and a domain.py."
+        )
+    for name in names:
+        if not name.isidentifier():
+            raise StartRefused(
+                f"{directory / name} cannot be imported; name the folder with letters, digits "
+                "and _ only."
+            )
+    return names
 
 
 def _title_in(directory: Path, name: str) -> TitlePackage:
@@ -56,11 +83,28 @@ def _title_in(directory: Path, name: str) -> TitlePackage:
         try:
             catalog.add(getattr(wire, "COMMANDS", ()), getattr(wire, "UPDATES", ()))
         except ValueError as error:
-            raise StartRefused(f"The package {name!r} cannot be used: {error}.") from error
+            raise StartRefused(
+                f"{directory / name / 'wire.py'} cannot be used: {error}; choose another type."
+            ) from error
+    file = directory / name / "domain.py"
     domain = _imported(directory, name, "domain")
     if not hasattr(domain, "build"):
-        raise StartRefused(f"{directory / name / 'domain.py'} has no build(services) -> Domain.")
-    return TitlePackage(name, domain.build, steps_in(name, directory / name / "migrations"))
+        raise StartRefused(f"{file} has no build(services) -> Domain.")
+    _check_codes(directory / name, f"{__name__}.{name}.")
+    return TitlePackage(name, file, domain.build, steps_in(name, directory / name / "migrations"))
+
+
+def _check_codes(folder: Path, package: str) -> None:
+    """Refuse an error whose code another error has."""
+    errors: list[type[PlayhallError]] = [PlayhallError, *catalog.all_errors()]
+    ours = [error for error in errors if error.__module__.startswith(package)]
+    of_code = {error.code: error for error in errors if error not in ours}
+    for error in ours:
+        if of_code.setdefault(error.code, error) is not error:
+            raise StartRefused(
+                f"{folder}: {error.__name__} has the code {error.code!r}, which another error has; "
+                "give it another code."
+            )
 
 
 def _imported(directory: Path, name: str, module: str) -> ModuleType:
@@ -69,5 +113,5 @@ def _imported(directory: Path, name: str, module: str) -> ModuleType:
     except KeyboardInterrupt:  # somebody at the terminal
         raise
     except BaseException as error:  # SystemExit is no Exception
-        said = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".: ")
-        raise StartRefused(f"{directory / name / module}.py cannot be loaded: {said}.") from error
+        why = describe_failure(error, directory / name)
+        raise StartRefused(f"{directory / name / module}.py cannot be loaded: {why}.") from error

@@ -49,6 +49,7 @@ MISTAKES = {
     "declared": (changed("scores_declared = 1"), ["scores_declared is 1", "True or False"]),
     "verbatim": (changed("verbatim_moves = None"), ["verbatim_moves is None", "True or False"]),
     "not a method": (changed("view = None"), ["view is not a method"]),
+    "no timeout_move": (changed("to_act = lambda self, state: None"), ["timeout_move is missing"]),
     "title that raises": (changed("title = property(lambda _: 1 / 0)"), ["title raises Zero"]),
     "title that exits": (changed("title = property(lambda _: exit(3))"), ["title raises System"]),
     "cancels": ("import asyncio\nraise asyncio.CancelledError\n", ["CancelledError", "line 2"]),

@@ -27,7 +27,7 @@ from collections import Counter
 
 from server.core import events
 from server.domains.contract import Domain
-from server.gateway.metrics import Numbers, Reading
+from server.gateway.metrics import MetricsCollector, MetricSource
 
 heard = Counter()
 
@@ -39,11 +39,11 @@ def hear(event):
 
 def build(services):
     names = {EVENTS}
-    readings = [Reading(f"heard_{{n.lower()}}", "Heard.", lambda n=n: heard[n]) for n in names]
+    sources = [MetricSource(f"heard_{{n.lower()}}", "Heard.", lambda n=n: heard[n]) for n in names]
     return Domain(
         name="witness",
         listens={{getattr(events, name): hear for name in names}},
-        metrics=[Numbers(counters=readings)],
+        metrics=[MetricsCollector(counters=sources)],
     )
 """
 

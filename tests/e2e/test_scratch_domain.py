@@ -14,7 +14,7 @@ from tests.fixtures.node import SECRET_KEYS, Node
 from tests.fixtures.shell import Done, playhall
 
 PAGE = Path(__file__).parents[2] / "docs" / "guides" / "domains.md"
-LINES_MAX = 2
+LINES = ("Hello.", "Hello again.", "And again.")
 
 
 @pytest.fixture
@@ -23,10 +23,9 @@ def titles(tmp_path: Path) -> Path:
     folder = tmp_path / "titles" / "guestbook"
     (folder / "migrations").mkdir(parents=True)
     (folder / "__init__.py").touch()
-    for mark, name, text in re.findall(
-        r"```(?:python|sql)\n(#|--) ([\w./]+)\n(.*?)```", PAGE.read_text(), re.DOTALL
+    for text, name in re.findall(
+        r"```(?:python|sql)\n((?:#|--) (\w[\w./]+)\n.*?)```", PAGE.read_text(), re.DOTALL
     ):
-        assert mark in ("#", "--")
         (folder / name).write_text(text)
     return folder.parent
 
@@ -48,26 +47,32 @@ async def test_scratch_domain_is_served_with_all_that_it_declares(
     assert "this login is not allowed to" in refused.said
     assert "guestbook/0001_entries" in migrate(titles, fresh_dsn, "--status").out
     assert "Pending" not in migrate(titles, fresh_dsn).out
-    settings = {"titles_path": titles, "guestbook_lines_max": LINES_MAX}
+    settings = {"titles_path": titles, "guestbook_lines_max": len(LINES)}
     with Node(tmp_path / "node", serving_dsn, **settings) as node:
         async with aiohttp.ClientSession(node.url) as http:
             async with http.post("/v1/auth/guest", json={"display_name": "Ann"}) as answer:
                 token = (await answer.json())["access_token"]
             async with connect(node.url, token=token) as ann:
-                for line in ("Hello.", "Hello again."):
+                for line in LINES:
                     await ann.call("guestbook.sign", line=line)
+                updates = ann.updates()
+                assert [(await anext(updates))["line"] for _ in LINES[1:]] == list(LINES[1:])
                 with pytest.raises(Refused, match="the maximum number of lines"):
                     await ann.call("guestbook.sign", line="Once more.")
-                with pytest.raises(Refused, match=r"line: "):
-                    await ann.call("guestbook.sign", line="")
+                for line in ("", "\0"):
+                    with pytest.raises(Refused, match=r"line: "):
+                        await ann.call("guestbook.sign", line=line)
                 async with http.get("/v1/guestbook") as answer:
-                    assert await answer.json() == {"lines": ["Hello again.", "Hello."]}
+                    assert await answer.json() == {"lines": list(reversed(LINES))}
                 await is_described(http)
                 await is_exported_and_erased(http, token)
             await is_measured(http)
+    depended_on = migrate(titles, fresh_dsn, "--down", "base")
+    depended_on.assert_plain()
+    assert "run `playhall migrate --remove guestbook` first" in depended_on.said
     with_rows = migrate(titles, fresh_dsn, "--remove", "guestbook")
     assert (with_rows.status, "--yes" in with_rows.said) == (1, True)
-    assert migrate(titles, fresh_dsn, "--remove", "guestbook", "--yes").status == 0
+    assert migrate(titles, fresh_dsn, "--remove", "guestbook", "--yes").out.startswith("Removed")
     assert "guestbook/0001_entries" in migrate(titles, fresh_dsn, "--status").out
 
 
@@ -84,7 +89,7 @@ async def is_exported_and_erased(http: aiohttp.ClientSession, token: str) -> Non
     async with http.get("/v1/me/export", headers=bearer(token)) as answer:
         archive = zipfile.ZipFile(io.BytesIO(await answer.read()))
     rows = archive.read("tables/guestbook_entries.jsonl").splitlines()
-    assert [b"Hello" in row for row in rows] == [True, True]
+    assert len(rows) == len(LINES)
     async with http.get("/v1/me", headers=bearer(token)) as answer:
         username = (await answer.json())["username"]
     async with http.delete("/v1/me", headers=bearer(token), json={"confirm": username}) as answer:
@@ -96,7 +101,7 @@ async def is_exported_and_erased(http: aiohttp.ClientSession, token: str) -> Non
 async def is_measured(http: aiohttp.ClientSession) -> None:
     async with http.get("/metrics") as answer:
         metrics = await answer.text()
-    assert "playhall_guestbook_signed_total 2.0" in metrics
+    assert "playhall_guestbook_signed_total 3.0" in metrics
     assert "playhall_guestbook_left_total 1.0" in metrics
     assert 'playhall_refusals_total{code="guestbook_full",transport="websocket"} 1.0' in metrics
 

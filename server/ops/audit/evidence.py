@@ -170,7 +170,10 @@ def origin_of(
     ruleset = ruleset and ruleset.of_version(created["ruleset_version"])
     if ruleset is None:
         named = f"{created['ruleset']} of version {created['ruleset_version']}"
-        raise CheckFailed(f"this program has no ruleset {named}")
+        raise CheckFailed(
+            f"this program has no ruleset {named}; set PLAYHALL_RULESETS_PATH to the folder that "
+            "contains it"
+        )
     try:
         config = ruleset.config.model_validate(created["config"])
     except ValidationError as error:
