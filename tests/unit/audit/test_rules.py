@@ -211,4 +211,7 @@ def test_unfinished_log_alone_says_what_it_cannot_check() -> None:
 def test_unknown_game_does_not_pass(log: Sequence[Event]) -> None:
     lie = copied(log)
     lie[0].payload["ruleset_version"] = 99
-    assert forged(lie) == "this program has no ruleset el_dorado of version 99"
+    assert forged(lie) == (
+        "this program has no ruleset el_dorado of version 99; "
+        "set PLAYHALL_RULESETS_PATH to the folder that contains it"
+    )
