@@ -43,7 +43,10 @@ Authenticate = Callable[[str], Awaitable[Identity]]
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A validated request: `query` and `body` are instances of the endpoint's models."""
+    """A validated request: `query` and `body` are instances of the endpoint's models.
+
+    `body` is bytes where the endpoint takes them; `headers` are looked up in any case.
+    """
 
     identity: Identity | None
     path: Mapping[str, str]
@@ -106,7 +109,9 @@ class Endpoint:
     handler: Callable[[HttpRequest], Awaitable[Answer]]
     auth: Literal["none", "optional", "required"] = "optional"
     query: type[BaseModel] | None = None
-    body: type[BaseModel] | None = None
+    # A model, or `bytes` of another type than JSON of ours.
+    body: type[BaseModel] | type[bytes] | None = None
+    body_type: str = "application/json"
     answer: type[BaseModel] | None = None
     errors: tuple[type[PlayhallError], ...] = ()
     tag: str = ""
@@ -114,6 +119,8 @@ class Endpoint:
     admit: Callable[[HttpRequest], None] | None = None
     body_bytes_max: int = BODY_BYTES_MAX
     is_compressible: bool = False
+    # Request headers that the handler reads, and what they mean.
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def build_http(
@@ -180,10 +187,12 @@ async def _identify(
     return identity
 
 
-async def _body(endpoint: Endpoint, request: web.Request) -> BaseModel | None:
+async def _body(endpoint: Endpoint, request: web.Request) -> BaseModel | bytes | None:
     raw = await read_body(request, endpoint.body_bytes_max)
     if endpoint.body is None:
         return None
+    if issubclass(endpoint.body, bytes):
+        return raw
     try:
         data = orjson.loads(raw or b"{}")
     except orjson.JSONDecodeError as error:
