@@ -31,6 +31,7 @@ EVERYBODY: Final = {
     "epoch_slot_states": "S",
     "epoch_events": "S",
     "epoch_editions": "S",
+    "save_schemas": "S",
 }
 
 # What somebody may do with rows of their own, beyond that.
@@ -42,5 +43,10 @@ OWN: Final = {
     "files": "S D",
     "file_uploads": "S D",
     "wallets": "S",
+    "save_slots": "S U:name,thumbnail",
+    "save_revisions": "S U:is_pinned",
+    "save_conflicts": "S",
+    "progress_streams": "S",
+    "progress_changes": "S",
     "epoch_votes": "S U:score,voter_session_id",
 }
