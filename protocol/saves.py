@@ -31,8 +31,6 @@ SCHEMA_RULES_MAX: Final = 500
 UPGRADE_STEPS_MAX: Final = 200
 POINTER_CHARS_MAX: Final = 500
 PATHS_MAX: Final = 100  # of a conflict that are named; there may be more
-FILE_FORMAT: Final = "playhall-save"
-FILE_VERSION: Final = 1
 
 Uuid = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
 TitleName = Annotated[

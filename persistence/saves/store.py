@@ -148,15 +148,6 @@ class SlotPlace(NamedTuple):
     slot_id: str = "00000000-0000-0000-0000-000000000000"
 
 
-class SlotClass(NamedTuple):
-    """Slots whose states have one schema version."""
-
-    title: str
-    schema_version: int
-    slots: int
-    example: str
-
-
 class MadeBefore(Exception):
     """A mutation has made a slot before; nothing was made now."""
 
@@ -294,11 +285,6 @@ class SaveStore:
             if await connection.fetchval(SQL["delete_slot"], slot_id, account_id) is None:
                 raise SaveSlotNotFound
             return await self._changes.append(connection, account_id, "save.deleted", slot_id, {})
-
-    async def classes(self) -> list[SlotClass]:
-        """List which schema versions are stored."""
-        async with self._database.acquire() as connection:
-            return [SlotClass(*row) for row in await connection.fetch(SQL["list_classes"])]
 
 
 class SaveWork:

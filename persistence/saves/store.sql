@@ -148,8 +148,3 @@ SELECT conflict_id, base, branch FROM save_conflicts WHERE slot_id = $1 AND stat
 -- Read one conflict of a slot.
 SELECT conflict_id, base, branch, paths, status, resolution, opened_at, resolved_at
 FROM save_conflicts WHERE slot_id = $1 AND conflict_id = $2;
-
--- name: list_classes
--- List which schema versions are stored, with one slot of each.
-SELECT title, schema_version, count(*) AS slots, min(slot_id::text)::uuid AS example
-FROM save_slots GROUP BY title, schema_version ORDER BY title, schema_version;

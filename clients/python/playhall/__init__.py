@@ -14,6 +14,7 @@ their own connections, such as the load tester:
 - `connection`: a websocket that reconnects, resumes and repeats;
 - `game`: the state of one followed game, without any I/O;
 - `transport`, `http`, `account`: one websocket, HTTP requests, and tokens;
+- `saves`: save slots that are written offline and sent later;
 - `errors`: everything that is raised.
 """
 

@@ -29,7 +29,11 @@ from tests.fixtures.rows import add_profile
 Json: TypeAlias = dict[str, Any]
 
 SETTINGS = SavesSettings(
-    slots_max=3, revisions_kept=5, pins_max=2, writes_per_minute=1e6, writes_burst=1e6
+    saves_slots_max=3,
+    saves_revisions_kept=5,
+    saves_pins_max=2,
+    saves_writes_per_minute=10**6,
+    saves_writes_burst=10**6,
 )
 LIMITS = StateLimits(bytes_max=1 << 20, depth_max=32, mods_bytes_max=1024)
 
@@ -145,7 +149,7 @@ def served_saves(
 async def saves(database: Database, rls: RlsDatabase) -> AsyncIterator[Saves]:
     service, schemas, routes = served_saves(database, rls)
     async with served(routes.endpoints(), by_user_id) as http:
-        access = SlotAccess(ProgressStore(database), schemas)
+        access = SlotAccess(ProgressStore(database))
         yield Saves(http, database, service, schemas, access)
 
 

@@ -19,7 +19,9 @@ def build(services: Services) -> Domain:
     """Put the domain together."""
     settings = services.settings(SavesSettings)
     limits = StateLimits(
-        settings.state_bytes_max, settings.state_depth_max, settings.mods_bytes_max
+        settings.saves_state_bytes_max,
+        settings.saves_state_depth_max,
+        settings.saves_mods_bytes_max,
     )
     changes = ProgressStore(services.database)
     streams = ProgressStreams(services.subscriptions, changes)
@@ -35,6 +37,7 @@ def build(services: Services) -> Domain:
     routes = SaveRoutes(service=service, schemas=schemas, settings=settings, clock=services.clock)
     return Domain(
         name="saves",
+        settings=SavesSettings,
         commands=streams.routes(),
         endpoints=routes.endpoints(),
         metrics=[
@@ -56,7 +59,7 @@ def build(services: Services) -> Domain:
             )
         ],
         provides=[
-            provide(SaveSlots, SlotAccess(changes, schemas)),
+            provide(SaveSlots, SlotAccess(changes)),
             provide(ProgressStream, streams),
             provide(SaveUpgrades, schemas),
         ],

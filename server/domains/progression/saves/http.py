@@ -64,7 +64,8 @@ class SaveRoutes:
         self._schemas = schemas
         self._clock = clock
         self._limit = RateLimiter(
-            Rate(settings.writes_per_minute, settings.writes_burst), "You are saving too often"
+            Rate(settings.saves_writes_per_minute, settings.saves_writes_burst),
+            "You are saving too often",
         )
 
     def endpoints(self) -> list[Endpoint]:

@@ -6,7 +6,7 @@ current state ("ours") and the write ("theirs"). Field by field:
 
 =====================================  =============================================================
 only one side changed it               that change is taken
-both changed it alike                  nothing is to be decided
+both changed it alike                  nothing is to be decided, unless it is a counter (`sum`)
 both changed it                        the rule that the title's schema declares for it decides
 =====================================  =============================================================
 
@@ -59,6 +59,9 @@ class RuleNode:
 
     rule: MergeRule | None = None
     children: dict[str, "RuleNode"] = field(default_factory=dict)
+    # Whether there is a counter here or below: if two devices count to the same number, it is the
+    # sum of what both counted all the same.
+    has_sum: bool = False
 
     def child(self, key: str) -> "RuleNode":
         """Find the rules of a key; its own go before those of any key."""
@@ -84,7 +87,9 @@ def merge_rules(
     for pointer, rule in fields.items():
         node = root
         for key in keys_of(pointer):
+            node.has_sum |= rule == "sum"
             node = node.children.setdefault(key, RuleNode())
+        node.has_sum |= rule == "sum"
         node.rule = rule
     return MergeRules(root, otherwise)
 
@@ -109,18 +114,26 @@ class Merged(NamedTuple):
     paths: list[str]
 
 
-def merge(base: State | None, ours: State, theirs: State, rules: MergeRules) -> Merged:
+def merge(
+    base: State | None,
+    ours: State,
+    theirs: State,
+    rules: MergeRules,
+    *,
+    newest: Literal["ours", "theirs"] = "theirs",
+) -> Merged:
     """Merge the changes of two sides; None is a base that is not known any more.
 
-    Without a base, everything that differs counts as changed by both.
+    Without a base, everything that differs counts as changed by both. `newest` is the side that the
+    server received last.
     """
-    merge = _Merge(rules.otherwise)
+    merge = _Merge(rules.otherwise, newest)
     before: Any = MISSING if base is None else base
     state: State = {}
     for key in _all_keys(before, ours, theirs):
         sides = _get(before, key), _get(ours, key), _get(theirs, key)
         if key == MODS:  # what is in them is the mods' own: the newer of each
-            value = _Merge("newest").merged(*sides, _EACH_MOD, (MODS,))
+            value = _Merge("newest", newest).merged(*sides, _EACH_MOD, (MODS,))
         else:
             value = merge.merged(*sides, rules.root.child(key), (key,))
         if value is not MISSING:
@@ -134,12 +147,15 @@ _EACH_MOD: Final = RuleNode(children={ANY_KEY: RuleNode("newest")})
 class _Merge:
     """One merge: collects what it cannot decide."""
 
-    def __init__(self, otherwise: Literal["ask", "newest"]) -> None:
+    def __init__(
+        self, otherwise: Literal["ask", "newest"], newest: Literal["ours", "theirs"]
+    ) -> None:
         self.paths: list[str] = []
         self._otherwise = otherwise
+        self._is_ours_newest = newest == "ours"
 
     def merged(self, base: Any, ours: Any, theirs: Any, node: RuleNode, path: Path) -> Any:
-        if same(ours, theirs) or same(base, theirs):
+        if same(base, theirs) or (same(ours, theirs) and not node.has_sum):
             return ours
         if node.rule == "server":
             return ours
@@ -163,6 +179,8 @@ class _Merge:
         return result
 
     def _by_rule(self, rule: MergeRule, base: Any, ours: Any, theirs: Any, path: Path) -> Any:
+        if rule == "newest":
+            return ours if self._is_ours_newest else theirs
         decided = _decided(rule, base, ours, theirs)
         if decided is not UNDECIDED:
             return decided
@@ -175,8 +193,6 @@ UNDECIDED: Final = _Missing()
 
 def _decided(rule: MergeRule, base: Any, ours: Any, theirs: Any) -> Any:
     """Apply a rule to what both sides changed; UNDECIDED where it does not fit the values."""
-    if rule == "newest":
-        return theirs
     if rule in ("max", "min"):
         if ours is MISSING or theirs is MISSING:  # one removed what the other changed
             return theirs if ours is MISSING else ours

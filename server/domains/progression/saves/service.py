@@ -1,7 +1,7 @@
 """The use cases of saves: each decides by `rules.py`, in one transaction that holds the slot."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import orjson
 
@@ -94,7 +94,9 @@ class SaveService:
         self._clock = clock
         self._limits = limits
         self.written = self.merged = self.conflicts_made = 0  # totals since the start
-        self._retention = rules.Retention(settings.revisions_kept, settings.revisions_bytes_max)
+        self._retention = rules.Retention(
+            settings.saves_revisions_kept, settings.saves_revisions_bytes_max
+        )
 
     # ------------------------------------------------------------------ slots
 
@@ -162,7 +164,7 @@ class SaveService:
             told = await self._store.create(
                 who.user_id,
                 new,
-                slots_max=self._settings.slots_max,
+                slots_max=self._settings.saves_slots_max,
                 change={**change, "checksum": new.checksum},
             )
         except MadeBefore as before:
@@ -245,7 +247,7 @@ class SaveService:
     ) -> StoredRevision:
         """Pin a revision, or let it go."""
         return await self._store.pin(
-            who, slot_id, revision, is_pinned=is_pinned, pins_max=self._settings.pins_max
+            who, slot_id, revision, is_pinned=is_pinned, pins_max=self._settings.saves_pins_max
         )
 
     async def conflicts(self, who: Requester, slot_id: str) -> list[StoredConflict]:
@@ -557,7 +559,11 @@ class SaveService:
             mine = _upgraded(ours, schemas, target)
             base = await _kept_content(work, conflict.base) if conflict.base is not None else None
             met = None if base is None else _upgraded(base, schemas, target).state
-            state = self._resolved(asked, schemas.rules(target), met, mine.state, theirs.state)
+            newest: Literal["ours", "theirs"] = (
+                "ours" if work.slot.progression_version > conflict.branch else "theirs"
+            )
+            merge_rules = schemas.rules(target)
+            state = self._resolved(asked, merge_rules, met, mine.state, theirs.state, newest=newest)
             schemas.validate(state, target)
             content = Content(
                 state=checked(state, self._limits).state,
@@ -579,13 +585,15 @@ class SaveService:
         base: State | None,
         ours: State,
         theirs: State,
+        *,
+        newest: Literal["ours", "theirs"],
     ) -> State:
         if asked.state is not None:
             state = keep_mods(ours, checked(asked.state, self._limits).state)
             transplant = rules.with_server_fields(ours, state, merge_rules)
             _require_no_change(transplant.changed)
             return transplant.state
-        merged = rules.merge(base, ours, theirs, merge_rules)
+        merged = rules.merge(base, ours, theirs, merge_rules, newest=newest)
         sides = {path: asked.fields.get(path, asked.choose or "current") for path in merged.paths}
         sides |= asked.fields
         taken = [path for path, side in sides.items() if side == "branch"]
@@ -702,9 +710,8 @@ _Make: TypeAlias = Callable[[SaveWork, TitleSchemas, Content], Awaitable[_Made]]
 class SlotAccess:
     """Slots as other domains use them; see `SaveSlots`."""
 
-    def __init__(self, changes: ProgressStore, schemas: SaveSchemaRegistry) -> None:
+    def __init__(self, changes: ProgressStore) -> None:
         self._changes = changes
-        self._schemas = schemas
 
     async def lock(self, connection: Connection, account_id: UserId, slot_id: str) -> SaveSlot:
         """Hold an account's slot until the transaction ends; raise `SaveSlotNotFound`."""
