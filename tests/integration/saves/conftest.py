@@ -141,7 +141,9 @@ def served_saves(
         clock=clock,
         limits=LIMITS,
     )
-    routes = SaveRoutes(service=service, schemas=schemas, settings=settings, clock=clock)
+    routes = SaveRoutes(
+        service=service, schemas=schemas, settings=settings, clock=clock, saw=lambda _: None
+    )
     return service, schemas, routes
 
 

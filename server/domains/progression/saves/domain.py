@@ -3,6 +3,7 @@
 from persistence.saves.changes import ProgressStore
 from persistence.saves.schemas import SchemaStore
 from persistence.saves.store import SaveStore
+from server.core.events import PlayerSeen
 from server.domains.contract import Domain, provide
 from server.domains.interfaces import ProgressStream, SaveSlots, SaveUpgrades
 from server.domains.progression.saves.http import SaveRoutes
@@ -34,7 +35,13 @@ def build(services: Services) -> Domain:
         clock=services.clock,
         limits=limits,
     )
-    routes = SaveRoutes(service=service, schemas=schemas, settings=settings, clock=services.clock)
+    routes = SaveRoutes(
+        service=service,
+        schemas=schemas,
+        settings=settings,
+        clock=services.clock,
+        saw=lambda player_id: services.events.publish(PlayerSeen(player_id)),
+    )
     return Domain(
         name="saves",
         settings=SavesSettings,

@@ -22,6 +22,7 @@ from persistence.saves.store import (
 from protocol import saves as wire
 from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField, RateLimited
+from protocol.ids import PlayerId
 from server.core.clock import Clock, wire_time, wire_time_or_none
 from server.core.cursors import CursorCodec
 from server.core.rate_limits import Rate, RateLimiter
@@ -59,8 +60,11 @@ class SaveRoutes:
         schemas: SaveSchemaRegistry,
         settings: SavesSettings,
         clock: Clock,
+        saw: Callable[[PlayerId], None],
     ) -> None:
+        """`saw` is told whose request it is."""
         self._service = service
+        self._saw = saw
         self._schemas = schemas
         self._clock = clock
         self._limit = RateLimiter(
@@ -324,6 +328,7 @@ class SaveRoutes:
 
     def _admit(self, request: HttpRequest) -> None:
         self._limit.require(request.who.user_id, self._clock.monotonic())
+        self._saw(request.who.player_id)
 
     # ------------------------------------------------------------------ slots
 
