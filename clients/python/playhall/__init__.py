@@ -20,6 +20,7 @@ their own connections, such as the load tester:
 
 from playhall.client import Client, Event, Game, connect
 from playhall.errors import ClientError, Json, Lost, OutOfOrder, Refused, Unreachable
+from playhall.saves import OfflineSaves
 
 __all__ = [
     "Client",
@@ -28,6 +29,7 @@ __all__ = [
     "Game",
     "Json",
     "Lost",
+    "OfflineSaves",
     "OutOfOrder",
     "Refused",
     "Unreachable",
