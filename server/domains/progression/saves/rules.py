@@ -26,6 +26,7 @@ decision is made here, and carried out by `service.py`, or in memory by the test
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from math import isfinite
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -47,7 +48,7 @@ class _Missing:
 
 MISSING: Final = _Missing()
 ANY_KEY: Final = "*"
-_CONTAINERS: Final = (dict, list)
+_CONTAINERS: Final = frozenset((dict, list))
 
 
 # ------------------------------------------------------------------ which rule a field has
@@ -128,17 +129,18 @@ def merge(
     server received last.
     """
     merge = _Merge(rules.otherwise, newest)
-    before: Any = MISSING if base is None else base
-    state: State = {}
-    for key in _all_keys(before, ours, theirs):
-        sides = _get(before, key), _get(ours, key), _get(theirs, key)
-        if key == MODS:  # what is in them is the mods' own: the newer of each
-            value = _Merge("newest", newest).merged(*sides, _EACH_MOD, (MODS,))
-        else:
-            value = merge.merged(*sides, rules.root.child(key), (key,))
-        if value is not MISSING:
-            state[key] = value
+    before: State = {} if base is None else base
+    state = merge.by_key(_no_mods(before), _no_mods(ours), _no_mods(theirs), rules.root, ())
+    # What is in the data of mods is their own business: of two changes the newer one is kept.
+    sides = _get(before, MODS), _get(ours, MODS), _get(theirs, MODS)
+    mods = _Merge("newest", newest).merged(*sides, _EACH_MOD, (MODS,))
+    if mods is not MISSING:
+        state[MODS] = mods
     return Merged(state, merge.paths)
+
+
+def _no_mods(state: State) -> State:
+    return {key: value for key, value in state.items() if key != MODS} if MODS in state else state
 
 
 _EACH_MOD: Final = RuleNode(children={ANY_KEY: RuleNode("newest")})
@@ -164,17 +166,26 @@ class _Merge:
         if node.rule is not None:
             return self._by_rule(node.rule, base, ours, theirs, path)
         if isinstance(ours, dict) and isinstance(theirs, dict):
-            return self._by_key(base, ours, theirs, node, path)
+            before = base if isinstance(base, dict) else {}
+            return self.by_key(before, ours, theirs, node, path)
         return self._by_rule(self._otherwise, base, ours, theirs, path)
 
-    def _by_key(
-        self, base: Any, ours: State, theirs: State, node: RuleNode, path: Path
+    def by_key(
+        self, base: State, ours: State, theirs: State, node: RuleNode, path: Path
     ) -> dict[str, Any]:
-        result = {}
-        for key in _all_keys(base, ours, theirs):
-            sides = _get(base, key), _get(ours, key), _get(theirs, key)
-            value = self.merged(*sides, node.child(key), (*path, key))
-            if value is not MISSING:
+        """Merge objects: what they did not change costs them a look-up, and us nothing."""
+        result = dict(ours)
+        removed = base.keys() - theirs.keys()
+        for key, right in chain(theirs.items(), zip(removed, repeat(MISSING))):
+            origin = base.get(key, MISSING)
+            kind = type(right)
+            if kind is type(origin) and kind not in _CONTAINERS and right == origin:
+                continue
+            left = ours.get(key, MISSING)
+            value = self.merged(origin, left, right, node.child(key), (*path, key))
+            if value is MISSING:
+                result.pop(key, None)
+            elif value is not left:
                 result[key] = value
         return result
 
@@ -213,10 +224,17 @@ def _decided(rule: MergeRule, base: Any, ours: Any, theirs: Any) -> Any:
 
 def _union(base: list[Any], ours: list[Any], theirs: list[Any]) -> list[Any]:
     """Merge lists as sets, in an order that depends on nothing but what is in them."""
-    before, left, right = ({_key_of(item): item for item in each} for each in (base, ours, theirs))
+    before, left, right = (
+        {_identity(item): item for item in each} for each in (base, ours, theirs)
+    )
     removed = (before.keys() - left.keys()) | (before.keys() - right.keys())
-    kept = {**left, **right}
+    kept = left | right
     return [kept[key] for key in sorted(kept.keys() - removed)]
+
+
+def _identity(item: Any) -> tuple[str, bytes]:
+    """Tell items apart, in an order: text first, as most sets have nothing else."""
+    return (item, b"") if type(item) is str else ("", _key_of(item))
 
 
 def _key_of(item: Any) -> bytes:
@@ -227,7 +245,7 @@ def same(one: Any, other: Any) -> bool:
     """Compare as JSON does: true is not 1, though Python says so; 1.0 is 1."""
     if one is other:
         return True
-    if isinstance(one, _CONTAINERS):
+    if type(one) in _CONTAINERS:
         return bool(one == other) and _key_of(one) == _key_of(other)
     return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
 
@@ -267,29 +285,29 @@ def with_server_fields(of: State, state: State, rules: MergeRules) -> Transplant
 
 def _transplanted(source: Any, target: Any, node: RuleNode, path: Path, changed: list[str]) -> Any:
     if node.rule == "server":
-        if not same(source, target) and target is not MISSING:
+        if same(source, target):
+            return target
+        if target is not MISSING:
             changed.append(pointer_of(path))
         return source
     if node.rule is not None or not node.children:
         return target
+    keys = node.children.keys() - {ANY_KEY}
     if ANY_KEY in node.children:
-        keys = set(_all_keys(source, target)) | (node.children.keys() - {ANY_KEY})
-    else:
-        keys = set(node.children)
-    result = target
+        keys |= set(_all_keys(source, target))
+    result: State | None = None
     for key in sorted(keys):
         before = _get(target, key)
-        value = _transplanted(_get(source, key), before, node.child(key), (*path, key), changed)
-        if value is before:
+        after = _transplanted(_get(source, key), before, node.child(key), (*path, key), changed)
+        if after is before:
             continue
-        if not isinstance(result, dict):
-            if value is MISSING:
-                continue
-            result = {}
-        result = {k: v for k, v in result.items() if k != key}
-        if value is not MISSING:
-            result[key] = value
-    return result
+        if result is None:
+            result = dict(target) if isinstance(target, dict) else {}
+        if after is MISSING:
+            result.pop(key, None)
+        else:
+            result[key] = after
+    return target if result is None else result
 
 
 def with_fields(of: State, state: State, pointers: Iterable[str]) -> State:

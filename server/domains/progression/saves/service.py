@@ -1,6 +1,8 @@
 """The use cases of saves: each decides by `rules.py`, in one transaction that holds the slot."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import orjson
@@ -48,6 +50,7 @@ from server.domains.progression.saves.states import (
 
 # Every so many revisions it is looked what need not be kept.
 PRUNE_EVERY: Final = 16
+LARGE_BYTES: Final = 64 * 1024
 REVISIONS_MAX: Final = 1000  # rows of a slot, most of them without a state
 
 ANY: Final = None
@@ -384,7 +387,8 @@ class SaveService:
             met = await _kept_content(work, ancestor) if ancestor is not None else None
             if met is not None:
                 ancestor_state = _upgraded(met, schemas, target).state
-        decision = rules.decide_write(
+        decide = partial(
+            rules.decide_write,
             last_revision=slot.last_revision,
             current=slot.progression_version,
             ours=ours,
@@ -398,6 +402,9 @@ class SaveService:
                 schemas.fits(state, target) and len(written(state).json) <= self._limits.bytes_max
             ),
         )
+        # A large merge takes tens of milliseconds, for which nobody else shall wait.
+        is_large = base != slot.progression_version and slot.size > LARGE_BYTES
+        decision = await asyncio.to_thread(decide) if is_large else decide()
         if refuses and decision.outcome != "written":
             error = wire.SaveMovedOn()
             details = _details(slot, decision, ours, ancestor_state, conflict_id=None)
