@@ -15,11 +15,10 @@ import orjson
 from persistence.database import Connection, Database
 from persistence.queries import load
 from persistence.rls import Requester, RlsDatabase
-from persistence.saves.changes import ChangeRow, ProgressStore
+from persistence.saves.changes import CHANGES_KEPT, ChangeRow, ProgressStore
 from protocol.ids import UserId
 from protocol.saves import (
     ConflictNotFound,
-    MutationReused,
     Reason,
     RevisionNotFound,
     SaveSlotNotFound,
@@ -157,6 +156,10 @@ class MadeBefore(Exception):
         self.mutation_hash = mutation_hash
 
 
+class MutationRaced(Exception):
+    """Another request with the same mutation was quicker."""
+
+
 class SaveStore:
     """Saves in PostgreSQL."""
 
@@ -266,18 +269,28 @@ class SaveStore:
         return told
 
     @asynccontextmanager
-    async def changing(self, account_id: UserId, slot_id: str) -> AsyncIterator["SaveWork"]:
+    async def changing(
+        self, account_id: UserId, slot_id: str, mutation_id: str
+    ) -> AsyncIterator["SaveWork"]:
         """Change a slot in one transaction, alone; raise `SaveSlotNotFound`.
 
-        A mutation id that another request has used at the same moment raises `MutationReused`; the
-        caller looks again.
+        Raises `MutationRaced` if the same mutation was committed by another request while this one
+        waited: do it again, and it is found.
         """
         async with self._database.transaction() as connection:
-            slot = await _read(connection, "lock_slot", account_id, slot_id)
+            row = await connection.fetchrow(
+                SQL["lock_for_mutation"], slot_id, account_id, mutation_id
+            )
+            if row is None:
+                raise SaveSlotNotFound
+            values = tuple(row)
+            before = values[len(StoredSlot._fields) :]
+            found = FoundMutation(*before) if before[0] is not None else None
+            slot = StoredSlot(*values[: len(StoredSlot._fields)])
             try:
-                yield SaveWork(connection, slot, self._changes)
+                yield SaveWork(connection, slot, self._changes, found)
             except asyncpg.UniqueViolationError as error:
-                raise MutationReused from error
+                raise MutationRaced from error
 
     async def delete(self, account_id: UserId, slot_id: str) -> ChangeRow:
         """Delete a slot; raise `SaveSlotNotFound`."""
@@ -290,15 +303,18 @@ class SaveStore:
 class SaveWork:
     """A transaction that holds one slot."""
 
-    def __init__(self, connection: Connection, slot: StoredSlot, changes: ProgressStore) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        slot: StoredSlot,
+        changes: ProgressStore,
+        found: FoundMutation | None = None,
+    ) -> None:
+        """`found` is what the mutation of this work made before."""
         self.connection = connection
         self.slot = slot
+        self.found = found
         self._changes = changes
-
-    async def find_mutation(self, mutation_id: str) -> FoundMutation | None:
-        """Find what a mutation made before."""
-        row = await self.connection.fetchrow(SQL["find_mutation"], self.slot.slot_id, mutation_id)
-        return None if row is None else FoundMutation(*row)
 
     async def parents(self) -> dict[int, list[int]]:
         """Read the history: what each revision was made of."""
@@ -309,18 +325,34 @@ class SaveWork:
         """Read a revision with its state; raise `RevisionNotFound`."""
         return await _revision(self.connection, self.slot.slot_id, revision)
 
-    async def add(self, row: RevisionRow, mutation: MutationRow | None, *, is_head: bool) -> None:
-        """Store a revision, as the current one or beside it."""
-        await self.connection.execute(
-            SQL["add_revision"],
+    async def add_branch(self, row: RevisionRow, mutation: MutationRow) -> None:
+        """Store a revision beside the current one."""
+        await self.connection.execute(SQL["add_branch"], *self._values(row, mutation))
+
+    async def advance(
+        self,
+        row: RevisionRow,
+        mutation: MutationRow | None,
+        said: Mapping[str, object],
+        *,
+        package: str | None = None,
+    ) -> ChangeRow:
+        """Store a revision as the current one, and have the account's devices told what is said."""
+        json, kind = orjson.dumps(said), "save.revision"
+        values = (*self._values(row, mutation), package, kind, json, CHANGES_KEPT)
+        told = await self.connection.fetchrow(SQL["advance"], *values)
+        assert told is not None
+        slot = self.slot
+        return ChangeRow(slot.account_id, told["number"], kind, slot.slot_id, json, told["at"])
+
+    def _values(self, row: RevisionRow, mutation: MutationRow | None) -> tuple[object, ...]:
+        return (
             self.slot.slot_id,
             self.slot.account_id,
             row.revision,
             list(row.parents),
             row.reason,
             row.source,
-            mutation.mutation_id if mutation else None,
-            mutation.mutation_hash if mutation else None,
             row.state,
             row.schema_version,
             row.device,
@@ -328,27 +360,7 @@ class SaveWork:
             len(row.state),
             row.checksum,
             row.is_modded,
-            mutation.outcome if mutation else "written",
-            mutation.head if mutation else None,
-            mutation.conflict_id if mutation else None,
-        )
-        if not is_head:
-            await self.connection.execute(SQL["count_revisions"], self.slot.slot_id, row.revision)
-
-    async def set_head(self, row: RevisionRow, *, package: str | None = None) -> None:
-        """Make a revision the current one."""
-        await self.connection.execute(
-            SQL["set_head"],
-            self.slot.slot_id,
-            row.state,
-            row.revision,
-            row.schema_version,
-            row.device,
-            row.play_time_s,
-            len(row.state),
-            row.checksum,
-            row.is_modded,
-            package,
+            *(mutation or (None, None, "written", None, None)),
         )
 
     async def tell(self, kind: str, data: Mapping[str, object]) -> ChangeRow:

@@ -43,10 +43,14 @@ SELECT s.slot_id, s.account_id, s.title, s.name, s.progression_version, s.last_r
        s.updated_at, s.narrative_state, 0::bigint AS conflicts
 FROM save_slots s WHERE s.slot_id = $1 AND s.account_id = $2 FOR NO KEY UPDATE;
 
--- name: find_mutation
--- Find the revision that a mutation made, and what was answered.
-SELECT revision, mutation_hash, outcome, head, conflict_id FROM save_revisions
-WHERE slot_id = $1 AND mutation_id = $2;
+-- name: lock_for_mutation
+-- The same, with the revision that a mutation made, if it did before. One that is committed while the lock is waited for is not seen; then the mutation cannot be stored a second time.
+SELECT s.slot_id, s.account_id, s.title, s.name, s.progression_version, s.last_revision, s.schema_version,
+       s.package, s.thumbnail, s.device, s.play_time_s, s.size, s.checksum, s.is_modded, s.created_at,
+       s.updated_at, s.narrative_state, 0::bigint AS conflicts,
+       r.revision AS made, r.mutation_hash, r.outcome, r.head, r.conflict_id
+FROM save_slots s LEFT JOIN save_revisions r ON r.slot_id = s.slot_id AND r.mutation_id = $3
+WHERE s.slot_id = $1 AND s.account_id = $2 FOR NO KEY UPDATE OF s;
 
 -- name: change_slot
 -- Rename a slot or give it another thumbnail; whose it may be is said by the policies.
@@ -57,23 +61,35 @@ WHERE slot_id = $1 RETURNING slot_id;
 -- Delete an account's slot with all that belongs to it.
 DELETE FROM save_slots WHERE slot_id = $1 AND account_id = $2 RETURNING slot_id;
 
--- name: add_revision
--- Add a revision that does not become the current one.
-INSERT INTO save_revisions (slot_id, account_id, revision, parents, reason, source, mutation_id,
-                            mutation_hash, state, schema_version, device, play_time_s, size, checksum,
-                            is_modded, outcome, head, conflict_id)
+-- name: add_branch
+-- Add a revision beside the current one.
+WITH slot AS (
+    UPDATE save_slots SET last_revision = $3 WHERE slot_id = $1)
+INSERT INTO save_revisions (slot_id, account_id, revision, parents, reason, source, state, schema_version,
+                            device, play_time_s, size, checksum, is_modded, mutation_id, mutation_hash,
+                            outcome, head, conflict_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18);
 
--- name: count_revisions
--- Note how many revisions a slot has, where the current one stays.
-UPDATE save_slots SET last_revision = $2 WHERE slot_id = $1;
-
--- name: set_head
--- Make a revision the current one.
-UPDATE save_slots SET narrative_state = $2, progression_version = $3, last_revision = $3,
-    schema_version = $4, device = $5, play_time_s = $6, size = $7, checksum = $8,
-    is_modded = is_modded OR $9, package = coalesce($10, package), updated_at = clock_timestamp()
-WHERE slot_id = $1;
+-- name: advance
+-- Add a revision, make it the current one, and have the account's devices told, in one round trip; gives the number and the time of the change. The change that is too old by now is forgotten.
+WITH revision AS (
+    INSERT INTO save_revisions (slot_id, account_id, revision, parents, reason, source, state,
+                                schema_version, device, play_time_s, size, checksum, is_modded,
+                                mutation_id, mutation_hash, outcome, head, conflict_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)),
+slot AS (
+    UPDATE save_slots SET narrative_state = $7, progression_version = $3, last_revision = $3,
+        schema_version = $8, device = $9, play_time_s = $10, size = $11, checksum = $12,
+        is_modded = is_modded OR $13, package = coalesce($19, package), updated_at = clock_timestamp()
+    WHERE slot_id = $1),
+stream AS (
+    INSERT INTO progress_streams AS s (account_id, number) VALUES ($2, 1)
+    ON CONFLICT (account_id) DO UPDATE SET number = s.number + 1 RETURNING number),
+forgotten AS (
+    DELETE FROM progress_changes c USING stream
+    WHERE c.account_id = $2 AND c.number <= stream.number - $22)
+INSERT INTO progress_changes (account_id, number, kind, slot_id, data)
+SELECT $2, number, $20, $1, $21 FROM stream RETURNING number, at;
 
 -- name: read_revision
 -- Read a revision with its state.

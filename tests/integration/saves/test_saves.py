@@ -1,5 +1,6 @@
 """Saves over HTTP, on a real database: slots, writing, merging, conflicts, revisions, files."""
 
+import asyncio
 import gzip
 from hashlib import sha256
 
@@ -150,6 +151,32 @@ async def test_repeated_write_gets_the_same_answer_and_no_second_effect(
     reused = await saves.ask(ada, "PUT", f"/{slot}", other, match=1)
     assert reused.said == (409, "mutation_reused")
     assert reused["field"] == "mutation_id"
+
+
+async def test_writes_at_once_are_merged_and_repeats_at_once_act_once(
+    saves: Saves, ada: UserId
+) -> None:
+    await saves.publish(**RULES)
+    slot = await saves.make(ada, {"gold": 0})
+    bodies = [{"state": {"gold": n + 1}, "mutation_id": new_id()} for n in range(4)] * 3
+    answers = await asyncio.gather(
+        *(saves.ask(ada, "PUT", f"/{slot}", body, match=1) for body in bodies)
+    )
+    assert {answer.status for answer in answers} == {200}
+    for n in range(4):
+        same = {(each["revision"], each["current"]) for each in answers[n::4]}
+        assert len(same) == 1
+    assert await saves.state(ada, slot) == {"gold": 1 + 2 + 3 + 4}
+    restore = {"mutation_id": new_id()}
+    path = f"/{slot}/revisions/1/restore"
+    again = await asyncio.gather(
+        *(saves.ask(ada, "POST", path, restore, match="*") for _ in range(4))
+    )
+    assert len({each["revision"] for each in again}) == 1
+
+    news = [saves.ask(ada, "POST", "", {"title": "demo", "name": str(n)}) for n in range(6)]
+    made = [answer.status for answer in await asyncio.gather(*news)]
+    assert sorted(made) == [200, 200, 409, 409, 409, 409], "three slots, whatever the race"
 
 
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])

@@ -13,6 +13,7 @@ from persistence.saves.changes import ChangeRow, ProgressStore
 from persistence.saves.store import (
     FoundMutation,
     MadeBefore,
+    MutationRaced,
     MutationRow,
     NewSlot,
     RevisionRow,
@@ -311,7 +312,10 @@ class SaveService:
     async def _write(
         self, who: Requester, slot_id: str, base: Base, asked: WriteRequest
     ) -> wire.SaveWritten:
-        answer, told = await self._once(who, slot_id, asked, base)
+        try:
+            answer, told = await self._once(who, slot_id, asked, base)
+        except MutationRaced:
+            answer, told = await self._once(who, slot_id, asked, base)
         if told is not None:
             self._announce(told)
             self.written += 1
@@ -327,9 +331,9 @@ class SaveService:
         self, who: Requester, slot_id: str, asked: WriteRequest, base: Base
     ) -> tuple[_Answer, ChangeRow | None]:
         """Write, or find what was written, in one transaction."""
-        async with self._store.changing(who.user_id, slot_id) as work:
-            if (found := await work.find_mutation(asked.mutation_id)) is not None:
-                return await self._repeated(work, found, asked.mutation_hash), None
+        async with self._store.changing(who.user_id, slot_id, asked.mutation_id) as work:
+            if work.found is not None:
+                return await self._repeated(work, work.found, asked.mutation_hash), None
             decided = await self._decide(work, base, asked)
             return await self._carry_out(work, decided, asked)
 
@@ -429,12 +433,8 @@ class SaveService:
             conflict_id if decision.outcome == "conflict" else None,
         )
         row = _row_of(own)
-        await work.add(row, mutation, is_head=head is own)
-        if head is not None:
-            head_row = row if head is own else _row_of(head)
-            if head is not own:
-                await work.add(head_row, None, is_head=True)
-            await work.set_head(head_row, package=asked.package)
+        if head is not own:
+            await work.add_branch(row, mutation)
         paths = decision.paths[: wire.PATHS_MAX]
         if decision.outcome == "conflict":
             assert conflict_id is not None
@@ -444,18 +444,24 @@ class SaveService:
                 await work.open_conflict(
                     conflict_id, base=decision.base, branch=own.revision, paths=paths
                 )
-        elif decision.closes is not None:
-            assert head is not None
-            await work.close_conflict(decision.closes, head.revision)
-        await self._prune(work, own.revision, (head or own).revision)
         if head is None:
+            await self._prune(work, own.revision, slot.progression_version)
             details = _details(slot, decision, decided.ours, decided.ancestor_state, conflict_id)
             told = await work.tell(
                 "save.conflict",
                 {"conflict_id": conflict_id, "branch": own.revision, "device": asked.device},
             )
             return details, told
-        told = await work.tell("save.revision", _said_of(head, asked.device, decision.closes))
+        head_row = row if head is own else _row_of(head)
+        told = await work.advance(
+            head_row,
+            mutation if head is own else None,
+            _said_of(head, asked.device, decision.closes),
+            package=asked.package,
+        )
+        if decision.closes is not None:
+            await work.close_conflict(decision.closes, head.revision)
+        await self._prune(work, own.revision, head.revision)
         answer = wire.SaveWritten(
             slot_id=slot.slot_id,
             outcome=decision.outcome,
@@ -646,11 +652,27 @@ class SaveService:
         make: "_Make",
     ) -> wire.SaveWritten:
         """Make a revision of what is stored, and have it current."""
-        async with self._store.changing(who.user_id, slot_id) as work:
-            if (found := await work.find_mutation(mutation[0])) is not None:
-                answer = await self._repeated(work, found, mutation[1])
+        try:
+            answer, told = await self._advance_once(who, slot_id, base, mutation, make)
+        except MutationRaced:
+            answer, told = await self._advance_once(who, slot_id, base, mutation, make)
+        if told is not None:
+            self._announce(told)
+        return answer
+
+    async def _advance_once(
+        self,
+        who: Requester,
+        slot_id: str,
+        base: Base,
+        mutation: tuple[str, str],
+        make: "_Make",
+    ) -> tuple[wire.SaveWritten, ChangeRow | None]:
+        async with self._store.changing(who.user_id, slot_id, mutation[0]) as work:
+            if work.found is not None:
+                answer = await self._repeated(work, work.found, mutation[1])
                 assert isinstance(answer, wire.SaveWritten)
-                return answer
+                return answer, None
             slot = work.slot
             if base is not ANY and base != slot.progression_version:
                 raise _moved_on(slot)
@@ -660,16 +682,17 @@ class SaveService:
                 slot.last_revision + 1, made.parents, made.reason, made.content, made.source
             )
             row = _row_of(new)
-            await work.add(row, MutationRow(*mutation, "written", new.revision), is_head=True)
-            await work.set_head(row)
+            told = await work.advance(
+                row,
+                MutationRow(*mutation, "written", new.revision),
+                _said_of(new, made.content.device, made.closes),
+            )
             if made.closes is not None:
                 await work.close_conflict(made.closes, new.revision)
             if made.reopens is not None:
                 await work.reopen_conflict(made.reopens)
             await self._prune(work, new.revision, new.revision)
-            told = await work.tell("save.revision", _said_of(new, made.content.device, made.closes))
-        self._announce(told)
-        return wire.SaveWritten(
+        answer = wire.SaveWritten(
             slot_id=slot_id,
             outcome="written",
             revision=new.revision,
@@ -679,6 +702,7 @@ class SaveService:
             is_modded=slot.is_modded or row.is_modded,
             state=made.content.state,
         )
+        return answer, told
 
     async def _prune(self, work: SaveWork, newest: int, head: int) -> None:
         """Now and then, forget the states that need not be kept."""
@@ -736,9 +760,7 @@ class SlotAccess:
         number = stored.last_revision + 1
         new = NewRevision(number, (stored.progression_version,), "server", content)
         row = _row_of(new)
-        await work.add(row, None, is_head=True)
-        await work.set_head(row)
-        return await work.tell("save.revision", _said_of(new, "", None))
+        return await work.advance(row, None, _said_of(new, "", None))
 
 
 def _shown(slot: StoredSlot) -> SaveSlot:
