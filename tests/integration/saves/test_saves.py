@@ -9,6 +9,7 @@ import pytest
 from backports import zstd
 
 from protocol.ids import UserId, new_id
+from protocol.saves import Save
 from tests.integration.saves.conftest import Saves
 
 PATCH = {"Content-Type": "application/json-patch+json"}
@@ -29,6 +30,7 @@ async def test_slot_is_made_read_named_listed_and_deleted(saves: Saves, ada: Use
     assert made.headers["etag"] == '"1"'
     assert (made["name"], made["revision"], made["play_time_s"]) == ("First", 1, 7)
     assert made["state"] == {"chapter": 1}
+    Save.model_validate(made.body)
     assert made["checksum"] == checksum({"chapter": 1})
     known = {"If-None-Match": '"1"'}
     assert (await saves.ask(ada, "GET", f"/{slot}", headers=known)).status == 304

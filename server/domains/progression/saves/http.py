@@ -23,7 +23,7 @@ from protocol import saves as wire
 from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField, RateLimited
 from protocol.ids import PlayerId
-from server.core.clock import Clock, wire_time, wire_time_or_none
+from server.core.clock import Clock, wire_fields, wire_time
 from server.core.cursors import CursorCodec
 from server.core.rate_limits import Rate, RateLimiter
 from server.domains.progression.saves.schemas import SaveSchemaRegistry
@@ -45,8 +45,8 @@ IF_NONE_MATCH: Final = {
     "If-None-Match": "The revision that you have; answers 304 if it is current."
 }
 
-_SLOTS: Final = CursorCodec("saves", datetime, UUID)
-_REVISIONS: Final = CursorCodec("revisions", int, int_max=REVISION_MAX)
+_SLOTS: Final = CursorCodec("saves", SlotPlace, datetime, UUID)
+_REVISIONS: Final = CursorCodec("revisions", int, int, int_max=REVISION_MAX)
 _REVISION_TAG: Final = re.compile(r'"([1-9][0-9]{0,15})"')
 
 
@@ -334,14 +334,16 @@ class SaveRoutes:
 
     async def _list(self, request: HttpRequest) -> wire.Saves:
         query: wire.SavesQuery = request.query
-        after = SlotPlace() if query.cursor is None else SlotPlace(*_SLOTS.read(query.cursor))
+        after = SlotPlace() if query.cursor is None else _SLOTS.read(query.cursor)
         slots = await self._service.list_slots(
             request.who.requester, title=query.title, after=after, limit=query.limit
         )
         is_full = len(slots) == query.limit
         return wire.Saves(
             saves=[wire.SaveCard(**_card(slot)) for slot in slots],
-            next=_SLOTS.write(slots[-1].created_at, slots[-1].slot_id) if is_full else None,
+            next=_SLOTS.write(SlotPlace(slots[-1].created_at, slots[-1].slot_id))
+            if is_full
+            else None,
         )
 
     async def _create(self, request: HttpRequest) -> Raw:
@@ -399,7 +401,7 @@ class SaveRoutes:
         found = await self._service.revisions(
             request.who.requester,
             _slot_id(request),
-            below=REVISION_MAX if query.cursor is None else _REVISIONS.read(query.cursor)[0],
+            below=REVISION_MAX if query.cursor is None else _REVISIONS.read(query.cursor),
             limit=query.limit,
         )
         is_full = len(found) == query.limit
@@ -506,37 +508,21 @@ def _save(slot: StoredSlot) -> Raw:
 
 
 def _card(slot: StoredSlot) -> dict[str, Any]:
-    return {
-        "slot_id": slot.slot_id,
-        "title": slot.title,
-        "name": slot.name,
-        "revision": slot.progression_version,
-        "schema_version": slot.schema_version,
-        "package": slot.package,
-        "thumbnail": slot.thumbnail,
-        "device": slot.device,
-        "play_time_s": slot.play_time_s,
-        "size": slot.size,
-        "checksum": slot.checksum,
-        "is_modded": slot.is_modded,
-        "conflicts": slot.conflicts,
-        "created_at": wire_time(slot.created_at),
-        "updated_at": wire_time(slot.updated_at),
-    }
+    fields = wire_fields(slot)
+    for unshown in ("account_id", "last_revision", "narrative_state"):
+        del fields[unshown]
+    fields["revision"] = fields.pop("progression_version")
+    return fields
 
 
 def _revision_card(stored: StoredRevision) -> wire.RevisionCard:
-    fields = stored._asdict()
+    fields = wire_fields(stored)
     del fields["slot_id"], fields["state"]
-    return wire.RevisionCard(**{**fields, "created_at": wire_time(stored.created_at)})
+    return wire.RevisionCard(**fields)
 
 
 def _conflict(stored: StoredConflict) -> wire.Conflict:
-    times = {
-        "opened_at": wire_time(stored.opened_at),
-        "resolved_at": wire_time_or_none(stored.resolved_at),
-    }
-    return wire.Conflict(**{**stored._asdict(), **times})
+    return wire.Conflict(**wire_fields(stored))
 
 
 def _schema(stored: StoredSchema) -> wire.SaveSchema:
