@@ -117,6 +117,12 @@ class SaveConflict(PlayhallError):
     code, status = "save_conflict", 409
 
 
+class TooManyConflicts(PlayhallError):
+    """The slot has the maximum number of open conflicts; resolve one, then send this again."""
+
+    code, status = "too_many_save_conflicts", 409
+
+
 class ConflictNotFound(PlayhallError):
     """The slot has no such conflict."""
 

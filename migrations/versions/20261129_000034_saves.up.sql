@@ -76,7 +76,7 @@ CREATE TABLE save_slots (
     CONSTRAINT save_slots_revision_given_out CHECK (progression_version <= last_revision)
 );
 CREATE INDEX save_slots_account_id_idx ON save_slots (account_id, created_at, slot_id);
-CREATE INDEX save_slots_class_idx ON save_slots (title, schema_version);
+CREATE INDEX save_slots_class_idx ON save_slots (title, schema_version, slot_id);
 COMMENT ON TABLE save_slots IS 'where a person plays on: the current state of each of their saves';
 COMMENT ON COLUMN save_slots.narrative_state IS 'the current state; mods.{mod_id} is kept and never interpreted';
 COMMENT ON COLUMN save_slots.progression_version IS 'the current revision, and the ETag of the slot';

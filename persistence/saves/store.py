@@ -299,6 +299,19 @@ class SaveStore:
                 raise SaveSlotNotFound
             return await self._changes.append(connection, account_id, "save.deleted", slot_id, {})
 
+    async def classes(self, title: str) -> list[tuple[int, int]]:
+        """Count a title's slots by the schema version of their states."""
+        async with self._database.acquire() as connection:
+            return [tuple(row) for row in await connection.fetch(SQL["list_classes"], title)]
+
+    async def states(
+        self, title: str, schema_version: int, *, after: str, limit: int
+    ) -> list[tuple[str, bytes]]:
+        """Read some states of a title and a schema version, after a slot."""
+        async with self._database.acquire() as connection:
+            values = (title, schema_version, after, limit)
+            return [tuple(row) for row in await connection.fetch(SQL["read_class"], *values)]
+
 
 class SaveWork:
     """A transaction that holds one slot."""

@@ -164,3 +164,13 @@ SELECT conflict_id, base, branch FROM save_conflicts WHERE slot_id = $1 AND stat
 -- Read one conflict of a slot.
 SELECT conflict_id, base, branch, paths, status, resolution, opened_at, resolved_at
 FROM save_conflicts WHERE slot_id = $1 AND conflict_id = $2;
+
+-- name: list_classes
+-- Count a title's slots by the schema version of their states.
+SELECT schema_version, count(*) AS slots FROM save_slots
+WHERE title = $1 GROUP BY schema_version ORDER BY schema_version;
+
+-- name: read_class
+-- Read some states of a title and a schema version, after a slot.
+SELECT slot_id, narrative_state FROM save_slots
+WHERE title = $1 AND schema_version = $2 AND slot_id > $3 ORDER BY slot_id LIMIT $4;

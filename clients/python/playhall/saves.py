@@ -27,8 +27,11 @@ from playhall.http import Http
 PENDING_MAX: Final = 20
 # Refusals and conflicts that are remembered until the game has read them.
 TOLD_MAX: Final = 50
-# What a write can be refused with and still succeed, unchanged, later or after signing in again.
-_LATER: Final = frozenset(("bad_token", "token_expired", "banned", "http"))
+# What a write can be refused with and still succeed, unchanged: after signing in again, or once the
+# player has resolved a conflict.
+_LATER: Final = frozenset(
+    ("bad_token", "token_expired", "banned", "http", "too_many_save_conflicts")
+)
 
 FORMAT: Final = 1
 

@@ -64,6 +64,10 @@ class Saves:
     schemas: SaveSchemaRegistry
     access: SlotAccess
 
+    @property
+    def store(self) -> SaveStore:
+        return self.service._store
+
     async def person(self) -> UserId:
         async with self.database.acquire() as connection:
             return UserId(str(await add_profile(connection, None)))

@@ -10,6 +10,8 @@ from backports import zstd
 
 from protocol.ids import UserId, new_id
 from protocol.saves import Save
+from server.domains.progression.saves.compatibility import StoredSaves
+from server.domains.progression.saves.service import CONFLICTS_MAX
 from tests.integration.saves.conftest import Saves
 
 PATCH = {"Content-Type": "application/json-patch+json"}
@@ -405,12 +407,29 @@ async def test_combined_state_resolves_a_conflict(saves: Saves, ada: UserId) -> 
     asked = {"conflict_id": conflict_id, "mutation_id": new_id(), "state": {"name": "y & z"}}
     done = await saves.ask(ada, "POST", f"/{slot}/resolve", asked, match=2)
     assert done["state"] == {"name": "y & z"}
+    deep: object = 1
+    for _ in range(500):
+        deep = {"a": deep}
+    nested = {"conflict_id": conflict_id, "mutation_id": new_id(), "state": {"deep": deep}}
+    refused = await saves.ask(ada, "POST", f"/{slot}/resolve", nested, match="*")
+    assert refused.said == (422, "invalid_field")
     empty = {"conflict_id": conflict_id, "mutation_id": new_id()}
     refused = await saves.ask(ada, "POST", f"/{slot}/resolve", empty, match="*")
     assert refused.said == (422, "invalid_field")
     # Who had gone on with the branch meanwhile meets the resolution.
     later = await saves.write(ada, slot, first["details"]["revision"], {"name": "z", "new": 1})
     assert later["state"] == {"name": "y & z", "new": 1}
+
+
+async def test_open_conflicts_are_bounded(saves: Saves, ada: UserId) -> None:
+    slot = await saves.make(ada, {"name": "x"})
+    await saves.write(ada, slot, 1, {"name": "y"})
+    for n in range(CONFLICTS_MAX):
+        assert (await saves.write(ada, slot, 1, {"name": str(n)})).said == (409, "save_conflict")
+    refused = await saves.write(ada, slot, 1, {"name": "more"})
+    assert refused.said == (409, "too_many_save_conflicts")
+    extended = await saves.write(ada, slot, 3, {"name": "longer"})
+    assert extended.said == (409, "save_conflict")
 
 
 # ------------------------------------------------------------------ revisions
@@ -605,7 +624,32 @@ async def test_states_are_brought_to_newer_schema_versions(saves: Saves, ada: Us
     assert back.said == (409, "save_not_upgradable")
     odd = await saves.write(ada, slot, 1, {"cash": 6}, schema_version=1)
     assert odd.said == (409, "save_not_upgradable")
+    saves.schemas.add_upgrade("demo", 2, lambda state: {**state["missing"]})
+    broken = await saves.write(ada, slot, 1, {"money": 6}, schema_version=1)
+    assert broken.said == (409, "save_not_upgradable")
+    saves.schemas.add_upgrade("demo", 2, lambda state: {**state, "seen": True})
     restored = await saves.ask(
         ada, "POST", f"/{slot}/revisions/1/restore", {"mutation_id": new_id()}, match="*"
     )
     assert restored["state"] == {"gold": 5, "seen": True}
+
+
+async def test_it_is_found_which_saves_would_not_load(saves: Saves, ada: UserId) -> None:
+    moved = [{"op": "move", "from": "/money", "path": "/gold"}]
+    for version in (1, 2, 3):
+        await saves.publish(version, upgrade=moved if version == 2 else [])
+    await saves.make(ada, {"money": 5})
+    await saves.make(ada, {"cash": 5})
+    await saves.make(ada, {"gold": 5}, schema_version=3)
+    found = StoredSaves(saves.store, saves.schemas)
+
+    async def broken(title: str, oldest: int, newest: int) -> list[tuple[int, int]]:
+        classes = await found.not_loading(title, oldest=oldest, newest=newest)
+        assert all(each.reason for each in classes)
+        return [(each.schema_version, each.saves) for each in classes]
+
+    assert await broken("demo", 1, 3) == []
+    assert await broken("demo", 2, 3) == [(1, 1)]
+    assert await broken("demo", 1, 2) == [(3, 1)]
+    assert await broken("demo", 4, 4) == [(1, 1), (3, 1)]
+    assert await broken("else", 1, 1) == []

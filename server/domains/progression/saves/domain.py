@@ -5,7 +5,13 @@ from persistence.saves.schemas import SchemaStore
 from persistence.saves.store import SaveStore
 from server.core.events import PlayerSeen
 from server.domains.contract import Domain, provide
-from server.domains.interfaces import ProgressStream, SaveSlots, SaveUpgrades
+from server.domains.interfaces import (
+    ProgressStream,
+    SaveCompatibility,
+    SaveSlots,
+    SaveUpgrades,
+)
+from server.domains.progression.saves.compatibility import StoredSaves
 from server.domains.progression.saves.http import SaveRoutes
 from server.domains.progression.saves.schemas import SaveSchemaRegistry
 from server.domains.progression.saves.service import SaveService, SlotAccess
@@ -27,8 +33,9 @@ def build(services: Services) -> Domain:
     changes = ProgressStore(services.database)
     streams = ProgressStreams(services.subscriptions, changes)
     schemas = SaveSchemaRegistry(SchemaStore(services.database), services.clock, limits)
+    store = SaveStore(services.database, services.rls, changes)
     service = SaveService(
-        store=SaveStore(services.database, services.rls, changes),
+        store=store,
         schemas=schemas,
         settings=settings,
         announce=streams.announce,
@@ -69,5 +76,6 @@ def build(services: Services) -> Domain:
             provide(SaveSlots, SlotAccess(changes)),
             provide(ProgressStream, streams),
             provide(SaveUpgrades, schemas),
+            provide(SaveCompatibility, StoredSaves(store, schemas)),
         ],
     )

@@ -157,6 +157,7 @@ class SaveRoutes:
             wire.BadRevision,
             wire.SaveConflict,
             wire.SaveMovedOn,
+            wire.TooManyConflicts,
             wire.NotUpgradable,
         )
         return [

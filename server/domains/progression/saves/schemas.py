@@ -4,6 +4,7 @@ A version never changes, so what was compiled stays right. Regular expressions o
 linear time, and it refers to nothing outside of itself.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ from server.domains.progression.saves.states import (
     patched,
     without_mods,
 )
+
+log = logging.getLogger(__name__)
 
 Hook: TypeAlias = Callable[[State], State]
 
@@ -119,8 +122,16 @@ class TitleSchemas:
                     f"The step to schema version {step} failed: {error.message}"
                 ) from None
             if (hook := self.hooks.get((self.title, step))) is not None:
-                state = hook(state)
+                state = self._by_hook(hook, state, step)
         return state
+
+    def _by_hook(self, hook: Hook, state: State, step: int) -> State:
+        """Have a title's own function do a step; a mistake in it costs this request alone."""
+        try:
+            return hook(state)
+        except Exception:
+            log.exception("the step of %s to save schema version %d failed", self.title, step)
+            raise NotUpgradable(f"The step to schema version {step} failed.") from None
 
 
 class SaveSchemaRegistry:
@@ -150,6 +161,8 @@ class SaveSchemaRegistry:
             for stored in found:
                 known.versions[stored.version] = compiled(stored)
             known.read_at = now
+            if not known.versions:  # whatever anybody asks for would drop what is needed
+                return known
             self._titles[title] = known
             self._titles.move_to_end(title)
             if len(self._titles) > TITLES_MAX:

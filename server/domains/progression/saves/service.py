@@ -51,6 +51,7 @@ from server.domains.progression.saves.states import (
 
 # Every so many revisions it is looked what need not be kept.
 PRUNE_EVERY: Final = 16
+CONFLICTS_MAX: Final = 20  # open ones of a slot, since neither of their branches is pruned
 LARGE_BYTES: Final = 64 * 1024
 REVISIONS_MAX: Final = 1000  # rows of a slot, most of them without a state
 
@@ -409,6 +410,9 @@ class SaveService:
         # A large merge takes tens of milliseconds, for which nobody else shall wait.
         is_large = base != slot.progression_version and slot.size > LARGE_BYTES
         decision = await asyncio.to_thread(decide) if is_large else decide()
+        is_new = decision.outcome == "conflict" and decision.extends is None
+        if is_new and len(branches) >= CONFLICTS_MAX:
+            raise wire.TooManyConflicts
         if refuses and decision.outcome != "written":
             error = wire.SaveMovedOn()
             details = _details(slot, decision, ours, ancestor_state, conflict_id=None)
@@ -561,6 +565,8 @@ class SaveService:
                 "choose: send `choose`, `fields` or a combined `state`.", field="choose"
             )
 
+        combined = None if asked.state is None else checked(asked.state, self._limits)
+
         async def make(work: SaveWork, schemas: TitleSchemas, ours: Content) -> _Made:
             conflict = await work.conflict(asked.conflict_id)
             if conflict.status != "open":
@@ -588,7 +594,8 @@ class SaveService:
             parents = (work.slot.progression_version, conflict.branch)
             return _Made(content, parents, "resolve", None, closes=conflict.conflict_id)
 
-        key = _hash_of("resolve", asked)
+        content = () if combined is None else (combined.json,)
+        key = _hash_of("resolve", asked, *content)
         return await self._advance(who, slot_id, base, (asked.mutation_id, key), make)
 
     def _resolved(
@@ -602,7 +609,7 @@ class SaveService:
         newest: Literal["ours", "theirs"],
     ) -> State:
         if asked.state is not None:
-            state = keep_mods(ours, checked(asked.state, self._limits).state)
+            state = keep_mods(ours, asked.state)
             transplant = rules.with_server_fields(ours, state, merge_rules)
             _require_no_change(transplant.changed)
             return transplant.state
