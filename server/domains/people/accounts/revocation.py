@@ -115,9 +115,7 @@ class RevokedConnections:
         companions = self._sessions.companions_of(event.player_id)
         self._close([found, *companions], CloseReason.LOGGED_OUT, ERASED)
 
-    def _close(
-        self, connections: Sequence[Session | None], why: CloseReason, message: str
-    ) -> None:
+    def _close(self, connections: Sequence[Session | None], why: CloseReason, message: str) -> None:
         for connection in connections:
             if connection is not None and not connection.socket.closing:
                 self._sessions.dismiss(connection, why, message)
