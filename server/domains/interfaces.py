@@ -10,6 +10,7 @@ from persistence.games.store import Totals
 from persistence.saves.changes import ChangeRow
 from protocol.accounts import Me, Methods
 from protocol.ids import BotId, GameId, LobbyId, MatchId, PlayerId, SessionId, UserId
+from protocol.inventory import Bundle
 from protocol.signaling import Admission
 from server.core.subscriptions import TopicKind
 from server.gateway.session.identity import Identity
@@ -237,6 +238,40 @@ class ProgressStream(Protocol):
 
     def announce(self, change: ChangeRow) -> None:
         """Tell the devices of a change that is committed."""
+
+
+class Holdings(NamedTuple):
+    """What a slot has, and the currencies of its account with its own; by id, above zero."""
+
+    items: Mapping[str, int]
+    currencies: Mapping[str, int]
+
+
+class Economy(Protocol):
+    """Grants and holdings of save slots. Provided by inventory.
+
+    `connection` is the caller's open transaction, as the server. A grant adds a change to the
+    account's stream; whoever announces one of their own afterwards has it delivered as well.
+    """
+
+    async def grant(
+        self,
+        connection: Connection,
+        account_id: UserId,
+        slot_id: str,
+        bundle: Bundle,
+        *,
+        key: str,
+        reason: str,
+    ) -> bool:
+        """Grant a bundle in the caller's transaction; False where the key was granted before.
+
+        A key is the account's, whichever slot: copies of a slot cannot use it again. Raise
+        `SaveSlotNotFound`, `AssetNotFound`, `HoldingFull`, or `GainRefused` for the implausible.
+        """
+
+    async def holdings(self, connection: Connection, account_id: UserId, slot_id: str) -> Holdings:
+        """Read a slot's items (item id -> quantity) and the account's/slot's currencies."""
 
 
 class ChainProgress(Protocol):
