@@ -32,6 +32,9 @@ EVERYBODY: Final = {
     "epoch_events": "S",
     "epoch_editions": "S",
     "save_schemas": "S",
+    "item_definitions": "S",
+    "currencies": "S",
+    "recipes": "S",
 }
 
 # What somebody may do with rows of their own, beyond that.
@@ -48,5 +51,10 @@ OWN: Final = {
     "save_conflicts": "S",
     "progress_streams": "S",
     "progress_changes": "S",
+    "inventory_items": "S",
+    "currency_balances": "S",
+    "ledger_transactions": "S",
+    "ledger_entries": "S",
+    "unlocks": "S",
     "epoch_votes": "S U:score,voter_session_id",
 }
