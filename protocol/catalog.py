@@ -9,6 +9,7 @@ from protocol import (  # noqa: F401 - some only for their error classes
     epochs,
     files,
     games,
+    inventory,
     lobbies,
     peer_lobbies,
     saves,

@@ -1,4 +1,4 @@
-"""Inventory and economy: definitions, holdings, the ledger that moves them, and the review queue."""
+"""Inventory and economy: definitions, holdings, the ledger, the review queue."""
 
 from migrations.script import run_beside
 

@@ -66,7 +66,7 @@ CREATE TABLE inventory_items (
     quantity   bigint NOT NULL CHECK (quantity BETWEEN 0 AND 9007199254740991),
     metadata   jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(metadata) = 'object'),
     stack_key  text NOT NULL DEFAULT '' CHECK (stack_key ~ '^([0-9a-f]{16})?$'),
-    gained     bigint NOT NULL DEFAULT 0 CHECK (gained >= quantity),
+    gained     bigint NOT NULL DEFAULT 0 CHECK (gained BETWEEN 0 AND 9007199254740991),
     FOREIGN KEY (slot_id, account_id) REFERENCES save_slots (slot_id, account_id)
         ON UPDATE CASCADE ON DELETE CASCADE,
     CONSTRAINT inventory_items_one_stack UNIQUE (slot_id, item_id, stack_key),
@@ -77,7 +77,7 @@ CREATE INDEX inventory_items_account_id_idx ON inventory_items (account_id);
 COMMENT ON TABLE inventory_items IS 'what slots hold; only entries of the ledger change it';
 COMMENT ON COLUMN inventory_items.metadata IS 'what sets this stack apart from plain items';
 COMMENT ON COLUMN inventory_items.stack_key IS 'names the stack by its metadata; empty for plain items';
-COMMENT ON COLUMN inventory_items.gained IS 'how many it ever got';
+COMMENT ON COLUMN inventory_items.gained IS 'how many were ever earned: without what staff gave';
 
 CREATE TABLE currency_balances (
     balance_id  uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -85,7 +85,7 @@ CREATE TABLE currency_balances (
     slot_id     uuid,
     currency_id text NOT NULL REFERENCES currencies,
     balance     bigint NOT NULL CHECK (balance BETWEEN 0 AND 9007199254740991),
-    gained      bigint NOT NULL DEFAULT 0 CHECK (gained >= balance),
+    gained      bigint NOT NULL DEFAULT 0 CHECK (gained BETWEEN 0 AND 9007199254740991),
     FOREIGN KEY (slot_id, account_id) REFERENCES save_slots (slot_id, account_id)
         ON UPDATE CASCADE ON DELETE CASCADE,
     CONSTRAINT currency_balances_one UNIQUE NULLS NOT DISTINCT (account_id, slot_id, currency_id)
@@ -94,7 +94,7 @@ CREATE INDEX currency_balances_slot_id_idx ON currency_balances (slot_id);
 CREATE INDEX currency_balances_currency_id_idx ON currency_balances (currency_id);
 COMMENT ON TABLE currency_balances IS 'what accounts and slots have of each currency; only entries of the ledger change it';
 COMMENT ON COLUMN currency_balances.slot_id IS 'null for a currency of the account';
-COMMENT ON COLUMN currency_balances.gained IS 'how much it ever got';
+COMMENT ON COLUMN currency_balances.gained IS 'how much was ever earned: without what staff gave';
 
 -- ------------------------------------------------------------------ the ledger
 
@@ -151,14 +151,21 @@ COMMENT ON COLUMN ledger_entries.balance IS 'what the player holds after it; set
 -- As the owner, since nobody else may write what is held.
 CREATE FUNCTION ledger_applies() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = '' AS $$
+DECLARE
+    earned bigint := 0;
 BEGIN
     NEW.balance := NULL;
     IF NEW.holder = 'world' THEN
         RETURN NEW;
     END IF;
+    IF NEW.amount > 0 AND EXISTS (
+            SELECT FROM public.ledger_transactions t
+            WHERE t.transaction_id = NEW.transaction_id AND t.kind <> 'give') THEN
+        earned := NEW.amount;
+    END IF;
     IF NEW.item_id IS NOT NULL THEN
         UPDATE public.inventory_items i
-        SET quantity = i.quantity + NEW.amount, gained = i.gained + greatest(NEW.amount, 0)
+        SET quantity = i.quantity + NEW.amount, gained = i.gained + earned
         WHERE i.slot_id = NEW.slot_id AND i.item_id = NEW.item_id AND i.stack_key = NEW.stack_key
             AND i.account_id = NEW.account_id
         RETURNING i.quantity INTO NEW.balance;
@@ -166,18 +173,18 @@ BEGIN
             INSERT INTO public.inventory_items AS i
                 (slot_id, account_id, item_id, quantity, metadata, stack_key, gained)
             VALUES (NEW.slot_id, NEW.account_id, NEW.item_id, NEW.amount, NEW.metadata, NEW.stack_key,
-                NEW.amount)
+                earned)
             RETURNING i.quantity INTO NEW.balance;
         END IF;
     ELSE
         UPDATE public.currency_balances b
-        SET balance = b.balance + NEW.amount, gained = b.gained + greatest(NEW.amount, 0)
+        SET balance = b.balance + NEW.amount, gained = b.gained + earned
         WHERE b.account_id = NEW.account_id AND b.currency_id = NEW.currency_id
             AND b.slot_id IS NOT DISTINCT FROM NEW.slot_id
         RETURNING b.balance INTO NEW.balance;
         IF NEW.balance IS NULL THEN
             INSERT INTO public.currency_balances AS b (account_id, slot_id, currency_id, balance, gained)
-            VALUES (NEW.account_id, NEW.slot_id, NEW.currency_id, NEW.amount, NEW.amount)
+            VALUES (NEW.account_id, NEW.slot_id, NEW.currency_id, NEW.amount, earned)
             RETURNING b.balance INTO NEW.balance;
         END IF;
     END IF;

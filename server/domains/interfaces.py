@@ -274,6 +274,18 @@ class Economy(Protocol):
         """Read a slot's items (item id -> quantity) and the account's/slot's currencies."""
 
 
+class EconomyReview(Protocol):
+    """What other domains find implausible, such as quests out of order. Provided by inventory."""
+
+    async def suspect(
+        self, connection: Connection, account_id: UserId, slot_id: str, *, rule: str, reason: str
+    ) -> None:
+        """Flag something for review in the caller's transaction, before it is carried out.
+
+        `rule` is a word such as `quest_order`. Where plausibility is enforced, raise `GainRefused`.
+        """
+
+
 class ChainProgress(Protocol):
     """How far the blockchain was read. Provided by blockchain."""
 
