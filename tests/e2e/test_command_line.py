@@ -24,6 +24,7 @@ READERS: list[tuple[str, ...]] = [
     ("accounts", "revoke", "ann", "admin"),
     ("accounts", "unban", "ann"),
     ("backup", "database.dump"),
+    ("economy", "verify"),
     ("epoch", "advance"),
     ("epoch", "bots", "1"),
     ("epoch", "clock"),
