@@ -189,6 +189,20 @@ class Bundle(Components):
     cosmetics: Unlocks = Field(default_factory=list)
 
 
+class ComponentsContent(WireModel):
+    """Items and currencies by quantity."""
+
+    items: dict[str, int]
+    currencies: dict[str, int]
+
+
+class BundleContent(ComponentsContent):
+    """What is given at once."""
+
+    lore: list[str]
+    cosmetics: list[str]
+
+
 # ------------------------------------------------------------------ definitions
 
 
@@ -229,17 +243,12 @@ class _AssetDefinition(_Definition):
     holding_max: HoldingMax = QUANTITY_MAX
 
 
-class ItemFacts(_AssetDefinition):
-    """What everybody sees of an item."""
+class ItemRequest(_AssetDefinition):
+    """An item."""
 
     use_bundle: Bundle | None = Field(
         default=None, description="What using one up gives; null: it cannot be used up."
     )
-
-
-class ItemRequest(ItemFacts):
-    """An item."""
-
     limits: GainLimits = GainLimits()
 
 
@@ -259,18 +268,24 @@ class CurrencyRequest(CurrencyFacts):
     limits: GainLimits = GainLimits()
 
 
-class RecipeRequest(_Definition):
-    """What can be made of what, or traded for what."""
+class RecipeFacts(_Definition):
+    """What everybody sees of a recipe."""
 
     kind: Literal["craft", "trade"] = "craft"
+
+
+class RecipeRequest(RecipeFacts):
+    """What can be made of what, or traded for what."""
+
     takes: Components
     gives: Bundle
 
 
-class Item(ItemFacts):
+class Item(_AssetDefinition):
     """An item; `ETag` is the revision."""
 
     item_id: str
+    use_bundle: BundleContent | None
     revision: int
     updated_at: str
 
@@ -283,10 +298,12 @@ class Currency(CurrencyFacts):
     updated_at: str
 
 
-class Recipe(RecipeRequest):
+class Recipe(RecipeFacts):
     """A recipe; `ETag` is the revision."""
 
     recipe_id: str
+    takes: ComponentsContent
+    gives: BundleContent
     revision: int
     updated_at: str
 

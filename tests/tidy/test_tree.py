@@ -24,6 +24,7 @@ CALLED_FROM_OUTSIDE = {
     "add_upgrade",  # by title packages
     "sync",  # by games
     "not_loading",  # by releases of packages
+    "suspect",  # by quests
 }
 
 
