@@ -112,6 +112,13 @@ class StoredStack(NamedTuple):
     metadata: bytes
 
 
+class StackPlace(NamedTuple):
+    """Where in an inventory a page begins."""
+
+    item_id: str = ""
+    stack_key: str = ""
+
+
 class StoredUnlock(NamedTuple):
     """Something that an account has unlocked."""
 
@@ -166,7 +173,7 @@ class EconomyWork:
         if row is None:
             return None
         *fields, content_hash = row
-        (found,) = await _complete(self.connection, self.account_id, [(0, *fields)])
+        (found,) = await _complete(self.connection, self.account_id, [tuple(fields)])
         return found, content_hash
 
     async def lock(self) -> PlayTime:
@@ -206,11 +213,16 @@ class EconomyWork:
         rows = await self.connection.fetch(SQL["read_stacks"], self.slot_id, list(items))
         return {(row["item_id"], row["stack_key"]): row["quantity"] for row in rows}
 
-    async def add(self, new: NewTransaction, moves: Sequence[Move]) -> str | None:
-        """Put a transaction on record and carry it out; None if its key was used."""
-        transaction_id: str | None = await self.connection.fetchval(SQL["add_transaction"], *new)
-        if transaction_id is not None and moves:
-            await self.connection.execute(
+    async def add(
+        self, new: NewTransaction, moves: Sequence[Move], unlocks: Sequence[Unlocked]
+    ) -> StoredTransaction:
+        """Put a transaction on record and carry it out; its key must not be used."""
+        head = await self.connection.fetchrow(SQL["add_transaction"], *new)
+        assert head is not None  # whoever holds the account has looked for the key
+        transaction_id = head["transaction_id"]
+        changes: list[StoredChange] = []
+        if moves:
+            rows = await self.connection.fetch(
                 SQL["add_entries"],
                 transaction_id,
                 self.account_id,
@@ -221,24 +233,19 @@ class EconomyWork:
                 [move.id if move.kind == "currency" else None for move in moves],
                 [move.amount for move in moves],
             )
-        return transaction_id
-
-    async def unlock(self, transaction_id: str, unlocked: Sequence[Unlocked]) -> None:
-        """Unlock what is not unlocked yet."""
-        kinds, ids = [kind for kind, _ in unlocked], [each for _, each in unlocked]
-        values = (self.account_id, transaction_id, self.slot_id, kinds, ids)
-        await self.connection.execute(SQL["add_unlocks"], *values)
+            changes = [StoredChange(*each) for holder, *each in rows if holder == "player"]
+        unlocked: list[Unlocked] = []
+        if unlocks:
+            kinds, ids = [kind for kind, _ in unlocks], [each for _, each in unlocks]
+            values = (self.account_id, transaction_id, self.slot_id, kinds, ids)
+            rows = await self.connection.fetch(SQL["add_unlocks"], *values)
+            unlocked = sorted((row["kind"], row["unlock_id"]) for row in rows)
+        return StoredTransaction(*(*head, changes, unlocked))
 
     async def lock_again(self, unlocked: Sequence[Unlocked]) -> None:
         """Take unlocks back."""
         kinds, ids = [kind for kind, _ in unlocked], [each for _, each in unlocked]
         await self.connection.execute(SQL["remove_unlocks"], self.account_id, kinds, ids)
-
-    async def read_transaction(self, key: str) -> StoredTransaction:
-        """Read a transaction that is there."""
-        found = await self.find(key)
-        assert found is not None
-        return found[0]
 
     async def flag(self, flag: NewFlag) -> None:
         """Put something on the review queue."""
@@ -261,7 +268,7 @@ class EconomyStore:
     # ------------------------------------------------------------------ as the person
 
     async def inventory(
-        self, who: Requester, slot_id: str, *, after: tuple[str, str], limit: int
+        self, who: Requester, slot_id: str, *, after: StackPlace, limit: int
     ) -> tuple[list[StoredStack], dict[str, int]]:
         """List stacks of a slot and all balances; raise `SaveSlotNotFound`."""
         async with self._rls.of(who) as connection:

@@ -1,6 +1,6 @@
 -- name: find_transaction
 -- Find the transaction of a key.
-SELECT transaction_id, kind, slot_id, key, reason, at, content_hash FROM ledger_transactions
+SELECT seq, transaction_id, kind, slot_id, key, reason, at, content_hash FROM ledger_transactions
 WHERE account_id = $1 AND key = $2;
 
 -- name: lock_slot
@@ -23,7 +23,8 @@ ON CONFLICT (account_id) DO UPDATE SET number = s.number;
 -- Add a transaction, unless its key was used.
 INSERT INTO ledger_transactions (account_id, slot_id, key, content_hash, kind, reason)
 VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (account_id, key) DO NOTHING RETURNING transaction_id, at;
+ON CONFLICT (account_id, key) DO NOTHING
+RETURNING seq, transaction_id, kind, slot_id, key, reason, at;
 
 -- name: read_assets
 -- Read some items and currencies, what a slot holds of them, and what the account has gained lately; the latter only where it is limited.
@@ -81,13 +82,14 @@ SELECT $1, $2, side.holder, CASE side.holder WHEN 'player' THEN m.slot_id END, m
 FROM unnest($3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::text[], $8::bigint[]) WITH ORDINALITY
          AS m (slot_id, item_id, stack_key, metadata, currency_id, amount, place),
      (VALUES ('player', 1), ('world', -1)) AS side (holder, sign)
-ORDER BY m.place, side.holder;
+ORDER BY m.place, side.holder
+RETURNING holder, slot_id, item_id, stack_key, currency_id, amount, balance;
 
 -- name: add_unlocks
--- Unlock for an account what it does not have.
+-- Unlock for an account what it does not have; gives what that was.
 INSERT INTO unlocks (account_id, kind, unlock_id, transaction_id, slot_id)
 SELECT $1, u.kind, u.unlock_id, $2, $3 FROM unnest($4::text[], $5::text[]) AS u (kind, unlock_id)
-ON CONFLICT (account_id, kind, unlock_id) DO NOTHING;
+ON CONFLICT (account_id, kind, unlock_id) DO NOTHING RETURNING kind, unlock_id;
 
 -- name: remove_unlocks
 -- Take unlocks back.

@@ -39,9 +39,9 @@ class Definitions(NamedTuple):
     page: type[WireModel]
 
     @property
-    def cursor(self) -> CursorCodec:
+    def cursor(self) -> CursorCodec[str]:
         """Where pages begin."""
-        return CursorCodec(self.plural, str)
+        return CursorCodec(self.plural, str, str)
 
 
 KINDS: Final = (
@@ -120,7 +120,7 @@ class DefinitionRoutes:
 
     async def _list(self, kind: Definitions, request: HttpRequest) -> WireModel:
         query: wire.DefinitionsQuery = request.query
-        after = "" if query.cursor is None else kind.cursor.read(query.cursor)[0]
+        after = "" if query.cursor is None else kind.cursor.read(query.cursor)
         found = await self._store.list_all(kind.kind, after=after, limit=query.limit)
         page = {
             kind.plural: [_shown(kind, each, kind.shown) for each in found],

@@ -9,6 +9,7 @@ import orjson
 from persistence.inventory.store import (
     SEQ_MAX,
     EconomyStore,
+    StackPlace,
     StoredFlag,
     StoredTransaction,
 )
@@ -17,7 +18,7 @@ from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField, ProfileNotFound, RateLimited
 from protocol.ids import UserId
 from protocol.saves import SaveSlotNotFound
-from server.core.clock import Clock, wire_time, wire_time_or_none
+from server.core.clock import Clock, wire_fields, wire_time
 from server.core.cursors import CursorCodec
 from server.core.rate_limits import Rate, RateLimiter
 from server.domains.progression.inventory.service import EconomyService
@@ -28,10 +29,10 @@ TAG: Final = "inventory"
 INVENTORY: Final = "/v1/saves/{slot_id}/inventory"
 FLAGS: Final = "/v1/admin/economy/flags"
 
-_STACKS: Final = CursorCodec("inventory", str, str)
-_UNLOCKS: Final = CursorCodec("unlocks", str)
-_LEDGER: Final = CursorCodec("ledger", int)
-_FLAGS: Final = CursorCodec("flags", int)
+_STACKS: Final = CursorCodec("inventory", StackPlace, str, str)
+_UNLOCKS: Final = CursorCodec("unlocks", str, str)
+_LEDGER: Final = CursorCodec("ledger", int, int)
+_FLAGS: Final = CursorCodec("flags", int, int)
 
 
 class InventoryRoutes:
@@ -187,9 +188,9 @@ class InventoryRoutes:
 
     async def _inventory(self, request: HttpRequest) -> wire.Inventory:
         slot_id, query = _slot_id(request), request.query
-        after = ("", "") if query.cursor is None else _STACKS.read(query.cursor)
+        after = StackPlace() if query.cursor is None else _STACKS.read(query.cursor)
         stacks, currencies = await self._store.inventory(
-            request.who.requester, slot_id, after=(after[0], after[1]), limit=query.limit
+            request.who.requester, slot_id, after=after, limit=query.limit
         )
         is_full = len(stacks) == query.limit
         return wire.Inventory(
@@ -199,20 +200,19 @@ class InventoryRoutes:
                 for stack in stacks
             ],
             currencies=currencies,
-            next=_STACKS.write(stacks[-1].item_id, stacks[-1].stack_key) if is_full else None,
+            next=_STACKS.write(StackPlace(stacks[-1].item_id, stacks[-1].stack_key))
+            if is_full
+            else None,
         )
 
     async def _unlocks(self, request: HttpRequest) -> wire.UnlockPage:
         query: wire.UnlocksQuery = request.query
-        after = "" if query.cursor is None else _UNLOCKS.read(query.cursor)[0]
+        after = "" if query.cursor is None else _UNLOCKS.read(query.cursor)
         found = await self._store.unlocks(
             request.who.requester, query.kind, after=after, limit=query.limit
         )
         return wire.UnlockPage(
-            unlocks=[
-                wire.Unlock(unlock_id=each.unlock_id, slot_id=each.slot_id, at=wire_time(each.at))
-                for each in found
-            ],
+            unlocks=[wire.Unlock(**wire_fields(each)) for each in found],
             next=_UNLOCKS.write(found[-1].unlock_id) if len(found) == query.limit else None,
         )
 
@@ -264,7 +264,7 @@ class InventoryRoutes:
 
     async def _flags(self, request: HttpRequest) -> wire.Flags:
         query: wire.FlagsQuery = request.query
-        below = SEQ_MAX if query.cursor is None else _FLAGS.read(query.cursor)[0]
+        below = SEQ_MAX if query.cursor is None else _FLAGS.read(query.cursor)
         found = await self._store.flags(
             query.status, query.account_id, below=below, limit=query.limit
         )
@@ -285,7 +285,7 @@ def _slot_id(request: HttpRequest) -> str:
 
 
 def _below(cursor: str | None) -> int:
-    return SEQ_MAX if cursor is None else int(_LEDGER.read(cursor)[0])
+    return SEQ_MAX if cursor is None else _LEDGER.read(cursor)
 
 
 def _page(found: list[StoredTransaction], limit: int) -> wire.Ledger:
@@ -314,11 +314,6 @@ def _answer(stored: StoredTransaction, is_repeat: bool) -> wire.EconomyAnswer:
 
 
 def _flag(stored: StoredFlag) -> wire.Flag:
-    fields = stored._asdict()
+    fields = wire_fields(stored)
     del fields["seq"]
-    times = {
-        "first_at": wire_time(stored.first_at),
-        "last_at": wire_time(stored.last_at),
-        "decided_at": wire_time_or_none(stored.decided_at),
-    }
-    return wire.Flag(**{**fields, **times})
+    return wire.Flag(**fields)

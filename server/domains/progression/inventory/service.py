@@ -270,15 +270,12 @@ class EconomyService:
             plan.kind,
             plan.reason,
         )
-        transaction_id = await work.add(new, rules.moves_of(plan, assets, work.slot_id))
-        assert transaction_id is not None  # the account is held, and the key was looked for
-        if plan.unlocks:
-            await work.unlock(transaction_id, plan.unlocks)
+        moves = rules.moves_of(plan, assets, work.slot_id)
+        transaction = await work.add(new, moves, plan.unlocks)
         if plan.relocks:
             await work.lock_again(plan.relocks)
         for each in found_odd:
-            await work.flag(_flag(work, each, transaction_id))
-        transaction = await work.read_transaction(request.key)
+            await work.flag(_flag(work, each, transaction.transaction_id))
         change = await self._progress.append(
             work.connection, work.account_id, "inventory.changed", work.slot_id, _said(transaction)
         )
