@@ -69,8 +69,14 @@ def _without_repeats(ids: list[str]) -> list[str]:
 
 
 def _small(metadata: JsonObject) -> JsonObject:
-    if len(orjson.dumps(metadata)) > METADATA_BYTES_MAX:
+    try:
+        json = orjson.dumps(metadata)
+    except orjson.JSONEncodeError:  # nested too deeply, or an integer that is too large
+        raise PydanticCustomError("not_json", "Use fewer levels, and smaller numbers") from None
+    if len(json) > METADATA_BYTES_MAX:
         raise PydanticCustomError("too_large", "Use at most 2048 bytes of JSON")
+    if b"\\u0000" in json:
+        raise PydanticCustomError("control_character", "Remove NUL characters")
     return metadata
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+import asyncpg
 import orjson
 
 from persistence.accounts.audit_log import record
@@ -17,7 +18,7 @@ from persistence.queries import load
 from persistence.rls import Requester, RlsDatabase
 from protocol.errors import ProfileNotFound
 from protocol.ids import UserId
-from protocol.inventory import FlagDecided, FlagNotFound, FlagStatus, Kind
+from protocol.inventory import AssetNotFound, FlagDecided, FlagNotFound, FlagStatus, Kind
 from protocol.saves import SaveSlotNotFound
 
 SQL: Final = load("inventory/store")
@@ -222,10 +223,7 @@ class EconomyWork:
         transaction_id = head["transaction_id"]
         changes: list[StoredChange] = []
         if moves:
-            rows = await self.connection.fetch(
-                SQL["add_entries"],
-                transaction_id,
-                self.account_id,
+            values = (
                 [move.slot_id for move in moves],
                 [move.id if move.kind == "item" else None for move in moves],
                 [move.stack_key for move in moves],
@@ -233,12 +231,18 @@ class EconomyWork:
                 [move.id if move.kind == "currency" else None for move in moves],
                 [move.amount for move in moves],
             )
+            try:
+                rows = await self.connection.fetch(
+                    SQL["add_entries"], transaction_id, self.account_id, *values
+                )
+            except asyncpg.ForeignKeyViolationError as error:
+                raise AssetNotFound from error  # it was deleted a moment ago
             changes = [StoredChange(*each) for holder, *each in rows if holder == "player"]
         unlocked: list[Unlocked] = []
         if unlocks:
             kinds, ids = [kind for kind, _ in unlocks], [each for _, each in unlocks]
-            values = (self.account_id, transaction_id, self.slot_id, kinds, ids)
-            rows = await self.connection.fetch(SQL["add_unlocks"], *values)
+            named = (self.account_id, transaction_id, self.slot_id, kinds, ids)
+            rows = await self.connection.fetch(SQL["add_unlocks"], *named)
             unlocked = sorted((row["kind"], row["unlock_id"]) for row in rows)
         return StoredTransaction(*(*head, changes, unlocked))
 

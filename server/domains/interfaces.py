@@ -266,7 +266,8 @@ class Economy(Protocol):
     ) -> bool:
         """Grant a bundle in the caller's transaction; False where the key was granted before.
 
-        A key is the account's, whichever slot: copies of a slot cannot use it again. Raise
+        A key (up to 190 characters) is the account's, whichever slot: copies of a slot cannot use
+        it again. Raise
         `SaveSlotNotFound`, `AssetNotFound`, `HoldingFull`, or `GainRefused` for the implausible.
         """
 

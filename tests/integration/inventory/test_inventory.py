@@ -11,7 +11,8 @@ from persistence.rls import Requester, RlsDatabase
 from protocol.errors import Forbidden, Overloaded
 from protocol.ids import SessionId, UserId, new_id
 from protocol.inventory import Bundle
-from tests.integration.inventory.conftest import Market
+from server.domains.progression.inventory.settings import InventorySettings
+from tests.integration.inventory.conftest import SETTINGS, Market
 
 NOTHING = "00000000-0000-4000-8000-000000000000"
 
@@ -84,6 +85,39 @@ async def test_repeat_gets_the_same_answer_and_other_content_an_error(
     hers = await market.move(eve, await market.slot(eve), "collect", **body)
     assert hers.status == 200  # keys are each account's own
     assert await market.held(ada, slot) == ({"iron": 2}, {})
+
+
+async def test_concurrent_requests_spend_no_more_than_there_is_and_each_once(
+    market: Market, ada: UserId, slot: str
+) -> None:
+    await market.give(ada, slot, currencies={"gold": 10})
+    bundle = {"currencies": {"gold": 3}}
+    same = await asyncio.gather(
+        *(market.move(ada, slot, "spend", key="same", bundle=bundle) for _ in range(15))
+    )
+    assert {answer["transaction_id"] for answer in same} == {same[0]["transaction_id"]}
+    assert sorted(answer["repeated"] for answer in same) == [False] + 14 * [True]
+    others = await asyncio.gather(
+        *(market.move(ada, slot, "spend", bundle=bundle) for _ in range(15))
+    )
+    assert sorted(answer.status for answer in others) == 2 * [200] + 13 * [409]
+    assert await market.held(ada, slot) == ({}, {"gold": 1})
+    await market.assert_balanced()
+
+
+class TestLimited:
+    @pytest.fixture
+    def settings(self) -> InventorySettings:
+        return SETTINGS.model_copy(update={"requests_per_minute": 1, "requests_burst": 1})
+
+    async def test_too_many_requests_of_an_account_are_refused_for_a_while(
+        self, market: Market, ada: UserId, slot: str
+    ) -> None:
+        bundle = {"items": {"iron": 1}}
+        assert (await market.move(ada, slot, "collect", bundle=bundle)).status == 200
+        refused = await market.move(ada, slot, "spend", bundle=bundle)
+        assert refused.said == (429, "rate_limited")
+        assert refused.headers["retry-after"] == "60"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Definitions, adjustments, and what is implausible, over HTTP."""
 
 import asyncio
+from json import loads
 
 import pytest
 
@@ -176,6 +177,14 @@ async def test_adjustment_that_cannot_be_is_refused(market: Market, ada: UserId,
         (
             (422, "invalid_field"),
             market.give(ada, slot, items={"iron": 1}, metadata={"a": "x" * 3000}),
+        ),
+        (
+            (422, "invalid_field"),
+            market.give(ada, slot, items={"iron": 1}, metadata={"a": "\0"}),
+        ),
+        (
+            (422, "invalid_field"),
+            market.give(ada, slot, items={"iron": 1}, metadata={"a": loads("[" * 300 + "]" * 300)}),
         ),
         ((404, "asset_not_found"), market.give(ada, slot, items={"gone": 1})),
     ):
