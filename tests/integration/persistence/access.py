@@ -35,6 +35,8 @@ EVERYBODY: Final = {
     "item_definitions": "S",
     "currencies": "S",
     "recipes": "S",
+    "seasons": "S",
+    "timed_events": "S",
 }
 
 # What somebody may do with rows of their own, beyond that.
@@ -56,5 +58,7 @@ OWN: Final = {
     "ledger_transactions": "S",
     "ledger_entries": "S",
     "unlocks": "S",
+    "quest_progress": "S",
+    "reward_claims": "S",
     "epoch_votes": "S U:score,voter_session_id",
 }

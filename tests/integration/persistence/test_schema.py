@@ -111,6 +111,20 @@ SPECIFIED: dict[str, set[tuple[str, str, bool]]] = {
         ("quantity", "int8", False),
         ("metadata", "jsonb", False),
     },
+    "quests": {
+        ("quest_id", "uuid", False),
+        ("title", "text", False),
+        ("description", "text", False),
+        ("required_flags", "text", False),
+        ("reward_bundle", "jsonb", False),
+    },
+    "quest_progress": {
+        ("entry_id", "uuid", False),
+        ("slot_id", "uuid", False),
+        ("quest_id", "uuid", False),
+        ("status", "quest_status", False),
+        ("last_updated", "timestamptz", False),
+    },
     "room_directory": {
         ("id", "uuid", False),
         ("game_id", "uuid", False),
