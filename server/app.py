@@ -33,6 +33,7 @@ from server.domains.play.history.domain import build as history
 from server.domains.play.lobbies.domain import build as lobbies
 from server.domains.play.signaling.domain import build as signaling
 from server.domains.progression.inventory.domain import build as inventory
+from server.domains.progression.quests.domain import build as quests
 from server.domains.progression.saves.domain import build as saves
 from server.domains.services import Services
 from server.gateway.http.cors import install_cors
@@ -72,6 +73,7 @@ DOMAINS: Final[Sequence[Build]] = (
     webhooks,
     saves,
     inventory,
+    quests,
 )
 
 

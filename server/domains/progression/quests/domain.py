@@ -1,0 +1,42 @@
+"""Quests: everything that the domain offers."""
+
+from persistence.quests.store import QuestStore
+from server.domains.contract import Domain
+from server.domains.interfaces import ProgressStream, SaveSlots
+from server.domains.progression.quests.catalogue import QuestCatalogue
+from server.domains.progression.quests.http import QuestRoutes
+from server.domains.progression.quests.service import QuestService
+from server.domains.progression.quests.settings import QuestsSettings
+from server.domains.services import Services
+from server.gateway.metrics import Numbers, Reading
+
+
+def build(services: Services) -> Domain:
+    """Put the domain together."""
+    settings, interfaces = services.settings(QuestsSettings), services.interfaces
+    store = QuestStore(services.database)
+    service = QuestService(
+        database=services.database,
+        rls=services.rls,
+        store=store,
+        catalogue=QuestCatalogue(store, services.clock.monotonic),
+        slots=interfaces.get(SaveSlots),
+        stream=interfaces.get(ProgressStream),
+        rewards=lambda: None,
+        clock=services.clock,
+    )
+    return Domain(
+        name="quests",
+        settings=QuestsSettings,
+        endpoints=QuestRoutes(service, settings, services.clock).endpoints(),
+        metrics=[
+            Numbers(
+                counters=[
+                    Reading(
+                        "quests_completed", "Quests completed here.", lambda: service.completed
+                    ),
+                    Reading("quests_claimed", "Rewards given here.", lambda: service.claimed),
+                ],
+            )
+        ],
+    )
