@@ -146,6 +146,9 @@ class Change(NamedTuple):
 
 
 _Decide: TypeAlias = Callable[[Board, Entry], Change]
+_Give: TypeAlias = Callable[
+    [Connection, Board, Entry], Awaitable[tuple[wire.RewardBundle, list[ChangeRow]]]
+]
 
 
 class QuestService:
@@ -346,7 +349,7 @@ class QuestService:
         slot_id: str,
         name: str,
         decide: _Decide,
-        give: "_Give | None" = None,
+        give: _Give | None = None,
     ) -> wire.QuestActed:
         granted: wire.RewardBundle | None = None
         told: list[ChangeRow] = []
@@ -449,11 +452,6 @@ class QuestService:
             raise wire.TooManyQuests
         self._catalogue.forget(title)
         return stored
-
-
-_Give: TypeAlias = Callable[
-    [Connection, Board, Entry], Awaitable[tuple[wire.RewardBundle, list[ChangeRow]]]
-]
 
 
 # ------------------------------------------------------------------ deciding
