@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from protocol.envelope import WireModel
 from protocol.errors import PlayhallError
+from protocol.inventory import AssetId, Bundle
 from protocol.lobbies import shaped
 from protocol.saves import SlotPath, TitleName
 from protocol.text import ONE_LINE
@@ -14,26 +15,16 @@ QUESTS_MAX: Final = 500  # of a title
 EVENTS_MAX: Final = 200  # of a title; as many seasons
 STEPS_MAX: Final = 50
 CONDITION_CHARS_MAX: Final = 1000
-QUANTITY_MAX: Final = 1_000_000_000
 
 Name = Annotated[
     str,
     StringConstraints(max_length=64),
     shaped(r"[a-z][a-z0-9_]*", "Name it with a to z, digits and underscores"),
 ]
-AssetId = Annotated[
-    str,
-    StringConstraints(max_length=64),
-    shaped(r"[a-z0-9][a-z0-9_.-]*", "Use a to z, digits, dots, dashes and underscores"),
-]
 Heading = Annotated[str, StringConstraints(min_length=1, max_length=200), ONE_LINE]
 Description = Annotated[str, StringConstraints(max_length=2000)]
 ConditionText = Annotated[str, StringConstraints(max_length=CONDITION_CHARS_MAX)]
 Package = Annotated[str, StringConstraints(min_length=1, max_length=100), ONE_LINE]
-Quantities = Annotated[
-    dict[AssetId, Annotated[int, Field(ge=1, le=QUANTITY_MAX)]], Field(max_length=64)
-]
-Unlocks = Annotated[list[AssetId], Field(max_length=64)]
 QuestStatus = Literal["locked", "available", "active", "completed", "claimed", "failed", "expired"]
 LocalTime = Annotated[
     str,
@@ -83,12 +74,6 @@ class TooManyQuests(PlayhallError):
     code, status = "too_many_quests", 409
 
 
-class RewardRefused(PlayhallError):
-    """The reward cannot be granted."""
-
-    code, status = "reward_refused", 409
-
-
 # ------------------------------------------------------------------ what a quest is
 
 
@@ -131,14 +116,12 @@ def _named_once(steps: list[Any]) -> list[Any]:
     return steps
 
 
-class RewardBundle(WireModel):
-    """What a quest gives: items and currencies to the account, the rest to the slot's state."""
+class RewardBundle(Bundle):
+    """What a quest gives: items, currencies and unlocks; what is unlocked is also in the state."""
 
-    items: Quantities = Field(default_factory=dict)
-    currencies: Quantities = Field(default_factory=dict)
-    lore: Unlocks = Field(default_factory=list)
-    cosmetics: Unlocks = Field(default_factory=list)
-    flags: Annotated[dict[AssetId, bool], Field(max_length=64)] = Field(default_factory=dict)
+    flags: Annotated[dict[AssetId, bool], Field(max_length=64)] = Field(
+        default_factory=dict, description="Set in the slot's state."
+    )
 
 
 class QuestRequest(WireModel):

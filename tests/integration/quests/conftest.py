@@ -1,34 +1,35 @@
 """People with saves, and quests on a port."""
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import aiohttp
-import asyncpg
 import pytest
 
 from persistence.broker.memory import MemoryBroker
-from persistence.database import Connection, Database
+from persistence.database import Database
 from persistence.quests.store import QuestStore
 from persistence.rls import RlsDatabase
 from persistence.saves.changes import ProgressStore
-from persistence.saves.schemas import SchemaStore
 from protocol.ids import UserId
 from server.core.clock import Clock
 from server.core.subscriptions import Subscriptions
+from server.core.tasks import Tasks
+from server.domains.progression.inventory.definitions import DefinitionRoutes
+from server.domains.progression.inventory.service import EconomyService
 from server.domains.progression.quests.catalogue import QuestCatalogue
 from server.domains.progression.quests.http import QuestRoutes
-from server.domains.progression.quests.rewards import Held
 from server.domains.progression.quests.service import QuestService
 from server.domains.progression.quests.settings import QuestsSettings
-from server.domains.progression.saves.schemas import SaveSchemaRegistry
 from server.domains.progression.saves.service import SlotAccess
 from server.domains.progression.saves.streams import ProgressStreams
 from tests.fixtures.http import bearer, served
 from tests.fixtures.rows import add_profile
-from tests.integration.saves.conftest import LIMITS, by_user_id, served_saves
+from tests.integration.inventory.conftest import SETTINGS as ECONOMY
+from tests.integration.inventory.conftest import make_service
+from tests.integration.saves.conftest import by_user_id, served_saves
 
 Json: TypeAlias = dict[str, Any]
 
@@ -47,38 +48,13 @@ class MovedClock(Clock):
 
 
 @dataclass
-class Purse:
-    """Items and currencies of accounts, as a table of its own has them: each key books once."""
-
-    database: Database
-    held: dict[str, Held] = field(default_factory=dict)
-
-    async def grant(
-        self,
-        connection: Connection,
-        account_id: UserId,
-        slot_id: str,
-        bundle: Mapping[str, Any],
-        *,
-        key: str,
-        reason: str,
-    ) -> bool:
-        done = "INSERT INTO purse VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING 1"
-        gold = bundle["currencies"].get("gold", 0)
-        return await connection.fetchval(done, account_id, key, gold) is not None
-
-    async def holdings(self, connection: Connection, account_id: UserId, slot_id: str) -> Held:
-        return self.held.get(account_id, Held({}, {}))
-
-
-@dataclass
 class Quests:
     """The addresses of quests and saves, as different people use them."""
 
     http: aiohttp.ClientSession
     database: Database
     clock: MovedClock
-    purse: Purse
+    economy: EconomyService
     service: QuestService
     access: SlotAccess
 
@@ -129,38 +105,33 @@ class Quests:
 
 
 @pytest.fixture
-async def quests(
-    database: Database, rls: RlsDatabase, owner_of_tables: None
-) -> AsyncIterator[Quests]:
-    clock, changes, purse = MovedClock(), ProgressStore(database), Purse(database)
+async def quests(database: Database, rls: RlsDatabase) -> AsyncIterator[Quests]:
+    clock, changes = MovedClock(), ProgressStore(database)
     _, _, save_routes = served_saves(database, rls)
-    access = SlotAccess(changes, SaveSchemaRegistry(SchemaStore(database), clock, LIMITS))
-    store = QuestStore(database)
-    service = QuestService(
-        database=database,
-        rls=rls,
-        store=store,
-        catalogue=QuestCatalogue(store, clock.monotonic),
-        slots=access,
-        stream=ProgressStreams(Subscriptions(MemoryBroker()), changes),
-        rewards=lambda: purse,
-        clock=clock,
-    )
-    endpoints = [*save_routes.endpoints(), *QuestRoutes(service, SETTINGS, clock).endpoints()]
-    async with served(endpoints, by_user_id) as http:
-        yield Quests(http, database, clock, purse, service, access)
-
-
-@pytest.fixture
-async def owner_of_tables(database: Database, fresh_dsn: str) -> None:
-    """Make the table of `Purse`."""
-    connection = await asyncpg.connect(fresh_dsn)
-    await connection.execute(
-        "CREATE TABLE purse"
-        " (account_id uuid, key text, gold bigint, PRIMARY KEY (account_id, key));"
-        "GRANT SELECT, INSERT ON purse TO playhall_server"
-    )
-    await connection.close()
+    access, store = SlotAccess(changes), QuestStore(database)
+    async with Tasks() as tasks:
+        economy, _, definitions, _ = make_service(database, rls, tasks, ECONOMY)
+        service = QuestService(
+            database=database,
+            rls=rls,
+            store=store,
+            catalogue=QuestCatalogue(store, clock.monotonic),
+            slots=access,
+            stream=ProgressStreams(Subscriptions(MemoryBroker()), changes),
+            economy=economy,
+            clock=clock,
+        )
+        routes = [save_routes, DefinitionRoutes(definitions), QuestRoutes(service, SETTINGS, clock)]
+        endpoints = [each for some in routes for each in some.endpoints()]
+        async with served(endpoints, by_user_id) as http:
+            quests = Quests(http, database, clock, economy, service, access)
+            for kind, name in (("currencies", "gold"), ("items", "iron.sword")):
+                body = {"name": name, **({"scope": "account"} if name == "gold" else {})}
+                headers = {"If-Match": "*", **bearer(UserId("editor"))}
+                path = f"/v1/admin/{kind}/{name}"
+                async with http.put(path, json=body, headers=headers) as answer:
+                    assert answer.status == 200, await answer.text()
+            yield quests
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from persistence.quests.store import QuestStore
 from server.domains.contract import Domain
-from server.domains.interfaces import ProgressStream, SaveSlots
+from server.domains.interfaces import Economy, ProgressStream, SaveSlots
 from server.domains.progression.quests.catalogue import QuestCatalogue
 from server.domains.progression.quests.http import QuestRoutes
 from server.domains.progression.quests.service import QuestService
@@ -22,7 +22,7 @@ def build(services: Services) -> Domain:
         catalogue=QuestCatalogue(store, services.clock.monotonic),
         slots=interfaces.get(SaveSlots),
         stream=interfaces.get(ProgressStream),
-        rewards=lambda: None,
+        economy=interfaces.get(Economy),
         clock=services.clock,
     )
     return Domain(

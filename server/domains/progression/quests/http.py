@@ -8,6 +8,7 @@ from persistence.quests.store import StoredEvent, StoredQuest
 from protocol import quests as wire
 from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField, RateLimited
+from protocol.inventory import AssetNotFound, AssetRetired, GainRefused, HoldingFull
 from protocol.saves import SaveSlotNotFound, SlotPath
 from server.core.clock import Clock, wire_time
 from server.core.rate_limits import Rate, RateLimiter
@@ -64,7 +65,7 @@ class QuestRoutes:
                 "claim",
                 "Claim a quest's reward, once for each account.",
                 self._claim,
-                errors=(wire.RewardRefused,),
+                errors=(AssetNotFound, AssetRetired, HoldingFull, GainRefused),
             ),
             make(
                 "GET",
@@ -139,7 +140,7 @@ class QuestRoutes:
                 self._put_quest,
                 body=wire.QuestRequest,
                 answer=wire.QuestDefinition,
-                errors=(*refusals, wire.ConditionRefused, wire.RewardRefused),
+                errors=(*refusals, wire.ConditionRefused),
             ),
             make(
                 "GET",

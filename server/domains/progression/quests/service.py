@@ -22,8 +22,9 @@ from persistence.saves.changes import ChangeRow
 from protocol import quests as wire
 from protocol.errors import InvalidField
 from protocol.ids import UserId
+from protocol.inventory import Bundle
 from server.core.clock import Clock, wire_time, wire_time_or_none
-from server.domains.interfaces import ProgressStream, SaveSlot, SaveSlots
+from server.domains.interfaces import Economy, Holdings, ProgressStream, SaveSlot, SaveSlots
 from server.domains.progression.quests.calendar import Opening
 from server.domains.progression.quests.catalogue import (
     CompiledQuest,
@@ -41,13 +42,12 @@ from server.domains.progression.quests.machine import (
     moved,
     settled,
 )
-from server.domains.progression.quests.rewards import Held, Rewards
 
 GRANT: Final = "reward"  # the one grant of a quest; the key of a claim
 T = TypeVar("T")
 
 NAMES_MAX: Final = 10_000  # of a collection in a state that are looked at
-_NOTHING: Final = Held({}, {})
+_NOTHING: Final = Holdings({}, {})
 
 
 class Entry(NamedTuple):
@@ -163,7 +163,7 @@ class QuestService:
         catalogue: QuestCatalogue,
         slots: SaveSlots,
         stream: ProgressStream,
-        rewards: Callable[[], Rewards | None],
+        economy: Economy,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -172,7 +172,7 @@ class QuestService:
         self._catalogue = catalogue
         self._slots = slots
         self._stream = stream
-        self._rewards = rewards
+        self._economy = economy
         self._clock = clock
         self.completed = 0
         self.claimed = 0
@@ -230,8 +230,8 @@ class QuestService:
     ) -> Board:
         content = await self._catalogue.of(connection, slot.title)
         held = _NOTHING
-        if content.asks_for_holdings and (rewards := self._rewards()) is not None:
-            held = await rewards.holdings(connection, slot.account_id, slot.slot_id)
+        if content.asks_for_holdings:
+            held = await self._economy.holdings(connection, slot.account_id, slot.slot_id)
         now = self._clock.now()
         facts = _facts(slot, content, progress, held, now)
         entries = {
@@ -323,14 +323,13 @@ class QuestService:
         )
         granted = reward
         told: list[ChangeRow] = []
-        if is_first and (reward.items or reward.currencies):
-            if (rewards := self._rewards()) is None:
-                raise wire.RewardRefused("This server keeps no items and currencies.")
-            await rewards.grant(
+        bundle = Bundle(**reward.model_dump(exclude={"flags"}))
+        if is_first and bundle != Bundle():
+            await self._economy.grant(
                 connection,
                 slot.account_id,
                 slot.slot_id,
-                {"items": reward.items, "currencies": reward.currencies},
+                bundle,
                 key=f"quest:{stored.quest_id}:{GRANT}",
                 reason=f"quest {stored.name}",
             )
@@ -414,11 +413,6 @@ class QuestService:
         """Add or change a quest; raise what is wrong with it, by field."""
         await load_library()
         check_quest(asked)
-        reward = asked.reward_bundle
-        if (reward.items or reward.currencies) and self._rewards() is None:
-            raise wire.RewardRefused(
-                "reward_bundle: this server keeps no items and currencies.", field="reward_bundle"
-            )
         put = self._store.put_quest(title, name, asked.model_dump(), actor=actor)
         return await self._put(title, put, "event")
 
@@ -503,7 +497,7 @@ def _facts(
     slot: SaveSlot,
     content: TitleContent,
     progress: Mapping[str, ProgressRow],
-    held: Held,
+    held: Holdings,
     now: datetime,
 ) -> Facts:
     state = slot.state
