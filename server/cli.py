@@ -428,6 +428,12 @@ def _add_economy() -> None:
     add_commands(app, _SHELL)
 
 
+def _add_saves() -> None:
+    from server.ops.saves_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
 def _add_load_tester() -> None:
     from loadtest.cli import app as loadtest
 
@@ -449,6 +455,7 @@ _ADDED: Final = {
     "keys": _add_accounts,
     "epoch": _add_epochs,
     "economy": _add_economy,
+    "saves": _add_saves,
     "loadtest": _add_load_tester,
     "play": _add_player,
 }

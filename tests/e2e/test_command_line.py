@@ -43,6 +43,7 @@ READERS: list[tuple[str, ...]] = [
     ("migrate", "--status"),
     ("migrate", "--down", "base"),
     ("replay", GAME),
+    ("saves", "verify"),
     ("stats", "rebuild", "--verify"),
     ("verify", GAME),
     ("verify", "--since", "2026-01-01"),

@@ -204,6 +204,15 @@ RIGHTS = {
     "save_conflicts": "SELECT INSERT UPDATE",
     "progress_streams": "SELECT INSERT UPDATE",
     "progress_changes": "SELECT INSERT DELETE",
+    "seasons": "SELECT INSERT UPDATE",
+    "timed_events": "SELECT INSERT UPDATE",
+    "quests": "SELECT INSERT UPDATE",
+    "quest_progress": "SELECT INSERT",  # and UPDATE of what changes as it goes on
+    "quest_events_seen": "SELECT INSERT",
+    "reward_claims": "SELECT INSERT",
+    "save_logs": "SELECT INSERT",  # and UPDATE of how far they are
+    "save_log_events": "SELECT INSERT",
+    "save_log_mutations": "SELECT INSERT",
     "item_definitions": "SELECT INSERT UPDATE DELETE",
     "currencies": "SELECT INSERT UPDATE DELETE",
     "recipes": "SELECT INSERT UPDATE DELETE",

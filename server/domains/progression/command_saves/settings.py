@@ -1,0 +1,13 @@
+"""The settings of saves that are logs."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class CommandSavesSettings(BaseSettings):
+    """`PLAYHALL_COMMAND_SAVES_*`."""
+
+    model_config = SettingsConfigDict(env_prefix="PLAYHALL_COMMAND_SAVES_", frozen=True)
+
+    requests_per_minute: int = Field(default=300, ge=1, description="Requests of one account.")
+    requests_burst: int = Field(default=100, ge=1, description="Requests at once after a pause.")
