@@ -209,7 +209,7 @@ async def test_request_that_is_repeated_or_raced_is_carried_out_once(
 
 
 async def test_slot_that_cannot_be_a_log_is_refused(stories: Stories, ada: UserId) -> None:
-    for title in ("demo", "four_in_a_row"):
+    for title in ("four_in_a_row", "relay"):
         slot = await stories.slot(ada, title)
         status, refused = await stories.ask(ada, "POST", f"/v1/saves/{slot}/log", {})
         assert (status, refused["code"]) == (409, "not_simulated")

@@ -207,7 +207,7 @@ class CommandSaveService:
 
     def _ruleset_of(self, slot: SaveSlot) -> AnyRuleset:
         ruleset = self._rulesets.get(slot.title)
-        if ruleset is None or 1 not in ruleset.seats:
+        if ruleset is None or 1 not in ruleset.seats or ruleset.scores_declared:
             raise wire.NotSimulated("The slot's title is not the name of a ruleset for one player.")
         return ruleset
 
