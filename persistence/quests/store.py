@@ -14,10 +14,11 @@ import orjson
 from persistence.accounts.audit_log import record
 from persistence.database import Connection, Database
 from persistence.queries import load
-from protocol.ids import UserId
+from protocol.ids import PlayerId, UserId
 from protocol.quests import EVENTS_MAX, QUESTS_MAX
 
 SQL: Final = load("quests/store")
+LISTENING_MAX: Final = 5000  # quests that one game may count for
 
 
 class StoredQuest(NamedTuple):
@@ -67,6 +68,16 @@ class ProgressRow(NamedTuple):
     step: int
     step_count: int
     last_updated: datetime
+
+
+class Listening(NamedTuple):
+    """An active quest that counts games, and whose it is."""
+
+    entry_id: str
+    quest_id: str
+    slot_id: str
+    account_id: UserId
+    player_id: PlayerId
 
 
 class NoSuchReference(Exception):
@@ -184,6 +195,17 @@ class QuestStore:
         row = await connection.fetchrow(SQL["move_progress"], *values)
         assert row is not None
         return ProgressRow(*row)
+
+    async def listening(self, players: Sequence[PlayerId], ruleset: str) -> list[Listening]:
+        """List the active quests of some players that count games of a ruleset."""
+        async with self._database.acquire() as connection:
+            values = (list(players), ruleset, LISTENING_MAX)
+            rows = await connection.fetch(SQL["list_listening"], *values)
+        return [Listening(*row) for row in rows]
+
+    async def see(self, connection: Connection, entry_id: str, event_id: str) -> bool:
+        """Note that an entry counts an event; False if it has."""
+        return await connection.fetchval(SQL["see_event"], entry_id, event_id) is not None
 
     async def claim(
         self,

@@ -78,6 +78,21 @@ UPDATE quest_progress SET status = $2, step = $3, step_count = $4, last_updated 
 WHERE entry_id = $1
 RETURNING entry_id, quest_id, status, step, step_count, last_updated;
 
+-- name: list_listening
+-- List the active quests of some players whose present step counts games of a ruleset.
+SELECT p.entry_id, p.quest_id, p.slot_id, p.account_id, l.id AS player_id
+FROM players l
+JOIN quest_progress p ON p.account_id = l.account_id AND p.status = 'active'
+JOIN quests q ON q.quest_id = p.quest_id
+WHERE l.id = ANY ($1::uuid[]) AND q.steps -> p.step ->> 'kind' = 'games'
+  AND q.steps -> p.step ->> 'ruleset' = $2
+ORDER BY p.entry_id LIMIT $3;
+
+-- name: see_event
+-- Note that an entry has counted an event, unless it has.
+INSERT INTO quest_events_seen (entry_id, event_id) VALUES ($1, $2)
+ON CONFLICT DO NOTHING RETURNING event_id;
+
 -- name: claim_reward
 -- Note that an account gets a reward, unless it has it.
 INSERT INTO reward_claims (account_id, quest_id, grant_key, slot_id, bundle) VALUES ($1, $2, $3, $4, $5)

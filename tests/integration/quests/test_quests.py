@@ -8,8 +8,10 @@ import asyncpg
 import pytest
 
 from persistence.database import Database
-from protocol.ids import UserId, new_id
+from protocol.domain_events import GameCompleted, SeatOutcome
+from protocol.ids import GameId, PlayerId, UserId, new_id
 from protocol.inventory import Bundle
+from server.core.event_delivery import EventDelivery
 from server.domains.progression.quests.machine import TRANSITIONS, Status
 from tests.integration.quests.conftest import Quests
 
@@ -161,6 +163,65 @@ async def test_conditions_ask_for_items_quests_and_events(quests: Quests, ada: U
         bundle = Bundle(items={"iron.sword": 1})
         await quests.economy.grant(connection, ada, slot, bundle, key="test", reason="A test")
     assert (await quests.quests(ada, slot))["second"]["status"] == "available"
+
+
+async def test_games_that_are_played_count_once_each(quests: Quests, ada: UserId) -> None:
+    step = {"kind": "games", "name": "win", "ruleset": "four_in_a_row", "games": 2, "wins": True}
+    await quests.put("champion", steps=[step])
+    slot = await quests.slot(ada)
+    await quests.do(ada, slot, "champion", "accept")
+    player = new_id()
+    await quests.run(
+        "INSERT INTO players (id, user_id, display_name, avatar_seed, color)"
+        " VALUES ($1, $2, 'Ada', 'a', 'red')",
+        player,
+        ada,
+    )
+
+    async def count() -> int:
+        return int((await quests.quests(ada, slot))["champion"]["steps"][0]["count"])
+
+    won, lost = completed(player, is_winner=True), completed(player, is_winner=False)
+    for delivery in (won, won, lost, completed(player, is_winner=True, ruleset="relay")):
+        await quests.service.count_game(delivery)
+    assert await count() == 1
+    assert (await quests.act(ada, slot, "champion", "complete"))[1]["code"] == "quest_step_not_done"
+    for _ in range(3):
+        await quests.service.count_game(completed(player, is_winner=True))
+    assert await count() == 2
+    await quests.do(ada, slot, "champion", "complete")
+    kinds = await quests.run("SELECT kind FROM progress_changes WHERE kind = 'quest.progress'")
+    assert len(kinds) == 2
+
+
+def completed(player: str, *, is_winner: bool, ruleset: str = "four_in_a_row") -> EventDelivery:
+    seat = SeatOutcome(
+        player_id=PlayerId(player), seat=0, score=1, is_winner=is_winner, forfeited=False
+    )
+    event = GameCompleted(
+        game_id=GameId(new_id()),
+        lobby_id=None,
+        ruleset=ruleset,
+        started_at=None,
+        completed_at="2026-10-01T12:00:00.000Z",
+        winner_id=None,
+        uncounted=None,
+        players=[seat],
+    )
+    return EventDelivery(new_id(), datetime(2026, 10, 1, tzinfo=UTC), event)
+
+
+async def test_devices_are_told_of_quests_that_become_available(
+    quests: Quests, ada: UserId
+) -> None:
+    await quests.put("first", reward_bundle={"flags": {"ready": True}})
+    await quests.put("second", hidden=True, required_flags="flags.ready")
+    slot = await quests.slot(ada)
+    await quests.do(ada, slot, "first", "accept", "complete", "claim")
+    told = await quests.run(
+        "SELECT data ->> 'name' AS name FROM progress_changes WHERE kind = 'quest.available'"
+    )
+    assert told == [{"name": "second"}]
 
 
 async def test_quest_fails_and_is_not_had_again(quests: Quests, ada: UserId) -> None:

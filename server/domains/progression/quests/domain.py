@@ -1,6 +1,8 @@
 """Quests: everything that the domain offers."""
 
 from persistence.quests.store import QuestStore
+from protocol.domain_events import GameCompleted
+from server.core.event_delivery import DurableListener
 from server.domains.contract import Domain
 from server.domains.interfaces import Economy, ProgressStream, SaveSlots
 from server.domains.progression.quests.catalogue import QuestCatalogue
@@ -29,6 +31,7 @@ def build(services: Services) -> Domain:
         name="quests",
         settings=QuestsSettings,
         endpoints=QuestRoutes(service, settings, services.clock).endpoints(),
+        durable=[DurableListener("quests", {GameCompleted: service.count_game})],
         metrics=[
             Numbers(
                 counters=[

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from persistence.database import Connection, Database
 from persistence.quests.store import (
+    Listening,
     NoSuchReference,
     ProgressRow,
     QuestStore,
@@ -20,10 +21,13 @@ from persistence.quests.store import (
 from persistence.rls import Requester, RlsDatabase
 from persistence.saves.changes import ChangeRow
 from protocol import quests as wire
+from protocol.domain_events import GameCompleted
 from protocol.errors import InvalidField
 from protocol.ids import UserId
 from protocol.inventory import Bundle
+from protocol.saves import SaveSlotNotFound
 from server.core.clock import Clock, wire_time, wire_time_or_none
+from server.core.event_delivery import EventDelivery
 from server.domains.interfaces import Economy, Holdings, ProgressStream, SaveSlot, SaveSlots
 from server.domains.progression.quests.calendar import Opening
 from server.domains.progression.quests.catalogue import (
@@ -46,6 +50,7 @@ from server.domains.progression.quests.machine import (
 GRANT: Final = "reward"  # the one grant of a quest; the key of a claim
 T = TypeVar("T")
 
+TOLD_MAX: Final = 50  # quests that devices are told of at once
 NAMES_MAX: Final = 10_000  # of a collection in a state that are looked at
 _NOTHING: Final = Holdings({}, {})
 
@@ -73,6 +78,13 @@ class Entry(NamedTuple):
     def step_count(self) -> int:
         """How many games count for the present step."""
         return self.row.step_count if self.row is not None and self.step == self.row.step else 0
+
+    @property
+    def present_step(self) -> object:
+        """The step that is to be done now; None unless the quest is active and has one."""
+        steps = self.quest.steps
+        is_going_on = self.status is Status.ACTIVE and self.step < len(steps)
+        return steps[self.step] if is_going_on else None
 
     @property
     def is_shown(self) -> bool:
@@ -147,7 +159,7 @@ class Change(NamedTuple):
 
 _Decide: TypeAlias = Callable[[Board, Entry], Change]
 _Give: TypeAlias = Callable[
-    [Connection, Board, Entry], Awaitable[tuple[wire.RewardBundle, list[ChangeRow]]]
+    [Connection, Board, Entry], Awaitable[tuple[wire.RewardBundle, SaveSlot, list[ChangeRow]]]
 ]
 
 
@@ -316,7 +328,7 @@ class QuestService:
 
     async def _give(
         self, connection: Connection, board: Board, entry: Entry
-    ) -> tuple[wire.RewardBundle, list[ChangeRow]]:
+    ) -> tuple[wire.RewardBundle, SaveSlot, list[ChangeRow]]:
         slot, stored, reward = board.slot, entry.quest.stored, entry.quest.reward
         is_first = await self._store.claim(
             connection, slot.account_id, stored.quest_id, GRANT, slot.slot_id, reward.model_dump()
@@ -338,9 +350,10 @@ class QuestService:
         state = with_unlocks(slot.state, reward)
         if state != slot.state:
             told.append(await self._slots.write(connection, slot, state))
+            slot = slot._replace(state=state)
         board.claimed.add(stored.quest_id)
         self.claimed += is_first
-        return granted, told
+        return granted, slot, told
 
     async def _act(
         self,
@@ -362,9 +375,12 @@ class QuestService:
             if not change.is_repeated:
                 row = await self._store_path(connection, slot, entry, change)
                 if give is not None:
-                    granted, told = await give(connection, board, entry)
+                    granted, slot, told = await give(connection, board, entry)
                 entry = entry._replace(row=row, path=[change.status])
                 told.append(await self._tell(connection, slot, entry))
+                progress[row.quest_id] = row
+                after = await self._board(connection, slot, progress, board.claimed)
+                told += await self._tell_of_new(connection, board, after, besides=name)
             shown = board.shown(entry)
         for each in told:
             self._stream.announce(each)
@@ -394,6 +410,64 @@ class QuestService:
         data = {"quest_id": stored.quest_id, "name": stored.name, "step": entry.step}
         kind = f"quest.{entry.status}"
         return await self._stream.append(connection, slot.account_id, kind, slot.slot_id, data)
+
+    async def _tell_of_new(
+        self, connection: Connection, before: Board, after: Board, *, besides: str
+    ) -> list[ChangeRow]:
+        """Tell of the quests that are available now because of what was done."""
+        new = [
+            entry
+            for name, entry in after.entries.items()
+            if entry.status is Status.AVAILABLE and name != besides
+            if before.entries[name].status is not Status.AVAILABLE
+        ]
+        return [await self._tell(connection, after.slot, entry) for entry in new[:TOLD_MAX]]
+
+    # ------------------------------------------------------------------ games
+
+    async def count_game(self, delivery: EventDelivery) -> None:
+        """Count a game for the quests that wait for it; a second delivery changes nothing."""
+        event = delivery.event
+        assert isinstance(event, GameCompleted)
+        if event.uncounted is not None:
+            return
+        seats = {seat.player_id: seat for seat in event.players if not seat.forfeited}
+        for listening in await self._store.listening(list(seats), event.ruleset):
+            is_won = seats[listening.player_id].is_winner
+            await self._count_for(listening, delivery.event_id, event.ruleset, is_won=is_won)
+
+    async def _count_for(
+        self, listening: Listening, event_id: str, ruleset: str, *, is_won: bool
+    ) -> None:
+        async with self._database.transaction() as connection:
+            try:
+                slot = await self._slots.lock(connection, listening.account_id, listening.slot_id)
+            except SaveSlotNotFound:  # deleted meanwhile
+                return
+            progress = await self._store.progress(connection, slot.slot_id)
+            board = await self._board(connection, slot, progress, set())
+            entries = {each.quest.stored.quest_id: each for each in board.entries.values()}
+            if (entry := entries.get(listening.quest_id)) is None:  # it cannot be used any more
+                return
+            step = entry.present_step
+            if not isinstance(step, wire.GamesStep) or step.ruleset != ruleset:
+                return
+            if (step.wins and not is_won) or entry.step_count >= step.games:
+                return
+            if not await self._store.see(connection, listening.entry_id, event_id):
+                return
+            change = Change(entry.status, entry.step, entry.step_count + 1)
+            row = await self._store_path(connection, slot, entry, change)
+            data = {
+                "quest_id": listening.quest_id,
+                "name": entry.quest.stored.name,
+                "step": entry.step,
+                "count": row.step_count,
+            }
+            told = await self._stream.append(
+                connection, slot.account_id, "quest.progress", slot.slot_id, data
+            )
+        self._stream.announce(told)
 
     # ------------------------------------------------------------------ editing
 
