@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from protocol.envelope import WireModel
 from protocol.errors import PlayhallError
-from protocol.inventory import AssetId, Bundle
+from protocol.inventory import AssetId, Bundle, BundleContent
 from protocol.lobbies import shaped
 from protocol.saves import SlotPath, TitleName
 from protocol.text import ONE_LINE
@@ -124,6 +124,24 @@ class RewardBundle(Bundle):
     )
 
 
+class RewardContent(BundleContent):
+    """The same as it is shown."""
+
+    flags: dict[str, bool]
+
+
+class StepContent(WireModel):
+    """A step as it is stored; what its kind does not have is null."""
+
+    kind: Literal["report", "condition", "games"]
+    name: str
+    description: str
+    when: str | None
+    ruleset: str | None
+    games: int | None
+    wins: bool | None
+
+
 class QuestRequest(WireModel):
     """A quest, as an editor writes it."""
 
@@ -147,11 +165,21 @@ class QuestRequest(WireModel):
     is_withdrawn: bool = Field(default=False, description="Nobody can begin it any more.")
 
 
-class QuestDefinition(QuestRequest):
+class QuestDefinition(WireModel):
     """A quest as editors read it."""
 
     quest_id: str
     name: str
+    title: str
+    description: str
+    required_flags: str
+    fails_when: str
+    steps: list[StepContent]
+    reward_bundle: RewardContent
+    event: str | None
+    hidden: bool
+    package: str | None
+    is_withdrawn: bool
     version: int
     updated_at: str
 
@@ -207,7 +235,7 @@ class Quest(WireModel):
     opens_at: str | None = Field(description="When its event opens next.")
     closes_at: str | None = Field(description="When its event closes, if it is open.")
     steps: list[StepProgress]
-    reward_bundle: RewardBundle
+    reward_bundle: RewardContent
     is_rewarded: bool = Field(description="The account has the reward, with whichever slot.")
     last_updated: str | None
 
@@ -230,7 +258,7 @@ class QuestActed(WireModel):
 
     quest: Quest
     is_repeated: bool = Field(description="It was done before; nothing changed.")
-    granted: RewardBundle | None = Field(
+    granted: RewardContent | None = Field(
         default=None,
         description="What claiming gave: items and currencies once for each account.",
     )

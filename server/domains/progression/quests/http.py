@@ -246,6 +246,8 @@ def _named(request: HttpRequest) -> tuple[str, str]:
 def _definition(stored: StoredQuest) -> wire.QuestDefinition:
     fields = {**stored._asdict(), "updated_at": wire_time(stored.updated_at)}
     del fields["save_title"]
+    kinds = dict.fromkeys(("when", "ruleset", "games", "wins"))
+    fields["steps"] = [{**kinds, **step} for step in stored.steps]
     return wire.QuestDefinition.model_validate(fields)
 
 

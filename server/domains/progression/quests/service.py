@@ -124,7 +124,7 @@ class Board:
             opens_at=None if opening is None else wire_time_or_none(opening.next_opens_at),
             closes_at=None if opening is None else wire_time_or_none(opening.closes_at),
             steps=[self._step(entry, place) for place in range(len(quest.steps))],
-            reward_bundle=quest.reward,
+            reward_bundle=_content(quest.reward),
             is_rewarded=stored.quest_id in self.claimed,
             last_updated=None if entry.row is None else wire_time(entry.row.last_updated),
         )
@@ -159,7 +159,7 @@ class Change(NamedTuple):
 
 _Decide: TypeAlias = Callable[[Board, Entry], Change]
 _Give: TypeAlias = Callable[
-    [Connection, Board, Entry], Awaitable[tuple[wire.RewardBundle, SaveSlot, list[ChangeRow]]]
+    [Connection, Board, Entry], Awaitable[tuple[wire.RewardContent, SaveSlot, list[ChangeRow]]]
 ]
 
 
@@ -328,12 +328,12 @@ class QuestService:
 
     async def _give(
         self, connection: Connection, board: Board, entry: Entry
-    ) -> tuple[wire.RewardBundle, SaveSlot, list[ChangeRow]]:
+    ) -> tuple[wire.RewardContent, SaveSlot, list[ChangeRow]]:
         slot, stored, reward = board.slot, entry.quest.stored, entry.quest.reward
         is_first = await self._store.claim(
             connection, slot.account_id, stored.quest_id, GRANT, slot.slot_id, reward.model_dump()
         )
-        granted = reward
+        granted = _content(reward)
         told: list[ChangeRow] = []
         bundle = Bundle(**reward.model_dump(exclude={"flags"}))
         if is_first and bundle != Bundle():
@@ -346,7 +346,7 @@ class QuestService:
                 reason=f"quest {stored.name}",
             )
         if not is_first:
-            granted = reward.model_copy(update={"items": {}, "currencies": {}})
+            granted = granted.model_copy(update={"items": {}, "currencies": {}})
         state = with_unlocks(slot.state, reward)
         if state != slot.state:
             told.append(await self._slots.write(connection, slot, state))
@@ -363,7 +363,7 @@ class QuestService:
         decide: _Decide,
         give: _Give | None = None,
     ) -> wire.QuestActed:
-        granted: wire.RewardBundle | None = None
+        granted: wire.RewardContent | None = None
         told: list[ChangeRow] = []
         async with self._database.transaction() as connection:
             slot = await self._slots.lock(connection, who.user_id, slot_id)
@@ -603,6 +603,10 @@ def with_unlocks(state: Mapping[str, Any], reward: wire.RewardBundle) -> dict[st
     if reward.flags:
         unlocked["flags"] = {**_mapping(state.get("flags")), **reward.flags}
     return unlocked
+
+
+def _content(reward: wire.RewardBundle) -> wire.RewardContent:
+    return wire.RewardContent(**reward.model_dump())
 
 
 def _mapping(value: object) -> dict[str, Any]:
