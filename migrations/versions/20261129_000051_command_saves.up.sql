@@ -18,7 +18,7 @@ CREATE TABLE save_logs (
 CREATE INDEX save_logs_account_id_idx ON save_logs (account_id);
 COMMENT ON TABLE save_logs IS 'the slots that are the log of a ruleset';
 COMMENT ON COLUMN save_logs.player_id IS 'who sits at the one seat';
-COMMENT ON COLUMN save_logs.seed IS 'what all chance of the rules comes from; secret';
+COMMENT ON COLUMN save_logs.seed IS 'secret: what all chance of the rules comes from';
 COMMENT ON COLUMN save_logs.next_index IS 'the index that the next event gets';
 COMMENT ON COLUMN save_logs.hash IS 'of the last event';
 

@@ -78,6 +78,8 @@ async def test_story_is_played_by_commands_and_its_quest_rewarded(
                 if "tables/" in name and files.read(name)
             }
             assert exported >= TABLES
+            logs = next(name for name in files.namelist() if name.endswith("save_logs.jsonl"))
+            assert b"seed" not in files.read(logs)
             async with web.get("/metrics") as answer:
                 assert "playhall_quests_claimed_total 1.0" in await answer.text()
             username = (await ask(ann, "GET", "/me"))["username"]
