@@ -218,8 +218,8 @@ def _events_of(state: State, seat: int, name: str, choice: Choice) -> Iterator[E
         scene = DAWN
     yield _entered(scene, hour)
     if (ending := SCENES[scene].ending) is not None:
-        told = {"ending": scene, "score": ending.score, "is_good": ending.is_good, "_v": 1}
-        yield Event("story_ended", told)
+        payload = {"ending": scene, "score": ending.score, "is_good": ending.is_good, "_v": 1}
+        yield Event("story_ended", payload)
 
 
 def _passing(state: State, until: int) -> Iterator[Event]:

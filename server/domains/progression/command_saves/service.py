@@ -105,9 +105,9 @@ class CommandSaveService:
                 first_hash(slot_id),
             )
             await self._store.add(connection, stored)
-            added, told = await self._write(connection, _Opened(slot, stored, fold), events)
+            added, change = await self._write(connection, _Opened(slot, stored, fold), events)
             stored = stored._replace(next_index=len(added))
-        self._stream.announce(told)
+        self._stream.announce(change)
         return _shown(fold, stored, added)
 
     async def read(self, who: Identity, slot_id: str, after: int) -> wire.SaveLog:
@@ -139,12 +139,12 @@ class CommandSaveService:
             events = self._decided(opened, asked.moves)
             if stored.next_index + len(events) > wire.EVENTS_MAX:
                 raise wire.SaveLogFull
-            added, told = await self._write(connection, opened, events)
+            added, change = await self._write(connection, opened, events)
             end = stored.next_index + len(added)
             mutation = LogMutation(content, stored.next_index, end)
             await self._store.add_mutation(connection, slot_id, asked.mutation_id, mutation)
             stored = stored._replace(next_index=end)
-        self._stream.announce(told)
+        self._stream.announce(change)
         self.carried_out += len(asked.moves)
         return _shown(opened.fold, stored, added)
 

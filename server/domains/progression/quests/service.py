@@ -334,7 +334,7 @@ class QuestService:
             connection, slot.account_id, stored.quest_id, GRANT, slot.slot_id, reward.model_dump()
         )
         granted = _content(reward)
-        told: list[ChangeRow] = []
+        changes: list[ChangeRow] = []
         bundle = Bundle(**reward.model_dump(exclude={"flags"}))
         if is_first and bundle != Bundle():
             await self._economy.grant(
@@ -349,11 +349,11 @@ class QuestService:
             granted = granted.model_copy(update={"items": {}, "currencies": {}})
         state = with_unlocks(slot.state, reward)
         if state != slot.state:
-            told.append(await self._slots.write(connection, slot, state))
+            changes.append(await self._slots.write(connection, slot, state))
             slot = slot._replace(state=state)
         board.claimed.add(stored.quest_id)
         self.claimed += is_first
-        return granted, slot, told
+        return granted, slot, changes
 
     async def _act(
         self,
@@ -364,7 +364,7 @@ class QuestService:
         give: _Give | None = None,
     ) -> wire.QuestActed:
         granted: wire.RewardContent | None = None
-        told: list[ChangeRow] = []
+        changes: list[ChangeRow] = []
         async with self._database.transaction() as connection:
             slot = await self._slots.lock(connection, who.user_id, slot_id)
             progress = await self._store.progress(connection, slot_id)
@@ -375,14 +375,14 @@ class QuestService:
             if not change.is_repeated:
                 row = await self._store_path(connection, slot, entry, change)
                 if give is not None:
-                    granted, slot, told = await give(connection, board, entry)
+                    granted, slot, changes = await give(connection, board, entry)
                 entry = entry._replace(row=row, path=[change.status])
-                told.append(await self._tell(connection, slot, entry))
+                changes.append(await self._append(connection, slot, entry))
                 progress[row.quest_id] = row
                 after = await self._board(connection, slot, progress, board.claimed)
-                told += await self._tell_of_new(connection, board, after, besides=name)
+                changes += await self._append_new(connection, board, after, besides=name)
             shown = board.shown(entry)
-        for each in told:
+        for each in changes:
             self._stream.announce(each)
         return wire.QuestActed(quest=shown, is_repeated=change.is_repeated, granted=granted)
 
@@ -405,13 +405,13 @@ class QuestService:
             )
         return row
 
-    async def _tell(self, connection: Connection, slot: SaveSlot, entry: Entry) -> ChangeRow:
+    async def _append(self, connection: Connection, slot: SaveSlot, entry: Entry) -> ChangeRow:
         stored = entry.quest.stored
         data = {"quest_id": stored.quest_id, "name": stored.name, "step": entry.step}
         kind = f"quest.{entry.status}"
         return await self._stream.append(connection, slot.account_id, kind, slot.slot_id, data)
 
-    async def _tell_of_new(
+    async def _append_new(
         self, connection: Connection, before: Board, after: Board, *, besides: str
     ) -> list[ChangeRow]:
         """Tell of the quests that are available now because of what was done."""
@@ -421,7 +421,7 @@ class QuestService:
             if entry.status is Status.AVAILABLE and name != besides
             if before.entries[name].status is not Status.AVAILABLE
         ]
-        return [await self._tell(connection, after.slot, entry) for entry in new[:TOLD_MAX]]
+        return [await self._append(connection, after.slot, entry) for entry in new[:TOLD_MAX]]
 
     # ------------------------------------------------------------------ games
 
@@ -464,10 +464,10 @@ class QuestService:
                 "step": entry.step,
                 "count": row.step_count,
             }
-            told = await self._stream.append(
+            change_row = await self._stream.append(
                 connection, slot.account_id, "quest.progress", slot.slot_id, data
             )
-        self._stream.announce(told)
+        self._stream.announce(change_row)
 
     # ------------------------------------------------------------------ editing
 
