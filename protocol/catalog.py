@@ -9,15 +9,17 @@ from protocol import (  # noqa: F401 - some only for their error classes
     epochs,
     files,
     games,
+    inventory,
     lobbies,
     peer_lobbies,
+    saves,
     session,
     signaling,
 )
 from protocol.envelope import Command, Update, type_of
 from protocol.errors import PlayhallError
 
-_DOMAINS = (session, lobbies, peer_lobbies, games, chat, epochs)
+_DOMAINS = (session, lobbies, peer_lobbies, games, chat, epochs, saves)
 
 COMMANDS: dict[str, type[Command]] = {
     type_of(command): command for domain in _DOMAINS for command in domain.COMMANDS

@@ -33,6 +33,10 @@ from server.domains.play.games.domain import build as games
 from server.domains.play.history.domain import build as history
 from server.domains.play.lobbies.domain import build as lobbies
 from server.domains.play.signaling.domain import build as signaling
+from server.domains.progression.command_saves.domain import build as command_saves
+from server.domains.progression.inventory.domain import build as inventory
+from server.domains.progression.quests.domain import build as quests
+from server.domains.progression.saves.domain import build as saves
 from server.domains.services import Services
 from server.gateway.http.cors import install_cors
 from server.gateway.http.endpoints import Endpoint, build_http
@@ -71,6 +75,10 @@ DOMAINS: Final[Sequence[Build]] = (
     blockchain,
     epochs,
     webhooks,
+    saves,
+    inventory,
+    quests,
+    command_saves,
 )
 
 

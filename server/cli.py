@@ -446,6 +446,18 @@ def _add_epochs() -> None:
     add_epoch_commands(app, _SHELL)
 
 
+def _add_economy() -> None:
+    from server.ops.economy_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
+def _add_saves() -> None:
+    from server.ops.saves_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
 def _add_load_tester() -> None:
     from loadtest.cli import app as loadtest
 
@@ -466,6 +478,8 @@ _ADDED: Final = {
     "accounts": _add_accounts,
     "keys": _add_accounts,
     "epoch": _add_epochs,
+    "economy": _add_economy,
+    "saves": _add_saves,
     "loadtest": _add_load_tester,
     "play": _add_player,
 }

@@ -13,9 +13,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from loadtest.players import el_dorado, four_in_a_row, relay
+from loadtest.players import el_dorado, four_in_a_row, lamplighter, relay
 from loadtest.players.kind import Kind
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
-    {kind.ruleset: kind for kind in (el_dorado.KIND, four_in_a_row.KIND, relay.KIND)}
+    {
+        kind.ruleset: kind
+        for kind in (el_dorado.KIND, four_in_a_row.KIND, lamplighter.KIND, relay.KIND)
+    }
 )

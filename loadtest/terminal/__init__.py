@@ -12,8 +12,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from loadtest.terminal.screens import ElDoradoScreen, FourInARowScreen, Screen
+from loadtest.terminal.screens import (
+    ElDoradoScreen,
+    FourInARowScreen,
+    LamplighterScreen,
+    Screen,
+)
 
 SCREENS: Final[Mapping[str, type[Screen]]] = MappingProxyType(
-    {"el_dorado": ElDoradoScreen, "four_in_a_row": FourInARowScreen}
+    {
+        "el_dorado": ElDoradoScreen,
+        "four_in_a_row": FourInARowScreen,
+        "lamplighter": LamplighterScreen,
+    }
 )

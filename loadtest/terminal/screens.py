@@ -323,3 +323,58 @@ class FourInARowScreen(Screen):
             "type": "drop",
             "column": choice(line, low=1, high=COLUMNS, what="a column") - 1,
         }
+
+
+# ---------------------------------------------------------------------- The Lamplighter
+
+
+class LamplighterScreen(Screen):
+    """The story, and numbered choices."""
+
+    title: ClassVar[str] = "The Lamplighter"
+    moves: ClassVar[frozenset[str]] = frozenset({"choice_made"})
+
+    def describe_move(self, event: str, payload: Json) -> str:
+        """Say what was chosen."""
+        return f"chose “{_words(payload['choice'])}”"
+
+    def describe_event(self, event: str, payload: Json) -> Text | None:
+        """Tell the story."""
+        match event:
+            case "scene_entered":
+                return Text(f"\n{_time_of_day(payload['hour'])}  {payload['text']}")
+            case "counter_changed":
+                return Text(f"{payload['by']:+d} {_words(payload['counter'])}", style="cyan")
+            case "lore_unlocked":
+                return Text(f"You know of {_words(payload['lore'])} now.", style="magenta")
+            case "event_opened":
+                return Text(f"It is time: {_words(payload['event'])}.", style="yellow")
+            case "event_closed":
+                return Text(f"It is over: {_words(payload['event'])}.", style="yellow")
+        return None
+
+    def show(self, view: Json) -> RenderableType:
+        """Show what you have, and what you can choose."""
+        counters = ", ".join(f"{count} {_words(name)}" for name, count in view["counters"].items())
+        text = Text(f"You have {counters}.\n", style="dim")
+        for number, option in enumerate(view["options"].values(), start=1):
+            text.append(f" {number}  {option}\n", style="default")
+        return text
+
+    def prompt(self, view: Json) -> str:
+        """Ask for a choice."""
+        return f"What do you do? (1 to {len(view['options'])}) "
+
+    def read(self, line: str, view: Json) -> Json:
+        """Read a choice."""
+        names = [*view["options"]]
+        number = choice(line, low=1, high=len(names), what="a choice")
+        return {"type": "choose", "choice": names[number - 1]}
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _time_of_day(hour: int) -> str:
+    return f"{hour % 24:02}:00"

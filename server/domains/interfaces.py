@@ -1,13 +1,16 @@
 """What domains ask of each other, as interfaces: one domain provides each, others require it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from persistence.database import Connection
 from persistence.games.model import NewGame
 from persistence.games.store import Totals
+from persistence.saves.changes import ChangeRow
 from protocol.accounts import Me, Methods
 from protocol.ids import BotId, GameId, LobbyId, MatchId, PlayerId, SessionId, UserId
+from protocol.inventory import Bundle
 from protocol.signaling import Admission
 from server.core.subscriptions import TopicKind
 from server.gateway.session.identity import Identity
@@ -152,11 +155,136 @@ class StoredFiles(Protocol):
         """Say which of these (bucket/path) are not stored."""
 
 
+class SaveClass(NamedTuple):
+    """Saves of one schema version that do not load: how many there are, and why."""
+
+    schema_version: int
+    saves: int
+    reason: str
+
+
+class SaveCompatibility(Protocol):
+    """Whether stored saves load under other content. Provided by saves."""
+
+    async def not_loading(self, title: str, *, oldest: int, newest: int) -> Sequence[SaveClass]:
+        """Find a title's saves that do not load where these versions of its schema are understood.
+
+        What upgrade steps bring to one of them loads; what is newer does not.
+        """
+
+
 class BotOwners(Protocol):
     """Which address owned a bot when. Provided by bots."""
 
     async def owner_at(self, bot_ids: Collection[BotId], at: datetime, /) -> Mapping[BotId, str]:
         """Say which address owned each bot at a moment; a bot without an owner is left out."""
+
+
+class SaveSlot(NamedTuple):
+    """A save slot as it is now; `revision` is the current one."""
+
+    slot_id: str
+    account_id: UserId
+    title: str
+    revision: int
+    schema_version: int
+    play_time_s: int
+    is_modded: bool
+    state: dict[str, Any]
+
+
+class SaveSlots(Protocol):
+    """The save slots of people. Provided by saves.
+
+    `connection` is the caller's open transaction, as the server.
+    """
+
+    async def lock(self, connection: Connection, account_id: UserId, slot_id: str) -> SaveSlot:
+        """Hold an account's slot until the transaction ends; raise `SaveSlotNotFound`."""
+
+    async def read(self, connection: Connection, account_id: UserId, slot_id: str) -> SaveSlot:
+        """Read an account's slot; raise `SaveSlotNotFound`."""
+
+    async def write(
+        self, connection: Connection, slot: SaveSlot, state: dict[str, Any]
+    ) -> ChangeRow:
+        """Write a state, the server's fields too, as a new revision of a slot that is locked.
+
+        Announce what it gives (`ProgressStream`) once the transaction is committed.
+        """
+
+
+class SaveUpgrades(Protocol):
+    """Steps of save schemas that a patch cannot do. Provided by saves."""
+
+    def add_upgrade(
+        self, title: str, version: int, hook: Callable[[dict[str, Any]], dict[str, Any]], /
+    ) -> None:
+        """Have a pure function finish the step to a version, after its patch."""
+
+
+class ProgressStream(Protocol):
+    """What an account's devices are told. Provided by saves."""
+
+    async def append(
+        self,
+        connection: Connection,
+        account_id: UserId,
+        kind: str,
+        slot_id: str | None,
+        data: Mapping[str, object],
+    ) -> ChangeRow:
+        """Add a change in the caller's transaction. `kind` is a domain's: `quest.completed`."""
+
+    def announce(self, change: ChangeRow) -> None:
+        """Tell the devices of a change that is committed."""
+
+
+class Holdings(NamedTuple):
+    """What a slot has, and the currencies of its account with its own; by id, above zero."""
+
+    items: Mapping[str, int]
+    currencies: Mapping[str, int]
+
+
+class Economy(Protocol):
+    """Grants and holdings of save slots. Provided by inventory.
+
+    `connection` is the caller's open transaction, as the server. A grant adds a change to the
+    account's stream; whoever announces one of their own afterwards has it delivered as well.
+    """
+
+    async def grant(
+        self,
+        connection: Connection,
+        account_id: UserId,
+        slot_id: str,
+        bundle: Bundle,
+        *,
+        key: str,
+        reason: str,
+    ) -> bool:
+        """Grant a bundle in the caller's transaction; False where the key was granted before.
+
+        A key (up to 190 characters) is the account's, whichever slot: copies of a slot cannot use
+        it again. Raise
+        `SaveSlotNotFound`, `AssetNotFound`, `HoldingFull`, or `GainRefused` for the implausible.
+        """
+
+    async def holdings(self, connection: Connection, account_id: UserId, slot_id: str) -> Holdings:
+        """Read a slot's items (item id -> quantity) and the account's/slot's currencies."""
+
+
+class EconomyReview(Protocol):
+    """What other domains find implausible, such as quests out of order. Provided by inventory."""
+
+    async def suspect(
+        self, connection: Connection, account_id: UserId, slot_id: str, *, rule: str, reason: str
+    ) -> None:
+        """Flag something for review in the caller's transaction, before it is carried out.
+
+        `rule` is a word such as `quest_order`. Where plausibility is enforced, raise `GainRefused`.
+        """
 
 
 class ChainProgress(Protocol):

@@ -14,11 +14,13 @@ their own connections, such as the load tester:
 - `connection`: a websocket that reconnects, resumes and repeats;
 - `game`: the state of one followed game, without any I/O;
 - `transport`, `http`, `account`: one websocket, HTTP requests, and tokens;
+- `saves`: save slots that are written offline and sent later;
 - `errors`: everything that is raised.
 """
 
 from playhall.client import Client, Event, Game, connect
 from playhall.errors import ClientError, Json, Lost, OutOfOrder, Refused, Unreachable
+from playhall.saves import OfflineSaves
 
 __all__ = [
     "Client",
@@ -27,6 +29,7 @@ __all__ = [
     "Game",
     "Json",
     "Lost",
+    "OfflineSaves",
     "OutOfOrder",
     "Refused",
     "Unreachable",

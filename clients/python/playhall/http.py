@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from http.client import BadStatusLine, HTTPException, HTTPMessage, parse_headers
 from io import BytesIO
@@ -107,11 +108,32 @@ class Http:
         """Send a JSON object, and read the one that answers it."""
         return self._object(await self._request("POST", path, body=orjson.dumps(body)))
 
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Json:
+        """Make a request of any kind, and read the JSON object that answers it."""
+        content = None if body is None else orjson.dumps(body)
+        return self._object(
+            await self._request(method, path, token=token, body=content, headers=headers)
+        )
+
     async def _request(
-        self, method: str, path: str, *, token: str | None = None, body: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> bytes:
         assert self._is_open, "use it in `async with`"
-        request = self._encoded(method, path, token, body)
+        request = self._encoded(method, path, token, body, headers or {})
         try:
             async with asyncio.timeout(TIMEOUT_S), self._slots:
                 response = await self._exchange(request, repeatable=method == "GET")
@@ -125,7 +147,14 @@ class Http:
             raise self._refused(response)
         return response.body
 
-    def _encoded(self, method: str, path: str, token: str | None, body: bytes | None) -> bytes:
+    def _encoded(
+        self,
+        method: str,
+        path: str,
+        token: str | None,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> bytes:
         lines = [
             f"{method} {quote(self._prefix + path, safe=_PATH_CHARS)} HTTP/1.1",
             f"Host: {self._host_header.encode('idna').decode()}",
@@ -137,6 +166,7 @@ class Http:
             if not token.isprintable():  # a line break would begin another header
                 raise ValueError("a token has no control characters")
             lines.append(f"Authorization: Bearer {token}")
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
 
     async def _exchange(self, request: bytes, *, repeatable: bool) -> _Response:

@@ -31,6 +31,12 @@ EVERYBODY: Final = {
     "epoch_slot_states": "S",
     "epoch_events": "S",
     "epoch_editions": "S",
+    "save_schemas": "S",
+    "item_definitions": "S",
+    "currencies": "S",
+    "recipes": "S",
+    "seasons": "S",
+    "timed_events": "S",
 }
 
 # What somebody may do with rows of their own, beyond that.
@@ -42,5 +48,17 @@ OWN: Final = {
     "files": "S D",
     "file_uploads": "S D",
     "wallets": "S",
+    "save_slots": "S U:name,thumbnail",
+    "save_revisions": "S U:is_pinned",
+    "save_conflicts": "S",
+    "progress_streams": "S",
+    "progress_changes": "S",
+    "inventory_items": "S",
+    "currency_balances": "S",
+    "ledger_transactions": "S",
+    "ledger_entries": "S",
+    "unlocks": "S",
+    "quest_progress": "S",
+    "reward_claims": "S",
     "epoch_votes": "S U:score,voter_session_id",
 }

@@ -60,7 +60,7 @@ def test_every_misplay_is_refused_by_the_rules(ruleset):
     assert refused > 6
 
 
-@pytest.mark.parametrize("ruleset", ["el_dorado", "four_in_a_row"])
+@pytest.mark.parametrize("ruleset", ["el_dorado", "four_in_a_row", "lamplighter"])
 @pytest.mark.parametrize("seed", range(10))
 def test_counted_score_is_the_result(ruleset, seed):
     hall = Hall(ruleset, seed=seed)

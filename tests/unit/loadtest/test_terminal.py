@@ -73,6 +73,8 @@ def typed(view, move):
     """Write a move as somebody would type it."""
     if move["type"] == "play_card":
         return str(in_order(view["hand"]).index(move["card"]) + 1)
+    if move["type"] == "choose":
+        return str([*view["options"]].index(move["choice"]) + 1)
     return str(move["bid"] if move["type"] == "bid" else move["column"] + 1)
 
 

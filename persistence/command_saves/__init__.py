@@ -1,0 +1,1 @@
+"""The logs of saves that are simulated, in PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Inventories, their ledger, what there is to hold, and the review queue."""

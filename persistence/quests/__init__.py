@@ -1,0 +1,1 @@
+"""Quests, timed events and reward claims in PostgreSQL."""
