@@ -24,7 +24,7 @@ _queries = load("rls")
 
 
 class Requester(NamedTuple):
-    """Who asks: an account, its session, and what it was made (`moderator`, `admin`)."""
+    """Who asks: an account, its session, and what it was made (`moderator`, `editor`, …)."""
 
     user_id: UserId
     session_id: SessionId

@@ -272,7 +272,7 @@ class DiscordStart(WireModel):
 BAN_S_MAX: Final = 10 * 366 * 86_400
 
 WireUserId = Annotated[UserId, StringConstraints(pattern=UUID_PATTERN)]
-Role = Literal["moderator", "admin"]
+Role = Literal["moderator", "admin", "support", "editor"]
 
 
 class UserPath(WireModel):
@@ -297,7 +297,7 @@ class BanRequest(WireModel):
 class RolesRequest(WireModel):
     """Set the roles of an account."""
 
-    roles: Annotated[list[Role], Field(max_length=2)]
+    roles: Annotated[list[Role], Field(max_length=4)]
 
 
 class Ban(WireModel):

@@ -34,10 +34,10 @@ T = TypeVar("T")
 
 FOUND_MAX: Final = 50
 BAN_DAYS_MAX: Final = 36_500
-ROLES: Final = ("moderator", "admin")
+ROLES: Final = ("moderator", "admin", "support", "editor")
 
 Whom = Annotated[str, typer.Argument(help="A user's or player's id, or a username.")]
-Role = Annotated[str, typer.Argument(help="moderator or admin.")]
+Role = Annotated[str, typer.Argument(help="moderator, admin, support or editor.")]
 Reason = Annotated[str, typer.Option(help="Shown to the person when they try to sign in.")]
 Days = Annotated[
     float | None, typer.Option(help="Days until the ban ends; without it, the ban is permanent.")
@@ -261,7 +261,7 @@ async def _one(context: AccountsContext, whom: str) -> Person:
 
 def _role(role: str) -> str:
     if role not in ROLES:
-        raise InvalidField(f"There is no role {role!r}; there are {' and '.join(ROLES)}.")
+        raise InvalidField(f"There is no role {role!r}; there are {', '.join(ROLES)}.")
     return role
 
 

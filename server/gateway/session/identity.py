@@ -11,9 +11,15 @@ from protocol.ids import BotId, PlayerId, SessionId, UserId
 MODERATORS: Final = frozenset({"moderator", "admin"})
 ADMINS: Final = frozenset({"admin"})
 # Who may use a command or an endpoint: `player` any account, and where no account is required
-# anybody, but no bot; `bot` bots too; the others, accounts that were made one of these.
-Scope: TypeAlias = Literal["player", "bot", "moderator", "admin"]
-ROLES_OF: Final[Mapping[Scope, frozenset[str]]] = {"moderator": MODERATORS, "admin": ADMINS}
+# anybody, but no bot; `bot` bots too; the others, accounts that were made one of these. `support`
+# reads what people have, each time on record; `editor` makes content.
+Scope: TypeAlias = Literal["player", "bot", "moderator", "support", "editor", "admin"]
+ROLES_OF: Final[Mapping[Scope, frozenset[str]]] = {
+    "moderator": MODERATORS,
+    "support": frozenset({"support", "admin"}),
+    "editor": frozenset({"editor", "admin"}),
+    "admin": ADMINS,
+}
 NOT_FOR_BOTS: Final = "Bots cannot do this; use the token of a person's account."
 
 
@@ -29,7 +35,7 @@ class BotPass:
 class Identity:
     """A verified access token's holder; `expires_at` is seconds since 1970, UTC.
 
-    `roles` is what the account was made: `moderator`, `admin`. `bot` is set for a competing bot,
+    `roles` is what the account was made, such as `moderator`. `bot` is set for a competing bot,
     which has no account: its `user_id` is its own id, which no row of a person's has.
     """
 

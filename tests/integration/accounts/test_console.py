@@ -126,6 +126,8 @@ def test_roles_are_granted_and_revoked(hall: Hall) -> None:
     assert "admin" in hall.ok("accounts", "grant", ann.user_id, "admin")
     assert "admin, moderator" in hall.ok("accounts", "grant", ann.user_id, "moderator")
     assert "admin" not in hall.ok("accounts", "revoke", ann.user_id, "admin")
+    hall.ok("accounts", "grant", ann.user_id, "support")
+    assert "editor, moderator, support" in hall.ok("accounts", "grant", ann.user_id, "editor")
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ class Moderation:
         if user_id == who.user_id:
             raise Forbidden("You cannot do this to your own account.")
         if "admin" not in who.roles and await self._store.roles_of(user_id):
-            raise Forbidden("Only an admin can do this to a moderator or an admin.")
+            raise Forbidden("Only an admin can do this to an account that has a role.")
 
 
 async def _known(act: Awaitable[None]) -> None:
