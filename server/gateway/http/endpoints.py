@@ -40,13 +40,17 @@ Authenticate = Callable[[str], Awaitable[Identity]]
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A validated request: `query` and `body` are instances of the endpoint's models."""
+    """A validated request: `query` and `body` are instances of the endpoint's models.
+
+    `headers` are looked up in any case.
+    """
 
     identity: Identity | None
     path: Mapping[str, str]
     query: Any
     body: Any
     remote: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def who(self) -> Identity:
@@ -138,6 +142,7 @@ def _serve(
             query=read_query(request.query) if read_query is not None else None,
             body=await _body(endpoint, request),
             remote=request.remote or "",
+            headers=request.headers,
         )
         return _respond(await endpoint.handler(asked))
 
@@ -149,17 +154,24 @@ async def _identify(
 ) -> Identity | None:
     if endpoint.auth == "none":
         return None
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if not token:
+    identity = await identify(request, authenticate)
+    if identity is None:
         if endpoint.auth == "required":
             raise BadToken("Send an access token: Authorization: Bearer …")
         return None
-    if scheme.lower() != "bearer":
-        raise BadToken("The Authorization header must be: Bearer <access token>.")
-    identity = await authenticate(token)
     if (refused := refused_by_scope(identity, endpoint.scope)) is not None:
         raise refused
     return identity
+
+
+async def identify(request: web.Request, authenticate: Authenticate) -> Identity | None:
+    """Say whose token a request carries; None if it has none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if not token:
+        return None
+    if scheme.lower() != "bearer":
+        raise BadToken("The Authorization header must be: Bearer <access token>.")
+    return await authenticate(token)
 
 
 async def _body(endpoint: Endpoint, request: web.Request) -> BaseModel | None:
