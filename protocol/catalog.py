@@ -10,6 +10,7 @@ from protocol import (  # noqa: F401 - some only for their error classes
     files,
     games,
     lobbies,
+    packages,
     peer_lobbies,
     session,
     signaling,

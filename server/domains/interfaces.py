@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from persistence.games.model import NewGame
 from persistence.games.store import Totals
@@ -150,6 +150,24 @@ class StoredFiles(Protocol):
 
     async def missing(self, links: Collection[str], /) -> Sequence[str]:
         """Say which of these (bucket/path) are not stored."""
+
+
+class SaveClass(NamedTuple):
+    """Saves of one schema version that do not load: how many there are, and why."""
+
+    schema_version: int
+    saves: int
+    reason: str
+
+
+class SaveCompatibility(Protocol):
+    """Whether stored saves load under other content. Provided by saves."""
+
+    async def not_loading(self, title: str, *, oldest: int, newest: int) -> Sequence[SaveClass]:
+        """Find a title's saves that do not load where these versions of its schema are understood.
+
+        What upgrade steps bring to one of them loads; what is newer does not.
+        """
 
 
 class BotOwners(Protocol):

@@ -31,6 +31,7 @@ EVERYBODY: Final = {
     "epoch_slot_states": "S",
     "epoch_events": "S",
     "epoch_editions": "S",
+    "content_packages": "S",
 }
 
 # What somebody may do with rows of their own, beyond that.
@@ -41,6 +42,7 @@ OWN: Final = {
     "blueprints": "S U:is_public D",
     "files": "S D",
     "file_uploads": "S D",
+    "content_packages": "S U:release_notes,rollout_percent I D",  # Ada is an editor
     "wallets": "S",
     "epoch_votes": "S U:score,voter_session_id",
 }
