@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 import time
+from collections.abc import Sequence
 from http import HTTPStatus
 from http.client import BadStatusLine, HTTPException, HTTPMessage, parse_headers
 from io import BytesIO
@@ -21,7 +22,7 @@ from urllib.parse import quote, urlsplit
 
 import orjson
 
-from playhall.errors import ClientError, Json, Refused, Unreachable
+from playhall.errors import ClientError, Damaged, Json, Refused, Unreachable
 
 TIMEOUT_S: Final = 30.0  # of a whole request, with its connection
 CONNECTIONS_MAX: Final = 32
@@ -103,6 +104,19 @@ class Http:
         """Read a JSON object."""
         return self._object(await self._request("GET", path, token=token))
 
+    async def part(
+        self, path: str, start: int, end: int, *, tag: str, token: str | None = None
+    ) -> bytes:
+        """Read the bytes from `start` to before `end` of what has this entity tag.
+
+        Raises `Damaged` where it is something else by now.
+        """
+        lines = [f"Range: bytes={start}-{end - 1}", f'If-Range: "{tag}"']
+        response = await self._respond("GET", path, token=token, lines=lines)
+        if response.status != HTTPStatus.PARTIAL_CONTENT or len(response.body) != end - start:
+            raise Damaged(f"{path} has changed, or the server does not send parts.")
+        return response.body
+
     async def post(self, path: str, body: Json) -> Json:
         """Send a JSON object, and read the one that answers it."""
         return self._object(await self._request("POST", path, body=orjson.dumps(body)))
@@ -110,8 +124,19 @@ class Http:
     async def _request(
         self, method: str, path: str, *, token: str | None = None, body: bytes | None = None
     ) -> bytes:
+        return (await self._respond(method, path, token=token, body=body)).body
+
+    async def _respond(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: bytes | None = None,
+        lines: Sequence[str] = (),
+    ) -> _Response:
         assert self._is_open, "use it in `async with`"
-        request = self._encoded(method, path, token, body)
+        request = self._encoded(method, path, token, body, lines)
         try:
             async with asyncio.timeout(TIMEOUT_S), self._slots:
                 response = await self._exchange(request, repeatable=method == "GET")
@@ -123,13 +148,16 @@ class Http:
             raise _no_answer(self.url) from error
         if response.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise self._refused(response)
-        return response.body
+        return response
 
-    def _encoded(self, method: str, path: str, token: str | None, body: bytes | None) -> bytes:
+    def _encoded(
+        self, method: str, path: str, token: str | None, body: bytes | None, more: Sequence[str]
+    ) -> bytes:
         lines = [
             f"{method} {quote(self._prefix + path, safe=_PATH_CHARS)} HTTP/1.1",
             f"Host: {self._host_header.encode('idna').decode()}",
             "Accept: application/json",
+            *more,
         ]
         if body is not None:
             lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
