@@ -12,13 +12,14 @@ from protocol import (  # noqa: F401 - some only for their error classes
     lobbies,
     packages,
     peer_lobbies,
+    saves,
     session,
     signaling,
 )
 from protocol.envelope import Command, Update, type_of
 from protocol.errors import PlayhallError
 
-_DOMAINS = (session, lobbies, peer_lobbies, games, chat, epochs)
+_DOMAINS = (session, lobbies, peer_lobbies, games, chat, epochs, saves)
 
 COMMANDS: dict[str, type[Command]] = {
     type_of(command): command for domain in _DOMAINS for command in domain.COMMANDS

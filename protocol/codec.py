@@ -173,6 +173,8 @@ def error_fields(error: PlayhallError) -> dict[str, object]:
         fields["field"] = error.field
     if error.retry_after_s is not None:
         fields["wait_s"] = round(error.retry_after_s, 3)
+    if error.details is not None:
+        fields["details"] = error.details
     if isinstance(error, MoveRefused):
         fields["event_index"] = error.event_index
     if isinstance(error, GameMovedOn):

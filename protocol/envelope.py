@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from protocol.limits import INT_MAX
 
@@ -44,6 +44,9 @@ class Refusal(WireModel):
         default=None,
         description="Seconds until the request can succeed, where known; with `cooldown`, "
         "seconds of the epochs' clock.",
+    )
+    details: dict[str, JsonValue] | None = Field(
+        default=None, description="More, as the code's page says."
     )
 
 

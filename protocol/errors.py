@@ -7,6 +7,7 @@
 `CloseReason` lists the websocket close codes: 40xx mean "try again", 41xx mean "don't".
 """
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import ClassVar
 
@@ -19,6 +20,8 @@ class PlayhallError(Exception):
     retry: ClassVar[bool] = False
     # How long to wait before the next try, where nobody can know: a guess, for `Retry-After`.
     retry_pause_s: ClassVar[float] = 1.0
+    # More than a sentence can say; JSON, told over HTTP and the websocket alike.
+    details: Mapping[str, object] | None = None
 
     def __init__(
         self,

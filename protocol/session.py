@@ -41,6 +41,11 @@ class Hello(Command):
     token: Token
     client: Annotated[str, Field(max_length=NAME_CHARS_MAX)] = ""
     version: Annotated[str, Field(max_length=NAME_CHARS_MAX)] = ""
+    companion: bool = Field(
+        default=False,
+        description="A further connection of the account, for `progress.*` alone: it closes no "
+        "other one, and none closes it.",
+    )
 
 
 class Pong(Ok):

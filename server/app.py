@@ -33,6 +33,7 @@ from server.domains.play.history.domain import build as history
 from server.domains.play.lobbies.domain import build as lobbies
 from server.domains.play.signaling.domain import build as signaling
 from server.domains.progression.packages.domain import build as packages
+from server.domains.progression.saves.domain import build as saves
 from server.domains.services import Services
 from server.gateway.http.cors import install_cors
 from server.gateway.http.endpoints import Endpoint, build_http
@@ -69,6 +70,7 @@ DOMAINS: Final[Sequence[Build]] = (
     blockchain,
     epochs,
     webhooks,
+    saves,
     packages,
 )
 

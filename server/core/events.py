@@ -39,6 +39,13 @@ class PlayerDisconnected:
 
 
 @dataclass(frozen=True, slots=True)
+class PlayerSeen:
+    """A player did something over HTTP, perhaps without any connection."""
+
+    player_id: PlayerId
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRevoked:
     """A session was ended, on whichever node: its tokens are refused from now on.
 

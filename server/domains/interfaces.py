@@ -1,11 +1,13 @@
 """What domains ask of each other, as interfaces: one domain provides each, others require it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+from persistence.database import Connection
 from persistence.games.model import NewGame
 from persistence.games.store import Totals
+from persistence.saves.changes import ChangeRow
 from protocol.accounts import Me, Methods
 from protocol.ids import BotId, GameId, LobbyId, MatchId, PlayerId, SessionId, UserId
 from protocol.signaling import Admission
@@ -175,6 +177,66 @@ class BotOwners(Protocol):
 
     async def owner_at(self, bot_ids: Collection[BotId], at: datetime, /) -> Mapping[BotId, str]:
         """Say which address owned each bot at a moment; a bot without an owner is left out."""
+
+
+class SaveSlot(NamedTuple):
+    """A save slot as it is now; `revision` is the current one."""
+
+    slot_id: str
+    account_id: UserId
+    title: str
+    revision: int
+    schema_version: int
+    play_time_s: int
+    is_modded: bool
+    state: dict[str, Any]
+
+
+class SaveSlots(Protocol):
+    """The save slots of people. Provided by saves.
+
+    `connection` is the caller's open transaction, as the server.
+    """
+
+    async def lock(self, connection: Connection, account_id: UserId, slot_id: str) -> SaveSlot:
+        """Hold an account's slot until the transaction ends; raise `SaveSlotNotFound`."""
+
+    async def read(self, connection: Connection, account_id: UserId, slot_id: str) -> SaveSlot:
+        """Read an account's slot; raise `SaveSlotNotFound`."""
+
+    async def write(
+        self, connection: Connection, slot: SaveSlot, state: dict[str, Any]
+    ) -> ChangeRow:
+        """Write a state, the server's fields too, as a new revision of a slot that is locked.
+
+        Announce what it gives (`ProgressStream`) once the transaction is committed.
+        """
+
+
+class SaveUpgrades(Protocol):
+    """Steps of save schemas that a patch cannot do. Provided by saves."""
+
+    def add_upgrade(
+        self, title: str, version: int, hook: Callable[[dict[str, Any]], dict[str, Any]], /
+    ) -> None:
+        """Have a pure function finish the step to a version, after its patch."""
+
+
+class ProgressStream(Protocol):
+    """What an account's devices are told. Provided by saves."""
+
+    async def append(
+        self,
+        connection: Connection,
+        account_id: UserId,
+        kind: str,
+        slot_id: str | None,
+        data: Mapping[str, object],
+    ) -> ChangeRow:
+        """Add a change in the caller's transaction. `kind` is a domain's: `quest.completed`."""
+
+    def announce(self, change: ChangeRow) -> None:
+        """Tell the devices of a change that is committed."""
 
 
 class ChainProgress(Protocol):

@@ -38,6 +38,7 @@ async def test_release_reaches_a_player_who_trusts_the_operators_root_alone(
         async with aiohttp.ClientSession(node.url) as web:
             editor = await _editor(node, web)
             package = await _release(web, editor, run)
+            await _keep_what_would_break(web, editor, run)
         rotated = await asyncio.to_thread(run, "rotate-key", "timestamp")
         assert rotated.said.startswith("The key of timestamp is ")
         unknown = await asyncio.to_thread(run, "rotate-key", "king")
@@ -78,6 +79,32 @@ async def _release(web: aiohttp.ClientSession, editor: dict[str, str], run: Any)
         released: dict[str, Any] = await answer.json()
     assert released["status"] == "released", released
     return released
+
+
+async def _keep_what_would_break(
+    web: aiohttp.ClientSession, editor: dict[str, str], run: Any
+) -> None:
+    save = {"title": "story", "state": {"chapter": 1}}
+    async with web.post("/v1/saves", json=save, headers=editor) as answer:
+        assert answer.status in (200, 201), await answer.text()
+    body = {
+        "name": "sequel",
+        "version": "1.0.0",
+        "checksum": f"sha256:{sha256(STORY).hexdigest()}",
+        "size": len(STORY),
+        "saves": {"title": "story", "oldest": 2, "newest": 2},
+    }
+    async with web.post("/v1/content/packages", json=body, headers=editor) as answer:
+        draft = await answer.json()
+    async with web.put(draft["url"], data=STORY, headers=editor) as answer:
+        assert answer.status == 200, await answer.text()
+    checked = await asyncio.to_thread(run, "check")
+    assert checked.status == 1
+    assert "sequel 1.0.0 (stable, und): saves would not load" in checked.said
+    assert "schema version 1: 1 saves: there is no save schema of version 2" in checked.said
+    path = f"/v1/content/packages/{draft['package_id']}"
+    async with web.post(f"{path}/release", json={}, headers=editor) as answer:
+        assert (answer.status, (await answer.json())["code"]) == (409, "saves_would_break")
 
 
 def _verified(url: str, root: bytes, package: dict[str, Any], folder: Path) -> bytes:

@@ -21,6 +21,9 @@ CALLED_FROM_OUTSIDE = {
     *("on_ws_connected", "on_ws_frame", "on_ws_disconnected", "writelines"),
     *("feed_data", "feed_eof"),
     *("field_title_should_be_set", "down_revision", "interrupt"),
+    "add_upgrade",  # by title packages
+    "sync",  # by games
+    "not_loading",  # by releases of packages
 }
 
 

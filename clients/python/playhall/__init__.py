@@ -15,12 +15,14 @@ their own connections, such as the load tester:
 - `connection`: a websocket that reconnects, resumes and repeats;
 - `game`: the state of one followed game, without any I/O;
 - `transport`, `http`, `account`: one websocket, HTTP requests, and tokens;
+- `saves`: save slots that are written offline and sent later;
 - `errors`: everything that is raised.
 """
 
 from playhall.client import Client, Event, Game, connect
 from playhall.content import Content, Installed
 from playhall.errors import ClientError, Damaged, Json, Lost, OutOfOrder, Refused, Unreachable
+from playhall.saves import OfflineSaves
 
 __all__ = [
     "Client",
@@ -32,6 +34,7 @@ __all__ = [
     "Installed",
     "Json",
     "Lost",
+    "OfflineSaves",
     "OutOfOrder",
     "Refused",
     "Unreachable",

@@ -23,17 +23,24 @@ class Refused(ClientError):
     """The server refused a command or a request.
 
     `retry` says whether the same may succeed later. `event_index` is set where the refusal
-    itself is in the game's log.
+    itself is in the game's log. `details` is what some codes tell beside their message.
     """
 
     def __init__(
-        self, code: str, message: str, *, retry: bool = False, event_index: int | None = None
+        self,
+        code: str,
+        message: str,
+        *,
+        retry: bool = False,
+        event_index: int | None = None,
+        details: Json | None = None,
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.retry = retry
         self.event_index = event_index
+        self.details = details
 
     @classmethod
     def of(cls, reply: Mapping[str, Any]) -> "Refused":
@@ -43,6 +50,7 @@ class Refused(ClientError):
             str(reply.get("message", "")),
             retry=bool(reply.get("retry", False)),
             event_index=reply.get("event_index"),
+            details=reply.get("details"),
         )
 
 

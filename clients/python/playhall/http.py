@@ -12,7 +12,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from http.client import BadStatusLine, HTTPException, HTTPMessage, parse_headers
 from io import BytesIO
@@ -111,8 +111,8 @@ class Http:
 
         Raises `Damaged` where it is something else by now.
         """
-        lines = [f"Range: bytes={start}-{end - 1}", f'If-Range: "{tag}"']
-        response = await self._respond("GET", path, token=token, lines=lines)
+        headers = {"Range": f"bytes={start}-{end - 1}", "If-Range": f'"{tag}"'}
+        response = await self._respond("GET", path, token=token, headers=headers)
         if response.status != HTTPStatus.PARTIAL_CONTENT or len(response.body) != end - start:
             raise Damaged(f"{path} has changed, or the server does not send parts.")
         return response.body
@@ -121,10 +121,32 @@ class Http:
         """Send a JSON object, and read the one that answers it."""
         return self._object(await self._request("POST", path, body=orjson.dumps(body)))
 
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Json:
+        """Make a request of any kind, and read the JSON object that answers it."""
+        content = None if body is None else orjson.dumps(body)
+        return self._object(
+            await self._request(method, path, token=token, body=content, headers=headers)
+        )
+
     async def _request(
-        self, method: str, path: str, *, token: str | None = None, body: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> bytes:
-        return (await self._respond(method, path, token=token, body=body)).body
+        response = await self._respond(method, path, token=token, body=body, headers=headers)
+        return response.body
 
     async def _respond(
         self,
@@ -133,10 +155,10 @@ class Http:
         *,
         token: str | None = None,
         body: bytes | None = None,
-        lines: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
     ) -> _Response:
         assert self._is_open, "use it in `async with`"
-        request = self._encoded(method, path, token, body, lines)
+        request = self._encoded(method, path, token, body, headers or {})
         try:
             async with asyncio.timeout(TIMEOUT_S), self._slots:
                 response = await self._exchange(request, repeatable=method == "GET")
@@ -151,13 +173,17 @@ class Http:
         return response
 
     def _encoded(
-        self, method: str, path: str, token: str | None, body: bytes | None, more: Sequence[str]
+        self,
+        method: str,
+        path: str,
+        token: str | None,
+        body: bytes | None,
+        headers: Mapping[str, str],
     ) -> bytes:
         lines = [
             f"{method} {quote(self._prefix + path, safe=_PATH_CHARS)} HTTP/1.1",
             f"Host: {self._host_header.encode('idna').decode()}",
             "Accept: application/json",
-            *more,
         ]
         if body is not None:
             lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
@@ -165,6 +191,7 @@ class Http:
             if not token.isprintable():  # a line break would begin another header
                 raise ValueError("a token has no control characters")
             lines.append(f"Authorization: Bearer {token}")
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
 
     async def _exchange(self, request: bytes, *, repeatable: bool) -> _Response:

@@ -43,6 +43,7 @@ class Error(WireModel):
     wait_s: float | None = Field(
         default=None, description="Seconds until the request can succeed, where known."
     )
+    details: JsonObject | None = Field(default=None, description="More, as the code's page says.")
 
 
 def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> JsonObject:
@@ -103,13 +104,23 @@ def _operation(endpoint: Endpoint, schemas: Schemas, error: JsonObject) -> JsonO
         "summary": endpoint.summary,
         "tags": [endpoint.tag],
         "security": _security(endpoint),
-        "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint)],
+        "parameters": [
+            *_path_parameters(endpoint),
+            *_query_parameters(endpoint),
+            *_header_parameters(endpoint),
+        ],
         "responses": {"200": _success(endpoint, schemas), **_refusals(endpoint, error)},
     }
     if endpoint.body is not None:
-        schema = schemas.add(endpoint.body, mode="validation")
-        operation["requestBody"] = {"required": True, "content": _json(schema)}
+        operation["requestBody"] = {"required": True, "content": _body(endpoint, schemas)}
     return operation
+
+
+def _body(endpoint: Endpoint, schemas: Schemas) -> JsonObject:
+    assert endpoint.body is not None
+    if issubclass(endpoint.body, BaseModel):
+        return {endpoint.body_type: {"schema": schemas.add(endpoint.body, mode="validation")}}
+    return {endpoint.body_type: {}}
 
 
 def _operation_id(endpoint: Endpoint) -> str:
@@ -142,6 +153,12 @@ def _query_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:
     assert isinstance(required, list)
     for name, described in properties.items():
         yield {"name": name, "in": "query", "required": name in required, "schema": described}
+
+
+def _header_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:
+    for name, meaning in endpoint.headers.items():
+        schema: JsonObject = {"type": "string"}
+        yield {"name": name, "in": "header", "description": meaning, "schema": schema}
 
 
 def _success(endpoint: Endpoint, schemas: Schemas) -> JsonObject:

@@ -19,6 +19,7 @@ from protocol.envelope import Command, Update, WireModel, type_of
 from protocol.errors import (
     AlreadyGreeted,
     CloseReason,
+    Forbidden,
     GoingAway,
     HelloRequired,
     Overloaded,
@@ -50,7 +51,8 @@ Awaited = Callable[["Session", Any], Awaitable[Answer]]
 class Route:
     """How one command is carried out. `cost` is what it takes from the rate limit.
 
-    `scope` says whose connection may send it; see `server.gateway.session.identity`.
+    `scope` says whose connection may send it; see `server.gateway.session.identity`. A companion
+    connection (`Session.is_companion`) may send only what is `for_companions`.
     """
 
     immediate: Immediate | None = None
@@ -58,6 +60,7 @@ class Route:
     cost: float = 1.0
     greeted: bool = True
     scope: Scope = "player"
+    for_companions: bool = False
 
 
 Routes = dict[type[Command], Route]
@@ -83,6 +86,8 @@ QUEUED_COMMANDS_MAX = 64
 # A typing error now and then ends no connection; nothing but errors does.
 BAD_FRAMES_PER_S = 0.5
 BAD_FRAMES_BURST = 20
+COMPANIONS_MAX = 8  # of one player on this node
+COMPANIONS_ONLY = "This connection is a companion, for `progress.*` alone; open another one."
 
 
 @dataclass(slots=True)
@@ -105,6 +110,7 @@ class Session:
         "_queue",
         "greeted_at",
         "identity",
+        "is_companion",
         "opened_at",
         "sessions",
         "socket",
@@ -115,6 +121,8 @@ class Session:
     def __init__(self, sessions: "Sessions", bucket: TokenBucket, now: float) -> None:
         self.sessions = sessions
         self.identity: Identity | None = None
+        # Beside the player's one connection: for what all devices of an account receive.
+        self.is_companion = False
         self.opened_at = now
         self._bucket = bucket
         self._queue: deque[Queued] = deque()
@@ -233,6 +241,8 @@ class Session:
             return RateLimited(retry_after_s=self._bucket.wait_s)
         if self.identity is None:
             return None
+        if self.is_companion and not route.for_companions:
+            return Forbidden(COMPANIONS_ONLY)
         return refused_by_scope(self.identity, route.scope)
 
     def _bad_frame(self, refused: CommandRefused) -> None:
@@ -314,6 +324,8 @@ class Sessions:
         self._by_player: dict[PlayerId, Session] = {}
         self._by_user: dict[UserId, Session] = {}
         self._by_session: dict[SessionId, Session] = {}
+        # By the ids of their player, account and session alike.
+        self._companions: dict[str, set[Session]] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -338,6 +350,10 @@ class Sessions:
         """Find the connection on this node of a session that somebody signed in to."""
         return self._by_session.get(session_id)
 
+    def companions_of(self, key: PlayerId | UserId | SessionId) -> list[Session]:
+        """List the companion connections of a player, an account or a session on this node."""
+        return list(self._companions.get(key, ()))
+
     def is_here(self, player_id: PlayerId) -> bool:
         """Say whether a player has a connection on this node."""
         return player_id in self._by_player
@@ -357,10 +373,19 @@ class Sessions:
         if was_last:
             self._events.publish(PlayerDisconnected(who.player_id))
 
-    def greet(self, session: Session, identity: Identity) -> None:
-        """Give a connection its identity; an older connection of the player is closed."""
+    def greet(self, session: Session, identity: Identity, *, is_companion: bool = False) -> None:
+        """Give a connection its identity; an older connection of the player is closed.
+
+        A companion closes none. Raise `Overloaded` where the player has too many of them.
+        """
         if session.socket.closing:
             raise GoingAway("The connection was closed in the meantime.")
+        if is_companion:
+            if len(self.companions_of(identity.player_id)) >= COMPANIONS_MAX:
+                raise Overloaded(f"There are {COMPANIONS_MAX} companion connections already.")
+            session.is_companion = True
+            self._list(session, identity)
+            return
         older = self._by_player.get(identity.player_id)
         self._list(session, identity)
         if older is not None:
@@ -375,7 +400,8 @@ class Sessions:
 
         The token may be of another session, whose end is then this connection's end.
         """
-        if self._by_player.get(session.who.player_id) is not session:
+        is_listed = session.is_companion or self._by_player.get(session.who.player_id) is session
+        if not is_listed:
             session.identity = identity  # superseded or gone meanwhile: a newer one may be listed
             return
         self._unlist(session, session.who)
@@ -383,12 +409,23 @@ class Sessions:
 
     def _list(self, session: Session, who: Identity) -> None:
         session.identity = who
+        if session.is_companion:
+            for key in (who.player_id, who.user_id, who.session_id):
+                self._companions.setdefault(key, set()).add(session)
+            return
         self._by_player[who.player_id] = session
         self._by_user[who.user_id] = session
         self._by_session[who.session_id] = session
 
     def _unlist(self, session: Session, who: Identity) -> None:
         """Remove a connection, where no newer one has taken its place."""
+        if session.is_companion:
+            for key in (who.player_id, who.user_id, who.session_id):
+                companions = self._companions.get(key, set())
+                companions.discard(session)
+                if not companions:
+                    self._companions.pop(key, None)
+            return
         if self._by_player.get(who.player_id) is session:
             del self._by_player[who.player_id]
         if self._by_user.get(who.user_id) is session:

@@ -32,6 +32,7 @@ EVERYBODY: Final = {
     "epoch_events": "S",
     "epoch_editions": "S",
     "content_packages": "S",
+    "save_schemas": "S",
 }
 
 # What somebody may do with rows of their own, beyond that.
@@ -44,5 +45,10 @@ OWN: Final = {
     "file_uploads": "S D",
     "content_packages": "S U:release_notes,rollout_percent I D",  # Ada is an editor
     "wallets": "S",
+    "save_slots": "S U:name,thumbnail",
+    "save_revisions": "S U:is_pinned",
+    "save_conflicts": "S",
+    "progress_streams": "S",
+    "progress_changes": "S",
     "epoch_votes": "S U:score,voter_session_id",
 }

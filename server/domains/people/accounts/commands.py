@@ -34,9 +34,9 @@ class SessionCommands:
         """Say how each command is carried out."""
         return {
             wire.Hello: Route(awaited=self._hello, greeted=False),
-            wire.Ping: Route(immediate=self._ping, scope="bot"),
-            wire.Refresh: Route(awaited=self._refresh, scope="bot"),
-            wire.Logout: Route(awaited=self._logout, scope="bot"),
+            wire.Ping: Route(immediate=self._ping, scope="bot", for_companions=True),
+            wire.Refresh: Route(awaited=self._refresh, scope="bot", for_companions=True),
+            wire.Logout: Route(awaited=self._logout, scope="bot", for_companions=True),
         }
 
     async def _hello(self, session: "Session", command: wire.Hello) -> wire.Welcome:
@@ -47,7 +47,7 @@ class SessionCommands:
             why = CloseReason.BANNED if isinstance(error, Banned) else CloseReason.BAD_TOKEN
             asyncio.get_running_loop().call_soon(session.socket.close, why)
             raise
-        session.sessions.greet(session, identity)
+        session.sessions.greet(session, identity, is_companion=command.companion)
         return wire.Welcome(
             re=command.id,
             session_id=identity.session_id,

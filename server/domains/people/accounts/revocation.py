@@ -1,6 +1,6 @@
 """Sessions that end and people who are banned: published on every node, and what follows there."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from persistence.accounts.sessions import FORGOTTEN_AT_ONCE, SessionStore
@@ -101,18 +101,24 @@ class RevokedConnections:
         }
 
     def _session_revoked(self, event: SessionRevoked) -> None:
-        connection = self._sessions.of_session(event.session_id)
-        self._close(connection, CloseReason.LOGGED_OUT, event.message)
+        found = self._sessions.of_session(event.session_id)
+        companions = self._sessions.companions_of(event.session_id)
+        self._close([found, *companions], CloseReason.LOGGED_OUT, event.message)
 
     def _user_banned(self, event: UserBanned) -> None:
-        self._close(self._sessions.of_user(event.user_id), CloseReason.BANNED, BANNED)
+        found = self._sessions.of_user(event.user_id)
+        companions = self._sessions.companions_of(event.user_id)
+        self._close([found, *companions], CloseReason.BANNED, BANNED)
 
     def _player_erased(self, event: PlayerErased) -> None:
-        self._close(self._sessions.of(event.player_id), CloseReason.LOGGED_OUT, ERASED)
+        found = self._sessions.of(event.player_id)
+        companions = self._sessions.companions_of(event.player_id)
+        self._close([found, *companions], CloseReason.LOGGED_OUT, ERASED)
 
-    def _close(self, connection: Session | None, why: CloseReason, message: str) -> None:
-        if connection is not None and not connection.socket.closing:
-            self._sessions.dismiss(connection, why, message)
+    def _close(self, connections: Sequence[Session | None], why: CloseReason, message: str) -> None:
+        for connection in connections:
+            if connection is not None and not connection.socket.closing:
+                self._sessions.dismiss(connection, why, message)
 
 
 class SessionMaintenance:

@@ -1,12 +1,14 @@
 """Profiles and personal data: everything that the domain offers."""
 
+from persistence.profiles.last_seen import LastSeenStore
 from persistence.profiles.personal_data import MyDataStore
 from persistence.profiles.store import ProfileStore
-from server.domains.contract import Domain
+from server.domains.contract import Domain, Job
 from server.domains.interfaces import AccountReader, LobbyAccess
 from server.domains.people.profiles.erasure import Erasure
 from server.domains.people.profiles.export import Exports
 from server.domains.people.profiles.http import MyDataRoutes, ProfileRoutes
+from server.domains.people.profiles.last_seen import LastSeen
 from server.domains.services import Services
 
 
@@ -29,4 +31,10 @@ def build(services: Services) -> Domain:
     )
     profiles = ProfileRoutes(store=ProfileStore(services.rls), read_me=accounts.read_me, now=now)
     my_data = MyDataRoutes(exports=exports, erasure=erasure, now=now)
-    return Domain(name="profiles", endpoints=[*profiles.endpoints(), *my_data.endpoints()])
+    last_seen = LastSeen(LastSeenStore(services.database))
+    return Domain(
+        name="profiles",
+        endpoints=[*profiles.endpoints(), *my_data.endpoints()],
+        listens=last_seen.listens(),
+        jobs=[Job("last seen", last_seen.run)],
+    )

@@ -1,0 +1,81 @@
+"""Saves: everything that the domain offers."""
+
+from persistence.saves.changes import ProgressStore
+from persistence.saves.schemas import SchemaStore
+from persistence.saves.store import SaveStore
+from server.core.events import PlayerSeen
+from server.domains.contract import Domain, provide
+from server.domains.interfaces import (
+    ProgressStream,
+    SaveCompatibility,
+    SaveSlots,
+    SaveUpgrades,
+)
+from server.domains.progression.saves.compatibility import StoredSaves
+from server.domains.progression.saves.http import SaveRoutes
+from server.domains.progression.saves.schemas import SaveSchemaRegistry
+from server.domains.progression.saves.service import SaveService, SlotAccess
+from server.domains.progression.saves.settings import SavesSettings
+from server.domains.progression.saves.states import StateLimits
+from server.domains.progression.saves.streams import ProgressStreams
+from server.domains.services import Services
+from server.gateway.metrics import Numbers, Reading
+
+
+def build(services: Services) -> Domain:
+    """Put the domain together."""
+    settings = services.settings(SavesSettings)
+    limits = StateLimits(
+        settings.saves_state_bytes_max,
+        settings.saves_state_depth_max,
+        settings.saves_mods_bytes_max,
+    )
+    changes = ProgressStore(services.database)
+    streams = ProgressStreams(services.subscriptions, changes)
+    schemas = SaveSchemaRegistry(SchemaStore(services.database), services.clock, limits)
+    store = SaveStore(services.database, services.rls, changes)
+    service = SaveService(
+        store=store,
+        schemas=schemas,
+        settings=settings,
+        announce=streams.announce,
+        clock=services.clock,
+        limits=limits,
+    )
+    routes = SaveRoutes(
+        service=service,
+        schemas=schemas,
+        settings=settings,
+        clock=services.clock,
+        saw=lambda player_id: services.events.publish(PlayerSeen(player_id)),
+    )
+    return Domain(
+        name="saves",
+        settings=SavesSettings,
+        commands=streams.routes(),
+        endpoints=routes.endpoints(),
+        metrics=[
+            Numbers(
+                gauges=[
+                    Reading(
+                        "progress_followed",
+                        "Accounts whose devices are told of changes.",
+                        lambda: len(streams),
+                    )
+                ],
+                counters=[
+                    Reading("saves_written", "Saves written here.", lambda: service.written),
+                    Reading("saves_merged", "Of them, merged.", lambda: service.merged),
+                    Reading(
+                        "saves_conflicts", "Of them, in conflict.", lambda: service.conflicts_made
+                    ),
+                ],
+            )
+        ],
+        provides=[
+            provide(SaveSlots, SlotAccess(changes)),
+            provide(ProgressStream, streams),
+            provide(SaveUpgrades, schemas),
+            provide(SaveCompatibility, StoredSaves(store, schemas)),
+        ],
+    )

@@ -1,0 +1,883 @@
+"""The use cases of saves: each decides by `rules.py`, in one transaction that holds the slot."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+import orjson
+
+from persistence.database import Connection
+from persistence.rls import Requester
+from persistence.saves.changes import ChangeRow, ProgressStore
+from persistence.saves.store import (
+    FoundMutation,
+    MadeBefore,
+    MutationRaced,
+    MutationRow,
+    NewSlot,
+    RevisionRow,
+    SaveStore,
+    SaveWork,
+    SlotPlace,
+    StoredConflict,
+    StoredRevision,
+    StoredSlot,
+    lock_slot,
+    read_slot,
+    state_of,
+)
+from protocol import saves as wire
+from protocol.envelope import WireModel
+from protocol.errors import InvalidField
+from protocol.ids import UserId, new_id
+from server.core.clock import Clock, wire_time
+from server.domains.interfaces import SaveSlot
+from server.domains.progression.saves import rules
+from server.domains.progression.saves.rules import Content, Decision, NewRevision, OpenBranch
+from server.domains.progression.saves.schemas import SaveSchemaRegistry, TitleSchemas
+from server.domains.progression.saves.settings import SavesSettings
+from server.domains.progression.saves.states import (
+    State,
+    StateLimits,
+    checked,
+    checksum_of,
+    content_hash,
+    is_modded,
+    keep_mods,
+    patched,
+    written,
+)
+
+# Every so many revisions it is looked what need not be kept.
+PRUNE_EVERY: Final = 16
+CONFLICTS_MAX: Final = 20  # open ones of a slot, since neither of their branches is pruned
+LARGE_BYTES: Final = 64 * 1024
+REVISIONS_MAX: Final = 1000  # rows of a slot, most of them without a state
+
+ANY: Final = None
+"""The base of a write that overwrites whatever is there."""
+
+Base: TypeAlias = int | None
+_Answer: TypeAlias = wire.SaveWritten | wire.ConflictDetails
+
+
+class WriteRequest(NamedTuple):
+    """A write, whichever way it came.
+
+    `make` gives the state, from that of the base, which is None if it was pruned.
+    """
+
+    make: Callable[[State | None], State]
+    mutation_id: str
+    mutation_hash: str
+    schema_version: int | None
+    device: str
+    play_time_s: int | None
+    package: str | None
+    is_modded: bool
+    refuses_stale: bool
+
+
+class SaveService:
+    """What people do with their saves."""
+
+    def __init__(
+        self,
+        *,
+        store: SaveStore,
+        schemas: SaveSchemaRegistry,
+        settings: SavesSettings,
+        announce: Callable[[ChangeRow], None],
+        clock: Clock,
+        limits: StateLimits,
+    ) -> None:
+        self._store = store
+        self._schemas = schemas
+        self._settings = settings
+        self._announce = announce
+        self._clock = clock
+        self._limits = limits
+        self.written = self.merged = self.conflicts_made = 0  # totals since the start
+        self._retention = rules.Retention(
+            settings.saves_revisions_kept, settings.saves_revisions_bytes_max
+        )
+
+    # ------------------------------------------------------------------ slots
+
+    async def create(self, who: Requester, asked: wire.NewSave) -> StoredSlot:
+        """Make a slot; a repeat gives the slot that was made."""
+        state = checked(asked.state, self._limits)
+        schemas = await self._schemas.of(asked.title, version=asked.schema_version)
+        schemas.require(asked.schema_version)
+        _require_no_change(
+            rules.with_server_fields({}, state.state, schemas.rules(asked.schema_version)).changed
+        )
+        schemas.validate(state.state, asked.schema_version)
+        new = NewSlot(
+            slot_id=new_id(),
+            state=state.json,
+            title=asked.title,
+            name=asked.name,
+            schema_version=asked.schema_version,
+            package=asked.package,
+            device=asked.device,
+            play_time_s=asked.play_time_s,
+            checksum=state.checksum,
+            is_modded=asked.is_modded or is_modded(state.state),
+            reason="create",
+            mutation_id=asked.mutation_id,
+            mutation_hash=_hash_of("create", asked) if asked.mutation_id else None,
+        )
+        return await self._made(who, new)
+
+    async def import_file(
+        self, who: Requester, file: wire.SaveFile, query: wire.ImportQuery
+    ) -> StoredSlot:
+        """Make a slot of a file; the server's fields do not come along."""
+        state = checked(file.state, self._limits)
+        if state.checksum != file.checksum:
+            raise wire.SaveFileRefused(
+                "checksum: it is not that of the state; the file was changed or damaged.",
+                field="checksum",
+            )
+        schemas = await self._schemas.of(file.title, version=file.schema_version)
+        schemas.require(file.schema_version)
+        kept = rules.with_server_fields({}, state.state, schemas.rules(file.schema_version)).state
+        state = written(kept)
+        schemas.validate(state.state, file.schema_version)
+        new = NewSlot(
+            slot_id=new_id(),
+            state=state.json,
+            title=file.title,
+            name=file.name,
+            schema_version=file.schema_version,
+            package=None,
+            device=query.device,
+            play_time_s=file.play_time_s,
+            checksum=state.checksum,
+            is_modded=file.is_modded or is_modded(state.state),
+            reason="import",
+            mutation_id=query.mutation_id,
+            mutation_hash=_hash_of("import", file) if query.mutation_id else None,
+        )
+        return await self._made(who, new)
+
+    async def _made(self, who: Requester, new: NewSlot) -> StoredSlot:
+        change = {"revision": 1, "reason": new.reason, "device": new.device}
+        try:
+            told = await self._store.create(
+                who.user_id,
+                new,
+                slots_max=self._settings.saves_slots_max,
+                change={**change, "checksum": new.checksum},
+            )
+        except MadeBefore as before:
+            if before.mutation_hash != new.mutation_hash:
+                raise wire.MutationReused(field="mutation_id") from None
+            return await self._store.read(who, before.slot_id)
+        self._announce(told)
+        return await self._store.read(who, new.slot_id)
+
+    async def list_slots(
+        self, who: Requester, *, title: str | None, after: SlotPlace, limit: int
+    ) -> list[StoredSlot]:
+        """List somebody's own slots."""
+        return await self._store.list_slots(who, title=title, after=after, limit=limit)
+
+    async def read(
+        self, who: Requester, slot_id: str, schema_version: int | None = None
+    ) -> StoredSlot:
+        """Read a slot, its state at a schema version if one is asked for."""
+        slot = await self._store.read(who, slot_id)
+        if schema_version is None or schema_version == slot.schema_version:
+            return slot
+        schemas = await self._schemas.of(slot.title, version=schema_version)
+        schemas.require(schema_version)
+        assert slot.narrative_state is not None
+        state = schemas.upgraded(
+            state_of(slot.narrative_state), slot.schema_version, schema_version
+        )
+        shown = written(state)
+        return slot._replace(
+            narrative_state=shown.json,
+            schema_version=schema_version,
+            size=len(shown.json),
+            checksum=shown.checksum,
+        )
+
+    async def change(self, who: Requester, slot_id: str, asked: wire.SaveChange) -> StoredSlot:
+        """Rename a slot, or give it another thumbnail."""
+        return await self._store.change(who, slot_id, name=asked.name, thumbnail=asked.thumbnail)
+
+    async def delete(self, who: Requester, slot_id: str) -> None:
+        """Delete a slot."""
+        self._announce(await self._store.delete(who.user_id, slot_id))
+
+    async def export(self, who: Requester, slot_id: str) -> wire.SaveFile:
+        """Write a slot as a file."""
+        slot = await self._store.read(who, slot_id)
+        assert slot.narrative_state is not None
+        state = written(state_of(slot.narrative_state))
+        return wire.SaveFile(
+            format="playhall-save",
+            version=1,
+            title=slot.title,
+            name=slot.name,
+            schema_version=slot.schema_version,
+            play_time_s=slot.play_time_s,
+            is_modded=slot.is_modded,
+            exported_at=wire_time(self._clock.now()),
+            state=state.state,
+            checksum=state.checksum,
+        )
+
+    # ------------------------------------------------------------------ revisions
+
+    async def revisions(
+        self, who: Requester, slot_id: str, *, below: int, limit: int
+    ) -> list[StoredRevision]:
+        """List the revisions of a slot, newest first."""
+        return await self._store.revisions(who, slot_id, below=below, limit=limit)
+
+    async def revision(self, who: Requester, slot_id: str, revision: int) -> StoredRevision:
+        """Read a revision with its state; raise `RevisionNotFound`."""
+        found = await self._store.revision(who, slot_id, revision)
+        if found.state is None:
+            raise wire.RevisionNotFound
+        return found
+
+    async def pin(
+        self, who: Requester, slot_id: str, revision: int, *, is_pinned: bool
+    ) -> StoredRevision:
+        """Pin a revision, or let it go."""
+        return await self._store.pin(
+            who, slot_id, revision, is_pinned=is_pinned, pins_max=self._settings.saves_pins_max
+        )
+
+    async def conflicts(self, who: Requester, slot_id: str) -> list[StoredConflict]:
+        """List the conflicts of a slot."""
+        return await self._store.conflicts(who, slot_id)
+
+    # ------------------------------------------------------------------ writing
+
+    async def write(
+        self, who: Requester, slot_id: str, base: Base, asked: wire.SaveWrite
+    ) -> wire.SaveWritten:
+        """Write a state that was made from `base`; raise `SaveConflict` and much else."""
+        state = checked(asked.state, self._limits)
+        request = WriteRequest(
+            make=lambda _: state.state,
+            mutation_id=asked.mutation_id,
+            mutation_hash=_hash_of("write", asked, state.json),
+            schema_version=asked.schema_version,
+            device=asked.device,
+            play_time_s=asked.play_time_s,
+            package=asked.package,
+            is_modded=asked.is_modded,
+            refuses_stale=asked.on_stale == "refuse",
+        )
+        return await self._write(who, slot_id, base, request)
+
+    async def patch(
+        self,
+        who: Requester,
+        slot_id: str,
+        base: Base,
+        patch: list[dict[str, Any]],
+        asked: wire.SavePatchQuery,
+    ) -> wire.SaveWritten:
+        """Write what a patch makes of the state of `base`, if that has the checksum."""
+
+        def make(before: State | None) -> State:
+            if before is None:
+                raise wire.RevisionNotFound("This revision was pruned; send the whole state.")
+            state = checked(patched(before, patch, self._limits), self._limits)
+            if state.checksum != asked.checksum:
+                raise wire.ChecksumMismatch(field="checksum")
+            return state.state
+
+        request = WriteRequest(
+            make=make,
+            mutation_id=asked.mutation_id,
+            mutation_hash=_hash_of("patch", asked, orjson.dumps(patch)),
+            schema_version=asked.schema_version,
+            device=asked.device,
+            play_time_s=asked.play_time_s,
+            package=None,
+            is_modded=asked.is_modded,
+            refuses_stale=asked.on_stale == "refuse",
+        )
+        return await self._write(who, slot_id, base, request)
+
+    async def _write(
+        self, who: Requester, slot_id: str, base: Base, asked: WriteRequest
+    ) -> wire.SaveWritten:
+        try:
+            answer, told = await self._once(who, slot_id, asked, base)
+        except MutationRaced:
+            answer, told = await self._once(who, slot_id, asked, base)
+        if told is not None:
+            self._announce(told)
+            self.written += 1
+            self.merged += isinstance(answer, wire.SaveWritten) and answer.outcome == "merged"
+            self.conflicts_made += isinstance(answer, wire.ConflictDetails)
+        if isinstance(answer, wire.ConflictDetails):
+            error = wire.SaveConflict()
+            error.details = wire.conflict_details(answer)
+            raise error
+        return answer
+
+    async def _once(
+        self, who: Requester, slot_id: str, asked: WriteRequest, base: Base
+    ) -> tuple[_Answer, ChangeRow | None]:
+        """Write, or find what was written, in one transaction."""
+        async with self._store.changing(who.user_id, slot_id, asked.mutation_id) as work:
+            if work.found is not None:
+                return await self._repeated(work, work.found, asked.mutation_hash), None
+            decided = await self._decide(work, base, asked)
+            return await self._carry_out(work, decided, asked)
+
+    async def _decide(self, work: SaveWork, base: Base, asked: WriteRequest) -> "_Decided":
+        slot = work.slot
+        sent = asked.schema_version or slot.schema_version
+        schemas = await self._schemas.of(slot.title, version=sent, connection=work.connection)
+        schemas.require(sent)
+        target = max(sent, slot.schema_version)
+        current = slot.progression_version
+        is_blind = base is ANY
+        number = current if base is ANY else base
+        if number > slot.last_revision:
+            raise wire.BadRevision(field="If-Match")
+        mine = _content_of(slot)
+        before = mine if number == current else await _kept_content(work, number)
+        made = asked.make(before.state if before is not None else None)
+        state = schemas.upgraded(made, sent, target)
+        ours = _upgraded(mine, schemas, target)
+        known = ours.state if before is None else _upgraded(before, schemas, target).state
+        if not asked.is_modded:
+            state = keep_mods(known, state)
+        transplant = rules.with_server_fields(known, state, schemas.rules(target))
+        if before is not None and not is_blind:  # else the client cannot know what they are
+            _require_no_change(transplant.changed)
+        theirs = Content(
+            state=checked(transplant.state, self._limits).state,
+            schema_version=target,
+            device=asked.device,
+            play_time_s=slot.play_time_s if asked.play_time_s is None else asked.play_time_s,
+            is_modded=asked.is_modded or is_modded(transplant.state),
+        )
+        schemas.validate(theirs.state, target)
+        return await self._place(work, number, theirs, ours, schemas, refuses=asked.refuses_stale)
+
+    async def _place(
+        self,
+        work: SaveWork,
+        base: int,
+        theirs: Content,
+        ours: Content,
+        schemas: TitleSchemas,
+        *,
+        refuses: bool,
+    ) -> "_Decided":
+        """Find where a write meets the current state, and decide what becomes of it."""
+        slot, target = work.slot, theirs.schema_version
+        ancestor: int | None = None
+        ancestor_state: State | None = None
+        branches: list[OpenBranch] = []
+        if base != slot.progression_version:
+            branches = [OpenBranch(*each) for each in await work.open_branches()]
+            parents = await work.parents()
+            ancestor = rules.where_merged(parents, base, slot.progression_version, branches)
+            met = await _kept_content(work, ancestor) if ancestor is not None else None
+            if met is not None:
+                ancestor_state = _upgraded(met, schemas, target).state
+        decide = partial(
+            rules.decide_write,
+            last_revision=slot.last_revision,
+            current=slot.progression_version,
+            ours=ours,
+            base=base,
+            ancestor=ancestor,
+            ancestor_state=ancestor_state,
+            theirs=theirs,
+            rules=schemas.rules(target),
+            open_branches=branches,
+            is_acceptable=lambda state: (
+                schemas.fits(state, target) and len(written(state).json) <= self._limits.bytes_max
+            ),
+        )
+        # A large merge takes tens of milliseconds, for which nobody else shall wait.
+        is_large = base != slot.progression_version and slot.size > LARGE_BYTES
+        decision = await asyncio.to_thread(decide) if is_large else decide()
+        is_new = decision.outcome == "conflict" and decision.extends is None
+        if is_new and len(branches) >= CONFLICTS_MAX:
+            raise wire.TooManyConflicts
+        if refuses and decision.outcome != "written":
+            error = wire.SaveMovedOn()
+            details = _details(slot, decision, ours, ancestor_state, conflict_id=None)
+            error.details = wire.conflict_details(details)
+            raise error
+        return _Decided(decision, ours, ancestor_state)
+
+    async def _carry_out(
+        self, work: SaveWork, decided: "_Decided", asked: WriteRequest
+    ) -> tuple[_Answer, ChangeRow]:
+        decision, slot = decided.decision, work.slot
+        own = decision.own
+        head = decision.head
+        conflict_id = decision.extends
+        if decision.outcome == "conflict" and conflict_id is None:
+            conflict_id = new_id()
+        mutation = MutationRow(
+            asked.mutation_id,
+            asked.mutation_hash,
+            decision.outcome,
+            slot.progression_version if head is None else head.revision,
+            conflict_id if decision.outcome == "conflict" else None,
+        )
+        row = _row_of(own)
+        if head is not own:
+            await work.add_branch(row, mutation)
+        paths = decision.paths[: wire.PATHS_MAX]
+        if decision.outcome == "conflict":
+            assert conflict_id is not None
+            if decision.extends is not None:
+                await work.extend_conflict(conflict_id, own.revision, paths)
+            else:
+                await work.open_conflict(
+                    conflict_id, base=decision.base, branch=own.revision, paths=paths
+                )
+        if head is None:
+            await self._prune(work, own.revision, slot.progression_version)
+            details = _details(slot, decision, decided.ours, decided.ancestor_state, conflict_id)
+            told = await work.tell(
+                "save.conflict",
+                {"conflict_id": conflict_id, "branch": own.revision, "device": asked.device},
+            )
+            return details, told
+        head_row = row if head is own else _row_of(head)
+        told = await work.advance(
+            head_row,
+            mutation if head is own else None,
+            _said_of(head, asked.device, decision.closes),
+            package=asked.package,
+        )
+        if decision.closes is not None:
+            await work.close_conflict(decision.closes, head.revision)
+        await self._prune(work, own.revision, head.revision)
+        answer = wire.SaveWritten(
+            slot_id=slot.slot_id,
+            outcome=decision.outcome,
+            revision=own.revision,
+            current=head.revision,
+            checksum=head_row.checksum,
+            schema_version=head.content.schema_version,
+            is_modded=slot.is_modded or head.content.is_modded,
+            state=head.content.state if head is not own else None,
+        )
+        return answer, told
+
+    async def _repeated(self, work: SaveWork, found: FoundMutation, mutation_hash: str) -> _Answer:
+        """Give the answer to a mutation that was carried out before."""
+        if found.mutation_hash != mutation_hash:
+            raise wire.MutationReused(field="mutation_id")
+        slot = work.slot
+        if found.outcome == "conflict":
+            return await self._repeated_conflict(work, found)
+        head = await work.revision(found.revision if found.head is None else found.head)
+        is_merged = found.outcome == "merged"
+        return wire.SaveWritten(
+            slot_id=slot.slot_id,
+            outcome="merged" if is_merged else "written",
+            revision=found.revision,
+            current=head.revision,
+            checksum=head.checksum,
+            schema_version=head.schema_version,
+            is_modded=slot.is_modded or head.is_modded,
+            state=state_of(head.state) if is_merged and head.state is not None else None,
+            repeated=True,
+        )
+
+    async def _repeated_conflict(
+        self, work: SaveWork, found: FoundMutation
+    ) -> wire.ConflictDetails:
+        assert found.conflict_id is not None
+        conflict = await work.conflict(found.conflict_id)
+        slot = work.slot
+        head = await work.revision(found.head or slot.progression_version)
+        own = await work.revision(found.revision)
+        base = await _kept_content(work, conflict.base) if conflict.base is not None else None
+        proposal: State = {}
+        if head.state is not None and own.state is not None:
+            schemas = await self._schemas.of(slot.title, connection=work.connection)
+            version = max(head.schema_version, own.schema_version)
+            sides = [
+                schemas.upgraded(state_of(each.state), each.schema_version, version)
+                for each in (head, own)
+                if each.state is not None
+            ]
+            met = None if base is None else _upgraded(base, schemas, version).state
+            proposal = rules.merge(met, sides[0], sides[1], schemas.rules(version)).state
+        return wire.ConflictDetails(
+            slot_id=slot.slot_id,
+            conflict_id=conflict.conflict_id,
+            revision=found.revision,
+            current=_side(head.revision, None if head.state is None else state_of(head.state)),
+            base=None
+            if conflict.base is None
+            else _side(conflict.base, None if base is None else base.state),
+            proposal=proposal,
+            paths=conflict.paths,
+        )
+
+    # ------------------------------------------------------------------ going back and deciding
+
+    async def restore(
+        self,
+        who: Requester,
+        slot_id: str,
+        base: Base,
+        revision: int,
+        asked: wire.MutationRequest,
+    ) -> wire.SaveWritten:
+        """Make an old state current again; the server's fields stay as they are now."""
+
+        async def make(work: SaveWork, schemas: TitleSchemas, ours: Content) -> _Made:
+            found = await _kept_content(work, revision)
+            if found is None:
+                raise wire.RevisionNotFound
+            target = max(found.schema_version, ours.schema_version)
+            state = keep_mods(ours.state, _upgraded(found, schemas, target).state)
+            state = rules.with_server_fields(ours.state, state, schemas.rules(target)).state
+            content = found._replace(state=state, schema_version=target, device=asked.device)
+            return _Made(content, (work.slot.progression_version,), "restore", revision)
+
+        key = _hash_of("restore", asked, str(revision).encode())
+        return await self._advance(who, slot_id, base, (asked.mutation_id, key), make)
+
+    async def resolve(
+        self, who: Requester, slot_id: str, base: Base, asked: wire.Resolve
+    ) -> wire.SaveWritten:
+        """Resolve a conflict; what is decided becomes current, with all that could be merged."""
+        if asked.choose is None and not asked.fields and asked.state is None:
+            raise InvalidField(
+                "choose: send `choose`, `fields` or a combined `state`.", field="choose"
+            )
+
+        combined = None if asked.state is None else checked(asked.state, self._limits)
+
+        async def make(work: SaveWork, schemas: TitleSchemas, ours: Content) -> _Made:
+            conflict = await work.conflict(asked.conflict_id)
+            if conflict.status != "open":
+                raise wire.ConflictSettled("This conflict is resolved already.")
+            branch = await _kept_content(work, conflict.branch)
+            assert branch is not None  # those of open conflicts are not pruned
+            target = max(branch.schema_version, ours.schema_version)
+            theirs = _upgraded(branch, schemas, target)
+            mine = _upgraded(ours, schemas, target)
+            base = await _kept_content(work, conflict.base) if conflict.base is not None else None
+            met = None if base is None else _upgraded(base, schemas, target).state
+            newest: Literal["ours", "theirs"] = (
+                "ours" if work.slot.progression_version > conflict.branch else "theirs"
+            )
+            merge_rules = schemas.rules(target)
+            state = self._resolved(asked, merge_rules, met, mine.state, theirs.state, newest=newest)
+            schemas.validate(state, target)
+            content = Content(
+                state=checked(state, self._limits).state,
+                schema_version=target,
+                device=asked.device,
+                play_time_s=max(ours.play_time_s, branch.play_time_s),
+                is_modded=ours.is_modded or branch.is_modded,
+            )
+            parents = (work.slot.progression_version, conflict.branch)
+            return _Made(content, parents, "resolve", None, closes=conflict.conflict_id)
+
+        content = () if combined is None else (combined.json,)
+        key = _hash_of("resolve", asked, *content)
+        return await self._advance(who, slot_id, base, (asked.mutation_id, key), make)
+
+    def _resolved(
+        self,
+        asked: wire.Resolve,
+        merge_rules: rules.MergeRules,
+        base: State | None,
+        ours: State,
+        theirs: State,
+        *,
+        newest: Literal["ours", "theirs"],
+    ) -> State:
+        if asked.state is not None:
+            state = keep_mods(ours, asked.state)
+            transplant = rules.with_server_fields(ours, state, merge_rules)
+            _require_no_change(transplant.changed)
+            return transplant.state
+        merged = rules.merge(base, ours, theirs, merge_rules, newest=newest)
+        sides = {path: asked.fields.get(path, asked.choose or "current") for path in merged.paths}
+        sides |= asked.fields
+        taken = [path for path, side in sides.items() if side == "branch"]
+        kept = [path for path, side in asked.fields.items() if side == "current"]
+        state = rules.with_fields(theirs, merged.state, taken)
+        state = rules.with_fields(ours, state, kept)
+        return rules.with_server_fields(ours, state, merge_rules).state
+
+    async def undo(
+        self, who: Requester, slot_id: str, base: Base, asked: wire.Undo
+    ) -> wire.SaveWritten:
+        """Take back a resolution that is still current; the conflict is open again."""
+
+        async def make(work: SaveWork, schemas: TitleSchemas, ours: Content) -> _Made:
+            conflict = await work.conflict(asked.conflict_id)
+            if conflict.status != "resolved":
+                raise wire.ConflictSettled("This conflict is open; there is nothing to undo.")
+            if conflict.resolution != work.slot.progression_version:
+                raise wire.ConflictSettled(
+                    "The slot has changed since; restore the revision that you want instead."
+                )
+            resolution = await work.revision(conflict.resolution)
+            before = await _kept_content(work, resolution.parents[0])
+            if before is None:
+                raise wire.RevisionNotFound
+            target = max(before.schema_version, ours.schema_version)
+            state = _upgraded(before, schemas, target).state
+            state = rules.with_server_fields(ours.state, state, schemas.rules(target)).state
+            content = before._replace(state=state, schema_version=target, device=asked.device)
+            parents = (work.slot.progression_version,)
+            source = resolution.parents[0]
+            return _Made(content, parents, "undo", source, reopens=conflict.conflict_id)
+
+        key = _hash_of("undo", asked)
+        return await self._advance(who, slot_id, base, (asked.mutation_id, key), make)
+
+    async def _advance(
+        self,
+        who: Requester,
+        slot_id: str,
+        base: Base,
+        mutation: tuple[str, str],
+        make: "_Make",
+    ) -> wire.SaveWritten:
+        """Make a revision of what is stored, and have it current."""
+        try:
+            answer, told = await self._advance_once(who, slot_id, base, mutation, make)
+        except MutationRaced:
+            answer, told = await self._advance_once(who, slot_id, base, mutation, make)
+        if told is not None:
+            self._announce(told)
+        return answer
+
+    async def _advance_once(
+        self,
+        who: Requester,
+        slot_id: str,
+        base: Base,
+        mutation: tuple[str, str],
+        make: "_Make",
+    ) -> tuple[wire.SaveWritten, ChangeRow | None]:
+        async with self._store.changing(who.user_id, slot_id, mutation[0]) as work:
+            if work.found is not None:
+                answer = await self._repeated(work, work.found, mutation[1])
+                assert isinstance(answer, wire.SaveWritten)
+                return answer, None
+            slot = work.slot
+            if base is not ANY and base != slot.progression_version:
+                raise _moved_on(slot)
+            schemas = await self._schemas.of(slot.title, connection=work.connection)
+            made = await make(work, schemas, _content_of(slot))
+            new = NewRevision(
+                slot.last_revision + 1, made.parents, made.reason, made.content, made.source
+            )
+            row = _row_of(new)
+            told = await work.advance(
+                row,
+                MutationRow(*mutation, "written", new.revision),
+                _said_of(new, made.content.device, made.closes),
+            )
+            if made.closes is not None:
+                await work.close_conflict(made.closes, new.revision)
+            if made.reopens is not None:
+                await work.reopen_conflict(made.reopens)
+            await self._prune(work, new.revision, new.revision)
+        answer = wire.SaveWritten(
+            slot_id=slot_id,
+            outcome="written",
+            revision=new.revision,
+            current=new.revision,
+            checksum=row.checksum,
+            schema_version=row.schema_version,
+            is_modded=slot.is_modded or row.is_modded,
+            state=made.content.state,
+        )
+        return answer, told
+
+    async def _prune(self, work: SaveWork, newest: int, head: int) -> None:
+        """Now and then, forget the states that need not be kept."""
+        if newest % PRUNE_EVERY not in (0, 1):  # a merge makes two at once
+            return
+        kept = [rules.KeptRevision(*each) for each in await work.kept()]
+        needed = {head, newest}
+        for _, base, branch in await work.open_branches():
+            needed |= {branch} if base is None else {base, branch}
+        gone = rules.prunable(kept, needed=needed, retention=self._retention)
+        await work.prune(gone, rows_max=REVISIONS_MAX)
+
+
+class _Decided(NamedTuple):
+    """A decision, and the states that it came of."""
+
+    decision: Decision
+    ours: Content
+    ancestor_state: State | None
+
+
+class _Made(NamedTuple):
+    """A revision that is made of what is stored."""
+
+    content: Content
+    parents: tuple[int, ...]
+    reason: wire.Reason
+    source: int | None
+    closes: str | None = None
+    reopens: str | None = None
+
+
+_Make: TypeAlias = Callable[[SaveWork, TitleSchemas, Content], Awaitable[_Made]]
+
+
+class SlotAccess:
+    """Slots as other domains use them; see `SaveSlots`."""
+
+    def __init__(self, changes: ProgressStore) -> None:
+        self._changes = changes
+
+    async def lock(self, connection: Connection, account_id: UserId, slot_id: str) -> SaveSlot:
+        """Hold an account's slot until the transaction ends; raise `SaveSlotNotFound`."""
+        return _shown(await lock_slot(connection, account_id, slot_id))
+
+    async def read(self, connection: Connection, account_id: UserId, slot_id: str) -> SaveSlot:
+        """Read an account's slot; raise `SaveSlotNotFound`."""
+        return _shown(await read_slot(connection, account_id, slot_id))
+
+    async def write(self, connection: Connection, slot: SaveSlot, state: State) -> ChangeRow:
+        """Write a state, the server's fields too, as a new revision of a locked slot."""
+        stored = await lock_slot(connection, slot.account_id, slot.slot_id)
+        work = SaveWork(connection, stored, self._changes)
+        content = _content_of(stored)._replace(state=written(state).state, device="")
+        number = stored.last_revision + 1
+        new = NewRevision(number, (stored.progression_version,), "server", content)
+        row = _row_of(new)
+        return await work.advance(row, None, _said_of(new, "", None))
+
+
+def _shown(slot: StoredSlot) -> SaveSlot:
+    assert slot.narrative_state is not None
+    return SaveSlot(
+        slot.slot_id,
+        slot.account_id,
+        slot.title,
+        slot.progression_version,
+        slot.schema_version,
+        slot.play_time_s,
+        slot.is_modded,
+        state_of(slot.narrative_state),
+    )
+
+
+def _content_of(slot: StoredSlot) -> Content:
+    assert slot.narrative_state is not None
+    return Content(
+        state_of(slot.narrative_state),
+        slot.schema_version,
+        slot.device,
+        slot.play_time_s,
+        slot.is_modded,
+    )
+
+
+async def _kept_content(work: SaveWork, revision: int) -> Content | None:
+    """Read what a revision holds; None if it was pruned, or forgotten altogether."""
+    try:
+        found = await work.revision(revision)
+    except wire.RevisionNotFound:
+        return None
+    if found.state is None:
+        return None
+    return Content(
+        state_of(found.state),
+        found.schema_version,
+        found.device,
+        found.play_time_s,
+        found.is_modded,
+    )
+
+
+def _upgraded(content: Content, schemas: TitleSchemas, target: int) -> Content:
+    state = schemas.upgraded(content.state, content.schema_version, target)
+    return content._replace(state=state, schema_version=target)
+
+
+def _row_of(new: NewRevision) -> RevisionRow:
+    state = written(new.content.state)
+    return RevisionRow(
+        new.revision,
+        new.parents,
+        new.reason,
+        new.source,
+        state.json,
+        new.content.schema_version,
+        new.content.device,
+        new.content.play_time_s,
+        checksum_of(state.json),
+        new.content.is_modded,
+    )
+
+
+def _said_of(new: NewRevision, device: str, resolved: str | None) -> Mapping[str, object]:
+    said: dict[str, object] = {"revision": new.revision, "reason": new.reason, "device": device}
+    return said if resolved is None else {**said, "resolved": resolved}
+
+
+def _details(
+    slot: StoredSlot,
+    decision: Decision,
+    ours: Content,
+    ancestor_state: State | None,
+    conflict_id: str | None,
+) -> wire.ConflictDetails:
+    base = None if decision.base is None else _side(decision.base, ancestor_state)
+    return wire.ConflictDetails(
+        slot_id=slot.slot_id,
+        conflict_id=conflict_id,
+        revision=None if conflict_id is None else decision.own.revision,
+        current=_side(slot.progression_version, ours.state),
+        base=base,
+        proposal=decision.proposal,
+        paths=decision.paths[: wire.PATHS_MAX],
+    )
+
+
+def _side(revision: int, state: State | None) -> wire.Side:
+    return wire.Side(revision=revision, state=state)
+
+
+def _moved_on(slot: StoredSlot) -> wire.SaveMovedOn:
+    return wire.SaveMovedOn(
+        f"The slot is at revision {slot.progression_version} by now; read it, then decide again.",
+        field="If-Match",
+    )
+
+
+def _require_no_change(changed: Sequence[str]) -> None:
+    if changed:
+        raise wire.ServerField(
+            f"state{changed[0]}: the server alone writes this field; leave it as you read it.",
+            field=f"state{changed[0]}",
+        )
+
+
+def _hash_of(kind: str, asked: WireModel, *content: bytes) -> str:
+    """Hash what a request says, beside its id; `content` is its state, if that is known better."""
+    left_out = {"mutation_id", "state"} if content else {"mutation_id"}
+    said = orjson.dumps(asked.model_dump(exclude=left_out), option=orjson.OPT_SORT_KEYS)
+    return content_hash(kind.encode(), said, *content)

@@ -1,0 +1,203 @@
+"""The client package against a served API: devices that sync, and a queue in a file."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from persistence.database import Database
+from persistence.rls import RlsDatabase
+from persistence.saves.changes import ProgressStore
+from playhall.errors import ClientError, Json, Refused
+from playhall.http import Http
+from playhall.saves import PENDING_MAX, OfflineSaves, Request, SaveQueue
+from protocol.ids import UserId, new_id
+from server.domains.progression.saves.service import SlotAccess
+from server.domains.progression.saves.settings import SavesSettings
+from tests.faults.devices import MERGE, START, Simulation
+from tests.fixtures.http import served
+from tests.integration.saves.conftest import Saves, by_user_id, served_saves
+
+
+class Account:
+    """Whoever the token says."""
+
+    def __init__(self, user_id: UserId) -> None:
+        self.token = str(user_id)
+
+
+class ServedSaves:
+    """One slot of the served API, as the simulation asks."""
+
+    def __init__(self, saves: Saves, who: UserId, slot_id: str) -> None:
+        self._saves = saves
+        self._who = who
+        self._slot_id = slot_id
+
+    async def _ask(self, method: str, path: str, body: Any = None, match: Any = None) -> Json:
+        answer = await self._saves.ask(
+            self._who, method, f"/{self._slot_id}{path}", body, match=match
+        )
+        if answer.status >= 400:
+            raise Refused.of(answer.body)
+        return answer.body
+
+    async def put(self, request: Request) -> Json:
+        return await self._ask("PUT", "", request.body, request.base)
+
+    async def get(self) -> tuple[int, Json]:
+        save = await self._ask("GET", "")
+        return save["revision"], save["state"]
+
+    async def open_conflicts(self) -> list[str]:
+        conflicts = (await self._ask("GET", "/conflicts"))["conflicts"]
+        return [each["conflict_id"] for each in conflicts if each["status"] == "open"]
+
+    async def resolve(self, conflict_id: str, mutation_id: str, side: str) -> int:
+        body = {"conflict_id": conflict_id, "mutation_id": mutation_id, "choose": side}
+        return int((await self._ask("POST", "/resolve", body, "*"))["revision"])
+
+    async def undo(self, conflict_id: str, mutation_id: str) -> bool:
+        body = {"conflict_id": conflict_id, "mutation_id": mutation_id}
+        try:
+            await self._ask("POST", "/undo", body, "*")
+        except Refused:
+            return False
+        return True
+
+    async def revision(self, revision: int) -> Json:
+        return dict((await self._ask("GET", f"/revisions/{revision}"))["state"])
+
+    async def parents(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        query = "?limit=100"
+        while True:
+            page = await self._ask("GET", f"/revisions{query}")
+            found |= {each["revision"]: each["parents"] for each in page["revisions"]}
+            if page["next"] is None:
+                return found
+            query = f"?limit=100&cursor={page['next']}"
+
+
+@pytest.fixture
+async def roomy(database: Database, rls: RlsDatabase) -> AsyncIterator[Saves]:
+    """Saves that forget nothing."""
+    settings = SavesSettings(
+        saves_revisions_kept=1000,
+        saves_slots_max=100,
+        saves_writes_per_minute=10**6,
+        saves_writes_burst=10**6,
+    )
+    service, schemas, routes = served_saves(database, rls, settings)
+    async with served(routes.endpoints(), by_user_id) as http:
+        access = SlotAccess(ProgressStore(database))
+        saves = Saves(http, database, service, schemas, access)
+        await saves.publish(merge=MERGE)
+        yield saves
+
+
+async def test_devices_converge_on_a_real_server(roomy: Saves) -> None:
+    ada = await roomy.person()
+    seen = 0
+    for seed in range(4):
+        server = ServedSaves(roomy, ada, await roomy.make(ada, START))
+        simulation = Simulation(seed, server, devices=3, steps=60)
+        await simulation.run()
+        seen += simulation.conflicts
+    assert seen, "these seeds show no conflict"
+
+
+# ------------------------------------------------------------------ the queue in a file
+
+
+@pytest.fixture
+async def http(roomy: Saves) -> AsyncIterator[Http]:
+    async with Http(str(roomy.http._base_url).rstrip("/")) as http:
+        yield http
+
+
+async def test_save_survives_the_program_and_is_sent_later(
+    roomy: Saves, http: Http, tmp_path: Path
+) -> None:
+    ada = await roomy.person()
+    file = tmp_path / "saves.json"
+    phone = OfflineSaves(http, Account(ada), file, device="phone")
+    slot = await phone.create("demo", {"gold": 10})
+    laptop = OfflineSaves(http, Account(ada), tmp_path / "other.json", device="laptop")
+    assert await laptop.open(slot) == {"gold": 10}
+
+    async with Http("http://127.0.0.1:1") as nowhere:
+        away = OfflineSaves(nowhere, Account(ada), file, device="phone")
+        away.write(slot, {"gold": 12})
+        away.write(slot, {"gold": 13}, play_time_s=60)
+        assert not await away.sync()
+    laptop.write(slot, {"gold": 15})
+    assert await laptop.sync()
+
+    later = OfflineSaves(http, Account(ada), file, device="phone")
+    assert later.state(slot) == {"gold": 13}
+    assert await later.sync()
+    assert later.state(slot) == await roomy.state(ada, slot) == {"gold": 18}
+    assert later.queue.waiting() == 0
+    assert await laptop.sync()
+    assert laptop.state(slot) == {"gold": 18}
+
+
+async def test_conflicts_and_refusals_are_told_and_lose_nothing(
+    roomy: Saves, http: Http, tmp_path: Path
+) -> None:
+    ada = await roomy.person()
+    device = OfflineSaves(http, Account(ada), tmp_path / "saves.json")
+    slot = await device.create("demo", {"name": "x"})
+    await roomy.write(ada, slot, 1, {"name": "y"})
+    device.write(slot, {"name": "z"})
+    assert await device.sync()
+    (conflict,) = device.queue.conflicts
+    assert conflict.details["paths"] == ["/name"]
+    assert device.state(slot) == {"name": "y"}
+
+    device.write(slot, {"text": "\0"})
+    assert await device.sync()
+    (refused,) = device.queue.refused
+    assert (refused.error.code, refused.state) == ("invalid_field", {"text": "\0"})
+    assert device.state(slot) == {"name": "y"}
+
+    await roomy.ask(ada, "DELETE", f"/{slot}")
+    device.write(slot, {"name": "late"})
+    assert await device.sync()
+    assert device.queue.slots() == []
+    assert device.queue.refused[-1].state == {"name": "late"}
+
+    stranger = OfflineSaves(http, Account(UserId("nobody")), tmp_path / "saves.json")
+    stranger._account.token = ""
+    with pytest.raises(Refused, match="bad_token"):
+        await stranger.open(new_id())
+
+
+def test_queue_is_bounded_and_the_last_write_counts() -> None:
+    queue = SaveQueue("phone")
+    queue.learn("s", 1, {})
+    first = queue.next("s")
+    assert first is None
+    for n in range(3 * PENDING_MAX):
+        queue.write("s", {"n": n})
+        queue.next("s")
+    assert queue.waiting("s") == PENDING_MAX
+    sent = queue.next("s")
+    assert sent is not None
+    assert (sent.base, sent.body["state"]) == (1, {"n": 0}), "what may have arrived stays"
+    for n in range(PENDING_MAX):
+        request = queue.next("s")
+        assert request is not None
+        queue.accepted(request, {"revision": n + 2, "current": n + 2})
+    assert queue.next("s") is None
+    assert queue.state("s") == {"n": 3 * PENDING_MAX - 1}
+    queue.accepted(request, {"revision": 1, "current": 1})  # answered twice
+
+    again = SaveQueue("phone")
+    again.load(queue.to_json())
+    assert again.to_json() == queue.to_json()
+    for damaged in (b"", b"{}", b'{"format": 2, "slots": []}', b'{"format": 1, "slots": [{}]}'):
+        with pytest.raises(ClientError):
+            again.load(damaged)
