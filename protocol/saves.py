@@ -1,4 +1,4 @@
-"""Saves on the wire: slots, their revisions, conflicts, schemas, and what devices are told.
+"""Saves on the wire: slots, their revisions, conflicts, schemas, and what is published to devices.
 
 A slot's state is JSON of the title's own. A write names the revision that it was made from
 (`If-Match`); what two devices changed meanwhile is merged by the rules of the title's schema, and
@@ -515,7 +515,7 @@ class SaveSchemas(WireModel):
     schemas: list[SaveSchema]
 
 
-# ------------------------------------------------------------------ what devices are told
+# ------------------------------------------------------------------ what is published to devices
 
 
 class ProgressChange(Update):

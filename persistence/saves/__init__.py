@@ -1,1 +1,1 @@
-"""Saves as they are stored: slots, revisions, conflicts, schemas, and what devices are told."""
+"""Saves as they are stored: slots, revisions, conflicts, schemas, and changes for devices."""

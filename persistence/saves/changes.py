@@ -1,4 +1,4 @@
-"""What the devices of an account are told: a numbered stream for each account.
+"""What is published to the devices of an account: a numbered stream for each account.
 
 A change is appended in the transaction that makes it. Appending holds the account's row until the
 commit, so numbers have no gaps and are committed in their order.

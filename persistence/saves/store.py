@@ -230,16 +230,16 @@ class SaveStore:
     # ------------------------------------------------------------------ as the server
 
     async def create(
-        self, account_id: UserId, new: NewSlot, *, slots_max: int, change: Mapping[str, object]
+        self, account_id: UserId, new: NewSlot, *, slots_max: int, said: Mapping[str, object]
     ) -> ChangeRow:
         """Make a slot; raise `TooManySaves`, or `MadeBefore` if the mutation has made one.
 
-        `change` is what the account's devices are told.
+        `said` is published to the account's devices.
         """
         async with self._database.transaction() as connection:
             # First, since it holds the account's stream: slots are counted by one at a time.
-            told = await self._changes.append(
-                connection, account_id, "save.revision", new.slot_id, change
+            change = await self._changes.append(
+                connection, account_id, "save.revision", new.slot_id, said
             )
             if new.mutation_id is not None:
                 found = await connection.fetchrow(SQL["find_created"], account_id, new.mutation_id)
@@ -266,7 +266,7 @@ class SaveStore:
             )
             if made is None:
                 raise TooManySaves(f"You have {slots_max} save slots already; delete one first.")
-        return told
+        return change
 
     @asynccontextmanager
     async def changing(
@@ -350,13 +350,15 @@ class SaveWork:
         *,
         package: str | None = None,
     ) -> ChangeRow:
-        """Store a revision as the current one, and have the account's devices told what is said."""
+        """Store a revision as the current one, and append the change to the account's stream."""
         json, kind = orjson.dumps(said), "save.revision"
         values = (*self._values(row, mutation), package, kind, json, CHANGES_KEPT)
-        told = await self.connection.fetchrow(SQL["advance"], *values)
-        assert told is not None
+        appended = await self.connection.fetchrow(SQL["advance"], *values)
+        assert appended is not None
         slot = self.slot
-        return ChangeRow(slot.account_id, told["number"], kind, slot.slot_id, json, told["at"])
+        return ChangeRow(
+            slot.account_id, appended["number"], kind, slot.slot_id, json, appended["at"]
+        )
 
     def _values(self, row: RevisionRow, mutation: MutationRow | None) -> tuple[object, ...]:
         return (
@@ -376,8 +378,8 @@ class SaveWork:
             *(mutation or (None, None, "written", None, None)),
         )
 
-    async def tell(self, kind: str, data: Mapping[str, object]) -> ChangeRow:
-        """Have the account's devices told."""
+    async def append_change(self, kind: str, data: Mapping[str, object]) -> ChangeRow:
+        """Append a change to the account's stream."""
         slot = self.slot
         return await self._changes.append(
             self.connection, slot.account_id, kind, slot.slot_id, data

@@ -59,7 +59,7 @@ def build(services: Services) -> Domain:
                 gauges=[
                     Reading(
                         "progress_followed",
-                        "Accounts whose devices are told of changes.",
+                        "Accounts whose devices follow changes.",
                         lambda: len(streams),
                     )
                 ],

@@ -62,7 +62,7 @@ class SaveRoutes:
         clock: Clock,
         saw: Callable[[PlayerId], None],
     ) -> None:
-        """`saw` is told whose request it is."""
+        """`saw` is called with whose request it is."""
         self._service = service
         self._saw = saw
         self._schemas = schemas

@@ -164,19 +164,19 @@ class SaveService:
         return await self._made(who, new)
 
     async def _made(self, who: Requester, new: NewSlot) -> StoredSlot:
-        change = {"revision": 1, "reason": new.reason, "device": new.device}
+        said = {"revision": 1, "reason": new.reason, "device": new.device}
         try:
-            told = await self._store.create(
+            change = await self._store.create(
                 who.user_id,
                 new,
                 slots_max=self._settings.saves_slots_max,
-                change={**change, "checksum": new.checksum},
+                said={**said, "checksum": new.checksum},
             )
         except MadeBefore as before:
             if before.mutation_hash != new.mutation_hash:
                 raise wire.MutationReused(field="mutation_id") from None
             return await self._store.read(who, before.slot_id)
-        self._announce(told)
+        self._announce(change)
         return await self._store.read(who, new.slot_id)
 
     async def list_slots(
@@ -314,11 +314,11 @@ class SaveService:
         self, who: Requester, slot_id: str, base: Base, asked: WriteRequest
     ) -> wire.SaveWritten:
         try:
-            answer, told = await self._once(who, slot_id, asked, base)
+            answer, change = await self._once(who, slot_id, asked, base)
         except MutationRaced:
-            answer, told = await self._once(who, slot_id, asked, base)
-        if told is not None:
-            self._announce(told)
+            answer, change = await self._once(who, slot_id, asked, base)
+        if change is not None:
+            self._announce(change)
             self.written += 1
             self.merged += isinstance(answer, wire.SaveWritten) and answer.outcome == "merged"
             self.conflicts_made += isinstance(answer, wire.ConflictDetails)
@@ -451,13 +451,13 @@ class SaveService:
         if head is None:
             await self._prune(work, own.revision, slot.progression_version)
             details = _details(slot, decision, decided.ours, decided.ancestor_state, conflict_id)
-            told = await work.tell(
+            change = await work.append_change(
                 "save.conflict",
                 {"conflict_id": conflict_id, "branch": own.revision, "device": asked.device},
             )
-            return details, told
+            return details, change
         head_row = row if head is own else _row_of(head)
-        told = await work.advance(
+        change = await work.advance(
             head_row,
             mutation if head is own else None,
             _said_of(head, asked.device, decision.closes),
@@ -476,7 +476,7 @@ class SaveService:
             is_modded=slot.is_modded or head.content.is_modded,
             state=head.content.state if head is not own else None,
         )
-        return answer, told
+        return answer, change
 
     async def _repeated(self, work: SaveWork, found: FoundMutation, mutation_hash: str) -> _Answer:
         """Give the answer to a mutation that was carried out before."""
@@ -660,11 +660,11 @@ class SaveService:
     ) -> wire.SaveWritten:
         """Make a revision of what is stored, and have it current."""
         try:
-            answer, told = await self._advance_once(who, slot_id, base, mutation, make)
+            answer, change = await self._advance_once(who, slot_id, base, mutation, make)
         except MutationRaced:
-            answer, told = await self._advance_once(who, slot_id, base, mutation, make)
-        if told is not None:
-            self._announce(told)
+            answer, change = await self._advance_once(who, slot_id, base, mutation, make)
+        if change is not None:
+            self._announce(change)
         return answer
 
     async def _advance_once(
@@ -689,7 +689,7 @@ class SaveService:
                 slot.last_revision + 1, made.parents, made.reason, made.content, made.source
             )
             row = _row_of(new)
-            told = await work.advance(
+            change = await work.advance(
                 row,
                 MutationRow(*mutation, "written", new.revision),
                 _said_of(new, made.content.device, made.closes),
@@ -709,7 +709,7 @@ class SaveService:
             is_modded=slot.is_modded or row.is_modded,
             state=made.content.state,
         )
-        return answer, told
+        return answer, change
 
     async def _prune(self, work: SaveWork, newest: int, head: int) -> None:
         """Now and then, forget the states that need not be kept."""

@@ -1,4 +1,4 @@
-"""What an account's devices are told, on whichever node they are connected.
+"""What is published to an account's devices, on whichever node they are connected.
 
 A topic for each account, numbered like its stream in the database, which is the truth: whoever
 misses a number, or comes back, reads the changes from there. Between reading and following, a
