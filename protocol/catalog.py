@@ -11,6 +11,7 @@ from protocol import (  # noqa: F401 - some only for their error classes
     games,
     inventory,
     lobbies,
+    packages,
     peer_lobbies,
     saves,
     session,

@@ -35,6 +35,7 @@ from server.domains.play.lobbies.domain import build as lobbies
 from server.domains.play.signaling.domain import build as signaling
 from server.domains.progression.command_saves.domain import build as command_saves
 from server.domains.progression.inventory.domain import build as inventory
+from server.domains.progression.packages.domain import build as packages
 from server.domains.progression.quests.domain import build as quests
 from server.domains.progression.saves.domain import build as saves
 from server.domains.services import Services
@@ -79,6 +80,7 @@ DOMAINS: Final[Sequence[Build]] = (
     inventory,
     quests,
     command_saves,
+    packages,
 )
 
 

@@ -458,6 +458,12 @@ def _add_saves() -> None:
     add_commands(app, _SHELL)
 
 
+def _add_content() -> None:
+    from server.ops.content_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
 def _add_load_tester() -> None:
     from loadtest.cli import app as loadtest
 
@@ -480,6 +486,7 @@ _ADDED: Final = {
     "epoch": _add_epochs,
     "economy": _add_economy,
     "saves": _add_saves,
+    "content": _add_content,
     "loadtest": _add_load_tester,
     "play": _add_player,
 }

@@ -3,7 +3,7 @@
 from migrations.script import run_beside
 
 revision = "20261129_000040"
-down_revision = "20261129_000034"
+down_revision = "20261129_000035"
 
 
 def upgrade() -> None:

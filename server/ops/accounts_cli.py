@@ -17,6 +17,8 @@ from persistence.accounts.moderation import Ban, ModerationStore, Person
 from persistence.accounts.sign_in import SignInStore
 from persistence.accounts.store import AccountStore
 from persistence.database import Database
+from persistence.packages.store import PackageStore
+from persistence.rls import RlsDatabase
 from persistence.sealing import Seal, SecretKey, Unsealable
 from persistence.webhooks.store import WebhookStore
 from protocol.errors import InvalidField, NotFound
@@ -28,6 +30,7 @@ from server.domains.people.accounts.domain import build_seal
 from server.domains.people.accounts.keys import SigningKeys
 from server.domains.people.accounts.sealed import method_indexes, require_keys
 from server.domains.people.accounts.sign_in_methods import reencrypt_methods
+from server.domains.progression.packages.service import reseal_signing_keys
 from server.ops.shell import DataDir, Shell
 
 T = TypeVar("T")
@@ -53,6 +56,7 @@ class AccountsContext(NamedTuple):
     keys: SigningKeys
     seal: Seal
     webhooks: WebhookStore
+    packages: PackageStore
 
 
 def add_commands(app: typer.Typer, shell: Shell) -> None:
@@ -180,18 +184,19 @@ class _Commands:
     def reencrypt(self, data_dir: DataDir = None) -> None:
         """Reencrypt everything with the newest key of PLAYHALL_SECRET_KEYS."""
 
-        async def work(context: AccountsContext) -> tuple[int, int, int]:
+        async def work(context: AccountsContext) -> tuple[int, int, int, int]:
             try:
                 methods = await reencrypt_methods(context.methods, context.seal)
                 webhooks = await reseal_secrets(context.webhooks, context.seal)
+                content = await reseal_signing_keys(context.packages, context.seal)
             except Unsealable as error:
                 raise InvalidField(f"Nothing more was sealed anew: {error}") from error
-            return methods, await context.keys.reencrypt(), webhooks
+            return methods, await context.keys.reencrypt(), webhooks, content
 
-        methods, keys, webhooks = self._in_context(work, data_dir)
+        methods, keys, webhooks, content = self._in_context(work, data_dir)
         self._out.print(
-            f"Reencrypted {methods} sign-in methods, {keys} signing keys and the secrets of "
-            f"{webhooks} webhooks."
+            f"Reencrypted {methods} sign-in methods, {keys} signing keys, the secrets of "
+            f"{webhooks} webhooks and {content} keys of content."
         )
 
     def forget(
@@ -243,7 +248,9 @@ async def _context(config: Config, dsn: str, *, opens: bool) -> AsyncIterator[Ac
             await require_keys(seal, methods)
         keys = SigningKeys(accounts, now=clock.monotonic, seal=seal if config.secret_keys else None)
         moderators, webhooks = ModerationStore(database), WebhookStore(database)
-        yield AccountsContext(moderators, methods, accounts, keys, seal, webhooks)
+        # What is done here needs no row level security.
+        packages = PackageStore(database, RlsDatabase(Database.unopened()))
+        yield AccountsContext(moderators, methods, accounts, keys, seal, webhooks, packages)
 
 
 async def _find(context: AccountsContext, text: str) -> list[Person]:

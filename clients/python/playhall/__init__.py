@@ -11,6 +11,7 @@ The names below are the public interface. The modules behind them are for progra
 their own connections, such as the load tester:
 
 - `client`: an account, the games that it plays, and their events;
+- `content`: content packages, kept up to date in a folder;
 - `connection`: a websocket that reconnects, resumes and repeats;
 - `game`: the state of one followed game, without any I/O;
 - `transport`, `http`, `account`: one websocket, HTTP requests, and tokens;
@@ -19,14 +20,18 @@ their own connections, such as the load tester:
 """
 
 from playhall.client import Client, Event, Game, connect
-from playhall.errors import ClientError, Json, Lost, OutOfOrder, Refused, Unreachable
+from playhall.content import Content, Installed
+from playhall.errors import ClientError, Damaged, Json, Lost, OutOfOrder, Refused, Unreachable
 from playhall.saves import OfflineSaves
 
 __all__ = [
     "Client",
     "ClientError",
+    "Content",
+    "Damaged",
     "Event",
     "Game",
+    "Installed",
     "Json",
     "Lost",
     "OfflineSaves",

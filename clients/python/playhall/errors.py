@@ -3,6 +3,7 @@
 ClientError
 ├── Refused       the server answered, and the answer is no
 ├── Lost          the connection is gone, and with it what was not answered
+├── Damaged       bytes are not what was announced
 ├── OutOfOrder    an event is missing, repeated, or in the wrong place
 └── Unreachable   no Playhall server answers at the address
 """
@@ -55,6 +56,10 @@ class Refused(ClientError):
 
 class Lost(ClientError):
     """The connection is lost, and will not come back or took an answer with it."""
+
+
+class Damaged(ClientError):
+    """Bytes are not what was announced: cut off, changed on the way, or of something else."""
 
 
 class OutOfOrder(ClientError):

@@ -22,7 +22,7 @@ from urllib.parse import quote, urlsplit
 
 import orjson
 
-from playhall.errors import ClientError, Json, Refused, Unreachable
+from playhall.errors import ClientError, Damaged, Json, Refused, Unreachable
 
 TIMEOUT_S: Final = 30.0  # of a whole request, with its connection
 CONNECTIONS_MAX: Final = 32
@@ -104,6 +104,19 @@ class Http:
         """Read a JSON object."""
         return self._object(await self._request("GET", path, token=token))
 
+    async def part(
+        self, path: str, start: int, end: int, *, tag: str, token: str | None = None
+    ) -> bytes:
+        """Read the bytes from `start` to before `end` of what has this entity tag.
+
+        Raises `Damaged` where it is something else by now.
+        """
+        headers = {"Range": f"bytes={start}-{end - 1}", "If-Range": f'"{tag}"'}
+        response = await self._respond("GET", path, token=token, headers=headers)
+        if response.status != HTTPStatus.PARTIAL_CONTENT or len(response.body) != end - start:
+            raise Damaged(f"{path} has changed, or the server does not send parts.")
+        return response.body
+
     async def post(self, path: str, body: Json) -> Json:
         """Send a JSON object, and read the one that answers it."""
         return self._object(await self._request("POST", path, body=orjson.dumps(body)))
@@ -132,6 +145,18 @@ class Http:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> bytes:
+        response = await self._respond(method, path, token=token, body=body, headers=headers)
+        return response.body
+
+    async def _respond(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> _Response:
         assert self._is_open, "use it in `async with`"
         request = self._encoded(method, path, token, body, headers or {})
         try:
@@ -145,7 +170,7 @@ class Http:
             raise _no_answer(self.url) from error
         if response.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise self._refused(response)
-        return response.body
+        return response
 
     def _encoded(
         self,

@@ -174,17 +174,24 @@ async def _identify(
 ) -> Identity | None:
     if endpoint.auth == "none":
         return None
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if not token:
+    identity = await identify(request, authenticate)
+    if identity is None:
         if endpoint.auth == "required":
             raise BadToken("Send an access token: Authorization: Bearer …")
         return None
-    if scheme.lower() != "bearer":
-        raise BadToken("The Authorization header must be: Bearer <access token>.")
-    identity = await authenticate(token)
     if (refused := refused_by_scope(identity, endpoint.scope)) is not None:
         raise refused
     return identity
+
+
+async def identify(request: web.Request, authenticate: Authenticate) -> Identity | None:
+    """Say whose token a request carries; None if it has none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if not token:
+        return None
+    if scheme.lower() != "bearer":
+        raise BadToken("The Authorization header must be: Bearer <access token>.")
+    return await authenticate(token)
 
 
 async def _body(endpoint: Endpoint, request: web.Request) -> BaseModel | bytes | None:

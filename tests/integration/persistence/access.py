@@ -31,6 +31,7 @@ EVERYBODY: Final = {
     "epoch_slot_states": "S",
     "epoch_events": "S",
     "epoch_editions": "S",
+    "content_packages": "S",
     "save_schemas": "S",
     "item_definitions": "S",
     "currencies": "S",
@@ -47,6 +48,7 @@ OWN: Final = {
     "blueprints": "S U:is_public D",
     "files": "S D",
     "file_uploads": "S D",
+    "content_packages": "S U:release_notes,rollout_percent I D",  # Ada is an editor
     "wallets": "S",
     "save_slots": "S U:name,thumbnail",
     "save_revisions": "S U:is_pinned",

@@ -134,6 +134,13 @@ SPECIFIED: dict[str, set[tuple[str, str, bool]]] = {
         ("current_players", "int4", False),
         ("created_at", "timestamptz", False),
     },
+    "content_packages": {
+        ("package_id", "uuid", False),
+        ("version", "text", False),
+        ("release_notes", "text", False),
+        ("checksum", "text", False),
+        ("required_client_version", "text", False),
+    },
 }
 SPECIFIED_INDEXES = {
     "players_user_id_idx",
@@ -178,6 +185,11 @@ RIGHTS = {
     "webhook_endpoints": "SELECT INSERT UPDATE DELETE",
     "webhook_deliveries": "SELECT INSERT UPDATE DELETE",
     "game_totals": "SELECT",
+    "content_packages": "SELECT UPDATE",
+    "content_deltas": "SELECT INSERT UPDATE",
+    "content_metadata": "SELECT INSERT DELETE",
+    "content_state": "SELECT INSERT UPDATE",
+    "playhall_auth.content_keys": "SELECT INSERT UPDATE",
     **{f"game_events_{part}": "" for part in range(8)},
     "bot_identities": "SELECT INSERT UPDATE",
     "bot_identity_owners": "SELECT INSERT UPDATE DELETE",

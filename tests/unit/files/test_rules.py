@@ -1,4 +1,4 @@
-"""What buckets take, what bytes are, which part is asked for."""
+"""What buckets take, and what bytes are."""
 
 from typing import Any
 
@@ -6,15 +6,10 @@ import pytest
 
 from protocol.codec import validate
 from protocol.errors import InvalidField
-from protocol.files import BadRange, FileRefused, NewUpload
+from protocol.files import FileRefused, NewUpload
 from protocol.ids import UserId, new_id
 from server.domains.content.files.model import BUCKETS
-from server.domains.content.files.rules import (
-    check_first_bytes,
-    check_upload,
-    is_file_address,
-    parse_range,
-)
+from server.domains.content.files.rules import check_first_bytes, check_upload, is_file_address
 
 OTHER = "00000000-0000-4000-8000-00000000000c"
 ME = UserId("00000000-0000-4000-8000-000000000001")
@@ -87,28 +82,3 @@ def test_type_is_recognised_by_the_first_bytes(content_type: str, head: bytes) -
     for wrong in (b"", b"<script>", head[:1] + b"x" + head[2:4] + bytes(12)):
         with pytest.raises(FileRefused, match=content_type):
             check_first_bytes(wrong, content_type)
-
-
-@pytest.mark.parametrize(
-    ("header", "part"),
-    [
-        (None, None),
-        ("bytes=-", None),
-        ("bytes=0-1,3-4", None),
-        ("items=0-1", None),
-        ("bytes=5-2", None),
-        ("bytes=0-9", (0, 10)),
-        ("bytes=0-99", (0, 10)),
-        ("bytes=9-", (9, 10)),
-        ("bytes=-3", (7, 10)),
-        ("bytes=-99", (0, 10)),
-    ],
-)
-def test_range_is_read_or_ignored(header: str | None, part: tuple[int, int] | None) -> None:
-    assert parse_range(header, 10) == part
-
-
-@pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-12", "bytes=-0"])
-def test_range_beyond_the_end_is_refused(header: str) -> None:
-    with pytest.raises(BadRange):
-        parse_range(header, 10)

@@ -1,16 +1,16 @@
 """`/v1/files` (announcing and deleting) and `/files/…` (bytes in and out)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from persistence.files.store import FileStore, StoredFile
 from persistence.objects import ObjectMissing, Objects
 from protocol.codec import validate
 from protocol.errors import BadToken, Forbidden, TooLarge
 from protocol.files import (
-    BadRange,
     BadUpload,
     File,
     FileDeleted,
@@ -28,7 +28,8 @@ from server.core.clock import wire_time
 from server.domains.content.files import rules
 from server.domains.content.files.model import Buckets
 from server.domains.content.files.uploads import Uploads
-from server.gateway.http.endpoints import Authenticate, Endpoint, HttpRequest, error_response
+from server.gateway.http.endpoints import Authenticate, Endpoint, HttpRequest
+from server.gateway.http.ranges import SAFE_BYTES_HEADERS, Representation, send_bytes
 from server.gateway.session.identity import Identity
 
 
@@ -59,13 +60,6 @@ FOR_EVER_S: Final = 31_536_000
 A_WHILE_S: Final = 60
 LOST: Final = "This file was lost; its owner should upload it again."
 
-SAFE: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-    "Accept-Ranges": "bytes",
-}
-
 
 class FileServing:
     """The two handlers of one address: GET and PUT."""
@@ -95,16 +89,10 @@ class FileServing:
         file = await self._find(request)
         bucket = self._buckets.get(file.bucket)
         headers = _headers(file, is_settled=bucket is not None and bucket.is_settled)
-        known = {etag.value for etag in request.if_none_match or ()}
-        if file.sha256.hex() in known or "*" in known:
-            return web.Response(status=304, headers=headers)
-        try:
-            part = _part(request, file)
-        except BadRange as error:
-            response = error_response(error)
-            response.headers["Content-Range"] = f"bytes */{file.size}"
-            return response
-        return await self._send(request, file, part, headers)
+        whole = Representation(file.sha256.hex(), file.size, headers)
+        return await send_bytes(
+            request, whole, partial(self._open, file), before_head=partial(self._require, file)
+        )
 
     async def put(self, request: web.Request) -> web.Response:
         """Take in a file that was announced."""
@@ -143,28 +131,9 @@ class FileServing:
             raise BadToken("The Authorization header must be: Bearer <access token>.")
         return await self._authenticate(token)
 
-    async def _send(
-        self,
-        request: web.Request,
-        file: StoredFile,
-        part: tuple[int, int] | None,
-        headers: dict[str, str],
-    ) -> web.StreamResponse:
-        start, end = part or (0, file.size)
-        response = web.StreamResponse(status=206 if part else 200, headers=headers)
-        response.content_length = end - start
-        if part:
-            response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
-        if request.method == hdrs.METH_HEAD:
-            if await self._objects.missing([file.key]):
-                raise FileMissing(LOST)
-            return response
-        chunks = await self._open(file, start, end)
-        await response.prepare(request)
-        async for chunk in chunks:
-            await response.write(chunk)
-        await response.write_eof()
-        return response
+    async def _require(self, file: StoredFile) -> None:
+        if await self._objects.missing([file.key]):
+            raise FileMissing(LOST)
 
     async def _open(self, file: StoredFile, start: int, end: int) -> AsyncIterator[bytes]:
         try:
@@ -173,23 +142,13 @@ class FileServing:
             raise FileMissing(LOST) from None
 
 
-def _part(request: web.Request, file: StoredFile) -> tuple[int, int] | None:
-    if request.method != hdrs.METH_GET:  # ranges are of GET alone (RFC 9110, section 14.2)
-        return None
-    condition = request.headers.get(hdrs.IF_RANGE)
-    if condition is not None and condition != _etag(file):
-        return None
-    return rules.parse_range(request.headers.get("Range"), file.size)
-
-
 def _headers(file: StoredFile, *, is_settled: bool) -> dict[str, str]:
     name = file.path.rpartition("/")[2]
     shown = "inline" if file.content_type.startswith("image/") else f'attachment; filename="{name}"'
     return {
-        **SAFE,
+        **SAFE_BYTES_HEADERS,
         "Content-Type": file.content_type,
         "Content-Disposition": shown,
-        "ETag": _etag(file),
         "Cache-Control": _caching(file, is_settled=is_settled),
         **({"Access-Control-Allow-Origin": "*"} if file.is_public else {"Vary": "Authorization"}),
     }
@@ -201,10 +160,6 @@ def _caching(file: StoredFile, *, is_settled: bool) -> str:
     if is_settled:
         return f"public, max-age={FOR_EVER_S}, immutable"
     return f"public, max-age={A_WHILE_S}"
-
-
-def _etag(file: StoredFile) -> str:
-    return f'"{file.sha256.hex()}"'
 
 
 TAG = "files"

@@ -1,4 +1,4 @@
-"""What may be uploaded where, what bytes look like, and which part of a file is asked for. Pure."""
+"""What may be uploaded where, and what bytes look like. Pure."""
 
 import re
 from typing import Final
@@ -6,7 +6,6 @@ from typing import Final
 from protocol.errors import InvalidField
 from protocol.files import (
     PATH_CHARS_MAX,
-    BadRange,
     FileRefused,
     NewReplay,
     NewUpload,
@@ -25,7 +24,6 @@ from server.domains.content.files.model import (
 
 HEAD_BYTES: Final = 16  # enough to recognise any type
 
-_RANGE: Final = re.compile(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE | re.ASCII)
 # The form of all addresses, also of buckets that there are no more: their files stay.
 _BUCKET: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
@@ -75,25 +73,6 @@ def require_quota(used: int, *, size: int, bytes_max: int) -> None:
     """Refuse a file for which an account has no room left."""
     if used + size > bytes_max:
         raise QuotaExceeded(f"Your files take {used} of {bytes_max} bytes; delete some first.")
-
-
-def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """Read which bytes are asked for, as (start, end); None is all of them.
-
-    What is no single range is none (RFC 9110, section 14.2); raise `BadRange` beyond the end.
-    """
-    found = _RANGE.fullmatch(header) if header is not None else None
-    if found is None or found[1] == found[2] == "":
-        return None
-    if found[1] == "":
-        start, end = max(size - int(found[2]), 0), size
-    else:
-        start, end = int(found[1]), min(int(found[2] or size) + 1, size)
-        if found[2] and int(found[2]) < start:
-            return None
-    if start >= end:
-        raise BadRange
-    return start, end
 
 
 def _kind(bucket: Bucket, content_type: str) -> FileType | None:

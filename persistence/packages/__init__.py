@@ -1,0 +1,1 @@
+"""Content packages as they are stored, with their deltas and signed metadata."""
