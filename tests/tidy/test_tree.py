@@ -99,7 +99,7 @@ def test_every_dependency_is_used() -> None:
     named = {re.split(r"[^\w-]", each)[0].lower() for each in project["dependencies"] + ours}
     words = set(re.findall(r"\w+", "".join(path.read_text() for path in modules())))
     used = {
-        distribution.lower().replace("_", "-")
+        re.sub(r"[._]", "-", distribution.lower())
         for module, distributions in packages_distributions().items()
         if module in words
         for distribution in distributions

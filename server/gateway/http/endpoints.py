@@ -5,14 +5,15 @@ on the websocket, and `/openapi.json` is written from the same table.
 """
 
 import logging
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any, Final, Literal
 
 import orjson
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
+from aiohttp.typedefs import Handler, Middleware
 from pydantic import BaseModel
 
 from protocol.codec import error_fields, validate
@@ -22,18 +23,20 @@ from protocol.errors import (
     MethodNotAllowed,
     NotFound,
     PlayhallError,
-    TooLarge,
     UnsupportedEncoding,
 )
 from server.gateway.error_counts import Count, code_of_status, uncounted
+from server.gateway.http.bodies import (
+    BODY_BYTES_MAX,
+    COMPRESSIONS,
+    has_coded_body,
+    read_body,
+    require_coding,
+)
 from server.gateway.http.query import query_reader
 from server.gateway.session.identity import Identity, Scope, refused_by_scope
 
 log = logging.getLogger(__name__)
-
-BODY_BYTES_MAX = 256 * 1024
-# Of contents and of transfers: what leaves the bytes of a body as they are.
-PLAIN_CODINGS = frozenset(["identity", "chunked"])
 
 Authenticate = Callable[[str], Awaitable[Identity]]
 
@@ -47,6 +50,7 @@ class HttpRequest:
     query: Any
     body: Any
     remote: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def who(self) -> Identity:
@@ -91,7 +95,9 @@ def _finishing(
 class Endpoint:
     """One address. `auth` is none, optional (a bad token is still refused) or required.
 
-    `scope` says whose token may be used; see `server.gateway.session.identity`.
+    `scope` says whose token may be used; see `server.gateway.session.identity`. `admit` is asked
+    before the body is read and raises to refuse it, so that limits count before it costs anything.
+    With `is_compressible` the body may be compressed; `body_bytes_max` is its size when inflated.
     """
 
     method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
@@ -105,6 +111,9 @@ class Endpoint:
     errors: tuple[type[PlayhallError], ...] = ()
     tag: str = ""
     scope: Scope = "player"
+    admit: Callable[[HttpRequest], None] | None = None
+    body_bytes_max: int = BODY_BYTES_MAX
+    is_compressible: bool = False
 
 
 def build_http(
@@ -113,8 +122,12 @@ def build_http(
     count: Count = uncounted,
 ) -> web.Application:
     """Make the aiohttp application that serves the endpoints; `count` gets refusals' codes."""
+    compressible = {
+        (endpoint.method, endpoint.path) for endpoint in endpoints if endpoint.is_compressible
+    }
     app = web.Application(
-        client_max_size=BODY_BYTES_MAX, middlewares=[_errors_as_json, _refuse_encoded]
+        client_max_size=BODY_BYTES_MAX,
+        middlewares=[_errors_as_json, _refusing_encoded(compressible)],
     )
     app.on_response_prepare.append(_finishing(count))
     for endpoint in endpoints:
@@ -136,9 +149,14 @@ def _serve(
             identity=identity,
             path=request.match_info,
             query=read_query(request.query) if read_query is not None else None,
-            body=await _body(endpoint, request),
+            body=None,
             remote=request.remote or "",
+            headers=request.headers,
         )
+        if endpoint.admit is not None:
+            endpoint.admit(asked)
+        if (body := await _body(endpoint, request)) is not None:
+            asked = replace(asked, body=body)
         return _respond(await endpoint.handler(asked))
 
     return serve
@@ -163,7 +181,7 @@ async def _identify(
 
 
 async def _body(endpoint: Endpoint, request: web.Request) -> BaseModel | None:
-    raw = await _read(request)
+    raw = await read_body(request, endpoint.body_bytes_max)
     if endpoint.body is None:
         return None
     try:
@@ -171,17 +189,6 @@ async def _body(endpoint: Endpoint, request: web.Request) -> BaseModel | None:
     except orjson.JSONDecodeError as error:
         raise BadFrame(f"The body is not valid JSON: {error}.") from None
     return validate(endpoint.body, data)
-
-
-async def _read(request: web.Request) -> bytes:
-    """Read a body, also one that nobody asked for: unread, it would cost the connection."""
-    too_large = TooLarge(f"The body is larger than {BODY_BYTES_MAX} bytes.")
-    if (request.content_length or 0) > BODY_BYTES_MAX:
-        raise too_large
-    try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise too_large from None
 
 
 def _respond(answer: Answer) -> web.Response:
@@ -248,28 +255,23 @@ def _is_gone(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
 
 
-@web.middleware
-async def _refuse_encoded(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Answer a compressed body with 415 at every address, and say what is taken instead.
+def _refusing_encoded(compressible: Collection[tuple[str, str]]) -> Middleware:
+    """Answer a compressed body with 415 wherever it is not taken, and say what is taken instead."""
 
-    Kilobytes can become gigabytes, so that inflating is work without a bound.
-    """
-    codings = [*_listed(request, "Content-Encoding"), *_listed(request, "Transfer-Encoding")]
-    refused = [coding for coding in codings if coding not in PLAIN_CODINGS]
-    if not refused or (request.content.is_eof() and not request.content.total_bytes):
+    @web.middleware
+    async def refuse_encoded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not has_coded_body(request):
+            return await handler(request)
+        resource = request.match_info.route.resource
+        place = (request.method, resource.canonical if resource is not None else "")
+        is_compressible = place in compressible
+        try:
+            require_coding(request, is_compressible=is_compressible)
+        except UnsupportedEncoding as error:
+            response = error_response(error)
+            accepted = (*COMPRESSIONS, "identity") if is_compressible else ("identity",)
+            response.headers["Accept-Encoding"] = ", ".join(accepted)
+            return response
         return await handler(request)
-    error = UnsupportedEncoding(
-        f"A body encoded with {refused[0][:40]} is not accepted; send it without "
-        "Content-Encoding (identity)."
-    )
-    response = error_response(error)
-    response.headers["Accept-Encoding"] = "identity"
-    return response
 
-
-def _listed(request: web.Request, header: str) -> list[str]:
-    """Give the names that a header lists, in lowercase."""
-    joined = ",".join(request.headers.getall(header, ())).lower()
-    return [name for name in (name.strip() for name in joined.split(",")) if name]
+    return refuse_encoded
