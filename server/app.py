@@ -32,6 +32,7 @@ from server.domains.play.games.domain import build as games
 from server.domains.play.history.domain import build as history
 from server.domains.play.lobbies.domain import build as lobbies
 from server.domains.play.signaling.domain import build as signaling
+from server.domains.progression.telemetry.domain import build as telemetry
 from server.domains.services import Services
 from server.gateway.http.cors import install_cors
 from server.gateway.http.endpoints import Endpoint, build_http
@@ -68,6 +69,7 @@ DOMAINS: Final[Sequence[Build]] = (
     blockchain,
     epochs,
     webhooks,
+    telemetry,
 )
 
 

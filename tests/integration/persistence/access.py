@@ -43,4 +43,5 @@ OWN: Final = {
     "file_uploads": "S D",
     "wallets": "S",
     "epoch_votes": "S U:score,voter_session_id",
+    "consents": "S",  # and a person decides anew, which is a test of its own
 }

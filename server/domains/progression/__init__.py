@@ -1,0 +1,1 @@
+"""Progression: what belongs to a player beyond a single game."""
