@@ -143,16 +143,18 @@ def serve(fresh_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Se
         anonymous = await Database.open(fresh_dsn, embedded=True, role=ANONYMOUS_ROLE)
         made = Config(data_dir=tmp_path, guests_per_minute=100_000, epochs=False, **(config or {}))
         clock = MovableClock()
-        async with Tasks() as tasks:
-            services = Services(made, database, RlsDatabase(anonymous), "n1", clock, tasks, {})
-            app = App(services)
-            async with (
-                listening(app) as port,
-                aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
-            ):
-                yield Node(app, http, database, clock)
-        await anonymous.close()
-        await database.close()
+        try:
+            async with Tasks() as tasks:
+                services = Services(made, database, RlsDatabase(anonymous), "n1", clock, tasks, {})
+                app = App(services)
+                async with (
+                    listening(app) as port,
+                    aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
+                ):
+                    yield Node(app, http, database, clock)
+        finally:
+            await anonymous.close()
+            await database.close()
 
     return serve
 

@@ -6,13 +6,15 @@ deleting is done by one of them at a time, which holds a lock of the database me
 
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
+from persistence.telemetry.forwards import ForwardStore
 from persistence.telemetry.schemas import NewSchema, TelemetrySchemaStore
 from persistence.telemetry.store import Retention, TelemetryStore
 from server.core.clock import Clock
 from server.core.periodic import every
 from server.domains.progression.telemetry.builtin import BUILT_IN
+from server.domains.progression.telemetry.forwarding import Forwarder
 from server.domains.progression.telemetry.rules import first_id
 from server.domains.progression.telemetry.schemas import SchemaRegistry
 from server.domains.progression.telemetry.service import TelemetryService
@@ -28,6 +30,13 @@ STEPS_AT_ONCE_MAX: Final = 2000
 _DAY_S: Final = 86_400.0
 
 
+class Clear(Protocol):
+    """Deletes some of what is older than so many seconds; says how many."""
+
+    async def __call__(self, kept_s: float, /, *, limit: int) -> int:
+        """Delete some."""
+
+
 class TelemetryMaintenance:
     """Keeps the tables of telemetry in shape."""
 
@@ -35,18 +44,24 @@ class TelemetryMaintenance:
         self,
         *,
         store: TelemetryStore,
+        forwards: ForwardStore,
         schemas: TelemetrySchemaStore,
         registry: SchemaRegistry,
         service: TelemetryService,
         clock: Clock,
+        forwarder: Forwarder,
         letters_kept_days: float,
+        forwards_kept_days: float,
     ) -> None:
         self._store = store
+        self._forwards = forwards
         self._schemas = schemas
         self._registry = registry
         self._service = service
         self._clock = clock
-        self._letters_kept_days = letters_kept_days
+        self._forwarder = forwarder
+        self._letters_kept_s = letters_kept_days * _DAY_S
+        self._forwards_kept_s = forwards_kept_days * _DAY_S
         self.dropped_total = 0
         self.deleted_total = 0
 
@@ -72,13 +87,10 @@ class TelemetryMaintenance:
                 await self._drop_days()
                 for kept in await self._store.retention():
                     await self._clear(kept)
-                kept_s = self._letters_kept_days * _DAY_S
-                while (
-                    await self._store.clear_letters(kept_s, limit=CLEARED_AT_ONCE)
-                    == CLEARED_AT_ONCE
-                ):
-                    pass
+                await _all_of(self._store.clear_letters, self._letters_kept_s)
+                await _all_of(self._forwards.clear, self._forwards_kept_s)
         self._service.letters = await self._store.count_letters()
+        self._forwarder.waiting = await self._forwards.count()
 
     async def _make_days(self) -> None:
         today = self._clock.now().date()
@@ -109,6 +121,11 @@ class TelemetryMaintenance:
             )
             start = until
         await self._store.note_cleared(kept, min(start, end))
+
+
+async def _all_of(clear: Clear, kept_s: float) -> None:
+    while await clear(kept_s, limit=CLEARED_AT_ONCE) == CLEARED_AT_ONCE:
+        pass
 
 
 def _id_at(moment: datetime) -> str:

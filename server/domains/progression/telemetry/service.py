@@ -83,6 +83,7 @@ class TelemetryService:
         clock: Clock,
         opt_in: Collection[str],
         letters_max: int,
+        is_forwarding: bool,
     ) -> None:
         self._store = store
         self._consents = consents
@@ -90,6 +91,7 @@ class TelemetryService:
         self._clock = clock
         self._opt_in = opt_in
         self._letters_max = letters_max
+        self._is_forwarding = is_forwarding
         self._turns = asyncio.Semaphore(INGESTS_AT_ONCE)
         self._waiting = 0
         self.totals = IngestTotals()
@@ -197,7 +199,7 @@ class TelemetryService:
                 batch.duplicates += [
                     event.event_id for event in allowed if event.event_id not in new
                 ]
-                if new and is_shared:
+                if new and is_shared and self._is_forwarding:
                     await work.forward(list(new))
             await self._keep_letters(work, batch, decisions, is_shared=is_shared)
         return len(new)
@@ -295,7 +297,11 @@ class TelemetryService:
                 for letter, event in allowed
                 if letter.is_shared and event.event_id in new
             ]
-            if shared and is_allowed("sharing", work.decisions, self._opt_in):
+            if (
+                self._is_forwarding
+                and shared
+                and is_allowed("sharing", work.decisions, self._opt_in)
+            ):
                 await work.forward(shared)
         done.accepted += len(new)
         done.duplicates += len(allowed) - len(new)

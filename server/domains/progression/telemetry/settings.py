@@ -3,17 +3,18 @@
 from typing import Annotated
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from protocol.telemetry import PURPOSES
+from server.core.settings import PREFIX, Settings
 
 Days = Annotated[float, Field(ge=1, le=400)]
 
 
-class TelemetrySettings(BaseSettings):
-    """`PLAYHALL_TELEMETRY_*`."""
+class TelemetrySettings(Settings):
+    """Limits, consent by default, retention of what waits, and targets."""
 
-    model_config = SettingsConfigDict(env_prefix="PLAYHALL_TELEMETRY_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}TELEMETRY_")
 
     batches_per_minute: Annotated[float, Field(gt=0, le=1_000_000)] = Field(
         default=60.0, description="Batches of telemetry of one account and node."
@@ -34,8 +35,8 @@ class TelemetrySettings(BaseSettings):
         default=7.0, description="How long events wait for a target that fails."
     )
     webhook_url: str = Field(default="", description="Forward events to this URL.")
-    webhook_secret: SecretStr = Field(
-        default=SecretStr(""),
+    webhook_secret: SecretStr | None = Field(
+        default=None,
         description="What these requests are signed with: `whsec_` and 24 to 64 bytes in base64.",
     )
     redis_stream: Annotated[str, Field(max_length=200)] = Field(
