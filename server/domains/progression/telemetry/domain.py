@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from persistence.errors import StartRefused
 from persistence.telemetry.consents import ConsentStore
 from persistence.telemetry.forwards import ForwardStore
+from persistence.telemetry.reports import ReportStore
 from persistence.telemetry.schemas import TelemetrySchemaStore
 from persistence.telemetry.store import TelemetryStore
 from protocol.errors import InvalidField
@@ -21,10 +22,12 @@ from server.domains.progression.telemetry.forwarding import (
 )
 from server.domains.progression.telemetry.http import (
     ConsentRoutes,
+    ReportRoutes,
     TelemetryAdminRoutes,
     TelemetryRoutes,
 )
 from server.domains.progression.telemetry.jobs import TelemetryMaintenance
+from server.domains.progression.telemetry.reports import Reports
 from server.domains.progression.telemetry.schemas import SchemaRegistry
 from server.domains.progression.telemetry.service import TelemetryService
 from server.domains.progression.telemetry.settings import TelemetrySettings
@@ -71,6 +74,7 @@ def build(services: Services) -> Domain:
         registry=registry,
         changed=AnnouncedSweep(services.subscriptions, "telemetry-schemas", registry.look),
     )
+    reports = ReportRoutes(Reports(ReportStore(services.database), clock))
     totals = service.totals
     numbers = Numbers(
         gauges=(
@@ -101,7 +105,12 @@ def build(services: Services) -> Domain:
     return Domain(
         name="telemetry",
         settings=TelemetrySettings,
-        endpoints=[*events.endpoints(), *decisions.endpoints(), *admin.endpoints()],
+        endpoints=[
+            *events.endpoints(),
+            *decisions.endpoints(),
+            *admin.endpoints(),
+            *reports.endpoints(),
+        ],
         metrics=[numbers],
         start=[maintenance.prepare, forwarder.prepare],
         jobs=[Job("telemetry maintenance", maintenance.run), *forwarder.jobs()],

@@ -1,5 +1,6 @@
 """`POST /v1/telemetry`, `/v1/me/consents` and `/v1/admin/telemetry`."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -11,25 +12,30 @@ from persistence.telemetry.schemas import NewSchema, StoredSchema, TelemetrySche
 from persistence.telemetry.store import StoredLetter, TelemetryStore
 from protocol import telemetry as wire
 from protocol.codec import validate
-from protocol.errors import Forbidden, RateLimited
+from protocol.errors import Forbidden, NotFound, RateLimited
+from protocol.telemetry_reports import ReportName, ReportQuery, TelemetryReport
 from server.core.clock import Clock, wire_time
 from server.core.cursors import CursorCodec
 from server.core.rate_limits import Rate, RateLimiter
 from server.core.subscriptions import AnnouncedSweep
+from server.domains.progression.telemetry.reports import Reports, as_csv, as_svg
 from server.domains.progression.telemetry.rules import is_allowed
 from server.domains.progression.telemetry.schemas import SchemaRegistry, compile_schema
 from server.domains.progression.telemetry.service import TelemetryService
-from server.gateway.http.endpoints import Endpoint, HttpRequest
+from server.gateway.http.endpoints import Endpoint, HttpRequest, Raw
 from server.gateway.session.identity import require_role
 
 TAG: Final = "telemetry"
 SCHEMAS: Final = "/v1/admin/telemetry/schemas"
+REPORTS: Final = "/v1/admin/telemetry/reports"
 LETTERS: Final = "/v1/admin/telemetry/dead-letters"
 
 # Who may read what people sent, and who may change what is taken.
 READERS: Final = frozenset({"admin", "support"})
 EDITORS: Final = frozenset({"admin", "editor"})
 DECISIONS: Final = Rate(per_minute=20, burst=20)  # of one account
+
+REPORT_NAMES: Final[Mapping[str, ReportName]] = {name: name for name in TelemetryReport.COLUMNS}
 
 _ID_MAX: Final = 2**63 - 1
 _LETTER: Final = CursorCodec("dead-letters", int, int)
@@ -262,6 +268,42 @@ class TelemetryAdminRoutes:
             after=done.model_dump(),
         )
         return done
+
+
+class ReportRoutes:
+    """The addresses of reports, for those who make the game and those who help its players."""
+
+    def __init__(self, reports: Reports) -> None:
+        self._reports = reports
+
+    def endpoints(self) -> list[Endpoint]:
+        """List them."""
+        return [
+            Endpoint(
+                "GET",
+                f"{REPORTS}/{{report}}",
+                "Read a report, as JSON, CSV or SVG (editors, support).",
+                self._report,
+                auth="required",
+                query=ReportQuery,
+                answer=TelemetryReport,
+                errors=(Forbidden, NotFound),
+                tag=TAG,
+            )
+        ]
+
+    async def _report(self, request: HttpRequest) -> TelemetryReport | Raw:
+        require_role(request.who, READERS | EDITORS)
+        name = REPORT_NAMES.get(request.path["report"])
+        if name is None:
+            raise NotFound(f"There is no such report; there are {', '.join(REPORT_NAMES)}.")
+        query: ReportQuery = request.query
+        report = await self._reports.make(name, query)
+        if query.format == "csv":
+            return Raw(as_csv(report).encode(), "text/csv; charset=utf-8")
+        if query.format == "svg":
+            return Raw(as_svg(report).encode(), "image/svg+xml")
+        return report
 
 
 def _is_private(request: HttpRequest) -> bool:
