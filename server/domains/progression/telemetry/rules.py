@@ -1,7 +1,7 @@
 """Which events are taken, which are refused and why, and which purposes are allowed. Pure."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -28,6 +28,8 @@ DAY_MS: Final = 86_400_000
 PROBLEM_CHARS_MAX: Final = 300
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_FUTURE_MS_MAX: Final = FUTURE_S_MAX * 1000
 _UUID7: Final = re.compile(UUID7_PATTERN)
 _EVENT_TYPE: Final = re.compile(EVENT_TYPE_PATTERN)
 _FIELDS: Final = frozenset(TelemetryEvent.model_fields)
@@ -82,98 +84,94 @@ class Reading:
         """Check one event of a batch."""
         if not isinstance(raw, dict):
             return Problem("bad_event", "An event is a JSON object.")
-        if not raw.keys() <= _FIELDS or not raw.keys() >= _REQUIRED:
+        if not (raw.keys() <= _FIELDS and raw.keys() >= _REQUIRED):
             return Problem("bad_event", _wrong_fields(raw), _id_of(raw))
         event_id = raw["event_id"]
         if not isinstance(event_id, str) or _UUID7.fullmatch(event_id) is None:
             return Problem("bad_event_id", "event_id: send a UUIDv7, 36 lowercase characters.")
         made_ms = id_ms(event_id)
-        if made_ms > self.now_ms + FUTURE_S_MAX * 1000:
-            return Problem(
-                "in_the_future",
-                f"event_id: its time is more than {FUTURE_S_MAX} s ahead of the server's.",
-                event_id,
-            )
+        if made_ms > self.now_ms + _FUTURE_MS_MAX:
+            return _in_the_future("event_id", event_id)
         if (account_id := raw.get("account_id")) is not None and account_id != self.account_id:
             return Problem("wrong_account", "account_id: leave it out, or send your own.", event_id)
-        return self._read_rest(raw, event_id, made_ms)
-
-    def read_again(self, event: Event) -> Event | Problem:
-        """Check an event again that no schema fitted."""
-        kind = self.types.get(event.event_type)
-        if (late := self._untimely(event, id_ms(event.event_id), kind)) is not None:
-            return late
-        return self._fitting(event, orjson.loads(event.payload), kind)
-
-    def _read_rest(self, raw: Mapping[str, Any], event_id: str, made_ms: int) -> Event | Problem:
         name, payload = raw["event_type"], raw["payload"]
         version, session = raw.get("schema_version"), raw.get("session")
-        if (wrong := _wrong_values(name, payload, version, session)) is not None:
+        if (wrong := _wrong_values(name, payload, version, session, self.types)) is not None:
             return Problem("bad_event", wrong, event_id)
-        written = orjson.dumps(payload)
-        if len(written) > EVENT_PAYLOAD_BYTES_MAX:
-            return Problem(
-                "payload_too_large",
-                f"payload: it has {len(written)} bytes, and may have {EVENT_PAYLOAD_BYTES_MAX}.",
-                event_id,
-            )
-        if _NUL in written and "\0" in _texts(payload):
-            return Problem("bad_event", "payload: remove the character U+0000.", event_id)
-        if written.count(b"[") + written.count(b"{") > JSON_DEPTH_MAX < json_depth(payload):
-            return Problem(
-                "bad_event",
-                f"payload: it is nested more than {JSON_DEPTH_MAX} levels deep.",
-                event_id,
-            )
-        at = _EPOCH + timedelta(milliseconds=made_ms)
-        if raw.get("timestamp") is not None:
-            stated = _time_of(raw["timestamp"])
+        stated = None
+        if (timestamp := raw.get("timestamp")) is not None:
+            stated = _time_of(timestamp)
             if stated is None:
                 return Problem(
                     "bad_event", "timestamp: write it like 2026-11-29T17:00:00.000Z.", event_id
                 )
-            at = stated
+        written = orjson.dumps(payload)
+        if (problem := _unstorable(event_id, payload, written)) is not None:
+            return problem
         kind = self.types.get(name)
-        event = Event(event_id, name, written, at, session, version)
-        if (late := self._untimely(event, made_ms, kind)) is not None:
+        if (late := self._untimely(event_id, made_ms, stated, kind)) is not None:
             return late
-        return self._fitting(event, payload, kind)
+        at = datetime.fromtimestamp(made_ms / 1000, UTC) if stated is None else stated
+        return self._fitting(event_id, name, payload, written, at, session, version, kind)
 
-    def _untimely(self, event: Event, made_ms: int, kind: EventType | None) -> Problem | None:
-        stated_ms = (event.at - _EPOCH) // timedelta(milliseconds=1)
-        if stated_ms > self.now_ms + FUTURE_S_MAX * 1000:
-            return Problem(
-                "in_the_future",
-                f"timestamp: it is more than {FUTURE_S_MAX} s ahead of the server's clock.",
-                event.event_id,
-            )
+    def read_again(self, event: Event) -> Event | Problem:
+        """Check an event again that no schema fitted."""
+        kind = self.types.get(event.event_type)
+        late = self._untimely(event.event_id, id_ms(event.event_id), event.at, kind)
+        if late is not None:
+            return late
+        return self._fitting(
+            event.event_id,
+            event.event_type,
+            orjson.loads(event.payload),
+            event.payload,
+            event.at,
+            event.session,
+            event.version,
+            kind,
+        )
+
+    def _untimely(
+        self, event_id: str, made_ms: int, stated: datetime | None, kind: EventType | None
+    ) -> Problem | None:
+        oldest_ms = made_ms
+        if stated is not None:
+            stated_ms = (stated - _EPOCH) // _MILLISECOND
+            if stated_ms > self.now_ms + _FUTURE_MS_MAX:
+                return _in_the_future("timestamp", event_id)
+            oldest_ms = min(made_ms, stated_ms)
         kept_days = self.kept_days_max if kind is None else kind.kept_days
-        if min(made_ms, stated_ms) < self.now_ms - kept_days * DAY_MS:
+        if oldest_ms < self.now_ms - kept_days * DAY_MS:
             return Problem(
-                "too_old", f"Events of this type are kept for {kept_days} days.", event.event_id
+                "too_old", f"Events of this type are kept for {kept_days} days.", event_id
             )
         return None
 
-    def _fitting(self, event: Event, payload: object, kind: EventType | None) -> Event | Problem:
+    def _fitting(
+        self,
+        event_id: str,
+        name: str,
+        payload: object,
+        written: bytes,
+        at: datetime,
+        session: str | None,
+        version: int | None,
+        kind: EventType | None,
+    ) -> Event | Problem:
         if kind is None:
-            return Problem(
-                "unknown_type",
-                f"event_type: no schema is registered for {event.event_type}.",
-                event.event_id,
-                event,
-            )
-        version = kind.newest if event.version is None else event.version
-        check = kind.checks.get(version)
+            problem = f"event_type: no schema is registered for {name}."
+            event = Event(event_id, name, written, at, session, version)
+            return Problem("unknown_type", problem, event_id, event)
+        wanted = kind.newest if version is None else version
+        check = kind.checks.get(wanted)
         if check is None:
-            return Problem(
-                "unknown_version",
-                f"schema_version: {event.event_type} has no version {version}.",
-                event.event_id,
-                event,
-            )
+            problem = f"schema_version: {name} has no version {wanted}."
+            event = Event(event_id, name, written, at, session, version)
+            return Problem("unknown_version", problem, event_id, event)
         if (wrong := check(payload)) is not None:
-            return Problem("invalid_payload", wrong[:PROBLEM_CHARS_MAX], event.event_id, event)
-        return event._replace(version=version) if event.version is None else event
+            event = Event(event_id, name, written, at, session, version)
+            return Problem("invalid_payload", wrong[:PROBLEM_CHARS_MAX], event_id, event)
+        return Event(event_id, name, written, at, session, wanted)
 
 
 def id_ms(event_id: str) -> int:
@@ -197,6 +195,28 @@ def allows_unknown(decisions: Decisions, opt_in: Collection[str]) -> bool:
     return all(is_allowed(each, decisions, opt_in) for each in PURPOSES if each != "sharing")
 
 
+def _unstorable(event_id: str, payload: object, written: bytes) -> Problem | None:
+    if len(written) > EVENT_PAYLOAD_BYTES_MAX:
+        return Problem(
+            "payload_too_large",
+            f"payload: it has {len(written)} bytes, and may have {EVENT_PAYLOAD_BYTES_MAX}.",
+            event_id,
+        )
+    if _NUL in written and "\0" in _texts(payload):
+        return Problem("bad_event", "payload: remove the character U+0000.", event_id)
+    # Walking the value is dear, so it is done only where there are enough brackets.
+    is_long = len(written) > 2 * JSON_DEPTH_MAX
+    if is_long and written.count(b"[") + written.count(b"{") > JSON_DEPTH_MAX < json_depth(payload):
+        problem = f"payload: it is nested more than {JSON_DEPTH_MAX} levels deep."
+        return Problem("bad_event", problem, event_id)
+    return None
+
+
+def _in_the_future(field: str, event_id: str) -> Problem:
+    problem = f"{field}: its time is more than {FUTURE_S_MAX} s ahead of the server's clock."
+    return Problem("in_the_future", problem, event_id)
+
+
 def _wrong_fields(raw: Mapping[Any, object]) -> str:
     for missing in ("event_id", "event_type", "payload"):
         if missing not in raw:
@@ -205,8 +225,10 @@ def _wrong_fields(raw: Mapping[Any, object]) -> str:
     return f"{str(unknown)[:64]}: unknown field; remove it."
 
 
-def _wrong_values(name: object, payload: object, version: object, session: object) -> str | None:
-    if not isinstance(name, str) or _EVENT_TYPE.fullmatch(name) is None:
+def _wrong_values(
+    name: object, payload: object, version: object, session: object, known: Container[str]
+) -> str | None:
+    if not isinstance(name, str) or (name not in known and _EVENT_TYPE.fullmatch(name) is None):
         return "event_type: send 1 to 64 of a-z, 0-9, _ and ., a letter first."
     if not isinstance(payload, dict):
         return "payload: send a JSON object."
