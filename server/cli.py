@@ -422,6 +422,12 @@ def _add_epochs() -> None:
     add_epoch_commands(app, _SHELL)
 
 
+def _add_telemetry() -> None:
+    from server.ops.telemetry_cli import add_telemetry_commands
+
+    add_telemetry_commands(app, _SHELL)
+
+
 def _add_load_tester() -> None:
     from loadtest.cli import app as loadtest
 
@@ -442,6 +448,7 @@ _ADDED: Final = {
     "accounts": _add_accounts,
     "keys": _add_accounts,
     "epoch": _add_epochs,
+    "telemetry": _add_telemetry,
     "loadtest": _add_load_tester,
     "play": _add_player,
 }

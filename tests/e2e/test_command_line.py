@@ -43,6 +43,7 @@ READERS: list[tuple[str, ...]] = [
     ("migrate", "--down", "base"),
     ("replay", GAME),
     ("stats", "rebuild", "--verify"),
+    ("telemetry", "report", "funnel"),
     ("verify", GAME),
     ("verify", "--since", "2026-01-01"),
 ]

@@ -1,10 +1,12 @@
 """Reports over HTTP, of events that were sent over HTTP."""
 
+import asyncio
 import csv
 import io
 from datetime import timedelta
 from xml.etree import ElementTree
 
+from tests.fixtures.shell import playhall
 from tests.integration.telemetry.conftest import Json, Node, Person
 
 REPORTS = "/v1/admin/telemetry/reports"
@@ -89,6 +91,22 @@ async def test_reports_say_where_players_stop_how_long_they_take_and_what_they_c
             "{http://www.w3.org/2000/svg}title"
         )
     ]
+
+
+async def test_report_is_printed_on_the_command_line(node: Node, serving_dsn: str) -> None:
+    await _played(node)
+
+    async def printed(*arguments: str, status: int = 0) -> str:
+        environment = {"PLAYHALL_DATABASE_URL": serving_dsn}
+        command = ("telemetry", "report", *arguments)
+        done = await asyncio.to_thread(playhall, *command, environment=environment)
+        assert done.status == status, done.said
+        return done.said
+
+    assert "heist,'=crew(),1.0,8,0.8,4" in await printed("funnel", "--quest", "heist")
+    assert '"report": "choices"' in await printed("choices", "--format", "json")
+    assert "<svg" in await printed("pacing", "--format", "svg")
+    assert "first: send a day as" in await printed("stops", "--first", "2026-02-31", status=1)
 
 
 async def test_report_that_is_none_is_refused(node: Node) -> None:
