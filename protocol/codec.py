@@ -70,12 +70,13 @@ def _parse_object(frame: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise BadFrame
     # Counting brackets is cheap; walking the value is not, so it is done only when it matters.
-    if frame.count(b"[") + frame.count(b"{") > JSON_DEPTH_MAX and _depth(data) > JSON_DEPTH_MAX:
+    if frame.count(b"[") + frame.count(b"{") > JSON_DEPTH_MAX and json_depth(data) > JSON_DEPTH_MAX:
         raise BadFrame(f"The JSON is nested more than {JSON_DEPTH_MAX} levels deep.")
     return data
 
 
-def _depth(value: object) -> int:
+def json_depth(value: object) -> int:
+    """Count how deep a value is nested."""
     depth, level = 0, [value]
     while level:
         depth += 1

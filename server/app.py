@@ -38,6 +38,7 @@ from server.domains.progression.inventory.domain import build as inventory
 from server.domains.progression.packages.domain import build as packages
 from server.domains.progression.quests.domain import build as quests
 from server.domains.progression.saves.domain import build as saves
+from server.domains.progression.telemetry.domain import build as telemetry
 from server.domains.services import Services
 from server.gateway.http.cors import install_cors
 from server.gateway.http.endpoints import Endpoint, build_http
@@ -81,6 +82,7 @@ DOMAINS: Final[Sequence[Build]] = (
     quests,
     command_saves,
     packages,
+    telemetry,
 )
 
 

@@ -464,6 +464,12 @@ def _add_content() -> None:
     add_commands(app, _SHELL)
 
 
+def _add_telemetry() -> None:
+    from server.ops.telemetry_cli import add_telemetry_commands
+
+    add_telemetry_commands(app, _SHELL)
+
+
 def _add_load_tester() -> None:
     from loadtest.cli import app as loadtest
 
@@ -487,6 +493,7 @@ _ADDED: Final = {
     "economy": _add_economy,
     "saves": _add_saves,
     "content": _add_content,
+    "telemetry": _add_telemetry,
     "loadtest": _add_load_tester,
     "play": _add_player,
 }

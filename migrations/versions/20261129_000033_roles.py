@@ -3,7 +3,7 @@
 from migrations.script import run_beside
 
 revision = "20261129_000033"
-down_revision = "20261129_000027"
+down_revision = "20261129_000028"
 
 
 def upgrade() -> None:

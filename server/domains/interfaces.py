@@ -292,3 +292,15 @@ class ChainProgress(Protocol):
 
     async def knows_owners_at(self, at: datetime, /) -> bool:
         """Say whether every contract was read beyond a time, by whichever node."""
+
+
+class SignedRequests(Protocol):
+    """Requests to other systems, signed as webhooks are. Provided by webhooks."""
+
+    def require_url(self, url: str) -> None:
+        """Raise `InvalidField` for a URL that webhooks may not have."""
+
+    async def post(
+        self, url: str, body: bytes, *, message_id: str, keys: Sequence[bytes]
+    ) -> str | None:
+        """Send a body; says why it was not accepted, None if it was."""

@@ -48,6 +48,7 @@ READERS: list[tuple[str, ...]] = [
     ("replay", GAME),
     ("saves", "verify"),
     ("stats", "rebuild", "--verify"),
+    ("telemetry", "report", "funnel"),
     ("verify", GAME),
     ("verify", "--since", "2026-01-01"),
 ]

@@ -63,4 +63,5 @@ OWN: Final = {
     "quest_progress": "S",
     "reward_claims": "S",
     "epoch_votes": "S U:score,voter_session_id",
+    "consents": "S",  # and a person decides anew, which is a test of its own
 }

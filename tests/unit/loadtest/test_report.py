@@ -7,9 +7,10 @@ import pytest
 from rich.console import Console
 
 from loadtest.measure import Checks, Counters, Measured, Sample, Scrape, Window, parse
+from loadtest.plots import Axis, bar_plot, line_plot
 from loadtest.processes import merge
 from loadtest.report import as_json, number, report_of, show
-from loadtest.report_page import Axis, bar_plot, line_plot, page
+from loadtest.report_page import page
 from loadtest.simulation.trace import Reservoir
 
 

@@ -4,11 +4,12 @@ from persistence.sealing import Seal
 from persistence.webhooks.store import WebhookStore
 from protocol.domain_events import DURABLE_EVENTS
 from server.core.event_delivery import DurableListener
-from server.domains.contract import Domain, Job
+from server.domains.contract import Domain, Job, provide
 from server.domains.integrations.webhooks.http import WebhookRoutes
 from server.domains.integrations.webhooks.jobs import WebhookDeliverer
-from server.domains.integrations.webhooks.service import WebhookService
+from server.domains.integrations.webhooks.service import WebhookRequests, WebhookService
 from server.domains.integrations.webhooks.settings import WebhookSettings
+from server.domains.interfaces import SignedRequests
 from server.domains.services import Services
 from server.gateway.metrics import MetricsCollector, MetricSource
 
@@ -28,6 +29,7 @@ def build(services: Services) -> Domain:
     routes = WebhookRoutes(
         WebhookService(store=store, seal=seal, may_be_private=settings.webhooks_private)
     )
+    requests = WebhookRequests(clock=services.clock, may_be_private=settings.webhooks_private)
     handlers = dict.fromkeys(DURABLE_EVENTS.values(), deliverer.queue)
     return Domain(
         name="webhooks",
@@ -35,6 +37,7 @@ def build(services: Services) -> Domain:
         endpoints=routes.endpoints(),
         durable=[DurableListener("webhooks", handlers)],
         metrics=[_numbers(deliverer)],
+        provides=[provide(SignedRequests, requests)],
         jobs=[Job("webhooks", deliverer.run)],
     )
 

@@ -1,7 +1,7 @@
 """Webhooks as admins see them: made, changed, given new secrets, tested and sent again."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
@@ -11,6 +11,7 @@ import orjson
 from persistence.sealing import Seal
 from persistence.webhooks.store import (
     ENDPOINTS_MAX,
+    Failure,
     ListedDelivery,
     NewWebhook,
     NoSuchWebhook,
@@ -24,7 +25,14 @@ from persistence.webhooks.store import (
 from protocol.errors import InvalidField, NotFound
 from protocol.ids import new_id
 from protocol.webhooks import WebhookChange, WebhookRequest
-from server.domains.integrations.webhooks.rules import SECRET_BYTES, format_secret, require_url
+from server.core.clock import Clock
+from server.domains.integrations.webhooks.rules import (
+    SECRET_BYTES,
+    format_secret,
+    require_url,
+    signed_headers,
+)
+from server.domains.integrations.webhooks.sender import WebhookSender
 
 TEST_EVENT: Final = "webhook.test"
 # For so long a delivery is signed with the secret before as well, so that receivers can change.
@@ -117,6 +125,29 @@ class WebhookService:
 
     def _sealed(self, endpoint_id: str, key: bytes) -> bytes:
         return self._seal.seal(key, about=secret_context(endpoint_id))
+
+
+class WebhookRequests:
+    """Sends requests for other domains, with the signatures and the bounds of webhooks."""
+
+    def __init__(self, *, clock: Clock, may_be_private: bool) -> None:
+        self._clock = clock
+        self._may_be_private = may_be_private
+
+    def require_url(self, url: str) -> None:
+        """Raise `InvalidField` for a URL that webhooks may not have."""
+        require_url(url, may_be_private=self._may_be_private)
+
+    async def post(
+        self, url: str, body: bytes, *, message_id: str, keys: Sequence[bytes]
+    ) -> str | None:
+        """Send a body; says why it was not accepted, None if it was."""
+        headers = signed_headers(
+            body, event_id=message_id, timestamp_s=self._clock.now_ms() // 1000, keys=keys
+        )
+        async with WebhookSender.opened(may_be_private=self._may_be_private) as sender:
+            outcome = await sender.send(url, body, headers)
+        return outcome.error if isinstance(outcome, Failure) else None
 
 
 async def reseal_secrets(store: WebhookStore, seal: Seal) -> int:

@@ -1,0 +1,1 @@
+"""Telemetry as it is stored: events and schemas, dead letters, consents, forwarding."""
