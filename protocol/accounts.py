@@ -93,7 +93,9 @@ class OwnSession(WireModel):
     """A session of yours: one place where you are signed in."""
 
     session_id: str
-    method: str = Field(description="How you signed in: guest, email or discord.")
+    method: str = Field(
+        description="How you signed in: guest, email, discord, or the id of a provider."
+    )
     created_at: str
     used_at: str = Field(description="When its tokens were refreshed last.")
     is_this: bool = Field(description="Whether it is the session of this request.")
@@ -171,7 +173,8 @@ NewPassword = Annotated[
 Password = Annotated[str, StringConstraints(max_length=PASSWORD_CHARS_TYPED_MAX), PASSWORD]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=CODE_CHARS_MAX)]
 Challenge = Annotated[str, AfterValidator(_challenge)]
-Kind = Literal["email", "discord"]
+# An email address, Discord, or the id of an OpenID provider.
+Kind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 
 
 class EmailRequest(WireModel):
@@ -240,7 +243,7 @@ class KindPath(WireModel):
 
 
 class Method(WireModel):
-    """A linked sign-in method; `name` is the email address or the Discord user."""
+    """A linked sign-in method; `name` is the email address, or the name at the provider."""
 
     kind: Kind
     name: str
@@ -256,13 +259,18 @@ class Methods(WireModel):
 class Offer(WireModel):
     """The sign-in methods of this server."""
 
-    methods: list[Literal["guest", "email", "discord", "supabase"]]
+    methods: list[str] = Field(
+        description="guest, email, discord, supabase, and the ids of OpenID providers."
+    )
+    providers: dict[str, str] = Field(
+        default={}, description="What each provider is called, by its id; show it on a button."
+    )
     url: str | None = Field(
         default=None, description="Address of the service that holds the accounts."
     )
 
 
-class DiscordStart(WireModel):
+class RedirectStart(WireModel):
     """Where to redirect to, and the challenge of your verifier (S256)."""
 
     redirect: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
