@@ -167,3 +167,7 @@ SELECT f.id AS user_id, p.id AS player_id, f.username, p.display_name, p.avatar_
 FROM profiles f
 JOIN players p ON p.user_id = f.id::text
 WHERE f.id = $1;
+
+-- name: find_username
+-- Find whose a username is.
+SELECT id FROM profiles WHERE username = $1;

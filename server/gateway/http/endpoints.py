@@ -40,13 +40,17 @@ Authenticate = Callable[[str], Awaitable[Identity]]
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A validated request: `query` and `body` are instances of the endpoint's models."""
+    """A validated request: `query` and `body` are instances of the endpoint's models.
+
+    `headers` are looked up in any case.
+    """
 
     identity: Identity | None
     path: Mapping[str, str]
     query: Any
     body: Any
     remote: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def who(self) -> Identity:
@@ -138,6 +142,7 @@ def _serve(
             query=read_query(request.query) if read_query is not None else None,
             body=await _body(endpoint, request),
             remote=request.remote or "",
+            headers=request.headers,
         )
         return _respond(await endpoint.handler(asked))
 

@@ -30,6 +30,7 @@ from server.domains.people.accounts.admin_http import AdminRoutes
 from server.domains.people.accounts.browser_sign_in import BrowserSignIn
 from server.domains.people.accounts.codes import OneTimeCodes
 from server.domains.people.accounts.commands import SessionCommands, limits_in_force
+from server.domains.people.accounts.dev_login import DevLogin, require_private
 from server.domains.people.accounts.discord import DISCORD, Application, Discord
 from server.domains.people.accounts.email import EmailSignIn
 from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, guest_limiter
@@ -126,6 +127,9 @@ def build(services: Services) -> Domain:
         *SessionRoutes(store=sessions, revocation=revocation).endpoints(),
         *AdminRoutes(moderation=moderation, database=services.database, clock=clock).endpoints(),
     ]
+    if settings.dev_login:
+        require_private(config.host, config.public_url)
+        endpoints += DevLogin(accounts=accounts, store=store).endpoints()
     commands = SessionCommands(
         accounts=lambda: services.interfaces.get(Authenticator),
         clock=clock,

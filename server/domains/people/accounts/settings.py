@@ -73,6 +73,9 @@ class AccountSettings(Settings):
     oidc_providers: Annotated[
         tuple[OidcProvider, ...], Field(max_length=PROVIDERS_MAX), AfterValidator(_distinct)
     ] = Field(default=(), description="OpenID providers that sign people in, as a JSON list.")
+    dev_login: bool = Field(
+        default=False, description="Let anybody sign in as anybody; only on loopback addresses."
+    )
     sign_in_redirects: str = Field(
         default="http://127.0.0.1/", description="Where a sign-in may redirect to, comma separated."
     )
