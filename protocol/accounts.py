@@ -277,6 +277,99 @@ class RedirectStart(WireModel):
     challenge: Challenge
 
 
+class MergeRequest(WireModel):
+    """Preview the merge of another account of yours into this one."""
+
+    access_token: Annotated[str, Field(min_length=1, max_length=TOKEN_CHARS_MAX)] = Field(
+        description="Of the other account: sign in to it, within the last 15 minutes."
+    )
+
+
+class MergedAccount(WireModel):
+    """The account that is merged into yours."""
+
+    user_id: str
+    player_id: WirePlayerId
+    username: str
+    display_name: str
+    xp_total: int
+
+
+class MergeMove(WireModel):
+    """Rows of a table: `rows` become yours, `kept` stay, since you have the like already."""
+
+    table: str
+    column: str
+    rows: int
+    kept: int
+
+
+class MergePreview(WireModel):
+    """What a merge would do; send `merge_token` to do exactly that."""
+
+    merge_token: str
+    expires_at: str
+    account: MergedAccount
+    moves: list[MergeMove]
+    methods: list[str] = Field(description="Sign-in methods that become yours.")
+    methods_kept: list[str] = Field(
+        description="Those of a kind that you have already; they sign in to your account too."
+    )
+    undo_until: str = Field(description="Until about when the merge could be undone.")
+
+
+class MergeConfirmation(WireModel):
+    """Do what a preview said."""
+
+    merge_token: Annotated[str, Field(min_length=1, max_length=TOKEN_CHARS_MAX)]
+
+
+class MergeDone(WireModel):
+    """The accounts are one; all their sessions have ended, and `tokens` are of a new one."""
+
+    merge_id: str
+    undo_until: str
+    tokens: Tokens
+
+
+class Merge(WireModel):
+    """An account that was merged into yours."""
+
+    merge_id: str
+    user_id: str
+    player_id: WirePlayerId
+    username: str
+    display_name: str
+    merged_at: str
+    undo_until: str
+    undone_at: str | None
+    can_undo: bool
+
+
+class Merges(WireModel):
+    """What was merged into your account, the latest first."""
+
+    merges: list[Merge]
+
+
+class MergePath(WireModel):
+    """The merge in an address."""
+
+    merge_id: Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
+
+
+class MergeUndone(WireModel):
+    """The accounts are two again; all sessions have ended, and each has a new one.
+
+    `missing` counts what was moved and has been deleted since.
+    """
+
+    moved: int
+    missing: int
+    tokens: Tokens
+    merged_tokens: Tokens
+
+
 BAN_S_MAX: Final = 10 * 366 * 86_400
 
 WireUserId = Annotated[UserId, StringConstraints(pattern=UUID_PATTERN)]

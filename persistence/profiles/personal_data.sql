@@ -1,3 +1,11 @@
+-- name: parts_of
+-- Read an account, and those that were merged into it.
+SELECT id FROM profiles WHERE id = $1 OR merged_into = $1 ORDER BY id <> $1, id;
+
+-- name: is_merged
+-- Say whether an account was merged into another one.
+SELECT EXISTS (SELECT FROM profiles WHERE id = $1 AND merged_into IS NOT NULL);
+
 -- name: person_tables
 -- List the tables that name a person, by their foreign keys.
 SELECT name FROM playhall_auth.person_tables() ORDER BY 1;

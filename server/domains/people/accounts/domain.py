@@ -5,6 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
+from persistence.accounts.merges import MergeStore
 from persistence.accounts.moderation import ModerationStore
 from persistence.accounts.sessions import SessionStore
 from persistence.accounts.sign_in import SignInStore
@@ -35,6 +36,8 @@ from server.domains.people.accounts.discord import DISCORD, Application, Discord
 from server.domains.people.accounts.email import EmailSignIn
 from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, guest_limiter
 from server.domains.people.accounts.keys import ScopedTokens, SigningKeys
+from server.domains.people.accounts.merge_http import MergeRoutes
+from server.domains.people.accounts.merging import MERGE, PREVIEW_S, Merging
 from server.domains.people.accounts.moderation import Moderation
 from server.domains.people.accounts.oidc import OpenIdProvider
 from server.domains.people.accounts.password_limits import AttemptLimiter, PasswordLimits
@@ -115,6 +118,16 @@ def build(services: Services) -> Domain:
         guests=guest_limiter(settings.guests_per_minute),
         now=clock.monotonic,
     )
+    merges = MergeStore(services.database)
+    merging = Merging(
+        store=merges,
+        accounts=accounts,
+        seal=seal,
+        tokens=ScopedTokens(MERGE, keys=keys, clock=clock, lifetime_s=PREVIEW_S),
+        clock=clock,
+        undo_s=settings.merge_undo_s,
+        revoked=revocation.revoked,
+    )
     endpoints = [
         *account_routes.endpoints(),
         *SignInRoutes(
@@ -125,6 +138,7 @@ def build(services: Services) -> Domain:
             elsewhere=settings.supabase_url if uses_supabase(settings) else None,
         ).endpoints(),
         *SessionRoutes(store=sessions, revocation=revocation).endpoints(),
+        *MergeRoutes(merging=merging, now=clock.monotonic).endpoints(),
         *AdminRoutes(moderation=moderation, database=services.database, clock=clock).endpoints(),
     ]
     if settings.dev_login:
@@ -140,6 +154,7 @@ def build(services: Services) -> Domain:
     )
     maintenance = SessionMaintenance(
         store=sessions,
+        merges=merges,
         keys=keys,
         token_s=settings.access_token_s,
         rotate_after_s=settings.key_rotate_days * 86_400,

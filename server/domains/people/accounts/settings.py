@@ -73,6 +73,9 @@ class AccountSettings(Settings):
     oidc_providers: Annotated[
         tuple[OidcProvider, ...], Field(max_length=PROVIDERS_MAX), AfterValidator(_distinct)
     ] = Field(default=(), description="OpenID providers that sign people in, as a JSON list.")
+    merge_undo_s: Annotated[float, Field(ge=60, le=31_536_000)] = Field(
+        default=7 * 86_400.0, description="How long the merge of two accounts can be undone."
+    )
     dev_login: bool = Field(
         default=False, description="Let anybody sign in as anybody; only on loopback addresses."
     )

@@ -222,7 +222,7 @@ class SignInRoutes:
 async def read_sign_in_methods(user_id: UserId, methods: Methods) -> wire.Methods:
     """Read how somebody can sign in, as they are shown it."""
     return wire.Methods(
-        methods=[_shown(each, methods) for each in await methods.methods_of(user_id)]
+        methods=[_shown(each, methods) for each in await methods.of_all_parts(user_id)]
     )
 
 

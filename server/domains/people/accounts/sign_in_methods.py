@@ -49,6 +49,10 @@ class Methods:
         """Read what somebody signs in with."""
         return await self._store.methods_of(user_id)
 
+    async def of_all_parts(self, user_id: UserId) -> list[Method]:
+        """Read what somebody signs in with, also that of accounts merged into theirs."""
+        return await self._store.merged_methods_of(user_id)
+
     def shown(self, method: Method) -> str:
         """Read the address, or what somebody is called at a provider."""
         about = method_context(method.kind, method.user_id)

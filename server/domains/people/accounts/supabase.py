@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 AUDIENCE: Final = "authenticated"
 ALGORITHMS: Final = frozenset({"ES256", "RS256", "EdDSA"})
 
-_OFF: Final = ("/v1/auth/", "/v1/me/methods", "/v1/me/password", "/v1/me/sessions")
+_OFF: Final = ("/v1/auth/", "/v1/me/merge", "/v1/me/methods", "/v1/me/password", "/v1/me/sessions")
 _OFFER: Final = "/v1/auth/methods"
 _CALLED: Final = ("user_name", "preferred_username", "full_name", "name")
 
