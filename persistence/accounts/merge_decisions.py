@@ -44,7 +44,7 @@ DECISIONS: Final[dict[str, tuple[Decision, str]]] = {
         "one of a kind that both have stays, and signs in to the account that stays",
     ),
     "public.blueprints.owner_id": (Decision.MOVE, "a name that both have stays"),
-    "public.bot_identities.created_by_user_id": (Decision.MOVE, ""),
+    "public.bot_identities.created_by_user_id": (Decision.MOVE, "who registered the bot"),
     "public.bot_identities.player_id": (Decision.STAY, "the bot's own player"),
     "public.file_uploads.owner_id": (Decision.STAY, "an upload under way expires"),
     "public.files.owner_id": (Decision.MOVE, "paths stay, with the former id in them"),

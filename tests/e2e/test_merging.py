@@ -339,3 +339,9 @@ async def test_every_column_that_names_a_person_has_a_decision(
         "list in persistence/accounts/merge_decisions.py what a merge does with the column"
     )
     assert several == [], "a key of several columns that names a person cannot be moved"
+
+
+def test_privacy_page_lists_every_decision() -> None:
+    page = Path("docs/operations/privacy.md").read_text("utf-8")
+    listed = [f"| `{column.removeprefix('public.')}` |" for column in DECISIONS]
+    assert [row for row in listed if row not in page] == []

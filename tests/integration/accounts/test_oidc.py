@@ -254,7 +254,9 @@ async def test_player_has_the_platform_until_it_is_unlinked(visit: Visit) -> Non
 )
 def test_provider_that_cannot_be_used_stops_the_start(provider: dict[str, str], why: str) -> None:
     good = {"id": "acme", "name": "Acme", "issuer": "https://a.example", "client_id": "x"}
-    assert read_settings(AccountSettings, oidc_providers=[good]).oidc_providers[0].id == "acme"
+    read = read_settings(AccountSettings, oidc_providers=[good]).oidc_providers
+    assert read is not None
+    assert read[0].id == "acme"
     with pytest.raises(StartRefused, match="PLAYHALL_OIDC_PROVIDERS") as refused:
         read_settings(AccountSettings, oidc_providers=[good | provider])
     assert why in str(refused.value)

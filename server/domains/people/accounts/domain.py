@@ -220,7 +220,7 @@ class _Reader:
 def _provider_names(settings: AccountSettings) -> dict[str, str]:
     """Name the providers that are set up, by their ids."""
     discord = {DISCORD: Discord.name} if settings.discord_client_id else {}
-    return discord | {provider.id: provider.name for provider in settings.oidc_providers}
+    return discord | {provider.id: provider.name for provider in settings.oidc_providers or ()}
 
 
 def _browser_pages(
@@ -230,7 +230,7 @@ def _browser_pages(
     settings = services.settings(AccountSettings)
     now = services.clock.monotonic
     providers: list[IdentityProvider] = [
-        OpenIdProvider(provider, now=now) for provider in settings.oidc_providers
+        OpenIdProvider(provider, now=now) for provider in settings.oidc_providers or ()
     ]
     if settings.discord_client_secret is not None:
         secret = settings.discord_client_secret.get_secret_value()

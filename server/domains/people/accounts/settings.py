@@ -70,9 +70,12 @@ class AccountSettings(Settings):
     discord_client_id: str = Field(default="", description="Application id at Discord.")
     discord_client_secret: SecretStr | None = None
     discord_url: str = "https://discord.com"
-    oidc_providers: Annotated[
-        tuple[OidcProvider, ...], Field(max_length=PROVIDERS_MAX), AfterValidator(_distinct)
-    ] = Field(default=(), description="OpenID providers that sign people in, as a JSON list.")
+    oidc_providers: (
+        Annotated[
+            tuple[OidcProvider, ...], Field(max_length=PROVIDERS_MAX), AfterValidator(_distinct)
+        ]
+        | None
+    ) = Field(default=None, description="OpenID providers that sign people in, as a JSON list.")
     merge_undo_s: Annotated[float, Field(ge=60, le=31_536_000)] = Field(
         default=7 * 86_400.0, description="How long the merge of two accounts can be undone."
     )
