@@ -281,7 +281,7 @@ class MergeRequest(WireModel):
     """Preview the merge of another account of yours into this one."""
 
     access_token: Annotated[str, Field(min_length=1, max_length=TOKEN_CHARS_MAX)] = Field(
-        description="Of the other account: sign in to it, within the last 15 minutes."
+        description="Of the other account. If it has a sign-in method: not older than 15 minutes."
     )
 
 

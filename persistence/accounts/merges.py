@@ -30,8 +30,9 @@ METHODS: Final = "playhall_auth.methods"
 LISTED_MAX: Final = 100  # of an account; older ones are not listed
 FORGOTTEN_AT_ONCE: Final = 100
 
-# Seals a method for another account: its kind, as it is sealed, from whom, to whom.
-Reseal = Callable[[str, bytes, UserId, UserId], bytes]
+# Seals a method for another account: its kind, as it is sealed, from whom, to whom. None if it
+# cannot be opened: its account is still its owner's.
+Reseal = Callable[[str, bytes, UserId, UserId], bytes | None]
 
 
 class Part(NamedTuple):
@@ -281,10 +282,10 @@ async def _move_methods(
     for kind, sealed, linked_at, is_taken in await connection.fetch(
         SQL["methods_to_move"], merged, stays
     ):
-        if is_taken:
+        anew = None if is_taken else reseal(kind, sealed, merged, stays)
+        if anew is None:
             kept.append(kind)
             continue
-        anew = reseal(kind, sealed, merged, stays)
         await connection.execute(SQL["move_method"], merged, kind, stays, anew)
         key = orjson.dumps({"kind": kind, "linked_at": linked_at})
         await connection.execute(SQL["note_move"], merge_id, METHODS, "user_id", key)
@@ -354,5 +355,6 @@ async def _move_methods_back(
             raise CannotUndo(f"the sign-in method {kind} was changed since")
         if method["is_taken"]:
             raise CannotUndo(f"both accounts have a sign-in method {kind} by now")
-        anew = reseal(kind, method["sealed"], stays, merged)
+        if (anew := reseal(kind, method["sealed"], stays, merged)) is None:
+            raise CannotUndo(f"the sign-in method {kind} cannot be read")
         await connection.execute(SQL["move_method"], stays, kind, merged, anew)

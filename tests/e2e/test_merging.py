@@ -206,9 +206,17 @@ async def test_sign_in_methods_move_and_both_addresses_sign_in(world: World) -> 
     methods = (await world.good("GET", "/v1/me/methods", other))["methods"]
     assert [method["name"] for method in methods] == ["ann@example.org", "bea@example.org"]
 
-    for each in (later, done):
-        undone = await world.good("POST", f"/v1/me/merges/{each['merge_id']}/undo", other)
-        other = undone["tokens"]
+    undo = f"/v1/me/merges/{later['merge_id']}/undo"
+    status, refused = await world.ask("POST", undo, later["tokens"])
+    assert (status, refused["code"]) == (403, "sign_in_again")
+    other = (await world.good("POST", undo, other))["tokens"]
+    undo = f"/v1/me/merges/{done['merge_id']}/undo"
+    status, refused = await world.ask("POST", undo, other)
+    assert (status, refused["code"]) == (403, "sign_in_again")  # no token is traded for another
+    again = await world.good(
+        "POST", "/v1/auth/email/sign-in", email="ann@example.org", password="correct horse"
+    )
+    other = (await world.good("POST", undo, again))["tokens"]
     assert (await world.good("GET", "/v1/me", other))["is_anonymous"]
     for email, tokens in (("ann@example.org", first), ("bea@example.org", second)):
         signed_in = await world.good(

@@ -74,7 +74,7 @@ class MergeRoutes:
                 "Undo a merge: both accounts are what they were.",
                 self._undo,
                 answer=wire.MergeUndone,
-                errors=(MergeBlocked, MergeFinal, NotFound, RateLimited),
+                errors=(MergeBlocked, MergeFinal, NotFound, SignInAgain, RateLimited),
             ),
         ]
 
