@@ -93,7 +93,9 @@ class OwnSession(WireModel):
     """A session of yours: one place where you are signed in."""
 
     session_id: str
-    method: str = Field(description="How you signed in: guest, email or discord.")
+    method: str = Field(
+        description="How you signed in: guest, email, discord, or the id of a provider."
+    )
     created_at: str
     used_at: str = Field(description="When its tokens were refreshed last.")
     is_this: bool = Field(description="Whether it is the session of this request.")
@@ -171,7 +173,8 @@ NewPassword = Annotated[
 Password = Annotated[str, StringConstraints(max_length=PASSWORD_CHARS_TYPED_MAX), PASSWORD]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=CODE_CHARS_MAX)]
 Challenge = Annotated[str, AfterValidator(_challenge)]
-Kind = Literal["email", "discord"]
+# An email address, Discord, or the id of an OpenID provider.
+Kind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 
 
 class EmailRequest(WireModel):
@@ -240,7 +243,7 @@ class KindPath(WireModel):
 
 
 class Method(WireModel):
-    """A linked sign-in method; `name` is the email address or the Discord user."""
+    """A linked sign-in method; `name` is the email address, or the name at the provider."""
 
     kind: Kind
     name: str
@@ -256,17 +259,115 @@ class Methods(WireModel):
 class Offer(WireModel):
     """The sign-in methods of this server."""
 
-    methods: list[Literal["guest", "email", "discord", "supabase"]]
+    methods: list[str] = Field(
+        description="guest, email, discord, supabase, and the ids of OpenID providers."
+    )
+    providers: dict[str, str] = Field(
+        default={}, description="What each provider is called, by its id; show it on a button."
+    )
     url: str | None = Field(
         default=None, description="Address of the service that holds the accounts."
     )
 
 
-class DiscordStart(WireModel):
+class RedirectStart(WireModel):
     """Where to redirect to, and the challenge of your verifier (S256)."""
 
     redirect: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
     challenge: Challenge
+
+
+class MergeRequest(WireModel):
+    """Preview the merge of another account of yours into this one."""
+
+    access_token: Annotated[str, Field(min_length=1, max_length=TOKEN_CHARS_MAX)] = Field(
+        description="Of the other account. If it has a sign-in method: not older than 15 minutes."
+    )
+
+
+class MergedAccount(WireModel):
+    """The account that is merged into yours."""
+
+    user_id: str
+    player_id: WirePlayerId
+    username: str
+    display_name: str
+    xp_total: int
+
+
+class MergeMove(WireModel):
+    """Rows of a table: `rows` become yours, `kept` stay, since you have the like already."""
+
+    table: str
+    column: str
+    rows: int
+    kept: int
+
+
+class MergePreview(WireModel):
+    """What a merge would do; send `merge_token` to do exactly that."""
+
+    merge_token: str
+    expires_at: str
+    account: MergedAccount
+    moves: list[MergeMove]
+    methods: list[str] = Field(description="Sign-in methods that become yours.")
+    methods_kept: list[str] = Field(
+        description="Those of a kind that you have already; they sign in to your account too."
+    )
+    undo_until: str = Field(description="Until about when the merge could be undone.")
+
+
+class MergeConfirmation(WireModel):
+    """Do what a preview said."""
+
+    merge_token: Annotated[str, Field(min_length=1, max_length=TOKEN_CHARS_MAX)]
+
+
+class MergeDone(WireModel):
+    """The accounts are one; all their sessions have ended, and `tokens` are of a new one."""
+
+    merge_id: str
+    undo_until: str
+    tokens: Tokens
+
+
+class Merge(WireModel):
+    """An account that was merged into yours."""
+
+    merge_id: str
+    user_id: str
+    player_id: WirePlayerId
+    username: str
+    display_name: str
+    merged_at: str
+    undo_until: str
+    undone_at: str | None
+    can_undo: bool
+
+
+class Merges(WireModel):
+    """What was merged into your account, the latest first."""
+
+    merges: list[Merge]
+
+
+class MergePath(WireModel):
+    """The merge in an address."""
+
+    merge_id: Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
+
+
+class MergeUndone(WireModel):
+    """The accounts are two again; all sessions have ended, and each has a new one.
+
+    `missing` counts what was moved and has been deleted since.
+    """
+
+    moved: int
+    missing: int
+    tokens: Tokens
+    merged_tokens: Tokens
 
 
 BAN_S_MAX: Final = 10 * 366 * 86_400

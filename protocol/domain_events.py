@@ -4,9 +4,8 @@ A durable event is written in the transaction that caused it (`persistence/event
 delivered to its listeners at least once, webhooks among them, so names and payloads are part of the
 protocol. A payload may gain fields within a version; anything else makes a new version.
 
-Payloads hold ids, never names or addresses. A user's id is in `user.created` and `user.erased`
-only, and neither says which player belongs to it, so erasing somebody leaves nothing to take out of
-an event.
+Payloads hold ids, never names or addresses. A user's id is in the events `user.…` only, and none of
+them says which player belongs to it, so erasing somebody leaves nothing to take out of an event.
 """
 
 from typing import ClassVar, Final, Literal
@@ -99,7 +98,33 @@ class UserErased(DurableEvent):
     user_id: UserId
 
 
+class UserMerged(DurableEvent):
+    """An account was merged into another one: what you keep of it belongs to `user_id` now."""
+
+    name = "user.merged"
+
+    user_id: UserId
+    merged_user_id: UserId
+
+
+class UserMergeUndone(DurableEvent):
+    """A merge was undone: the accounts are two again, and so is what you keep of them."""
+
+    name = "user.merge_undone"
+
+    user_id: UserId
+    merged_user_id: UserId
+
+
 DURABLE_EVENTS: Final[dict[str, type[DurableEvent]]] = {
     event.name: event
-    for event in (GameCompleted, LobbyClosed, EpochSettled, UserCreated, UserErased)
+    for event in (
+        GameCompleted,
+        LobbyClosed,
+        EpochSettled,
+        UserCreated,
+        UserErased,
+        UserMerged,
+        UserMergeUndone,
+    )
 }

@@ -138,6 +138,24 @@ class LastMethod(PlayhallError):
     code, status = "last_method", 409
 
 
+class MergeChanged(PlayhallError):
+    """One of the accounts has changed since the preview; preview the merge again."""
+
+    code, status = "merge_changed", 409
+
+
+class MergeBlocked(PlayhallError):
+    """One of the accounts is in a lobby or a game; leave it or finish it, then try again."""
+
+    code, status = "merge_blocked", 409
+
+
+class MergeFinal(PlayhallError):
+    """This merge cannot be undone."""
+
+    code, status = "merge_final", 409
+
+
 class NotSetUp(PlayhallError):
     """This sign-in method is not set up on this server; /v1/auth/methods lists those that are."""
 

@@ -88,6 +88,12 @@ class Profile(WireModel):
     created_at: str
 
 
+class DevSignIn(WireModel):
+    """Sign in, in development, as the person with a username, who is created if there is none."""
+
+    name: Annotated[Username, NOT_RESERVED]
+
+
 class UsernameQuery(WireModel):
     """The username that you would like."""
 

@@ -14,14 +14,20 @@ DESCRIPTION_CHARS_MAX: Final = 200
 
 # The durable events that webhooks may have (`protocol/domain_events.py`).
 WebhookEvent = Literal[
-    "game.completed", "lobby.closed", "epoch.settled", "user.created", "user.erased"
+    "game.completed",
+    "lobby.closed",
+    "epoch.settled",
+    "user.created",
+    "user.merged",
+    "user.merge_undone",
+    "user.erased",
 ]
 DeliveryState = Literal["pending", "delivered", "dead"]
 
 Url = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=URL_CHARS_MAX)
 ]
-Events = Annotated[list[WebhookEvent], Field(min_length=1, max_length=5)]
+Events = Annotated[list[WebhookEvent], Field(min_length=1, max_length=7)]
 Description = Annotated[str, StringConstraints(max_length=DESCRIPTION_CHARS_MAX), ONE_LINE]
 Uuid = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
 

@@ -102,6 +102,12 @@ class SignInStore:
         async with self._database.acquire() as connection:
             return [Method(*row) for row in await connection.fetch(SQL["methods_of"], user_id)]
 
+    async def merged_methods_of(self, user_id: UserId) -> list[Method]:
+        """Read what somebody signs in with, also that of accounts merged into theirs."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(SQL["merged_methods_of"], user_id)
+        return [Method(*row) for row in rows]
+
     async def join(
         self, code_hash: bytes, guest: Guest, method: NewMethod, session: NewSession
     ) -> None:
@@ -141,7 +147,8 @@ class SignInStore:
         """Take a method away; `require` gets the kinds that there are, and may raise."""
         async with self._database.transaction() as connection:
             await connection.fetchrow(SQL["lock_person"], user_id)
-            require([row["kind"] for row in await connection.fetch(SQL["methods_of"], user_id)])
+            rows = await connection.fetch(SQL["merged_methods_of"], user_id)
+            require(sorted({row["kind"] for row in rows}))
             await connection.execute(SQL["unlink_method"], user_id, kind)
 
     async def every_method(self) -> AsyncIterator[SealedMethod]:

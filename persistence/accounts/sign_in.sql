@@ -22,6 +22,12 @@ WHERE kind = $1 AND lookup = ANY ($2) ORDER BY array_position($2, lookup) LIMIT 
 SELECT user_id, kind, sealed, password_hash, linked_at FROM playhall_auth.methods
 WHERE user_id = $1 ORDER BY linked_at, kind;
 
+-- name: merged_methods_of
+-- Read what somebody signs in with, also that of accounts which were merged into theirs.
+SELECT m.user_id, m.kind, m.sealed, m.password_hash, m.linked_at
+FROM profiles f JOIN playhall_auth.methods m ON m.user_id = f.id
+WHERE f.id = $1 OR f.merged_into = $1 ORDER BY m.linked_at, m.kind;
+
 -- name: link_method
 -- Link a method to an account, in place of one of the same kind, whose password stays.
 INSERT INTO playhall_auth.methods (user_id, kind, lookup, sealed, password_hash)
@@ -43,17 +49,19 @@ UPDATE playhall_auth.methods SET password_hash = $2 WHERE user_id = $1 AND kind 
 DELETE FROM playhall_auth.codes WHERE user_id = $1;
 
 -- name: end_sessions
--- End every session of somebody.
+-- End every session of somebody, and of the account that theirs was merged into.
 UPDATE playhall_auth.sessions SET revoked_at = clock_timestamp()
-WHERE user_id = $1 AND revoked_at IS NULL;
+WHERE revoked_at IS NULL AND user_id IN (
+  SELECT id FROM profiles WHERE id = $1 UNION SELECT merged_into FROM profiles WHERE id = $1);
 
 -- name: lock_person
 -- Let somebody's methods change one at a time.
 SELECT id FROM profiles WHERE id = $1 FOR NO KEY UPDATE;
 
 -- name: unlink_method
--- Take a method from an account.
-DELETE FROM playhall_auth.methods WHERE user_id = $1 AND kind = $2;
+-- Take the methods of a kind from an account, and from those that were merged into it.
+DELETE FROM playhall_auth.methods WHERE kind = $2 AND user_id IN (
+  SELECT id FROM profiles WHERE id = $1 OR merged_into = $1);
 
 -- name: methods_after
 -- Read some methods of every account, in order, from after one.

@@ -186,6 +186,12 @@ class AccountStore:
         async with self._database.acquire() as connection:
             await add_person(connection, guest, session)
 
+    async def find_username(self, username: str) -> UserId | None:
+        """Find whose a username is."""
+        async with self._database.acquire() as connection:
+            found = await connection.fetchval(SQL["find_username"], username)
+        return None if found is None else UserId(found)
+
     async def open_session(self, user_id: UserId, session: NewSession) -> Holder | None:
         """Open a session; None if the account is banned or gone."""
         async with self._database.acquire() as connection:

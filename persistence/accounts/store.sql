@@ -64,12 +64,14 @@ INSERT INTO playhall_auth.refresh_tokens (token_hash, session_id, issued_at, exp
 VALUES ($8, $7, $9, $10, $11);
 
 -- name: open_session
--- Open a session with its first refresh token; returns whose it is, nothing for the banned.
+-- Open a session with its first refresh token; returns whose it is, nothing for the banned. Whoever
+-- signs in to an account that was merged is signed in to the one that it was merged into.
 WITH holder AS (
-  SELECT p.user_id::uuid, p.id AS player_id, p.display_name FROM players p
-  WHERE p.user_id = $1::uuid::text AND NOT EXISTS (
+  SELECT p.user_id::uuid, p.id AS player_id, p.display_name
+  FROM profiles f JOIN players p ON p.user_id = coalesce(f.merged_into, f.id)::text
+  WHERE f.id = $1 AND NOT EXISTS (
     SELECT FROM account_bans b
-    WHERE b.user_id = $1 AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp()))),
+    WHERE b.user_id IN (f.id, f.merged_into) AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp()))),
 session AS (
   INSERT INTO playhall_auth.sessions (id, user_id, created_at, method)
   SELECT $2, user_id, $4, $7 FROM holder),
@@ -163,7 +165,12 @@ WHERE id = $1 AND revoked_at IS NULL;
 -- name: find_account
 -- Read a user's account.
 SELECT f.id AS user_id, p.id AS player_id, f.username, p.display_name, p.avatar_seed,
-       p.color, playhall_auth.is_guest(f.id) AS is_anonymous, f.created_at, f.xp_total, f.preferences
+       p.color, playhall_auth.is_guest(f.id) AS is_anonymous, f.created_at,
+       total_xp(f.id) AS xp_total, f.preferences
 FROM profiles f
 JOIN players p ON p.user_id = f.id::text
 WHERE f.id = $1;
+
+-- name: find_username
+-- Find whose a username is.
+SELECT id FROM profiles WHERE username = $1;

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from persistence.accounts.audit_log import record
+from persistence.accounts.merges import lock_merges
 from persistence.database import Connection, Database
 from persistence.event_outbox import append
 from persistence.queries import load
@@ -39,6 +40,10 @@ class Proof(NamedTuple):
     signed_in_at: datetime | None
 
 
+class WasMerged(Exception):
+    """The account was merged into another one, which is the one to erase."""
+
+
 class PersonalRows:
     """Everything that names one person, as one moment has it. A row is JSON without a newline."""
 
@@ -60,9 +65,10 @@ class PersonalRows:
         }
 
     async def _rows(self, query: str, *arguments: str) -> AsyncIterator[bytes]:
-        rows = self._connection.cursor(query, self._user_id, *arguments, prefetch=PAGE_ROWS)
-        async for (row,) in rows:
-            yield row
+        for (user_id,) in await self._connection.fetch(SQL["parts_of"], self._user_id):
+            rows = self._connection.cursor(query, user_id, *arguments, prefetch=PAGE_ROWS)
+            async for (row,) in rows:
+                yield row
 
 
 class MyDataStore:
@@ -86,11 +92,19 @@ class MyDataStore:
         return None if row is None else Proof(*row)
 
     async def erase(self, user_id: UserId) -> PlayerId | None:
-        """Erase a person and put it on record; gives the player that is left, nameless."""
+        """Erase a person, with what was merged into them, and put it on record.
+
+        Gives the player that is left, nameless. Raises `WasMerged`.
+        """
         async with self._database.transaction() as connection:
+            await lock_merges(connection)
+            if await connection.fetchval(SQL["is_merged"], user_id):
+                raise WasMerged
+            parts = await connection.fetch(SQL["parts_of"], user_id)
             player_id: PlayerId | None = await connection.fetchval(SQL["erase_person"], user_id)
             await record(connection, actor=user_id, action="erase", target=user_id)
-            await append(connection, UserErased(user_id=user_id))
+            for (part,) in parts:
+                await append(connection, UserErased(user_id=part))
         return player_id
 
     async def erased_lately(self, within_s: float) -> frozenset[PlayerId]:

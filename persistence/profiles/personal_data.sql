@@ -1,3 +1,12 @@
+-- name: parts_of
+-- Read an account, which may have no profile, and those that were merged into it.
+SELECT $1::uuid AS id UNION ALL
+(SELECT id FROM profiles WHERE merged_into = $1 ORDER BY id);
+
+-- name: is_merged
+-- Say whether an account was merged into another one.
+SELECT EXISTS (SELECT FROM profiles WHERE id = $1 AND merged_into IS NOT NULL);
+
 -- name: person_tables
 -- List the tables that name a person, by their foreign keys.
 SELECT name FROM playhall_auth.person_tables() ORDER BY 1;
@@ -58,7 +67,7 @@ WHERE w.user_id = $1 ORDER BY p.epoch_id, p.bot_identity_id;
 -- Read what an erasure is checked against: the username, whether there is a way to sign in, and when that was done in this session.
 SELECT f.username, EXISTS (SELECT FROM playhall_auth.methods m WHERE m.user_id = f.id) AS can_sign_in,
        (SELECT s.created_at FROM playhall_auth.sessions s
-        WHERE s.id = $2 AND s.user_id = f.id AND s.method <> 'guest') AS signed_in_at
+        WHERE s.id = $2 AND s.user_id = f.id AND s.method NOT IN ('guest', 'merge')) AS signed_in_at
 FROM profiles f WHERE f.id = $1;
 
 -- name: erase_person

@@ -13,19 +13,21 @@ import aiohttp
 import psycopg
 import pytest
 
-from server.domains.people.accounts.discord import (
-    CALLBACK,
+from server.domains.people.accounts.browser_sign_in import (
     COOKIE,
-    START,
     STATE_CHARS_IN_NAME,
-    challenge_of,
+    callback_path,
+    start_path,
 )
+from server.domains.people.accounts.discord import DISCORD
+from server.domains.people.accounts.providers import challenge_of
 from tests.faults.client_line import Json
 from tests.faults.conftest import Nodes
 from tests.faults.table import Figures
 from tests.fixtures.node import Node
 from tests.integration.accounts.provider import CLIENT_ID, CLIENT_SECRET, Provider, provider
 
+START, CALLBACK = start_path(DISCORD), callback_path(DISCORD)
 TARGET = "http://127.0.0.1:51234/"
 BAD_CODE = (403, "bad_code")
 SENT_BACK = (303, "discord_refused")

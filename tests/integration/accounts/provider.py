@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from aiohttp import web
 
-from server.domains.people.accounts.discord import challenge_of
+from server.domains.people.accounts.providers import challenge_of
 
 CLIENT_ID, CLIENT_SECRET = "hall", "hall's secret"
 

@@ -10,21 +10,22 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import pytest
 
-from server.domains.people.accounts.discord import (
-    CALLBACK,
+from server.domains.people.accounts.browser_sign_in import (
     COOKIE,
-    START,
     TRIPS_AT_ONCE_MAX,
-    Application,
-    Discord,
-    challenge_of,
+    BrowserSignIn,
+    callback_path,
+    start_path,
 )
+from server.domains.people.accounts.discord import DISCORD, Application, Discord
+from server.domains.people.accounts.providers import challenge_of
 from server.gateway.http.endpoints import build_http
 from tests.fixtures.http import served_app
 from tests.integration.accounts.conftest import SEAL, Room
 from tests.integration.accounts.provider import CLIENT_ID, CLIENT_SECRET, Provider, provider
 from tests.integration.accounts.ways import Client, Ways
 
+START, CALLBACK = start_path(DISCORD), callback_path(DISCORD)
 QUERIES = "https://game.example.org/in?next=%2Fa+b&flag&x=#/home"
 SCHEME = "mygame:///signed-in?x=1"
 SHORT_SCHEME = "org.example.game:in"
@@ -82,9 +83,10 @@ async def trip(room: Room) -> AsyncIterator[OAuthState]:
     async with provider() as there, ways.served() as client:
         app = build_http([], room.accounts.authenticate)
         here: list[str] = []
-        discord = Discord(
-            Application(CLIENT_ID, CLIENT_SECRET, there.url, REDIRECTS),
-            sign_in=ways.discord,
+        discord = BrowserSignIn(
+            [Discord(Application(CLIENT_ID, CLIENT_SECRET, there.url))],
+            redirects=REDIRECTS,
+            sign_in=ways.providers,
             seal=SEAL,
             clock=room.clock,
             server=lambda: here[0],

@@ -6,6 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from persistence.accounts.merges import MergeStore
 from persistence.accounts.sessions import SessionStore
 from protocol.accounts import Tokens
 from protocol.errors import BadToken
@@ -119,5 +120,9 @@ async def test_old_key_is_replaced_by_one_node_and_retired_when_it_is_outlived(r
 
 def _housekeeping(room: Room) -> SessionMaintenance:
     return SessionMaintenance(
-        store=SessionStore(room.database), keys=room.keys, token_s=600, rotate_after_s=86_400
+        merges=MergeStore(room.database),
+        store=SessionStore(room.database),
+        keys=room.keys,
+        token_s=600,
+        rotate_after_s=86_400,
     )

@@ -21,12 +21,9 @@ from protocol.errors import BadToken, Banned, TokenExpired, Unavailable
 from protocol.ids import UserId, new_id
 from server.domains.people.accounts.http import AccountRoutes, guest_limiter
 from server.domains.people.accounts.keys import SigningKeys
+from server.domains.people.accounts.published_keys import KEYS_KEPT_S
 from server.domains.people.accounts.service import Accounts
-from server.domains.people.accounts.supabase import (
-    KEYS_KEPT_S,
-    SupabaseAccounts,
-    disabled_endpoints,
-)
+from server.domains.people.accounts.supabase import SupabaseAccounts, disabled_endpoints
 from tests.fixtures.http import bearer, served
 from tests.fixtures.postgres import Databases
 from tests.integration.accounts.conftest import LIFETIMES, MovableClock

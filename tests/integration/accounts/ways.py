@@ -16,7 +16,6 @@ from server.core.mailer import Mail
 from server.core.passwords import PasswordHasher
 from server.core.subscriptions import Subscriptions
 from server.domains.people.accounts.codes import OneTimeCodes
-from server.domains.people.accounts.discord import DiscordSignIn
 from server.domains.people.accounts.email import EmailSignIn
 from server.domains.people.accounts.password_limits import (
     AttemptLimiter,
@@ -24,6 +23,7 @@ from server.domains.people.accounts.password_limits import (
     PasswordLimits,
     Rate,
 )
+from server.domains.people.accounts.providers import ProviderSignIn
 from server.domains.people.accounts.revocation import SessionRevocation
 from server.domains.people.accounts.sign_in_http import SignInRoutes
 from server.domains.people.accounts.sign_in_methods import Methods
@@ -53,7 +53,9 @@ class Ways:
         store = SignInStore(room.database)
         self.codes = OneTimeCodes(store=store, seal=SEAL, clock=room.clock)
         self.methods = Methods(store=store, seal=SEAL, accounts=room.accounts)
-        self.discord = DiscordSignIn(codes=self.codes, methods=self.methods)
+        self.providers = ProviderSignIn(
+            codes=self.codes, methods=self.methods, providers={"discord": "Discord"}
+        )
         now = room.clock.monotonic
         self.email = EmailSignIn(
             store=store,
@@ -88,7 +90,7 @@ class Ways:
             now=now,
         )
         routes = SignInRoutes(
-            methods=self.methods, revocation=revocation, email=self.email, discord=self.discord
+            methods=self.methods, revocation=revocation, email=self.email, providers=self.providers
         )
         return routes.endpoints()
 

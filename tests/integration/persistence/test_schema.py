@@ -186,6 +186,8 @@ RIGHTS = {
     "playhall_auth.methods": "SELECT INSERT UPDATE DELETE",
     "playhall_auth.codes": "SELECT INSERT DELETE",
     "account_roles": "SELECT INSERT DELETE",
+    "account_merges": "SELECT INSERT UPDATE",
+    "playhall_auth.merge_moves": "SELECT INSERT DELETE",
     "account_bans": "SELECT INSERT UPDATE DELETE",
     "audit_log": "SELECT INSERT",
     "event_outbox": "SELECT INSERT UPDATE DELETE",

@@ -14,8 +14,9 @@ from server.core.clock import Clock
 from server.domains.people.accounts.refresh_tokens import token_hash
 from server.domains.people.accounts.sealed import code_context
 
-Purpose = Literal["email", "discord"]
-LIFETIMES_S: Final[dict[Purpose, int]] = {"email": 3600, "discord": 120}
+Purpose = Literal["email", "redirect"]
+REDIRECT: Final = "redirect"
+LIFETIMES_S: Final[dict[Purpose, int]] = {"email": 3600, REDIRECT: 120}
 
 Contents = dict[str, str | None]
 

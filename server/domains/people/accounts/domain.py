@@ -5,6 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
+from persistence.accounts.merges import MergeStore
 from persistence.accounts.moderation import ModerationStore
 from persistence.accounts.sessions import SessionStore
 from persistence.accounts.sign_in import SignInStore
@@ -27,14 +28,20 @@ from server.domains.interfaces import (
     TokenScopes,
 )
 from server.domains.people.accounts.admin_http import AdminRoutes
+from server.domains.people.accounts.browser_sign_in import BrowserSignIn
 from server.domains.people.accounts.codes import OneTimeCodes
 from server.domains.people.accounts.commands import SessionCommands, limits_in_force
-from server.domains.people.accounts.discord import Application, Discord, DiscordSignIn
+from server.domains.people.accounts.dev_login import DevLogin, require_private
+from server.domains.people.accounts.discord import DISCORD, Application, Discord
 from server.domains.people.accounts.email import EmailSignIn
 from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, guest_limiter
 from server.domains.people.accounts.keys import ScopedTokens, SigningKeys
+from server.domains.people.accounts.merge_http import MergeRoutes
+from server.domains.people.accounts.merging import MERGE, PREVIEW_S, Merging
 from server.domains.people.accounts.moderation import Moderation
+from server.domains.people.accounts.oidc import OpenIdProvider
 from server.domains.people.accounts.password_limits import AttemptLimiter, PasswordLimits
+from server.domains.people.accounts.providers import IdentityProvider, ProviderSignIn
 from server.domains.people.accounts.revocation import (
     ENDED,
     RevokedConnections,
@@ -89,7 +96,7 @@ def build(services: Services) -> Domain:
     )
     methods = Methods(store=sign_in, seal=seal, accounts=accounts)
     codes = OneTimeCodes(store=sign_in, seal=seal, clock=clock)
-    discord = DiscordSignIn(codes=codes, methods=methods)
+    providers = ProviderSignIn(codes=codes, methods=methods, providers=_provider_names(settings))
     mailer = _mailer(config)
     email = EmailSignIn(
         store=sign_in,
@@ -111,18 +118,32 @@ def build(services: Services) -> Domain:
         guests=guest_limiter(settings.guests_per_minute),
         now=clock.monotonic,
     )
+    merges = MergeStore(services.database)
+    merging = Merging(
+        store=merges,
+        accounts=accounts,
+        seal=seal,
+        tokens=ScopedTokens(MERGE, keys=keys, clock=clock, lifetime_s=PREVIEW_S),
+        clock=clock,
+        undo_s=settings.merge_undo_s,
+        revoked=revocation.revoked,
+    )
     endpoints = [
         *account_routes.endpoints(),
         *SignInRoutes(
             methods=methods,
             revocation=revocation,
             email=email,
-            discord=discord if settings.discord_client_id else None,
+            providers=providers if providers.providers else None,
             elsewhere=settings.supabase_url if uses_supabase(settings) else None,
         ).endpoints(),
         *SessionRoutes(store=sessions, revocation=revocation).endpoints(),
+        *MergeRoutes(merging=merging, now=clock.monotonic).endpoints(),
         *AdminRoutes(moderation=moderation, database=services.database, clock=clock).endpoints(),
     ]
+    if settings.dev_login:
+        require_private(config.host, config.public_url)
+        endpoints += DevLogin(accounts=accounts, store=store).endpoints()
     commands = SessionCommands(
         accounts=lambda: services.interfaces.get(Authenticator),
         clock=clock,
@@ -133,6 +154,7 @@ def build(services: Services) -> Domain:
     )
     maintenance = SessionMaintenance(
         store=sessions,
+        merges=merges,
         keys=keys,
         token_s=settings.access_token_s,
         rotate_after_s=settings.key_rotate_days * 86_400,
@@ -150,7 +172,7 @@ def build(services: Services) -> Domain:
         settings=AccountSettings,
         commands=commands.routes(),
         endpoints=disabled_endpoints(endpoints) if uses_supabase(settings) else endpoints,
-        mounts=_discord_pages(services, discord, seal),
+        mounts=_browser_pages(services, providers, seal),
         listens=RevokedConnections(services.sessions).listens(),
         metrics=[
             MetricsCollector(
@@ -195,27 +217,38 @@ class _Reader:
         return await read_sign_in_methods(user_id, self._methods)
 
 
-def _discord_pages(
-    services: Services, sign_in: DiscordSignIn, seal: Seal
+def _provider_names(settings: AccountSettings) -> dict[str, str]:
+    """Name the providers that are set up, by their ids."""
+    discord = {DISCORD: Discord.name} if settings.discord_client_id else {}
+    return discord | {provider.id: provider.name for provider in settings.oidc_providers or ()}
+
+
+def _browser_pages(
+    services: Services, sign_in: ProviderSignIn, seal: Seal
 ) -> list[Callable[[web.Application], None]]:
-    """Give what adds the addresses that only a browser visits, if Discord is set up."""
+    """Give what adds the addresses that only a browser visits, if a provider is set up."""
     settings = services.settings(AccountSettings)
-    if uses_supabase(settings) or settings.discord_client_secret is None:
+    now = services.clock.monotonic
+    providers: list[IdentityProvider] = [
+        OpenIdProvider(provider, now=now) for provider in settings.oidc_providers or ()
+    ]
+    if settings.discord_client_secret is not None:
+        secret = settings.discord_client_secret.get_secret_value()
+        application = Application(
+            settings.discord_client_id, secret, settings.discord_url.rstrip("/")
+        )
+        providers.append(Discord(application))
+    if uses_supabase(settings) or not providers:
         return []
-    application = Application(
-        settings.discord_client_id,
-        settings.discord_client_secret.get_secret_value(),
-        settings.discord_url.rstrip("/"),
-        settings.sign_in_redirects,
-    )
-    discord = Discord(
-        application,
+    browser = BrowserSignIn(
+        providers,
+        redirects=settings.sign_in_redirects,
         sign_in=sign_in,
         seal=seal,
         clock=services.clock,
         server=services.address,
     )
-    return [discord.mount]
+    return [browser.mount]
 
 
 def uses_supabase(settings: AccountSettings) -> bool:

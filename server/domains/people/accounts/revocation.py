@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from persistence.accounts.merges import MergeStore
 from persistence.accounts.sessions import FORGOTTEN_AT_ONCE, SessionStore
 from protocol.errors import CloseReason, NotFound
 from protocol.ids import SessionId, UserId
@@ -125,9 +126,16 @@ class SessionMaintenance:
     """Forgets what has expired and replaces signing keys in time; every node may do it."""
 
     def __init__(
-        self, *, store: SessionStore, keys: SigningKeys, token_s: float, rotate_after_s: float
+        self,
+        *,
+        store: SessionStore,
+        merges: MergeStore,
+        keys: SigningKeys,
+        token_s: float,
+        rotate_after_s: float,
     ) -> None:
         self._store = store
+        self._merges = merges
         self._keys = keys
         self._token_s = token_s
         self._rotate_after_s = rotate_after_s
@@ -136,6 +144,7 @@ class SessionMaintenance:
         """Do it once."""
         with contain_failures("replacing signing keys", passed=AWAY):
             await self._keys.maintain(rotate_after_s=self._rotate_after_s, token_s=self._token_s)
+        await self._merges.forget_moves()
         for _ in range(BATCHES_MAX):
             if await self._store.forget_expired() < FORGOTTEN_AT_ONCE:
                 break

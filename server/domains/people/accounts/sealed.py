@@ -19,7 +19,7 @@ def folded_email(address: str) -> str:
 
 
 def method_indexes(seal: Seal, kind: str, name: str) -> list[bytes]:
-    """Hash an address, or an id at Discord, under every key; the first is what is stored now.
+    """Hash an address, or an id at a provider, under every key; the first is what is stored now.
 
     An address is also looked for in the forms that earlier versions stored.
     """

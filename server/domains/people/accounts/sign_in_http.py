@@ -20,8 +20,8 @@ from protocol.errors import (
 from protocol.ids import UserId
 from server.core.clock import wire_time
 from server.domains.people.accounts.codes import LIFETIMES_S
-from server.domains.people.accounts.discord import DiscordSignIn
 from server.domains.people.accounts.email import EmailSignIn
+from server.domains.people.accounts.providers import ProviderSignIn
 from server.domains.people.accounts.revocation import SessionRevocation
 from server.domains.people.accounts.sign_in_methods import Methods
 from server.gateway.http.endpoints import Endpoint, HttpRequest
@@ -30,7 +30,7 @@ TAG = "accounts"
 
 
 class SignInRoutes:
-    """The endpoints of signing in; those of Discord answer `not_set_up` without `discord`.
+    """The endpoints of signing in; those of providers answer `not_set_up` without `providers`.
 
     `elsewhere` is the service that keeps the accounts, if it is not this server.
     """
@@ -41,13 +41,13 @@ class SignInRoutes:
         methods: Methods,
         revocation: SessionRevocation,
         email: EmailSignIn,
-        discord: DiscordSignIn | None,
+        providers: ProviderSignIn | None,
         elsewhere: str | None = None,
     ) -> None:
         self._methods = methods
         self._revocation = revocation
         self._email = email
-        self._with_discord = discord
+        self._with_providers = providers
         self._elsewhere = elsewhere
 
     def endpoints(self) -> list[Endpoint]:
@@ -123,9 +123,9 @@ class SignInRoutes:
             ),
             own(
                 "POST",
-                f"{path}/discord",
-                "Link Discord to your account with the code from a redirect.",
-                self._link_discord,
+                path + "/{kind}",
+                "Link a provider, such as discord, to your account with the code from a redirect.",
+                self._link_provider,
                 body=wire.Exchange,
                 answer=wire.Methods,
                 errors=(BadCode, MethodTaken, NotSetUp),
@@ -133,7 +133,7 @@ class SignInRoutes:
             own(
                 "DELETE",
                 path + "/{kind}",
-                "Unlink email or Discord, unless it is your only sign-in method.",
+                "Unlink a sign-in method, such as email or discord, unless it is your only one.",
                 self._unlink,
                 answer=wire.Methods,
                 errors=(LastMethod, NotFound),
@@ -153,7 +153,9 @@ class SignInRoutes:
         if self._elsewhere is not None:
             return wire.Offer(methods=["supabase"], url=self._elsewhere)
         offered = wire.Offer(methods=["guest", "email"])
-        offered.methods += ["discord"] if self._with_discord else []
+        if self._with_providers is not None:
+            offered.methods += self._with_providers.providers
+            offered.providers = dict(self._with_providers.providers)
         return offered
 
     # ------------------------------------------------------------------ email
@@ -190,19 +192,20 @@ class SignInRoutes:
         )
         return SessionsEnded(ended=await self._revocation.end_all(who.user_id, but=who.session_id))
 
-    # ------------------------------------------------------------------ Discord
+    # ------------------------------------------------------------------ providers
 
-    @property
-    def _discord(self) -> DiscordSignIn:
-        if self._with_discord is None:
+    def _provider_sign_in(self) -> ProviderSignIn:
+        if self._with_providers is None:
             raise NotSetUp
-        return self._with_discord
+        return self._with_providers
 
     async def _exchange(self, request: HttpRequest) -> Tokens:
-        return await self._discord.exchange(request.body.code, request.body.verifier)
+        return await self._provider_sign_in().exchange(request.body.code, request.body.verifier)
 
-    async def _link_discord(self, request: HttpRequest) -> wire.Methods:
-        await self._discord.link(request.who.user_id, request.body.code, request.body.verifier)
+    async def _link_provider(self, request: HttpRequest) -> wire.Methods:
+        kind = validate(wire.KindPath, dict(request.path)).kind
+        sign_in = self._provider_sign_in()
+        await sign_in.link(request.who.user_id, kind, request.body.code, request.body.verifier)
         return await self._list(request)
 
     # ------------------------------------------------------------------ methods
@@ -219,7 +222,7 @@ class SignInRoutes:
 async def read_sign_in_methods(user_id: UserId, methods: Methods) -> wire.Methods:
     """Read how somebody can sign in, as they are shown it."""
     return wire.Methods(
-        methods=[_shown(each, methods) for each in await methods.methods_of(user_id)]
+        methods=[_shown(each, methods) for each in await methods.of_all_parts(user_id)]
     )
 
 

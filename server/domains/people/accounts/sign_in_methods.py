@@ -21,7 +21,7 @@ UNREADABLE: Final = "(unreadable)"
 
 
 class Proved(NamedTuple):
-    """What somebody has proved to have: an email address, or an id at Discord with a label."""
+    """What somebody has proved to have: an email address, or an id at a provider with a label."""
 
     kind: Kind
     name: str
@@ -49,8 +49,12 @@ class Methods:
         """Read what somebody signs in with."""
         return await self._store.methods_of(user_id)
 
+    async def of_all_parts(self, user_id: UserId) -> list[Method]:
+        """Read what somebody signs in with, also that of accounts merged into theirs."""
+        return await self._store.merged_methods_of(user_id)
+
     def shown(self, method: Method) -> str:
-        """Read the address, or what somebody is called at Discord."""
+        """Read the address, or what somebody is called at a provider."""
         about = method_context(method.kind, method.user_id)
         try:
             opened = self._seal.open(method.sealed, about=about).decode()

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-import aiohttp
 import jwt
 from pydantic import BaseModel, Field, ValidationError
 
@@ -21,7 +20,6 @@ from protocol.ids import UUID_PATTERN, SessionId, UserId
 from protocol.limits import NAME_CHARS_MAX, TOKEN_CHARS_MAX
 from protocol.reserved_names import is_reserved
 from protocol.text import readable
-from server.domains.people.accounts.discord import NotJson, json_of
 from server.domains.people.accounts.names import (
     NUMBER_BITS,
     GuestNames,
@@ -29,6 +27,7 @@ from server.domains.people.accounts.names import (
     name_suffix,
     slug_from_name,
 )
+from server.domains.people.accounts.published_keys import NoKeys, PublishedKeys, UnknownKey
 from server.domains.people.accounts.service import NAME_DRAWS_MAX, new_person, require_not_banned
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 from server.gateway.session.identity import Identity
@@ -37,12 +36,8 @@ log = logging.getLogger(__name__)
 
 AUDIENCE: Final = "authenticated"
 ALGORITHMS: Final = frozenset({"ES256", "RS256", "EdDSA"})
-FETCH_AGAIN_S: Final = 10.0  # at the earliest, when a token names a key that is not known
-KEYS_KEPT_S: Final = 600.0  # before they are fetched anew, so that a withdrawn key is forgotten
-FETCH_TIMEOUT_S: Final = 5.0
-KEYS_MAX: Final = 32
 
-_OFF: Final = ("/v1/auth/", "/v1/me/methods", "/v1/me/password", "/v1/me/sessions")
+_OFF: Final = ("/v1/auth/", "/v1/me/merge", "/v1/me/methods", "/v1/me/password", "/v1/me/sessions")
 _OFFER: Final = "/v1/auth/methods"
 _CALLED: Final = ("user_name", "preferred_username", "full_name", "name")
 
@@ -61,52 +56,6 @@ class _Claims(BaseModel):
         return next((name for name in names if isinstance(name, str) and name.strip()), None)
 
 
-class SupabaseKeys:
-    """The keys that a project publishes.
-
-    Fetched when a token names one that is not known, and again after a while. Where that fails, the
-    keys stay, so that players are not locked out while Supabase is down.
-    """
-
-    def __init__(self, url: str, *, now: Callable[[], float]) -> None:
-        self._url = f"{url}/auth/v1/.well-known/jwks.json"
-        self._now = now
-        self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched_at = -FETCH_AGAIN_S
-        self._fetching = asyncio.Lock()
-
-    async def find(self, kid: str) -> jwt.PyJWK:
-        """Find a key; raise `BadToken`, or `Unavailable` if none could be fetched yet."""
-        if kid not in self._keys or self._should_fetch(kid):
-            async with self._fetching:
-                if self._should_fetch(kid):  # another token may have fetched them meanwhile
-                    await self._fetch()
-        if (key := self._keys.get(kid)) is None:
-            raise (
-                BadToken
-                if self._keys
-                else Unavailable("The keys of Supabase have not been fetched yet.")
-            )
-        return key
-
-    def _should_fetch(self, kid: str) -> bool:
-        age_s = self._now() - self._fetched_at
-        return age_s >= (KEYS_KEPT_S if kid in self._keys else FETCH_AGAIN_S)
-
-    async def _fetch(self) -> None:
-        self._fetched_at = self._now()  # first, so that tokens of known keys do not wait
-        timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S)
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as client,
-                client.get(self._url, allow_redirects=False) as answer,
-            ):
-                published = await json_of(answer)
-            self._keys = {key.key_id: key for key in _usable(published) if key.key_id}
-        except (aiohttp.ClientError, TimeoutError, NotJson, jwt.PyJWTError) as error:
-            log.warning("the keys of Supabase could not be fetched: %s", type(error).__name__)
-
-
 class SupabaseAccounts:
     """Authenticates by Supabase's tokens; `logged_out` closes the connections of a session here."""
 
@@ -123,7 +72,7 @@ class SupabaseAccounts:
         self._secret = secret
         self._store = store
         self._logged_out = logged_out
-        self._keys = SupabaseKeys(url, now=now) if url else None
+        self._keys = _keys_of(url, now) if url else None
 
     async def authenticate(self, token: str) -> Identity:
         """Say who a token speaks for; raise `BadToken`, `TokenExpired` or `Banned`.
@@ -180,7 +129,12 @@ class SupabaseAccounts:
         kid = header.get("kid")
         if self._keys is None or not isinstance(kid, str):
             raise BadToken
-        key = await self._keys.find(kid)
+        try:
+            key = await self._keys.find(kid)
+        except UnknownKey:
+            raise BadToken from None
+        except NoKeys:
+            raise Unavailable("The keys of Supabase have not been fetched yet.") from None
         return key.key, key.algorithm_name
 
     async def _welcome(self, user_id: UserId, called: str | None) -> AccountStatus:
@@ -220,14 +174,14 @@ async def _elsewhere(_: HttpRequest) -> Any:
     raise SignInElsewhere
 
 
-def _usable(published: object) -> list[jwt.PyJWK]:
-    """Read the keys that name an algorithm of ours; the others are not meant for us."""
-    keys = published.get("keys", []) if isinstance(published, dict) else []
-    return [
-        jwt.PyJWK(key)
-        for key in keys[:KEYS_MAX]
-        if isinstance(key, dict) and key.get("alg") in ALGORITHMS
-    ]
+def _keys_of(url: str, now: Callable[[], float]) -> PublishedKeys:
+    return PublishedKeys(
+        f"{url}/auth/v1/.well-known/jwks.json",
+        of="Supabase",
+        algorithms=ALGORITHMS,
+        is_alg_named=True,
+        now=now,
+    )
 
 
 def _display_name(called: str | None) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
-from persistence.profiles.personal_data import MyDataStore
+from persistence.profiles.personal_data import MyDataStore, WasMerged
 from protocol.errors import BadToken, NotConfirmed, SignInAgain
 from protocol.ids import PlayerId
 from server.core.clock import Clock
@@ -45,7 +45,10 @@ class Erasure:
         connections are closed at the next look, and who has none leaves their lobbies.
         """
         await self._require_proof(who, confirm)
-        await self._store.erase(who.user_id)
+        try:
+            await self._store.erase(who.user_id)
+        except WasMerged:
+            raise BadToken("This account was merged into another one; sign in again.") from None
         self._erased.announce()
         await self._leave_lobbies(who.player_id)
         self._events.publish(PlayerErased(who.player_id))

@@ -1,0 +1,79 @@
+"""What a merge of two accounts does with each column that names a person: the whole list.
+
+A test fails when a table names a person and no decision is listed here. Tables of title packages
+are not listed: theirs move.
+"""
+
+from enum import Enum
+from typing import Final
+
+
+class Decision(Enum):
+    """What becomes of the rows of the account that is merged into another one."""
+
+    MOVE = "move"
+    """They become those of the account that stays; one that it has already stays where it is."""
+
+    STAY = "stay"
+    """They stay as they are, and are read through the alias `profiles.merged_into`."""
+
+    END = "end"
+    """They are of no use any more: sessions end, codes are deleted."""
+
+    RESEAL = "reseal"
+    """Like `MOVE`, but sealed anew: what is sealed opens in its own account only."""
+
+
+DECISIONS: Final[dict[str, tuple[Decision, str]]] = {
+    "public.profiles.id": (Decision.STAY, "the alias itself; its XP is added when it is read"),
+    "public.profiles.merged_into": (
+        Decision.MOVE,
+        "what was merged earlier is merged into the account that stays",
+    ),
+    "public.account_merges.user_id": (Decision.STAY, "history"),
+    "public.account_merges.merged_user_id": (Decision.STAY, "history"),
+    "public.account_bans.user_id": (Decision.STAY, "a banned account cannot be merged"),
+    "public.account_roles.user_id": (
+        Decision.STAY,
+        "a role is granted to an account by an admin, and no merge grants one",
+    ),
+    "playhall_auth.sessions.user_id": (Decision.END, "both accounts sign in again"),
+    "playhall_auth.codes.user_id": (Decision.END, "what they would link is not theirs any more"),
+    "playhall_auth.methods.user_id": (
+        Decision.RESEAL,
+        "one of a kind that both have stays, and signs in to the account that stays",
+    ),
+    "public.blueprints.owner_id": (Decision.MOVE, "a name that both have stays"),
+    "public.bot_identities.created_by_user_id": (Decision.MOVE, "who registered the bot"),
+    "public.bot_identities.player_id": (Decision.STAY, "the bot's own player"),
+    "public.file_uploads.owner_id": (Decision.STAY, "an upload under way expires"),
+    "public.files.owner_id": (Decision.MOVE, "paths stay, with the former id in them"),
+    "public.wallets.user_id": (
+        Decision.MOVE,
+        "with all that goes by address: votes, bots, payouts",
+    ),
+    "public.wallet_nonces.user_id": (Decision.STAY, "a message to sign expires"),
+    "public.lobbies.host_user_id": (Decision.STAY, "closed ones: nobody merges while in a lobby"),
+    "public.lobbies.host_player_id": (Decision.STAY, "closed ones: nobody merges while in a lobby"),
+    "public.lobby_members.player_id": (Decision.STAY, "of closed lobbies"),
+    "public.lobby_bans.player_id": (Decision.STAY, "the host removed that player"),
+    "public.matches.winner_id": (Decision.STAY, "the history of finished games never changes"),
+    "public.matches.reported_by": (Decision.STAY, "the history of finished games never changes"),
+    "public.match_players.player_id": (
+        Decision.STAY,
+        "the history of finished games never changes",
+    ),
+    "public.player_lifetime_stats.player_id": (
+        Decision.STAY,
+        "computed from the logs, which name the player",
+    ),
+    "public.player_ruleset_stats.player_id": (
+        Decision.STAY,
+        "computed from the logs, which name the player",
+    ),
+}
+
+
+def decision_of(column: str) -> Decision:
+    """Say what becomes of a column `schema.table.column`."""
+    return DECISIONS[column][0] if column in DECISIONS else Decision.MOVE

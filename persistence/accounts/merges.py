@@ -1,0 +1,360 @@
+"""Merging two accounts, and undoing that: each is one transaction, one at a time.
+
+A merge moves rows from the account that is *merged* to the one that *stays*, as the decisions in
+`merge_decisions.py` say, and notes which rows those were. What does not move stays with the merged
+account, which lives on as an alias: `profiles.merged_into`. A preview is the merge itself, rolled
+back, so the two cannot differ; its digest says which rows it moved, and the merge is refused if
+that has changed.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+import asyncpg
+import orjson
+
+from persistence.accounts.audit_log import record
+from persistence.accounts.merge_decisions import Decision, decision_of
+from persistence.accounts.store import Holder, NewSession, open_session
+from persistence.database import Connection, Database
+from persistence.event_outbox import append
+from persistence.queries import load
+from protocol.domain_events import UserMerged, UserMergeUndone
+from protocol.ids import PlayerId, SessionId, UserId
+
+SQL = load("accounts/merges")
+
+METHODS: Final = "playhall_auth.methods"
+LISTED_MAX: Final = 100  # of an account; older ones are not listed
+FORGOTTEN_AT_ONCE: Final = 100
+
+# Seals a method for another account: its kind, as it is sealed, from whom, to whom. None if it
+# cannot be opened: its account is still its owner's.
+Reseal = Callable[[str, bytes, UserId, UserId], bytes | None]
+
+
+class Part(NamedTuple):
+    """One of the two accounts."""
+
+    user_id: UserId
+    player_id: PlayerId
+    username: str
+    display_name: str
+    merged_into: UserId | None
+    xp_total: int
+    is_anonymous: bool
+
+
+class Moved(NamedTuple):
+    """How many rows of a table moved, and how many stay since the other account has the like."""
+
+    relation: str
+    referrer: str
+    moved: int
+    kept: int
+
+
+class Plan(NamedTuple):
+    """What a merge did, or would do; `digest` names exactly that."""
+
+    merged: Part
+    moves: list[Moved]
+    methods_moved: list[str]
+    methods_kept: list[str]
+    undo_until: datetime
+    digest: str
+
+
+class Merged(NamedTuple):
+    """A merge that was done; `ended` are the sessions that it ended."""
+
+    plan: Plan
+    holder: Holder
+    ended: list[SessionId]
+
+
+class Undone(NamedTuple):
+    """An undone merge: who is whose again, how many rows came back, and how many were gone."""
+
+    stays: Holder
+    merged: Holder
+    moved: int
+    missing: int
+    ended: list[SessionId]
+
+
+class MergeRow(NamedTuple):
+    """An account that was merged into another one."""
+
+    merge_id: str
+    user_id: UserId
+    player_id: PlayerId
+    username: str
+    display_name: str
+    merged_at: datetime
+    undo_until: datetime
+    undone_at: datetime | None
+    can_undo: bool
+
+
+class Proof(NamedTuple):
+    """How and when a session was signed in to, and whether its account has a way to sign in."""
+
+    signed_in_at: datetime
+    method: str
+    can_sign_in: bool
+
+
+class Gone(Exception):
+    """One of the accounts, or the session that proved it, is gone, or it was merged meanwhile."""
+
+
+class Playing(Exception):
+    """One of the accounts is in a lobby or a game."""
+
+
+class Changed(Exception):
+    """A merge would not do what its preview said."""
+
+
+class NoSuchMerge(Exception):
+    """Nothing was merged into this account under this id."""
+
+
+class CannotUndo(Exception):
+    """A merge cannot be undone; the argument says why."""
+
+
+class _Preview(Exception):
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+
+class MergeStore:
+    """Merges in PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def proof(self, user_id: UserId, session_id: SessionId) -> Proof | None:
+        """Read how a session came about; None if it has ended."""
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow(SQL["read_proof"], session_id, user_id)
+        return None if row is None else Proof(*row)
+
+    async def preview(
+        self, stays: UserId, merged: UserId, *, merge_id: str, undo_s: float, reseal: Reseal
+    ) -> Plan:
+        """Say what a merge would do; raise `Gone` or `Playing`."""
+        try:
+            async with self._database.transaction() as connection:
+                plan, _ = await _merge(
+                    connection, stays, merged, merge_id=merge_id, undo_s=undo_s, reseal=reseal
+                )
+                raise _Preview(plan)  # noqa: TRY301 - what rolls the transaction back
+        except _Preview as previewed:
+            return previewed.plan
+
+    async def merge(
+        self,
+        stays: UserId,
+        merged: UserId,
+        *,
+        merge_id: str,
+        session_id: SessionId,
+        digest: str,
+        undo_s: float,
+        reseal: Reseal,
+        session: NewSession,
+    ) -> Merged:
+        """Merge; raise `Gone`, `Playing` or `Changed`.
+
+        `session_id` is the session that proved the merged account: it must still be good.
+        """
+        async with self._database.transaction() as connection:
+            plan, ended = await _merge(
+                connection,
+                stays,
+                merged,
+                merge_id=merge_id,
+                undo_s=undo_s,
+                reseal=reseal,
+                proved_by=session_id,
+            )
+            if plan.digest != digest:
+                raise Changed
+            holder = await open_session(connection, stays, session)
+            if holder is None:
+                raise Gone
+            await record(
+                connection,
+                actor=stays,
+                action="merge",
+                target=merged,
+                after={"merge_id": merge_id, "into": stays},
+            )
+            await append(connection, UserMerged(user_id=stays, merged_user_id=merged))
+        return Merged(plan, holder, ended)
+
+    async def undo(
+        self, merge_id: str, user_id: UserId, *, reseal: Reseal, sessions: Sequence[NewSession]
+    ) -> Undone:
+        """Undo a merge; raise `NoSuchMerge`, `Playing` or `CannotUndo`.
+
+        `sessions` are opened: one for the account that stays, one for the one that was merged.
+        """
+        async with self._database.transaction() as connection:
+            return await _undo(connection, merge_id, user_id, reseal=reseal, sessions=sessions)
+
+    async def list_of(self, user_id: UserId) -> list[MergeRow]:
+        """Read what was merged into an account, the latest first."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(SQL["list_merges"], user_id, LISTED_MAX)
+        return [MergeRow(*row) for row in rows]
+
+    async def forget_moves(self) -> None:
+        """Forget what merges moved that can no longer be undone."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["forget_moves"], FORGOTTEN_AT_ONCE)
+
+
+async def lock_merges(connection: Connection) -> None:
+    """Let one merge, undo or erasure happen at a time, until the transaction ends."""
+    await connection.execute(SQL["lock_merges"])
+
+
+async def _locked(connection: Connection, *user_ids: UserId) -> list[Part]:
+    """Lock accounts, in the order in which they are given; raise `Gone`."""
+    await lock_merges(connection)
+    rows = await connection.fetch(SQL["lock_accounts"], user_ids)
+    parts = {part.user_id: part for part in (Part(*row) for row in rows)}
+    if len(parts) < len(user_ids):
+        raise Gone
+    if await connection.fetchval(SQL["is_playing"], user_ids):
+        raise Playing
+    return [parts[user_id] for user_id in user_ids]
+
+
+async def _merge(
+    connection: Connection,
+    stays: UserId,
+    merged: UserId,
+    *,
+    merge_id: str,
+    undo_s: float,
+    reseal: Reseal,
+    proved_by: SessionId | None = None,
+) -> tuple[Plan, list[SessionId]]:
+    into, part = await _locked(connection, stays, merged)
+    if into.merged_into is not None or part.merged_into is not None:
+        raise Gone
+    if proved_by and await connection.fetchrow(SQL["read_proof"], proved_by, merged) is None:
+        raise Gone
+    undo_until = await connection.fetchval(
+        SQL["add_merge"], merge_id, stays, merged, into.is_anonymous, undo_s
+    )
+    # First: whoever may not change a row's owner is allowed to between the parts of one account.
+    await connection.execute(SQL["set_merged_into"], merged, stays)
+    moves = [
+        Moved(relation, referrer, *row)
+        for relation, referrer in await connection.fetch(SQL["person_columns"])
+        if decision_of(f"{relation}.{referrer}") is Decision.MOVE
+        # The alias that was set just now is not moved: it names the account that stays.
+        and (row := await connection.fetchrow(SQL["move_rows"], merge_id, relation, referrer))
+        and any(row)
+    ]
+    moved, kept = await _move_methods(connection, merge_id, stays, merged, reseal)
+    if moved:
+        await connection.execute(SQL["set_anonymous"], stays, False)
+    ended = [row["id"] for row in await connection.fetch(SQL["end_sessions"], [stays, merged])]
+    rows = await connection.fetchval(SQL["digest_moves"], merge_id)
+    facts = [stays, merged, rows, [list(move) for move in moves], moved, kept]
+    digest = sha256(orjson.dumps(facts)).hexdigest()
+    return Plan(part, moves, moved, kept, undo_until, digest), ended
+
+
+async def _move_methods(
+    connection: Connection, merge_id: str, stays: UserId, merged: UserId, reseal: Reseal
+) -> tuple[list[str], list[str]]:
+    moved, kept = [], []
+    for kind, sealed, linked_at, is_taken in await connection.fetch(
+        SQL["methods_to_move"], merged, stays
+    ):
+        anew = None if is_taken else reseal(kind, sealed, merged, stays)
+        if anew is None:
+            kept.append(kind)
+            continue
+        await connection.execute(SQL["move_method"], merged, kind, stays, anew)
+        key = orjson.dumps({"kind": kind, "linked_at": linked_at})
+        await connection.execute(SQL["note_move"], merge_id, METHODS, "user_id", key)
+        moved.append(kind)
+    return moved, kept
+
+
+async def _undo(
+    connection: Connection,
+    merge_id: str,
+    user_id: UserId,
+    *,
+    reseal: Reseal,
+    sessions: Sequence[NewSession],
+) -> Undone:
+    await lock_merges(connection)
+    found = await connection.fetchrow(SQL["find_merge"], merge_id, user_id)
+    if found is None:
+        raise NoSuchMerge
+    if found["undone_at"] is not None:
+        raise CannotUndo("it was undone already")
+    if not found["is_open"]:
+        raise CannotUndo("it was done too long ago")
+    merged: UserId = found["merged_user_id"]
+    stays, part = await _locked(connection, user_id, merged)
+    if part.merged_into != user_id or stays.merged_into is not None:
+        raise CannotUndo("the accounts were merged again since; undo that first")
+    await _move_methods_back(connection, merge_id, user_id, merged, reseal)
+    try:
+        row = await connection.fetchrow(SQL["move_rows_back"], merge_id)
+    except (asyncpg.IntegrityConstraintViolationError, asyncpg.UndefinedTableError) as error:
+        raise CannotUndo(str(error)) from error
+    assert row is not None
+    await connection.execute(SQL["set_merged_into"], merged, None)
+    for account, was_anonymous in ((stays, found["was_anonymous"]), (part, part.is_anonymous)):
+        left = await connection.fetch(SQL["methods_to_move"], account.user_id, account.user_id)
+        if not left and not was_anonymous:
+            raise CannotUndo(f"nobody could sign in to {account.username}; link a method first")
+        await connection.execute(SQL["set_anonymous"], account.user_id, not left)
+    await connection.execute(SQL["finish_undo"], merge_id)
+    ended = [row["id"] for row in await connection.fetch(SQL["end_sessions"], [user_id])]
+    holders = [
+        await open_session(connection, owner, session)
+        for owner, session in zip((user_id, merged), sessions, strict=True)
+    ]
+    if holders[0] is None or holders[1] is None:
+        raise CannotUndo("one of the accounts is banned")
+    await record(
+        connection,
+        actor=user_id,
+        action="undo_merge",
+        target=merged,
+        after={"merge_id": merge_id},
+    )
+    await append(connection, UserMergeUndone(user_id=user_id, merged_user_id=merged))
+    return Undone(holders[0], holders[1], row["moved"], row["missing"], ended)
+
+
+async def _move_methods_back(
+    connection: Connection, merge_id: str, stays: UserId, merged: UserId, reseal: Reseal
+) -> None:
+    present = {
+        row["kind"]: row for row in await connection.fetch(SQL["methods_to_move"], stays, merged)
+    }
+    for kind, linked_at in await connection.fetch(SQL["moved_methods"], merge_id):
+        if (method := present.get(kind)) is None or method["linked_at"] != linked_at:
+            raise CannotUndo(f"the sign-in method {kind} was changed since")
+        if method["is_taken"]:
+            raise CannotUndo(f"both accounts have a sign-in method {kind} by now")
+        if (anew := reseal(kind, method["sealed"], stays, merged)) is None:
+            raise CannotUndo(f"the sign-in method {kind} cannot be read")
+        await connection.execute(SQL["move_method"], stays, kind, merged, anew)

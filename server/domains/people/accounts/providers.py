@@ -1,0 +1,127 @@
+"""What an identity provider is asked for, and what a code that came back from one is good for."""
+
+import hmac
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Final, NamedTuple, Protocol
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from protocol.accounts import DisplayName, Tokens
+from protocol.errors import BadCode
+from protocol.ids import UserId
+from server.domains.people.accounts.codes import REDIRECT, OneTimeCodes, VerifiedCode
+from server.domains.people.accounts.sign_in_methods import Methods, Proved
+
+PROVIDER_TIMEOUT_S: Final = 10.0
+_NAME: Final[TypeAdapter[str]] = TypeAdapter(DisplayName)
+
+
+class OAuthState(BaseModel, frozen=True, strict=True):
+    """What is remembered while a browser is at a provider; `until` is seconds since 1970."""
+
+    provider: str
+    state: str
+    verifier: str
+    nonce: str
+    redirect: str
+    challenge: str
+    until: float
+
+
+class Identified(NamedTuple):
+    """Whom a provider identified: an id without blanks that never changes, and a name or none."""
+
+    id: str
+    name: str
+
+
+class Refused(Exception):
+    """A provider did not accept what a browser brought back, or could not be asked.
+
+    The message is for the log: it names no person, code, token or secret.
+    """
+
+
+class IdentityProvider(Protocol):
+    """A service where people sign in: Discord, or any OpenID provider.
+
+    `id` is the kind of the sign-in method and part of addresses, `name` is shown to people.
+    """
+
+    id: str
+    name: str
+
+    async def authorize_url(self, trip: OAuthState, callback: str) -> str:
+        """Give where the browser is sent to; raise `RpcRefused`."""
+        ...
+
+    async def identify(self, trip: OAuthState, callback: str, code: str) -> Identified:
+        """Trade the provider's code for who that is; raise `RpcRefused`."""
+        ...
+
+
+def challenge_of(verifier: str) -> str:
+    """Give the S256 challenge of a verifier."""
+    return urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def display_name_of(*names: object) -> str:
+    """Give the first name that may be a display name here, or nothing."""
+    for name in names:
+        try:
+            return _NAME.validate_python(name[:64] if isinstance(name, str) else "")
+        except ValidationError:
+            continue
+    return ""
+
+
+class ProviderSignIn:
+    """What a code that came back from one of the `providers` (names by ids) is good for."""
+
+    def __init__(
+        self, *, codes: OneTimeCodes, methods: Methods, providers: Mapping[str, str]
+    ) -> None:
+        self.providers = providers
+        self._codes = codes
+        self._methods = methods
+
+    async def made(self, provider: str, who: Identified, *, challenge: str) -> str:
+        """Make the code that goes on the redirect."""
+        contents: dict[str, str | None] = {
+            "kind": provider,
+            "id": who.id,
+            "name": who.name,
+            "challenge": challenge,
+        }
+        return await self._codes.make(REDIRECT, contents)
+
+    async def exchange(self, code: str, verifier: str) -> Tokens:
+        """Sign in, with a new account if there is none; raise `BadCode` or `Banned`."""
+        proof, proved = await self._read(code, verifier)
+        found = await self._methods.find(proved.kind, proved.name)
+        if found is not None:
+            return await self._methods.enter(proof.code_hash, found)
+        name = proved.label or None
+        return await self._methods.create_account(proof.code_hash, proved, display_name=name)
+
+    async def link(self, user_id: UserId, kind: str, code: str, verifier: str) -> None:
+        """Link to an account; raise `BadCode` or `MethodTaken`."""
+        proof, proved = await self._read(code, verifier)
+        if proved.kind != kind:
+            raise BadCode(
+                f"The code is from {proved.kind}; link it at /v1/me/methods/{proved.kind}."
+            )
+        await self._methods.link(proof.code_hash, user_id, proved)
+
+    async def _read(self, code: str, verifier: str) -> tuple[VerifiedCode, Proved]:
+        proof = await self._codes.read(REDIRECT, code)
+        kind, its_id = proof.contents["kind"], proof.contents["id"]
+        challenge = proof.contents["challenge"]
+        assert kind is not None
+        assert its_id is not None
+        assert challenge is not None
+        if not hmac.compare_digest(challenge_of(verifier).encode(), challenge.encode()):
+            raise BadCode("The verifier does not match the challenge that you sent.")
+        return proof, Proved(kind, its_id, proof.contents["name"] or "")
