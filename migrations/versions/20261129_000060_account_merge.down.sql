@@ -47,6 +47,7 @@ END
 $$;
 
 DROP FUNCTION total_xp(uuid);
+DROP FUNCTION playhall_auth.names_account(text, text, uuid);
 DROP FUNCTION playhall_auth.move_rows(uuid, text, text);
 DROP FUNCTION playhall_auth.move_rows_back(uuid);
 DROP FUNCTION playhall_auth.person_columns();

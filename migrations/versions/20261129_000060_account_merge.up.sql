@@ -180,10 +180,29 @@ $$;
 COMMENT ON FUNCTION playhall_auth.move_rows_back(uuid) IS
     'gives the rows that a merge moved back; those that were deleted since are only counted';
 
+CREATE FUNCTION playhall_auth.names_account(relation text, referrer text, account uuid) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+    found boolean;
+BEGIN
+    PERFORM FROM playhall_auth.person_columns() p
+    WHERE p.relation = names_account.relation AND p.referrer = names_account.referrer
+        AND p.refers_to <> 'public.players';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION '%.% does not name an account', relation, referrer;
+    END IF;
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s t WHERE t.%I = $1)', relation::regclass, referrer)
+        INTO found USING account;
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION playhall_auth.names_account(text, text, uuid) IS
+    'says whether a row names an account in a column';
+
 REVOKE ALL ON FUNCTION playhall_auth.person_columns(), playhall_auth.move_rows(uuid, text, text),
-    playhall_auth.move_rows_back(uuid) FROM PUBLIC;
+    playhall_auth.move_rows_back(uuid), playhall_auth.names_account(text, text, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION playhall_auth.person_columns(), playhall_auth.move_rows(uuid, text, text),
-    playhall_auth.move_rows_back(uuid) TO playhall_server;
+    playhall_auth.move_rows_back(uuid), playhall_auth.names_account(text, text, uuid) TO playhall_server;
 
 -- A blueprint still never changes; only a merge, and what undoes it, give it another owner.
 CREATE OR REPLACE FUNCTION blueprint_unchanged() RETURNS trigger LANGUAGE plpgsql SET search_path = '' AS $$

@@ -23,6 +23,9 @@ class Decision(Enum):
     RESEAL = "reseal"
     """Like `MOVE`, but sealed anew: what is sealed opens in its own account only."""
 
+    REFUSE = "refuse"
+    """While there are rows, the account cannot be merged: they would not add up in another one."""
+
 
 DECISIONS: Final[dict[str, tuple[Decision, str]]] = {
     "public.profiles.id": (Decision.STAY, "the alias itself; its XP is added when it is read"),
@@ -70,6 +73,38 @@ DECISIONS: Final[dict[str, tuple[Decision, str]]] = {
     "public.player_ruleset_stats.player_id": (
         Decision.STAY,
         "computed from the logs, which name the player",
+    ),
+    "public.players.account_id": (Decision.STAY, "kept by a trigger"),
+    "public.save_slots.account_id": (
+        Decision.REFUSE,
+        "a slot's holdings are in the ledger of its account",
+    ),
+    "public.ledger_transactions.account_id": (
+        Decision.REFUSE,
+        "a ledger has keys and balances of its own, which would not add up with another one's",
+    ),
+    "public.currency_balances.account_id": (
+        Decision.REFUSE,
+        "a ledger has keys and balances of its own, which would not add up with another one's",
+    ),
+    "public.unlocks.account_id": (Decision.REFUSE, "each comes from a transaction of the ledger"),
+    "public.reward_claims.account_id": (Decision.REFUSE, "a reward is given once to an account"),
+    "public.economy_flags.account_id": (
+        Decision.REFUSE,
+        "the review queue decides about one account",
+    ),
+    "public.progress_streams.account_id": (
+        Decision.STAY,
+        "devices follow the stream of their account",
+    ),
+    "public.consents.account_id": (
+        Decision.STAY,
+        "each account decided for itself; that of the one that stays counts",
+    ),
+    "public.telemetry_forwards.account_id": (Decision.STAY, "is on its way already"),
+    "public.telemetry_dead_letters.account_id": (
+        Decision.STAY,
+        "no schema fits it, and it expires",
     ),
 }
 

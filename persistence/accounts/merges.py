@@ -115,6 +115,10 @@ class Playing(Exception):
     """One of the accounts is in a lobby or a game."""
 
 
+class NotMergeable(Exception):
+    """The account has what cannot become another one's; the argument is the table."""
+
+
 class Changed(Exception):
     """A merge would not do what its preview said."""
 
@@ -147,7 +151,7 @@ class MergeStore:
     async def preview(
         self, stays: UserId, merged: UserId, *, merge_id: str, undo_s: float, reseal: Reseal
     ) -> Plan:
-        """Say what a merge would do; raise `Gone` or `Playing`."""
+        """Say what a merge would do; raise `Gone`, `Playing` or `NotMergeable`."""
         try:
             async with self._database.transaction() as connection:
                 plan, _ = await _merge(
@@ -169,7 +173,7 @@ class MergeStore:
         reseal: Reseal,
         session: NewSession,
     ) -> Merged:
-        """Merge; raise `Gone`, `Playing` or `Changed`.
+        """Merge; raise `Gone`, `Playing`, `NotMergeable` or `Changed`.
 
         `session_id` is the session that proved the merged account: it must still be good.
         """
@@ -252,6 +256,12 @@ async def _merge(
         raise Gone
     if proved_by and await connection.fetchrow(SQL["read_proof"], proved_by, merged) is None:
         raise Gone
+    columns = [tuple(row) for row in await connection.fetch(SQL["person_columns"])]
+    for relation, referrer in columns:
+        if decision_of(f"{relation}.{referrer}") is Decision.REFUSE and await connection.fetchval(
+            SQL["names_account"], relation, referrer, merged
+        ):
+            raise NotMergeable(relation.removeprefix("public."))
     undo_until = await connection.fetchval(
         SQL["add_merge"], merge_id, stays, merged, into.is_anonymous, undo_s
     )
@@ -259,7 +269,7 @@ async def _merge(
     await connection.execute(SQL["set_merged_into"], merged, stays)
     moves = [
         Moved(relation, referrer, *row)
-        for relation, referrer in await connection.fetch(SQL["person_columns"])
+        for relation, referrer in columns
         if decision_of(f"{relation}.{referrer}") is Decision.MOVE
         # The alias that was set just now is not moved: it names the account that stays.
         and (row := await connection.fetchrow(SQL["move_rows"], merge_id, relation, referrer))

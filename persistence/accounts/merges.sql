@@ -39,6 +39,10 @@ UPDATE profiles SET merged_into = $2 WHERE id = $1;
 SELECT relation, referrer FROM playhall_auth.person_columns()
 WHERE refers_to <> 'public.players' ORDER BY 1, 2;
 
+-- name: names_account
+-- Say whether a row of a table names an account.
+SELECT playhall_auth.names_account($1, $2, $3);
+
 -- name: move_rows
 -- Move the rows of a table.
 SELECT moved, kept FROM playhall_auth.move_rows($1, $2, $3);

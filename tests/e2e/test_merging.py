@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 import asyncpg
@@ -327,6 +328,19 @@ async def test_merges_and_erasures_at_once_are_one_after_the_other(world: World)
     assert await world.owner.fetchval(
         "SELECT erased_at IS NOT NULL FROM players WHERE id = $1", merged["player_id"]
     )
+
+
+async def test_an_account_with_saves_is_not_merged_but_another_one_into_it(world: World) -> None:
+    player, guest = await world.guest(), await world.guest()
+    await world.good("POST", "/v1/saves", player, title="tale", state={}, mutation_id=str(uuid4()))
+    before = await world.rows()
+    status, refused = await world.ask("POST", PREVIEW, guest, access_token=player["access_token"])
+    assert (status, refused["code"]) == (409, "merge_blocked")
+    assert "save_slots" in refused["message"]
+    assert await world.rows() == before
+    done = await world.merged(player, guest)
+    slots = await world.good("GET", "/v1/saves", done["tokens"])
+    assert [slot["title"] for slot in slots["saves"]] == ["tale"]
 
 
 async def test_every_column_that_names_a_person_has_a_decision(

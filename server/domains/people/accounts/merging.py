@@ -18,6 +18,7 @@ from persistence.accounts.merges import (
     MergeRow,
     MergeStore,
     NoSuchMerge,
+    NotMergeable,
     Plan,
     Playing,
 )
@@ -45,6 +46,10 @@ SIGNED_IN_WITHIN: Final = timedelta(minutes=15)
 PREVIEW_S: Final = 600
 MERGE: Final = "merge"  # what sessions that a merge opened were signed in with
 NO_SIGN_INS: Final = ("guest", MERGE)
+HAS_PROGRESS: Final = (
+    "The other account has rows in {table}, which cannot become another account's; sign in to "
+    "it, and merge this account into it instead."
+)
 
 
 class Merging:
@@ -93,6 +98,8 @@ class Merging:
             )
         except Playing:
             raise MergeBlocked from None
+        except NotMergeable as why:
+            raise MergeBlocked(HAS_PROGRESS.format(table=why)) from None
         except Gone:
             raise MergeChanged from None
         token = self._tokens.write(
@@ -133,6 +140,8 @@ class Merging:
             )
         except Playing:
             raise MergeBlocked from None
+        except NotMergeable as why:
+            raise MergeBlocked(HAS_PROGRESS.format(table=why)) from None
         except (Gone, Changed):
             raise MergeChanged from None
         self._revoked(*done.ended)
