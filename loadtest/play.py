@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from loadtest.players import KINDS
-from loadtest.players.kind import Behaviour
-from loadtest.terminal import SCREENS
+from loadtest.players.kind import AnyBehaviour, Behaviour
+from loadtest.terminal import screen_of
 from loadtest.terminal.keyboard import Keyboard
 from loadtest.terminal.saved_games import SavedGame, SavedGames
 from loadtest.terminal.screens import Screen, Unclear
@@ -34,7 +34,7 @@ err = Console(stderr=True, highlight=False)
 def play(
     context: typer.Context,
     url: Annotated[str, typer.Option(help="The server.")] = HERE,
-    ruleset: Annotated[str, typer.Option(help=f"One of: {', '.join(SCREENS)}.")] = "el_dorado",
+    ruleset: Annotated[str, typer.Option(help="A ruleset of the server.")] = "el_dorado",
     name: Annotated[str | None, typer.Option(help="Your display name.")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, max=10, help="Rounds of El Dorado.")] = None,
     turn_timeout: Annotated[
@@ -44,8 +44,6 @@ def play(
     resume: Annotated[str | None, typer.Option(help="Id of a game to return to.")] = None,
 ) -> None:
     """Play against bots in this terminal."""
-    if ruleset not in SCREENS:
-        _fail(f"There is no screen for {ruleset}; choose one of: {', '.join(SCREENS)}.")
     if rounds is not None and ruleset != "el_dorado":
         _fail("Only el_dorado has rounds; omit --rounds.")
     asked = {"rounds": rounds, "turn_timeout_s": turn_timeout}
@@ -108,10 +106,12 @@ class _Session:
 
     async def _play(self, client: Client, game: Game, saved: SavedGame, *, head: int = -1) -> None:
         me = await client.player_id()
+        chance = Random()  # noqa: S311 - a game, no secret
+        kind = KINDS.get(saved.ruleset)
         loop = _GameLoop(
             game,
-            SCREENS[saved.ruleset](me, saved.names),
-            KINDS[saved.ruleset].behaviour(me, Random()),  # noqa: S311 - a game, no secret
+            screen_of(saved.ruleset, me, saved.names),
+            AnyBehaviour(me, chance) if kind is None else kind.behaviour(me, chance),
             keyboard=None if self._auto else Keyboard(),
             head=head,
         )
@@ -147,8 +147,8 @@ class _Session:
 
 async def _lobby_with_bots(client: Client, ruleset: str, config: Json) -> Json:
     """Open a lobby, fill its seats with the ruleset's bots, and start."""
-    bots = await _bots_of(client, ruleset)
-    seats = KINDS[ruleset].seats
+    bots, seats_min = await _bots_of(client, ruleset)
+    seats = KINDS[ruleset].seats if ruleset in KINDS else max(2, seats_min)
     opened = await client.call(
         "lobby.create", ruleset=ruleset, seats=seats, config=config, is_public=False
     )
@@ -160,13 +160,16 @@ async def _lobby_with_bots(client: Client, ruleset: str, config: Json) -> Json:
     return lobby
 
 
-async def _bots_of(client: Client, ruleset: str) -> list[str]:
+async def _bots_of(client: Client, ruleset: str) -> tuple[list[str], int]:
+    """Ask for a ruleset's bots, the good ones if it has any, and how many seats it needs."""
     listed = (await client.http.get("/v1/rulesets"))["rulesets"]
     for each in listed:
         if each["name"] == ruleset and each["bots"]:
             # The best of them: only where there is no other, the one that plays anything.
-            return [bot for bot in each["bots"] if bot != "random"] or list(each["bots"])
-    raise Refused("unknown_ruleset", f"This server has no {ruleset} with bots.")
+            bots = [bot for bot in each["bots"] if bot != "random"] or list(each["bots"])
+            return bots, each["seats_min"]
+    others = ", ".join(each["name"] for each in listed if each["bots"])
+    raise Refused("unknown_ruleset", f"This server has no {ruleset} with bots; it has {others}.")
 
 
 class _Ahead:
@@ -233,7 +236,11 @@ class _GameLoop:
     async def _follow(self, ahead: _Ahead) -> None:
         while (event := await ahead.next()) is not None:
             self._show_event(event)
-            if event.event_index >= self._head and self._is_my_turn():
+            if event.event_index < self._head:
+                continue
+            if isinstance(self._behaviour, AnyBehaviour):  # which knows no rules
+                self._behaviour.moves = (await self._game.view()).get("legal_moves")
+            if self._is_my_turn():
                 await self._take_turn(ahead)
 
     def _show_event(self, event: Event) -> None:

@@ -1,6 +1,7 @@
 """The terminal player's parts: screens, the keyboard, and games to come back to.
 
-For: `loadtest.play`. A screen is found by its ruleset's name in `SCREENS`.
+For: `loadtest.play`. A screen is found by its ruleset's name in `SCREENS`; a ruleset that has none
+there is shown as it is (`any_game`).
 
 Promises: screens are pure; a line that makes no sense is answered with a sentence that says
 what does.
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from loadtest.terminal.any_game import AnyScreen
 from loadtest.terminal.screens import (
     ElDoradoScreen,
     FourInARowScreen,
@@ -26,3 +28,9 @@ SCREENS: Final[Mapping[str, type[Screen]]] = MappingProxyType(
         "lamplighter": LamplighterScreen,
     }
 )
+
+
+def screen_of(ruleset: str, me: str, names: Mapping[str, str]) -> Screen:
+    """Make the screen of a ruleset for one player."""
+    screen = SCREENS.get(ruleset)
+    return AnyScreen(me, names, title=ruleset) if screen is None else screen(me, names)

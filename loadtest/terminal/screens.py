@@ -24,7 +24,7 @@ class Unclear(Exception):
 class Screen(ABC):
     """One game, as one person at a terminal sees it. `names` gives everybody's by player id."""
 
-    title: ClassVar[str]
+    title: str
     # The events that a move begins with; without a command's number the server has moved.
     moves: ClassVar[frozenset[str]]
 
@@ -155,7 +155,7 @@ def _spellings(card: str) -> set[str]:
 class ElDoradoScreen(Screen):
     """Bids, tricks and scores."""
 
-    title: ClassVar[str] = "El Dorado"
+    title = "El Dorado"
     moves: ClassVar[frozenset[str]] = frozenset({"player_bid", "card_played"})
 
     def __init__(self, me: str, names: Mapping[str, str]) -> None:
@@ -279,7 +279,7 @@ _DISCS: Final = (("●", "red"), ("○", "yellow"))
 class FourInARowScreen(Screen):
     """The board; columns are counted from 1."""
 
-    title: ClassVar[str] = "Four in a row"
+    title = "Four in a row"
     moves: ClassVar[frozenset[str]] = frozenset({"disc_dropped"})
 
     def describe_move(self, event: str, payload: Json) -> str:

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import Final
 
 from aiohttp.web import UrlDispatcher
 
@@ -32,12 +31,10 @@ from server.domains.services import Services
 from server.gamekit.checking import describe_failure
 from server.gamekit.fold import AnyRuleset
 from server.gateway.http.endpoints import Endpoint
-from server.gateway.http.openapi import openapi_document
+from server.gateway.http.openapi import PLACEHOLDER, openapi_document
 from server.gateway.session.sessions import Route
 from server.titles import TitlePackage
 from server.web.pages import PAGES
-
-_PLACEHOLDER: Final = re.compile(r"\{\w+(?::([^{}]*))?\}")
 
 
 def check_titles(
@@ -159,14 +156,14 @@ def _taken(
 
 def _other(endpoint: Endpoint, endpoints: Sequence[Endpoint]) -> str | None:
     """Find the address that requests for an endpoint get to, if it is not its own."""
-    asked = _PLACEHOLDER.sub("x", endpoint.path)
+    asked = PLACEHOLDER.sub("x", endpoint.path)
     if endpoint.path in PAGES.values():
         return f"the page {endpoint.path}"
     mine = endpoints.index(endpoint)
     for n, each in enumerate(endpoints):
         if n == mine or each.method != endpoint.method:
             continue
-        same = _PLACEHOLDER.sub("x", each.path) == asked
+        same = PLACEHOLDER.sub("x", each.path) == asked
         if same or (n < mine and re.fullmatch(_pattern(each.path), asked)):
             return f"{each.method} {each.path}"
     return None
@@ -174,9 +171,11 @@ def _other(endpoint: Endpoint, endpoints: Sequence[Endpoint]) -> str | None:
 
 def _pattern(path: str) -> str:
     """Write the regular expression that a path stands for."""
-    parts = _PLACEHOLDER.split(path)
-    return "".join(
-        re.escape(part) if n % 2 == 0 else part or "[^{}/]+" for n, part in enumerate(parts)
+    literal, *rest = PLACEHOLDER.split(path)
+    patterns, literals = rest[1::3], rest[2::3]  # without the names
+    return re.escape(literal) + "".join(
+        f"(?:{pattern or '[^{}/]+'})" + re.escape(each)
+        for pattern, each in zip(patterns, literals, strict=True)
     )
 
 

@@ -55,6 +55,12 @@ def test_tutorial_is_followed_to_its_end(folder: Path, serving_dsn: str) -> None
     assert variables == {}
     with Node(folder / "node", serving_dsn, rulesets_path=rulesets) as node:
         printed = play(folder, node.url, players)
+        in_terminal = playhall(
+            *("play", "--url", node.url, "--ruleset", "guess", "--auto"),
+            environment={"XDG_STATE_HOME": str(folder)},
+        )
+    assert in_terminal.status == 0, in_terminal.said
+    assert "Final score" in in_terminal.out
 
     guesses = [re.findall(r"^(\d+ \d+ \w+)$", each, re.M) for each in printed]
     assert guesses[0] == guesses[1]

@@ -29,7 +29,8 @@ _ABOUT: Final = """Everything that is not live; the websocket is described in /a
 Errors have the same shape and codes as there, with the matching HTTP status. Send an
 access token as `Authorization: Bearer …`. Lists page by an opaque cursor."""
 
-_PLACEHOLDER: Final = re.compile(r"\{(\w+)[^}]*\}")
+# A parameter in a path, and its pattern if it has one: `{name}`, `{name:[a-z]{2}}`.
+PLACEHOLDER: Final = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
 
 
 class Error(WireModel):
@@ -95,7 +96,7 @@ def _message(event: type[DurableEvent], schemas: Schemas) -> JsonObject:
 
 
 def _address(endpoint: Endpoint) -> str:
-    return _PLACEHOLDER.sub(r"{\1}", endpoint.path)
+    return PLACEHOLDER.sub(r"{\1}", endpoint.path)
 
 
 def _operation(endpoint: Endpoint, schemas: Schemas, error: JsonObject) -> JsonObject:
@@ -137,9 +138,11 @@ def _security(endpoint: Endpoint) -> list[JsonValue]:
 
 
 def _path_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:
-    for name in _PLACEHOLDER.findall(endpoint.path):
+    for name, pattern in PLACEHOLDER.findall(endpoint.path):
         schema: JsonObject = {"type": "string"}
-        if name.endswith("_id"):
+        if pattern:
+            schema["pattern"] = f"^{pattern}$"
+        elif name.endswith("_id"):
             schema["pattern"] = UUID_PATTERN
         yield {"name": name, "in": "path", "required": True, "schema": schema}
 

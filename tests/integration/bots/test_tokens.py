@@ -148,7 +148,8 @@ async def test_every_address_and_command_is_peoples_unless_it_says_otherwise(nod
     for_bots = {f"{e.method} {e.path}" for e in node.app.endpoints() if e.scope == "bot"}
     assert "GET /v1/bots" in for_bots
     assert not any(" /v1/me" in each or " /v1/admin" in each for each in for_bots)
-    for_staff = {e.path for e in node.app.endpoints() if e.scope in ("moderator", "admin")}
+    staff = ("moderator", "support", "editor", "admin")
+    for_staff = {e.path for e in node.app.endpoints() if e.scope in staff}
     assert {e.path for e in node.app.endpoints() if "/admin/" in e.path} <= for_staff
     commands = {
         name for name, route in node.app.services.sessions.routes.items() if route.scope == "bot"

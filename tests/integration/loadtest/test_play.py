@@ -181,12 +181,18 @@ def test_what_the_server_plays_is_shown_while_a_move_is_waited_for(server_url):
     assert terminal.end() == 0, terminal.printed
 
 
+async def test_ruleset_that_the_server_has_no_bots_for_is_answered_with_those_it_has(server_url):
+    status, printed = await play("--url", server_url, "--ruleset", "chess")
+
+    assert status == 1
+    assert "no chess with bots; it has el_dorado, four_in_a_row" in printed
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (("--url", "http://127.0.0.1:9"), "Start a server with `playhall serve`"),
         (("--resume", "unknown"), "there is no saved game unknown"),
-        (("--ruleset", "chess"), "choose one of: el_dorado, four_in_a_row"),
         (("--ruleset", "four_in_a_row", "--rounds", 3), "Only el_dorado has rounds"),
     ],
 )

@@ -153,6 +153,7 @@ def test_parameters_come_from_the_address_and_the_query(http: JsonObject) -> Non
         ("limit", "query", False),
         ("text", "query", True),
     ]
+    assert _at(parameters[0], "schema", "pattern") == "^[0-9a-f-]+$"
 
 
 def test_refusals_are_what_can_happen(http: JsonObject) -> None:

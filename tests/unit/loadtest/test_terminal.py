@@ -1,10 +1,11 @@
 from io import StringIO
+from json import dumps
 
 import pytest
 from rich.console import Console
 
 from loadtest.players import KINDS
-from loadtest.terminal import SCREENS
+from loadtest.terminal import SCREENS, screen_of
 from loadtest.terminal.screens import Unclear, in_order, read_card, short
 from tests.unit.loadtest.games import Hall
 
@@ -59,6 +60,34 @@ def test_whole_game_can_be_described_shown_and_played_by_what_is_typed(ruleset):
     assert "Final score" in text
     assert "You" in text
     assert all(name in text for name in names.values() if name != "Player 0")
+
+
+def test_game_that_is_not_known_is_shown_as_it_is_and_played_by_numbers_or_json():
+    hall = Hall("four_in_a_row", seed=5)
+    me, other = hall.players
+    screen = screen_of("my_game", me, {me: "Ann", other: "Bob"})
+    console = Console(width=100, file=StringIO())
+    shown = 0
+    while not hall.fold.table.completed:
+        shown = show_new(hall, screen, console, shown)
+        seat = hall.fold.turn.seats[0]
+        move = hall.behaviours[seat].choose()
+        if seat == 0:
+            view = hall.ruleset.view(hall.fold.state, 0)
+            console.print(screen.show(view))
+            number = view["legal_moves"].index(move) + 1
+            assert screen.read(f"{number}", view) == screen.read(dumps(move), view) == move
+            for line in ("0", "true", "take two", str(len(view["legal_moves"]) + 1)):
+                with pytest.raises(Unclear, match="its number, from 1 to"):
+                    screen.read(line, view)
+        hall.move(seat, move)
+    show_new(hall, screen, console, shown)
+
+    text = console.file.getvalue()
+    assert "my_game: You, Bob" in text
+    assert 'disc_dropped  {"player_id": "You", "column": ' in text
+    assert "board" in text
+    assert "\x1b" not in screen.describe("\x1b[2J", {"\x1b": "\x1b"}).plain
 
 
 def show_new(hall, screen, console, shown):

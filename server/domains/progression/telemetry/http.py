@@ -23,7 +23,6 @@ from server.domains.progression.telemetry.rules import is_allowed
 from server.domains.progression.telemetry.schemas import SchemaRegistry, compile_schema
 from server.domains.progression.telemetry.service import TelemetryService
 from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
-from server.gateway.session.identity import require_role
 
 TAG: Final = "telemetry"
 SCHEMAS: Final = "/v1/admin/telemetry/schemas"
@@ -31,8 +30,6 @@ REPORTS: Final = "/v1/admin/telemetry/reports"
 LETTERS: Final = "/v1/admin/telemetry/dead-letters"
 
 # Who may read what people sent, and who may change what is taken.
-READERS: Final = frozenset({"admin", "support"})
-EDITORS: Final = frozenset({"admin", "editor"})
 DECISIONS: Final = Rate(per_minute=20, burst=20)  # of one account
 
 REPORT_NAMES: Final[Mapping[str, ReportName]] = {name: name for name in TelemetryReport.COLUMNS}
@@ -186,6 +183,7 @@ class TelemetryAdminRoutes:
                 SCHEMAS,
                 "List the schemas of events (editors).",
                 self._list_schemas,
+                scope="editor",
                 answer=wire.TelemetrySchemas,
             ),
             make(
@@ -193,6 +191,7 @@ class TelemetryAdminRoutes:
                 f"{SCHEMAS}/{{event_type}}/{{version}}",
                 "Register or correct a schema (editors).",
                 self._put_schema,
+                scope="editor",
                 body=wire.TelemetrySchemaRequest,
                 answer=wire.TelemetrySchemas,
             ),
@@ -201,6 +200,7 @@ class TelemetryAdminRoutes:
                 LETTERS,
                 "List the events that no schema fits (support).",
                 self._list_letters,
+                scope="support",
                 query=wire.DeadLettersQuery,
                 answer=wire.DeadLetters,
             ),
@@ -209,20 +209,19 @@ class TelemetryAdminRoutes:
                 f"{LETTERS}/replay",
                 "Check some of them again, after a schema was corrected (editors).",
                 self._replay,
+                scope="editor",
                 body=wire.ReplayRequest,
                 answer=wire.Replayed,
             ),
         ]
 
     async def _list_schemas(self, request: HttpRequest) -> wire.TelemetrySchemas:
-        require_role(request.who, EDITORS)
         return await self._all_schemas()
 
     async def _all_schemas(self) -> wire.TelemetrySchemas:
         return wire.TelemetrySchemas(schemas=[_schema(each) for each in await self._schemas.all()])
 
     async def _put_schema(self, request: HttpRequest) -> wire.TelemetrySchemas:
-        require_role(request.who, EDITORS)
         asked: wire.TelemetrySchemaRequest = request.body
         version = request.path["version"]
         path = validate(
@@ -242,7 +241,6 @@ class TelemetryAdminRoutes:
         return await self._all_schemas()
 
     async def _list_letters(self, request: HttpRequest) -> wire.DeadLetters:
-        require_role(request.who, READERS)
         query: wire.DeadLettersQuery = request.query
         below = _ID_MAX if query.cursor is None else _LETTER.read(query.cursor)
         found = await self._store.letters(
@@ -258,7 +256,6 @@ class TelemetryAdminRoutes:
         return wire.DeadLetters(letters=[_letter(each) for each in found], next=older)
 
     async def _replay(self, request: HttpRequest) -> wire.Replayed:
-        require_role(request.who, EDITORS)
         asked: wire.ReplayRequest = request.body
         done = await self._service.replay(asked.event_type, after=asked.after)
         await self._store.note_read(
@@ -271,7 +268,7 @@ class TelemetryAdminRoutes:
 
 
 class ReportRoutes:
-    """The addresses of reports, for those who make the game and those who help its players."""
+    """The addresses of reports, for those who make the game."""
 
     def __init__(self, reports: Reports) -> None:
         self._reports = reports
@@ -282,9 +279,10 @@ class ReportRoutes:
             Endpoint(
                 "GET",
                 f"{REPORTS}/{{report}}",
-                "Read a report, as JSON, CSV or SVG (editors, support).",
+                "Read a report, as JSON, CSV or SVG (editors).",
                 self._report,
                 auth="required",
+                scope="editor",
                 query=ReportQuery,
                 answer=TelemetryReport,
                 errors=(Forbidden, NotFound),
@@ -293,7 +291,6 @@ class ReportRoutes:
         ]
 
     async def _report(self, request: HttpRequest) -> TelemetryReport | RawResponse:
-        require_role(request.who, READERS | EDITORS)
         name = REPORT_NAMES.get(request.path["report"])
         if name is None:
             raise NotFound(f"There is no such report; there are {', '.join(REPORT_NAMES)}.")
