@@ -331,7 +331,7 @@ class FourInARowScreen(Screen):
 class LamplighterScreen(Screen):
     """The story, and numbered choices."""
 
-    title: ClassVar[str] = "The Lamplighter"
+    title = "The Lamplighter"
     moves: ClassVar[frozenset[str]] = frozenset({"choice_made"})
 
     def describe_move(self, event: str, payload: Json) -> str:

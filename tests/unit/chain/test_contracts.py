@@ -69,7 +69,7 @@ async def test_settings_that_do_not_work_refuse_the_start(
         build_chain_follower(settings, database=Database.unopened(), clock=Clock())
 
 
-def test_chain_without_the_extra_refuses_the_start_and_names_it(
+async def test_chain_without_the_extra_refuses_the_start_and_names_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "eth_keys", None)  # as where it is not installed
