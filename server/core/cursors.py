@@ -4,7 +4,7 @@ The text is the name of the list and the place in it, in base64url so that nobod
 """
 
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Generic, TypeAlias, TypeVar
 from uuid import UUID
@@ -16,6 +16,7 @@ from protocol.limits import CURSOR_CHARS_MAX
 
 Part: TypeAlias = datetime | int | str
 Place = TypeVar("Place")
+Row = TypeVar("Row")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -43,6 +44,12 @@ class CursorCodec(Generic[Place]):
             for part in (place if isinstance(place, tuple) else (place,))
         ]
         return urlsafe_b64encode(orjson.dumps([self._of, *parts])).decode()
+
+    def after_page(
+        self, page: Sequence[Row], limit: int, place_of: Callable[[Row], Place]
+    ) -> str | None:
+        """Write where a full page ends, since another may follow; None for any other page."""
+        return self.write(place_of(page[-1])) if len(page) == limit else None
 
     def read(self, cursor: str) -> Place:
         """Read a place, its parts as the kinds say; raise `InvalidField` for any other text."""

@@ -35,8 +35,8 @@ def bot(stored: StoredBot) -> Bot:
 
 def bots(page: Sequence[StoredBot], limit: int) -> Bots:
     """Write a page of bots; where it is full, another may follow."""
-    last = page[-1].slug if len(page) == limit else None
-    return Bots(bots=[bot(stored) for stored in page], next=last and _BOTS.write(last))
+    more = _BOTS.after_page(page, limit, lambda last: last.slug)
+    return Bots(bots=[bot(stored) for stored in page], next=more)
 
 
 def read_cursor(cursor: str | None) -> str:
@@ -76,10 +76,8 @@ def avatars(stored: Sequence[StoredAvatar]) -> Avatars:
 
 def snapshots(page: Sequence[Snapshot], limit: int) -> StatsSnapshots:
     """Write a page of snapshots; where it is full, another may follow."""
-    last = Place(page[-1].created_at, page[-1].id) if len(page) == limit else None
-    return StatsSnapshots(
-        snapshots=[_snapshot(each) for each in page], next=last and _SNAPSHOTS.write(last)
-    )
+    older = _SNAPSHOTS.after_page(page, limit, lambda last: Place(last.created_at, last.id))
+    return StatsSnapshots(snapshots=[_snapshot(each) for each in page], next=older)
 
 
 def read_snapshot_cursor(cursor: str | None) -> Place:

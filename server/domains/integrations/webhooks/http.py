@@ -113,7 +113,7 @@ class WebhookRoutes:
             state=query.state,
             limit=query.limit,
         )
-        older = _CURSOR.write(found[-1].seq) if len(found) == query.limit else None
+        older = _CURSOR.after_page(found, query.limit, lambda last: last.seq)
         return wire.WebhookDeliveries(deliveries=[_delivery(each) for each in found], next=older)
 
     async def _redeliver(self, request: HttpRequest) -> wire.WebhookDelivery:

@@ -117,7 +117,7 @@ class AdminRoutes:
         query: AuditQuery = request.query
         below = _ID_MAX if query.cursor is None else _CURSOR.read(query.cursor)
         acts = await read(self._database, below=below, limit=query.limit, target=query.user_id)
-        earlier = _CURSOR.write(acts[-1].id) if len(acts) == query.limit else None
+        earlier = _CURSOR.after_page(acts, query.limit, lambda last: last.id)
         return AuditPage(acts=[_act(act) for act in acts], next=earlier)
 
     async def _changed(self, request: HttpRequest) -> Person:

@@ -107,9 +107,9 @@ class DirectoryRoutes:
         query: GamesQuery = request.query
         after = None if query.cursor is None else _CURSOR.read(query.cursor)
         entries = await self._store.running(query, after)
-        more = _place(entries[-1]) if len(entries) == query.limit else None
         return RunningGames(
-            games=[_shown(entry) for entry in entries], next=more and _CURSOR.write(more)
+            games=[_shown(entry) for entry in entries],
+            next=_CURSOR.after_page(entries, query.limit, _place),
         )
 
 

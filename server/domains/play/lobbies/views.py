@@ -19,9 +19,8 @@ _CURSOR: Final = CursorCodec("lobbies", Place, datetime, UUID)
 
 def page(cards: list[Card], limit: int) -> LobbyPage:
     """Make a page; where it is full, another may follow."""
-    last = Place(cards[-1].created_at, cards[-1].lobby_id) if len(cards) == limit else None
-    shown = [lobby_card(card) for card in cards]
-    return LobbyPage(lobbies=shown, next=last and _CURSOR.write(last))
+    older = _CURSOR.after_page(cards, limit, lambda last: Place(last.created_at, last.lobby_id))
+    return LobbyPage(lobbies=[lobby_card(card) for card in cards], next=older)
 
 
 class FilterFields(NamedTuple):

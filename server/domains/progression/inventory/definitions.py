@@ -124,7 +124,7 @@ class DefinitionRoutes:
         found = await self._store.list_all(kind.kind, after=after, limit=query.limit)
         page = {
             kind.plural: [_shown(kind, each, kind.shown) for each in found],
-            "next": kind.cursor.write(found[-1].id) if len(found) == query.limit else None,
+            "next": kind.cursor.after_page(found, query.limit, lambda last: last.id),
         }
         return kind.page.model_validate(page)
 

@@ -192,7 +192,6 @@ class InventoryRoutes:
         stacks, currencies = await self._store.inventory(
             request.who.requester, slot_id, after=after, limit=query.limit
         )
-        is_full = len(stacks) == query.limit
         return wire.Inventory(
             slot_id=slot_id,
             items=[
@@ -200,9 +199,9 @@ class InventoryRoutes:
                 for stack in stacks
             ],
             currencies=currencies,
-            next=_STACKS.write(StackPlace(stacks[-1].item_id, stacks[-1].stack_key))
-            if is_full
-            else None,
+            next=_STACKS.after_page(
+                stacks, query.limit, lambda last: StackPlace(last.item_id, last.stack_key)
+            ),
         )
 
     async def _unlocks(self, request: HttpRequest) -> wire.UnlockPage:
@@ -213,7 +212,7 @@ class InventoryRoutes:
         )
         return wire.UnlockPage(
             unlocks=[wire.Unlock(**wire_fields(each)) for each in found],
-            next=_UNLOCKS.write(found[-1].unlock_id) if len(found) == query.limit else None,
+            next=_UNLOCKS.after_page(found, query.limit, lambda last: last.unlock_id),
         )
 
     async def _ledger(self, request: HttpRequest) -> wire.Ledger:
@@ -270,7 +269,7 @@ class InventoryRoutes:
         )
         return wire.Flags(
             flags=[_flag(each) for each in found],
-            next=_FLAGS.write(found[-1].seq) if len(found) == query.limit else None,
+            next=_FLAGS.after_page(found, query.limit, lambda last: last.seq),
         )
 
     async def _decide(self, request: HttpRequest) -> wire.Flag:
@@ -291,7 +290,7 @@ def _below(cursor: str | None) -> int:
 def _page(found: list[StoredTransaction], limit: int) -> wire.Ledger:
     return wire.Ledger(
         transactions=[_transaction(each) for each in found],
-        next=_LEDGER.write(found[-1].seq) if len(found) == limit else None,
+        next=_LEDGER.after_page(found, limit, lambda last: last.seq),
     )
 
 

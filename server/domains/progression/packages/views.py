@@ -69,9 +69,8 @@ def package(stored: StoredPackage) -> wire.Package:
 
 def page(found: list[StoredPackage], limit: int) -> wire.Packages:
     """Show a page of packages."""
-    last = found[-1] if len(found) == limit else None
-    older = (
-        None if last is None else CURSOR.write(PackagePosition(last.created_at, last.package_id))
+    older = CURSOR.after_page(
+        found, limit, lambda last: PackagePosition(last.created_at, last.package_id)
     )
     return wire.Packages(packages=[package(each) for each in found], next=older)
 

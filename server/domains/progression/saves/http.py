@@ -339,12 +339,11 @@ class SaveRoutes:
         slots = await self._service.list_slots(
             request.who.requester, title=query.title, after=after, limit=query.limit
         )
-        is_full = len(slots) == query.limit
         return wire.Saves(
             saves=[wire.SaveCard(**_card(slot)) for slot in slots],
-            next=_SLOTS.write(SlotPlace(slots[-1].created_at, slots[-1].slot_id))
-            if is_full
-            else None,
+            next=_SLOTS.after_page(
+                slots, query.limit, lambda last: SlotPlace(last.created_at, last.slot_id)
+            ),
         )
 
     async def _create(self, request: HttpRequest) -> RawResponse:
@@ -405,10 +404,9 @@ class SaveRoutes:
             below=REVISION_MAX if query.cursor is None else _REVISIONS.read(query.cursor),
             limit=query.limit,
         )
-        is_full = len(found) == query.limit
         return wire.Revisions(
             revisions=[_revision_card(each) for each in found],
-            next=_REVISIONS.write(found[-1].revision) if is_full else None,
+            next=_REVISIONS.after_page(found, query.limit, lambda last: last.revision),
         )
 
     async def _revision(self, request: HttpRequest) -> wire.Revision:

@@ -29,7 +29,6 @@ SCHEMAS: Final = "/v1/admin/telemetry/schemas"
 REPORTS: Final = "/v1/admin/telemetry/reports"
 LETTERS: Final = "/v1/admin/telemetry/dead-letters"
 
-# Who may read what people sent, and who may change what is taken.
 DECISIONS: Final = Rate(per_minute=20, burst=20)  # of one account
 
 REPORT_NAMES: Final[Mapping[str, ReportName]] = {name: name for name in TelemetryReport.COLUMNS}
@@ -149,10 +148,9 @@ class ConsentRoutes:
         query: wire.ConsentsQuery = request.query
         before = _NEWEST if query.cursor is None else _DECISION.read(query.cursor)
         found = await self._store.history(request.who.requester, before=before, limit=query.limit)
-        last = found[-1] if len(found) == query.limit else None
         return wire.ConsentHistory(
             decisions=[_consent(each) for each in found],
-            next=None if last is None else _DECISION.write(last.place),
+            next=_DECISION.after_page(found, query.limit, lambda last: last.place),
         )
 
 
@@ -252,7 +250,7 @@ class TelemetryAdminRoutes:
             target=query.event_type or "all",
             after={"count": len(found)},
         )
-        older = _LETTER.write(found[-1].letter_id) if len(found) == query.limit else None
+        older = _LETTER.after_page(found, query.limit, lambda last: last.letter_id)
         return wire.DeadLetters(letters=[_letter(each) for each in found], next=older)
 
     async def _replay(self, request: HttpRequest) -> wire.Replayed:
