@@ -1,12 +1,12 @@
 """Sessions that end and people who are banned: published on every node, and what follows there."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from persistence.accounts.merges import MergeStore
 from persistence.accounts.sessions import FORGOTTEN_AT_ONCE, SessionStore
 from protocol.errors import CloseReason, NotFound
-from protocol.ids import SessionId, UserId
+from protocol.ids import PlayerId, SessionId, UserId
 from server.core.containment import contain_failures
 from server.core.events import Listeners, LocalEvents, PlayerErased, SessionRevoked, UserBanned
 from server.core.periodic import AWAY, repeat_every
@@ -103,21 +103,24 @@ class RevokedConnections:
 
     def _session_revoked(self, event: SessionRevoked) -> None:
         found = self._sessions.connection_of_session(event.session_id)
-        companions = self._sessions.companions_of(event.session_id)
-        self._close([found, *companions], CloseReason.LOGGED_OUT, event.message)
+        self._close(found, event.session_id, CloseReason.LOGGED_OUT, event.message)
 
     def _user_banned(self, event: UserBanned) -> None:
         found = self._sessions.connection_of_user(event.user_id)
-        companions = self._sessions.companions_of(event.user_id)
-        self._close([found, *companions], CloseReason.BANNED, BANNED)
+        self._close(found, event.user_id, CloseReason.BANNED, BANNED)
 
     def _player_erased(self, event: PlayerErased) -> None:
         found = self._sessions.connection_of_player(event.player_id)
-        companions = self._sessions.companions_of(event.player_id)
-        self._close([found, *companions], CloseReason.LOGGED_OUT, ERASED)
+        self._close(found, event.player_id, CloseReason.LOGGED_OUT, ERASED)
 
-    def _close(self, connections: Sequence[Session | None], why: CloseReason, message: str) -> None:
-        for connection in connections:
+    def _close(
+        self,
+        main: Session | None,
+        key: SessionId | UserId | PlayerId,
+        why: CloseReason,
+        message: str,
+    ) -> None:
+        for connection in (main, *self._sessions.companions_of(key)):
             if connection is not None and not connection.socket.closing:
                 self._sessions.dismiss(connection, why, message)
 
