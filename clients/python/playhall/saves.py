@@ -107,7 +107,7 @@ class SaveQueue:
         self._new_id = new_id
         self._slots: dict[str, _Slot] = {}
 
-    # ------------------------------------------------------------------ the game calls these
+    # ------------------------------------------------------------------ called by the game
 
     def slots(self) -> list[str]:
         """List the slots that are known here."""
@@ -134,7 +134,7 @@ class SaveQueue:
             body["mutation_id"] = self._new_id()
         slot.pending.append(body)
 
-    # ------------------------------------------------------------------ whoever sends calls these
+    # ------------------------------------------------------------------ called by what sends
 
     def learn(self, slot_id: str, revision: int, state: Json) -> None:
         """Take what the server has of a slot, unless writes wait: they come first."""
@@ -220,7 +220,7 @@ class SaveQueue:
 
 
 class Signed(Protocol):
-    """Whoever has an access token (`playhall.account.Account`)."""
+    """Something with an access token (`playhall.account.Account`)."""
 
     token: str
 

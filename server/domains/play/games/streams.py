@@ -34,7 +34,7 @@ AHEAD_LOOK_S: Final = 0.02
 
 
 class SessionFollower:
-    """A connection in an subscribers. One connection follows a game once."""
+    """A connection that subscribes to a game. One connection follows a game once."""
 
     __slots__ = ("deliver", "game_id", "session")
 

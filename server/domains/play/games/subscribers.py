@@ -26,7 +26,7 @@ from server.gateway.transport.framing import text_frame
 
 
 class GameFollower(Hashable, Protocol):
-    """A connection, as far as an subscribers needs it."""
+    """A connection, as far as `Subscribers` needs it."""
 
     @property
     def deliver(self) -> Deliver:
