@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import jwt
 import pytest
@@ -13,6 +13,7 @@ from persistence.accounts.store import REFRESHES_MAX, REFRESHES_WITHIN_S, Accoun
 from persistence.database import Database
 from protocol.accounts import Tokens
 from protocol.errors import BadToken, RateLimited, TokenExpired
+from server.domains.people.accounts import keys
 from server.domains.people.accounts.keys import SigningKey, SigningKeys
 from server.domains.people.accounts.refresh_tokens import token_hash
 from tests.integration.accounts.conftest import LIFETIMES, Room
@@ -264,6 +265,22 @@ async def test_old_token_is_good_after_one_rotation_and_not_after_two(room: Room
     await room.accounts.authenticate(new.access_token)
     with pytest.raises(BadToken):
         await room.accounts.authenticate(old.access_token)
+
+
+async def test_token_that_was_verified_before_expires_all_the_same(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_expired(_token: str, _key: SigningKey) -> NoReturn:
+        raise TokenExpired
+
+    tokens = await room.accounts.new_guest(None)
+    await room.accounts.authenticate(tokens.access_token)
+    # What checks a signature has a clock of its own, which no test can move.
+    monkeypatch.setattr(keys, "verify_access_token", find_expired)
+    await room.accounts.authenticate(tokens.access_token)
+    room.clock.move(seconds=tokens.expires_in)
+    with pytest.raises(TokenExpired):
+        await room.accounts.authenticate(tokens.access_token)
 
 
 async def test_node_learns_a_key_that_another_made(room: Room) -> None:

@@ -6,6 +6,7 @@ the clear beside everything else that the database's owner could read.
 
 import logging
 from base64 import b64decode, b64encode, urlsafe_b64encode
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,6 +36,9 @@ RELOAD_EVERY_S = 60.0
 LOOK_AGAIN_S = 10.0
 # How long after a key was replaced a node may still sign with it.
 REPLACED_S: Final = 2 * RELOAD_EVERY_S
+
+# Tokens whose signature is remembered, of a kilobyte each.
+VERIFIED_MAX: Final = 10_000
 
 SEALED: Final = "sealed:"
 _REMADE: Final = (
@@ -306,6 +310,32 @@ def verify_access_token(token: str, key: SigningKey) -> Claims:
         SessionId(claims["sid"]), UserId(claims["sub"]), PlayerId(claims["pid"]), claims["name"]
     )
     return Claims(holder, float(claims["exp"]))
+
+
+class TokenVerifier:
+    """Verifies access tokens; remembers those whose signature it has checked."""
+
+    def __init__(self, keys: SigningKeys, clock: Clock) -> None:
+        self._keys = keys
+        self._clock = clock
+        # By the token's hash, so that memory holds no token that could be used.
+        self._verified: OrderedDict[bytes, tuple[SigningKey, Claims]] = OrderedDict()
+
+    async def verify(self, token: str) -> Claims:
+        """Say what a token claims; raise `TokenExpired` or `BadToken`."""
+        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
+        if (known := self._verified.get(digest)) is not None:
+            key, claims = known
+            is_unexpired = claims.expires_at > self._clock.now().timestamp()
+            if is_unexpired and await self._keys.find(key.kid) is key:  # or it was retired
+                return claims
+        key = await self._keys.find(read_kid(token))
+        claims = verify_access_token(token, key)
+        self._verified[digest] = key, claims
+        self._verified.move_to_end(digest)
+        if len(self._verified) > VERIFIED_MAX:
+            self._verified.popitem(last=False)
+        return claims
 
 
 class ScopedToken(NamedTuple):

@@ -24,9 +24,8 @@ from protocol.ids import PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock, wire_time
 from server.domains.people.accounts.keys import (
     SigningKeys,
-    read_kid,
+    TokenVerifier,
     sign_access_token,
-    verify_access_token,
 )
 from server.domains.people.accounts.names import NUMBER_BITS, GuestNames, generate_names
 from server.domains.people.accounts.refresh_tokens import (
@@ -148,7 +147,7 @@ class Accounts:
         revoked: Callable[[SessionId], None],
     ) -> None:
         self._store = store
-        self._keys = keys
+        self._tokens = TokenVerifier(keys, clock)
         self._clock = clock
         self._revoked = revoked
         self.issuer = TokenIssuer(keys=keys, clock=clock, lifetimes=lifetimes)
@@ -156,10 +155,11 @@ class Accounts:
     async def authenticate(self, token: str) -> Identity:
         """Say who a token speaks for; raise `BadToken`, `TokenExpired` or `Banned`.
 
-        The signature costs no I/O. One indexed query then finds the session: it has not
-        been ended anywhere, at this moment, and the name and the roles are the present ones.
+        The signature costs no I/O and is checked once. One indexed query then finds the session:
+        it has not been ended anywhere, at this moment, and the name and the roles are the present
+        ones.
         """
-        claims = verify_access_token(token, await self._keys.find(read_kid(token)))
+        claims = await self._tokens.verify(token)
         status = await self._store.session_status(claims.holder.session_id)
         if status is None or status.holder.user_id != claims.holder.user_id:
             raise BadToken("The session has ended; sign in again.")
