@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Final, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias, cast
 
 import asyncpg
 from asyncpg.pool import Pool, PoolConnectionProxy
@@ -67,6 +67,20 @@ _ANSWER_LOST = (
 )
 _NO_ROOM = "The database is out of space and nothing was changed; try again later."
 _queries = load("database")
+
+
+class _PooledConnection(asyncpg.Connection):
+    """A connection that knows whether the loan that ends left its session as it was."""
+
+    __slots__ = ("is_unchanged",)
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.is_unchanged = False
+
+    def note_unchanged(self) -> None:
+        """Have the session not reset when this loan ends."""
+        self.is_unchanged = True
 
 
 class Database:
@@ -161,8 +175,11 @@ class Database:
             return connection
 
     @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Connection]:
+    async def acquire(self, *, keeps_session: bool = False) -> AsyncIterator[Connection]:
         """Borrow a connection; each statement commits by itself.
+
+        `keeps_session`: the block changes nothing that outlives a transaction, such as a setting, a
+        session's lock or a cursor. So the session need not be reset, which costs a round trip.
 
         Raises `Unavailable` if the database is gone, `Overloaded` if it has no time.
         """
@@ -170,11 +187,16 @@ class Database:
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
                 with _translated(connection, lost=_ANSWER_LOST):
                     yield connection
+                if keeps_session:  # and the block did not fail
+                    cast("_PooledConnection", connection).note_unchanged()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """Borrow a connection in a transaction: the block is kept whole or not at all."""
-        async with self.acquire() as connection:
+    async def transaction(self, *, keeps_session: bool = False) -> AsyncIterator[Connection]:
+        """Borrow a connection in a transaction: the block is kept whole or not at all.
+
+        `keeps_session`: as for `acquire`.
+        """
+        async with self.acquire(keeps_session=keeps_session) as connection:
             transaction = connection.transaction()
             await transaction.start()
             with _translated(connection):
@@ -227,6 +249,7 @@ def _pool(dsn: str, role: str, *, pool_max: int, is_pooled: bool) -> Pool:
         max_size=pool_max,
         init=partial(_prepare, role=set_later),
         reset=partial(_forget_the_loan, role=set_later),
+        connection_class=_PooledConnection,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
         server_settings=None if is_pooled else _session(role),
@@ -258,7 +281,10 @@ async def _require_settings(connection: Connection, role: str) -> None:
         raise _SettingsDropped
 
 
-async def _forget_the_loan(connection: Connection, *, role: str | None) -> None:
+async def _forget_the_loan(connection: _PooledConnection, *, role: str | None) -> None:
+    if connection.is_unchanged:
+        connection.is_unchanged = False
+        return
     # The driver's own way leaves the role as it was set last; RESET ALL leaves it out.
     await connection.execute(_queries["reset"])
     if role is not None:
