@@ -32,6 +32,28 @@ from loadtest.telemetry import Figures
 
 STATE_BYTES: Final = 4096
 PLACES: Final = tuple((name, place) for name in ("story", "voices") for place in range(6))
+TITLE: Final = "bench"
+SCHEMA: Final = {
+    "json_schema": {
+        "type": "object",
+        "properties": {
+            "chapter": {"type": "integer", "minimum": 0},
+            "flags": {"type": "object", "additionalProperties": {"type": "boolean"}},
+            "counters": {"type": "object", "additionalProperties": {"type": "integer"}},
+            "inventory": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {"id": {"type": "string"}, "n": {"type": "integer"}},
+                    "required": ["id", "n"],
+                },
+            },
+            "text": {"type": "string"},
+        },
+        "additionalProperties": False,
+    },
+    "merge": {"/chapter": "max", "/counters/*": "sum", "/flags/*": "newest"},
+}
 ROOM: Final = {
     "PLAYHALL_SAVES_WRITES_PER_MINUTE": "1000000",
     "PLAYHALL_SAVES_WRITES_BURST": "1000000",
@@ -79,10 +101,17 @@ async def sign_in(web: aiohttp.ClientSession) -> Person:
 
 async def make_slot(web: aiohttp.ClientSession, person: Person) -> str:
     """Make a slot; gives its id."""
-    save = {"title": "bench", "state": make_state(0)}
+    save = {"title": TITLE, "state": make_state(0)}
     async with web.post("/v1/saves", json=save, headers=_bearer(person)) as reply:
         made = await reply.json()
     return str(made["slot_id"])
+
+
+async def publish_schema(web: aiohttp.ClientSession, editor: Person) -> None:
+    """Publish the schema of the title."""
+    path = f"/v1/admin/save-schemas/{TITLE}/1"
+    async with web.put(path, json=SCHEMA, headers=_bearer(editor)) as reply:
+        reply.raise_for_status()
 
 
 async def release_packages(web: aiohttp.ClientSession, editor: Person) -> None:
@@ -170,6 +199,7 @@ class Stage:
             await asyncio.to_thread(
                 self._node.console, "accounts", "grant", editor.user_id, "editor"
             )
+            await publish_schema(web, editor)
             await release_packages(web, editor)
             people = [await sign_in(web) for _ in range(connections)]
             return people, [await make_slot(web, each) for each in people]
@@ -241,8 +271,9 @@ def main(
 
 def _line(what: str, figures: Figures) -> str:
     return (
-        f"{what}: {figures.events_per_s:,.0f} a second; for each: server {figures.server_us:.0f} µs, "
-        f"database {figures.database_us:.0f} µs, load {figures.load_us:.0f} µs"
+        f"{what}: {figures.events_per_s:,.0f} a second; for each: "
+        f"server {figures.server_us:.0f} µs, database {figures.database_us:.0f} µs, "
+        f"load {figures.load_us:.0f} µs"
     )
 
 

@@ -268,6 +268,31 @@ class SaveStore:
                 raise TooManySaves(f"You have {slots_max} save slots already; delete one first.")
         return change
 
+    async def current(self, account_id: UserId, slot_id: str) -> StoredSlot:
+        """Read a slot that others may change meanwhile; raise `SaveSlotNotFound`."""
+        async with self._database.acquire(keeps_session=True) as connection:
+            return await _read(connection, "read_current", account_id, slot_id)
+
+    async def advance(
+        self,
+        slot: StoredSlot,
+        row: RevisionRow,
+        mutation: MutationRow,
+        said: Mapping[str, object],
+        *,
+        package: str | None,
+    ) -> ChangeRow | None:
+        """Store a revision as the current one; None if there is a newer one than `slot` has.
+
+        Raises `MutationRaced` if the mutation was carried out before.
+        """
+        async with self._database.acquire(keeps_session=True) as connection:
+            work = SaveWork(connection, slot, self._changes)
+            try:
+                return await work.advance_unless_newer(row, mutation, said, package=package)
+            except asyncpg.UniqueViolationError as error:
+                raise MutationRaced from error
+
     @asynccontextmanager
     async def changing(
         self, account_id: UserId, slot_id: str, mutation_id: str
@@ -351,10 +376,24 @@ class SaveWork:
         package: str | None = None,
     ) -> ChangeRow:
         """Store a revision as the current one, and append the change to the account's stream."""
+        change = await self.advance_unless_newer(row, mutation, said, package=package)
+        assert change is not None, "the slot is held"
+        return change
+
+    async def advance_unless_newer(
+        self,
+        row: RevisionRow,
+        mutation: MutationRow | None,
+        said: Mapping[str, object],
+        *,
+        package: str | None,
+    ) -> ChangeRow | None:
+        """Do the same where the slot is not held: None if it has gone on, and nothing was done."""
         json, kind = orjson.dumps(said), "save.revision"
         values = (*self._values(row, mutation), package, kind, json, CHANGES_KEPT)
         appended = await self.connection.fetchrow(SQL["advance"], *values)
-        assert appended is not None
+        if appended is None:
+            return None
         slot = self.slot
         return ChangeRow(
             slot.account_id, appended["number"], kind, slot.slot_id, json, appended["at"]

@@ -414,6 +414,14 @@ class Decision:
         return [self.own, *others]
 
 
+def decide_on_top(
+    last_revision: int, base: int, theirs: Content, reason: Reason = "write"
+) -> Decision:
+    """Decide about a write that was made from the current revision: it becomes current."""
+    own = NewRevision(last_revision + 1, (base,), reason, theirs)
+    return Decision("written", own, own, theirs.state)
+
+
 def decide_write(
     *,
     last_revision: int,
@@ -434,10 +442,10 @@ def decide_write(
     `ancestor_state` its state, None if it was pruned. `is_acceptable` says of a merged state
     whether it fits the schema: two changes that are fine may be wrong together.
     """
+    if base == current:
+        return decide_on_top(last_revision, base, theirs, reason)
     number = last_revision + 1
     own = NewRevision(number, (base,), reason, theirs)
-    if base == current:
-        return Decision("written", own, own, theirs.state)
     branch = next((each for each in open_branches if each.branch == base), None)
     merged = merge(ancestor_state, ours.state, theirs.state, rules)
     extends = branch.conflict_id if branch is not None else None

@@ -29,7 +29,7 @@ from persistence.saves.store import (
 )
 from protocol import saves as wire
 from protocol.envelope import WireModel
-from protocol.errors import InvalidField
+from protocol.errors import InvalidField, Overloaded, PlayhallError, Unavailable
 from protocol.ids import UserId, new_id
 from server.core.clock import Clock, wire_time
 from server.domains.interfaces import SaveSlot
@@ -40,8 +40,8 @@ from server.domains.progression.saves.settings import SavesSettings
 from server.domains.progression.saves.states import (
     State,
     StateLimits,
+    Written,
     checked,
-    checksum_of,
     content_hash,
     is_modded,
     keep_mods,
@@ -68,7 +68,7 @@ class WriteRequest(NamedTuple):
     `make` gives the state, from that of the base, which is None if it was pruned.
     """
 
-    make: Callable[[State | None], State]
+    make: Callable[[State | None], Written]
     mutation_id: str
     mutation_hash: str
     schema_version: int | None
@@ -267,7 +267,7 @@ class SaveService:
         """Write a state that was made from `base`; raise `SaveConflict` and much else."""
         state = checked(asked.state, self._limits)
         request = WriteRequest(
-            make=lambda _: state.state,
+            make=lambda _: state,
             mutation_id=asked.mutation_id,
             mutation_hash=_hash_of("write", asked, state.json),
             schema_version=asked.schema_version,
@@ -289,13 +289,13 @@ class SaveService:
     ) -> wire.SaveWritten:
         """Write what a patch makes of the state of `base`, if that has the checksum."""
 
-        def make(before: State | None) -> State:
+        def make(before: State | None) -> Written:
             if before is None:
                 raise wire.RevisionNotFound("This revision was pruned; send the whole state.")
             state = checked(patched(before, patch, self._limits), self._limits)
             if state.checksum != asked.checksum:
                 raise wire.ChecksumMismatch(field="checksum")
-            return state.state
+            return state
 
         request = WriteRequest(
             make=make,
@@ -313,10 +313,13 @@ class SaveService:
     async def _write(
         self, who: Requester, slot_id: str, base: Base, asked: WriteRequest
     ) -> wire.SaveWritten:
-        try:
-            answer, change = await self._once(who, slot_id, asked, base)
-        except MutationRaced:
-            answer, change = await self._once(who, slot_id, asked, base)
+        done = await self._on_top(who, slot_id, base, asked)
+        if done is None:
+            try:
+                done = await self._once(who, slot_id, asked, base)
+            except MutationRaced:
+                done = await self._once(who, slot_id, asked, base)
+        answer, change = done
         if change is not None:
             self._announce(change)
             self.written += 1
@@ -328,6 +331,35 @@ class SaveService:
             raise error
         return answer
 
+    async def _on_top(
+        self, who: Requester, slot_id: str, base: Base, asked: WriteRequest
+    ) -> tuple[_Answer, ChangeRow | None] | None:
+        """Write on top of the current revision without holding the slot, as most writes are.
+
+        The one statement that writes does nothing if the slot has gone on. None: nothing was
+        written, because the slot must be held to find out what is to be done.
+        """
+        slot = await self._store.current(who.user_id, slot_id)
+        is_on_top = base is ANY or base == slot.progression_version
+        if not is_on_top or _is_pruning_due(slot.last_revision + 1):
+            return None
+        try:
+            decided = await self._decide(slot, base, asked)
+            own = decided.decision.own
+            row = _row_of(own, decided.canonical)
+            change = await self._store.advance(
+                slot,
+                row,
+                MutationRow(asked.mutation_id, asked.mutation_hash, "written", own.revision),
+                _said_of(own, asked.device, None),
+                package=asked.package,
+            )
+        except (Overloaded, Unavailable):
+            raise
+        except (PlayhallError, MutationRaced):  # it may be a repeat, which is answered as before
+            return None
+        return None if change is None else (_written(slot, decided.decision, row), change)
+
     async def _once(
         self, who: Requester, slot_id: str, asked: WriteRequest, base: Base
     ) -> tuple[_Answer, ChangeRow | None]:
@@ -335,13 +367,16 @@ class SaveService:
         async with self._store.changing(who.user_id, slot_id, asked.mutation_id) as work:
             if work.found is not None:
                 return await self._repeated(work, work.found, asked.mutation_hash), None
-            decided = await self._decide(work, base, asked)
+            decided = await self._decide(work.slot, base, asked, work)
             return await self._carry_out(work, decided, asked)
 
-    async def _decide(self, work: SaveWork, base: Base, asked: WriteRequest) -> "_Decided":
-        slot = work.slot
+    async def _decide(
+        self, slot: StoredSlot, base: Base, asked: WriteRequest, work: SaveWork | None = None
+    ) -> "_Decided":
+        """Decide about a write; without `work` only about one that is on top of the current one."""
         sent = asked.schema_version or slot.schema_version
-        schemas = await self._schemas.of(slot.title, version=sent, connection=work.connection)
+        connection = None if work is None else work.connection
+        schemas = await self._schemas.of(slot.title, version=sent, connection=connection)
         schemas.require(sent)
         target = max(sent, slot.schema_version)
         current = slot.progression_version
@@ -350,9 +385,12 @@ class SaveService:
         if number > slot.last_revision:
             raise wire.BadRevision(field="If-Match")
         mine = _content_of(slot)
-        before = mine if number == current else await _kept_content(work, number)
+        before: Content | None = mine
+        if number != current:
+            assert work is not None
+            before = await _kept_content(work, number)
         made = asked.make(before.state if before is not None else None)
-        state = schemas.upgraded(made, sent, target)
+        state = schemas.upgraded(made.state, sent, target)
         ours = _upgraded(mine, schemas, target)
         known = ours.state if before is None else _upgraded(before, schemas, target).state
         if not asked.is_modded:
@@ -360,15 +398,23 @@ class SaveService:
         transplant = rules.with_server_fields(known, state, schemas.rules(target))
         if before is not None and not is_blind:  # else the client cannot know what they are
             _require_no_change(transplant.changed)
+        canonical = made  # and checked, unless something was added to it
+        if transplant.state is not made.state:
+            canonical = checked(transplant.state, self._limits)
         theirs = Content(
-            state=checked(transplant.state, self._limits).state,
+            state=canonical.state,
             schema_version=target,
             device=asked.device,
             play_time_s=slot.play_time_s if asked.play_time_s is None else asked.play_time_s,
             is_modded=asked.is_modded or is_modded(transplant.state),
         )
         schemas.validate(theirs.state, target)
-        return await self._place(work, number, theirs, ours, schemas, refuses=asked.refuses_stale)
+        if number == current:
+            decision = rules.decide_on_top(slot.last_revision, number, theirs)
+            return _Decided(decision, ours, None, canonical)
+        assert work is not None
+        placed = await self._place(work, number, theirs, ours, schemas, refuses=asked.refuses_stale)
+        return placed._replace(canonical=canonical)
 
     async def _place(
         self,
@@ -380,18 +426,15 @@ class SaveService:
         *,
         refuses: bool,
     ) -> "_Decided":
-        """Find where a write meets the current state, and decide what becomes of it."""
+        """Find where an older write meets the current state, and decide what becomes of it."""
         slot, target = work.slot, theirs.schema_version
-        ancestor: int | None = None
         ancestor_state: State | None = None
-        branches: list[OpenBranch] = []
-        if base != slot.progression_version:
-            branches = [OpenBranch(*each) for each in await work.open_branches()]
-            parents = await work.parents()
-            ancestor = rules.where_merged(parents, base, slot.progression_version, branches)
-            met = await _kept_content(work, ancestor) if ancestor is not None else None
-            if met is not None:
-                ancestor_state = _upgraded(met, schemas, target).state
+        branches = [OpenBranch(*each) for each in await work.open_branches()]
+        parents = await work.parents()
+        ancestor = rules.where_merged(parents, base, slot.progression_version, branches)
+        met = await _kept_content(work, ancestor) if ancestor is not None else None
+        if met is not None:
+            ancestor_state = _upgraded(met, schemas, target).state
         decide = partial(
             rules.decide_write,
             last_revision=slot.last_revision,
@@ -408,7 +451,7 @@ class SaveService:
             ),
         )
         # A large merge takes tens of milliseconds, for which nobody else shall wait.
-        is_large = base != slot.progression_version and slot.size > LARGE_BYTES
+        is_large = slot.size > LARGE_BYTES
         decision = await asyncio.to_thread(decide) if is_large else decide()
         is_new = decision.outcome == "conflict" and decision.extends is None
         if is_new and len(branches) >= CONFLICTS_MAX:
@@ -436,7 +479,7 @@ class SaveService:
             slot.progression_version if head is None else head.revision,
             conflict_id if decision.outcome == "conflict" else None,
         )
-        row = _row_of(own)
+        row = _row_of(own, decided.canonical)
         if head is not own:
             await work.add_branch(row, mutation)
         paths = decision.paths[: wire.PATHS_MAX]
@@ -466,17 +509,7 @@ class SaveService:
         if decision.closes is not None:
             await work.close_conflict(decision.closes, head.revision)
         await self._prune(work, own.revision, head.revision)
-        answer = wire.SaveWritten(
-            slot_id=slot.slot_id,
-            outcome=decision.outcome,
-            revision=own.revision,
-            current=head.revision,
-            checksum=head_row.checksum,
-            schema_version=head.content.schema_version,
-            is_modded=slot.is_modded or head.content.is_modded,
-            state=head.content.state if head is not own else None,
-        )
-        return answer, change
+        return _written(slot, decision, head_row), change
 
     async def _repeated(self, work: SaveWork, found: FoundMutation, mutation_hash: str) -> _Answer:
         """Give the answer to a mutation that was carried out before."""
@@ -713,7 +746,7 @@ class SaveService:
 
     async def _prune(self, work: SaveWork, newest: int, head: int) -> None:
         """Now and then, forget the states that need not be kept."""
-        if newest % PRUNE_EVERY not in (0, 1):  # a merge makes two at once
+        if not _is_pruning_due(newest, head):
             return
         kept = [rules.KeptRevision(*each) for each in await work.kept()]
         needed = {head, newest}
@@ -724,11 +757,12 @@ class SaveService:
 
 
 class _Decided(NamedTuple):
-    """A decision, and the states that it came of."""
+    """A decision, the states that it came of, and the client's own as it is stored."""
 
     decision: Decision
     ours: Content
     ancestor_state: State | None
+    canonical: Written | None = None
 
 
 class _Made(NamedTuple):
@@ -817,8 +851,28 @@ def _upgraded(content: Content, schemas: TitleSchemas, target: int) -> Content:
     return content._replace(state=state, schema_version=target)
 
 
-def _row_of(new: NewRevision) -> RevisionRow:
-    state = written(new.content.state)
+def _is_pruning_due(*revisions: int) -> bool:
+    return any(each % PRUNE_EVERY == 0 for each in revisions)
+
+
+def _written(slot: StoredSlot, decision: Decision, head_row: RevisionRow) -> wire.SaveWritten:
+    head = decision.head
+    assert head is not None
+    return wire.SaveWritten(
+        slot_id=slot.slot_id,
+        outcome=decision.outcome,
+        revision=decision.own.revision,
+        current=head.revision,
+        checksum=head_row.checksum,
+        schema_version=head.content.schema_version,
+        is_modded=slot.is_modded or head.content.is_modded,
+        state=head.content.state if head is not decision.own else None,
+    )
+
+
+def _row_of(new: NewRevision, canonical: Written | None = None) -> RevisionRow:
+    """Write a revision for the database; `canonical` is its state, if that was written before."""
+    state = canonical if canonical is not None else written(new.content.state)
     return RevisionRow(
         new.revision,
         new.parents,
@@ -828,7 +882,7 @@ def _row_of(new: NewRevision) -> RevisionRow:
         new.content.schema_version,
         new.content.device,
         new.content.play_time_s,
-        checksum_of(state.json),
+        state.checksum,
         new.content.is_modded,
     )
 
