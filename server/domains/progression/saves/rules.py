@@ -26,7 +26,7 @@ decision is made here, and carried out by `service.py`, or in memory by the test
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, repeat
+from functools import partial
 from math import isfinite
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -63,6 +63,8 @@ class RuleNode:
     # Whether there is a counter here or below: if two devices count to the same number, it is the
     # sum of what both counted all the same.
     has_sum: bool = False
+    # Whether there is a field of the server here or below.
+    has_server: bool = False
 
     def child(self, key: str) -> "RuleNode":
         """Find the rules of a key; its own go before those of any key."""
@@ -89,8 +91,10 @@ def merge_rules(
         node = root
         for key in keys_of(pointer):
             node.has_sum |= rule == "sum"
+            node.has_server |= rule == "server"
             node = node.children.setdefault(key, RuleNode())
         node.has_sum |= rule == "sum"
+        node.has_server |= rule == "server"
         node.rule = rule
     return MergeRules(root, otherwise)
 
@@ -157,16 +161,18 @@ class _Merge:
         self._is_ours_newest = newest == "ours"
 
     def merged(self, base: Any, ours: Any, theirs: Any, node: RuleNode, path: Path) -> Any:
-        if same(base, theirs) or (same(ours, theirs) and not node.has_sum):
-            return ours
-        if node.rule == "server":
+        return ours if same(base, theirs) else self._changed(base, ours, theirs, node, path)
+
+    def _changed(self, base: Any, ours: Any, theirs: Any, node: RuleNode, path: Path) -> Any:
+        """Merge a field that they changed."""
+        if node.rule == "server" or (not node.has_sum and same(ours, theirs)):
             return ours
         if same(base, ours):
             return theirs
         if node.rule is not None:
             return self._by_rule(node.rule, base, ours, theirs, path)
-        if isinstance(ours, dict) and isinstance(theirs, dict):
-            before = base if isinstance(base, dict) else {}
+        if type(ours) is dict and type(theirs) is dict:
+            before = base if type(base) is dict else {}
             return self.by_key(before, ours, theirs, node, path)
         return self._by_rule(self._otherwise, base, ours, theirs, path)
 
@@ -175,14 +181,16 @@ class _Merge:
     ) -> dict[str, Any]:
         """Merge objects: what they did not change costs them a look-up, and us nothing."""
         result = dict(ours)
-        removed = base.keys() - theirs.keys()
-        for key, right in chain(theirs.items(), zip(removed, repeat(MISSING))):
-            origin = base.get(key, MISSING)
-            kind = type(right)
-            if kind is type(origin) and kind not in _CONTAINERS and right == origin:
-                continue
+        any_key = node.children.get(ANY_KEY, _NO_RULES)
+        for key in _changed_keys(base, theirs):
             left = ours.get(key, MISSING)
-            value = self.merged(origin, left, right, node.child(key), (*path, key))
+            value = self._changed(
+                base.get(key, MISSING),
+                left,
+                theirs.get(key, MISSING),
+                node.children.get(key, any_key),
+                (*path, key),
+            )
             if value is MISSING:
                 result.pop(key, None)
             elif value is not left:
@@ -197,6 +205,26 @@ class _Merge:
             return decided
         self.paths.append(pointer_of(path))
         return ours
+
+
+def _changed_keys(base: State, theirs: State) -> list[str]:
+    """List the fields that one object has otherwise than another, in a steady order."""
+    changed, alike = [], []
+    for key, right in theirs.items():
+        origin = base.get(key, MISSING)
+        kind = type(right)
+        if kind is not type(origin):
+            if not same(origin, right):
+                changed.append(key)
+        elif right != origin:
+            changed.append(key)
+        elif kind in _CONTAINERS:
+            alike.append(key)
+    # Those that Python takes for equal hardly ever differ as JSON: they are compared all at once.
+    if not same([base[key] for key in alike], [theirs[key] for key in alike]):
+        changed = [key for key in theirs if not same(base.get(key, MISSING), theirs[key])]
+    changed.extend(base.keys() - theirs.keys())
+    return changed
 
 
 UNDECIDED: Final = _Missing()
@@ -224,21 +252,54 @@ def _decided(rule: MergeRule, base: Any, ours: Any, theirs: Any) -> Any:
 
 def _union(base: list[Any], ours: list[Any], theirs: list[Any]) -> list[Any]:
     """Merge lists as sets, in an order that depends on nothing but what is in them."""
-    before, left, right = (
-        {_identity(item): item for item in each} for each in (base, ours, theirs)
+    start = _common_start(base, ours, theirs)
+    before, left, right = (_as_set(each[start:]) for each in (base, ours, theirs))
+    common = _as_set(base[:start])  # so that most are looked at once
+    texts = common.texts | (
+        (left.texts | right.texts) - (before.texts - (left.texts & right.texts))
     )
-    removed = (before.keys() - left.keys()) | (before.keys() - right.keys())
-    kept = left | right
-    return [kept[key] for key in sorted(kept.keys() - removed)]
+    removed = before.others.keys() - (left.others.keys() & right.others.keys())
+    others = common.others | left.others | right.others
+    kept = others.keys() - (removed - common.others.keys())
+    empty = [""] if "" in texts else []
+    return [
+        *empty,
+        *(others[key] for key in sorted(kept)),
+        *sorted(texts.difference(empty)),
+    ]
 
 
-def _identity(item: Any) -> tuple[str, bytes]:
-    """Tell items apart, in an order: text first, as most sets have nothing else."""
-    return (item, b"") if type(item) is str else ("", _key_of(item))
+def _common_start(base: list[Any], ours: list[Any], theirs: list[Any]) -> int:
+    """Count the items with which all three lists begin."""
+    length = min(map(len, (base, ours, theirs)))
+    if base[:length] != ours[:length] or base[:length] != theirs[:length]:
+        pairs = enumerate(zip(base, ours, theirs))  # noqa: B905 - the shortest ends it
+        length = next((at for at, (one, two, three) in pairs if not one == two == three), length)
+    start = base[:length]
+    return length if same(start, ours[:length]) and same(start, theirs[:length]) else 0
 
 
-def _key_of(item: Any) -> bytes:
-    return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+class _Set(NamedTuple):
+    """The items of a list: texts, and everything else by its JSON."""
+
+    texts: set[str]
+    others: dict[bytes, Any]
+
+
+def _as_set(items: list[Any]) -> _Set:
+    types = set(map(type, items))
+    if str not in types:
+        return _Set(set(), dict(zip(map(_key_of, items), items, strict=True)))
+    if len(types) == 1:
+        return _Set(set(items), {})
+    others = [item for item in items if type(item) is not str]
+    return _Set(
+        {item for item in items if type(item) is str},
+        dict(zip(map(_key_of, others), others, strict=True)),
+    )
+
+
+_key_of = partial(orjson.dumps, option=orjson.OPT_SORT_KEYS)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -246,7 +307,10 @@ def same(one: Any, other: Any) -> bool:
     if one is other:
         return True
     if type(one) in _CONTAINERS:
-        return bool(one == other) and _key_of(one) == _key_of(other)
+        # Most have their keys in one order, and then need not be sorted.
+        return bool(one == other) and (
+            orjson.dumps(one) == orjson.dumps(other) or _key_of(one) == _key_of(other)
+        )
     return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
 
 
@@ -290,7 +354,7 @@ def _transplanted(source: Any, target: Any, node: RuleNode, path: Path, changed:
         if target is not MISSING:
             changed.append(pointer_of(path))
         return source
-    if node.rule is not None or not node.children:
+    if node.rule is not None or not node.has_server:
         return target
     keys = node.children.keys() - {ANY_KEY}
     if ANY_KEY in node.children:

@@ -23,6 +23,9 @@ MODS: Final = "mods"
 _MOD_ID: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 # A float that jsonb or another language writes otherwise: a whole one, or one with an exponent.
 _ODD_FLOAT: Final = re.compile(rb"[:,\[]-?[0-9]+(?:\.0[,}\]]|(?:\.[0-9]+)?e)")
+# What every odd float has in it; both are found several times as fast.
+_WHOLE_FLOAT: Final = re.compile(rb"\.0[,}\]]")
+_EXPONENT: Final = re.compile(rb"e[-+]?[0-9]")
 _INT64_START, _UINT64_END = -(2**63), 2**64
 _OPERATIONS: Final = frozenset(("add", "remove", "replace", "move", "copy", "test"))
 
@@ -56,12 +59,17 @@ def written(state: State) -> Written:
     """Write a state in its canonical form, numbers made canonical in the state as well."""
     try:
         canonical = orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
-        if _ODD_FLOAT.search(canonical):
+        if _has_odd_float(canonical):
             state = _with_plain_numbers(state)
             canonical = orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:  # an integer that a merge or a patch made too large
         raise _wrong("", f"it cannot be written as JSON: {error}") from None
     return Written(state, canonical)
+
+
+def _has_odd_float(canonical: bytes) -> bool:
+    may_have = _WHOLE_FLOAT.search(canonical) or _EXPONENT.search(canonical)
+    return bool(may_have and _ODD_FLOAT.search(canonical))
 
 
 def checked(state: State, limits: StateLimits) -> Written:
