@@ -266,8 +266,12 @@ async def test_progress_of_both_accounts_stays_and_comes_apart_again(
     assert (await story.write(ada, his, {"by": "Ada"}))[0] == 200
     await world.good("PATCH", f"/v1/saves/{his}/name", ada, name="Ours")
     await world.good("DELETE", f"/v1/saves/{his_too}", ada)
+    await story.give(ada, his, "take_back", lore=["tide"])
+    await story.give(story.boss, None, lore=["tide"])  # that of others is none of theirs
     status, undone = await story.undo(done["merge_id"], ada)
-    assert (status, undone.get("missing")) == (200, 1), undone
+    assert (status, undone.get("missing")) == (200, 2), undone
+    name = (await world.good("GET", "/v1/me", story.boss))["username"]
+    await world.good("DELETE", "/v1/me", story.boss, confirm=name)
     await story.verify(serving_dsn)
     ada, bob = undone["tokens"], undone["merged_tokens"]
     assert await story.slots(bob) == {his: "Ours"}
@@ -360,17 +364,29 @@ async def test_what_is_written_during_a_merge_is_neither_lost_nor_doubled(
     token = (await world.preview(ada, bob))["merge_token"]
 
     # Requests that were accepted before the merge and come to their row during it.
-    async with story.merging(ada, bob, token) as merging:
-        late = [
-            asyncio.create_task(each)
-            for each in (
-                story.write(bob, his, {"by": "late"}),
-                story.collect(bob, his, "late"),
-                world.ask("POST", "/v1/saves", bob, title="tale", state={}),
-                world.ask("PUT", "/v1/me/consents", bob, consents={"sharing": False}),
-            )
-        ]
-        await story.blocked(1 + len(late))
+    # The last two pass the server: the database itself refuses them.
+    async with asyncpg.create_pool(story.dsn, min_size=2, max_size=2) as pool:
+        async with story.merging(ada, bob, token) as merging:
+            late = [
+                asyncio.create_task(each)
+                for each in (
+                    story.write(bob, his, {"by": "late"}),
+                    story.collect(bob, his, "late"),
+                    world.ask("POST", "/v1/saves", bob, title="tale", state={}),
+                    world.ask("PUT", "/v1/me/consents", bob, consents={"sharing": False}),
+                )
+            ]
+            direct = [
+                asyncio.create_task(pool.execute(statement, bob["user_id"]))
+                for statement in (
+                    "INSERT INTO save_slots (account_id) VALUES ($1)",
+                    "INSERT INTO ledger_transactions (account_id, key, content_hash, kind)"
+                    " VALUES ($1, 'late', 'x', 'give')",
+                )
+            ]
+            await story.blocked(1 + len(late) + len(direct))
+        for error in await asyncio.gather(*direct, return_exceptions=True):
+            assert "was merged into another one" in str(error)
     status, done = await merging
     assert status == 200, done
     assert sorted([(status, said["code"]) for status, said in await asyncio.gather(*late)]) == [
