@@ -22,7 +22,7 @@ from persistence.preflight import (
     start_errors,
 )
 from persistence.queries import load
-from protocol.errors import Overloaded, Unavailable
+from protocol.errors import BadToken, Overloaded, Unavailable
 
 SERVER_ROLE: Final = "playhall_server"
 POOL_MAX: Final = 20
@@ -62,6 +62,7 @@ _LOST = (
     asyncpg.ReadOnlySQLTransactionError,  # after a failover, this server is the standby
     OSError,
 )
+_MERGED: Final = "PH001"  # of triggers that refuse rows for an account that was merged
 _ANSWER_LOST = (
     "The database did not answer; check whether the command was executed before you repeat it."
 )
@@ -317,6 +318,10 @@ def _translated(connection: Connection | None = None, *, lost: str | None = None
         if connection is not None and isinstance(error, asyncpg.ReadOnlySQLTransactionError):
             connection.terminate()  # the next one may find the primary
         raise Unavailable(lost) from error
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == _MERGED:  # its sessions ended while the request was carried out
+            raise BadToken from error
+        raise
     except asyncpg.InternalClientError as error:
         # What the driver says of a connection that was cut while it was being used.
         raise Unavailable(lost) from error

@@ -304,6 +304,22 @@ class MergeMove(WireModel):
     kept: int
 
 
+class MergedSlot(WireModel):
+    """A save slot that gets another name, since you have one of its name in that title."""
+
+    slot_id: str
+    name: str
+    renamed: str
+
+
+class MergedBalance(WireModel):
+    """A currency of the other account: `moved` is added to yours, which makes `total`."""
+
+    currency_id: str
+    moved: int
+    total: int
+
+
 class MergePreview(WireModel):
     """What a merge would do; send `merge_token` to do exactly that."""
 
@@ -311,6 +327,12 @@ class MergePreview(WireModel):
     expires_at: str
     account: MergedAccount
     moves: list[MergeMove]
+    renamed_slots: list[MergedSlot]
+    balances: list[MergedBalance] = Field(description="As of now; yours may change before.")
+    refused_purposes: list[str] = Field(
+        description="Purposes of telemetry that the other account refuses: yours will refuse them "
+        "too, which deletes what was collected for them."
+    )
     methods: list[str] = Field(description="Sign-in methods that become yours.")
     methods_kept: list[str] = Field(
         description="Those of a kind that you have already; they sign in to your account too."

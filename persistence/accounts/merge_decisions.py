@@ -23,8 +23,8 @@ class Decision(Enum):
     RESEAL = "reseal"
     """Like `MOVE`, but sealed anew: what is sealed opens in its own account only."""
 
-    REFUSE = "refuse"
-    """While there are rows, the account cannot be merged: they would not add up in another one."""
+    ADD = "add"
+    """Their amounts are added to those of the account that stays."""
 
 
 DECISIONS: Final[dict[str, tuple[Decision, str]]] = {
@@ -76,30 +76,33 @@ DECISIONS: Final[dict[str, tuple[Decision, str]]] = {
     ),
     "public.players.account_id": (Decision.STAY, "kept by a trigger"),
     "public.save_slots.account_id": (
-        Decision.REFUSE,
-        "a slot's holdings are in the ledger of its account",
+        Decision.MOVE,
+        "with all that is in them; one whose name is taken is renamed",
     ),
     "public.ledger_transactions.account_id": (
-        Decision.REFUSE,
-        "a ledger has keys and balances of its own, which would not add up with another one's",
+        Decision.MOVE,
+        "with their entries and keys; a key that both have used stays used",
     ),
     "public.currency_balances.account_id": (
-        Decision.REFUSE,
-        "a ledger has keys and balances of its own, which would not add up with another one's",
+        Decision.ADD,
+        "those of slots go with their slots",
     ),
-    "public.unlocks.account_id": (Decision.REFUSE, "each comes from a transaction of the ledger"),
-    "public.reward_claims.account_id": (Decision.REFUSE, "a reward is given once to an account"),
+    "public.unlocks.account_id": (Decision.MOVE, "one that both have stays"),
+    "public.reward_claims.account_id": (
+        Decision.MOVE,
+        "what either has claimed is claimed; one that both have stays",
+    ),
     "public.economy_flags.account_id": (
-        Decision.REFUSE,
-        "the review queue decides about one account",
+        Decision.MOVE,
+        "one that is open for both stays, and is listed with the account that stays",
     ),
     "public.progress_streams.account_id": (
         Decision.STAY,
-        "devices follow the stream of their account",
+        "devices follow the stream of the account that stays from now on",
     ),
     "public.consents.account_id": (
         Decision.STAY,
-        "each account decided for itself; that of the one that stays counts",
+        "history; what it refuses, the account that stays refuses as well",
     ),
     "public.telemetry_forwards.account_id": (Decision.STAY, "is on its way already"),
     "public.telemetry_dead_letters.account_id": (

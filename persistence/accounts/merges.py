@@ -15,12 +15,15 @@ from typing import Final, NamedTuple
 import asyncpg
 import orjson
 
+from persistence.accounts import merge_progress as progress
 from persistence.accounts.audit_log import record
 from persistence.accounts.merge_decisions import Decision, decision_of
+from persistence.accounts.merge_progress import MovedBalance, RenamedSlot
 from persistence.accounts.store import Holder, NewSession, open_session
 from persistence.database import Connection, Database
 from persistence.event_outbox import append
 from persistence.queries import load
+from persistence.saves.changes import ProgressStore
 from protocol.domain_events import UserMerged, UserMergeUndone
 from protocol.ids import PlayerId, SessionId, UserId
 
@@ -57,10 +60,16 @@ class Moved(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a merge did, or would do; `digest` names exactly that."""
+    """What a merge did, or would do; `digest` names exactly that.
+
+    `refused` are purposes that the account that stays refuses now, since the merged one does.
+    """
 
     merged: Part
     moves: list[Moved]
+    renamed: list[RenamedSlot]
+    balances: list[MovedBalance]
+    refused: list[str]
     methods_moved: list[str]
     methods_kept: list[str]
     undo_until: datetime
@@ -115,10 +124,6 @@ class Playing(Exception):
     """One of the accounts is in a lobby or a game."""
 
 
-class NotMergeable(Exception):
-    """The account has what cannot become another one's; the argument is the table."""
-
-
 class Changed(Exception):
     """A merge would not do what its preview said."""
 
@@ -141,6 +146,7 @@ class MergeStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._changes = ProgressStore(database)
 
     async def proof(self, user_id: UserId, session_id: SessionId) -> Proof | None:
         """Read how a session came about; None if it has ended."""
@@ -151,7 +157,7 @@ class MergeStore:
     async def preview(
         self, stays: UserId, merged: UserId, *, merge_id: str, undo_s: float, reseal: Reseal
     ) -> Plan:
-        """Say what a merge would do; raise `Gone`, `Playing` or `NotMergeable`."""
+        """Say what a merge would do; raise `Gone`, `Playing` or `TooMuch`."""
         try:
             async with self._database.transaction() as connection:
                 plan, _ = await _merge(
@@ -200,6 +206,9 @@ class MergeStore:
                 after={"merge_id": merge_id, "into": stays},
             )
             await append(connection, UserMerged(user_id=stays, merged_user_id=merged))
+            # Devices that come back learn that there are other slots; none is connected now.
+            said = {"merge_id": merge_id, "user_id": merged}
+            await self._changes.append(connection, stays, "account.merged", None, said)
         return Merged(plan, holder, ended)
 
     async def undo(
@@ -210,7 +219,13 @@ class MergeStore:
         `sessions` are opened: one for the account that stays, one for the one that was merged.
         """
         async with self._database.transaction() as connection:
-            return await _undo(connection, merge_id, user_id, reseal=reseal, sessions=sessions)
+            undone = await _undo(connection, merge_id, user_id, reseal=reseal, sessions=sessions)
+            for each in (undone.stays, undone.merged):
+                said = {"merge_id": merge_id}
+                await self._changes.append(
+                    connection, each.user_id, "account.merge_undone", None, said
+                )
+        return undone
 
     async def list_of(self, user_id: UserId) -> list[MergeRow]:
         """Read what was merged into an account, the latest first."""
@@ -232,6 +247,7 @@ async def lock_merges(connection: Connection) -> None:
 async def _locked(connection: Connection, *user_ids: UserId) -> list[Part]:
     """Lock accounts, in the order in which they are given; raise `Gone`."""
     await lock_merges(connection)
+    await progress.lock_progress(connection, user_ids)
     rows = await connection.fetch(SQL["lock_accounts"], user_ids)
     parts = {part.user_id: part for part in (Part(*row) for row in rows)}
     if len(parts) < len(user_ids):
@@ -256,33 +272,44 @@ async def _merge(
         raise Gone
     if proved_by and await connection.fetchrow(SQL["read_proof"], proved_by, merged) is None:
         raise Gone
-    columns = [tuple(row) for row in await connection.fetch(SQL["person_columns"])]
-    for relation, referrer in columns:
-        if decision_of(f"{relation}.{referrer}") is Decision.REFUSE and await connection.fetchval(
-            SQL["names_account"], relation, referrer, merged
-        ):
-            raise NotMergeable(relation.removeprefix("public."))
+    before = await progress.read_holdings(connection, [stays, merged])
+    balances = await progress.read_balances(connection, stays, merged)
     undo_until = await connection.fetchval(
         SQL["add_merge"], merge_id, stays, merged, into.is_anonymous, undo_s
     )
     # First: whoever may not change a row's owner is allowed to between the parts of one account.
     await connection.execute(SQL["set_merged_into"], merged, stays)
-    moves = [
-        Moved(relation, referrer, *row)
-        for relation, referrer in columns
-        if decision_of(f"{relation}.{referrer}") is Decision.MOVE
-        # The alias that was set just now is not moved: it names the account that stays.
-        and (row := await connection.fetchrow(SQL["move_rows"], merge_id, relation, referrer))
-        and any(row)
-    ]
+    moves = await _move_rows(connection, merge_id)
+    renamed = await progress.rename_slots(connection, merge_id)
+    await progress.require_same(connection, [stays, merged], before)
+    refused = await progress.refuse_as_merged(connection, stays, merged)
     moved, kept = await _move_methods(connection, merge_id, stays, merged, reseal)
     if moved:
         await connection.execute(SQL["set_anonymous"], stays, False)
     ended = [row["id"] for row in await connection.fetch(SQL["end_sessions"], [stays, merged])]
     rows = await connection.fetchval(SQL["digest_moves"], merge_id)
-    facts = [stays, merged, rows, [list(move) for move in moves], moved, kept]
+    facts = [stays, merged, rows, [list(move) for move in moves], refused, moved, kept]
     digest = sha256(orjson.dumps(facts)).hexdigest()
-    return Plan(part, moves, moved, kept, undo_until, digest), ended
+    return Plan(part, moves, renamed, balances, refused, moved, kept, undo_until, digest), ended
+
+
+async def _move_rows(connection: Connection, merge_id: str) -> list[Moved]:
+    moves = []
+    for relation, referrer in await connection.fetch(SQL["person_columns"]):
+        column = f"{relation}.{referrer}"
+        moved = kept = 0
+        if column == progress.LEDGER:
+            moved = await progress.move_ledger(connection, merge_id)
+        elif column == progress.BALANCES:
+            moved = await progress.move_balances(connection, merge_id)
+        elif decision_of(column) is Decision.MOVE:
+            row = await connection.fetchrow(SQL["move_rows"], merge_id, relation, referrer)
+            assert row is not None
+            moved, kept = row
+        # The alias that was set just now is not moved: it names the account that stays.
+        if moved or kept:
+            moves.append(Moved(relation, referrer, moved, kept))
+    return moves
 
 
 async def _move_methods(
@@ -323,13 +350,17 @@ async def _undo(
     stays, part = await _locked(connection, user_id, merged)
     if part.merged_into != user_id or stays.merged_into is not None:
         raise CannotUndo("the accounts were merged again since; undo that first")
+    before = await progress.read_holdings(connection, [user_id, merged])
     await _move_methods_back(connection, merge_id, user_id, merged, reseal)
     try:
         row = await connection.fetchrow(SQL["move_rows_back"], merge_id)
+        transactions = await progress.move_progress_back(connection, merge_id)
     except (asyncpg.IntegrityConstraintViolationError, asyncpg.UndefinedTableError) as error:
         raise CannotUndo(str(error)) from error
     assert row is not None
+    await progress.require_same(connection, [user_id, merged], before)
     await connection.execute(SQL["set_merged_into"], merged, None)
+    await progress.grant_as_before(connection, user_id)
     for account, was_anonymous in ((stays, found["was_anonymous"]), (part, part.is_anonymous)):
         left = await connection.fetch(SQL["methods_to_move"], account.user_id, account.user_id)
         if not left and not was_anonymous:
@@ -351,7 +382,8 @@ async def _undo(
         after={"merge_id": merge_id},
     )
     await append(connection, UserMergeUndone(user_id=user_id, merged_user_id=merged))
-    return Undone(holders[0], holders[1], row["moved"], row["missing"], ended)
+    moved = row["moved"] + transactions
+    return Undone(holders[0], holders[1], moved, row["missing"], ended)
 
 
 async def _move_methods_back(

@@ -168,14 +168,19 @@ class EconomyWork:
         self.account_id = account_id
         self.slot_id = slot_id
 
-    async def find(self, key: str) -> tuple[StoredTransaction, str] | None:
-        """Find the transaction of a key, and the hash of its content."""
-        row = await self.connection.fetchrow(SQL["find_transaction"], self.account_id, key)
+    async def find(self, key: str, content_hash: str) -> tuple[StoredTransaction, str] | None:
+        """Find the transaction of a key, and the hash of its content.
+
+        Of several, which only a merge of accounts can lead to: the one with this content.
+        """
+        row = await self.connection.fetchrow(
+            SQL["find_transaction"], self.account_id, key, content_hash, self.slot_id
+        )
         if row is None:
             return None
-        *fields, content_hash = row
+        *fields, found_hash = row
         (found,) = await _complete(self.connection, self.account_id, [tuple(fields)])
-        return found, content_hash
+        return found, found_hash
 
     async def lock(self) -> PlayTime:
         """Hold the slot and the account; raise `SaveSlotNotFound` or `ProfileNotFound`."""

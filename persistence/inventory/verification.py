@@ -1,6 +1,6 @@
 """What people hold, counted again from the ledger. Nothing is changed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final, NamedTuple
 
 from persistence.database import Connection, Database
@@ -47,14 +47,15 @@ class EconomyVerification:
                 accounts = [
                     row["id"] for row in await connection.fetch(SQL["list_accounts"], *values)
                 ]
-                checked = await _check(connection, accounts) if accounts else None
+                checked = await check_accounts(connection, accounts) if accounts else None
             if checked is None:
                 return
             yield checked
             last = accounts[-1]
 
 
-async def _check(connection: Connection, accounts: list[str]) -> Checked:
+async def check_accounts(connection: Connection, accounts: Sequence[str]) -> Checked:
+    """Compare what some accounts hold with the ledger."""
     transactions = await connection.fetchval(SQL["count_transactions"], accounts)
     differences = [
         Difference(

@@ -79,10 +79,11 @@ WHERE entry_id = $1
 RETURNING entry_id, quest_id, status, step, step_count, last_updated;
 
 -- name: list_listening
--- List the active quests of some players whose present step counts games of a ruleset.
+-- List the active quests of some players whose present step counts games of a ruleset; of a player whose account was merged, those of the account that it was merged into.
 SELECT p.entry_id, p.quest_id, p.slot_id, p.account_id, l.id AS player_id
 FROM players l
-JOIN quest_progress p ON p.account_id = l.account_id AND p.status = 'active'
+JOIN profiles f ON f.id = l.account_id
+JOIN quest_progress p ON p.account_id = coalesce(f.merged_into, f.id) AND p.status = 'active'
 JOIN quests q ON q.quest_id = p.quest_id
 WHERE l.id = ANY ($1::uuid[]) AND q.steps -> p.step ->> 'kind' = 'games'
   AND q.steps -> p.step ->> 'ruleset' = $2

@@ -16,6 +16,7 @@ from persistence.database import Connection, Database
 from persistence.queries import load
 from persistence.rls import Requester, RlsDatabase
 from persistence.saves.changes import CHANGES_KEPT, ChangeRow, ProgressStore
+from protocol.errors import BadToken
 from protocol.ids import UserId
 from protocol.saves import (
     ConflictNotFound,
@@ -299,7 +300,9 @@ class SaveStore:
     ) -> AsyncIterator["SaveWork"]:
         """Change a slot in one transaction, alone; raise `SaveSlotNotFound`.
 
-        Raises `MutationRaced` if the same mutation was committed by another request while this one
+        Raises `BadToken` if the account was merged into another one while this waited: the slot
+        has moved there, and devices that sign in again can send the write again. Raises
+        `MutationRaced` if the same mutation was committed by another request while this one
         waited: do it again, and it is found.
         """
         async with self._database.transaction() as connection:
@@ -307,6 +310,8 @@ class SaveStore:
                 SQL["lock_for_mutation"], slot_id, account_id, mutation_id
             )
             if row is None:
+                if await connection.fetchval(SQL["is_merged"], account_id):
+                    raise BadToken
                 raise SaveSlotNotFound
             values = tuple(row)
             before = values[len(StoredSlot._fields) :]

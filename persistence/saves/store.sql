@@ -52,6 +52,10 @@ SELECT s.slot_id, s.account_id, s.title, s.name, s.progression_version, s.last_r
 FROM save_slots s LEFT JOIN save_revisions r ON r.slot_id = s.slot_id AND r.mutation_id = $3
 WHERE s.slot_id = $1 AND s.account_id = $2 FOR NO KEY UPDATE OF s;
 
+-- name: is_merged
+-- Say whether an account was merged into another one.
+SELECT EXISTS (SELECT FROM profiles WHERE id = $1 AND merged_into IS NOT NULL);
+
 -- name: change_slot
 -- Rename a slot or give it another thumbnail; whose it may be is said by the policies.
 UPDATE save_slots SET name = coalesce($2, name), thumbnail = coalesce($3, thumbnail)

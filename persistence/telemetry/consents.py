@@ -26,7 +26,7 @@ class Decision(NamedTuple):
     purpose: Purpose
     version: int
     is_granted: bool
-    source: Literal["person", "gpc"]
+    source: Literal["person", "gpc", "merge"]
     policy_version: str
     recorded_at: datetime
 

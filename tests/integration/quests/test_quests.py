@@ -194,6 +194,25 @@ async def test_games_that_are_played_count_once_each(quests: Quests, ada: UserId
     assert len(kinds) == 2
 
 
+async def test_game_of_an_account_that_was_merged_counts_for_the_other_one(
+    quests: Quests, ada: UserId
+) -> None:
+    step = {"kind": "games", "name": "win", "ruleset": "four_in_a_row", "games": 2, "wins": True}
+    await quests.put("champion", steps=[step])
+    slot = await quests.slot(ada)
+    await quests.do(ada, slot, "champion", "accept")
+    player, merged = new_id(), await quests.person()
+    await quests.run(
+        "INSERT INTO players (id, user_id, display_name, avatar_seed, color)"
+        " VALUES ($1, $2, 'Ada', 'a', 'red')",
+        player,
+        merged,
+    )
+    await quests.run("UPDATE profiles SET merged_into = $2 WHERE id = $1", merged, ada)
+    await quests.service.count_game(completed(player, is_winner=True))
+    assert (await quests.quests(ada, slot))["champion"]["steps"][0]["count"] == 1
+
+
 def completed(player: str, *, is_winner: bool, ruleset: str = "four_in_a_row") -> EventDelivery:
     seat = SeatOutcome(
         player_id=PlayerId(player), seat=0, score=1, is_winner=is_winner, forfeited=False

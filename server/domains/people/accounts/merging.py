@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
+from persistence.accounts.merge_progress import TooMuch
 from persistence.accounts.merges import (
     CannotUndo,
     Changed,
@@ -18,7 +19,6 @@ from persistence.accounts.merges import (
     MergeRow,
     MergeStore,
     NoSuchMerge,
-    NotMergeable,
     Plan,
     Playing,
 )
@@ -46,9 +46,8 @@ SIGNED_IN_WITHIN: Final = timedelta(minutes=15)
 PREVIEW_S: Final = 600
 MERGE: Final = "merge"  # what sessions that a merge opened were signed in with
 NO_SIGN_INS: Final = ("guest", MERGE)
-HAS_PROGRESS: Final = (
-    "The other account has rows in {table}, which cannot become another account's; sign in to "
-    "it, and merge this account into it instead."
+TOO_MUCH: Final = (
+    "Together the accounts have more of a currency than one can hold; spend some of it first."
 )
 
 
@@ -98,8 +97,8 @@ class Merging:
             )
         except Playing:
             raise MergeBlocked from None
-        except NotMergeable as why:
-            raise MergeBlocked(HAS_PROGRESS.format(table=why)) from None
+        except TooMuch:
+            raise MergeBlocked(TOO_MUCH) from None
         except Gone:
             raise MergeChanged from None
         token = self._tokens.write(
@@ -140,8 +139,8 @@ class Merging:
             )
         except Playing:
             raise MergeBlocked from None
-        except NotMergeable as why:
-            raise MergeBlocked(HAS_PROGRESS.format(table=why)) from None
+        except TooMuch:
+            raise MergeBlocked(TOO_MUCH) from None
         except (Gone, Changed):
             raise MergeChanged from None
         self._revoked(*done.ended)
@@ -224,6 +223,9 @@ def _shown(plan: Plan, token: str, expires_at: str) -> wire.MergePreview:
             )
             for move in plan.moves
         ],
+        renamed_slots=[wire.MergedSlot(**each._asdict()) for each in plan.renamed],
+        balances=[wire.MergedBalance(**each._asdict()) for each in plan.balances],
+        refused_purposes=plan.refused,
         methods=plan.methods_moved,
         methods_kept=plan.methods_kept,
         undo_until=wire_time(plan.undo_until),

@@ -284,7 +284,7 @@ class EconomyService:
         return Done(transaction, change)
 
     async def _repeated(self, work: EconomyWork, request: Request) -> Done | None:
-        found = await work.find(request.key)
+        found = await work.find(request.key, request.content_hash)
         if found is None:
             return None
         transaction, content_hash = found
