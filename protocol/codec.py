@@ -4,6 +4,7 @@ In: orjson parses strictly (RFC 8259: no NaN, no lone surrogates), pydantic vali
 A whole float is an integer where the model asks for one. Out: orjson writes.
 """
 
+from math import ceil
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -173,7 +174,7 @@ def error_fields(error: PlayhallError) -> dict[str, object]:
     if error.field is not None:
         fields["field"] = error.field
     if error.retry_after_s is not None:
-        fields["wait_s"] = round(error.retry_after_s, 3)
+        fields["wait_s"] = ceil(error.retry_after_s * 1000 - 0.001) / 1000  # never too early
     if error.details is not None:
         fields["details"] = error.details
     if isinstance(error, MoveRefused):

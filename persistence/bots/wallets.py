@@ -30,13 +30,19 @@ class WalletStore:
 
     async def add_nonce(
         self, user_id: UserId, nonce: str, *, life_s: float, at_most: int
-    ) -> datetime | None:
-        """Keep a nonce, and say when it expires; None if the account has `at_most` already."""
+    ) -> datetime | float:
+        """Keep a nonce, and say when it expires.
+
+        If the account has `at_most` already, give the seconds until it may have another.
+        """
         async with self._database.transaction() as connection:
             await connection.execute(SQL["forget_nonces"], FORGOTTEN_AT_ONCE)
             values = (nonce, user_id, life_s, at_most)
             expires_at: datetime | None = await connection.fetchval(SQL["add_nonce"], *values)
-        return expires_at
+            if expires_at is not None:
+                return expires_at
+            wait_s: float | None = await connection.fetchval(SQL["nonce_wait"], user_id, at_most)
+        return max(0.0, wait_s or 0.0)
 
     async def use_nonce(self, user_id: UserId, nonce: str) -> None:
         """Use up a nonce; raise `BadNonce`."""

@@ -12,6 +12,11 @@ WHERE (SELECT count(*) FROM wallet_nonces
        WHERE user_id = $2 AND expires_at > clock_timestamp()) < $4
 RETURNING expires_at;
 
+-- name: nonce_wait
+-- How many seconds until an account that has too many nonces may have another.
+SELECT extract(epoch FROM expires_at - clock_timestamp())::float8 FROM wallet_nonces
+WHERE user_id = $1 ORDER BY expires_at DESC OFFSET $2 - 1 LIMIT 1;
+
 -- name: use_nonce
 -- Use up an account's nonce; of two that come at once, one gets nothing.
 UPDATE wallet_nonces SET used_at = clock_timestamp()

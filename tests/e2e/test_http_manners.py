@@ -48,6 +48,9 @@ async def test_settings_say_which_pages_may_ask_and_whose_word_counts(
                 async with web.post("/v1/auth/guest", json={}, headers=headers) as answer:
                     assert answer.status == status
                     assert answer.headers["Access-Control-Allow-Origin"] == page["Origin"]
+                    assert "RateLimit" in answer.headers["Access-Control-Expose-Headers"]
+                    assert answer.headers["RateLimit-Policy"] == '"guests";q=1;w=60'
+                    assert answer.headers["RateLimit"] == '"guests";r=0;t=60'
 
 
 @pytest.mark.parametrize("path", ["/ws", "/peerjs/peerjs?key=peerjs&id=ann&token=t"])

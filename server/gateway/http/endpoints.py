@@ -7,7 +7,6 @@ on the websocket, and `/openapi.json` is written from the same table.
 import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil
 from typing import Any, Final, Literal
 
 import orjson
@@ -25,6 +24,7 @@ from protocol.errors import (
     PlayhallError,
     UnsupportedEncoding,
 )
+from server.core.rate_limits import LimitNotes, noting_limits, whole_seconds
 from server.gateway.error_counts import Count, code_of_status, ignore_error
 from server.gateway.http.bodies import (
     BODY_BYTES_MAX,
@@ -94,6 +94,25 @@ def _finishing(
     return finish
 
 
+def _limit_headers(limits: LimitNotes) -> dict[str, str]:
+    """Write the fields of draft-ietf-httpapi-ratelimit-headers, one item for each policy.
+
+    `q` are granted at once and flow back within `w` seconds; `r` are left, and in `t` seconds there
+    is one more.
+    """
+    states = limits.values()
+    return {
+        "RateLimit-Policy": ", ".join(
+            f'"{state.policy}";q={state.quota};w={state.window_s}' for state in states
+        ),
+        "RateLimit": ", ".join(
+            f'"{state.policy}";r={state.remaining}'
+            + (f";t={state.reset_s}" if state.reset_s else "")
+            for state in states
+        ),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One address. `auth` is none, optional (a bad token is still refused) or required.
@@ -134,7 +153,7 @@ def build_http(
     }
     app = web.Application(
         client_max_size=BODY_BYTES_MAX,
-        middlewares=[_errors_as_json, _refusing_encoded(compressible)],
+        middlewares=[_noting_limits, _errors_as_json, _refusing_encoded(compressible)],
     )
     app.on_response_prepare.append(_finishing(count))
     for endpoint in endpoints:
@@ -224,7 +243,17 @@ def error_response(error: PlayhallError) -> web.Response:
     response[_CODE] = error.wire_code
     if error.retry:
         wait_s = error.retry_pause_s if error.retry_after_s is None else error.retry_after_s
-        response.headers["Retry-After"] = str(max(1, ceil(wait_s)))
+        response.headers["Retry-After"] = str(whole_seconds(wait_s))
+    return response
+
+
+@web.middleware
+async def _noting_limits(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Say on an answer what limiters found while its request was handled."""
+    with noting_limits() as notes:
+        response = await handler(request)
+    if notes and not response.prepared:
+        response.headers.update(_limit_headers(notes))
     return response
 
 

@@ -15,6 +15,7 @@ from protocol.errors import (
     BadToken,
     InvalidField,
     PlayhallError,
+    RateLimited,
     RequestTimeout,
     TokenExpired,
     TooLarge,
@@ -31,6 +32,23 @@ access token as `Authorization: Bearer …`. Lists page by an opaque cursor."""
 
 # A parameter in a path, and its pattern if it has one: `{name}`, `{name:[a-z]{2}}`.
 PLACEHOLDER: Final = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
+
+
+# What is told of rate limits; docs/reference/limits.md has the policies.
+_HEADERS: Final[JsonObject] = {
+    "RateLimit": {
+        "description": 'What is left of each policy that counted this: "saves";r=97;t=1.',
+        "schema": {"type": "string"},
+    },
+    "RateLimit-Policy": {
+        "description": 'What each of these policies grants: "saves";q=100;w=20.',
+        "schema": {"type": "string"},
+    },
+    "Retry-After": {
+        "description": "Whole seconds after which the request is granted.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+}
 
 
 class Error(WireModel):
@@ -66,6 +84,7 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> JsonObje
         },
         "components": {
             "schemas": schemas.sorted(),
+            "headers": _HEADERS,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
             },
@@ -166,20 +185,35 @@ def _header_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:
 
 def _success(endpoint: Endpoint, schemas: Schemas) -> JsonObject:
     if endpoint.answer is None:
-        return {"description": "What the summary says."}
+        return {"description": "What the summary says.", **_limit_headers(endpoint)}
     content = _json(schemas.add(endpoint.answer))
-    return {"description": _first_line(endpoint.answer), "content": content}
+    return {
+        "description": _first_line(endpoint.answer),
+        "content": content,
+        **_limit_headers(endpoint),
+    }
 
 
 def _refusals(endpoint: Endpoint, error: JsonObject) -> JsonObject:
     possible = sorted(_possible_errors(endpoint), key=lambda each: (each.status, each.code))
-    return {
+    refusals: JsonObject = {
         str(status): {
             "description": f"Refused: {_codes(group)}.",
             "content": _json(error),
         }
         for status, group in groupby(possible, key=lambda each: each.status)
     }
+    if isinstance(limited := refusals.get(str(RateLimited.status)), dict):
+        limited |= _limit_headers(endpoint, "Retry-After")
+    return refusals
+
+
+def _limit_headers(endpoint: Endpoint, *more: str) -> JsonObject:
+    """Describe what is told of the limits of an endpoint that has any."""
+    if RateLimited not in endpoint.errors:
+        return {}
+    names = ("RateLimit", "RateLimit-Policy", *more)
+    return {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names}}
 
 
 def _possible_errors(endpoint: Endpoint) -> set[type[PlayhallError]]:

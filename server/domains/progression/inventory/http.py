@@ -50,6 +50,7 @@ class InventoryRoutes:
         self._store = store
         self._clock = clock
         self._limit = RateLimiter(
+            "inventory",
             Rate(settings.requests_per_minute, settings.requests_burst),
             "You are changing your inventory too often",
         )

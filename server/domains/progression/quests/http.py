@@ -29,6 +29,7 @@ class QuestRoutes:
         self._service = service
         self._clock = clock
         self._limit = RateLimiter(
+            "quests",
             Rate(settings.actions_per_minute, settings.actions_burst),
             "You are doing too much at once",
         )

@@ -68,6 +68,7 @@ class SaveRoutes:
         self._schemas = schemas
         self._clock = clock
         self._limit = RateLimiter(
+            "saves",
             Rate(settings.saves_writes_per_minute, settings.saves_writes_burst),
             "You are saving too often",
         )
