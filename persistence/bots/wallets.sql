@@ -1,8 +1,11 @@
 -- name: forget_nonces
--- Forget nonces that have expired, some at a time.
-DELETE FROM wallet_nonces WHERE nonce IN (
-  SELECT nonce FROM wallet_nonces WHERE expires_at <= clock_timestamp()
-  LIMIT $1 FOR UPDATE SKIP LOCKED);
+-- Forget some nonces that have expired; says how many.
+WITH gone AS (
+  DELETE FROM wallet_nonces WHERE nonce IN (
+    SELECT nonce FROM wallet_nonces WHERE expires_at <= clock_timestamp()
+    LIMIT $1 FOR UPDATE SKIP LOCKED)
+  RETURNING 1)
+SELECT count(*) FROM gone;
 
 -- name: add_nonce
 -- Keep a nonce for an account, unless it has as many as it may; returns when it expires.

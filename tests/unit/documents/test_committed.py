@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from server.ops.documents import write_documents
+from server.ops.documents import PRIVACY_PAGE, with_retention, write_documents
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -10,3 +10,8 @@ DOCS = Path(__file__).parents[3] / "docs"
 def test_committed_documents_are_current(tmp_path: Path) -> None:
     for path in write_documents(tmp_path):
         assert (DOCS / path.name).read_bytes() == path.read_bytes(), "run: playhall spec"
+
+
+def test_committed_table_of_retention_is_current() -> None:
+    page = (DOCS / PRIVACY_PAGE).read_text()
+    assert with_retention(page) == page, "run: playhall spec"
