@@ -7,6 +7,7 @@ on the websocket, and `/openapi.json` is written from the same table.
 import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any, Final, Literal
 
 import orjson
@@ -78,6 +79,7 @@ Answer = BaseModel | RawResponse
 # On every answer that does not say otherwise: tokens and what is personal stay out of caches, and
 # browsers take content for what it is said to be.
 SAFE_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+TAG_BYTES: Final = 16
 # Where an error's answer carries its code for the metrics.
 _CODE: Final = web.ResponseKey("code", str)
 
@@ -140,6 +142,8 @@ class Endpoint:
     is_compressible: bool = False
     # Request headers that the handler reads, and what they mean.
     headers: Mapping[str, str] = field(default_factory=dict)
+    # Answers have an ETag of their bytes, and a client that has them is answered 304.
+    is_tagged: bool = False
 
 
 def build_http(
@@ -183,9 +187,30 @@ def _serve(
             endpoint.admit(asked)
         if (body := await _body(endpoint, request)) is not None:
             asked = replace(asked, body=body)
-        return _respond(await endpoint.handler(asked))
+        response = _respond(await endpoint.handler(asked))
+        return _tagged(response, request) if endpoint.is_tagged else response
 
     return serve
+
+
+def _tagged(response: web.Response, request: web.Request) -> web.Response:
+    """Name the bytes of an answer, or say that the client has them.
+
+    A cache may keep them for this client, and asks before each use.
+    """
+    assert isinstance(response.body, bytes)
+    tag = f'"{blake2b(response.body, digest_size=TAG_BYTES).hexdigest()}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+    if is_known(request.headers.get("If-None-Match", ""), tag):
+        return web.Response(status=304, headers=headers)
+    response.headers.update(headers)
+    return response
+
+
+def is_known(condition: str, tag: str) -> bool:
+    """Compare a tag with `If-None-Match`, weakly (RFC 9110, section 13.1.2)."""
+    known = {each.strip().removeprefix("W/") for each in condition.split(",")}
+    return tag in known or "*" in known
 
 
 async def _identify(

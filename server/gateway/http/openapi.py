@@ -51,6 +51,33 @@ _HEADERS: Final[JsonObject] = {
 }
 
 
+_UNCHANGED: Final = "The client has this already."
+
+# What each group of addresses is for, in the order of the pages.
+TAGS: Final = {
+    "accounts": "Signing in, sessions, linked methods, merging.",
+    "profiles": "Names and preferences; exporting and erasing one's data.",
+    "consent": "What may be done with what games report.",
+    "lobbies": "Where players gather.",
+    "games": "Rulesets, and games that are running.",
+    "records": "Match history, statistics, leaderboards.",
+    "saves": "Save slots, their revisions and conflicts, and saves that are logs.",
+    "inventory": "Items, currencies, recipes, and the ledger.",
+    "quests": "Quests, timed events and seasons.",
+    "telemetry": "What games report, and what is made of it.",
+    "content": "Packages of content, what to fetch, and signed metadata.",
+    "blueprints": "What players create.",
+    "files": "Uploads and downloads.",
+    "bots": "Bots, their tokens and avatars.",
+    "wallets": "Linked addresses.",
+    "epochs": "Days of competition.",
+    "chain": "What is read from a blockchain.",
+    "webhooks": "Events that other services are sent.",
+    "moderation": "Bans, roles, and the audit log.",
+    "operations": "Health, metrics, documents.",
+}
+
+
 class Error(WireModel):
     """Why the request was refused; where `retry` is true, sending it again can help."""
 
@@ -74,6 +101,7 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> JsonObje
         "openapi": "3.1.0",
         "info": {"title": "Playhall HTTP", "version": version, "description": _ABOUT},
         "servers": [{"url": "/"}],
+        "tags": _tags(endpoints),
         "paths": {
             path: {each.method.lower(): _operation(each, schemas, error) for each in group}
             for path, group in groupby(by_path, key=_address)
@@ -91,6 +119,16 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> JsonObje
         },
         "x-errors": described_errors(),
     }
+
+
+def _tags(endpoints: Sequence[Endpoint]) -> list[JsonValue]:
+    """List the groups that there are; those of title packages come last, without a description."""
+    used = {endpoint.tag for endpoint in endpoints} | {"webhooks"}
+    known: list[JsonValue] = [
+        {"name": name, "description": about} for name, about in TAGS.items() if name in used
+    ]
+    others: list[JsonValue] = [{"name": name} for name in sorted(used - TAGS.keys() - {""})]
+    return known + others
 
 
 def _message(event: type[DurableEvent], schemas: Schemas) -> JsonObject:
@@ -129,7 +167,11 @@ def _operation(endpoint: Endpoint, schemas: Schemas, error: JsonObject) -> JsonO
             *_query_parameters(endpoint),
             *_header_parameters(endpoint),
         ],
-        "responses": {"200": _success(endpoint, schemas), **_refusals(endpoint, error)},
+        "responses": {
+            "200": _success(endpoint, schemas),
+            **({"304": {"description": _UNCHANGED}} if endpoint.is_tagged else {}),
+            **_refusals(endpoint, error),
+        },
     }
     if endpoint.body is not None:
         operation["requestBody"] = {"required": True, "content": _body(endpoint, schemas)}
@@ -178,7 +220,10 @@ def _query_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:
 
 
 def _header_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:
-    for name, meaning in endpoint.headers.items():
+    named = dict(endpoint.headers)
+    if endpoint.is_tagged:
+        named["If-None-Match"] = "The ETag of the answer that you have; 304 if it is the same."
+    for name, meaning in named.items():
         schema: JsonObject = {"type": "string"}
         yield {"name": name, "in": "header", "description": meaning, "schema": schema}
 

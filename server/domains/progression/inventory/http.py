@@ -60,7 +60,7 @@ class InventoryRoutes:
         return [*self._of_reading(), *self._of_moving(), *self._of_staff()]
 
     def _of_reading(self) -> list[Endpoint]:
-        make = partial(Endpoint, "GET", auth="required", tag=TAG)
+        make = partial(Endpoint, "GET", auth="required", tag=TAG, is_tagged=True)
         return [
             make(
                 INVENTORY,
