@@ -146,6 +146,9 @@ class App:
         services = self.services
         services.address.url = address
         for domain in self.domains:
+            for check in domain.checks:
+                await check()
+        for domain in self.domains:
             for start in domain.start:
                 await start()
         tasks = services.tasks

@@ -66,6 +66,8 @@ class Domain:
     durable: Sequence[DurableListener] = ()
     metrics: Sequence[Collector] = ()
     provides: Sequence[Provided] = ()
+    # Before anything is made: raises `StartRefused` where what is stored does not fit the settings.
+    checks: Sequence[Hook] = ()
     # Before the first client: raises `StartRefused` where the domain cannot do what it promises.
     start: Sequence[Hook] = ()
     jobs: Sequence[Job] = ()

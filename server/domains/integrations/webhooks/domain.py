@@ -10,7 +10,11 @@ from server.core.retention import RetentionSweep
 from server.domains.contract import Domain, Job, provide
 from server.domains.integrations.webhooks.http import WebhookRoutes
 from server.domains.integrations.webhooks.jobs import WebhookDeliverer
-from server.domains.integrations.webhooks.service import WebhookRequests, WebhookService
+from server.domains.integrations.webhooks.service import (
+    WebhookRequests,
+    WebhookService,
+    require_secrets,
+)
 from server.domains.integrations.webhooks.settings import WebhookSettings
 from server.domains.interfaces import SignedRequests
 from server.domains.services import Services
@@ -40,6 +44,7 @@ def build(services: Services) -> Domain:
         durable=[DurableListener("webhooks", handlers)],
         metrics=[_numbers(deliverer)],
         provides=[provide(SignedRequests, requests)],
+        checks=[partial(require_secrets, store, seal)],
         jobs=[Job("webhooks", deliverer.run)],
         retention=[
             RetentionSweep(
