@@ -16,7 +16,7 @@ from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 from pydantic import BaseModel
 
-from protocol.codec import error_fields, validate
+from protocol.codec import error_fields, read_json, validate
 from protocol.errors import (
     BadFrame,
     BadToken,
@@ -245,9 +245,12 @@ async def _body(endpoint: Endpoint, request: web.Request) -> BaseModel | bytes |
     if issubclass(endpoint.body, bytes):
         return raw
     try:
-        data = orjson.loads(raw or b"{}")
-    except orjson.JSONDecodeError as error:
-        raise BadFrame(f"The body is not valid JSON: {error}.") from None
+        data = read_json(raw or b"{}")
+    except BadFrame as error:
+        if "json" in request.content_type or error.field is not None:
+            raise
+        # Most tools that name another type send JSON all the same; where it is none, that is why.
+        raise BadFrame(f"{error.message} Send JSON, with Content-Type: application/json.") from None
     return validate(endpoint.body, data)
 
 
