@@ -101,10 +101,10 @@ class EventOutbox:
             async with self._database.acquire() as connection:
                 await connection.execute(SQL["release_events"], [event.seq for event in events])
 
-    async def clear(self, kept_s: float, *, limit: int) -> int:
-        """Delete some events that everybody has had for so long; says how many."""
+    async def clear(self, kept_s: float, *, dead_kept_s: float, limit: int) -> int:
+        """Delete some events that were done, or given up, so long ago; says how many."""
         async with self._database.acquire() as connection:
-            return int(await connection.fetchval(SQL["clear_events"], kept_s, limit))
+            return int(await connection.fetchval(SQL["clear_events"], kept_s, dead_kept_s, limit))
 
     async def backlog(self) -> Backlog:
         """Count what waits."""

@@ -12,7 +12,7 @@ import binascii
 import hmac
 import secrets
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -108,6 +108,14 @@ class Seal:
         except InvalidTag:
             raise Unsealable(f"The sealed {about} was damaged or moved.") from None
 
+    def opens(self, sample: "SealedSample") -> bool:
+        """Say whether a value can be opened."""
+        try:
+            self.open(sample.sealed, about=sample.about)
+        except Unsealable:
+            return False
+        return True
+
     def has_key_of(self, sealed: bytes) -> bool:
         """Say whether the key that a value names is there, by its id."""
         return _parts(sealed)[0] in self._ciphers
@@ -135,6 +143,46 @@ def seal_of(keys_text: str, *, key_file: Path, may_make: bool) -> Seal:
         source=str(key_file),
         is_missing=lambda: not key_file.exists(),
     )
+
+
+class SealedSample(NamedTuple):
+    """A value that is stored, and what it is about."""
+
+    sealed: bytes
+    about: str
+
+
+def require_opens(seal: Seal, samples: Iterable[SealedSample], *, what: str) -> None:
+    """Raise `StartRefused` if a key is missing that sealed some of `what`, or is another one.
+
+    One value that was damaged is no reason, as long as its key opens another one.
+    """
+    by_key: dict[str, list[SealedSample]] = {}
+    for sample in samples:
+        by_key.setdefault(key_id_of(sample.sealed), []).append(sample)
+    if by_key and seal.is_missing():
+        named = " and ".join(f"key {key_id!r}" for key_id in by_key)
+        raise StartRefused(
+            f"The key file {seal.source} is missing, and {named} sealed {what}. Restore the file "
+            f"from a backup. {_lost(by_key)}"
+        )
+    for key_id, sealed in by_key.items():
+        if any(seal.opens(sample) for sample in sealed):
+            continue
+        if seal.has_key_of(sealed[0].sealed):
+            raise StartRefused(
+                f"The key {key_id!r} in {seal.source} is not the one that sealed {what}: it has "
+                f"the same id and another secret. Put the right one back. {_lost([key_id])}"
+            )
+        raise StartRefused(
+            f"{seal.source} has no key {key_id!r}, which sealed {what}. Add it again, behind the "
+            f"newest; a key from secret.key is written the same way. {_lost([key_id])}"
+        )
+
+
+def _lost(key_ids: Iterable[str]) -> str:
+    commands = " and ".join(f"`playhall keys forget {key_id}`" for key_id in key_ids)
+    return f"If it is lost for good, {commands} deletes what can no longer be opened."
 
 
 def key_id_of(sealed: bytes) -> str:

@@ -425,10 +425,18 @@ class Conflict(WireModel):
     resolved_at: str | None
 
 
+class ConflictsQuery(WireModel):
+    """A page of conflicts."""
+
+    cursor: Cursor | None = None
+    limit: Limit = 20
+
+
 class Conflicts(WireModel):
-    """The conflicts of a slot, newest first."""
+    """The conflicts of a slot, open ones first, and the newest of these."""
 
     conflicts: list[Conflict]
+    next: str | None
 
 
 class Resolve(WireModel):
@@ -509,10 +517,18 @@ class SaveSchema(SaveSchemaRequest):
     created_at: str
 
 
+class SaveSchemasQuery(WireModel):
+    """A page of schemas."""
+
+    cursor: Cursor | None = None
+    limit: Limit = 20
+
+
 class SaveSchemas(WireModel):
     """The versions of a title's save schema, newest first."""
 
     schemas: list[SaveSchema]
+    next: str | None
 
 
 # ------------------------------------------------------------------ what is published to devices

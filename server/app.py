@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import orjson
@@ -17,6 +18,7 @@ from protocol.limits import SUBPROTOCOL
 from server.config import Config
 from server.core.containment import FAILURES
 from server.core.event_delivery import EventDeliverer
+from server.core.retention import RetentionJob, RetentionSweep
 from server.core.settings import split_names, unread_variables, variable_names
 from server.domains.compete.blockchain.domain import build as blockchain
 from server.domains.compete.bots.domain import build as bots
@@ -97,11 +99,21 @@ class App:
         self._variables = set(variable_names(Config))
         for build in (*DOMAINS, *services.titles):
             self._mount(build(services))
+        outbox, config = EventOutbox(services.database), services.config
         self._events = EventDeliverer(
-            EventOutbox(services.database),
+            outbox,
             tuple(each for domain in self.domains for each in domain.durable),
             now=services.clock.monotonic,
-            kept_s=services.config.events_kept_s,
+        )
+        clear_events = partial(
+            outbox.clear, config.events_kept_s, dead_kept_s=config.events_dead_kept_s
+        )
+        self.retention = RetentionJob(
+            [
+                RetentionSweep("event_outbox", clear_events),
+                *(sweep for domain in self.domains for sweep in domain.retention),
+            ],
+            now=services.clock.monotonic,
         )
         services.sessions.routes = merge_routes(*(domain.commands for domain in self.domains))
 
@@ -134,6 +146,9 @@ class App:
         services = self.services
         services.address.url = address
         for domain in self.domains:
+            for check in domain.checks:
+                await check()
+        for domain in self.domains:
             for start in domain.start:
                 await start()
         tasks = services.tasks
@@ -142,6 +157,7 @@ class App:
         tasks.start_loop(services.passwords.run(), name="password hashing")
         tasks.start_loop(services.sessions.sweep(), name="silent connections")
         tasks.start_loop(self._events.run(), name="events")
+        tasks.start_loop(self.retention.run(), name="retention")
         for domain in self.domains:
             for job in domain.jobs:
                 tasks.start_loop(job.run(), name=job.name)
@@ -255,6 +271,7 @@ class App:
             ErrorCollector(lambda: services.error_counts.counts),
             broker_metrics(services.subscriptions),
             self._events.collector,
+            self.retention,
             *(each for domain in self.domains for each in domain.metrics),
         ]
 

@@ -93,6 +93,9 @@ class Config(Settings):
     events_kept_s: Annotated[float, Field(ge=60, le=31_536_000)] = Field(
         default=86_400.0, description="How long an event is kept once every listener has it."
     )
+    events_dead_kept_s: Annotated[float, Field(ge=3600, le=31_536_000)] = Field(
+        default=604_800.0, description="How long an event is kept that was given up."
+    )
 
     commands_per_s: Annotated[float, Field(gt=0)] = 50.0
     commands_burst: Annotated[float, Field(ge=1)] = 200.0

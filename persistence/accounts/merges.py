@@ -31,7 +31,6 @@ SQL = load("accounts/merges")
 
 METHODS: Final = "playhall_auth.methods"
 LISTED_MAX: Final = 100  # of an account; older ones are not listed
-FORGOTTEN_AT_ONCE: Final = 100
 
 # Seals a method for another account: its kind, as it is sealed, from whom, to whom. None if it
 # cannot be opened: its account is still its owner's.
@@ -233,10 +232,10 @@ class MergeStore:
             rows = await connection.fetch(SQL["list_merges"], user_id, LISTED_MAX)
         return [MergeRow(*row) for row in rows]
 
-    async def forget_moves(self) -> None:
-        """Forget what merges moved that can no longer be undone."""
+    async def forget_moves(self, *, limit: int) -> int:
+        """Forget what some merges moved that can no longer be undone; says how many rows."""
         async with self._database.acquire() as connection:
-            await connection.execute(SQL["forget_moves"], FORGOTTEN_AT_ONCE)
+            return int(await connection.fetchval(SQL["forget_moves"], limit))
 
 
 async def lock_merges(connection: Connection) -> None:

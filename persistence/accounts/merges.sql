@@ -106,9 +106,12 @@ WITH gone AS (
 UPDATE account_merges SET undone_at = clock_timestamp() WHERE id = $1;
 
 -- name: forget_moves
--- Forget what merges moved that can no longer be undone.
-DELETE FROM playhall_auth.merge_moves WHERE merge_id IN (
-  SELECT m.id FROM account_merges m
-  WHERE m.undo_until < clock_timestamp() AND EXISTS (
-    SELECT FROM playhall_auth.merge_moves v WHERE v.merge_id = m.id)
-  ORDER BY m.undo_until LIMIT $1);
+-- Forget what some merges moved that can no longer be undone; says how many rows.
+WITH gone AS (
+  DELETE FROM playhall_auth.merge_moves WHERE merge_id IN (
+    SELECT m.id FROM account_merges m
+    WHERE m.undo_until < clock_timestamp() AND EXISTS (
+      SELECT FROM playhall_auth.merge_moves v WHERE v.merge_id = m.id)
+    ORDER BY m.undo_until LIMIT $1)
+  RETURNING 1)
+SELECT count(*) FROM gone;

@@ -11,7 +11,6 @@ SQL = load("accounts/sessions")
 
 LISTED_MAX: Final = 100  # the longest unused sessions of somebody who has more are not listed
 ENDED_MAX: Final = 10_000  # of a look; what is over is closed when its token expires
-FORGOTTEN_AT_ONCE: Final = 1_000
 
 
 class OwnSession(NamedTuple):
@@ -64,12 +63,12 @@ class SessionStore:
             frozenset(row["id"] for row in rows if row["is_ban"]),
         )
 
-    async def forget_expired(self) -> int:
-        """Delete some of what has expired; says how much that was."""
+    async def forget_tokens(self, *, limit: int) -> int:
+        """Delete some refresh tokens that have expired, and the sessions that end with them."""
         async with self._database.acquire() as connection:
-            return sum(
-                [
-                    await connection.fetchval(SQL[query], FORGOTTEN_AT_ONCE)
-                    for query in ("forget_expired_tokens", "forget_expired_codes")
-                ]
-            )
+            return int(await connection.fetchval(SQL["forget_expired_tokens"], limit))
+
+    async def forget_codes(self, *, limit: int) -> int:
+        """Delete some codes that have expired; says how many."""
+        async with self._database.acquire() as connection:
+            return int(await connection.fetchval(SQL["forget_expired_codes"], limit))

@@ -146,7 +146,7 @@ class FileStore:
 
     # ------------------------------------------------------------------ upkeep
 
-    async def expire(self, limit: int) -> int:
+    async def expire(self, *, limit: int) -> int:
         """Forget some uploads whose time is over."""
         async with self._database.acquire() as connection:
             return len(await connection.fetch(SQL["expire_uploads"], limit))

@@ -135,9 +135,9 @@ class LobbyStore:
             records = await connection.fetch(SQL["lobby_bans"], list(lobby_ids))
         return [(lobby_id, player_id) for lobby_id, player_id in records]
 
-    async def clear_closed(self, than_s: float) -> int:
+    async def clear_closed(self, than_s: float, *, limit: int) -> int:
         """Delete some lobbies closed for longer than this that nothing refers to."""
-        return len(await self._ids("clear_closed", than_s, SWEPT_MAX))
+        return len(await self._ids("clear_closed", than_s, limit))
 
     async def is_reporter(self, match_id: MatchId, player_id: PlayerId) -> bool:
         """Say whether this player reported this match between peers."""

@@ -28,7 +28,6 @@ from protocol.saves import (
 )
 
 SQL: Final = load("saves/store")
-CONFLICTS_MAX: Final = 100  # that are listed of a slot
 REVISION_MAX: Final = 2**53 - 1
 
 
@@ -86,6 +85,14 @@ class StoredConflict(NamedTuple):
     resolution: int | None
     opened_at: datetime
     resolved_at: datetime | None
+
+
+class ConflictPlace(NamedTuple):
+    """Where a page of conflicts ended; without values, before all."""
+
+    status: str = ""
+    opened_at: datetime = datetime.min.replace(tzinfo=UTC)
+    conflict_id: str = "00000000-0000-0000-0000-000000000000"
 
 
 class RevisionRow(NamedTuple):
@@ -220,10 +227,12 @@ class SaveStore:
                 raise RevisionNotFound if stored.is_pruned else TooManyPins
             return stored
 
-    async def conflicts(self, who: Requester, slot_id: str) -> list[StoredConflict]:
+    async def conflicts(
+        self, who: Requester, slot_id: str, *, after: ConflictPlace, limit: int
+    ) -> list[StoredConflict]:
         """List a slot's conflicts, open ones first."""
         async with self._rls.of(who) as connection:
-            rows = await connection.fetch(SQL["list_conflicts"], slot_id, CONFLICTS_MAX)
+            rows = await connection.fetch(SQL["list_conflicts"], slot_id, *after, limit)
             if not rows:
                 await _read(connection, "read_slot", who.user_id, slot_id)
         return [StoredConflict(*row) for row in rows]

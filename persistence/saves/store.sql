@@ -166,8 +166,9 @@ WHERE conflict_id = $1 AND status = 'resolved';
 -- name: list_conflicts
 -- List some of a slot's conflicts, newest first, open ones before others.
 SELECT conflict_id, base, branch, paths, status, resolution, opened_at, resolved_at
-FROM save_conflicts WHERE slot_id = $1
-ORDER BY status, opened_at DESC, conflict_id LIMIT $2;
+FROM save_conflicts WHERE slot_id = $1 AND status >= $2
+  AND (status > $2 OR opened_at < $3 OR (opened_at = $3 AND conflict_id > $4))
+ORDER BY status, opened_at DESC, conflict_id LIMIT $5;
 
 -- name: open_branches
 -- List a slot's open conflicts.

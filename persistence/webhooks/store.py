@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple
 from persistence.accounts.audit_log import record
 from persistence.database import Connection, Database
 from persistence.queries import load
+from persistence.sealing import key_id_of
 
 SQL = load("webhooks/store")
 
@@ -169,6 +170,20 @@ class WebhookStore:
         values = (old.secret, old.previous_secret, secret, previous_secret)
         async with self._database.acquire() as connection:
             await connection.execute(SQL["reseal_secret"], old.endpoint_id, *values)
+
+    async def sealed_by(self, key_id: str) -> list[str]:
+        """List the webhooks whose secrets a key sealed."""
+        return [
+            each.endpoint_id for each in await self.webhooks() if key_id_of(each.secret) == key_id
+        ]
+
+    async def forget_sealed_by(self, key_id: str, *, actor: str) -> int:
+        """Delete the webhooks whose secrets a key sealed, on record; says how many."""
+        endpoint_ids = await self.sealed_by(key_id)
+        for endpoint_id in endpoint_ids:
+            async with self.changing(endpoint_id, actor=actor) as change:
+                await change.delete()
+        return len(endpoint_ids)
 
     # ------------------------------------------------------------------ deliveries
 

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings
 
 from server.core.event_delivery import DurableListener
 from server.core.events import Listeners
+from server.core.retention import RetentionSweep
 from server.domains.services import Services
 from server.gateway.http.endpoints import Endpoint
 from server.gateway.session.sessions import Routes
@@ -65,9 +66,13 @@ class Domain:
     durable: Sequence[DurableListener] = ()
     metrics: Sequence[Collector] = ()
     provides: Sequence[Provided] = ()
+    # Before anything is made: raises `StartRefused` where what is stored does not fit the settings.
+    checks: Sequence[Hook] = ()
     # Before the first client: raises `StartRefused` where the domain cannot do what it promises.
     start: Sequence[Hook] = ()
     jobs: Sequence[Job] = ()
+    # Tables that are cleared by age, each once; `persistence.retention` says why.
+    retention: Sequence[RetentionSweep] = ()
     # Before the connections are closed: finish what is under way, within a bound of its own.
     stop: Sequence[Hook] = ()
 

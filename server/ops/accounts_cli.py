@@ -210,19 +210,25 @@ class _Commands:
         People who signed in with it keep their sessions, and link an address or Discord again.
         """
 
-        async def work(context: AccountsContext) -> tuple[int, int]:
+        async def work(context: AccountsContext) -> tuple[int, int, int]:
             if not yes:
-                return await context.methods.count_sealed_by(key_id), 0
+                webhooks = await context.webhooks.sealed_by(key_id)
+                return await context.methods.count_sealed_by(key_id), 0, len(webhooks)
             methods = await context.methods.forget_sealed_by(key_id, actor=CONSOLE)
-            return methods, await context.keys.retire_sealed_by(key_id)
+            retired = await context.keys.retire_sealed_by(key_id)
+            return methods, retired, await context.webhooks.forget_sealed_by(key_id, actor=CONSOLE)
 
-        methods, keys = self._in_context(work, data_dir, opens=False)
+        methods, keys, webhooks = self._in_context(work, data_dir, opens=False)
         if yes:
-            self._out.print(f"Deleted {methods} sign-in methods and retired {keys} signing keys.")
+            self._out.print(
+                f"Deleted {methods} sign-in methods and retired {keys} signing keys. "
+                f"Deleted {webhooks} webhooks."
+            )
             return
         self._out.print(
-            f"The key {key_id!r} sealed {methods} sign-in methods. With --yes they are deleted, "
-            "and the signing keys that it sealed are retired. There is no way back."
+            f"The key {key_id!r} sealed {methods} sign-in methods and the secrets of {webhooks} "
+            "webhooks. With --yes they are deleted, and the signing keys that it sealed are "
+            "retired. There is no way back."
         )
         raise typer.Exit(1)
 

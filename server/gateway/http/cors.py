@@ -14,8 +14,10 @@ ANY_ORIGIN: Final = "*"
 # What pages may ask from elsewhere; everything else is for browsers themselves.
 PATHS: Final = ("/v1/", "/files/")
 METHODS: Final = "GET, HEAD, POST, PATCH, PUT, DELETE"
-ASKED_WITH: Final = "Authorization, Content-Type, Range, If-None-Match, If-Range"
-TOLD_WITH: Final = "ETag, Retry-After, Content-Range, Accept-Ranges"
+ASKED_WITH: Final = (
+    "Authorization, Content-Type, Content-Encoding, Range, If-Match, If-None-Match, If-Range"
+)
+TOLD_WITH: Final = "ETag, Retry-After, RateLimit, RateLimit-Policy, Content-Range, Accept-Ranges"
 PREFLIGHT_KEPT_S: Final = 600
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -6,11 +6,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from persistence.accounts.merges import MergeStore
 from persistence.accounts.sessions import SessionStore
 from protocol.accounts import Tokens
 from protocol.errors import BadToken
-from server.domains.people.accounts.revocation import SessionMaintenance
+from server.domains.people.accounts.revocation import SigningKeyMaintenance
 from tests.fixtures.http import bearer
 from tests.integration.accounts.conftest import LIFETIMES, Room
 
@@ -86,7 +85,7 @@ async def test_what_expired_is_forgotten_and_what_is_good_stays(room: Room) -> N
     room.clock.move(seconds=20)
     kept = await room.accounts.refresh(kept.refresh_token)
     room.clock.move(seconds=LIFETIMES.refresh_s - 10)
-    await _housekeeping(room).maintain()
+    assert await SessionStore(room.database).forget_tokens(limit=9) == 2
     async with room.database.acquire() as connection:
         left = await connection.fetch(
             "SELECT user_id FROM playhall_auth.sessions WHERE user_id IN ($1, $2)",
@@ -104,7 +103,7 @@ async def test_old_key_is_replaced_by_one_node_and_retired_when_it_is_outlived(r
         await connection.execute(
             "UPDATE playhall_auth.signing_keys SET created_at = created_at - interval '2 days'"
         )
-    await asyncio.gather(*(_housekeeping(room).maintain() for _ in range(3)))
+    await asyncio.gather(*(_key_maintenance(room).maintain() for _ in range(3)))
     assert old != room.keys.newest.kid
     assert [key.kid for key in room.keys.published().keys].index(old) == 1
     await room.accounts.authenticate(token)
@@ -112,17 +111,11 @@ async def test_old_key_is_replaced_by_one_node_and_retired_when_it_is_outlived(r
         await connection.execute(
             "UPDATE playhall_auth.signing_keys SET created_at = created_at - interval '20 minutes'"
         )
-    await _housekeeping(room).maintain()
+    await _key_maintenance(room).maintain()
     assert old not in [key.kid for key in room.keys.published().keys]
     with pytest.raises(BadToken):
         await room.accounts.authenticate(token)
 
 
-def _housekeeping(room: Room) -> SessionMaintenance:
-    return SessionMaintenance(
-        merges=MergeStore(room.database),
-        store=SessionStore(room.database),
-        keys=room.keys,
-        token_s=600,
-        rotate_after_s=86_400,
-    )
+def _key_maintenance(room: Room) -> SigningKeyMaintenance:
+    return SigningKeyMaintenance(keys=room.keys, token_s=600, rotate_after_s=86_400)

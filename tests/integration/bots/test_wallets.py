@@ -109,6 +109,8 @@ async def test_expired_nonce_is_refused_and_forgotten(node: Node, ann: Person) -
         )
     assert await node.refusal(ann, "POST", WALLETS, body) == "bad_nonce"
     await _nonce(node, ann)
+    [sweep] = [each for each in node.app.retention.sweeps if each.table == "wallet_nonces"]
+    assert await sweep.delete(limit=9) == 1
     async with node.database.acquire() as connection:
         kept = await connection.fetchval(
             "SELECT count(*) FROM wallet_nonces WHERE user_id = $1", ann.user_id

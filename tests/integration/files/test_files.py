@@ -531,6 +531,7 @@ async def test_upload_that_was_cut_off_by_a_crash_leaves_nothing(store: Store) -
     await store.files.maintenance.clear()
     assert await store.keys() == {upload.key}
     await store.run("UPDATE file_uploads SET expires_at = now() - interval '1 second'")
+    assert await store.files.store.expire(limit=9) == 1
     await store.files.maintenance.clear()
     assert await store.keys() == set()
     assert (await store.get(announced["url"]))[0].status == 404

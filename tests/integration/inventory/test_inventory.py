@@ -114,10 +114,14 @@ class TestLimited:
         self, market: Market, ada: UserId, slot: str
     ) -> None:
         bundle = {"items": {"iron": 1}}
-        assert (await market.move(ada, slot, "collect", bundle=bundle)).status == 200
+        allowed = await market.move(ada, slot, "collect", bundle=bundle)
+        assert allowed.status == 200
         refused = await market.move(ada, slot, "spend", bundle=bundle)
         assert refused.said == (429, "rate_limited")
         assert refused.headers["retry-after"] == "60"
+        for answer in (allowed, refused):
+            assert answer.headers["ratelimit-policy"] == '"inventory";q=1;w=60'
+            assert answer.headers["ratelimit"] == '"inventory";r=0;t=60'
 
 
 @pytest.mark.parametrize(

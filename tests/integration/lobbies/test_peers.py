@@ -390,6 +390,6 @@ async def test_old_closed_lobbies_go_unless_a_match_came_of_them(hall: Hall) -> 
         await bob.ask("lobby.close", lobby_id=lobby["lobby_id"])
     await hall.run("UPDATE lobbies SET status = 'CLOSED', closed_at = now() - interval '8 days'")
     await hall.run("UPDATE lobbies SET closed_at = now() WHERE id = $1::uuid", lobby["lobby_id"])
-    await hall.room.maintenance.delete_old_closed()
+    assert await hall.store.clear_closed(604_800, limit=9) == 1
     left = {row[0] for row in await hall.run("SELECT id FROM lobbies")}
     assert left == {at["lobby_id"], started["lobby_id"], lobby["lobby_id"]}

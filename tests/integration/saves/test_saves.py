@@ -426,6 +426,10 @@ async def test_open_conflicts_are_bounded(saves: Saves, ada: UserId) -> None:
     assert refused.said == (409, "too_many_save_conflicts")
     extended = await saves.write(ada, slot, 3, {"name": "longer"})
     assert extended.said == (409, "save_conflict")
+    first = await saves.ask(ada, "GET", f"/{slot}/conflicts?limit={CONFLICTS_MAX - 1}")
+    rest = await saves.ask(ada, "GET", f"/{slot}/conflicts?cursor={first['next']}")
+    listed = [each["conflict_id"] for page in (first, rest) for each in page["conflicts"]]
+    assert (len(set(listed)), len(listed), rest["next"]) == (CONFLICTS_MAX, CONFLICTS_MAX, None)
 
 
 # ------------------------------------------------------------------ revisions
@@ -597,6 +601,9 @@ async def test_schema_is_published_by_editors_once_and_in_order(saves: Saves, ad
     listed = await saves.ask(None, "GET", "/v1/save-schemas/demo")
     assert [each["version"] for each in listed["schemas"]] == [2, 1]
     assert listed["schemas"][1]["merge"] == RULES["merge"]
+    page = await saves.ask(None, "GET", "/v1/save-schemas/demo?limit=1")
+    rest = await saves.ask(None, "GET", f"/v1/save-schemas/demo?limit=1&cursor={page['next']}")
+    assert [*page["schemas"], *rest["schemas"]] == listed["schemas"]
     (act, _) = await saves.run("SELECT * FROM audit_log ORDER BY id")
     assert (act["action"], act["target"]) == ("save_schema", "demo 1")
 

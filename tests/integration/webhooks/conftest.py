@@ -45,7 +45,6 @@ class Hall:
             clock=Clock(),
             tasks=tasks,
             may_be_private=may_be_private,
-            kept_s=86_400,
         )
         self.routes = WebhookRoutes(
             WebhookService(store=self.store, seal=self.seal, may_be_private=may_be_private)
@@ -55,7 +54,6 @@ class Hall:
             EventOutbox(database),
             (DurableListener("webhooks", handlers),),
             now=Clock().monotonic,
-            kept_s=86_400,
         )
         self.may_be_private = may_be_private
         self.web: aiohttp.ClientSession

@@ -6,6 +6,7 @@ from persistence.bots.avatars import AvatarStore
 from persistence.bots.store import BotStore
 from persistence.bots.tokens import BotTokenStore
 from persistence.bots.wallets import WalletStore
+from server.core.retention import RetentionSweep
 from server.core.settings import split_names
 from server.domains.compete.bots.authentication import BotAuthenticator
 from server.domains.compete.bots.avatar_http import AvatarRoutes
@@ -35,8 +36,9 @@ def build(services: Services) -> Domain:
         """List whose messages are taken: this server's own pages', and those of allowed origins."""
         return [Origin.from_url(url) for url in (services.address(), *pages)]
 
+    stored_wallets = WalletStore(database, rls)
     wallets = WalletRoutes(
-        store=WalletStore(database, rls), authenticator=authenticator, origins=origins, clock=clock
+        store=stored_wallets, authenticator=authenticator, origins=origins, clock=clock
     )
     return Domain(
         name="bots",
@@ -49,4 +51,5 @@ def build(services: Services) -> Domain:
             *wallets.endpoints(),
         ],
         provides=(provide(Authenticator, authenticator), provide(BotOwners, bots)),
+        retention=[RetentionSweep("wallet_nonces", stored_wallets.forget_nonces)],
     )

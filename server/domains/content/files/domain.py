@@ -11,6 +11,7 @@ from persistence.files.store import FileStore
 from persistence.objects import Objects
 from persistence.rls import RlsDatabase
 from server.core.clock import Clock
+from server.core.retention import RetentionSweep
 from server.domains.content.files.http import FileRoutes, FileServing, MayReport
 from server.domains.content.files.jobs import FileMaintenance
 from server.domains.content.files.model import Buckets, parse_buckets
@@ -57,6 +58,7 @@ def build(services: Services) -> Domain:
         provides=[provide(StoredFiles, files)],
         start=[start],
         jobs=[Job("files", files.maintenance.run)],
+        retention=[RetentionSweep("file_uploads", files.store.expire)],
     )
 
 

@@ -14,7 +14,6 @@ log = logging.getLogger(__name__)
 BUILD_EVERY_S: Final = 2.0
 CLEAR_EVERY_S: Final = 30.0
 CHECK_EVERY_S: Final = 60.0
-EXPIRED_AT_ONCE: Final = 500
 CLEARED_AT_ONCE: Final = 50
 CHECKED_AT_ONCE: Final = 100
 CHECKED_AGAIN_S: Final = 7 * 86_400.0
@@ -40,8 +39,7 @@ class FileMaintenance:
             )
 
     async def clear(self) -> int:
-        """Forget uploads that did not come, and delete objects whose row is gone."""
-        await self._store.expire(EXPIRED_AT_ONCE)
+        """Delete objects whose row is gone."""
         async with self._store.trash(CLEARED_AT_ONCE) as trash:
             done = await asyncio.gather(
                 *map(self._objects.delete, trash.keys), return_exceptions=True

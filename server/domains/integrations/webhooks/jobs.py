@@ -39,7 +39,6 @@ LEASE_S: Final = 3 * TIMEOUT_S
 AT_ONCE_EACH: Final = 8  # requests under way to one webhook, after which it gets no more
 AT_ONCE_MAX: Final = 200  # of this node, to all webhooks
 TEND_EVERY_S: Final = 60.0
-CLEARED_AT_ONCE: Final = 1000
 
 
 class WebhookDeliverer:
@@ -53,14 +52,12 @@ class WebhookDeliverer:
         clock: Clock,
         tasks: Tasks,
         may_be_private: bool,
-        kept_s: float,
     ) -> None:
         self._store = store
         self._seal = seal
         self._clock = clock
         self._tasks = tasks
         self._may_be_private = may_be_private
-        self._kept_s = kept_s
         self._under_way: Counter[str] = Counter()  # by webhook
         self._ended = asyncio.Event()  # some request has
         self._tended_at = clock.monotonic()
@@ -97,9 +94,7 @@ class WebhookDeliverer:
         await self._tend_sometimes()
 
     async def maintain(self) -> None:
-        """Delete what is old, and count what waits."""
-        while await self._store.clear(self._kept_s, limit=CLEARED_AT_ONCE) == CLEARED_AT_ONCE:
-            pass
+        """Count what waits."""
         self.backlog = await self._store.backlog()
 
     async def _tend_sometimes(self) -> None:

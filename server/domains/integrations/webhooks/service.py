@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from persistence.sealing import Seal
+from persistence.sealing import Seal, SealedSample, require_opens
 from persistence.webhooks.store import (
     ENDPOINTS_MAX,
     Failure,
@@ -148,6 +148,15 @@ class WebhookRequests:
         async with WebhookSender.opened(may_be_private=self._may_be_private) as sender:
             outcome = await sender.send(url, body, headers)
         return outcome.error if isinstance(outcome, Failure) else None
+
+
+async def require_secrets(store: WebhookStore, seal: Seal) -> None:
+    """Raise `StartRefused` if the keys at hand do not open what webhooks are signed with."""
+    samples = [
+        SealedSample(each.secret, secret_context(each.endpoint_id))
+        for each in await store.webhooks()
+    ]
+    require_opens(seal, samples, what="the secrets of webhooks")
 
 
 async def reseal_secrets(store: WebhookStore, seal: Seal) -> int:

@@ -122,7 +122,7 @@ class BrowserSignIn:
         self._seal = seal
         self._clock = clock
         self._server = server
-        self._trips = RateLimiter(TRIPS, "Too many attempts from your network")
+        self._trips = RateLimiter("browser-sign-ins", TRIPS, "Too many attempts from your network")
 
     def mount(self, app: web.Application) -> None:
         """Add the addresses."""

@@ -20,6 +20,7 @@ from server.core.events import SessionRevoked
 from server.core.mail_transports import InvalidMailUrl, Transport, file_transport, smtp_transport
 from server.core.mailer import Mailer
 from server.core.rate_limits import Rate
+from server.core.retention import RetentionSweep
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import (
     AccountAuthenticator,
@@ -45,8 +46,8 @@ from server.domains.people.accounts.providers import IdentityProvider, ProviderS
 from server.domains.people.accounts.revocation import (
     ENDED,
     RevokedConnections,
-    SessionMaintenance,
     SessionRevocation,
+    SigningKeyMaintenance,
 )
 from server.domains.people.accounts.sealed import require_keys
 from server.domains.people.accounts.service import Accounts, TokenLifetimes
@@ -152,9 +153,7 @@ def build(services: Services) -> Domain:
             commands_per_s=config.commands_per_s, outbox_bytes_max=config.outbox_bytes_max
         ),
     )
-    maintenance = SessionMaintenance(
-        store=sessions,
-        merges=merges,
+    maintenance = SigningKeyMaintenance(
         keys=keys,
         token_s=settings.access_token_s,
         rotate_after_s=settings.key_rotate_days * 86_400,
@@ -199,8 +198,13 @@ def build(services: Services) -> Domain:
         start=[start],
         jobs=[
             Job("signing keys", keys.follow),
-            Job("expired sessions", maintenance.run),
+            Job("replaced keys", maintenance.run),
             *([Job("mail", mailer.run)] if mailer is not None else []),
+        ],
+        retention=[
+            RetentionSweep("playhall_auth.refresh_tokens", sessions.forget_tokens),
+            RetentionSweep("playhall_auth.codes", sessions.forget_codes),
+            RetentionSweep("playhall_auth.merge_moves", merges.forget_moves),
         ],
     )
 

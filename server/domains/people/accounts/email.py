@@ -253,5 +253,5 @@ class EmailSignIn:
     async def _hashed(self, proof: VerifiedCode, password: str | None, *, remote: str) -> str:
         if password is None:
             raise InvalidField("password: choose one with at least 8 characters.", field="password")
-        self._guesses.with_code(proof.code_hash)
+        self._guesses.with_code(proof.code_hash, remote=remote)
         return await self._passwords.hash(password, HashClient.at("account", remote))

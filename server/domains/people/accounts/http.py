@@ -37,7 +37,7 @@ JWKS = "/.well-known/jwks.json"
 def guest_limiter(per_minute: float) -> RateLimiter:
     """Limit how many guests one network makes."""
     rate = Rate(per_minute, burst=max(1.0, per_minute))
-    return RateLimiter(rate, "Too many new guests from your network")
+    return RateLimiter("guests", rate, "Too many new guests from your network")
 
 
 class AccountRoutes:

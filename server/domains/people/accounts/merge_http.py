@@ -30,7 +30,7 @@ class MergeRoutes:
     def __init__(self, *, merging: Merging, now: Callable[[], float]) -> None:
         self._merging = merging
         self._now = now
-        self._merges = RateLimiter(MERGES, "Too many merges")
+        self._merges = RateLimiter("merges", MERGES, "Too many merges")
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""

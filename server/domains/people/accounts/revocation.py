@@ -3,13 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from persistence.accounts.merges import MergeStore
-from persistence.accounts.sessions import FORGOTTEN_AT_ONCE, SessionStore
+from persistence.accounts.sessions import SessionStore
 from protocol.errors import CloseReason, NotFound
 from protocol.ids import PlayerId, SessionId, UserId
-from server.core.containment import contain_failures
 from server.core.events import Listeners, LocalEvents, PlayerErased, SessionRevoked, UserBanned
-from server.core.periodic import AWAY, repeat_every
+from server.core.periodic import repeat_every
 from server.core.subscriptions import AnnouncedSweep, Subscriptions
 from server.domains.people.accounts.keys import SigningKeys
 from server.gateway.session.sessions import Session, Sessions
@@ -17,7 +15,6 @@ from server.gateway.session.sessions import Session, Sessions
 # A transaction's times are from before it commits, so each look goes back this much further.
 OVERLAP_S: Final = 20.0
 TEND_EVERY_S: Final = 600.0
-BATCHES_MAX: Final = 100  # of what has expired, each time
 
 ENDED: Final = "This session was ended."
 BANNED: Final = "This account was banned."
@@ -125,33 +122,24 @@ class RevokedConnections:
                 self._sessions.dismiss(connection, why, message)
 
 
-class SessionMaintenance:
-    """Forgets what has expired and replaces signing keys in time; every node may do it."""
+class SigningKeyMaintenance:
+    """Replaces signing keys in time; every node may do it."""
 
     def __init__(
         self,
         *,
-        store: SessionStore,
-        merges: MergeStore,
         keys: SigningKeys,
         token_s: float,
         rotate_after_s: float,
     ) -> None:
-        self._store = store
-        self._merges = merges
         self._keys = keys
         self._token_s = token_s
         self._rotate_after_s = rotate_after_s
 
     async def maintain(self) -> None:
         """Do it once."""
-        with contain_failures("replacing signing keys", passed=AWAY):
-            await self._keys.maintain(rotate_after_s=self._rotate_after_s, token_s=self._token_s)
-        await self._merges.forget_moves()
-        for _ in range(BATCHES_MAX):
-            if await self._store.forget_expired() < FORGOTTEN_AT_ONCE:
-                break
+        await self._keys.maintain(rotate_after_s=self._rotate_after_s, token_s=self._token_s)
 
     async def run(self) -> None:
         """Do it, until cancelled."""
-        await repeat_every(TEND_EVERY_S, self.maintain, "clearing expired sessions")
+        await repeat_every(TEND_EVERY_S, self.maintain, "replacing signing keys")

@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from math import ceil
 from typing import NamedTuple
 
 from persistence.accounts.moderation import Ban
@@ -22,6 +21,7 @@ from protocol.accounts import Tokens
 from protocol.errors import BadToken, Banned, Overloaded, PlayhallError, RateLimited, TokenExpired
 from protocol.ids import PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock, wire_time
+from server.core.rate_limits import whole_seconds
 from server.domains.people.accounts.keys import (
     SigningKeys,
     TokenVerifier,
@@ -252,7 +252,7 @@ class Accounts:
         free_at = found.free_at or self._clock.now()
         wait_s = max(0.0, (free_at - self._clock.now()).total_seconds())
         return RateLimited(
-            f"Too many refreshes in this session; try again in {ceil(wait_s)} s.",
+            f"Too many refreshes in this session; try again in {whole_seconds(wait_s)} s.",
             retry_after_s=wait_s,
         )
 

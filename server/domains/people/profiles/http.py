@@ -51,7 +51,9 @@ class ProfileRoutes:
         self._store = store
         self._read_me = read_me
         self._now = now
-        self._lookups = RateLimiter(LOOKUPS, "Too many lookups from your network")
+        self._lookups = RateLimiter(
+            "profile-lookups", LOOKUPS, "Too many lookups from your network"
+        )
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -122,8 +124,8 @@ class MyDataRoutes:
         self._exports = exports
         self._erasure = erasure
         self._now = now
-        self._exporting = RateLimiter(EXPORTS, "Too many exports")
-        self._erasing = RateLimiter(ERASURES, "Too many attempts")
+        self._exporting = RateLimiter("exports", EXPORTS, "Too many exports")
+        self._erasing = RateLimiter("erasures", ERASURES, "Too many attempts")
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""

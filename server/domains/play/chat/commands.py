@@ -35,7 +35,7 @@ class ChatCommands:
         self._clock = clock
         self._may_speak_in_lobby = may_speak_in_lobby
         self._may_speak_in_game = may_speak_in_game
-        self._limit = RateLimiter(RATE, "You are sending messages too fast")
+        self._limit = RateLimiter("chat", RATE, "You are sending messages too fast")
 
     def routes(self) -> Routes:
         """Say how the command is carried out."""

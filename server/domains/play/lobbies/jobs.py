@@ -60,7 +60,6 @@ SILENT_S: Final = 120.0
 HOST_SILENT_S: Final = 60.0
 KICKS_POLL: Final = PollPolicy(live_s=10.0, alone_s=5.0)
 KICKS_AT_ONCE: Final = 1000
-CLEAR_EVERY_S: Final = 60.0
 FILLED_AT_ONCE: Final = 8
 
 
@@ -87,7 +86,6 @@ class LobbyMaintenance:
         events: LocalEvents,
         clock: Clock,
         grace_s: float,
-        closed_kept_s: float,
     ) -> None:
         self.departures = DisconnectGrace(grace_s)
         self._store = store
@@ -97,7 +95,6 @@ class LobbyMaintenance:
         self._games_here = games_here
         self._events = events
         self._clock = clock
-        self._closed_kept_s = closed_kept_s
         self._kicks = AnnouncedSweep(subscriptions, "kicks", self.catch_up_kicks, poll=KICKS_POLL)
         self._free = asyncio.Semaphore(FILLED_AT_ONCE)
 
@@ -118,9 +115,6 @@ class LobbyMaintenance:
             )
             group.create_task(
                 repeat_every(BEAT_EVERY_S, self.replace_silent_hosts, "lobbies: replacing hosts")
-            )
-            group.create_task(
-                repeat_every(CLEAR_EVERY_S, self.delete_old_closed, "lobbies: deleting old ones")
             )
 
     async def fill_due(self) -> None:
@@ -189,11 +183,6 @@ class LobbyMaintenance:
             some = lobbies[first : first + KICKS_AT_ONCE]
             for lobby_id, player_id in await self._store.bans(some):
                 self._events.publish(WatcherExcluded(games[lobby_id], player_id))
-
-    async def delete_old_closed(self) -> None:
-        """Delete old closed lobbies that nothing came of."""
-        if cleared := await self._store.clear_closed(self._closed_kept_s):
-            log.info("%d closed lobbies were cleared", cleared)
 
     async def _fill(self, lobby_id: LobbyId) -> None:
         async with self._free:

@@ -26,8 +26,7 @@ class Lobbies:
     """`members` and `reader` serve people; `maintenance.run()` is for a task of the server's life.
 
     `quick_play_wait_s` is how long until bots fill a quick-play lobby's free seats,
-    `grace_s` how long until somebody who went away leaves an open lobby, `closed_kept_s`
-    how long a closed lobby is kept that no game and no match came from. `peers` serves the
+    `grace_s` how long until somebody who went away leaves an open lobby. `peers` serves the
     hosts of peer lobbies.
     """
 
@@ -46,7 +45,6 @@ class Lobbies:
         games_here: GamesHere = dict,
         quick_play_wait_s: float = 10.0,
         grace_s: float = 30.0,
-        closed_kept_s: float = 604_800.0,
     ) -> None:
         self._subscribers = subscribers = LobbySubscribers(subscriptions, store)
         catalog = RulesetCatalog(rulesets)
@@ -88,7 +86,6 @@ class Lobbies:
             events=events,
             clock=clock,
             grace_s=grace_s,
-            closed_kept_s=closed_kept_s,
         )
         self._store = store
         self._changes = changes

@@ -1,6 +1,6 @@
 """What people in a lobby, or about to be in one, ask of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -14,7 +14,7 @@ from protocol.lobbies import ListFilter, ListQuery, LobbyPage
 from server.core.clock import Clock
 from server.core.events import LocalEvents, MemberKicked
 from server.core.passwords import HashClient, PasswordHasher
-from server.core.rate_limits import Rate, RateLimiter, client_network
+from server.core.rate_limits import Rate, RateLimiter, client_network, require_all
 from server.domains.play.lobbies import rules
 from server.domains.play.lobbies.catalog import (
     RulesetCatalog,
@@ -90,16 +90,24 @@ class LobbyPasswords:
     def __init__(self, passwords: PasswordHasher, *, now: Callable[[], float]) -> None:
         self._passwords = passwords
         self._now = now
-        self._networks = RateLimiter(FROM_NETWORK, "Too many lobby passwords from your network")
-        self._players = RateLimiter(OF_PLAYER, "You sent too many lobby passwords")
-        self._pairs = RateLimiter(
-            INTO_LOBBY_FROM_NETWORK, "Too many passwords for this lobby from your network"
+        self._networks = RateLimiter(
+            "lobby-passwords-network", FROM_NETWORK, "Too many lobby passwords from your network"
         )
-        self._lobbies = RateLimiter(INTO_LOBBY, "Too many passwords for this lobby")
+        self._players = RateLimiter(
+            "lobby-passwords-player", OF_PLAYER, "You sent too many lobby passwords"
+        )
+        self._pairs = RateLimiter(
+            "lobby-passwords-lobby-network",
+            INTO_LOBBY_FROM_NETWORK,
+            "Too many passwords for this lobby from your network",
+        )
+        self._lobbies = RateLimiter(
+            "lobby-passwords-lobby", INTO_LOBBY, "Too many passwords for this lobby"
+        )
 
     async def hashed(self, password: str, *, host: PlayerId, remote: str) -> str:
         """Hash the password of a new lobby; raise `RateLimited` or `Overloaded`."""
-        self._count(host, remote)
+        require_all(self._counted(host, client_network(remote)), self._now())
         return await self._passwords.hash(password, HashClient.at("lobby", remote))
 
     async def require(
@@ -110,16 +118,21 @@ class LobbyPasswords:
             return
         if password is None:
             raise WrongPassword("This lobby has a password; send it as `password`.")
-        self._count(player_id, remote)
-        self._pairs.require((lobby.lobby_id, client_network(remote)), self._now())
-        self._lobbies.require(lobby.lobby_id, self._now())
+        network = client_network(remote)
+        require_all(
+            [
+                *self._counted(player_id, network),
+                (self._pairs, (lobby.lobby_id, network)),
+                (self._lobbies, lobby.lobby_id),
+            ],
+            self._now(),
+        )
         asker = HashClient.at("lobby", remote)
         if not await self._passwords.matches(lobby.password_hash, password, asker):
             raise WrongPassword
 
-    def _count(self, player_id: PlayerId, remote: str) -> None:
-        self._networks.require(client_network(remote), self._now())
-        self._players.require(player_id, self._now())
+    def _counted(self, player_id: PlayerId, network: str) -> Sequence[tuple[RateLimiter, Hashable]]:
+        return (self._networks, network), (self._players, player_id)
 
 
 class LobbyService:

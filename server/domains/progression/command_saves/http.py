@@ -27,6 +27,7 @@ class CommandSaveRoutes:
         self._service = service
         self._clock = clock
         self._limit = RateLimiter(
+            "save-logs",
             Rate(settings.requests_per_minute, settings.requests_burst),
             "You are sending commands too often",
         )

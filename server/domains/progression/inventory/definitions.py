@@ -83,6 +83,7 @@ class DefinitionRoutes:
                 tag=TAG,
                 query=wire.DefinitionsQuery,
                 answer=kind.page,
+                is_tagged=True,
             ),
             make(
                 "GET",

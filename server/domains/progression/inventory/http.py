@@ -50,6 +50,7 @@ class InventoryRoutes:
         self._store = store
         self._clock = clock
         self._limit = RateLimiter(
+            "inventory",
             Rate(settings.requests_per_minute, settings.requests_burst),
             "You are changing your inventory too often",
         )
@@ -59,7 +60,7 @@ class InventoryRoutes:
         return [*self._of_reading(), *self._of_moving(), *self._of_staff()]
 
     def _of_reading(self) -> list[Endpoint]:
-        make = partial(Endpoint, "GET", auth="required", tag=TAG)
+        make = partial(Endpoint, "GET", auth="required", tag=TAG, is_tagged=True)
         return [
             make(
                 INVENTORY,

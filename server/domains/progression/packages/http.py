@@ -22,6 +22,7 @@ from server.gateway.http.endpoints import (
     HttpRequest,
     RawResponse,
     identify,
+    is_known,
 )
 from server.gateway.http.ranges import SAFE_BYTES_HEADERS, Representation, send_bytes
 from server.gateway.session.identity import refused_by_scope
@@ -31,6 +32,10 @@ ALL: Final = "/v1/content/packages"
 MANIFEST: Final = "/v1/content/manifest"
 METADATA: Final = "/v1/content/tuf/metadata/{name}"
 TARGETS: Final = "/v1/content/tuf/targets/{path:.+}"
+
+IF_NONE_MATCH: Final = {
+    "If-None-Match": "The ETag of the answer that you have; 304 if it is the same."
+}
 
 CHUNK_BYTES: Final = 256 * 1024
 FOR_EVER: Final = "public, max-age=31536000, immutable"
@@ -61,6 +66,7 @@ class PackageRoutes:
                 self._manifest,
                 query=wire.ManifestQuery,
                 answer=wire.ContentManifest,
+                headers=IF_NONE_MATCH,
             ),
             get(
                 ALL,
@@ -68,12 +74,14 @@ class PackageRoutes:
                 self._list,
                 query=wire.PackagesQuery,
                 answer=wire.Packages,
+                is_tagged=True,
             ),
             get(
                 views.ONE,
                 "Read a package.",
                 self._read,
                 answer=wire.Package,
+                is_tagged=True,
                 errors=(PackageNotFound,),
             ),
             get(
@@ -157,7 +165,7 @@ class PackageRoutes:
         answer = self._manifests.answer(query, subject)
         tag = f'"{answer.tag}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
-        if _matches(request.headers.get("If-None-Match", ""), tag):
+        if is_known(request.headers.get("If-None-Match", ""), tag):
             return RawResponse(b"", JSON, status=304, headers=headers)
         return RawResponse(answer.body, JSON, headers=headers)
 
@@ -325,12 +333,6 @@ class PackageServing:
 def _require_served(package: StoredPackage) -> None:
     if package.status == "withdrawn":
         raise PackageWithdrawn
-
-
-def _matches(condition: str, tag: str) -> bool:
-    """Compare with what a client has, weakly (RFC 9110, section 13.1.2)."""
-    known = {each.strip().removeprefix("W/") for each in condition.split(",")}
-    return tag in known or "*" in known
 
 
 def _asker(request: HttpRequest) -> Requester | None:

@@ -29,6 +29,7 @@ class QuestRoutes:
         self._service = service
         self._clock = clock
         self._limit = RateLimiter(
+            "quests",
             Rate(settings.actions_per_minute, settings.actions_burst),
             "You are doing too much at once",
         )
@@ -44,6 +45,7 @@ class QuestRoutes:
                 "List a slot's quests, and why some are not available.",
                 self._list,
                 answer=wire.Quests,
+                is_tagged=True,
                 errors=none,
             ),
             self._acting("accept", "Begin a quest.", self._accept),
@@ -73,6 +75,7 @@ class QuestRoutes:
                 "Read a slot's flags, choices, and what is unlocked.",
                 self._narrative,
                 answer=wire.Narrative,
+                is_tagged=True,
                 errors=none,
             ),
             Endpoint(
@@ -83,6 +86,7 @@ class QuestRoutes:
                 auth="none",
                 query=wire.OpenEventsQuery,
                 answer=wire.OpenEvents,
+                is_tagged=True,
                 errors=(InvalidField,),
                 tag=TAG,
             ),

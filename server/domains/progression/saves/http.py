@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from persistence.saves.schemas import StoredSchema
 from persistence.saves.store import (
     REVISION_MAX,
+    ConflictPlace,
     SlotPlace,
     StoredConflict,
     StoredRevision,
@@ -30,7 +31,7 @@ from server.domains.progression.saves.schemas import SaveSchemaRegistry
 from server.domains.progression.saves.service import ANY, Base, SaveService
 from server.domains.progression.saves.settings import SavesSettings
 from server.domains.progression.saves.states import read_patch
-from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
+from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse, is_known
 
 TAG: Final = "saves"
 ALL: Final = "/v1/saves"
@@ -47,6 +48,8 @@ IF_NONE_MATCH: Final = {
 
 _SLOTS: Final = CursorCodec("saves", SlotPlace, datetime, UUID)
 _REVISIONS: Final = CursorCodec("revisions", int, int, int_max=REVISION_MAX)
+_CONFLICTS: Final = CursorCodec("conflicts", ConflictPlace, str, datetime, UUID)
+_SCHEMAS: Final = CursorCodec("save-schemas", int, int)
 _REVISION_TAG: Final = re.compile(r'"([1-9][0-9]{0,15})"')
 
 
@@ -68,6 +71,7 @@ class SaveRoutes:
         self._schemas = schemas
         self._clock = clock
         self._limit = RateLimiter(
+            "saves",
             Rate(settings.saves_writes_per_minute, settings.saves_writes_burst),
             "You are saving too often",
         )
@@ -93,6 +97,7 @@ class SaveRoutes:
                 self._list,
                 query=wire.SavesQuery,
                 answer=wire.Saves,
+                is_tagged=True,
             ),
             self._writing(
                 "POST",
@@ -196,6 +201,7 @@ class SaveRoutes:
                 self._revisions,
                 query=wire.RevisionsQuery,
                 answer=wire.Revisions,
+                is_tagged=True,
                 errors=(wire.SaveSlotNotFound,),
             ),
             make(
@@ -204,6 +210,7 @@ class SaveRoutes:
                 "Read a revision.",
                 self._revision,
                 answer=wire.Revision,
+                is_tagged=True,
                 errors=none,
             ),
             make(
@@ -242,8 +249,10 @@ class SaveRoutes:
                 "List the conflicts of a slot, open ones first.",
                 self._conflicts,
                 auth="required",
+                query=wire.ConflictsQuery,
                 answer=wire.Conflicts,
-                errors=(wire.SaveSlotNotFound, InvalidField),
+                is_tagged=True,
+                errors=(wire.SaveSlotNotFound,),
                 tag=TAG,
             ),
             self._writing(
@@ -276,8 +285,9 @@ class SaveRoutes:
                 "List the versions of a title's save schema, newest first.",
                 self._list_schemas,
                 auth="none",
+                query=wire.SaveSchemasQuery,
                 answer=wire.SaveSchemas,
-                errors=(InvalidField,),
+                is_tagged=True,
                 tag=TAG,
             ),
             Endpoint(
@@ -355,7 +365,8 @@ class SaveRoutes:
             request.who.requester, _slot_id(request), query.schema_version
         )
         tag = _tag(slot.progression_version)
-        if query.schema_version is None and request.headers.get("If-None-Match") == tag:
+        known = request.headers.get("If-None-Match", "")
+        if query.schema_version is None and is_known(known, tag):
             return RawResponse(b"", "application/json", status=304, headers={"ETag": tag})
         return _save(slot)
 
@@ -431,8 +442,19 @@ class SaveRoutes:
     # ------------------------------------------------------------------ conflicts
 
     async def _conflicts(self, request: HttpRequest) -> wire.Conflicts:
-        found = await self._service.conflicts(request.who.requester, _slot_id(request))
-        return wire.Conflicts(conflicts=[_conflict(each) for each in found])
+        query: wire.ConflictsQuery = request.query
+        after = ConflictPlace() if query.cursor is None else _CONFLICTS.read(query.cursor)
+        found = await self._service.conflicts(
+            request.who.requester, _slot_id(request), after=after, limit=query.limit
+        )
+        return wire.Conflicts(
+            conflicts=[_conflict(each) for each in found],
+            next=_CONFLICTS.after_page(
+                found,
+                query.limit,
+                lambda last: ConflictPlace(last.status, last.opened_at, last.conflict_id),
+            ),
+        )
 
     async def _resolve(self, request: HttpRequest) -> RawResponse:
         slot_id, base = _slot_id(request), _base(request)
@@ -448,9 +470,14 @@ class SaveRoutes:
 
     async def _list_schemas(self, request: HttpRequest) -> wire.SaveSchemas:
         title = validate(wire.SchemaPath, dict(request.path)).title
-        known = await self._schemas.of(title)
-        newest_first = sorted(known.versions.items(), reverse=True)
-        return wire.SaveSchemas(schemas=[_schema(each.stored) for _, each in newest_first])
+        query: wire.SaveSchemasQuery = request.query
+        below = REVISION_MAX if query.cursor is None else _SCHEMAS.read(query.cursor)
+        known = (await self._schemas.of(title)).versions
+        page = sorted((each for each in known if each < below), reverse=True)[: query.limit]
+        return wire.SaveSchemas(
+            schemas=[_schema(known[version].stored) for version in page],
+            next=_SCHEMAS.after_page(page, query.limit, int),
+        )
 
     async def _publish(self, request: HttpRequest) -> wire.SaveSchema:
         path = validate(wire.SchemaVersionPath, dict(request.path))

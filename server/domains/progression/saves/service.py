@@ -11,6 +11,7 @@ from persistence.database import Connection
 from persistence.rls import Requester
 from persistence.saves.changes import ChangeRow, ProgressStore
 from persistence.saves.store import (
+    ConflictPlace,
     FoundMutation,
     MadeBefore,
     MutationRaced,
@@ -255,9 +256,11 @@ class SaveService:
             who, slot_id, revision, is_pinned=is_pinned, pins_max=self._settings.saves_pins_max
         )
 
-    async def conflicts(self, who: Requester, slot_id: str) -> list[StoredConflict]:
+    async def conflicts(
+        self, who: Requester, slot_id: str, *, after: ConflictPlace, limit: int
+    ) -> list[StoredConflict]:
         """List the conflicts of a slot."""
-        return await self._store.conflicts(who, slot_id)
+        return await self._store.conflicts(who, slot_id, after=after, limit=limit)
 
     # ------------------------------------------------------------------ writing
 

@@ -14,6 +14,7 @@ import orjson
 from jsonpatch import JsonPatch, JsonPatchException
 from jsonpointer import JsonPointer, JsonPointerException
 
+from protocol.codec import require_whole
 from protocol.errors import InvalidField, TooLarge
 from protocol.saves import MODS_MAX, PATCH_OPERATIONS_MAX, PatchRefused
 
@@ -26,6 +27,9 @@ _ODD_FLOAT: Final = re.compile(rb"[:,\[]-?[0-9]+(?:\.0[,}\]]|(?:\.[0-9]+)?e)")
 # What every odd float has in it; both are found several times as fast.
 _WHOLE_FLOAT: Final = re.compile(rb"\.0[,}\]]")
 _EXPONENT: Final = re.compile(rb"e[-+]?[0-9]")
+# An integer beyond 2**53, which not every double is.
+_LONG_INTEGER: Final = re.compile(rb"(?<![0-9.])-?[0-9]{16,20}(?![0-9.])")
+KEY_CHARS_MAX: Final = 256
 _INT64_START, _UINT64_END = -(2**63), 2**64
 _OPERATIONS: Final = frozenset(("add", "remove", "replace", "move", "copy", "test"))
 
@@ -80,7 +84,13 @@ def checked(state: State, limits: StateLimits) -> Written:
         size = f"{len(result.json)} bytes as compact JSON"
         raise TooLarge(f"state: it has {size}, of at most {limits.bytes_max}.", field="state")
     if b"\\u0000" in result.json and _has_nul(state):
-        raise _wrong("", "remove NUL characters")
+        raise _wrong("", "remove NUL characters (U+0000)")
+    for found in _LONG_INTEGER.findall(result.json):
+        # It may stand in a text.
+        if int(float(found)) != int(found) and _has_integer(state, int(found)):
+            raise _wrong(
+                "", f"most languages cannot keep {found.decode()} exactly; send it as text"
+            )
     _check_mods(state, limits.mods_bytes_max)
     return result
 
@@ -114,6 +124,7 @@ def read_patch(body: bytes) -> list[dict[str, Any]]:
         patch = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise PatchRefused(f"The patch is not valid JSON: {error}.") from None
+    require_whole(body, patch)
     check_patch(patch)
     operations: list[dict[str, Any]] = patch
     return operations
@@ -165,6 +176,12 @@ def patched(state: State, patch: Sequence[Mapping[str, Any]], limits: StateLimit
 def _check_depth(state: State, depth_max: int) -> None:
     level: list[Any] = [state]
     for _ in range(depth_max):
+        for value in level:
+            if type(value) is dict and value and len(key := max(value, key=len)) > KEY_CHARS_MAX:
+                raise _wrong(
+                    "",
+                    f"the key {key[:40]}… has {len(key)} characters; use at most {KEY_CHARS_MAX}",
+                )
         level = [
             child
             for value in level
@@ -187,6 +204,14 @@ def _check_mods(state: State, bytes_max: int) -> None:
             raise _wrong(".mods", "name a mod with a to z, digits, dots, dashes and underscores")
     if len(orjson.dumps(mods)) > bytes_max:
         raise _wrong(".mods", f"keep the data of all mods within {bytes_max} bytes of JSON")
+
+
+def _has_integer(value: Any, number: int) -> bool:
+    if isinstance(value, dict):
+        return any(_has_integer(each, number) for each in value.values())
+    if isinstance(value, list):
+        return any(_has_integer(each, number) for each in value)
+    return type(value) is int and value == number
 
 
 def _has_nul(value: Any) -> bool:

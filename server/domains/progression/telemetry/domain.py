@@ -1,6 +1,8 @@
 """Telemetry: everything that the domain offers."""
 
 from collections.abc import Iterator
+from functools import partial
+from typing import Final
 
 from persistence.errors import StartRefused
 from persistence.telemetry.consents import ConsentStore
@@ -10,6 +12,7 @@ from persistence.telemetry.schemas import TelemetrySchemaStore
 from persistence.telemetry.store import TelemetryStore
 from protocol.errors import InvalidField
 from server.core.rate_limits import Rate
+from server.core.retention import RetentionSweep
 from server.core.subscriptions import AnnouncedSweep
 from server.domains.contract import Domain, Job
 from server.domains.interfaces import SignedRequests
@@ -26,13 +29,15 @@ from server.domains.progression.telemetry.http import (
     TelemetryAdminRoutes,
     TelemetryRoutes,
 )
-from server.domains.progression.telemetry.jobs import TelemetryMaintenance
+from server.domains.progression.telemetry.jobs import MAINTAIN_EVERY_S, TelemetryMaintenance
 from server.domains.progression.telemetry.reports import Reports
 from server.domains.progression.telemetry.schemas import SchemaRegistry
 from server.domains.progression.telemetry.service import TelemetryService
 from server.domains.progression.telemetry.settings import TelemetrySettings
 from server.domains.services import Services
 from server.gateway.metrics import MetricsCollector, MetricSource
+
+DAY_S: Final = 86_400.0
 
 
 def build(services: Services) -> Domain:
@@ -61,8 +66,6 @@ def build(services: Services) -> Domain:
         service=service,
         clock=clock,
         forwarder=forwarder,
-        letters_kept_days=settings.dead_letters_kept_days,
-        forwards_kept_days=settings.forwards_kept_days,
     )
     per_minute = settings.batches_per_minute
     events = TelemetryRoutes(service, clock=clock, rate=Rate(per_minute, burst=max(1, per_minute)))
@@ -118,6 +121,16 @@ def build(services: Services) -> Domain:
         metrics=[numbers],
         start=[maintenance.prepare, forwarder.prepare],
         jobs=[Job("telemetry maintenance", maintenance.run), *forwarder.jobs()],
+        retention=[
+            RetentionSweep("telemetry_events", maintenance.clear_events, every_s=MAINTAIN_EVERY_S),
+            RetentionSweep(
+                "telemetry_dead_letters",
+                partial(store.clear_letters, settings.dead_letters_kept_days * DAY_S),
+            ),
+            RetentionSweep(
+                "telemetry_forwards", partial(forwards.clear, settings.forwards_kept_days * DAY_S)
+            ),
+        ],
     )
 
 

@@ -45,7 +45,7 @@ class TelemetryRoutes:
     def __init__(self, service: TelemetryService, *, clock: Clock, rate: Rate) -> None:
         self._service = service
         self._clock = clock
-        self._limiter = RateLimiter(rate, "Too many batches of telemetry")
+        self._limiter = RateLimiter("telemetry", rate, "Too many batches of telemetry")
 
     def endpoints(self) -> list[Endpoint]:
         """List it."""
@@ -83,7 +83,7 @@ class ConsentRoutes:
         self._store = store
         self._clock = clock
         self._opt_in = opt_in
-        self._limiter = RateLimiter(DECISIONS, "Too many changes of your consent")
+        self._limiter = RateLimiter("consents", DECISIONS, "Too many changes of your consent")
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""

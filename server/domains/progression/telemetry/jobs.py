@@ -1,4 +1,4 @@
-"""Maintenance: days are made ahead and dropped, and what is older than its type is kept deleted.
+"""Maintenance: days are made ahead, and what is older than its type is kept is deleted.
 
 Every node has these jobs. Making a partition is safe on several nodes at once; dropping and
 deleting is done by one of them at a time, which holds a lock of the database meanwhile.
@@ -6,7 +6,7 @@ deleting is done by one of them at a time, which holds a lock of the database me
 
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from persistence.telemetry.forwards import ForwardStore
 from persistence.telemetry.schemas import NewSchema, TelemetrySchemaStore
@@ -23,18 +23,9 @@ log = logging.getLogger(__name__)
 
 MAINTAIN_EVERY_S: Final = 600.0
 DAYS_AHEAD: Final = 3
-CLEARED_AT_ONCE: Final = 1000
 # Events are deleted by the hour, so that no statement takes long.
 CLEARING_STEP: Final = timedelta(hours=1)
 STEPS_AT_ONCE_MAX: Final = 2000
-_DAY_S: Final = 86_400.0
-
-
-class Clear(Protocol):
-    """Deletes some of what is older than so many seconds; says how many."""
-
-    async def __call__(self, kept_s: float, /, *, limit: int) -> int:
-        """Delete some."""
 
 
 class TelemetryMaintenance:
@@ -50,8 +41,6 @@ class TelemetryMaintenance:
         service: TelemetryService,
         clock: Clock,
         forwarder: Forwarder,
-        letters_kept_days: float,
-        forwards_kept_days: float,
     ) -> None:
         self._store = store
         self._forwards = forwards
@@ -60,8 +49,6 @@ class TelemetryMaintenance:
         self._service = service
         self._clock = clock
         self._forwarder = forwarder
-        self._letters_kept_s = letters_kept_days * _DAY_S
-        self._forwards_kept_s = forwards_kept_days * _DAY_S
         self.dropped_total = 0
         self.deleted_total = 0
 
@@ -82,15 +69,21 @@ class TelemetryMaintenance:
         """Do all of it once."""
         await self._registry.look()
         await self._make_days()
+        self._service.letters = await self._store.count_letters()
+        self._forwarder.waiting = await self._forwards.count()
+
+    async def clear_events(self, *, limit: int) -> int:
+        """Delete events that are older than their types are kept; says how many.
+
+        One node does it at a time. Days that are dropped whole are not counted.
+        """
+        before = self.deleted_total
         async with self._store.leading() as is_leader:
             if is_leader:
                 await self._drop_days()
                 for kept in await self._store.retention():
                     await self._clear(kept)
-                await _all_of(self._store.clear_letters, self._letters_kept_s)
-                await _all_of(self._forwards.clear, self._forwards_kept_s)
-        self._service.letters = await self._store.count_letters()
-        self._forwarder.waiting = await self._forwards.count()
+        return self.deleted_total - before
 
     async def _make_days(self) -> None:
         today = self._clock.now().date()
@@ -121,11 +114,6 @@ class TelemetryMaintenance:
             )
             start = until
         await self._store.note_cleared(kept, min(start, end))
-
-
-async def _all_of(clear: Clear, kept_s: float) -> None:
-    while await clear(kept_s, limit=CLEARED_AT_ONCE) == CLEARED_AT_ONCE:
-        pass
 
 
 def _id_at(moment: datetime) -> str:
