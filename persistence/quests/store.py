@@ -80,6 +80,13 @@ class Listening(NamedTuple):
     player_id: PlayerId
 
 
+class Availability(NamedTuple):
+    """Which quests of a slot are available as its devices know, and which ever were; by id."""
+
+    available: frozenset[str] = frozenset()
+    reached: frozenset[str] = frozenset()
+
+
 class NoSuchReference(Exception):
     """What is referred to by name, an event or a season, is not there."""
 
@@ -195,6 +202,18 @@ class QuestStore:
         row = await connection.fetchrow(SQL["move_progress"], *values)
         assert row is not None
         return ProgressRow(*row)
+
+    async def availability(self, connection: Connection, slot_id: str) -> Availability:
+        """Read which quests of a slot are available as its devices know, and which ever were."""
+        row = await connection.fetchrow(SQL["read_availability"], slot_id)
+        return Availability() if row is None else Availability(*map(frozenset, row))
+
+    async def put_availability(
+        self, connection: Connection, slot_id: str, availability: Availability
+    ) -> None:
+        """Note which quests of a slot are available as its devices know, and which ever were."""
+        values = [sorted(each) for each in availability]
+        await connection.execute(SQL["put_availability"], slot_id, *values)
 
     async def listening(self, players: Sequence[PlayerId], ruleset: str) -> list[Listening]:
         """List the active quests of some players that count games of a ruleset."""

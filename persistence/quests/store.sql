@@ -97,3 +97,12 @@ ON CONFLICT DO NOTHING RETURNING event_id;
 -- Note that an account gets a reward, unless it has it.
 INSERT INTO reward_claims (account_id, quest_id, grant_key, slot_id, bundle) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT DO NOTHING RETURNING claimed_at;
+
+-- name: read_availability
+-- Read which quests of a slot are available as its devices know, and which ever were.
+SELECT available, reached FROM quest_availability WHERE slot_id = $1;
+
+-- name: put_availability
+-- Note which quests of a slot are available as its devices know, and which ever were.
+INSERT INTO quest_availability (slot_id, available, reached) VALUES ($1, $2, $3)
+ON CONFLICT (slot_id) DO UPDATE SET available = excluded.available, reached = excluded.reached;

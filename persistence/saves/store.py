@@ -445,6 +445,12 @@ async def read_slot(connection: Connection, account_id: UserId, slot_id: str) ->
     return await _read(connection, "read_slot", account_id, slot_id)
 
 
+async def slot_titles(connection: Connection, account_id: UserId) -> dict[str, str]:
+    """Read which title each slot of an account is of."""
+    rows = await connection.fetch(SQL["list_titles"], account_id)
+    return {row["slot_id"]: row["title"] for row in rows}
+
+
 async def _read(connection: Connection, query: str, account_id: UserId, slot_id: str) -> StoredSlot:
     row = await connection.fetchrow(SQL[query], slot_id, account_id)
     if row is None:

@@ -205,6 +205,9 @@ class SaveSlots(Protocol):
     async def read(self, connection: Connection, account_id: UserId, slot_id: str) -> SaveSlot:
         """Read an account's slot; raise `SaveSlotNotFound`."""
 
+    async def titles(self, connection: Connection, account_id: UserId) -> Mapping[str, str]:
+        """Say which title each slot of an account is of, by the ids of slots."""
+
     async def write(
         self, connection: Connection, slot: SaveSlot, state: dict[str, Any]
     ) -> ChangeRow:
@@ -237,7 +240,10 @@ class ProgressStream(Protocol):
         """Add a change in the caller's transaction. `kind` is a domain's: `quest.completed`."""
 
     def announce(self, change: ChangeRow) -> None:
-        """Tell the devices of a change that is committed."""
+        """Tell the devices, and the other domains, of a change that is committed."""
+
+    def followed(self) -> Collection[UserId]:
+        """List the accounts whose devices follow their progress on this node."""
 
 
 class Holdings(NamedTuple):

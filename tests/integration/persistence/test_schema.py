@@ -237,6 +237,7 @@ RIGHTS = {
     "quests": "SELECT INSERT UPDATE",
     "quest_progress": "SELECT INSERT",  # and UPDATE of what changes as it goes on
     "quest_events_seen": "SELECT INSERT",
+    "quest_availability": "SELECT INSERT UPDATE",
     "reward_claims": "SELECT INSERT",
     "save_logs": "SELECT INSERT",  # and UPDATE of how far they are
     "save_log_events": "SELECT INSERT",

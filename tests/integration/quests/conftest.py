@@ -13,12 +13,15 @@ from persistence.database import Database
 from persistence.quests.store import QuestStore
 from persistence.rls import RlsDatabase
 from persistence.saves.changes import ProgressStore
-from protocol.ids import UserId
+from protocol.ids import UserId, new_id
 from server.core.clock import Clock
+from server.core.events import LocalEvents, ProgressChanged, ProgressFollowed
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.progression.inventory.definitions import DefinitionRoutes
+from server.domains.progression.inventory.http import InventoryRoutes
 from server.domains.progression.inventory.service import EconomyService
+from server.domains.progression.quests.availability import QuestAvailability
 from server.domains.progression.quests.catalogue import QuestCatalogue
 from server.domains.progression.quests.http import QuestRoutes
 from server.domains.progression.quests.service import QuestService
@@ -28,8 +31,8 @@ from server.domains.progression.saves.streams import ProgressStreams
 from tests.fixtures.http import bearer, served
 from tests.fixtures.rows import add_profile
 from tests.integration.inventory.conftest import SETTINGS as ECONOMY
-from tests.integration.inventory.conftest import make_service
-from tests.integration.saves.conftest import by_user_id, served_saves
+from tests.integration.inventory.conftest import by_user_id, make_service
+from tests.integration.saves.conftest import served_saves
 
 Json: TypeAlias = dict[str, Any]
 
@@ -57,6 +60,8 @@ class Quests:
     economy: EconomyService
     service: QuestService
     access: SlotAccess
+    availability: QuestAvailability
+    streams: ProgressStreams
 
     async def person(self) -> UserId:
         async with self.database.acquire() as connection:
@@ -87,6 +92,24 @@ class Quests:
         assert status == 200, answer
         return {quest["name"]: quest for quest in answer["quests"]}
 
+    async def write(self, who: UserId, slot: str, state: Json, **fields: Any) -> Json:
+        body = {"state": state, "mutation_id": new_id(), **fields}
+        headers = {"If-Match": "*", **bearer(who)}
+        async with self.http.put(f"/v1/saves/{slot}", json=body, headers=headers) as answer:
+            told: Json = await answer.json()
+            assert answer.status == 200, told
+            return told
+
+    async def announced(self, who: UserId) -> list[str]:
+        """List the quests that devices were told of as available, after all looks are done."""
+        await self.availability.look()
+        rows = await self.run(
+            "SELECT data ->> 'name' AS name FROM progress_changes"
+            " WHERE account_id = $1 AND kind = 'quest.available' ORDER BY number",
+            who,
+        )
+        return [row["name"] for row in rows]
+
     async def act(
         self, who: UserId, slot: str, name: str, verb: str, **body: str
     ) -> tuple[int, Json]:
@@ -106,25 +129,51 @@ class Quests:
 
 @pytest.fixture
 async def quests(database: Database, rls: RlsDatabase) -> AsyncIterator[Quests]:
-    clock, changes = MovedClock(), ProgressStore(database)
-    _, _, save_routes = served_saves(database, rls)
+    clock, changes, events = MovedClock(), ProgressStore(database), LocalEvents()
+    _, _, save_routes = served_saves(database, rls, publish=events.publish)
     access, store = SlotAccess(changes), QuestStore(database)
+    streams = ProgressStreams(Subscriptions(MemoryBroker()), changes, events.publish)
+    catalogue = QuestCatalogue(store, clock.monotonic)
     async with Tasks() as tasks:
-        economy, _, definitions, _ = make_service(database, rls, tasks, ECONOMY)
+        economy, economy_store, definitions, _ = make_service(
+            database, rls, tasks, ECONOMY, publish=events.publish
+        )
         service = QuestService(
             database=database,
             rls=rls,
             store=store,
-            catalogue=QuestCatalogue(store, clock.monotonic),
+            catalogue=catalogue,
             slots=access,
-            stream=ProgressStreams(Subscriptions(MemoryBroker()), changes),
+            stream=streams,
             economy=economy,
             clock=clock,
         )
-        routes = [save_routes, DefinitionRoutes(definitions), QuestRoutes(service, SETTINGS, clock)]
+        availability = QuestAvailability(
+            database=database,
+            catalogue=catalogue,
+            slots=access,
+            stream=streams,
+            clock=clock,
+            announce=service.announce_available,
+        )
+        events.listen(
+            {
+                ProgressChanged: availability.note_change,
+                ProgressFollowed: availability.note_follower,
+            }
+        )
+        market = InventoryRoutes(
+            service=economy, store=economy_store, settings=ECONOMY, clock=clock
+        )
+        routes = [
+            save_routes,
+            market,
+            DefinitionRoutes(definitions),
+            QuestRoutes(service, SETTINGS, clock),
+        ]
         endpoints = [each for some in routes for each in some.endpoints()]
         async with served(endpoints, by_user_id) as http:
-            quests = Quests(http, database, clock, economy, service, access)
+            quests = Quests(http, database, clock, economy, service, access, availability, streams)
             for kind, name in (("currencies", "gold"), ("items", "iron.sword")):
                 body = {"name": name, **({"scope": "account"} if name == "gold" else {})}
                 headers = {"If-Match": "*", **bearer(UserId("editor"))}

@@ -12,6 +12,7 @@ from protocol.domain_events import GameCompleted, SeatOutcome
 from protocol.ids import GameId, PlayerId, UserId, new_id
 from protocol.inventory import Bundle
 from server.core.event_delivery import EventDelivery
+from server.core.events import ProgressFollowed
 from server.domains.progression.quests.machine import TRANSITIONS, Status
 from tests.integration.quests.conftest import Quests
 
@@ -222,6 +223,68 @@ async def test_devices_are_told_of_quests_that_become_available(
         "SELECT data ->> 'name' AS name FROM progress_changes WHERE kind = 'quest.available'"
     )
     assert told == [{"name": "second"}]
+
+
+async def test_devices_are_told_whatever_unlocks_a_quest(quests: Quests, ada: UserId) -> None:
+    await quests.put("open_from_the_start")
+    await quests.put("flagged", required_flags="flags.met")
+    await quests.put("armed", required_flags='items["iron.sword"] > 0')
+    await quests.put("rich", required_flags="currencies.gold >= 5")
+    slot, other = await quests.slot(ada), await quests.slot(ada)
+    assert await quests.announced(ada) == []
+
+    await quests.write(ada, slot, {"flags": {"met": True}})
+    assert await quests.announced(ada) == ["flagged"]
+    await quests.write(ada, slot, {"flags": {"met": True}, "step": 2})
+    assert await quests.announced(ada) == ["flagged"]
+    await quests.write(ada, slot, {})  # locked again, which needs no message
+    assert await quests.announced(ada) == ["flagged"]
+    await quests.write(ada, slot, {"flags": {"met": True}})
+    assert await quests.announced(ada) == ["flagged"] * 2
+
+    given = {"kind": "give", "reason": "A test", "account_id": ada, "slot_id": slot}
+    for key, bundle in (("a", {"items": {"iron.sword": 1}}), ("b", {"currencies": {"gold": 5}})):
+        body = {**given, "key": key, "bundle": bundle}
+        status, _ = await quests.ask("support", "POST", "/v1/admin/economy/adjustments", body)
+        assert status == 200
+    # Gold is the account's, so the other slot is told as well.
+    assert sorted((await quests.announced(ada))[2:]) == ["armed", "rich", "rich"]
+    await quests.do(ada, other, "rich", "accept")
+    await quests.do(ada, other, "rich", "abandon")
+    assert (await quests.announced(ada))[5:] == [
+        "rich"
+    ]  # by the action itself, and by nothing else
+
+
+async def test_devices_are_told_when_an_event_opens(quests: Quests, ada: UserId) -> None:
+    schedule = {"starts_at": "2026-10-02T18:00", "zone": "UTC", "duration_s": 7200}
+    await quests.put("harvest", kind="events", **schedule)
+    await quests.put("bring_in", event="harvest")
+    await quests.slot(ada)
+    eve = await quests.person()
+    await quests.slot(eve)
+    quests.streams._accounts.subscribe(ada, object(), lambda _: None)  # type: ignore[arg-type]
+    assert await quests.announced(ada) == []
+    await quests.availability.find_openings()
+    assert await quests.announced(ada) == []
+
+    quests.clock.at = datetime(2026, 10, 2, 18, tzinfo=UTC)
+    await quests.availability.find_openings()
+    assert await quests.announced(ada) == ["bring_in"]
+    await quests.availability.find_openings()
+    assert await quests.announced(ada) == ["bring_in"]
+    # Of an account that nobody follows here, it is found when a device follows again.
+    assert await quests.announced(eve) == []
+    quests.availability.note_follower(ProgressFollowed(eve))
+    assert await quests.announced(eve) == ["bring_in"]
+
+
+async def test_many_looks_at_once_tell_of_a_quest_once(quests: Quests, ada: UserId) -> None:
+    await quests.put("flagged", required_flags="flags.met")
+    slot = await quests.slot(ada)
+    await quests.write(ada, slot, {"flags": {"met": True}})
+    await asyncio.gather(*(quests.service.announce_available(ada, slot) for _ in range(AT_ONCE)))
+    assert await quests.announced(ada) == ["flagged"]
 
 
 async def test_quest_fails_and_is_not_had_again(quests: Quests, ada: UserId) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from persistence.database import Connection, Database
 from persistence.quests.store import (
+    Availability,
     Listening,
     NoSuchReference,
     ProgressRow,
@@ -186,6 +187,7 @@ class QuestService:
         self._stream = stream
         self._economy = economy
         self._clock = clock
+        self.announced_total = 0
         self.completed = 0
         self.claimed = 0
 
@@ -380,7 +382,8 @@ class QuestService:
                 changes.append(await self._append(connection, slot, entry))
                 progress[row.quest_id] = row
                 after = await self._board(connection, slot, progress, board.claimed)
-                changes += await self._append_new(connection, board, after, besides=name)
+                available, _ = await self._append_available(connection, after, besides=name)
+                changes += available
             shown = board.shown(entry)
         for each in changes:
             self._stream.announce(each)
@@ -411,17 +414,49 @@ class QuestService:
         kind = f"quest.{entry.status}"
         return await self._stream.append(connection, slot.account_id, kind, slot.slot_id, data)
 
-    async def _append_new(
-        self, connection: Connection, before: Board, after: Board, *, besides: str
-    ) -> list[ChangeRow]:
-        """Tell of the quests that are available now because of what was done."""
-        new = [
-            entry
-            for name, entry in after.entries.items()
-            if entry.status is Status.AVAILABLE and name != besides
-            if before.entries[name].status is not Status.AVAILABLE
-        ]
-        return [await self._append(connection, after.slot, entry) for entry in new[:TOLD_MAX]]
+    # ------------------------------------------------------------------ what becomes available
+
+    async def announce_available(self, account_id: UserId, slot_id: str) -> bool:
+        """Tell an account's devices of a slot's quests that became available.
+
+        What was told is stored, so it is told once, by whichever node, and again only after it was
+        not available meanwhile. True if there is more to tell than is told at once.
+        """
+        try:
+            async with self._database.acquire() as connection:
+                slot = await self._slots.read(connection, account_id, slot_id)
+                board = await self._read_board(connection, slot)
+                known = await self._store.availability(connection, slot_id)
+            if _news(known, board).availability == known:  # as it mostly is: nothing is locked
+                return False
+            async with self._database.transaction() as connection:
+                slot = await self._slots.lock(connection, account_id, slot_id)
+                board = await self._read_board(connection, slot)
+                changes, is_more = await self._append_available(connection, board)
+        except SaveSlotNotFound:  # deleted meanwhile
+            return False
+        for each in changes:
+            self._stream.announce(each)
+        return is_more
+
+    async def _read_board(self, connection: Connection, slot: SaveSlot) -> Board:
+        progress = await self._store.progress(connection, slot.slot_id)
+        return await self._board(connection, slot, progress, set())
+
+    async def _append_available(
+        self, connection: Connection, board: Board, *, besides: str | None = None
+    ) -> tuple[list[ChangeRow], bool]:
+        """Store and append what became available in a locked slot; says if there is more.
+
+        The quest `besides` is told of otherwise.
+        """
+        slot = board.slot
+        known = await self._store.availability(connection, slot.slot_id)
+        news = _news(known, board, besides=besides)
+        if news.availability != known:
+            await self._store.put_availability(connection, slot.slot_id, news.availability)
+        self.announced_total += len(news.announced)
+        return [await self._append(connection, slot, each) for each in news.announced], news.is_more
 
     # ------------------------------------------------------------------ games
 
@@ -523,6 +558,34 @@ class QuestService:
 
 
 # ------------------------------------------------------------------ deciding
+
+
+class _News(NamedTuple):
+    """What devices are to be told of, and what they know then."""
+
+    announced: Sequence[Entry]
+    availability: Availability
+    is_more: bool
+
+
+def _news(known: Availability, board: Board, *, besides: str | None = None) -> _News:
+    """Find what became available; what is so from the start was not unlocked, and is not told."""
+    available = {
+        name: entry
+        for name, entry in board.entries.items()
+        if entry.status is Status.AVAILABLE and not entry.quest.stored.is_withdrawn
+    }
+    new = [
+        entry
+        for name, entry in available.items()
+        if entry.quest.stored.quest_id not in known.available
+        if name != besides and entry.quest.is_conditional
+    ]
+    waiting = {entry.quest.stored.quest_id for entry in new[TOLD_MAX:]}
+    ids = {entry.quest.stored.quest_id for entry in available.values()} - waiting
+    begun = {entry.row.quest_id for entry in board.entries.values() if entry.row is not None}
+    availability = Availability(frozenset(ids), known.reached | ids | begun)
+    return _News(new[:TOLD_MAX], availability, bool(waiting))
 
 
 def _entry(

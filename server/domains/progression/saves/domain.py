@@ -31,7 +31,7 @@ def build(services: Services) -> Domain:
         settings.saves_mods_bytes_max,
     )
     changes = ProgressStore(services.database)
-    streams = ProgressStreams(services.subscriptions, changes)
+    streams = ProgressStreams(services.subscriptions, changes, services.events.publish)
     schemas = SaveSchemaRegistry(SchemaStore(services.database), services.clock, limits)
     store = SaveStore(services.database, services.rls, changes)
     service = SaveService(

@@ -25,6 +25,7 @@ from persistence.saves.store import (
     StoredSlot,
     lock_slot,
     read_slot,
+    slot_titles,
     state_of,
 )
 from protocol import saves as wire
@@ -758,6 +759,10 @@ class SlotAccess:
     async def read(self, connection: Connection, account_id: UserId, slot_id: str) -> SaveSlot:
         """Read an account's slot; raise `SaveSlotNotFound`."""
         return _shown(await read_slot(connection, account_id, slot_id))
+
+    async def titles(self, connection: Connection, account_id: UserId) -> Mapping[str, str]:
+        """Say which title each slot of an account is of, by the ids of slots."""
+        return await slot_titles(connection, account_id)
 
     async def write(self, connection: Connection, slot: SaveSlot, state: State) -> ChangeRow:
         """Write a state, the server's fields too, as a new revision of a locked slot."""
