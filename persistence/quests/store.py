@@ -13,6 +13,7 @@ import orjson
 
 from persistence.accounts.audit_log import record
 from persistence.database import Connection, Database
+from persistence.inventory.references import refer, require_assets
 from persistence.queries import load
 from protocol.ids import PlayerId, UserId
 from protocol.quests import EVENTS_MAX, QUESTS_MAX
@@ -115,7 +116,10 @@ class QuestStore:
     async def put_quest(
         self, title: str, name: str, said: Mapping[str, Any], *, actor: UserId
     ) -> StoredQuest | None:
-        """Add or change a quest, on record; None beyond the bound. May raise `NoSuchReference`."""
+        """Add or change a quest, on record; None beyond the bound.
+
+        Raise `NoSuchReference`, or `AssetNotFound` and `AssetRetired` for what the reward has.
+        """
         values = (
             *(said[each] for each in ("title", "description", "required_flags", "fails_when")),
             orjson.dumps(said["steps"]),
@@ -154,8 +158,12 @@ class QuestStore:
         query = {"quest": "put_quest", "event": "put_event", "season": "put_season"}[kind]
         try:
             async with self._database.transaction() as connection:
+                if kind == "quest":
+                    await require_assets(connection, said["reward_bundle"], "reward_bundle")
                 row = await connection.fetchrow(SQL[query], title, name, *values, at_most)
                 if row is not None:
+                    if kind == "quest":
+                        await refer(connection, row["quest_id"], said["reward_bundle"])
                     await record(
                         connection,
                         actor=actor,

@@ -100,6 +100,9 @@ async def test_definition_that_cannot_be_is_refused(market: Market, ada: UserId,
         "asset_not_found",
     )
     assert await put("items/x", use_bundle={"currencies": {"gone": 1}}) == (404, "asset_not_found")
+    body = {"name": "X", "takes": {}, "gives": {"items": {"iron": 1, "gone": 1}}}
+    refused = await market.ask("editor", "PUT", "/admin/recipes/x", body, headers=ANY)
+    assert refused["field"] == "gives.items.gone"
     assert await put("items/x", holding_max=0) == (422, "invalid_field")
     assert await put("items/x", limits={"per_hour": -1}) == (422, "invalid_field")
     assert await put("items/UPPER") == (422, "invalid_field")

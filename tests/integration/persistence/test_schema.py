@@ -239,6 +239,7 @@ RIGHTS = {
     "quest_events_seen": "SELECT INSERT",
     "quest_availability": "SELECT INSERT UPDATE",
     "reward_claims": "SELECT INSERT",
+    "reward_assets": "SELECT INSERT DELETE",
     "save_logs": "SELECT INSERT",  # and UPDATE of how far they are
     "save_log_events": "SELECT INSERT",
     "save_log_mutations": "SELECT INSERT",

@@ -87,6 +87,19 @@ class Quests:
         assert status == 200, answer
         return answer
 
+    async def define(self, plural: str, name: str, **fields: Any) -> tuple[int, str]:
+        body = {"name": name, **({"scope": "account"} if name == "gold" else {}), **fields}
+        return await self._define("PUT", plural, name, body)
+
+    async def undefine(self, plural: str, name: str) -> tuple[int, str]:
+        return await self._define("DELETE", plural, name, None)
+
+    async def _define(self, method: str, plural: str, name: str, body: Any) -> tuple[int, str]:
+        headers = {"If-Match": "*", **bearer(UserId("editor"))}
+        path = f"/v1/admin/{plural}/{name}"
+        async with self.http.request(method, path, json=body, headers=headers) as answer:
+            return answer.status, (await answer.json()).get("code", "")
+
     async def quests(self, who: UserId, slot: str) -> dict[str, Json]:
         status, answer = await self.ask(who, "GET", f"/v1/saves/{slot}/quests")
         assert status == 200, answer
@@ -174,12 +187,8 @@ async def quests(database: Database, rls: RlsDatabase) -> AsyncIterator[Quests]:
         endpoints = [each for some in routes for each in some.endpoints()]
         async with served(endpoints, by_user_id) as http:
             quests = Quests(http, database, clock, economy, service, access, availability, streams)
-            for kind, name in (("currencies", "gold"), ("items", "iron.sword")):
-                body = {"name": name, **({"scope": "account"} if name == "gold" else {})}
-                headers = {"If-Match": "*", **bearer(UserId("editor"))}
-                path = f"/v1/admin/{kind}/{name}"
-                async with http.put(path, json=body, headers=headers) as answer:
-                    assert answer.status == 200, await answer.text()
+            for plural, name in (("currencies", "gold"), ("items", "iron.sword")):
+                assert await quests.define(plural, name) == (200, "")
             yield quests
 
 

@@ -410,6 +410,45 @@ async def test_schedule_that_cannot_be_used_is_refused_by_field(
     assert (status, refused["code"], refused["field"]) == (422, "schedule_refused", field)
 
 
+@pytest.mark.parametrize(("plural", "name"), [("items", "iron.sword"), ("currencies", "gold")])
+async def test_what_a_reward_has_is_defined_and_stays(
+    quests: Quests, ada: UserId, plural: str, name: str
+) -> None:
+    field = f"reward_bundle.{plural}.gone"
+    path = "/v1/admin/quests/demo/wolf"
+    body = {"title": "Wolf", "reward_bundle": {plural: {"gone": 1}}}
+    status, refused = await quests.ask("editor", "PUT", path, body)
+    assert (status, refused["code"], refused["field"]) == (404, "asset_not_found", field)
+    assert await quests.run("SELECT FROM quests") == []
+
+    await quests.put("wolf", reward_bundle={plural: {name: 1}})
+    assert await quests.define(plural, name, is_retired=True) == (409, "definition_in_use")
+    assert await quests.undefine(plural, name) == (409, "definition_in_use")
+    slot = await quests.slot(ada)
+    await quests.do(ada, slot, "wolf", "accept", "complete", "claim")
+
+    await quests.put("wolf")
+    assert await quests.define(plural, name, is_retired=True) == (200, "")
+    body["reward_bundle"] = {plural: {name: 1}}
+    status, refused = await quests.ask("editor", "PUT", path, body)
+    assert (status, refused["code"]) == (409, "asset_retired")
+    assert refused["field"] == f"reward_bundle.{plural}.{name}"
+
+
+async def test_reward_that_is_defined_while_its_item_is_deleted_is_whole(quests: Quests) -> None:
+    async def put(number: int) -> int:
+        body = {"title": "Wolf", "reward_bundle": {"items": {"iron.sword": 1}}}
+        path = f"/v1/admin/quests/demo/wolf{number}"
+        return (await quests.ask("editor", "PUT", path, body))[0]
+
+    *puts, (deleted, _) = await asyncio.gather(
+        *(put(number) for number in range(8)), quests.undefine("items", "iron.sword")
+    )
+    assert set(puts) == ({404} if deleted == 200 else {200})
+    left = await quests.run("SELECT FROM item_definitions WHERE item_id = 'iron.sword'")
+    assert bool(left) == bool(await quests.run("SELECT FROM quests"))
+
+
 async def test_only_editors_write_and_it_is_on_record(quests: Quests, ada: UserId) -> None:
     for kind in ("quests", "events", "seasons"):
         status, _ = await quests.ask(ada, "PUT", f"/v1/admin/{kind}/demo/x", {"title": "X"})

@@ -140,7 +140,7 @@ class QuestRoutes:
                 self._put_quest,
                 body=wire.QuestRequest,
                 answer=wire.QuestDefinition,
-                errors=(*refusals, wire.ConditionRefused),
+                errors=(*refusals, wire.ConditionRefused, AssetNotFound, AssetRetired),
             ),
             make(
                 "GET",

@@ -1,2 +1,4 @@
 INSERT INTO quest_availability (slot_id, available)
 VALUES ('00000000-0000-4000-8000-000000000271', '{00000000-0000-4000-8000-000000000501}');
+INSERT INTO item_definitions (item_id, name) VALUES ('lantern', 'Lantern') ON CONFLICT DO NOTHING;
+INSERT INTO reward_assets (quest_id, item_id) VALUES ('00000000-0000-4000-8000-000000000501', 'lantern');
