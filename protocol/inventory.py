@@ -58,7 +58,9 @@ DefinitionName = Annotated[str, StringConstraints(max_length=100), NAME]
 Description = Annotated[str, StringConstraints(max_length=1000), SOME_LINES]
 Why = Annotated[str, StringConstraints(max_length=500), NAME]
 Mode: TypeAlias = Literal["off", "shadow", "enforce"]
-Kind: TypeAlias = Literal["grant", "collect", "spend", "use", "craft", "trade", "give", "take_back"]
+Kind: TypeAlias = Literal[
+    "grant", "collect", "spend", "use", "craft", "trade", "give", "take_back", "discard"
+]
 FlagStatus: TypeAlias = Literal["open", "dismissed", "confirmed"]
 
 

@@ -1,4 +1,5 @@
--- Rules of progression: which quests devices were told of, and what rewards have.
+-- Rules of progression: which quests devices were told of, what rewards have, and how
+-- the ledger is closed for a slot that is deleted.
 
 -- ------------------------------------------------------------------ available quests
 
@@ -69,3 +70,65 @@ CREATE TRIGGER currencies_given BEFORE UPDATE OF is_retired ON currencies
 SELECT playhall_auth.secure('reward_assets');
 REVOKE ALL ON reward_assets FROM service_role;
 GRANT SELECT, INSERT, DELETE ON reward_assets TO playhall_server;
+
+-- ------------------------------------------------------------------ slots that are deleted
+
+ALTER TABLE ledger_transactions DROP CONSTRAINT ledger_transactions_kind_check;
+ALTER TABLE ledger_transactions ADD CONSTRAINT ledger_transactions_kind_check CHECK (
+    kind IN ('grant', 'collect', 'spend', 'use', 'craft', 'trade', 'give', 'take_back', 'discard'));
+
+-- Whoever deletes a slot, what it holds goes back to the world by a transaction. That of an account
+-- that is erased is erased with it.
+CREATE FUNCTION slot_discards_holdings() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = '' AS $$
+DECLARE
+    discarded uuid;
+BEGIN
+    IF NOT EXISTS (SELECT FROM public.profiles p WHERE p.id = OLD.account_id) OR NOT EXISTS (
+            SELECT FROM public.inventory_items i WHERE i.slot_id = OLD.slot_id AND i.quantity > 0
+            UNION ALL
+            SELECT FROM public.currency_balances b WHERE b.slot_id = OLD.slot_id AND b.balance > 0) THEN
+        RETURN OLD;
+    END IF;
+    INSERT INTO public.ledger_transactions (account_id, slot_id, key, content_hash, kind, reason)
+    VALUES (OLD.account_id, OLD.slot_id, 'deleted/' || OLD.slot_id, '', 'discard', 'The slot was deleted.')
+    RETURNING transaction_id INTO discarded;
+    INSERT INTO public.ledger_entries (transaction_id, account_id, holder, slot_id, item_id, stack_key,
+                                       metadata, currency_id, amount)
+    SELECT discarded, OLD.account_id, side.holder, CASE side.holder WHEN 'player' THEN OLD.slot_id END,
+           held.item_id, held.stack_key, held.metadata, held.currency_id, held.quantity * side.sign
+    FROM (SELECT i.item_id, i.stack_key, i.metadata, NULL::text AS currency_id, i.quantity
+          FROM public.inventory_items i WHERE i.slot_id = OLD.slot_id AND i.quantity > 0
+          UNION ALL
+          SELECT NULL, '', '{}', b.currency_id, b.balance
+          FROM public.currency_balances b WHERE b.slot_id = OLD.slot_id AND b.balance > 0) held,
+         (VALUES ('player', -1), ('world', 1)) AS side (holder, sign);
+    RETURN OLD;
+END
+$$;
+COMMENT ON FUNCTION slot_discards_holdings() IS 'takes away what a slot holds before it is deleted, so that the ledger says where it went';
+REVOKE ALL ON FUNCTION slot_discards_holdings() FROM PUBLIC;
+CREATE TRIGGER save_slots_discard BEFORE DELETE ON save_slots
+    FOR EACH ROW EXECUTE FUNCTION slot_discards_holdings();
+
+-- The same for slots that were deleted before: nothing is held there, so nothing is applied.
+ALTER TABLE ledger_entries DISABLE TRIGGER ledger_entries_apply;
+WITH held AS (
+    SELECT e.account_id, e.slot_id, e.item_id, e.stack_key, e.currency_id, sum(e.amount)::bigint AS quantity
+    FROM ledger_entries e
+    WHERE e.holder = 'player' AND e.slot_id IS NOT NULL
+        AND NOT EXISTS (SELECT FROM save_slots s WHERE s.slot_id = e.slot_id)
+    GROUP BY e.account_id, e.slot_id, e.item_id, e.stack_key, e.currency_id HAVING sum(e.amount) <> 0),
+discarded AS (
+    INSERT INTO ledger_transactions (account_id, slot_id, key, content_hash, kind, reason)
+    SELECT DISTINCT account_id, slot_id, 'deleted/' || slot_id, '', 'discard', 'The slot was deleted.' FROM held
+    RETURNING transaction_id, account_id, slot_id)
+INSERT INTO ledger_entries (transaction_id, account_id, holder, slot_id, item_id, stack_key, currency_id,
+                            amount, balance)
+SELECT d.transaction_id, d.account_id, side.holder, CASE side.holder WHEN 'player' THEN d.slot_id END,
+       h.item_id, h.stack_key, h.currency_id, h.quantity * side.sign, side.balance
+FROM held h JOIN discarded d USING (account_id, slot_id),
+     (VALUES ('player', -1, 0), ('world', 1, NULL)) AS side (holder, sign, balance);
+SET CONSTRAINTS ledger_entries_balance IMMEDIATE;
+SET CONSTRAINTS ledger_entries_balance DEFERRED;
+ALTER TABLE ledger_entries ENABLE TRIGGER ledger_entries_apply;

@@ -261,6 +261,11 @@ class EconomyWork:
         items = {row["id"]: row["held"] for row in rows if row["kind"] == "item"}
         return items, {row["id"]: row["held"] for row in rows if row["kind"] == "currency"}
 
+    async def held_in_slot(self) -> dict[str, int]:
+        """Read what the slot alone holds, by item and currency."""
+        rows = await self.connection.fetch(SQL["read_held_in_slot"], self.account_id, self.slot_id)
+        return {row["id"]: row["held"] for row in rows}
+
 
 class EconomyStore:
     """The economy in PostgreSQL, beside what is done in open transactions."""

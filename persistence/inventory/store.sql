@@ -114,6 +114,14 @@ UNION ALL
 SELECT 'currency', currency_id, balance FROM currency_balances
 WHERE account_id = $1 AND (slot_id = $2 OR slot_id IS NULL) AND balance > 0;
 
+-- name: read_held_in_slot
+-- Read what a slot alone holds, by item and currency.
+SELECT item_id AS id, sum(quantity)::bigint AS held FROM inventory_items
+WHERE slot_id = $2 AND account_id = $1 AND quantity > 0 GROUP BY item_id
+UNION ALL
+SELECT currency_id, balance FROM currency_balances
+WHERE account_id = $1 AND slot_id = $2 AND balance > 0;
+
 -- name: list_items
 -- List the stacks of a slot after one of them; whose it may be is said by the policies.
 SELECT entry_id, item_id, quantity, stack_key, metadata FROM inventory_items

@@ -1,8 +1,8 @@
 """What domains ask of each other, as interfaces: one domain provides each, others require it."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from persistence.database import Connection
 from persistence.games.model import NewGame
@@ -214,6 +214,19 @@ class SaveSlots(Protocol):
         """Write a state, the server's fields too, as a new revision of a slot that is locked.
 
         Announce what it gives (`ProgressStream`) once the transaction is committed.
+        """
+
+
+SlotHoldings: TypeAlias = Callable[[Connection, UserId, str], Awaitable[Mapping[str, int]]]
+
+
+class SlotDeletions(Protocol):
+    """What is lost with a slot. Provided by saves."""
+
+    def add_holdings(self, read: SlotHoldings, /) -> None:
+        """Have a domain asked what a slot holds: how many of what, by name.
+
+        While there is anything, a slot is deleted only if its owner accepts that it is lost.
         """
 
 

@@ -26,7 +26,7 @@ from server.domains.progression.quests.catalogue import QuestCatalogue
 from server.domains.progression.quests.http import QuestRoutes
 from server.domains.progression.quests.service import QuestService
 from server.domains.progression.quests.settings import QuestsSettings
-from server.domains.progression.saves.service import SlotAccess
+from server.domains.progression.saves.service import Deletions, SlotAccess
 from server.domains.progression.saves.streams import ProgressStreams
 from tests.fixtures.http import bearer, served
 from tests.fixtures.rows import add_profile
@@ -143,7 +143,8 @@ class Quests:
 @pytest.fixture
 async def quests(database: Database, rls: RlsDatabase) -> AsyncIterator[Quests]:
     clock, changes, events = MovedClock(), ProgressStore(database), LocalEvents()
-    _, _, save_routes = served_saves(database, rls, publish=events.publish)
+    deletions = Deletions()
+    _, _, save_routes = served_saves(database, rls, publish=events.publish, deletions=deletions)
     access, store = SlotAccess(changes), QuestStore(database)
     streams = ProgressStreams(Subscriptions(MemoryBroker()), changes, events.publish)
     catalogue = QuestCatalogue(store, clock.monotonic)
@@ -151,6 +152,7 @@ async def quests(database: Database, rls: RlsDatabase) -> AsyncIterator[Quests]:
         economy, economy_store, definitions, _ = make_service(
             database, rls, tasks, ECONOMY, publish=events.publish
         )
+        deletions.add_holdings(economy.held_in)
         service = QuestService(
             database=database,
             rls=rls,

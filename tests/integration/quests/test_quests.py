@@ -14,6 +14,7 @@ from protocol.inventory import Bundle
 from server.core.event_delivery import EventDelivery
 from server.core.events import ProgressFollowed
 from server.domains.progression.quests.machine import TRANSITIONS, Status
+from tests.integration.inventory.test_verification import verify
 from tests.integration.quests.conftest import Quests
 
 REWARD = {"currencies": {"gold": 5}, "lore": ["wolf"], "flags": {"rewarded": True}}
@@ -121,6 +122,38 @@ async def test_restored_exported_and_deleted_slots_bring_no_second_reward(
     again = await quests.do(ada, copy["slot_id"], "wolf", "accept", "complete", "claim")
     assert again["granted"]["currencies"] == {}
     assert await gold(quests, ada) == 5
+
+
+async def test_slot_that_holds_something_is_deleted_only_if_its_owner_accepts_that(
+    quests: Quests, ada: UserId, serving_dsn: str
+) -> None:
+    assert await quests.define("currencies", "shells") == (200, "")
+    reward = {"items": {"iron.sword": 2}, "currencies": {"gold": 5, "shells": 3}}
+    await quests.put("wolf", reward_bundle=reward)
+    slot, empty = await quests.slot(ada), await quests.slot(ada)
+    await quests.do(ada, slot, "wolf", "accept", "complete", "claim")
+    status, refused = await quests.ask(ada, "DELETE", f"/v1/saves/{slot}")
+    assert (status, refused["code"]) == (409, "slot_holds_something")
+    assert "2 iron.sword, 3 shells, which" in refused["message"]
+    assert (await quests.ask(ada, "DELETE", f"/v1/saves/{empty}"))[0] == 200
+
+    path = f"/v1/saves/{slot}"
+    deleting = (quests.ask(ada, "DELETE", path, discard="true") for _ in range(8))
+    assert sorted([status for status, _ in await asyncio.gather(*deleting)]) == [200, *[404] * 7]
+    _, ledger = await quests.ask(ada, "GET", "/v1/ledger", slot_id=slot)
+    discarded = ledger["transactions"][0]
+    assert (discarded["kind"], discarded["slot_id"]) == ("discard", slot)
+    amounts = {each["item_id"] or each["currency_id"]: each for each in discarded["changes"]}
+    assert {name: (each["amount"], each["balance"]) for name, each in amounts.items()} == {
+        "iron.sword": (-2, 0),
+        "shells": (-3, 0),
+    }
+    assert await gold(quests, ada) == 5  # the account's own stays
+    verified = verify(serving_dsn)
+    assert (verified.status, verified.said) == (
+        0,
+        "1 accounts with 2 transactions checked, 0 differences from the ledger.",
+    )
 
 
 async def test_hidden_quest_is_not_told_of_before_it_is_available(

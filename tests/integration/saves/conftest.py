@@ -19,7 +19,7 @@ from server.core.events import LocalEvents
 from server.core.subscriptions import Subscriptions
 from server.domains.progression.saves.http import SaveRoutes
 from server.domains.progression.saves.schemas import SaveSchemaRegistry
-from server.domains.progression.saves.service import SaveService, SlotAccess
+from server.domains.progression.saves.service import Deletions, SaveService, SlotAccess
 from server.domains.progression.saves.settings import SavesSettings
 from server.domains.progression.saves.states import StateLimits
 from server.domains.progression.saves.streams import ProgressStreams
@@ -140,6 +140,7 @@ def served_saves(
     settings: SavesSettings = SETTINGS,
     *,
     publish: Callable[[object], None] = NO_LISTENERS.publish,
+    deletions: Deletions | None = None,
 ) -> tuple[SaveService, SaveSchemaRegistry, SaveRoutes]:
     clock, changes = Clock(), ProgressStore(database)
     schemas = SaveSchemaRegistry(SchemaStore(database), clock, LIMITS)
@@ -151,6 +152,7 @@ def served_saves(
         announce=streams.announce,
         clock=clock,
         limits=LIMITS,
+        deletions=deletions or Deletions(),
     )
     routes = SaveRoutes(
         service=service, schemas=schemas, settings=settings, clock=clock, saw=lambda _: None

@@ -5,7 +5,7 @@ the slot and the account are locked, in this order; the plan is made and checked
 ledger gets its entries, and the database applies them; the account's devices are told.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple, TypeAlias
 
@@ -202,6 +202,12 @@ class EconomyService:
     async def holdings(self, connection: Connection, account_id: UserId, slot_id: str) -> Holdings:
         """Read what a slot holds."""
         return Holdings(*await EconomyWork(connection, account_id, slot_id).holdings())
+
+    async def held_in(
+        self, connection: Connection, account_id: UserId, slot_id: str
+    ) -> Mapping[str, int]:
+        """Read what would be lost with a slot, by item and currency."""
+        return await EconomyWork(connection, account_id, slot_id).held_in_slot()
 
     async def suspect(
         self, connection: Connection, account_id: UserId, slot_id: str, *, rule: str, reason: str
