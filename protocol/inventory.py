@@ -138,6 +138,12 @@ class KeyReused(PlayhallError):
     code, status = "key_reused", 409
 
 
+class ModdedSlot(PlayhallError):
+    """This slot is modded, so it gives nothing that belongs to the account."""
+
+    code, status = "modded_slot", 409
+
+
 class GainRefused(PlayhallError):
     """This is more than can have been earned; nothing was changed, and people will look at it."""
 

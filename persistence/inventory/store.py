@@ -35,6 +35,13 @@ class PlayTime(NamedTuple):
     in_all: int
 
 
+class LockedSlot(NamedTuple):
+    """What decides about gains in the slot, or the account, that is held."""
+
+    play_time: PlayTime
+    is_modded: bool
+
+
 class StoredAsset(NamedTuple):
     """An item or a currency, and what somebody has of it.
 
@@ -177,20 +184,20 @@ class EconomyWork:
         (found,) = await _complete(self.connection, self.account_id, [tuple(fields)])
         return found, content_hash
 
-    async def lock(self) -> PlayTime:
+    async def lock(self) -> LockedSlot:
         """Hold the slot and the account; raise `SaveSlotNotFound` or `ProfileNotFound`."""
         if self.slot_id is not None:
             row = await self.connection.fetchrow(SQL["lock_slot"], self.slot_id, self.account_id)
             if row is None:
                 raise SaveSlotNotFound
-            played = PlayTime(*row)
+            locked = LockedSlot(PlayTime(row["play_time_s"], row["in_all"]), row["is_modded"])
         else:
             in_all = await self.connection.fetchval(SQL["read_play_time"], self.account_id)
             if in_all is None:
                 raise ProfileNotFound(field="account_id")
-            played = PlayTime(in_all, in_all)
+            locked = LockedSlot(PlayTime(in_all, in_all), is_modded=False)
         await self.connection.execute(SQL["lock_account"], self.account_id)
-        return played
+        return locked
 
     async def assets(
         self, items: Collection[str], currencies: Collection[str]

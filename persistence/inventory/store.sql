@@ -5,7 +5,7 @@ WHERE account_id = $1 AND key = $2;
 
 -- name: lock_slot
 -- Let one change at a time concern an account's slot, and read what is plausible in it.
-SELECT s.play_time_s,
+SELECT s.play_time_s, s.is_modded,
        (SELECT sum(o.play_time_s) FROM save_slots o WHERE o.account_id = s.account_id)::bigint AS in_all
 FROM save_slots s WHERE s.slot_id = $1 AND s.account_id = $2 FOR NO KEY UPDATE OF s;
 

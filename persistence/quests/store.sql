@@ -62,9 +62,9 @@ RETURNING season_id, save_title, name, NULL::text AS season, title, description,
 SELECT entry_id, quest_id, status, step, step_count, last_updated FROM quest_progress WHERE slot_id = $1;
 
 -- name: list_claims
--- List whose rewards an account has, of the quests of a title.
+-- List whose rewards an account has, of the quests of a title; what a modded slot got is not all of one.
 SELECT c.quest_id FROM reward_claims c JOIN quests q ON q.quest_id = c.quest_id
-WHERE c.account_id = $1 AND q.save_title = $2;
+WHERE c.account_id = $1 AND q.save_title = $2 AND c.grant_key = 'reward';
 
 -- name: begin_progress
 -- Note that a slot has to do with a quest.

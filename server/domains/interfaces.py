@@ -282,12 +282,13 @@ class Economy(Protocol):
         *,
         key: str,
         reason: str,
-    ) -> bool:
-        """Grant a bundle in the caller's transaction; False where the key was granted before.
+    ) -> Bundle | None:
+        """Grant a bundle in the caller's transaction; None where the key was granted before.
 
-        A key (up to 190 characters) is the account's, whichever slot: copies of a slot cannot use
-        it again. Raise
-        `SaveSlotNotFound`, `AssetNotFound`, `HoldingFull`, or `GainRefused` for the implausible.
+        Give what was granted: to a modded slot nothing that belongs to the account. A key (up to
+        190 characters) is the account's, whichever slot: copies of a slot cannot use it again.
+        Raise `SaveSlotNotFound`, `AssetNotFound`, `HoldingFull`, or `GainRefused` for the
+        implausible.
         """
 
     async def holdings(self, connection: Connection, account_id: UserId, slot_id: str) -> Holdings:

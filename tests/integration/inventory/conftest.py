@@ -146,9 +146,10 @@ class Market:
     async def grant(self, who: UserId, slot: str, bundle: Any, key: str) -> bool:
         """Grant as another domain does."""
         async with self.database.transaction() as connection:
-            return await self.service.grant(
+            granted = await self.service.grant(
                 connection, who, slot, bundle, key=key, reason="A quest"
             )
+        return granted is not None
 
     async def run(self, statement: str, *values: object) -> list[Json]:
         async with self.database.acquire() as connection:

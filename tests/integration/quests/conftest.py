@@ -27,6 +27,7 @@ from server.domains.progression.quests.http import QuestRoutes
 from server.domains.progression.quests.service import QuestService
 from server.domains.progression.quests.settings import QuestsSettings
 from server.domains.progression.saves.service import Deletions, SlotAccess
+from server.domains.progression.saves.settings import SavesSettings
 from server.domains.progression.saves.streams import ProgressStreams
 from tests.fixtures.http import bearer, served
 from tests.fixtures.rows import add_profile
@@ -36,6 +37,7 @@ from tests.integration.saves.conftest import served_saves
 
 Json: TypeAlias = dict[str, Any]
 
+SAVES = SavesSettings(saves_writes_per_minute=1_000_000, saves_writes_burst=1_000_000)
 SETTINGS = QuestsSettings(actions_per_minute=1_000_000, actions_burst=1_000_000)
 
 
@@ -144,7 +146,9 @@ class Quests:
 async def quests(database: Database, rls: RlsDatabase) -> AsyncIterator[Quests]:
     clock, changes, events = MovedClock(), ProgressStore(database), LocalEvents()
     deletions = Deletions()
-    _, _, save_routes = served_saves(database, rls, publish=events.publish, deletions=deletions)
+    _, _, save_routes = served_saves(
+        database, rls, SAVES, publish=events.publish, deletions=deletions
+    )
     access, store = SlotAccess(changes), QuestStore(database)
     streams = ProgressStreams(Subscriptions(MemoryBroker()), changes, events.publish)
     catalogue = QuestCatalogue(store, clock.monotonic)

@@ -156,6 +156,57 @@ async def test_slot_that_holds_something_is_deleted_only_if_its_owner_accepts_th
     )
 
 
+async def test_modded_slot_gets_nothing_that_is_of_the_account(quests: Quests, ada: UserId) -> None:
+    assert await quests.define("currencies", "shells") == (200, "")
+    assert await quests.define("items", "stone", is_server_owned=False) == (200, "")
+    shop = {"name": "Sell", "kind": "trade", "takes": {"items": {"stone": 1}}}
+    for recipe, gives in (("sell", {"gold": 1}), ("swap", {"shells": 1})):
+        headers = {"If-Match": "*", "Authorization": "Bearer editor"}
+        body = {**shop, "gives": {"currencies": gives}}
+        path = f"/v1/admin/recipes/{recipe}"
+        async with quests.http.put(path, json=body, headers=headers) as answer:
+            assert answer.status == 200
+    reward = {
+        "items": {"iron.sword": 2},
+        "currencies": {"gold": 5, "shells": 3},
+        "lore": ["wolf"],
+        "flags": {"rewarded": True},
+    }
+    await quests.put("wolf", reward_bundle=reward)
+    slot, copy, clean = [await quests.slot(ada) for _ in range(3)]
+    for each in (slot, copy):
+        await quests.write(ada, each, {"mods": {"cheat": {"gold": 10**9}}}, is_modded=True)
+
+    done = await quests.do(ada, slot, "wolf", "accept", "complete", "claim")
+    assert done["granted"]["items"] == {"iron.sword": 2}
+    assert done["granted"]["currencies"] == {"shells": 3}
+    assert not done["quest"]["is_rewarded"]
+    _, held = await quests.ask(ada, "GET", f"/v1/saves/{slot}/inventory")
+    assert held["currencies"] == {"shells": 3}
+    assert (await quests.ask(ada, "GET", "/v1/unlocks", kind="lore"))[1]["unlocks"] == []
+    _, story = await quests.ask(ada, "GET", f"/v1/saves/{slot}/narrative")
+    assert (story["lore"], story["flags"]) == (["wolf"], {"rewarded": True})
+    again = await quests.do(ada, copy, "wolf", "accept", "complete", "claim")
+    assert (again["granted"]["items"], again["granted"]["currencies"]) == ({}, {})
+
+    inventory = f"/v1/saves/{slot}/inventory"
+    body = {"key": "found", "bundle": {"items": {"stone": 2}}}
+    assert (await quests.ask(ada, "POST", f"{inventory}/collect", body))[0] == 200
+    for key, recipe, code in (("a", "sell", "modded_slot"), ("b", "swap", None)):
+        body = {"key": key, "recipe_id": recipe}
+        _, answer = await quests.ask(ada, "POST", f"{inventory}/craft", body)
+        assert answer.get("code") == code
+
+    # The account's reward is still there for a slot that is not modded, and then for no other.
+    done = await quests.do(ada, clean, "wolf", "accept", "complete", "claim")
+    assert done["granted"]["currencies"] == {"gold": 5, "shells": 3}
+    assert await gold(quests, ada) == 5 + 3 + 4  # of all currencies: the account's, the slots'
+    late = await quests.slot(ada)
+    await quests.write(ada, late, {}, is_modded=True)
+    done = await quests.do(ada, late, "wolf", "accept", "complete", "claim")
+    assert (done["granted"]["items"], done["granted"]["currencies"]) == ({}, {})
+
+
 async def test_hidden_quest_is_not_told_of_before_it_is_available(
     quests: Quests, ada: UserId
 ) -> None:

@@ -49,6 +49,7 @@ from server.domains.progression.quests.machine import (
 )
 
 GRANT: Final = "reward"  # the one grant of a quest; the key of a claim
+GRANT_MODDED: Final = "modded"  # what a modded slot gets of it, once as well
 T = TypeVar("T")
 
 TOLD_MAX: Final = 50  # quests that devices are told of at once
@@ -318,7 +319,10 @@ class QuestService:
         return acted
 
     async def claim(self, who: Requester, slot_id: str, name: str) -> wire.QuestActed:
-        """Give the reward: items and currencies once to the account, the rest to the slot."""
+        """Give the reward: items and currencies once to the account, the rest to the slot.
+
+        A modded slot gets what stays in it, and leaves the account's reward to be claimed.
+        """
 
         def decide(_: Board, entry: Entry) -> Change:
             steps = len(entry.quest.steps)
@@ -332,28 +336,32 @@ class QuestService:
         self, connection: Connection, board: Board, entry: Entry
     ) -> tuple[wire.RewardContent, SaveSlot, list[ChangeRow]]:
         slot, stored, reward = board.slot, entry.quest.stored, entry.quest.reward
-        is_first = await self._store.claim(
-            connection, slot.account_id, stored.quest_id, GRANT, slot.slot_id, reward.model_dump()
+        grant = GRANT_MODDED if slot.is_modded else GRANT
+        is_left = not slot.is_modded or stored.quest_id not in board.claimed
+        is_first = is_left and await self._store.claim(
+            connection, slot.account_id, stored.quest_id, grant, slot.slot_id, reward.model_dump()
         )
-        granted = _content(reward)
+        granted = _content(reward).model_copy(update={"items": {}, "currencies": {}})
         changes: list[ChangeRow] = []
         bundle = Bundle(**reward.model_dump(exclude={"flags"}))
         if is_first and bundle != Bundle():
-            await self._economy.grant(
+            given = await self._economy.grant(
                 connection,
                 slot.account_id,
                 slot.slot_id,
                 bundle,
-                key=f"quest:{stored.quest_id}:{GRANT}",
+                key=f"quest:{stored.quest_id}:{grant}",
                 reason=f"quest {stored.name}",
             )
-        if not is_first:
-            granted = granted.model_copy(update={"items": {}, "currencies": {}})
+            if given is not None:
+                held = {"items": given.items, "currencies": given.currencies}
+                granted = granted.model_copy(update=held)
         state = with_unlocks(slot.state, reward)
         if state != slot.state:
             changes.append(await self._slots.write(connection, slot, state))
             slot = slot._replace(state=state)
-        board.claimed.add(stored.quest_id)
+        if not slot.is_modded:
+            board.claimed.add(stored.quest_id)
         self.claimed += is_first
         return granted, slot, changes
 
