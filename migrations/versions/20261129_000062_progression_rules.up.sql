@@ -1,5 +1,5 @@
--- Rules of progression: which quests devices were told of, what rewards have, and how
--- the ledger is closed for a slot that is deleted.
+-- Rules of progression: which quests devices were told of, what rewards have,
+-- which games count for a slot, and how the ledger is closed for a slot that is deleted.
 
 -- ------------------------------------------------------------------ available quests
 
@@ -16,21 +16,68 @@ SELECT playhall_auth.secure('quest_availability');
 REVOKE ALL ON quest_availability FROM service_role;
 GRANT SELECT, INSERT, UPDATE ON quest_availability TO playhall_server;
 
+-- ------------------------------------------------------------------ games of slots
+
+CREATE TABLE game_rewards (
+    reward_id  uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    save_title text NOT NULL CHECK (save_title ~ '^[a-z0-9][a-z0-9_-]{0,63}$'),
+    ruleset    text NOT NULL CHECK (ruleset ~ '^[a-z][a-z0-9_]{0,63}$'),
+    rewards    jsonb NOT NULL CHECK (jsonb_typeof(rewards) = 'array'),
+    version    int NOT NULL DEFAULT 1 CHECK (version > 0),
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT game_rewards_ruleset UNIQUE (save_title, ruleset)
+);
+COMMENT ON TABLE game_rewards IS 'what a ruleset''s games give to the slots of a title that are attached to them';
+COMMENT ON COLUMN game_rewards.rewards IS '[{result, placement, bundle}]: the first that fits';
+
+CREATE TABLE slot_games (
+    attachment_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    slot_id       uuid NOT NULL,
+    account_id    uuid NOT NULL,
+    lobby_id      uuid,
+    game_id       uuid,
+    attached_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    detached_at   timestamptz,
+    applied_at    timestamptz,
+    event_id      uuid,
+    FOREIGN KEY (slot_id, account_id) REFERENCES save_slots (slot_id, account_id)
+        ON UPDATE CASCADE ON DELETE CASCADE,
+    CHECK (num_nonnulls(lobby_id, game_id) = 1),
+    CHECK ((applied_at IS NULL) = (event_id IS NULL))
+);
+CREATE UNIQUE INDEX slot_games_one_idx ON slot_games (slot_id) WHERE detached_at IS NULL AND applied_at IS NULL;
+CREATE INDEX slot_games_slot_id_idx ON slot_games (slot_id);
+CREATE INDEX slot_games_account_id_idx ON slot_games (account_id) WHERE applied_at IS NULL;
+COMMENT ON TABLE slot_games IS 'which game a slot''s player plays for it; the newest attachments that are over stay';
+COMMENT ON COLUMN slot_games.lobby_id IS 'the lobby whose game counts, which may be gone';
+COMMENT ON COLUMN slot_games.game_id IS 'the game that counts, which may be gone';
+COMMENT ON COLUMN slot_games.detached_at IS 'a game that was completed before counts nevertheless';
+COMMENT ON COLUMN slot_games.event_id IS 'the durable event whose result was applied';
+
+SELECT playhall_auth.secure('game_rewards', 'slot_games');
+GRANT SELECT, INSERT, UPDATE ON game_rewards TO playhall_server;
+CREATE POLICY own_readable ON slot_games FOR SELECT TO authenticated
+    USING (account_id = (SELECT auth.uid()));
+GRANT SELECT ON slot_games TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON slot_games TO playhall_server;
+
 -- ------------------------------------------------------------------ what rewards have
 
 -- Items and currencies are named within JSON; here they are referred to, so that what is given
 -- cannot be deleted.
 CREATE TABLE reward_assets (
     quest_id    uuid REFERENCES quests (quest_id) ON DELETE CASCADE,
+    reward_id   uuid REFERENCES game_rewards (reward_id) ON DELETE CASCADE,
     item_id     text REFERENCES item_definitions,
     currency_id text REFERENCES currencies,
-    CHECK (num_nonnulls(quest_id) = 1),
+    CHECK (num_nonnulls(quest_id, reward_id) = 1),
     CHECK (num_nonnulls(item_id, currency_id) = 1),
-    CONSTRAINT reward_assets_once UNIQUE NULLS NOT DISTINCT (quest_id, item_id, currency_id)
+    CONSTRAINT reward_assets_once UNIQUE NULLS NOT DISTINCT (quest_id, reward_id, item_id, currency_id)
 );
+CREATE INDEX reward_assets_reward_id_idx ON reward_assets (reward_id);
 CREATE INDEX reward_assets_item_id_idx ON reward_assets (item_id);
 CREATE INDEX reward_assets_currency_id_idx ON reward_assets (currency_id);
-COMMENT ON TABLE reward_assets IS 'the items and currencies that the rewards of quests have';
+COMMENT ON TABLE reward_assets IS 'the items and currencies that the rewards of quests and games have';
 
 -- Quests from before may have what there is not; they are refused when they are written again.
 INSERT INTO reward_assets (quest_id, item_id)

@@ -187,7 +187,9 @@ class DefinitionStore:
 def _in_use(error: asyncpg.ForeignKeyViolationError) -> DefinitionInUse:
     """Say what refers to a definition, where it is a reward."""
     if error.table_name == "reward_assets":
-        return DefinitionInUse("A reward has this; change the quest that gives it first.")
+        return DefinitionInUse(
+            "A reward has this; change the quest or the game rewards that give it first."
+        )
     return DefinitionInUse()
 
 

@@ -1,6 +1,6 @@
 """What other domains' definitions give: checked when it is defined, and kept while it is given."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from persistence.database import Connection
@@ -31,8 +31,16 @@ async def require_assets(connection: Connection, bundle: Mapping[str, Any], fiel
                 raise AssetRetired(f"{place}: it is retired, so nobody can get it.", field=place)
 
 
-async def refer(connection: Connection, quest_id: str, bundle: Mapping[str, Any]) -> None:
-    """Note what a quest gives, in place of what it gave before."""
-    await connection.execute(SQL["forget"], quest_id)
-    values = (sorted(bundle["items"]), sorted(bundle["currencies"]))
-    await connection.execute(SQL["refer"], quest_id, *values)
+async def refer(
+    connection: Connection,
+    bundles: Sequence[Mapping[str, Any]],
+    *,
+    quest_id: str | None = None,
+    reward_id: str | None = None,
+) -> None:
+    """Note what a quest or a ruleset's games give, in place of what they gave before."""
+    owner = (quest_id, reward_id)
+    await connection.execute(SQL["forget"], *owner)
+    items = {each for bundle in bundles for each in bundle["items"]}
+    currencies = {each for bundle in bundles for each in bundle["currencies"]}
+    await connection.execute(SQL["refer"], *owner, sorted(items), sorted(currencies))

@@ -163,7 +163,7 @@ class QuestStore:
                 row = await connection.fetchrow(SQL[query], title, name, *values, at_most)
                 if row is not None:
                     if kind == "quest":
-                        await refer(connection, row["quest_id"], said["reward_bundle"])
+                        await refer(connection, [said["reward_bundle"]], quest_id=row["quest_id"])
                     await record(
                         connection,
                         actor=actor,

@@ -240,6 +240,8 @@ RIGHTS = {
     "quest_availability": "SELECT INSERT UPDATE",
     "reward_claims": "SELECT INSERT",
     "reward_assets": "SELECT INSERT DELETE",
+    "game_rewards": "SELECT INSERT UPDATE",
+    "slot_games": "SELECT INSERT UPDATE DELETE",
     "save_logs": "SELECT INSERT",  # and UPDATE of how far they are
     "save_log_events": "SELECT INSERT",
     "save_log_mutations": "SELECT INSERT",

@@ -13,6 +13,7 @@ from persistence.database import Database
 from persistence.quests.store import QuestStore
 from persistence.rls import RlsDatabase
 from persistence.saves.changes import ProgressStore
+from persistence.slot_games.store import SlotGameStore
 from protocol.ids import UserId, new_id
 from server.core.clock import Clock
 from server.core.events import LocalEvents, ProgressChanged, ProgressFollowed
@@ -29,6 +30,8 @@ from server.domains.progression.quests.settings import QuestsSettings
 from server.domains.progression.saves.service import Deletions, SlotAccess
 from server.domains.progression.saves.settings import SavesSettings
 from server.domains.progression.saves.streams import ProgressStreams
+from server.domains.progression.slot_games.http import SlotGameRoutes
+from server.domains.progression.slot_games.service import SlotGameService
 from tests.fixtures.http import bearer, served
 from tests.fixtures.rows import add_profile
 from tests.integration.inventory.conftest import SETTINGS as ECONOMY
@@ -64,6 +67,7 @@ class Quests:
     access: SlotAccess
     availability: QuestAvailability
     streams: ProgressStreams
+    slot_games: SlotGameService
 
     async def person(self) -> UserId:
         async with self.database.acquire() as connection:
@@ -167,6 +171,14 @@ async def quests(database: Database, rls: RlsDatabase) -> AsyncIterator[Quests]:
             economy=economy,
             clock=clock,
         )
+        slot_games = SlotGameService(
+            database=database,
+            rls=rls,
+            store=SlotGameStore(database),
+            slots=access,
+            stream=streams,
+            economy=economy,
+        )
         availability = QuestAvailability(
             database=database,
             catalogue=catalogue,
@@ -189,10 +201,13 @@ async def quests(database: Database, rls: RlsDatabase) -> AsyncIterator[Quests]:
             market,
             DefinitionRoutes(definitions),
             QuestRoutes(service, SETTINGS, clock),
+            SlotGameRoutes(slot_games, clock),
         ]
         endpoints = [each for some in routes for each in some.endpoints()]
         async with served(endpoints, by_user_id) as http:
-            quests = Quests(http, database, clock, economy, service, access, availability, streams)
+            quests = Quests(
+                http, database, clock, economy, service, access, availability, streams, slot_games
+            )
             for plural, name in (("currencies", "gold"), ("items", "iron.sword")):
                 assert await quests.define(plural, name) == (200, "")
             yield quests
