@@ -10,5 +10,6 @@ ALTER TABLE ledger_transactions ADD CONSTRAINT ledger_transactions_kind_check CH
 DROP TRIGGER currencies_given ON currencies;
 DROP TRIGGER item_definitions_given ON item_definitions;
 DROP FUNCTION reward_is_given();
-DROP TABLE reward_assets, slot_games, game_rewards;
+DROP TABLE reward_assets, slot_games, game_rewards, quest_checks;
+ALTER TABLE quests DROP COLUMN follows, DROP COLUMN min_play_time_s;
 DROP TABLE quest_availability;

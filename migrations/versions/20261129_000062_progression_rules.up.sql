@@ -1,5 +1,5 @@
 -- Rules of progression: which quests devices were told of, what rewards have,
--- which games count for a slot, and how the ledger is closed for a slot that is deleted.
+-- what is implausible, which games count for a slot, and how the ledger is closed for a slot that is deleted.
 
 -- ------------------------------------------------------------------ available quests
 
@@ -15,6 +15,25 @@ COMMENT ON COLUMN quest_availability.reached IS 'quests that ever were available
 SELECT playhall_auth.secure('quest_availability');
 REVOKE ALL ON quest_availability FROM service_role;
 GRANT SELECT, INSERT, UPDATE ON quest_availability TO playhall_server;
+
+-- ------------------------------------------------------------------ implausible progress
+
+ALTER TABLE quests
+    ADD COLUMN follows text[] NOT NULL DEFAULT '{}' CHECK (cardinality(follows) <= 50),
+    ADD COLUMN min_play_time_s bigint NOT NULL DEFAULT 0 CHECK (min_play_time_s >= 0);
+COMMENT ON COLUMN quests.follows IS 'quests that must have been available before it is completed';
+COMMENT ON COLUMN quests.min_play_time_s IS 'less play time than this is implausible when it is completed';
+
+CREATE TABLE quest_checks (
+    save_title  text PRIMARY KEY CHECK (save_title ~ '^[a-z0-9][a-z0-9_-]{0,63}$'),
+    play_time   text CHECK (play_time IN ('off', 'shadow', 'enforce')),
+    quest_order text CHECK (quest_order IN ('off', 'shadow', 'enforce')),
+    updated_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE quest_checks IS 'what is done about implausible progress in a title; null: as the node is set';
+
+SELECT playhall_auth.secure('quest_checks');
+GRANT SELECT, INSERT, UPDATE ON quest_checks TO playhall_server;
 
 -- ------------------------------------------------------------------ games of slots
 

@@ -16,9 +16,14 @@ from persistence.database import Connection, Database
 from persistence.inventory.references import refer, require_assets
 from persistence.queries import load
 from protocol.ids import PlayerId, UserId
+from protocol.inventory import Mode
 from protocol.quests import EVENTS_MAX, QUESTS_MAX
 
 SQL: Final = load("quests/store")
+CHECKED_MAX: Final = 10_000  # titles with settings of their own
+_LAST_FIELDS: Final = (
+    *("event", "hidden", "is_withdrawn", "package", "follows", "min_play_time_s"),
+)
 LISTENING_MAX: Final = 5000  # quests that one game may count for
 
 
@@ -38,6 +43,8 @@ class StoredQuest(NamedTuple):
     hidden: bool
     is_withdrawn: bool
     package: str | None
+    follows: list[str]
+    min_play_time_s: int
     version: int
     updated_at: datetime
 
@@ -88,6 +95,13 @@ class Availability(NamedTuple):
     reached: frozenset[str] = frozenset()
 
 
+class StoredChecks(NamedTuple):
+    """What is done about implausible progress in a title; None: as the node is set."""
+
+    play_time: Mode | None = None
+    quest_order: Mode | None = None
+
+
 class NoSuchReference(Exception):
     """What is referred to by name, an event or a season, is not there."""
 
@@ -124,7 +138,7 @@ class QuestStore:
             *(said[each] for each in ("title", "description", "required_flags", "fails_when")),
             orjson.dumps(said["steps"]),
             orjson.dumps(said["reward_bundle"]),
-            *(said[each] for each in ("event", "hidden", "is_withdrawn", "package")),
+            *(said[each] for each in _LAST_FIELDS),
         )
         row = await self._put("quest", title, name, values, said, QUESTS_MAX, actor)
         return None if row is None else _quest(row)
@@ -174,6 +188,28 @@ class QuestStore:
         except asyncpg.ForeignKeyViolationError as error:
             raise NoSuchReference from error
         return row
+
+    async def checks(self, connection: Connection, title: str) -> StoredChecks:
+        """Read what is done about implausible progress in a title."""
+        row = await connection.fetchrow(SQL["read_checks"], title)
+        return StoredChecks() if row is None else StoredChecks(*row)
+
+    async def put_checks(
+        self, title: str, checks: StoredChecks, *, actor: UserId
+    ) -> StoredChecks | None:
+        """Set what is done about implausible progress, on record; None beyond the bound."""
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(SQL["put_checks"], title, *checks, CHECKED_MAX)
+            if row is None:
+                return None
+            await record(
+                connection,
+                actor=actor,
+                action="put_quest_checks",
+                target=title,
+                after=checks._asdict(),
+            )
+        return StoredChecks(*row)
 
     # ------------------------------------------------------------------ how far slots are
 

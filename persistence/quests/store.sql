@@ -1,22 +1,23 @@
 -- name: list_quests
 -- List the quests of a title, by name.
 SELECT quest_id, save_title, name, title, description, required_flags, fails_when, steps, reward_bundle,
-       event, hidden, is_withdrawn, package, version, updated_at
+       event, hidden, is_withdrawn, package, follows, min_play_time_s, version, updated_at
 FROM quests WHERE save_title = $1 ORDER BY name LIMIT $2;
 
 -- name: put_quest
 -- Add a quest or change it. Adds none beyond a bound.
 INSERT INTO quests AS q (save_title, name, title, description, required_flags, fails_when, steps,
-                         reward_bundle, event, hidden, is_withdrawn, package)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
-WHERE (SELECT count(*) FROM quests o WHERE o.save_title = $1 AND o.name <> $2) < $13
+                         reward_bundle, event, hidden, is_withdrawn, package, follows, min_play_time_s)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
+WHERE (SELECT count(*) FROM quests o WHERE o.save_title = $1 AND o.name <> $2) < $15
 ON CONFLICT (save_title, name) DO UPDATE SET
     title = excluded.title, description = excluded.description, required_flags = excluded.required_flags,
     fails_when = excluded.fails_when, steps = excluded.steps, reward_bundle = excluded.reward_bundle,
     event = excluded.event, hidden = excluded.hidden, is_withdrawn = excluded.is_withdrawn,
-    package = excluded.package, version = q.version + 1, updated_at = clock_timestamp()
+    package = excluded.package, follows = excluded.follows,
+    min_play_time_s = excluded.min_play_time_s, version = q.version + 1, updated_at = clock_timestamp()
 RETURNING quest_id, save_title, name, title, description, required_flags, fails_when, steps, reward_bundle,
-          event, hidden, is_withdrawn, package, version, updated_at;
+          event, hidden, is_withdrawn, package, follows, min_play_time_s, version, updated_at;
 
 -- name: list_events
 -- List the timed events of a title, by name.
@@ -106,3 +107,15 @@ SELECT available, reached FROM quest_availability WHERE slot_id = $1;
 -- Note which quests of a slot are available as its devices know, and which ever were.
 INSERT INTO quest_availability (slot_id, available, reached) VALUES ($1, $2, $3)
 ON CONFLICT (slot_id) DO UPDATE SET available = excluded.available, reached = excluded.reached;
+
+-- name: read_checks
+-- Read what is done about implausible progress in a title.
+SELECT play_time, quest_order FROM quest_checks WHERE save_title = $1;
+
+-- name: put_checks
+-- Set what is done about implausible progress in a title; adds none beyond a bound.
+INSERT INTO quest_checks (save_title, play_time, quest_order)
+SELECT $1, $2, $3 WHERE (SELECT count(*) FROM quest_checks o WHERE o.save_title <> $1) < $4
+ON CONFLICT (save_title) DO UPDATE SET
+    play_time = excluded.play_time, quest_order = excluded.quest_order, updated_at = clock_timestamp()
+RETURNING play_time, quest_order;

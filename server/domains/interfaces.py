@@ -10,7 +10,7 @@ from persistence.games.store import Totals
 from persistence.saves.changes import ChangeRow
 from protocol.accounts import Me, Methods
 from protocol.ids import BotId, GameId, LobbyId, MatchId, PlayerId, SessionId, UserId
-from protocol.inventory import Bundle
+from protocol.inventory import Bundle, Mode
 from protocol.signaling import Admission
 from server.core.subscriptions import TopicKind
 from server.gateway.session.identity import Identity
@@ -299,11 +299,21 @@ class EconomyReview(Protocol):
     """What other domains find implausible, such as quests out of order. Provided by inventory."""
 
     async def suspect(
-        self, connection: Connection, account_id: UserId, slot_id: str, *, rule: str, reason: str
+        self,
+        connection: Connection,
+        account_id: UserId,
+        slot_id: str,
+        *,
+        rule: str,
+        subject: str,
+        reason: str,
+        mode: Mode | None,
     ) -> None:
         """Flag something for review in the caller's transaction, before it is carried out.
 
-        `rule` is a word such as `quest_order`. Where plausibility is enforced, raise `GainRefused`.
+        `rule` is a word such as `quest_order`, `subject` what it is about, such as `quest:wolf`.
+        `mode` says what is done about it; None: as the node is set. Where it is enforced, raise
+        `GainRefused`.
         """
 
 

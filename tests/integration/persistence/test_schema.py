@@ -238,6 +238,7 @@ RIGHTS = {
     "quest_progress": "SELECT INSERT",  # and UPDATE of what changes as it goes on
     "quest_events_seen": "SELECT INSERT",
     "quest_availability": "SELECT INSERT UPDATE",
+    "quest_checks": "SELECT INSERT UPDATE",
     "reward_claims": "SELECT INSERT",
     "reward_assets": "SELECT INSERT DELETE",
     "game_rewards": "SELECT INSERT UPDATE",

@@ -169,6 +169,7 @@ async def quests(database: Database, rls: RlsDatabase) -> AsyncIterator[Quests]:
             slots=access,
             stream=streams,
             economy=economy,
+            review=economy,
             clock=clock,
         )
         slot_games = SlotGameService(

@@ -207,6 +207,69 @@ async def test_modded_slot_gets_nothing_that_is_of_the_account(quests: Quests, a
     assert (done["granted"]["items"], done["granted"]["currencies"]) == ({}, {})
 
 
+async def flags(quests: Quests) -> list[tuple[str, str, str, bool, int]]:
+    _, queue = await quests.ask("moderator", "GET", "/v1/admin/economy/flags")
+    return sorted(
+        (each["rule"], each["asset"], each["reason"], each["was_refused"], each["times"])
+        for each in queue["flags"]
+    )
+
+
+async def test_implausible_progress_is_flagged_and_refused_where_enforced(
+    quests: Quests, ada: UserId
+) -> None:
+    await quests.put("first", required_flags="flags.met")
+    await quests.put("last", required_flags="flags.end", follows=["first"], min_play_time_s=600)
+    body = {"title": "X", "follows": ["first", "none"]}
+    _, refused = await quests.ask("editor", "PUT", "/v1/admin/quests/demo/x", body)
+    assert (refused["code"], refused["field"]) == ("invalid_field", "follows.1")
+
+    # A client that says that the end was reached, at once.
+    slot = await quests.slot(ada, {"flags": {"end": True}})
+    assert (await quests.do(ada, slot, "last", "accept", "complete"))["quest"]["status"] == (
+        "completed"
+    )
+    order = ("quest_order", "quest:last", "completed, and never available was: first", False, 1)
+    early = ("play_time", "quest:last", "completed after 0 s of play, of at least 600", False, 1)
+    assert await flags(quests) == [early, order]
+    await quests.do(ada, slot, "last", "complete", "claim")
+    assert await flags(quests) == [early, order]
+
+    checks = {"play_time": "enforce", "quest_order": "off"}
+    path = "/v1/admin/quest-checks/demo"
+    assert (await quests.ask(ada, "PUT", path, checks))[0] == 403
+    assert await quests.ask("editor", "PUT", path, checks) == (200, checks)
+    assert await quests.ask("editor", "GET", path) == (200, checks)
+    other = await quests.slot(ada, {"flags": {"end": True}})
+    await quests.do(ada, other, "last", "accept")
+    status, refused = await quests.act(ada, other, "last", "complete")
+    assert (status, refused["code"]) == (409, "gain_refused")
+    assert (await quests.quests(ada, other))["last"]["status"] == "active"
+    await quests.write(ada, other, {"flags": {"end": True}}, play_time_s=600)
+    assert (await quests.act(ada, other, "last", "complete"))[0] == 200
+
+
+async def test_quest_that_was_available_once_was_not_skipped(quests: Quests, ada: UserId) -> None:
+    await quests.put("first", required_flags="flags.met", reward_bundle=REWARD)
+    await quests.put("last", required_flags="flags.end", follows=["first"])
+    passed, begun, there = [await quests.slot(ada) for _ in range(3)]
+    await quests.write(ada, passed, {"flags": {"met": True}})
+    await quests.availability.look()
+    await quests.write(ada, passed, {"flags": {"end": True}})
+    await quests.write(ada, begun, {"flags": {"met": True}})
+    await quests.do(ada, begun, "first", "accept")
+    await quests.write(ada, begun, {"flags": {"end": True}})
+    await quests.write(ada, there, {"flags": {"end": True, "met": True}})
+    for slot in (passed, begun, there):
+        await quests.do(ada, slot, "last", "accept", "complete")
+    assert await flags(quests) == []
+    # In an imported slot the progress begins again; the account's reward speaks for it.
+    await quests.do(ada, there, "first", "accept", "complete", "claim")
+    imported = await quests.slot(ada, {"flags": {"end": True}})
+    await quests.do(ada, imported, "last", "accept", "complete")
+    assert await flags(quests) == []
+
+
 async def test_hidden_quest_is_not_told_of_before_it_is_available(
     quests: Quests, ada: UserId
 ) -> None:

@@ -210,13 +210,22 @@ class EconomyService:
         return await EconomyWork(connection, account_id, slot_id).held_in_slot()
 
     async def suspect(
-        self, connection: Connection, account_id: UserId, slot_id: str, *, rule: str, reason: str
+        self,
+        connection: Connection,
+        account_id: UserId,
+        slot_id: str,
+        *,
+        rule: str,
+        subject: str,
+        reason: str,
+        mode: wire.Mode | None,
     ) -> None:
         """Flag what another domain finds implausible; see `EconomyReview`."""
-        if self._plausibility == "off":
+        mode = mode or self._plausibility
+        if mode == "off":
             return
-        is_enforced = self._plausibility == "enforce"
-        flag = NewFlag(account_id, slot_id, None, rule, "", reason, is_enforced)
+        is_enforced = mode == "enforce"
+        flag = NewFlag(account_id, slot_id, None, rule, subject, reason, is_enforced)
         if is_enforced:
             self._flag_later([flag])
             self.refused += 1

@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from persistence.database import Connection
-from persistence.quests.store import QuestStore, StoredEvent, StoredQuest
+from persistence.quests.store import QuestStore, StoredChecks, StoredEvent, StoredQuest
 from protocol.quests import (
     ConditionRefused,
     ConditionStep,
@@ -65,6 +65,7 @@ class TitleContent:
     quests: Mapping[str, CompiledQuest]
     events: Mapping[str, StoredEvent]
     seasons: Mapping[str, StoredEvent]
+    checks: StoredChecks
     read_at: float
     # What each says until something opens or closes; filled as it is asked for.
     _openings: dict[str, tuple[Opening, datetime | None]] = field(default_factory=dict)
@@ -140,6 +141,7 @@ class QuestCatalogue:
                 {quest.name: ready for quest in quests if (ready := _usable(quest)) is not None},
                 {event.name: event for event in events},
                 {season.name: season for season in seasons},
+                await self._store.checks(connection, title),
                 self._monotonic(),
             )
             if len(self._titles) > TITLES_MAX:

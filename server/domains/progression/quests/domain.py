@@ -5,7 +5,7 @@ from protocol.domain_events import GameCompleted
 from server.core.event_delivery import DurableListener
 from server.core.events import ProgressChanged, ProgressFollowed
 from server.domains.contract import Domain, Job
-from server.domains.interfaces import Economy, ProgressStream, SaveSlots
+from server.domains.interfaces import Economy, EconomyReview, ProgressStream, SaveSlots
 from server.domains.progression.quests.availability import QuestAvailability
 from server.domains.progression.quests.catalogue import QuestCatalogue
 from server.domains.progression.quests.http import QuestRoutes
@@ -28,6 +28,7 @@ def build(services: Services) -> Domain:
         slots=interfaces.get(SaveSlots),
         stream=interfaces.get(ProgressStream),
         economy=interfaces.get(Economy),
+        review=interfaces.get(EconomyReview),
         clock=services.clock,
     )
     availability = QuestAvailability(

@@ -16,6 +16,7 @@ from persistence.quests.store import (
     NoSuchReference,
     ProgressRow,
     QuestStore,
+    StoredChecks,
     StoredEvent,
     StoredQuest,
 )
@@ -29,7 +30,14 @@ from protocol.inventory import Bundle
 from protocol.saves import SaveSlotNotFound
 from server.core.clock import Clock, wire_time, wire_time_or_none
 from server.core.event_delivery import EventDelivery
-from server.domains.interfaces import Economy, Holdings, ProgressStream, SaveSlot, SaveSlots
+from server.domains.interfaces import (
+    Economy,
+    EconomyReview,
+    Holdings,
+    ProgressStream,
+    SaveSlot,
+    SaveSlots,
+)
 from server.domains.progression.quests.calendar import Opening
 from server.domains.progression.quests.catalogue import (
     CompiledQuest,
@@ -53,6 +61,7 @@ GRANT_MODDED: Final = "modded"  # what a modded slot gets of it, once as well
 T = TypeVar("T")
 
 TOLD_MAX: Final = 50  # quests that devices are told of at once
+NAMED_MAX: Final = 5  # quests in the reason of a flag
 NAMES_MAX: Final = 10_000  # of a collection in a state that are looked at
 _NOTHING: Final = Holdings({}, {})
 
@@ -104,6 +113,7 @@ class Board:
     facts: Facts
     entries: Mapping[str, Entry]
     claimed: set[str]
+    checks: StoredChecks
 
     def require(self, name: str) -> Entry:
         """Find a quest; raise `QuestNotFound` for one that its player may not know of."""
@@ -178,6 +188,7 @@ class QuestService:
         slots: SaveSlots,
         stream: ProgressStream,
         economy: Economy,
+        review: EconomyReview,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -187,6 +198,7 @@ class QuestService:
         self._slots = slots
         self._stream = stream
         self._economy = economy
+        self._review = review
         self._clock = clock
         self.announced_total = 0
         self.completed = 0
@@ -253,7 +265,7 @@ class QuestService:
             name: _entry(quest, progress.get(quest.stored.quest_id), content, facts)
             for name, quest in content.quests.items()
         }
-        return Board(slot, facts, entries, claimed)
+        return Board(slot, facts, entries, claimed, content.checks)
 
     # ------------------------------------------------------------------ acting
 
@@ -383,6 +395,8 @@ class QuestService:
             entry = board.require(name)
             change = decide(board, entry)
             if not change.is_repeated:
+                if change.status is Status.COMPLETED:
+                    await self._judge(connection, board, entry)
                 row = await self._store_path(connection, slot, entry, change)
                 if give is not None:
                     granted, slot, changes = await give(connection, board, entry)
@@ -396,6 +410,23 @@ class QuestService:
         for each in changes:
             self._stream.announce(each)
         return wire.QuestActed(quest=shown, is_repeated=change.is_repeated, granted=granted)
+
+    async def _judge(self, connection: Connection, board: Board, entry: Entry) -> None:
+        """Flag an implausible completion; raise `GainRefused` where that is enforced."""
+        slot, stored = board.slot, entry.quest.stored
+        if not (stored.follows or stored.min_play_time_s):
+            return
+        known = await self._store.availability(connection, slot.slot_id)
+        for rule, reason in _implausible(board, stored, known):
+            await self._review.suspect(
+                connection,
+                slot.account_id,
+                slot.slot_id,
+                rule=rule,
+                subject=f"quest:{stored.name}",
+                reason=reason,
+                mode=getattr(board.checks, rule),
+            )
 
     async def _store_path(
         self, connection: Connection, slot: SaveSlot, entry: Entry, change: Change
@@ -530,8 +561,27 @@ class QuestService:
         """Add or change a quest; raise what is wrong with it, by field."""
         await load_library()
         check_quest(asked)
+        if asked.follows:
+            there = {each.name for each in await self.definitions(title)} - {name}
+            for place, each in enumerate(asked.follows):
+                if each not in there:
+                    field = f"follows.{place}"
+                    message = f"{field}: the title has no other quest {each}."
+                    raise InvalidField(message, field=field)
         put = self._store.put_quest(title, name, asked.model_dump(), actor=actor)
         return await self._put(title, put, "event")
+
+    async def checks(self, title: str) -> StoredChecks:
+        """Read what is done about implausible progress in a title."""
+        async with self._database.acquire() as connection:
+            return await self._store.checks(connection, title)
+
+    async def put_checks(
+        self, title: str, asked: wire.QuestChecks, *, actor: UserId
+    ) -> StoredChecks:
+        """Set what is done about implausible progress in a title."""
+        checks = StoredChecks(asked.play_time, asked.quest_order)
+        return await self._put(title, self._store.put_checks(title, checks, actor=actor), "title")
 
     async def put_event(
         self, title: str, name: str, asked: wire.TimedEventRequest, *, actor: UserId
@@ -594,6 +644,25 @@ def _news(known: Availability, board: Board, *, besides: str | None = None) -> _
     begun = {entry.row.quest_id for entry in board.entries.values() if entry.row is not None}
     availability = Availability(frozenset(ids), known.reached | ids | begun)
     return _News(new[:TOLD_MAX], availability, bool(waiting))
+
+
+def _implausible(board: Board, stored: StoredQuest, known: Availability) -> list[tuple[str, str]]:
+    """Say by which rules, and why, it is implausible that a slot completes a quest now."""
+    found = []
+    played, takes = board.slot.play_time_s, stored.min_play_time_s
+    if played < takes:
+        found.append(("play_time", f"completed after {played} s of play, of at least {takes}"))
+    skipped = [
+        name
+        for name in stored.follows
+        if (before := board.entries.get(name)) is not None
+        if before.status in (Status.LOCKED, Status.EXPIRED) and before.row is None
+        if before.quest.stored.quest_id not in known.reached | board.claimed
+    ]
+    if skipped:
+        names = ", ".join(skipped[:NAMED_MAX])
+        found.append(("quest_order", f"completed, and never available was: {names}"))
+    return found
 
 
 def _entry(

@@ -6,3 +6,4 @@ INSERT INTO game_rewards (save_title, ruleset, rewards) VALUES ('demo', 'relay',
 INSERT INTO slot_games (slot_id, account_id, game_id)
 SELECT slot_id, account_id, gen_random_uuid() FROM save_slots
 WHERE slot_id = '00000000-0000-4000-8000-000000000271';
+INSERT INTO quest_checks (save_title, play_time) VALUES ('demo', 'enforce');
