@@ -58,7 +58,9 @@ DefinitionName = Annotated[str, StringConstraints(max_length=100), NAME]
 Description = Annotated[str, StringConstraints(max_length=1000), SOME_LINES]
 Why = Annotated[str, StringConstraints(max_length=500), NAME]
 Mode: TypeAlias = Literal["off", "shadow", "enforce"]
-Kind: TypeAlias = Literal["grant", "collect", "spend", "use", "craft", "trade", "give", "take_back"]
+Kind: TypeAlias = Literal[
+    "grant", "collect", "spend", "use", "craft", "trade", "give", "take_back", "discard"
+]
 FlagStatus: TypeAlias = Literal["open", "dismissed", "confirmed"]
 
 
@@ -134,6 +136,12 @@ class KeyReused(PlayhallError):
     """This key was used for something else; make a new one for each request."""
 
     code, status = "key_reused", 409
+
+
+class ModdedSlot(PlayhallError):
+    """This slot is modded, so it gives nothing that belongs to the account."""
+
+    code, status = "modded_slot", 409
 
 
 class GainRefused(PlayhallError):

@@ -6,7 +6,8 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from protocol.envelope import WireModel
 from protocol.errors import PlayhallError
-from protocol.inventory import AssetId, Bundle, BundleContent
+from protocol.inventory import AssetId, Bundle, BundleContent, Mode
+from protocol.limits import INT_MAX
 from protocol.lobbies import shaped
 from protocol.saves import SlotPath, TitleName
 from protocol.text import ONE_LINE
@@ -163,6 +164,13 @@ class QuestRequest(WireModel):
     hidden: bool = Field(default=False, description="Nobody is told of it before it is available.")
     package: Package | None = None
     is_withdrawn: bool = Field(default=False, description="Nobody can begin it any more.")
+    follows: Annotated[list[Name], Field(max_length=STEPS_MAX)] = Field(
+        default_factory=list,
+        description="Quests that must have been available before; checked on completion.",
+    )
+    min_play_time_s: Annotated[int, Field(ge=0, le=INT_MAX)] = Field(
+        default=0, description="Less play time than this is implausible on completion."
+    )
 
 
 class QuestDefinition(WireModel):
@@ -180,6 +188,8 @@ class QuestDefinition(WireModel):
     hidden: bool
     package: str | None
     is_withdrawn: bool
+    follows: list[str]
+    min_play_time_s: int
     version: int
     updated_at: str
 
@@ -188,6 +198,17 @@ class QuestDefinitions(WireModel):
     """The quests of a title."""
 
     quests: list[QuestDefinition]
+
+
+class QuestChecks(WireModel):
+    """What is done about implausible progress in a title; null: as the node is set."""
+
+    play_time: Mode | None = Field(
+        default=None, description="A quest is completed with less play time than it takes."
+    )
+    quest_order: Mode | None = Field(
+        default=None, description="A quest is completed that follows one that never was available."
+    )
 
 
 class TitlePath(WireModel):

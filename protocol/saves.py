@@ -69,6 +69,12 @@ class SaveSlotNotFound(PlayhallError):
     code, status = "save_slot_not_found", 404
 
 
+class SlotHoldsSomething(PlayhallError):
+    """The slot holds items or currencies, which would be lost; send `discard=true` to accept it."""
+
+    code, status = "slot_holds_something", 409
+
+
 class TooManySaves(PlayhallError):
     """You have the maximum number of save slots; delete one first."""
 
@@ -328,6 +334,14 @@ class ImportQuery(WireModel):
 
     mutation_id: Uuid | None = None
     device: DeviceName = ""
+
+
+class DeleteQuery(WireModel):
+    """Whether what the slot holds may be lost."""
+
+    discard: bool = Field(
+        default=False, description="Accept that the items and currencies of the slot are lost."
+    )
 
 
 class SaveDeleted(WireModel):

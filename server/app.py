@@ -40,6 +40,7 @@ from server.domains.progression.inventory.domain import build as inventory
 from server.domains.progression.packages.domain import build as packages
 from server.domains.progression.quests.domain import build as quests
 from server.domains.progression.saves.domain import build as saves
+from server.domains.progression.slot_games.domain import build as slot_games
 from server.domains.progression.telemetry.domain import build as telemetry
 from server.domains.services import Services
 from server.gateway.http.cors import install_cors
@@ -82,6 +83,7 @@ DOMAINS: Final[Sequence[Build]] = (
     saves,
     inventory,
     quests,
+    slot_games,
     command_saves,
     packages,
     telemetry,

@@ -3,7 +3,7 @@
 Each change is put on record, and made to the revision that its editor has seen.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -101,14 +101,30 @@ class DefinitionStore:
         content: Mapping[str, Any],
         *,
         match: Match,
-        items: Collection[str],
-        currencies: Collection[str],
+        items: Mapping[str, str],
+        currencies: Mapping[str, str],
         actor: UserId,
     ) -> StoredDefinition:
-        """Add or change a definition; `items` and `currencies` are those that it names.
+        """Add or change a definition; `items` and `currencies` say in which field it names each.
 
-        Raise `DefinitionChanged`, `AssetNotFound`, `TooManyDefinitions`, or `InvalidField`.
+        Raise `DefinitionChanged`, `AssetNotFound`, `TooManyDefinitions`, `InvalidField`, or
+        `DefinitionInUse` for what is retired while a reward has it.
         """
+        try:
+            return await self._put(kind, definition_id, content, match, items, currencies, actor)
+        except asyncpg.ForeignKeyViolationError as error:
+            raise _in_use(error) from error
+
+    async def _put(
+        self,
+        kind: DefinitionKind,
+        definition_id: str,
+        content: Mapping[str, Any],
+        match: Match,
+        items: Mapping[str, str],
+        currencies: Mapping[str, str],
+        actor: UserId,
+    ) -> StoredDefinition:
         async with self._database.transaction() as connection:
             await connection.execute(SQL["lock_definitions"])
             before = await self.read(kind, definition_id, connection=connection)
@@ -122,11 +138,15 @@ class DefinitionStore:
                 raise InvalidField(
                     "scope: it is fixed, since this currency was used.", field="scope"
                 )
-            missing = await connection.fetchval(
+            missing = await connection.fetchrow(
                 SQL["missing_assets"], list(items), list(currencies)
             )
             if missing is not None:
-                raise AssetNotFound(f"There is no {missing}; define it first.", field=missing)
+                asset_kind, asset_id = missing
+                field = (items if asset_kind == "item" else currencies)[asset_id]
+                raise AssetNotFound(
+                    f"{field}: there is no {asset_kind} {asset_id}; define it first.", field=field
+                )
             after = await self.read(kind, definition_id, connection=connection)
             assert after is not None
             await record(
@@ -161,7 +181,16 @@ class DefinitionStore:
                     before=before.content,
                 )
         except asyncpg.ForeignKeyViolationError as error:
-            raise DefinitionInUse from error
+            raise _in_use(error) from error
+
+
+def _in_use(error: asyncpg.ForeignKeyViolationError) -> DefinitionInUse:
+    """Say what refers to a definition, where it is a reward."""
+    if error.table_name == "reward_assets":
+        return DefinitionInUse(
+            "A reward has this; change the quest or the game rewards that give it first."
+        )
+    return DefinitionInUse()
 
 
 def _require(match: Match, before: StoredDefinition | None) -> None:

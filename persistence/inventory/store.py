@@ -35,6 +35,13 @@ class PlayTime(NamedTuple):
     in_all: int
 
 
+class LockedSlot(NamedTuple):
+    """What decides about gains in the slot, or the account, that is held."""
+
+    play_time: PlayTime
+    is_modded: bool
+
+
 class StoredAsset(NamedTuple):
     """An item or a currency, and what somebody has of it.
 
@@ -182,20 +189,20 @@ class EconomyWork:
         (found,) = await _complete(self.connection, self.account_id, [tuple(fields)])
         return found, found_hash
 
-    async def lock(self) -> PlayTime:
+    async def lock(self) -> LockedSlot:
         """Hold the slot and the account; raise `SaveSlotNotFound` or `ProfileNotFound`."""
         if self.slot_id is not None:
             row = await self.connection.fetchrow(SQL["lock_slot"], self.slot_id, self.account_id)
             if row is None:
                 raise SaveSlotNotFound
-            played = PlayTime(*row)
+            locked = LockedSlot(PlayTime(row["play_time_s"], row["in_all"]), row["is_modded"])
         else:
             in_all = await self.connection.fetchval(SQL["read_play_time"], self.account_id)
             if in_all is None:
                 raise ProfileNotFound(field="account_id")
-            played = PlayTime(in_all, in_all)
+            locked = LockedSlot(PlayTime(in_all, in_all), is_modded=False)
         await self.connection.execute(SQL["lock_account"], self.account_id)
-        return played
+        return locked
 
     async def assets(
         self, items: Collection[str], currencies: Collection[str]
@@ -265,6 +272,11 @@ class EconomyWork:
         rows = await self.connection.fetch(SQL["read_holdings"], self.account_id, self.slot_id)
         items = {row["id"]: row["held"] for row in rows if row["kind"] == "item"}
         return items, {row["id"]: row["held"] for row in rows if row["kind"] == "currency"}
+
+    async def held_in_slot(self) -> dict[str, int]:
+        """Read what the slot alone holds, by item and currency."""
+        rows = await self.connection.fetch(SQL["read_held_in_slot"], self.account_id, self.slot_id)
+        return {row["id"]: row["held"] for row in rows}
 
 
 class EconomyStore:

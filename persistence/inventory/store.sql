@@ -6,7 +6,7 @@ ORDER BY content_hash = $3 AND slot_id IS NOT DISTINCT FROM $4 DESC, seq LIMIT 1
 
 -- name: lock_slot
 -- Let one change at a time concern an account's slot, and read what is plausible in it.
-SELECT s.play_time_s,
+SELECT s.play_time_s, s.is_modded,
        (SELECT sum(o.play_time_s) FROM save_slots o WHERE o.account_id = s.account_id)::bigint AS in_all
 FROM save_slots s WHERE s.slot_id = $1 AND s.account_id = $2 FOR NO KEY UPDATE OF s;
 
@@ -114,6 +114,14 @@ WHERE slot_id = $2 AND account_id = $1 AND quantity > 0 GROUP BY item_id
 UNION ALL
 SELECT 'currency', currency_id, balance FROM currency_balances
 WHERE account_id = $1 AND (slot_id = $2 OR slot_id IS NULL) AND balance > 0;
+
+-- name: read_held_in_slot
+-- Read what a slot alone holds, by item and currency.
+SELECT item_id AS id, sum(quantity)::bigint AS held FROM inventory_items
+WHERE slot_id = $2 AND account_id = $1 AND quantity > 0 GROUP BY item_id
+UNION ALL
+SELECT currency_id, balance FROM currency_balances
+WHERE account_id = $1 AND slot_id = $2 AND balance > 0;
 
 -- name: list_items
 -- List the stacks of a slot after one of them; whose it may be is said by the policies.

@@ -13,11 +13,17 @@ import orjson
 
 from persistence.accounts.audit_log import record
 from persistence.database import Connection, Database
+from persistence.inventory.references import refer, require_assets
 from persistence.queries import load
 from protocol.ids import PlayerId, UserId
+from protocol.inventory import Mode
 from protocol.quests import EVENTS_MAX, QUESTS_MAX
 
 SQL: Final = load("quests/store")
+CHECKED_MAX: Final = 10_000  # titles with settings of their own
+_LAST_FIELDS: Final = (
+    *("event", "hidden", "is_withdrawn", "package", "follows", "min_play_time_s"),
+)
 LISTENING_MAX: Final = 5000  # quests that one game may count for
 
 
@@ -37,6 +43,8 @@ class StoredQuest(NamedTuple):
     hidden: bool
     is_withdrawn: bool
     package: str | None
+    follows: list[str]
+    min_play_time_s: int
     version: int
     updated_at: datetime
 
@@ -80,6 +88,20 @@ class Listening(NamedTuple):
     player_id: PlayerId
 
 
+class Availability(NamedTuple):
+    """Which quests of a slot are available as its devices know, and which ever were; by id."""
+
+    available: frozenset[str] = frozenset()
+    reached: frozenset[str] = frozenset()
+
+
+class StoredChecks(NamedTuple):
+    """What is done about implausible progress in a title; None: as the node is set."""
+
+    play_time: Mode | None = None
+    quest_order: Mode | None = None
+
+
 class NoSuchReference(Exception):
     """What is referred to by name, an event or a season, is not there."""
 
@@ -108,12 +130,15 @@ class QuestStore:
     async def put_quest(
         self, title: str, name: str, said: Mapping[str, Any], *, actor: UserId
     ) -> StoredQuest | None:
-        """Add or change a quest, on record; None beyond the bound. May raise `NoSuchReference`."""
+        """Add or change a quest, on record; None beyond the bound.
+
+        Raise `NoSuchReference`, or `AssetNotFound` and `AssetRetired` for what the reward has.
+        """
         values = (
             *(said[each] for each in ("title", "description", "required_flags", "fails_when")),
             orjson.dumps(said["steps"]),
             orjson.dumps(said["reward_bundle"]),
-            *(said[each] for each in ("event", "hidden", "is_withdrawn", "package")),
+            *(said[each] for each in _LAST_FIELDS),
         )
         row = await self._put("quest", title, name, values, said, QUESTS_MAX, actor)
         return None if row is None else _quest(row)
@@ -147,8 +172,12 @@ class QuestStore:
         query = {"quest": "put_quest", "event": "put_event", "season": "put_season"}[kind]
         try:
             async with self._database.transaction() as connection:
+                if kind == "quest":
+                    await require_assets(connection, said["reward_bundle"], "reward_bundle")
                 row = await connection.fetchrow(SQL[query], title, name, *values, at_most)
                 if row is not None:
+                    if kind == "quest":
+                        await refer(connection, [said["reward_bundle"]], quest_id=row["quest_id"])
                     await record(
                         connection,
                         actor=actor,
@@ -159,6 +188,28 @@ class QuestStore:
         except asyncpg.ForeignKeyViolationError as error:
             raise NoSuchReference from error
         return row
+
+    async def checks(self, connection: Connection, title: str) -> StoredChecks:
+        """Read what is done about implausible progress in a title."""
+        row = await connection.fetchrow(SQL["read_checks"], title)
+        return StoredChecks() if row is None else StoredChecks(*row)
+
+    async def put_checks(
+        self, title: str, checks: StoredChecks, *, actor: UserId
+    ) -> StoredChecks | None:
+        """Set what is done about implausible progress, on record; None beyond the bound."""
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(SQL["put_checks"], title, *checks, CHECKED_MAX)
+            if row is None:
+                return None
+            await record(
+                connection,
+                actor=actor,
+                action="put_quest_checks",
+                target=title,
+                after=checks._asdict(),
+            )
+        return StoredChecks(*row)
 
     # ------------------------------------------------------------------ how far slots are
 
@@ -195,6 +246,18 @@ class QuestStore:
         row = await connection.fetchrow(SQL["move_progress"], *values)
         assert row is not None
         return ProgressRow(*row)
+
+    async def availability(self, connection: Connection, slot_id: str) -> Availability:
+        """Read which quests of a slot are available as its devices know, and which ever were."""
+        row = await connection.fetchrow(SQL["read_availability"], slot_id)
+        return Availability() if row is None else Availability(*map(frozenset, row))
+
+    async def put_availability(
+        self, connection: Connection, slot_id: str, availability: Availability
+    ) -> None:
+        """Note which quests of a slot are available as its devices know, and which ever were."""
+        values = [sorted(each) for each in availability]
+        await connection.execute(SQL["put_availability"], slot_id, *values)
 
     async def listening(self, players: Sequence[PlayerId], ruleset: str) -> list[Listening]:
         """List the active quests of some players that count games of a ruleset."""

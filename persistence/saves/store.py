@@ -4,7 +4,7 @@ What a person reads, names and pins is decided by row level security. States are
 server, in one transaction that holds the slot's row: see `SaveStore.changing`.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -331,9 +331,20 @@ class SaveStore:
             except asyncpg.UniqueViolationError as error:
                 raise MutationRaced from error
 
-    async def delete(self, account_id: UserId, slot_id: str) -> ChangeRow:
-        """Delete a slot; raise `SaveSlotNotFound`."""
+    async def delete(
+        self,
+        account_id: UserId,
+        slot_id: str,
+        require_empty: Callable[[Connection, UserId, str], Awaitable[None]] | None,
+    ) -> ChangeRow:
+        """Delete a slot, if `require_empty` lets it; raise `SaveSlotNotFound`.
+
+        What it holds is taken away by a transaction of the ledger, which the database adds.
+        """
         async with self._database.transaction() as connection:
+            await lock_slot(connection, account_id, slot_id)
+            if require_empty is not None:
+                await require_empty(connection, account_id, slot_id)
             if await connection.fetchval(SQL["delete_slot"], slot_id, account_id) is None:
                 raise SaveSlotNotFound
             return await self._changes.append(connection, account_id, "save.deleted", slot_id, {})
@@ -496,6 +507,12 @@ async def lock_slot(connection: Connection, account_id: UserId, slot_id: str) ->
 async def read_slot(connection: Connection, account_id: UserId, slot_id: str) -> StoredSlot:
     """Read an account's slot; raise `SaveSlotNotFound`."""
     return await _read(connection, "read_slot", account_id, slot_id)
+
+
+async def slot_titles(connection: Connection, account_id: UserId) -> dict[str, str]:
+    """Read which title each slot of an account is of."""
+    rows = await connection.fetch(SQL["list_titles"], account_id)
+    return {row["slot_id"]: row["title"] for row in rows}
 
 
 async def _read(connection: Connection, query: str, account_id: UserId, slot_id: str) -> StoredSlot:

@@ -28,6 +28,10 @@ WHERE s.account_id = $1 AND ($2::text IS NULL OR s.title = $2)
   AND s.created_at >= $3 AND (s.created_at > $3 OR s.slot_id > $4)
 ORDER BY s.created_at, s.slot_id LIMIT $5;
 
+-- name: list_titles
+-- List which title each slot of an account is of.
+SELECT slot_id, title FROM save_slots WHERE account_id = $1 ORDER BY created_at, slot_id;
+
 -- name: read_slot
 -- Read a slot with its state.
 SELECT s.slot_id, s.account_id, s.title, s.name, s.progression_version, s.last_revision, s.schema_version,

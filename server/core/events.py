@@ -46,6 +46,26 @@ class PlayerSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgressChanged:
+    """A change of an account's saves, inventory or quests was committed here.
+
+    `kind` is that of its stream, such as `save.revision`; `slot_id` is None where it concerns all
+    slots.
+    """
+
+    account_id: UserId
+    slot_id: str | None
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressFollowed:
+    """A device of an account follows its progress on this node from now on."""
+
+    account_id: UserId
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRevoked:
     """A session was ended, on whichever node: its tokens are refused from now on.
 

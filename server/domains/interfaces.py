@@ -1,8 +1,8 @@
 """What domains ask of each other, as interfaces: one domain provides each, others require it."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from persistence.database import Connection
 from persistence.games.model import NewGame
@@ -10,7 +10,7 @@ from persistence.games.store import Totals
 from persistence.saves.changes import ChangeRow
 from protocol.accounts import Me, Methods
 from protocol.ids import BotId, GameId, LobbyId, MatchId, PlayerId, SessionId, UserId
-from protocol.inventory import Bundle
+from protocol.inventory import Bundle, Mode
 from protocol.signaling import Admission
 from server.core.subscriptions import TopicKind
 from server.gateway.session.identity import Identity
@@ -205,12 +205,28 @@ class SaveSlots(Protocol):
     async def read(self, connection: Connection, account_id: UserId, slot_id: str) -> SaveSlot:
         """Read an account's slot; raise `SaveSlotNotFound`."""
 
+    async def titles(self, connection: Connection, account_id: UserId) -> Mapping[str, str]:
+        """Say which title each slot of an account is of, by the ids of slots."""
+
     async def write(
         self, connection: Connection, slot: SaveSlot, state: dict[str, Any]
     ) -> ChangeRow:
         """Write a state, the server's fields too, as a new revision of a slot that is locked.
 
         Announce what it gives (`ProgressStream`) once the transaction is committed.
+        """
+
+
+SlotHoldings: TypeAlias = Callable[[Connection, UserId, str], Awaitable[Mapping[str, int]]]
+
+
+class SlotDeletions(Protocol):
+    """What is lost with a slot. Provided by saves."""
+
+    def add_holdings(self, read: SlotHoldings, /) -> None:
+        """Have a domain asked what a slot holds: how many of what, by name.
+
+        While there is anything, a slot is deleted only if its owner accepts that it is lost.
         """
 
 
@@ -237,7 +253,10 @@ class ProgressStream(Protocol):
         """Add a change in the caller's transaction. `kind` is a domain's: `quest.completed`."""
 
     def announce(self, change: ChangeRow) -> None:
-        """Tell the devices of a change that is committed."""
+        """Tell the devices, and the other domains, of a change that is committed."""
+
+    def followed(self) -> Collection[UserId]:
+        """List the accounts whose devices follow their progress on this node."""
 
 
 class Holdings(NamedTuple):
@@ -263,12 +282,13 @@ class Economy(Protocol):
         *,
         key: str,
         reason: str,
-    ) -> bool:
-        """Grant a bundle in the caller's transaction; False where the key was granted before.
+    ) -> Bundle | None:
+        """Grant a bundle in the caller's transaction; None where the key was granted before.
 
-        A key (up to 190 characters) is the account's, whichever slot: copies of a slot cannot use
-        it again. Raise
-        `SaveSlotNotFound`, `AssetNotFound`, `HoldingFull`, or `GainRefused` for the implausible.
+        Give what was granted: to a modded slot nothing that belongs to the account. A key (up to
+        190 characters) is the account's, whichever slot: copies of a slot cannot use it again.
+        Raise `SaveSlotNotFound`, `AssetNotFound`, `HoldingFull`, or `GainRefused` for the
+        implausible.
         """
 
     async def holdings(self, connection: Connection, account_id: UserId, slot_id: str) -> Holdings:
@@ -279,11 +299,21 @@ class EconomyReview(Protocol):
     """What other domains find implausible, such as quests out of order. Provided by inventory."""
 
     async def suspect(
-        self, connection: Connection, account_id: UserId, slot_id: str, *, rule: str, reason: str
+        self,
+        connection: Connection,
+        account_id: UserId,
+        slot_id: str,
+        *,
+        rule: str,
+        subject: str,
+        reason: str,
+        mode: Mode | None,
     ) -> None:
         """Flag something for review in the caller's transaction, before it is carried out.
 
-        `rule` is a word such as `quest_order`. Where plausibility is enforced, raise `GainRefused`.
+        `rule` is a word such as `quest_order`, `subject` what it is about, such as `quest:wolf`.
+        `mode` says what is done about it; None: as the node is set. Where it is enforced, raise
+        `GainRefused`.
         """
 
 

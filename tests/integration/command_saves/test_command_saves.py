@@ -17,6 +17,7 @@ from persistence.saves.changes import ProgressStore
 from persistence.saves.schemas import SchemaStore
 from protocol.ids import UserId, new_id
 from server.core.clock import Clock
+from server.core.events import LocalEvents
 from server.core.subscriptions import Subscriptions
 from server.domains.progression.command_saves.http import CommandSaveRoutes
 from server.domains.progression.command_saves.service import CommandSaveService
@@ -93,7 +94,7 @@ async def stories(database: Database, rls: RlsDatabase) -> AsyncIterator[Stories
         store=SaveLogStore(),
         schemas=SchemaStore(database),
         slots=SlotAccess(changes),
-        stream=ProgressStreams(Subscriptions(MemoryBroker()), changes),
+        stream=ProgressStreams(Subscriptions(MemoryBroker()), changes, LocalEvents().publish),
         rulesets=find_rulesets(),
         clock=clock,
         new_seed=lambda: "5eed" * 16,

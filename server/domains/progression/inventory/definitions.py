@@ -104,6 +104,7 @@ class DefinitionRoutes:
                 errors=(
                     Forbidden,
                     wire.AssetNotFound,
+                    wire.DefinitionInUse,
                     wire.TooManyDefinitions,
                     *matching,
                 ),
@@ -143,8 +144,16 @@ class DefinitionRoutes:
             asset_id,
             _content(asked),
             match=_match(request),
-            items={each for bundle in named for each in bundle.items},
-            currencies={each for bundle in named for each in bundle.currencies},
+            items={
+                each: f"{field}.items.{each}"
+                for field, bundle in named.items()
+                for each in bundle.items
+            },
+            currencies={
+                each: f"{field}.currencies.{each}"
+                for field, bundle in named.items()
+                for each in bundle.currencies
+            },
             actor=request.who.user_id,
         )
         return _raw(kind, stored)
@@ -174,13 +183,13 @@ def _match(request: HttpRequest) -> Match:
     return int(found[1])
 
 
-def _named(asked: WireModel) -> list[wire.Components]:
-    """List the bundles in a definition."""
+def _named(asked: WireModel) -> dict[str, wire.Components]:
+    """List the bundles in a definition, by field."""
     if isinstance(asked, wire.RecipeRequest):
-        return [asked.takes, asked.gives]
+        return {"takes": asked.takes, "gives": asked.gives}
     if isinstance(asked, wire.ItemRequest) and asked.use_bundle is not None:
-        return [asked.use_bundle]
-    return []
+        return {"use_bundle": asked.use_bundle}
+    return {}
 
 
 def _content(asked: WireModel) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class InventoryRoutes:
             admit=self._admit,
         )
         always = (SaveSlotNotFound, wire.AssetNotFound, wire.KeyReused, RateLimited)
-        gains = (wire.HoldingFull, wire.AssetRetired, wire.GainRefused)
+        gains = (wire.HoldingFull, wire.AssetRetired, wire.GainRefused, wire.ModdedSlot)
         return [
             make(
                 f"{INVENTORY}/collect",

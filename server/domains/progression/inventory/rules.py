@@ -103,6 +103,21 @@ def require_known(plan: Plan, assets: Assets) -> None:
             )
 
 
+def for_modded(plan: Plan, assets: Assets) -> Plan:
+    """Leave out of a reward what belongs to the account; raise `ModdedSlot` for other gains.
+
+    What a modded slot gains stays in it: its currencies and items, but nothing of the account.
+    """
+    if plan.kind not in JUDGED:
+        return plan
+    kept = tuple(stack for stack in plan.gives if assets[stack.kind, stack.id].scope == "slot")
+    if len(kept) == len(plan.gives) and not plan.unlocks:
+        return plan
+    if plan.kind != "grant":  # the player would pay for nothing
+        raise wire.ModdedSlot
+    return plan._replace(gives=kept, unlocks=())
+
+
 def require_room(plan: Plan, assets: Assets, stacks: Mapping[tuple[str, str], int]) -> None:
     """Raise `NotEnough` or `HoldingFull`. What is taken makes room for what is given."""
     for stack in plan.takes:

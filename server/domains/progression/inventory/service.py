@@ -5,7 +5,7 @@ the slot and the account are locked, in this order; the plan is made and checked
 ledger gets its entries, and the database applies them; the account's devices are told.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple, TypeAlias
 
@@ -184,8 +184,8 @@ class EconomyService:
         *,
         key: str,
         reason: str,
-    ) -> bool:
-        """Grant a bundle in the caller's transaction; False where the key was granted before."""
+    ) -> wire.Bundle | None:
+        """Grant a bundle in the caller's transaction; see `Economy`."""
         plan = Plan(
             "grant", reason, gives=rules.stacks_of(bundle), unlocks=rules.unlocks_of(bundle)
         )
@@ -197,20 +197,35 @@ class EconomyService:
         except _Implausible as refused:
             self._flag_later(refused.flags)
             raise
-        return done.change is not None
+        return None if done.change is None else _granted(done.transaction)
 
     async def holdings(self, connection: Connection, account_id: UserId, slot_id: str) -> Holdings:
         """Read what a slot holds."""
         return Holdings(*await EconomyWork(connection, account_id, slot_id).holdings())
 
+    async def held_in(
+        self, connection: Connection, account_id: UserId, slot_id: str
+    ) -> Mapping[str, int]:
+        """Read what would be lost with a slot, by item and currency."""
+        return await EconomyWork(connection, account_id, slot_id).held_in_slot()
+
     async def suspect(
-        self, connection: Connection, account_id: UserId, slot_id: str, *, rule: str, reason: str
+        self,
+        connection: Connection,
+        account_id: UserId,
+        slot_id: str,
+        *,
+        rule: str,
+        subject: str,
+        reason: str,
+        mode: wire.Mode | None,
     ) -> None:
         """Flag what another domain finds implausible; see `EconomyReview`."""
-        if self._plausibility == "off":
+        mode = mode or self._plausibility
+        if mode == "off":
             return
-        is_enforced = self._plausibility == "enforce"
-        flag = NewFlag(account_id, slot_id, None, rule, "", reason, is_enforced)
+        is_enforced = mode == "enforce"
+        flag = NewFlag(account_id, slot_id, None, rule, subject, reason, is_enforced)
         if is_enforced:
             self._flag_later([flag])
             self.refused += 1
@@ -247,18 +262,22 @@ class EconomyService:
     async def _carry_out(self, work: EconomyWork, request: Request) -> Done:
         if (found := await self._repeated(work, request)) is not None:
             return found
-        play_time = await work.lock()
+        locked = await work.lock()
         # Whoever held the account meanwhile may have used the key.
         if (found := await self._repeated(work, request)) is not None:
             return found
         plan = await request.plan(work)
         assets = await work.assets(plan.items, plan.currencies)
         rules.require_known(plan, assets)
+        if locked.is_modded:
+            plan = rules.for_modded(plan, assets)
         if work.slot_id is None and rules.needs_slot(plan, assets):
             raise InvalidField("slot_id: name the slot that holds this.", field="slot_id")
         taken = [stack.id for stack in plan.takes if stack.kind == "item"]
         rules.require_room(plan, assets, await work.stacks(taken) if taken else {})
-        found_odd = rules.suspicions(plan, assets, play_time=play_time, mode=self._plausibility)
+        found_odd = rules.suspicions(
+            plan, assets, play_time=locked.play_time, mode=self._plausibility
+        )
         if any(each.is_enforced for each in found_odd):
             self.refused += 1
             raise _Implausible([_flag(work, each, None) for each in found_odd])
@@ -340,6 +359,18 @@ def _flag(work: EconomyWork, odd: Suspicion, transaction_id: str | None) -> NewF
         odd.asset,
         odd.reason,
         transaction_id is None,
+    )
+
+
+def _granted(transaction: StoredTransaction) -> wire.Bundle:
+    changes, unlocked = transaction.changes, transaction.unlocked
+    return wire.Bundle(
+        items={each.item_id: each.amount for each in changes if each.item_id is not None},
+        currencies={
+            each.currency_id: each.amount for each in changes if each.currency_id is not None
+        },
+        lore=[each for kind, each in unlocked if kind == "lore"],
+        cosmetics=[each for kind, each in unlocked if kind == "cosmetic"],
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from persistence.database import Connection
-from persistence.quests.store import QuestStore, StoredEvent, StoredQuest
+from persistence.quests.store import QuestStore, StoredChecks, StoredEvent, StoredQuest
 from protocol.quests import (
     ConditionRefused,
     ConditionStep,
@@ -48,6 +48,11 @@ class CompiledQuest:
     when: tuple[Condition | None, ...]
     reward: RewardBundle
 
+    @property
+    def is_conditional(self) -> bool:
+        """Whether something must happen before it is available."""
+        return bool(self.required.source) or self.stored.event is not None
+
     def conditions(self) -> list[Condition]:
         """List all of its conditions."""
         return [each for each in (self.required, self.fails, *self.when) if each is not None]
@@ -60,9 +65,21 @@ class TitleContent:
     quests: Mapping[str, CompiledQuest]
     events: Mapping[str, StoredEvent]
     seasons: Mapping[str, StoredEvent]
+    checks: StoredChecks
     read_at: float
     # What each says until something opens or closes; filled as it is asked for.
     _openings: dict[str, tuple[Opening, datetime | None]] = field(default_factory=dict)
+
+    @property
+    def stamp(self) -> frozenset[tuple[str, int]]:
+        """Tell apart what editors made of the quests."""
+        return frozenset((name, quest.stored.version) for name, quest in self.quests.items())
+
+    def open_now(self, now: datetime) -> frozenset[str]:
+        """List the timed events and seasons that are open, by kind and name."""
+        events = {f"event {name}" for name in self.events if self.event(name, now).is_open}
+        seasons = {f"season {name}" for name in self.seasons if self.season(name, now).is_open}
+        return frozenset(events | seasons)
 
     @property
     def asks_for_holdings(self) -> bool:
@@ -124,12 +141,19 @@ class QuestCatalogue:
                 {quest.name: ready for quest in quests if (ready := _usable(quest)) is not None},
                 {event.name: event for event in events},
                 {season.name: season for season in seasons},
+                await self._store.checks(connection, title),
                 self._monotonic(),
             )
             if len(self._titles) > TITLES_MAX:
                 self._titles.popitem(last=False)
         self._titles.move_to_end(title)
         return known
+
+    def is_known_empty(self, title: str) -> bool:
+        """Say whether a title had no quests when it was read, a moment ago."""
+        known = self._titles.get(title)
+        is_fresh = known is not None and self._monotonic() - known.read_at <= READ_AGAIN_S
+        return is_fresh and known is not None and not known.quests
 
     def forget(self, title: str) -> None:
         """Read a title anew the next time."""

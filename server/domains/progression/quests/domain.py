@@ -3,8 +3,10 @@
 from persistence.quests.store import QuestStore
 from protocol.domain_events import GameCompleted
 from server.core.event_delivery import DurableListener
-from server.domains.contract import Domain
-from server.domains.interfaces import Economy, ProgressStream, SaveSlots
+from server.core.events import ProgressChanged, ProgressFollowed
+from server.domains.contract import Domain, Job
+from server.domains.interfaces import Economy, EconomyReview, ProgressStream, SaveSlots
+from server.domains.progression.quests.availability import QuestAvailability
 from server.domains.progression.quests.catalogue import QuestCatalogue
 from server.domains.progression.quests.http import QuestRoutes
 from server.domains.progression.quests.service import QuestService
@@ -17,29 +19,59 @@ def build(services: Services) -> Domain:
     """Put the domain together."""
     settings, interfaces = services.settings(QuestsSettings), services.interfaces
     store = QuestStore(services.database)
+    catalogue = QuestCatalogue(store, services.clock.monotonic)
     service = QuestService(
         database=services.database,
         rls=services.rls,
         store=store,
-        catalogue=QuestCatalogue(store, services.clock.monotonic),
+        catalogue=catalogue,
         slots=interfaces.get(SaveSlots),
         stream=interfaces.get(ProgressStream),
         economy=interfaces.get(Economy),
+        review=interfaces.get(EconomyReview),
         clock=services.clock,
+    )
+    availability = QuestAvailability(
+        database=services.database,
+        catalogue=catalogue,
+        slots=interfaces.get(SaveSlots),
+        stream=interfaces.get(ProgressStream),
+        clock=services.clock,
+        announce=service.announce_available,
     )
     return Domain(
         name="quests",
         settings=QuestsSettings,
         endpoints=QuestRoutes(service, settings, services.clock).endpoints(),
         durable=[DurableListener("quests", {GameCompleted: service.count_game})],
+        listens={
+            ProgressChanged: availability.note_change,
+            ProgressFollowed: availability.note_follower,
+        },
         metrics=[
             MetricsCollector(
+                gauges=[
+                    MetricSource(
+                        "quests_accounts_waiting",
+                        "Accounts that wait to be told of available quests.",
+                        lambda: len(availability),
+                    )
+                ],
                 counters=[
+                    MetricSource(
+                        "quests_available",
+                        "Quests that devices were told of as available.",
+                        lambda: service.announced_total,
+                    ),
                     MetricSource(
                         "quests_completed", "Quests completed here.", lambda: service.completed
                     ),
                     MetricSource("quests_claimed", "Rewards given here.", lambda: service.claimed),
                 ],
             )
+        ],
+        jobs=[
+            Job("available quests", availability.run),
+            Job("openings of events", availability.follow_openings),
         ],
     )

@@ -60,7 +60,7 @@ class QuestRoutes:
                 "complete",
                 "Finish a quest whose steps are done.",
                 self._complete,
-                errors=(wire.StepNotDone,),
+                errors=(wire.StepNotDone, GainRefused),
             ),
             self._acting("abandon", "Give a quest up.", self._abandon),
             self._acting(
@@ -144,7 +144,24 @@ class QuestRoutes:
                 self._put_quest,
                 body=wire.QuestRequest,
                 answer=wire.QuestDefinition,
-                errors=(*refusals, wire.ConditionRefused),
+                errors=(*refusals, wire.ConditionRefused, AssetNotFound, AssetRetired),
+            ),
+            make(
+                "GET",
+                f"{ADMIN}/quest-checks/{{title}}",
+                "Read what is done about implausible progress in a title.",
+                self._checks,
+                answer=wire.QuestChecks,
+                errors=(Forbidden, InvalidField),
+            ),
+            make(
+                "PUT",
+                f"{ADMIN}/quest-checks/{{title}}",
+                "Set what is done about implausible progress in a title.",
+                self._put_checks,
+                body=wire.QuestChecks,
+                answer=wire.QuestChecks,
+                errors=refusals,
             ),
             make(
                 "GET",
@@ -215,6 +232,15 @@ class QuestRoutes:
         title, name = _named(request)
         actor = request.who.user_id
         return _definition(await self._service.put_quest(title, name, request.body, actor=actor))
+
+    async def _checks(self, request: HttpRequest) -> wire.QuestChecks:
+        found = await self._service.checks(_title_of(request))
+        return wire.QuestChecks(**found._asdict())
+
+    async def _put_checks(self, request: HttpRequest) -> wire.QuestChecks:
+        actor = request.who.user_id
+        stored = await self._service.put_checks(_title_of(request), request.body, actor=actor)
+        return wire.QuestChecks(**stored._asdict())
 
     async def _event_definitions(self, request: HttpRequest) -> wire.TimedEvents:
         events, seasons = await self._service.events(_title_of(request))

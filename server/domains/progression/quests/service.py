@@ -11,10 +11,12 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from persistence.database import Connection, Database
 from persistence.quests.store import (
+    Availability,
     Listening,
     NoSuchReference,
     ProgressRow,
     QuestStore,
+    StoredChecks,
     StoredEvent,
     StoredQuest,
 )
@@ -28,7 +30,14 @@ from protocol.inventory import Bundle
 from protocol.saves import SaveSlotNotFound
 from server.core.clock import Clock, wire_time, wire_time_or_none
 from server.core.event_delivery import EventDelivery
-from server.domains.interfaces import Economy, Holdings, ProgressStream, SaveSlot, SaveSlots
+from server.domains.interfaces import (
+    Economy,
+    EconomyReview,
+    Holdings,
+    ProgressStream,
+    SaveSlot,
+    SaveSlots,
+)
 from server.domains.progression.quests.calendar import Opening
 from server.domains.progression.quests.catalogue import (
     CompiledQuest,
@@ -48,9 +57,11 @@ from server.domains.progression.quests.machine import (
 )
 
 GRANT: Final = "reward"  # the one grant of a quest; the key of a claim
+GRANT_MODDED: Final = "modded"  # what a modded slot gets of it, once as well
 T = TypeVar("T")
 
 TOLD_MAX: Final = 50  # quests that devices are told of at once
+NAMED_MAX: Final = 5  # quests in the reason of a flag
 NAMES_MAX: Final = 10_000  # of a collection in a state that are looked at
 _NOTHING: Final = Holdings({}, {})
 
@@ -102,6 +113,7 @@ class Board:
     facts: Facts
     entries: Mapping[str, Entry]
     claimed: set[str]
+    checks: StoredChecks
 
     def require(self, name: str) -> Entry:
         """Find a quest; raise `QuestNotFound` for one that its player may not know of."""
@@ -176,6 +188,7 @@ class QuestService:
         slots: SaveSlots,
         stream: ProgressStream,
         economy: Economy,
+        review: EconomyReview,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -185,7 +198,9 @@ class QuestService:
         self._slots = slots
         self._stream = stream
         self._economy = economy
+        self._review = review
         self._clock = clock
+        self.announced_total = 0
         self.completed = 0
         self.claimed = 0
 
@@ -250,7 +265,7 @@ class QuestService:
             name: _entry(quest, progress.get(quest.stored.quest_id), content, facts)
             for name, quest in content.quests.items()
         }
-        return Board(slot, facts, entries, claimed)
+        return Board(slot, facts, entries, claimed, content.checks)
 
     # ------------------------------------------------------------------ acting
 
@@ -316,7 +331,10 @@ class QuestService:
         return acted
 
     async def claim(self, who: Requester, slot_id: str, name: str) -> wire.QuestActed:
-        """Give the reward: items and currencies once to the account, the rest to the slot."""
+        """Give the reward: items and currencies once to the account, the rest to the slot.
+
+        A modded slot gets what stays in it, and leaves the account's reward to be claimed.
+        """
 
         def decide(_: Board, entry: Entry) -> Change:
             steps = len(entry.quest.steps)
@@ -330,28 +348,32 @@ class QuestService:
         self, connection: Connection, board: Board, entry: Entry
     ) -> tuple[wire.RewardContent, SaveSlot, list[ChangeRow]]:
         slot, stored, reward = board.slot, entry.quest.stored, entry.quest.reward
-        is_first = await self._store.claim(
-            connection, slot.account_id, stored.quest_id, GRANT, slot.slot_id, reward.model_dump()
+        grant = GRANT_MODDED if slot.is_modded else GRANT
+        is_left = not slot.is_modded or stored.quest_id not in board.claimed
+        is_first = is_left and await self._store.claim(
+            connection, slot.account_id, stored.quest_id, grant, slot.slot_id, reward.model_dump()
         )
-        granted = _content(reward)
+        granted = _content(reward).model_copy(update={"items": {}, "currencies": {}})
         changes: list[ChangeRow] = []
         bundle = Bundle(**reward.model_dump(exclude={"flags"}))
         if is_first and bundle != Bundle():
-            await self._economy.grant(
+            given = await self._economy.grant(
                 connection,
                 slot.account_id,
                 slot.slot_id,
                 bundle,
-                key=f"quest:{stored.quest_id}:{GRANT}",
+                key=f"quest:{stored.quest_id}:{grant}",
                 reason=f"quest {stored.name}",
             )
-        if not is_first:
-            granted = granted.model_copy(update={"items": {}, "currencies": {}})
+            if given is not None:
+                held = {"items": given.items, "currencies": given.currencies}
+                granted = granted.model_copy(update=held)
         state = with_unlocks(slot.state, reward)
         if state != slot.state:
             changes.append(await self._slots.write(connection, slot, state))
             slot = slot._replace(state=state)
-        board.claimed.add(stored.quest_id)
+        if not slot.is_modded:
+            board.claimed.add(stored.quest_id)
         self.claimed += is_first
         return granted, slot, changes
 
@@ -373,6 +395,8 @@ class QuestService:
             entry = board.require(name)
             change = decide(board, entry)
             if not change.is_repeated:
+                if change.status is Status.COMPLETED:
+                    await self._judge(connection, board, entry)
                 row = await self._store_path(connection, slot, entry, change)
                 if give is not None:
                     granted, slot, changes = await give(connection, board, entry)
@@ -380,11 +404,29 @@ class QuestService:
                 changes.append(await self._append(connection, slot, entry))
                 progress[row.quest_id] = row
                 after = await self._board(connection, slot, progress, board.claimed)
-                changes += await self._append_new(connection, board, after, besides=name)
+                available, _ = await self._append_available(connection, after, besides=name)
+                changes += available
             shown = board.shown(entry)
         for each in changes:
             self._stream.announce(each)
         return wire.QuestActed(quest=shown, is_repeated=change.is_repeated, granted=granted)
+
+    async def _judge(self, connection: Connection, board: Board, entry: Entry) -> None:
+        """Flag an implausible completion; raise `GainRefused` where that is enforced."""
+        slot, stored = board.slot, entry.quest.stored
+        if not (stored.follows or stored.min_play_time_s):
+            return
+        known = await self._store.availability(connection, slot.slot_id)
+        for rule, reason in _implausible(board, stored, known):
+            await self._review.suspect(
+                connection,
+                slot.account_id,
+                slot.slot_id,
+                rule=rule,
+                subject=f"quest:{stored.name}",
+                reason=reason,
+                mode=getattr(board.checks, rule),
+            )
 
     async def _store_path(
         self, connection: Connection, slot: SaveSlot, entry: Entry, change: Change
@@ -411,17 +453,49 @@ class QuestService:
         kind = f"quest.{entry.status}"
         return await self._stream.append(connection, slot.account_id, kind, slot.slot_id, data)
 
-    async def _append_new(
-        self, connection: Connection, before: Board, after: Board, *, besides: str
-    ) -> list[ChangeRow]:
-        """Tell of the quests that are available now because of what was done."""
-        new = [
-            entry
-            for name, entry in after.entries.items()
-            if entry.status is Status.AVAILABLE and name != besides
-            if before.entries[name].status is not Status.AVAILABLE
-        ]
-        return [await self._append(connection, after.slot, entry) for entry in new[:TOLD_MAX]]
+    # ------------------------------------------------------------------ what becomes available
+
+    async def announce_available(self, account_id: UserId, slot_id: str) -> bool:
+        """Tell an account's devices of a slot's quests that became available.
+
+        What was told is stored, so it is told once, by whichever node, and again only after it was
+        not available meanwhile. True if there is more to tell than is told at once.
+        """
+        try:
+            async with self._database.acquire() as connection:
+                slot = await self._slots.read(connection, account_id, slot_id)
+                board = await self._read_board(connection, slot)
+                known = await self._store.availability(connection, slot_id)
+            if _news(known, board).availability == known:  # as it mostly is: nothing is locked
+                return False
+            async with self._database.transaction() as connection:
+                slot = await self._slots.lock(connection, account_id, slot_id)
+                board = await self._read_board(connection, slot)
+                changes, is_more = await self._append_available(connection, board)
+        except SaveSlotNotFound:  # deleted meanwhile
+            return False
+        for each in changes:
+            self._stream.announce(each)
+        return is_more
+
+    async def _read_board(self, connection: Connection, slot: SaveSlot) -> Board:
+        progress = await self._store.progress(connection, slot.slot_id)
+        return await self._board(connection, slot, progress, set())
+
+    async def _append_available(
+        self, connection: Connection, board: Board, *, besides: str | None = None
+    ) -> tuple[list[ChangeRow], bool]:
+        """Store and append what became available in a locked slot; says if there is more.
+
+        The quest `besides` is told of otherwise.
+        """
+        slot = board.slot
+        known = await self._store.availability(connection, slot.slot_id)
+        news = _news(known, board, besides=besides)
+        if news.availability != known:
+            await self._store.put_availability(connection, slot.slot_id, news.availability)
+        self.announced_total += len(news.announced)
+        return [await self._append(connection, slot, each) for each in news.announced], news.is_more
 
     # ------------------------------------------------------------------ games
 
@@ -487,8 +561,27 @@ class QuestService:
         """Add or change a quest; raise what is wrong with it, by field."""
         await load_library()
         check_quest(asked)
+        if asked.follows:
+            there = {each.name for each in await self.definitions(title)} - {name}
+            for place, each in enumerate(asked.follows):
+                if each not in there:
+                    field = f"follows.{place}"
+                    message = f"{field}: the title has no other quest {each}."
+                    raise InvalidField(message, field=field)
         put = self._store.put_quest(title, name, asked.model_dump(), actor=actor)
         return await self._put(title, put, "event")
+
+    async def checks(self, title: str) -> StoredChecks:
+        """Read what is done about implausible progress in a title."""
+        async with self._database.acquire() as connection:
+            return await self._store.checks(connection, title)
+
+    async def put_checks(
+        self, title: str, asked: wire.QuestChecks, *, actor: UserId
+    ) -> StoredChecks:
+        """Set what is done about implausible progress in a title."""
+        checks = StoredChecks(asked.play_time, asked.quest_order)
+        return await self._put(title, self._store.put_checks(title, checks, actor=actor), "title")
 
     async def put_event(
         self, title: str, name: str, asked: wire.TimedEventRequest, *, actor: UserId
@@ -523,6 +616,53 @@ class QuestService:
 
 
 # ------------------------------------------------------------------ deciding
+
+
+class _News(NamedTuple):
+    """What devices are to be told of, and what they know then."""
+
+    announced: Sequence[Entry]
+    availability: Availability
+    is_more: bool
+
+
+def _news(known: Availability, board: Board, *, besides: str | None = None) -> _News:
+    """Find what became available; what is so from the start was not unlocked, and is not told."""
+    available = {
+        name: entry
+        for name, entry in board.entries.items()
+        if entry.status is Status.AVAILABLE and not entry.quest.stored.is_withdrawn
+    }
+    new = [
+        entry
+        for name, entry in available.items()
+        if entry.quest.stored.quest_id not in known.available
+        if name != besides and entry.quest.is_conditional
+    ]
+    waiting = {entry.quest.stored.quest_id for entry in new[TOLD_MAX:]}
+    ids = {entry.quest.stored.quest_id for entry in available.values()} - waiting
+    begun = {entry.row.quest_id for entry in board.entries.values() if entry.row is not None}
+    availability = Availability(frozenset(ids), known.reached | ids | begun)
+    return _News(new[:TOLD_MAX], availability, bool(waiting))
+
+
+def _implausible(board: Board, stored: StoredQuest, known: Availability) -> list[tuple[str, str]]:
+    """Say by which rules, and why, it is implausible that a slot completes a quest now."""
+    found = []
+    played, takes = board.slot.play_time_s, stored.min_play_time_s
+    if played < takes:
+        found.append(("play_time", f"completed after {played} s of play, of at least {takes}"))
+    skipped = [
+        name
+        for name in stored.follows
+        if (before := board.entries.get(name)) is not None
+        if before.status in (Status.LOCKED, Status.EXPIRED) and before.row is None
+        if before.quest.stored.quest_id not in known.reached | board.claimed
+    ]
+    if skipped:
+        names = ", ".join(skipped[:NAMED_MAX])
+        found.append(("quest_order", f"completed, and never available was: {names}"))
+    return found
 
 
 def _entry(

@@ -10,11 +10,12 @@ from server.domains.interfaces import (
     SaveCompatibility,
     SaveSlots,
     SaveUpgrades,
+    SlotDeletions,
 )
 from server.domains.progression.saves.compatibility import StoredSaves
 from server.domains.progression.saves.http import SaveRoutes
 from server.domains.progression.saves.schemas import SaveSchemaRegistry
-from server.domains.progression.saves.service import SaveService, SlotAccess
+from server.domains.progression.saves.service import Deletions, SaveService, SlotAccess
 from server.domains.progression.saves.settings import SavesSettings
 from server.domains.progression.saves.states import StateLimits
 from server.domains.progression.saves.streams import ProgressStreams
@@ -31,8 +32,9 @@ def build(services: Services) -> Domain:
         settings.saves_mods_bytes_max,
     )
     changes = ProgressStore(services.database)
-    streams = ProgressStreams(services.subscriptions, changes)
+    streams = ProgressStreams(services.subscriptions, changes, services.events.publish)
     schemas = SaveSchemaRegistry(SchemaStore(services.database), services.clock, limits)
+    deletions = Deletions()
     store = SaveStore(services.database, services.rls, changes)
     service = SaveService(
         store=store,
@@ -41,6 +43,7 @@ def build(services: Services) -> Domain:
         announce=streams.announce,
         clock=services.clock,
         limits=limits,
+        deletions=deletions,
     )
     routes = SaveRoutes(
         service=service,
@@ -76,6 +79,7 @@ def build(services: Services) -> Domain:
             provide(SaveSlots, SlotAccess(changes)),
             provide(ProgressStream, streams),
             provide(SaveUpgrades, schemas),
+            provide(SlotDeletions, deletions),
             provide(SaveCompatibility, StoredSaves(store, schemas)),
         ],
     )

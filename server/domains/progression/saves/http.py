@@ -130,10 +130,11 @@ class SaveRoutes:
             make(
                 "DELETE",
                 ONE,
-                "Delete a slot with all its revisions.",
+                "Delete a slot with all its revisions, and what it holds if you accept that.",
                 self._delete,
+                query=wire.DeleteQuery,
                 answer=wire.SaveDeleted,
-                errors=none,
+                errors=(*none, wire.SlotHoldsSomething),
             ),
             make(
                 "GET",
@@ -376,7 +377,8 @@ class SaveRoutes:
 
     async def _delete(self, request: HttpRequest) -> wire.SaveDeleted:
         slot_id = _slot_id(request)
-        await self._service.delete(request.who.requester, slot_id)
+        query: wire.DeleteQuery = request.query
+        await self._service.delete(request.who.requester, slot_id, discards=query.discard)
         return wire.SaveDeleted(slot_id=slot_id)
 
     async def _export(self, request: HttpRequest) -> RawResponse:

@@ -26,6 +26,7 @@ from persistence.saves.store import (
     StoredSlot,
     lock_slot,
     read_slot,
+    slot_titles,
     state_of,
 )
 from protocol import saves as wire
@@ -33,7 +34,7 @@ from protocol.envelope import WireModel
 from protocol.errors import InvalidField, Overloaded, PlayhallError, Unavailable
 from protocol.ids import UserId, new_id
 from server.core.clock import Clock, wire_time
-from server.domains.interfaces import SaveSlot
+from server.domains.interfaces import SaveSlot, SlotHoldings
 from server.domains.progression.saves import rules
 from server.domains.progression.saves.rules import Content, Decision, NewRevision, OpenBranch
 from server.domains.progression.saves.schemas import SaveSchemaRegistry, TitleSchemas
@@ -54,6 +55,7 @@ from server.domains.progression.saves.states import (
 PRUNE_EVERY: Final = 16
 CONFLICTS_MAX: Final = 20  # open ones of a slot, since neither of their branches is pruned
 LARGE_BYTES: Final = 64 * 1024
+NAMED_MAX: Final = 5  # of what a slot holds, in a message
 REVISIONS_MAX: Final = 1000  # rows of a slot, most of them without a state
 
 ANY: Final = None
@@ -92,8 +94,10 @@ class SaveService:
         announce: Callable[[ChangeRow], None],
         clock: Clock,
         limits: StateLimits,
+        deletions: "Deletions",
     ) -> None:
         self._store = store
+        self._deletions = deletions
         self._schemas = schemas
         self._settings = settings
         self._announce = announce
@@ -211,9 +215,10 @@ class SaveService:
         """Rename a slot, or give it another thumbnail."""
         return await self._store.change(who, slot_id, name=asked.name, thumbnail=asked.thumbnail)
 
-    async def delete(self, who: Requester, slot_id: str) -> None:
-        """Delete a slot."""
-        self._announce(await self._store.delete(who.user_id, slot_id))
+    async def delete(self, who: Requester, slot_id: str, *, discards: bool) -> None:
+        """Delete a slot; raise `SlotHoldsSomething` unless what it holds is to be lost."""
+        held = None if discards else self._deletions.require_empty
+        self._announce(await self._store.delete(who.user_id, slot_id, held))
 
     async def export(self, who: Requester, slot_id: str) -> wire.SaveFile:
         """Write a slot as a file."""
@@ -782,6 +787,32 @@ class _Made(NamedTuple):
 _Make: TypeAlias = Callable[[SaveWork, TitleSchemas, Content], Awaitable[_Made]]
 
 
+class Deletions:
+    """What other domains say of a slot that is to be deleted; see `SlotDeletions`."""
+
+    def __init__(self) -> None:
+        self._holdings: list[SlotHoldings] = []
+
+    def add_holdings(self, read: SlotHoldings) -> None:
+        """Have a domain asked what a slot holds."""
+        self._holdings.append(read)
+
+    async def require_empty(self, connection: Connection, account_id: UserId, slot_id: str) -> None:
+        """Raise `SlotHoldsSomething` where a domain says so."""
+        held: dict[str, int] = {}
+        for read in self._holdings:
+            held |= await read(connection, account_id, slot_id)
+        if not held:
+            return
+        named = ", ".join(f"{quantity} {each}" for each, quantity in list(held.items())[:NAMED_MAX])
+        more = "" if len(held) <= NAMED_MAX else f" and {len(held) - NAMED_MAX} more"
+        raise wire.SlotHoldsSomething(
+            f"This slot holds {named}{more}, which would be lost with it; send discard=true to "
+            "accept that.",
+            field="discard",
+        )
+
+
 class SlotAccess:
     """Slots as other domains use them; see `SaveSlots`."""
 
@@ -795,6 +826,10 @@ class SlotAccess:
     async def read(self, connection: Connection, account_id: UserId, slot_id: str) -> SaveSlot:
         """Read an account's slot; raise `SaveSlotNotFound`."""
         return _shown(await read_slot(connection, account_id, slot_id))
+
+    async def titles(self, connection: Connection, account_id: UserId) -> Mapping[str, str]:
+        """Say which title each slot of an account is of, by the ids of slots."""
+        return await slot_titles(connection, account_id)
 
     async def write(self, connection: Connection, slot: SaveSlot, state: State) -> ChangeRow:
         """Write a state, the server's fields too, as a new revision of a locked slot."""
