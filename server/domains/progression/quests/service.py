@@ -46,6 +46,7 @@ from server.domains.progression.quests.machine import (
     moved,
     settled,
 )
+from server.domains.services import Services
 
 GRANT: Final = "reward"  # the one grant of a quest; the key of a claim
 T = TypeVar("T")
@@ -520,6 +521,21 @@ class QuestService:
             raise wire.TooManyQuests
         self._catalogue.forget(title)
         return stored
+
+
+def service_of(services: Services) -> QuestService:
+    """Make the service of a node, from what the domains before this one provide."""
+    store, interfaces = QuestStore(services.database), services.interfaces
+    return QuestService(
+        database=services.database,
+        rls=services.rls,
+        store=store,
+        catalogue=QuestCatalogue(store, services.clock.monotonic),
+        slots=interfaces.get(SaveSlots),
+        stream=interfaces.get(ProgressStream),
+        economy=interfaces.get(Economy),
+        clock=services.clock,
+    )
 
 
 # ------------------------------------------------------------------ deciding
