@@ -174,7 +174,7 @@ def timed_events(anchor: datetime) -> Mapping[str, TimedEventRequest]:
     return {
         EVENT: TimedEventRequest(
             title="The week of lanterns",
-            description="Whoever has a lantern shows it.",
+            description="Show your lantern.",
             starts_at=_local(anchor),
             zone=ZONE,
             duration_s=EVENT_DAYS * 86_400,

@@ -65,11 +65,13 @@ class Reader:
         if await self._read_the_night():
             await self._read_the_winter()
         self._close_session()
-        accepted = await self._context.telemetry.ingest(
+        answer = await self._context.telemetry.ingest(
             self._who.user_id, self._events, is_private=False
         )
-        if accepted.refused or accepted.accepted != len(self._events):
-            raise RuntimeError(f"{self.name}: telemetry refused {accepted.refused}")
+        # Where a decision is needed first, nobody has made one, so nothing is stored of them.
+        wrong = [each for each in answer.refused if each.code != "no_consent"]
+        if wrong or answer.duplicates:
+            raise RuntimeError(f"{self.name}: {wrong or answer.duplicates}")
 
     async def _sign_up(self) -> None:
         chance = self._chance.getrandbits(NUMBER_BITS)
