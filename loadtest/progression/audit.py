@@ -22,7 +22,7 @@ from playhall.http import Http, full_jitter_s
 
 ALLOWED: Final = "nothing was refused that a device or its player may do"
 SENT: Final = "every device could send all that it wrote"
-CONVERGED: Final = "all devices of a player have the slot's state and revision"
+CONVERGED: Final = "all devices of a player have the state of its slot"
 REACHABLE: Final = "every acknowledged write is a revision with its state's checksum"
 ONCE: Final = "every write made one revision, however often it was sent"
 KEPT: Final = "what only one device writes is in the slot as it wrote it last"

@@ -30,7 +30,7 @@ QUESTION: Final = Question("99.0.0", "en-GB", ("stable", "beta"))
 # Shares of the rounds of a device.
 CUT: Final = 0.1
 REPEATED: Final = 0.1
-CONTRADICTS: Final = 0.03
+CONTRADICTS: Final = 0.15
 STRETCH_MAX: Final = 4  # writes of a round, made offline
 CUT_WITHIN_S: Final = 0.02
 SETTLE_S: Final = 120.0  # for what still waits in the end, at the pace that the server allows
