@@ -24,7 +24,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from loadtest.benching import loads, recovery
+from loadtest.benching import loads, progression, recovery
 from loadtest.benching.figures import (
     Figures,
     Run,
@@ -72,6 +72,7 @@ class Part(StrEnum):
     START = "start"
     SIGNALING = "signaling"
     EPOCH = "epoch"
+    PROGRESSION = "progression"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,9 @@ class Scale:
     counted_games: int = 40
     watchers: int = 10_000
     epoch_seconds: float = 20.0
+    writes: int = 16_000
+    batches: int = 400
+    manifests: int = 24_000
 
 
 QUICK: Final = Scale(
@@ -100,6 +104,9 @@ QUICK: Final = Scale(
     counted_games=8,
     watchers=500,
     epoch_seconds=3.0,
+    writes=400,
+    batches=16,
+    manifests=400,
 )
 
 
@@ -133,6 +140,7 @@ class Bench:
             Part.START: self._start,
             Part.SIGNALING: self._signaling,
             Part.EPOCH: self._epoch,
+            Part.PROGRESSION: self._progression,
         }
         with self._node(part) as node:
             measures[part](node)
@@ -268,6 +276,27 @@ class Bench:
             cost_us = _us_per(run, "deliveries/s")
             values = {key: run.numbers[name] for key, name in _EPOCH.items()}
             self._record(run, **values, **{"µs/epoch": cost_us})
+
+    def _progression(self, node: Node) -> None:
+        """Work over HTTP and past the server in turns, so that both have the same machine."""
+        scale, on = self._scale, self._on
+        for _ in range(scale.times):
+            run = progression.write(node, on, writes=scale.writes)
+            self._record_rate(run, "save writes", "save writes/s")
+            alone = progression.write_directly(node, on, seconds=scale.seconds)
+            self._record(alone, **{"direct save writes": alone.numbers["save writes/s"]})
+            run = progression.report(node, on, batches=scale.batches)
+            self._record_rate(run, "telemetry", "telemetry events/s")
+            alone = progression.copy(node, on, batches=scale.batches)
+            self._record(alone, **{"direct telemetry": alone.numbers["telemetry events/s"]})
+            run = progression.ask(node, on, manifests=scale.manifests)
+            self._record_rate(run, "manifests", "manifests/s")
+            run = progression.merge(node, on)
+            names = ("merge", "merged write", "plain write")
+            self._record(run, **{name: run.numbers[f"{name} ms"] for name in names})
+
+    def _record_rate(self, run: Run, key: str, rate: str) -> None:
+        self._record(run, **{key: run.numbers[rate], f"µs/{key}": _us_per(run, rate)})
 
 
 _EPOCH: Final = {

@@ -21,10 +21,12 @@ from loadtest.players.kind import Kind, kind_of
 from loadtest.processes import ScenarioFailed, merge, run_scenarios
 from loadtest.report import Report, as_json, number, report_of, show
 from loadtest.report_page import page
+from loadtest.scenarios import progression as progression_scenario
 from loadtest.scenarios.epoch import Epoch
 from loadtest.scenarios.idle import Idle
 from loadtest.scenarios.lobby import Lobbies
 from loadtest.scenarios.matches import Matches
+from loadtest.scenarios.progression import Progression
 from loadtest.scenarios.relay import Relay
 from loadtest.scenarios.scenario import Barrier, Scenario, Shard
 from loadtest.scenarios.signaling import Signaling
@@ -249,6 +251,47 @@ def epoch(
         for shard in _shards(url, processes)
     ]
     _run("epoch", shares, json_file, html_file, add_up=gather)
+
+
+@app.command()
+def progression(
+    url: Url = HERE,
+    players: Annotated[int, typer.Option(min=1, help="Accounts, each with a save slot.")] = 20,
+    devices: Annotated[int, typer.Option(min=1, max=10, help="Devices of a player.")] = 2,
+    duration: Annotated[
+        float, typer.Option("--seconds", "--duration", min=0.1, help="How long they play.")
+    ] = 10,
+    state_bytes: Annotated[
+        int, typer.Option(min=1, max=500_000, help="About how large a state is.")
+    ] = 4000,
+    events: Annotated[
+        int, typer.Option(min=0, max=500, help="Events of telemetry in a batch.")
+    ] = 50,
+    think: Annotated[
+        float, typer.Option(min=0, help="Maximum pause between two rounds, in ms.")
+    ] = 200,
+    processes: Processes = 1,
+    sample: Annotated[
+        int, typer.Option(min=0, help="Players whose own data is exported and compared.")
+    ] = 10,
+    json_file: Json = None,
+    html_file: Html = None,
+) -> None:
+    """Play offline on several devices, sync, report telemetry and fetch content; check it all."""
+    shares = [
+        Progression(
+            shard=shard,
+            players=players,
+            devices=devices,
+            duration_s=duration,
+            state_bytes=state_bytes,
+            events=events,
+            think_s=think / 1000,
+            sample=sample,
+        )
+        for shard in _shards(url, min(processes, players))
+    ]
+    _run("progression", shares, json_file, html_file, add_up=progression_scenario.gather)
 
 
 def _tokens(file: Path | None, option: str) -> tuple[str, ...]:

@@ -14,7 +14,15 @@ from rich.text import Text
 from loadtest.measure import Checks, Histogram, Measured, Sample
 
 QUANTILES: Final = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
-_RATES: Final = ("games", "moves", "deliveries", "commands")
+_RATES: Final = (
+    "games",
+    "moves",
+    "deliveries",
+    "commands",
+    "save writes",
+    "telemetry events",
+    "manifests",
+)
 _MIB: Final = 1024 * 1024
 
 

@@ -470,6 +470,12 @@ def _add_telemetry() -> None:
     add_telemetry_commands(app, _SHELL)
 
 
+def _add_seeding() -> None:
+    from server.ops.seed_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
 def _add_load_tester() -> None:
     from loadtest.cli import app as loadtest
 
@@ -494,6 +500,7 @@ _ADDED: Final = {
     "saves": _add_saves,
     "content": _add_content,
     "telemetry": _add_telemetry,
+    "seed": _add_seeding,
     "loadtest": _add_load_tester,
     "play": _add_player,
 }

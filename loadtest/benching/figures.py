@@ -130,6 +130,17 @@ _ROWS: Final = (
     ("epoch sent", "… from sending the claim or vote: p99", "ms", None),
     ("epoch/s", "… deliveries", "/s", None),
     ("µs/epoch", "… server CPU for a delivery", "µs", None),
+    ("save writes", "save writes of 4 KB over HTTP, each committed", "/s", _at_least(2500)),
+    ("µs/save writes", "… server CPU for a write", "µs", None),
+    ("direct save writes", "… the same by SQL alone, with role and claims", "/s", None),
+    ("merge", "merge of two changed states of 1 MiB, CPU", "ms", Budget(20)),
+    ("merged write", "… a write over HTTP that is merged", "ms", None),
+    ("plain write", "… and one that need not be", "ms", None),
+    ("telemetry", "telemetry in batches of 500, each committed: events", "/s", _at_least(60_000)),
+    ("µs/telemetry", "… server CPU for an event", "µs", None),
+    ("direct telemetry", "… the same by COPY alone", "/s", None),
+    ("manifests", "manifests of content", "/s", _at_least(3000)),
+    ("µs/manifests", "… server CPU for a manifest", "µs", None),
 )
 
 
@@ -238,6 +249,8 @@ _SHOWN: Final = frozenset(
     {
         *("games/s", "moves/s", "deliveries/s", "reply p50 ms", "reply p99 ms"),
         *("bytes per connection", "resume ms", "recovery s", "ready s", "first game s"),
+        *("save writes/s", "telemetry events/s", "manifests/s"),
+        *("merge ms", "merged write ms", "plain write ms"),
         *("commit to watcher p50 ms", "commit to watcher p99 ms", "commit to last watcher p99 ms"),
     }
 )

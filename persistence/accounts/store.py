@@ -186,6 +186,11 @@ class AccountStore:
         async with self._database.acquire() as connection:
             await add_person(connection, guest, session)
 
+    async def has_members(self) -> bool:
+        """Say whether anybody has an account that is more than a guest's."""
+        async with self._database.acquire() as connection:
+            return bool(await connection.fetchval(SQL["has_members"]))
+
     async def find_username(self, username: str) -> UserId | None:
         """Find whose a username is."""
         async with self._database.acquire() as connection:

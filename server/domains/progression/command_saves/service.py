@@ -27,6 +27,7 @@ from server.core.clock import Clock, wire_time
 from server.core.containment import RAISED_BY_RULES
 from server.domains.interfaces import ProgressStream, SaveSlot, SaveSlots
 from server.domains.progression.command_saves import simulation
+from server.domains.services import Services
 from server.gamekit.contract import Event, IllegalMove
 from server.gamekit.fold import AnyRuleset, Fold
 from server.gamekit.table import visible_payload
@@ -222,6 +223,21 @@ class CommandSaveService:
                 'The title needs a save schema whose merge is {"/*": "server"}, and the slot must '
                 "be empty."
             )
+
+
+def service_of(services: Services, *, new_seed: Seeds) -> CommandSaveService:
+    """Make the service of a node; `new_seed` gives each log its chance."""
+    interfaces = services.interfaces
+    return CommandSaveService(
+        database=services.database,
+        store=SaveLogStore(),
+        schemas=SchemaStore(services.database),
+        slots=interfaces.get(SaveSlots),
+        stream=interfaces.get(ProgressStream),
+        rulesets=services.rulesets,
+        clock=services.clock,
+        new_seed=new_seed,
+    )
 
 
 @contextmanager

@@ -5,11 +5,11 @@ from protocol.domain_events import GameCompleted
 from server.core.event_delivery import DurableListener
 from server.core.events import ProgressChanged, ProgressFollowed
 from server.domains.contract import Domain, Job
-from server.domains.interfaces import Economy, EconomyReview, ProgressStream, SaveSlots
+from server.domains.interfaces import ProgressStream, SaveSlots
 from server.domains.progression.quests.availability import QuestAvailability
 from server.domains.progression.quests.catalogue import QuestCatalogue
 from server.domains.progression.quests.http import QuestRoutes
-from server.domains.progression.quests.service import QuestService
+from server.domains.progression.quests.service import service_of
 from server.domains.progression.quests.settings import QuestsSettings
 from server.domains.services import Services
 from server.gateway.metrics import MetricsCollector, MetricSource
@@ -18,19 +18,8 @@ from server.gateway.metrics import MetricsCollector, MetricSource
 def build(services: Services) -> Domain:
     """Put the domain together."""
     settings, interfaces = services.settings(QuestsSettings), services.interfaces
-    store = QuestStore(services.database)
-    catalogue = QuestCatalogue(store, services.clock.monotonic)
-    service = QuestService(
-        database=services.database,
-        rls=services.rls,
-        store=store,
-        catalogue=catalogue,
-        slots=interfaces.get(SaveSlots),
-        stream=interfaces.get(ProgressStream),
-        economy=interfaces.get(Economy),
-        review=interfaces.get(EconomyReview),
-        clock=services.clock,
-    )
+    catalogue = QuestCatalogue(QuestStore(services.database), services.clock.monotonic)
+    service = service_of(services, catalogue)
     availability = QuestAvailability(
         database=services.database,
         catalogue=catalogue,

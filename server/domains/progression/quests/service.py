@@ -55,6 +55,7 @@ from server.domains.progression.quests.machine import (
     moved,
     settled,
 )
+from server.domains.services import Services
 
 GRANT: Final = "reward"  # the one grant of a quest; the key of a claim
 GRANT_MODDED: Final = "modded"  # what a modded slot gets of it, once as well
@@ -613,6 +614,22 @@ class QuestService:
             raise wire.TooManyQuests
         self._catalogue.forget(title)
         return stored
+
+
+def service_of(services: Services, catalogue: QuestCatalogue | None = None) -> QuestService:
+    """Make the service of a node, from what the domains before this one provide."""
+    store, interfaces = QuestStore(services.database), services.interfaces
+    return QuestService(
+        database=services.database,
+        rls=services.rls,
+        store=store,
+        catalogue=catalogue or QuestCatalogue(store, services.clock.monotonic),
+        slots=interfaces.get(SaveSlots),
+        stream=interfaces.get(ProgressStream),
+        economy=interfaces.get(Economy),
+        review=interfaces.get(EconomyReview),
+        clock=services.clock,
+    )
 
 
 # ------------------------------------------------------------------ deciding

@@ -15,9 +15,13 @@ from server.domains.interfaces import (
 from server.domains.progression.saves.compatibility import StoredSaves
 from server.domains.progression.saves.http import SaveRoutes
 from server.domains.progression.saves.schemas import SaveSchemaRegistry
-from server.domains.progression.saves.service import Deletions, SaveService, SlotAccess
+from server.domains.progression.saves.service import (
+    Deletions,
+    SlotAccess,
+    limits_of,
+    service_of,
+)
 from server.domains.progression.saves.settings import SavesSettings
-from server.domains.progression.saves.states import StateLimits
 from server.domains.progression.saves.streams import ProgressStreams
 from server.domains.services import Services
 from server.gateway.metrics import MetricsCollector, MetricSource
@@ -26,25 +30,13 @@ from server.gateway.metrics import MetricsCollector, MetricSource
 def build(services: Services) -> Domain:
     """Put the domain together."""
     settings = services.settings(SavesSettings)
-    limits = StateLimits(
-        settings.saves_state_bytes_max,
-        settings.saves_state_depth_max,
-        settings.saves_mods_bytes_max,
-    )
     changes = ProgressStore(services.database)
     streams = ProgressStreams(services.subscriptions, changes, services.events.publish)
+    limits = limits_of(settings)
     schemas = SaveSchemaRegistry(SchemaStore(services.database), services.clock, limits)
     deletions = Deletions()
     store = SaveStore(services.database, services.rls, changes)
-    service = SaveService(
-        store=store,
-        schemas=schemas,
-        settings=settings,
-        announce=streams.announce,
-        clock=services.clock,
-        limits=limits,
-        deletions=deletions,
-    )
+    service = service_of(services, settings, schemas=schemas, stream=streams, deletions=deletions)
     routes = SaveRoutes(
         service=service,
         schemas=schemas,

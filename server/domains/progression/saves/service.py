@@ -34,7 +34,7 @@ from protocol.envelope import WireModel
 from protocol.errors import InvalidField, Overloaded, PlayhallError, Unavailable
 from protocol.ids import UserId, new_id
 from server.core.clock import Clock, wire_time
-from server.domains.interfaces import SaveSlot, SlotHoldings
+from server.domains.interfaces import ProgressStream, SaveSlot, SlotHoldings
 from server.domains.progression.saves import rules
 from server.domains.progression.saves.rules import Content, Decision, NewRevision, OpenBranch
 from server.domains.progression.saves.schemas import SaveSchemaRegistry, TitleSchemas
@@ -50,6 +50,7 @@ from server.domains.progression.saves.states import (
     patched,
     written,
 )
+from server.domains.services import Services
 
 # Every so many revisions it is looked what need not be kept.
 PRUNE_EVERY: Final = 16
@@ -811,6 +812,35 @@ class Deletions:
             "accept that.",
             field="discard",
         )
+
+
+def limits_of(settings: SavesSettings) -> StateLimits:
+    """Read how large a state may be."""
+    return StateLimits(
+        settings.saves_state_bytes_max,
+        settings.saves_state_depth_max,
+        settings.saves_mods_bytes_max,
+    )
+
+
+def service_of(
+    services: Services,
+    settings: SavesSettings,
+    *,
+    schemas: SaveSchemaRegistry,
+    stream: ProgressStream,
+    deletions: Deletions | None = None,
+) -> SaveService:
+    """Make the service of a node; `stream` tells devices of what was written."""
+    return SaveService(
+        store=SaveStore(services.database, services.rls, ProgressStore(services.database)),
+        schemas=schemas,
+        settings=settings,
+        announce=stream.announce,
+        clock=services.clock,
+        limits=limits_of(settings),
+        deletions=deletions or Deletions(),
+    )
 
 
 class SlotAccess:

@@ -27,7 +27,9 @@ class SlotGameRoutes:
     def __init__(self, service: SlotGameService, clock: Clock) -> None:
         self._service = service
         self._clock = clock
-        self._limit = RateLimiter(CHANGES, "You are attaching slots to games too often")
+        self._limit = RateLimiter(
+            "slot_games", CHANGES, "You are attaching slots to games too often"
+        )
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
