@@ -30,24 +30,24 @@ class JoinedDatabase(Database):
                 _held.reset(token)
 
     @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Connection]:
+    async def acquire(self, *, keeps_session: bool = False) -> AsyncIterator[Connection]:
         """Borrow a connection: the joined transaction's, if there is one."""
         held = _held.get()
         if held is not None:
             yield held
             return
-        async with super().acquire() as connection:
+        async with super().acquire(keeps_session=keeps_session) as connection:
             yield connection
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self, *, keeps_session: bool = False) -> AsyncIterator[Connection]:
         """Borrow a connection in a transaction, or in a savepoint of the joined one."""
         held = _held.get()
         if held is not None:
             async with held.transaction():
                 yield held
             return
-        async with super().transaction() as connection:
+        async with super().transaction(keeps_session=keeps_session) as connection:
             yield connection
 
 

@@ -135,8 +135,12 @@ class Seeding:
             asset_id,
             content,
             match="add",
-            items={each for bundle in bundles for each in bundle.items},
-            currencies={each for bundle in bundles for each in bundle.currencies},
+            items={each: f"{asset_id}.items.{each}" for bundle in bundles for each in bundle.items},
+            currencies={
+                each: f"{asset_id}.currencies.{each}"
+                for bundle in bundles
+                for each in bundle.currencies
+            },
             actor=editor,
         )
 
