@@ -13,6 +13,7 @@ from typing import Any, Final, Self, TypeAlias, cast
 import asyncpg
 from asyncpg.pool import Pool, PoolConnectionProxy
 
+from persistence.array_types import Connection as OwnConnection
 from persistence.dsn import normalised
 from persistence.errors import UnsafeDatabase
 from persistence.preflight import (
@@ -170,6 +171,7 @@ class Database:
                 self._dsn,
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=COMMAND_TIMEOUT_S,
+                connection_class=OwnConnection,
                 server_settings=None if self._is_pooled else _session(self._role),
             )
             await _prepare(connection, role=self._role if self._is_pooled else None)
@@ -253,6 +255,7 @@ def _pool(dsn: str, role: str, *, pool_max: int, is_pooled: bool) -> Pool:
         connection_class=_PooledConnection,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
+        connection_class=OwnConnection,
         server_settings=None if is_pooled else _session(role),
     )
 

@@ -1,6 +1,8 @@
 """JSON schemas of models, collected for a document: one name, one schema."""
 
+from copy import deepcopy
 from typing import Literal, TypeAlias
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, JsonValue
 from pydantic.json_schema import GenerateJsonSchema
@@ -71,6 +73,15 @@ class _AsWritten(GenerateJsonSchema):
         return super().field_is_required(field, total)
 
 
+# What was described once, for as long as the model exists: most models are met many times.
+_described: WeakKeyDictionary[type[BaseModel], dict[str, JsonObject]] = WeakKeyDictionary()
+
+
 def inline(model: type[BaseModel], *, mode: Literal["validation", "serialization"]) -> JsonObject:
     """Describe one model; what it refers to is in its `$defs`."""
-    return model.model_json_schema(mode=mode, ref_template=REF, schema_generator=_AsWritten)
+    known = _described.setdefault(model, {})
+    if mode not in known:
+        known[mode] = model.model_json_schema(
+            mode=mode, ref_template=REF, schema_generator=_AsWritten
+        )
+    return deepcopy(known[mode])

@@ -81,6 +81,13 @@ def build(services):
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _settled() -> None:
+    """Keep what earlier tests left out of the searches for garbage: there is one for each test."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(titles, "__path__", list(titles.__path__))

@@ -13,7 +13,6 @@ from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from migrations import runner
 from persistence.accounts.moderation import Ban, ModerationStore
 from persistence.accounts.store import AccountStore
 from persistence.database import Database
@@ -27,9 +26,9 @@ from server.domains.people.accounts.supabase import SupabaseAccounts, disabled_e
 from tests.fixtures.http import bearer, served
 from tests.fixtures.postgres import Databases
 from tests.integration.accounts.conftest import LIFETIMES, MovableClock
-from tests.integration.persistence.conftest import supabase_dsn
+from tests.integration.persistence.conftest import _migrated_once, migrated_supabase_dsn
 
-__all__ = ["supabase_dsn"]  # a fixture, found by its name
+__all__ = ["_migrated_once", "migrated_supabase_dsn"]  # fixtures, found by their names
 
 SECRET = "a secret of the project's, long enough for every algorithm that there is"
 
@@ -110,16 +109,15 @@ class Hall:
 
 
 @pytest.fixture
-async def hall(supabase_dsn: str, databases: Databases) -> AsyncIterator[Hall]:
-    await asyncio.to_thread(runner.upgrade, supabase_dsn)
+async def hall(migrated_supabase_dsn: str, databases: Databases) -> AsyncIterator[Hall]:
     project, app = Project(), web.Application()
     app.router.add_get("/auth/v1/.well-known/jwks.json", project.publish)
     web_runner = web.AppRunner(app, access_log=None)
     await web_runner.setup()
     await web.TCPSite(web_runner, "127.0.0.1", 0).start()
     project.url = f"http://127.0.0.1:{web_runner.addresses[0][1]}"
-    database = await Database.open(databases.serving_dsn(supabase_dsn), embedded=False)
-    yield Hall(supabase_dsn, database, project)
+    database = await Database.open(databases.serving_dsn(migrated_supabase_dsn), embedded=False)
+    yield Hall(migrated_supabase_dsn, database, project)
     await database.close()
     await web_runner.cleanup()
 

@@ -51,17 +51,11 @@ async def owner(fresh_dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture(params=["plain", "supabase"])
-def layout_dsn(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
+def layout_dsn(request: pytest.FixtureRequest) -> str:
     """A migrated database of either layout, as the login that migrated it."""
-    if request.param == "plain":
-        dsn = databases.create()
-        runner.upgrade(dsn)
-        yield dsn
-        databases.drop(dsn)
-    else:
-        dsn = request.getfixturevalue("supabase_dsn")
-        runner.upgrade(dsn)
-        yield dsn
+    name = {"plain": "fresh_dsn", "supabase": "migrated_supabase_dsn"}[request.param]
+    dsn: str = request.getfixturevalue(name)
+    return dsn
 
 
 TABLES = """
@@ -364,11 +358,13 @@ HARMLESS: Final = (
 )
 
 
-@pytest.fixture
-def migrated_dsn(empty_dsn: str) -> str:
+@pytest.fixture(scope="module")
+def migrated_dsn(databases: Databases) -> Iterator[str]:
     """A database that was migrated where it is; rights on a whole database are not copied."""
-    runner.upgrade(empty_dsn)
-    return empty_dsn
+    dsn = databases.create()
+    runner.upgrade(dsn)
+    yield dsn
+    databases.drop(dsn)
 
 
 @pytest.fixture
