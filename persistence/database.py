@@ -71,7 +71,7 @@ _NO_ROOM = "The database is out of space and nothing was changed; try again late
 _queries = load("database")
 
 
-class _PooledConnection(asyncpg.Connection):
+class _PooledConnection(OwnConnection):
     """A connection that knows whether the loan that ends left its session as it was."""
 
     __slots__ = ("is_unchanged",)
@@ -255,7 +255,6 @@ def _pool(dsn: str, role: str, *, pool_max: int, is_pooled: bool) -> Pool:
         connection_class=_PooledConnection,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
-        connection_class=OwnConnection,
         server_settings=None if is_pooled else _session(role),
     )
 

@@ -22,7 +22,6 @@ CALLED_FROM_OUTSIDE = {
     *("feed_data", "feed_eof"),
     *("field_title_should_be_set", "down_revision", "interrupt"),
     "add_upgrade",  # by title packages
-    "sync",  # by games
 }
 
 

@@ -28,7 +28,7 @@ class SlotGameRoutes:
         self._service = service
         self._clock = clock
         self._limit = RateLimiter(
-            "slot_games", CHANGES, "You are attaching slots to games too often"
+            "slot-games", CHANGES, "You are attaching slots to games too often"
         )
 
     def endpoints(self) -> list[Endpoint]:
