@@ -28,15 +28,15 @@ from loadtest.benching import loads, recovery
 from loadtest.benching.figures import (
     Figures,
     Run,
-    as_json,
-    between_markers,
-    markdown,
-    show,
-    show_run,
+    format_json,
+    format_markdown,
+    print_run,
+    print_table,
+    replace_between_markers,
 )
-from loadtest.benching.loads import Colyseus, NoPeer, peer_server
-from loadtest.benching.machine import Cores, cores
-from loadtest.benching.servers import DidNotStart, Node, Server
+from loadtest.benching.loads import Colyseus, PeerUnavailable, peer_server
+from loadtest.benching.machine import CoreAssignment, assign_cores
+from loadtest.benching.servers import BenchNode, BenchServer, ServerDidNotStart
 from loadtest.processes import ScenarioFailed
 from playhall.errors import ClientError
 
@@ -59,7 +59,7 @@ class Peer(StrEnum):
     PEERJS = "peerjs"
 
 
-class Part(StrEnum):
+class Measurement(StrEnum):
     """What can be measured by itself."""
 
     MATCHES = "matches"
@@ -106,41 +106,43 @@ QUICK: Final = Scale(
 class Bench:
     """All measurements, on nodes in one temporary folder."""
 
-    def __init__(self, folder: Path, *, on: Cores, scale: Scale, peer: Peer | None) -> None:
+    def __init__(
+        self, folder: Path, *, on: CoreAssignment, scale: Scale, peer: Peer | None
+    ) -> None:
         self.figures = Figures(games=scale.games, watchers=scale.watchers)
         self._folder = folder
         self._on = on
         self._scale = scale
         self._peer = peer
 
-    def run(self, parts: list[Part]) -> None:
+    def run(self, parts: list[Measurement]) -> None:
         """Measure; what cannot be measured is said, and the rest goes on."""
         for part in parts:
             try:
                 self._measure(part)
-            except (ClientError, ScenarioFailed, DidNotStart, NoPeer) as error:
+            except (ClientError, ScenarioFailed, ServerDidNotStart, PeerUnavailable) as error:
                 out.print(f"[red]{part}: not measured:[/red] {escape(str(error))}", soft_wrap=True)
 
-    def _measure(self, part: Part) -> None:
-        measures: dict[Part, Callable[[Node], None]] = {
-            Part.MATCHES: self._matches,
-            Part.STATEMENTS: self._statements,
-            Part.LATENCY: self._latency,
-            Part.RELAY: self._relay,
-            Part.RESUME: self._resume,
-            Part.IDLE: self._idle,
-            Part.RECOVERY: self._recovery,
-            Part.START: self._start,
-            Part.SIGNALING: self._signaling,
-            Part.EPOCH: self._epoch,
+    def _measure(self, part: Measurement) -> None:
+        measures: dict[Measurement, Callable[[BenchNode], None]] = {
+            Measurement.MATCHES: self._matches,
+            Measurement.STATEMENTS: self._statements,
+            Measurement.LATENCY: self._latency,
+            Measurement.RELAY: self._relay,
+            Measurement.RESUME: self._resume,
+            Measurement.IDLE: self._idle,
+            Measurement.RECOVERY: self._recovery,
+            Measurement.START: self._start,
+            Measurement.SIGNALING: self._signaling,
+            Measurement.EPOCH: self._epoch,
         }
         with self._node(part) as node:
             measures[part](node)
 
     @contextmanager
-    def _node(self, name: str) -> Iterator[Node]:
+    def _node(self, name: str) -> Iterator[BenchNode]:
         """Start a node with an empty database for a block: nothing is left of an earlier part."""
-        node = Node(self._folder / name, on=self._on)
+        node = BenchNode(self._folder / name, on=self._on)
         try:
             node.start()
             yield node
@@ -148,23 +150,23 @@ class Bench:
             node.clear()
 
     def _record(self, run: Run, **values: float) -> None:
-        show_run(run, out)
+        print_run(run, out)
         self.figures.record(run, {_KEYS.get(name, name): value for name, value in values.items()})
 
     # ------------------------------------------------------------------ the parts
 
-    def _matches(self, node: Node) -> None:
+    def _matches(self, node: BenchNode) -> None:
         for _ in range(self._scale.times):
             run = loads.play(node, self._on, seconds=self._scale.seconds)
             moves, games = run.numbers["moves/s"], run.numbers.get("games/s", 0.0)
             self._record(run, moves=moves, games=games, move_us=_us_per(run, "moves/s"))
 
-    def _statements(self, node: Node) -> None:
+    def _statements(self, node: BenchNode) -> None:
         run = loads.count_statements(node, self._on, games=self._scale.counted_games)
         numbers = (run.numbers[f"{name} per game"] for name in ("statements", "transactions"))
         self._record(run, **dict(zip(("statements", "transactions"), numbers, strict=True)))
 
-    def _latency(self, node: Node) -> None:
+    def _latency(self, node: BenchNode) -> None:
         """Let everybody think for so long that about half of the moves are made."""
         full = self.figures.by_key["moves/s"].values or [
             loads.play(node, self._on, seconds=self._scale.seconds).numbers["moves/s"]
@@ -180,12 +182,12 @@ class Bench:
             )
             self._record(run, p50=run.numbers["reply p50 ms"], p99=run.numbers["reply p99 ms"])
 
-    def _relay(self, node: Node) -> None:
+    def _relay(self, node: BenchNode) -> None:
         with self._colyseus() as peer:
             for rooms in self._scale.rooms:
                 self._relay_in(rooms, node, peer)
 
-    def _relay_in(self, rooms: int, node: Node, peer: Colyseus | None) -> None:
+    def _relay_in(self, rooms: int, node: BenchNode, peer: Colyseus | None) -> None:
         """Relay in turns with the peer, so that both have the same machine."""
         pairs: list[tuple[Run, Run]] = []
         for _ in range(self._scale.times):
@@ -213,7 +215,7 @@ class Bench:
         finally:
             peer.clear()
 
-    def _signaling(self, node: Node) -> None:
+    def _signaling(self, node: BenchNode) -> None:
         """Pass messages on in turns with the PeerJS server, under the same load."""
         pairs: list[tuple[Run, Run]] = []
         with self._peerjs() as peer:
@@ -224,13 +226,13 @@ class Bench:
         if pairs:
             self.figures.compare("signaling", pairs)
 
-    def _signal(self, key: str, server: Server, name: str) -> Run:
+    def _signal(self, key: str, server: BenchServer, name: str) -> Run:
         run = loads.signaling(server, self._on, pairs=PAIRS, seconds=self._scale.seconds, name=name)
         self._record_relay(f"{key} {PAIRS}", run)
         return run
 
     @contextmanager
-    def _peerjs(self) -> Iterator[Server | None]:
+    def _peerjs(self) -> Iterator[BenchServer | None]:
         if self._peer is not Peer.PEERJS:
             yield None
             return
@@ -241,26 +243,30 @@ class Bench:
         finally:
             server.end(signal.SIGKILL)
 
-    def _resume(self, node: Node) -> None:
+    def _resume(self, node: BenchNode) -> None:
         times = self._scale.resumes
-        run = recovery.in_a_loop(recovery.resume(node.url, events=RESUME_EVENTS, times=times))
+        run = recovery.run_in_new_loop(
+            recovery.measure_resume(node.url, events=RESUME_EVENTS, times=times)
+        )
         self._record(run, resume=run.numbers["resume ms"])
 
-    def _idle(self, node: Node) -> None:
-        run = loads.hold(node, self._on, connections=self._scale.connections)
+    def _idle(self, node: BenchNode) -> None:
+        run = loads.hold_idle(node, self._on, connections=self._scale.connections)
         self._record(run, idle=run.numbers["bytes per connection"] / 1000)
 
-    def _recovery(self, node: Node) -> None:
+    def _recovery(self, node: BenchNode) -> None:
         games = self._scale.games
-        run = recovery.in_a_loop(recovery.recover(node, games=games, events=RECOVERY_EVENTS))
+        run = recovery.run_in_new_loop(
+            recovery.measure_recovery(node, games=games, events=RECOVERY_EVENTS)
+        )
         self._record(run, recovery=run.numbers["recovery s"])
 
-    def _start(self, node: Node) -> None:
+    def _start(self, node: BenchNode) -> None:
         for _ in range(self._scale.starts):
-            run = recovery.start_again(node)
+            run = recovery.measure_restart(node)
             self._record(run, ready=run.numbers["ready s"], first=run.numbers["first game s"])
 
-    def _epoch(self, node: Node) -> None:
+    def _epoch(self, node: BenchNode) -> None:
         for _ in range(self._scale.times):
             run = loads.watch_epoch(
                 node, self._on, watchers=self._scale.watchers, seconds=self._scale.epoch_seconds
@@ -297,7 +303,9 @@ def _us_per(run: Run, rate: str) -> float:
 @app.command()
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Only see that it works.")] = False,
-    only: Annotated[list[Part] | None, typer.Option(help="Measure no more than this.")] = None,
+    only: Annotated[
+        list[Measurement] | None, typer.Option(help="Measure no more than this.")
+    ] = None,
     peer: Annotated[Peer | None, typer.Option(help="Compare with it (Node.js, npm).")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all as JSON.")] = None,
     update_docs: Annotated[
@@ -309,7 +317,7 @@ def bench(
     Ctrl+C ends it early: what was not measured by then is shown as that.
     """
     began_at = datetime.now(UTC).isoformat(timespec="seconds")
-    on = cores()
+    on = assign_cores()
     os.sched_setaffinity(0, on.rest)
     _allow_files()
     # Not `TemporaryDirectory`'s own folder: PostgreSQL, which is not root, must pass through it.
@@ -317,15 +325,15 @@ def bench(
         Path(folder).chmod(0o755)
         measured = Bench(Path(folder), on=on, scale=QUICK if quick else Scale(), peer=peer)
         with suppress(KeyboardInterrupt):  # what was measured until then is shown
-            measured.run(only or list(Part))
+            measured.run(only or list(Measurement))
     figures = measured.figures
-    show(figures, out)
+    print_table(figures, out)
     if json_file is not None:
-        found = as_json(figures, began_at=began_at)
+        found = format_json(figures, began_at=began_at)
         json_file.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     if update_docs:
-        table = markdown(figures, began_at=began_at)
-        DOCS.write_text(between_markers(DOCS.read_text("utf-8"), table), "utf-8")
+        table = format_markdown(figures, began_at=began_at)
+        DOCS.write_text(replace_between_markers(DOCS.read_text("utf-8"), table), "utf-8")
     if not all(run.ok for run in figures.runs):
         raise typer.Exit(1)
 

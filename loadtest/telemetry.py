@@ -26,8 +26,8 @@ import psycopg
 import typer
 from rich.console import Console
 
-from loadtest.benching.machine import Cores, Usage, cores, monitored
-from loadtest.benching.servers import Node
+from loadtest.benching.machine import CoreAssignment, CpuUsage, assign_cores, monitored
+from loadtest.benching.servers import BenchNode
 from protocol.telemetry import BATCH_EVENTS_MAX
 
 OWNER: Final = "postgres"
@@ -119,7 +119,7 @@ async def _send(url: str, player: Player) -> tuple[int, int]:
     return accepted, known
 
 
-def copy_all(node: Node, batches: Sequence[Sequence[tuple[str, ...]]]) -> None:
+def copy_all(node: BenchNode, batches: Sequence[Sequence[tuple[str, ...]]]) -> None:
     """Copy batches of rows, each in a transaction of its own, as the owner of the tables."""
     with psycopg.connect(node.dsn(OWNER), autocommit=True) as database:
         for batch in batches:
@@ -145,7 +145,9 @@ def copied_rows(account_id: str, batches: int) -> Iterator[list[tuple[str, ...]]
         ]
 
 
-def measure(node: Node, on: Cores, *, batches: int, connections: int) -> tuple[Figures, Figures]:
+def measure(
+    node: BenchNode, on: CoreAssignment, *, batches: int, connections: int
+) -> tuple[Figures, Figures]:
     """Send and copy as many events; gives the figures of both."""
     tokens = asyncio.run(sign_in(node.url, connections))
     share = -(-batches // connections)
@@ -178,7 +180,7 @@ def measure(node: Node, on: Cores, *, batches: int, connections: int) -> tuple[F
     )
 
 
-def _figures(usage: Usage, count: int, seconds: float) -> Figures:
+def _figures(usage: CpuUsage, count: int, seconds: float) -> Figures:
     def each_us(cores_used: float) -> float:
         return cores_used * usage.seconds / count * 1e6
 
@@ -196,11 +198,11 @@ def main(
     """Measure, and show each run and the medians."""
     os.environ["PLAYHALL_TELEMETRY_BATCHES_PER_MINUTE"] = "1000000"
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    on = cores()
+    on = assign_cores()
     os.sched_setaffinity(0, on.rest)
     with tempfile.TemporaryDirectory(prefix="playhall-telemetry-") as folder:
         Path(folder).chmod(0o755)
-        node = Node(Path(folder) / "node", on=on)
+        node = BenchNode(Path(folder) / "node", on=on)
         node.start()
         try:
             measured = [

@@ -13,15 +13,15 @@ from typing import Final, Self, TypeAlias
 import asyncpg
 from asyncpg.pool import Pool, PoolConnectionProxy
 
-from persistence.dsn import normalised
+from persistence.dsn import normalise_dsn
 from persistence.errors import UnsafeDatabase
 from persistence.preflight import (
     CONNECT_TIMEOUT_S,
     require_sessions,
-    require_usable,
+    require_usable_database,
     start_errors,
 )
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.errors import Overloaded, Unavailable
 
 SERVER_ROLE: Final = "playhall_server"
@@ -66,7 +66,7 @@ _ANSWER_LOST = (
     "The database did not answer; check whether the command was executed before you repeat it."
 )
 _NO_ROOM = "The database is out of space and nothing was changed; try again later."
-_queries = load("database")
+_queries = load_queries("database")
 
 
 class Database:
@@ -94,8 +94,8 @@ class Database:
         `allow_unsafe`: accept that confirmed moves may be lost when the machine fails.
         Raises `Unavailable`, or a `StartRefused` that says what to do.
         """
-        dsn = normalised(dsn)
-        with opening(dsn, role):
+        dsn = normalise_dsn(dsn)
+        with translate_open_errors(dsn, role):
             try:
                 database = await cls._connected(dsn, role, pool_max, is_pooled=False)
             except (asyncpg.ProtocolViolationError, _SettingsDropped):
@@ -120,7 +120,7 @@ class Database:
         try:
             await pool
             async with pool.acquire() as connection:
-                await require_usable(connection, dsn)
+                await require_usable_database(connection, dsn)
                 await _require_settings(connection, role)
         except BaseException:
             pool.terminate()
@@ -213,7 +213,7 @@ class _SettingsDropped(Exception):
 
 
 @contextmanager
-def opening(dsn: str, role: str) -> Iterator[None]:
+def translate_open_errors(dsn: str, role: str) -> Iterator[None]:
     """Turn what may go wrong with the first connection into sentences, or `Unavailable`."""
     with _translated(), start_errors(dsn, role):
         yield

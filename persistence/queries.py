@@ -43,13 +43,13 @@ class Queries(dict[str, str]):
         self[name] = body[description.end() :].strip()
 
 
-def read(path: Path) -> Queries:
+def parse_file(path: Path) -> Queries:
     """Read a file; one that is malformed raises `ValueError`, which names it."""
     return Queries(str(path), path.read_text("utf-8"))
 
 
 @cache
-def load(name: str, *, package: str = "persistence") -> Queries:
+def load_queries(name: str, *, package: str = "persistence") -> Queries:
     """Read `<package>/<name>.sql`; a malformed file raises `ValueError`."""
     file = files(package) / f"{name}.sql"
     return Queries(f"{name}.sql", file.read_text("utf-8"))

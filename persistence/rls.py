@@ -13,14 +13,14 @@ import asyncpg
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.errors import Forbidden
 from protocol.ids import SessionId, UserId
 
 ANONYMOUS_ROLE: Final = "anon"
 AUTHENTICATED_ROLE: Final = "authenticated"
 
-_queries = load("rls")
+_queries = load_queries("rls")
 
 
 class Requester(NamedTuple):
@@ -58,7 +58,7 @@ class RlsDatabase:
 
 
 @asynccontextmanager
-async def both_roles(dsn: str) -> AsyncIterator[tuple[Database, RlsDatabase]]:
+async def open_with_rls(dsn: str) -> AsyncIterator[tuple[Database, RlsDatabase]]:
     """Open a database as the server and as whoever asks; raise `StartRefused` if that is unsafe."""
     async with (
         await Database.open(dsn) as database,

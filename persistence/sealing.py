@@ -38,7 +38,7 @@ class Unsealable(Exception):
     """A sealed value was damaged or moved, or its key is not among those configured."""
 
 
-class SecretKey(NamedTuple):
+class SealingKey(NamedTuple):
     """A key with the id that sealed values name it by."""
 
     id: str
@@ -64,7 +64,7 @@ class Seal:
 
     def __init__(
         self,
-        load: Callable[[], Sequence[SecretKey]],
+        load: Callable[[], Sequence[SealingKey]],
         *,
         source: str = SETTING,
         is_missing: Callable[[], bool] = lambda: False,
@@ -74,7 +74,7 @@ class Seal:
         self.is_missing = is_missing
 
     @cached_property
-    def _keys(self) -> list[SecretKey]:
+    def _keys(self) -> list[SealingKey]:
         return list(self._load())
 
     @cached_property
@@ -122,7 +122,7 @@ class Seal:
         return [hmac.digest(key, said, sha256) for key in self._index_keys]
 
 
-def seal_of(keys_text: str, *, key_file: Path, may_make: bool) -> Seal:
+def make_seal(keys_text: str, *, key_file: Path, may_make: bool) -> Seal:
     """Seal with the keys `id:base64,…` of the configuration, newest first.
 
     Without any, with the one in `key_file`, which is made if that is allowed. What is wrong
@@ -137,12 +137,12 @@ def seal_of(keys_text: str, *, key_file: Path, may_make: bool) -> Seal:
     )
 
 
-def key_id_of(sealed: bytes) -> str:
+def read_key_id(sealed: bytes) -> str:
     """Read the id of the key that a value names; raise `Unsealable` if it is no sealed value."""
     return _parts(sealed)[0].decode("utf-8", "replace")
 
 
-def parse_keys(text: str, *, source: str = SETTING) -> list[SecretKey]:
+def parse_keys(text: str, *, source: str = SETTING) -> list[SealingKey]:
     """Read `id:base64,…`; raise `StartRefused` with what is wrong."""
     keys = [_parse_key(part.strip(), source) for part in text.split(",") if part.strip()]
     if not 1 <= len(keys) <= KEYS_MAX or len({key.id for key in keys}) < len(keys):
@@ -150,7 +150,7 @@ def parse_keys(text: str, *, source: str = SETTING) -> list[SecretKey]:
     return keys
 
 
-def _parse_key(text: str, source: str) -> SecretKey:
+def _parse_key(text: str, source: str) -> SealingKey:
     key_id, _, encoded = text.partition(":")
     try:
         secret = b64decode(encoded, validate=True)
@@ -161,10 +161,10 @@ def _parse_key(text: str, source: str) -> SecretKey:
             f"{source} must be id:base64,… with {KEY_BYTES} bytes a key; "
             "`playhall keys new` makes one."
         )
-    return SecretKey(key_id, secret)
+    return SealingKey(key_id, secret)
 
 
-def _keys_in(file: Path, *, make: bool) -> list[SecretKey]:
+def _keys_in(file: Path, *, make: bool) -> list[SealingKey]:
     if not make and not file.exists():
         raise StartRefused(
             "PLAYHALL_SECRET_KEYS is not set, and emails must not be stored in the clear; "
@@ -184,7 +184,7 @@ def _keys_in(file: Path, *, make: bool) -> list[SecretKey]:
 def _write_new(file: Path) -> None:
     """Make the file with its contents at once, so that of two processes one's key counts."""
     make_folder(file.parent)
-    write_new_file(file, SecretKey.make().text.encode("ascii"))
+    write_new_file(file, SealingKey.make().text.encode("ascii"))
 
 
 def _parts(sealed: bytes) -> tuple[bytes, bytes, bytes]:
@@ -195,6 +195,6 @@ def _parts(sealed: bytes) -> tuple[bytes, bytes, bytes]:
     return sealed[2:nonce_at], sealed[nonce_at:text_at], sealed[text_at:]
 
 
-def _derive(key: SecretKey, purpose: str) -> bytes:
+def _derive(key: SealingKey, purpose: str) -> bytes:
     info = f"playhall {purpose}".encode()
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(key.secret)

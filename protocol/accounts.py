@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from protocol.email_address import ADDRESS_CHARS_MAX, BadAddress, parse_address
+from protocol.email_address import ADDRESS_CHARS_MAX, InvalidAddress, parse_address
 from protocol.envelope import WireModel
 from protocol.history import Cursor, Limit
 from protocol.ids import UUID_PATTERN, SessionId, UserId, WirePlayerId
@@ -134,7 +134,7 @@ _ACCEPTED_ONCE: Final = re.compile(
 def _email(text: str) -> str:
     try:
         return parse_address(text).text
-    except BadAddress as why:
+    except InvalidAddress as why:
         raise PydanticCustomError(
             "email", "Write an email address such as name@example.org. {why}", {"why": str(why)}
         ) from None

@@ -8,7 +8,7 @@ from protocol import limits
 from protocol.catalog import COMMANDS, UPDATES, all_errors
 from protocol.envelope import Command, Refusal, Update
 from protocol.errors import CloseReason, PlayhallError
-from protocol.schemas import JsonObject, Schemas
+from protocol.schemas import JsonObject, SchemaRegistry
 
 _ABOUT: Final = """One websocket carries everything live. Each text frame holds one JSON object.
 
@@ -23,7 +23,7 @@ _REFUSAL: Final = "error"
 
 def asyncapi_document(*, version: str) -> JsonObject:
     """Write the document; the same program always writes the same."""
-    schemas = Schemas()
+    schemas = SchemaRegistry()
     messages = _messages(schemas)
     return {
         "asyncapi": "3.0.0",
@@ -36,7 +36,7 @@ def asyncapi_document(*, version: str) -> JsonObject:
             **{name: _send(name, UPDATES[name]) for name in sorted(UPDATES)},
         },
         "components": {"messages": messages, "schemas": schemas.sorted()},
-        "x-errors": described_errors(),
+        "x-errors": describe_errors(),
         "x-close-codes": _close_codes(),
         "x-limits": _limits(),
     }
@@ -65,7 +65,7 @@ def _channel(messages: JsonObject) -> JsonObject:
     }
 
 
-def _messages(schemas: Schemas) -> JsonObject:
+def _messages(schemas: SchemaRegistry) -> JsonObject:
     found: JsonObject = {_REFUSAL: _message(_summary(Refusal), schemas.add(Refusal))}
     for name, command in COMMANDS.items():
         payload = schemas.add(command, name=name, mode="validation")
@@ -117,7 +117,7 @@ def _summary(documented: type[object]) -> str:
     return (documented.__doc__ or "").partition("\n")[0]
 
 
-def described_errors() -> list[JsonValue]:
+def describe_errors() -> list[JsonValue]:
     """Write what each error code means, and whether sending the same again can help."""
     known: list[type[PlayhallError]] = [PlayhallError, *all_errors()]
     return [

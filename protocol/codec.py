@@ -23,7 +23,7 @@ from protocol.errors import (
 )
 from protocol.ids import UUID_PATTERN
 from protocol.limits import INT_MAX, JSON_DEPTH_MAX
-from protocol.numbers import as_integer
+from protocol.numbers import float_to_integer
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -48,7 +48,7 @@ def decode(frame: bytes) -> Command:
         raise CommandRefused(None, error) from None
     command_id = data.get("id")
     if type(command_id) is float:
-        command_id = data["id"] = as_integer(command_id)
+        command_id = data["id"] = float_to_integer(command_id)
     if type(command_id) is not int or not 0 <= command_id <= INT_MAX:
         problem = InvalidField(f"id: send an integer from 0 to {INT_MAX}.", field="id")
         raise CommandRefused(None, problem)
@@ -59,7 +59,7 @@ def decode(frame: bytes) -> Command:
     try:
         return _validated(model, data)
     except ValidationError as error:
-        raise CommandRefused(command_id, describe(error)) from None
+        raise CommandRefused(command_id, describe_validation_error(error)) from None
 
 
 def _parse_object(frame: bytes) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def validate(model: type[Model], data: object) -> Model:
     try:
         return _validated(model, data)
     except ValidationError as error:
-        raise describe(error) from None
+        raise describe_validation_error(error) from None
 
 
 def _validated(model: type[Model], data: object) -> Model:
@@ -109,12 +109,12 @@ def _validated(model: type[Model], data: object) -> Model:
     try:
         return model.__pydantic_validator__.validate_python(data)  # type: ignore[no-any-return]  # the model
     except ValidationError as error:
-        if not put_integers(data, error):
+        if not replace_whole_floats(data, error):
             raise
     return model.__pydantic_validator__.validate_python(data)  # type: ignore[no-any-return]  # the model
 
 
-def put_integers(data: object, error: ValidationError) -> bool:
+def replace_whole_floats(data: object, error: ValidationError) -> bool:
     """Replace the whole floats in `data` that a validation refused for not being integers.
 
     Returns whether there were any: then it is worth validating once more.
@@ -134,13 +134,13 @@ def _put_integer(data: Any, place: tuple[int | str, ...]) -> bool:
         except (KeyError, IndexError, TypeError):
             return False
         if type(value) is float:
-            data[part] = as_integer(value)
+            data[part] = float_to_integer(value)
             return type(data[part]) is int
         data = value
     return False
 
 
-def describe(error: ValidationError) -> InvalidField:
+def describe_validation_error(error: ValidationError) -> InvalidField:
     """Turn pydantic's first complaint into one sentence that names the field."""
     first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or "body"
@@ -158,12 +158,12 @@ def encode(message: BaseModel) -> bytes:
     return orjson.dumps(message.model_dump())
 
 
-def refusal(command_id: int | None, error: PlayhallError) -> bytes:
+def encode_refusal(command_id: int | None, error: PlayhallError) -> bytes:
     """Write the error reply to a command."""
-    return orjson.dumps({"re": command_id, "type": "error", **error_fields(error)})
+    return orjson.dumps({"re": command_id, "type": "error", **error_body(error)})
 
 
-def error_fields(error: PlayhallError) -> dict[str, object]:
+def error_body(error: PlayhallError) -> dict[str, object]:
     """Give what an error says on either transport, beside its type."""
     fields: dict[str, object] = {
         "code": error.wire_code,
@@ -187,6 +187,6 @@ def error_fields(error: PlayhallError) -> dict[str, object]:
     return fields
 
 
-def ok(command_id: int, **fields: object) -> bytes:
+def encode_ok(command_id: int, **fields: object) -> bytes:
     """Write the `ok` reply to a command."""
     return orjson.dumps({"re": command_id, "type": "ok", **fields})

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from protocol.envelope import WireModel
 from protocol.errors import PlayhallError
 from protocol.inventory import AssetId, Bundle, BundleContent
-from protocol.lobbies import shaped
+from protocol.lobbies import pattern_with_message
 from protocol.saves import SlotPath, TitleName
 from protocol.text import ONE_LINE
 
@@ -19,7 +19,7 @@ CONDITION_CHARS_MAX: Final = 1000
 Name = Annotated[
     str,
     StringConstraints(max_length=64),
-    shaped(r"[a-z][a-z0-9_]*", "Name it with a to z, digits and underscores"),
+    pattern_with_message(r"[a-z][a-z0-9_]*", "Name it with a to z, digits and underscores"),
 ]
 Heading = Annotated[str, StringConstraints(min_length=1, max_length=200), ONE_LINE]
 Description = Annotated[str, StringConstraints(max_length=2000)]
@@ -29,7 +29,7 @@ QuestStatus = Literal["locked", "available", "active", "completed", "claimed", "
 LocalTime = Annotated[
     str,
     StringConstraints(max_length=19),
-    shaped(
+    pattern_with_message(
         r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?",
         "Write the time as the zone's clocks show it: 2027-10-31T18:00",
     ),
@@ -101,7 +101,9 @@ class GamesStep(WireModel):
     name: Name
     description: Description = ""
     ruleset: Annotated[
-        str, StringConstraints(max_length=64), shaped(r"[a-z][a-z0-9_]*", "Name a ruleset")
+        str,
+        StringConstraints(max_length=64),
+        pattern_with_message(r"[a-z][a-z0-9_]*", "Name a ruleset"),
     ]
     games: Annotated[int, Field(ge=1, le=1000)]
     wins: bool = Field(default=False, description="Only games that were won count.")

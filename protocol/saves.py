@@ -15,7 +15,7 @@ from protocol.errors import PlayhallError
 from protocol.history import Cursor, Limit
 from protocol.ids import UUID_PATTERN
 from protocol.limits import INT_MAX
-from protocol.lobbies import shaped
+from protocol.lobbies import pattern_with_message
 from protocol.schemas import JsonObject
 from protocol.text import ONE_LINE
 
@@ -36,7 +36,9 @@ Uuid = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
 TitleName = Annotated[
     str,
     StringConstraints(max_length=64),
-    shaped(r"[a-z0-9][a-z0-9_-]*", "Name a title with a to z, digits, dashes and underscores"),
+    pattern_with_message(
+        r"[a-z0-9][a-z0-9_-]*", "Name a title with a to z, digits, dashes and underscores"
+    ),
 ]
 SlotName = Annotated[str, StringConstraints(max_length=64), ONE_LINE]
 DeviceName = Annotated[str, StringConstraints(max_length=64), ONE_LINE]
@@ -45,12 +47,16 @@ PlayTime = Annotated[int, Field(ge=0, le=INT_MAX)]
 Checksum = Annotated[
     str,
     StringConstraints(max_length=71),
-    shaped(r"sha256:[0-9a-f]{64}", "Write a checksum as sha256: and 64 lowercase hex digits"),
+    pattern_with_message(
+        r"sha256:[0-9a-f]{64}", "Write a checksum as sha256: and 64 lowercase hex digits"
+    ),
 ]
 Pointer = Annotated[
     str,
     StringConstraints(max_length=POINTER_CHARS_MAX),
-    shaped(r"(?:/(?:[^~/]|~[01])*)+", "Name a field by a JSON Pointer: /chapter/flags"),
+    pattern_with_message(
+        r"(?:/(?:[^~/]|~[01])*)+", "Name a field by a JSON Pointer: /chapter/flags"
+    ),
 ]
 Package = Annotated[str, StringConstraints(min_length=1, max_length=100), ONE_LINE]
 Thumbnail = Annotated[str, StringConstraints(max_length=300), ONE_LINE]

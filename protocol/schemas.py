@@ -20,7 +20,7 @@ class SchemaNameTaken(ValueError):
         self.name = name
 
 
-class Schemas:
+class SchemaRegistry:
     """The schemas under `components/schemas` of one document."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Schemas:
         What clients send is described for validation (a default makes a field optional),
         what they get for serialization.
         """
-        schema = inline(model, mode=mode)
+        schema = inline_schema(model, mode=mode)
         inner = schema.pop("$defs", {})
         assert isinstance(inner, dict)
         for inner_name, definition in inner.items():
@@ -71,6 +71,8 @@ class _AsWritten(GenerateJsonSchema):
         return super().field_is_required(field, total)
 
 
-def inline(model: type[BaseModel], *, mode: Literal["validation", "serialization"]) -> JsonObject:
+def inline_schema(
+    model: type[BaseModel], *, mode: Literal["validation", "serialization"]
+) -> JsonObject:
     """Describe one model; what it refers to is in its `$defs`."""
     return model.model_json_schema(mode=mode, ref_template=REF, schema_generator=_AsWritten)

@@ -21,11 +21,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from migrations import runner
-from persistence.dsn import EXAMPLE_URL, problem_of
+from persistence.dsn import EXAMPLE_URL, find_dsn_problem
 from persistence.embedded import EmbeddedPostgres
-from persistence.errors import StartRefused, said_in_one_line
-from persistence.private_files import close_to_others, make_folder
-from persistence.signals import StoppedAtOnce, unwinding
+from persistence.errors import StartRefused, log_without_traceback
+from persistence.private_files import make_folder, restrict_to_owner
+from persistence.signals import StoppedBySecondSignal, stop_on_signals
 from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
 from server.core.settings import SettingsReader, read_settings
@@ -71,7 +71,7 @@ def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) 
             runner.upgrade(database.owner)
             _upgrade_titles(database.owner, titles)
             _serve(config, database, settings, titles)
-    except StoppedAtOnce as stopped:
+    except StoppedBySecondSignal as stopped:
         # The bundled database is stopped; what the loop had still to do is left undone.
         err.print(
             "[red]playhall:[/red] Stopped immediately. Everything that was confirmed is saved."
@@ -84,7 +84,7 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     for chatty in ("picows", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    logging.getLogger("asyncpg.pool").addFilter(said_in_one_line)
+    logging.getLogger("asyncpg.pool").addFilter(log_without_traceback)
 
 
 def _serve(
@@ -107,7 +107,7 @@ def _serve(
     loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     try:
         loop.run(work)
-    except StoppedAtOnce:
+    except StoppedBySecondSignal:
         raise  # without closing the loop, which would wait for its tasks
     except BaseException:
         loop.close()
@@ -255,11 +255,11 @@ def _ask_before_losing(lost: list[str]) -> None:
 @app.command()
 def backup(file: Path, data_dir: DataDir = None) -> None:
     """Dump the database to a new file. The dump contains secrets; store it accordingly."""
-    from persistence.backup import dump
+    from persistence.backup import write_dump
 
     config = read_config(data_dir=data_dir)
     with plain_errors(), reach_database(config) as database:
-        dump(database.owner, file)
+        write_dump(database.owner, file)
     out.print(f"wrote {file}", soft_wrap=True)
     out.print("Not included: the sealing keys (PLAYHALL_SECRET_KEYS or secret.key) and the files.")
 
@@ -267,13 +267,13 @@ def backup(file: Path, data_dir: DataDir = None) -> None:
 @app.command()
 def restore(file: Path, data_dir: DataDir = None) -> None:
     """Restore a dump into an empty database: the bundled one in a new folder, or your own."""
-    from persistence.backup import fill_from
+    from persistence.backup import restore_dump
 
     config = read_config(data_dir=data_dir)
     if not file.is_file():  # before a database is made for it
         fail(f"There is no file {file}.")
     with plain_errors(), reach_database(config, may_make=True) as database:
-        fill_from(database.owner, file)
+        restore_dump(database.owner, file)
         stands = runner.status(database.owner)
     out.print(f"The database is at revision {stands.current}.")
     if stands.pending:
@@ -358,14 +358,14 @@ def reach_database(config: Config, *, may_make: bool = False) -> Iterator[Reacha
     program unwinds the block, so that the bundled one is stopped.
     """
     bundled = EmbeddedPostgres()
-    with unwinding():
+    with stop_on_signals():
         if may_make:
             if config.database_url is None:
                 bundled.check_path(config.data_dir / "postgres")
             _make_folder(config.data_dir)
         if config.database_url is not None:
             dsn = config.database_url.get_secret_value()
-            if problem := problem_of(dsn):
+            if problem := find_dsn_problem(dsn):
                 fail(f"PLAYHALL_DATABASE_URL: {problem}; the format is {EXAMPLE_URL}")
             yield ReachableDatabase(dsn, dsn)
             return
@@ -385,7 +385,7 @@ def reach_database(config: Config, *, may_make: bool = False) -> Iterator[Reacha
 def _make_folder(data_dir: Path) -> None:
     try:
         make_folder(data_dir)
-        close_to_others(data_dir, ours=KEPT_IN_DATA_DIR)
+        restrict_to_owner(data_dir, ours=KEPT_IN_DATA_DIR)
     except OSError as error:
         raise StartRefused(
             f"The data folder {data_dir} cannot be used ({error.strerror}); choose another with "

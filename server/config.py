@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
-from protocol.email_address import BadAddress, parse_sender
+from protocol.email_address import InvalidAddress, parse_sender
 from server.core.addresses import is_base_url
 from server.core.settings import Origins, Settings, split_names
 
@@ -31,7 +31,7 @@ def _addresses(listed: str) -> str:
 def _sender(text: str) -> str:
     try:
         parse_sender(text)
-    except BadAddress as why:
+    except InvalidAddress as why:
         raise PydanticCustomError(
             "sender", "write a sender such as Playhall <hall@example.org>; {why}", {"why": str(why)}
         ) from None

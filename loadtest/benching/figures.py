@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from loadtest.benching.machine import Usage
+from loadtest.benching.machine import CpuUsage
 from loadtest.measure import Checks
-from loadtest.report import number
+from loadtest.report import format_number
 
 
 class Verdict(StrEnum):
@@ -48,7 +48,7 @@ class Run:
     what: str
     numbers: dict[str, float]
     checks: Checks
-    usage: Usage | None = None
+    usage: CpuUsage | None = None
 
     @property
     def ok(self) -> bool:
@@ -172,7 +172,7 @@ END: Final = "<!-- end of figures -->"
 _HEAD: Final = ("what", "budget", "measured: median (lowest to highest)", "reached")
 
 
-def show(figures: Figures, console: Console) -> None:
+def print_table(figures: Figures, console: Console) -> None:
     """Print the table."""
     table = Table(*_HEAD[:1], title="benchmarks", title_justify="left")
     for name in _HEAD[1:]:
@@ -182,9 +182,11 @@ def show(figures: Figures, console: Console) -> None:
     console.print(table)
 
 
-def show_run(run: Run, console: Console) -> None:
+def print_run(run: Run, console: Console) -> None:
     """Print one run: what it gave, who was busy, and whether its checks held."""
-    parts = [f"{name} {number(value)}" for name, value in run.numbers.items() if name in _SHOWN]
+    parts = [
+        f"{name} {format_number(value)}" for name, value in run.numbers.items() if name in _SHOWN
+    ]
     if (usage := run.usage) is not None:
         parts.append(
             f"server {usage.server:.0%}, database {usage.database:.0%}, load {usage.load:.0%}, "
@@ -193,11 +195,11 @@ def show_run(run: Run, console: Console) -> None:
     console.print(f"{run.what}: {'; '.join(parts)}; {_checked(run)}", soft_wrap=True)
 
 
-def as_json(figures: Figures, *, began_at: str) -> dict[str, object]:
+def format_json(figures: Figures, *, began_at: str) -> dict[str, object]:
     """Write all figures, and the runs behind them, as JSON has it."""
     return {
         "began_at": began_at,
-        "machine": machine(),
+        "machine": describe_machine(),
         "figures": [
             {
                 **asdict(figure),
@@ -210,7 +212,7 @@ def as_json(figures: Figures, *, began_at: str) -> dict[str, object]:
     }
 
 
-def machine() -> str:
+def describe_machine() -> str:
     """Name the machine."""
     found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     model = found[1] if found else platform.machine()
@@ -218,14 +220,14 @@ def machine() -> str:
     return f"{model}, {cores} cores, {system}, Python {platform.python_version()}"
 
 
-def markdown(figures: Figures, *, began_at: str) -> str:
+def format_markdown(figures: Figures, *, began_at: str) -> str:
     """Write the table as the documentation has it."""
     rows = [_HEAD, ("---", "---:", "---:", "---"), *map(_cells, figures.by_key.values())]
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"{began_at}, {machine()}.\n\n{lines}"
+    return f"{began_at}, {describe_machine()}.\n\n{lines}"
 
 
-def between_markers(page: str, text: str) -> str:
+def replace_between_markers(page: str, text: str) -> str:
     """Replace what stands between the markers of a page."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -252,7 +254,7 @@ def _cells(figure: Figure) -> tuple[str, str, str, str]:
 def _bound(figure: Figure) -> str:
     if figure.budget is None:
         return ""
-    return f"{_sign(figure.budget)} {number(figure.budget.limit)} {figure.unit}"
+    return f"{_sign(figure.budget)} {format_number(figure.budget.limit)} {figure.unit}"
 
 
 def _sign(budget: Budget) -> str:
@@ -263,7 +265,7 @@ def _measured(values: Iterable[float], unit: str) -> str:
     ordered = sorted(values)
     if not ordered:
         return ""
-    low, middle, high = map(number, (ordered[0], median(ordered), ordered[-1]))
+    low, middle, high = map(format_number, (ordered[0], median(ordered), ordered[-1]))
     return f"{middle} {unit}" if low == high else f"{middle} {unit} ({low} to {high})"
 
 

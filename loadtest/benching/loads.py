@@ -17,20 +17,20 @@ import orjson
 import psycopg
 
 from loadtest.benching.figures import Run
-from loadtest.benching.machine import Cores, monitored
-from loadtest.benching.servers import Node, Server
-from loadtest.epochs.latency import gather
-from loadtest.measure import Checked, Checks, Measured
+from loadtest.benching.machine import CoreAssignment, monitored
+from loadtest.benching.servers import BenchNode, BenchServer
+from loadtest.epochs.latency import merge_epoch_measurements
+from loadtest.measure import CheckResult, Checks, Measurements
 from loadtest.players import KINDS
-from loadtest.processes import merge, run_scenarios
-from loadtest.report import report_of
-from loadtest.scenarios.epoch import Epoch
-from loadtest.scenarios.idle import Idle
-from loadtest.scenarios.matches import Matches
-from loadtest.scenarios.relay import Relay
+from loadtest.processes import merge_measurements, run_scenarios
+from loadtest.report import make_report
+from loadtest.scenarios.epoch import EpochScenario
+from loadtest.scenarios.idle import IdleScenario
+from loadtest.scenarios.matches import MatchesScenario
+from loadtest.scenarios.relay import RelayScenario
 from loadtest.scenarios.scenario import Barrier, Scenario, Shard
-from loadtest.scenarios.signaling import Signaling
-from loadtest.simulation.player import Habits
+from loadtest.scenarios.signaling import SignalingScenario
+from loadtest.simulation.player import PlayerHabits
 
 ROOMS = 100
 PLAYERS = 4
@@ -45,12 +45,12 @@ VOTES_PER_S = 10
 EPOCH_SPEED = 20
 EPOCH_PROCESSES = 3  # one with those who act
 
-AddUp = Callable[[Sequence[Measured]], Measured]
+AddUp = Callable[[Sequence[Measurements]], Measurements]
 
 
 def play(
-    node: Node,
-    on: Cores,
+    node: BenchNode,
+    on: CoreAssignment,
     *,
     seconds: float,
     think_s: float = 0,
@@ -60,7 +60,7 @@ def play(
     sample: int = 20,
 ) -> Run:
     """Play El Dorado in a hundred rooms, or so many games in all."""
-    share = Matches(
+    share = MatchesScenario(
         shard=Shard(node.url),
         kind=KINDS["el_dorado"],
         players=PLAYERS,
@@ -68,7 +68,7 @@ def play(
         games=games,
         duration_s=None if games else seconds,
         ramp_up_s=seconds / 2,  # so that games do not end all at once
-        habits=Habits(think_s=think_s),
+        habits=PlayerHabits(think_s=think_s),
         config={"rounds": rounds},
         sample=sample,
     )
@@ -76,9 +76,9 @@ def play(
     return _run(what, share, node=node, on=on)
 
 
-def relay(node: Node, on: Cores, *, rooms: int, seconds: float) -> Run:
+def relay(node: BenchNode, on: CoreAssignment, *, rooms: int, seconds: float) -> Run:
     """Relay messages."""
-    share = Relay(
+    share = RelayScenario(
         shard=Shard(node.url),
         rooms=rooms,
         players=PLAYERS,
@@ -91,9 +91,11 @@ def relay(node: Node, on: Cores, *, rooms: int, seconds: float) -> Run:
     return _run(f"relay, {rooms} rooms", share, node=node, on=on)
 
 
-def signaling(server: Server, on: Cores, *, pairs: int, seconds: float, name: str) -> Run:
+def signaling(
+    server: BenchServer, on: CoreAssignment, *, pairs: int, seconds: float, name: str
+) -> Run:
     """Pass messages on between peers, on our server or on another one."""
-    share = Signaling(
+    share = SignalingScenario(
         shard=Shard(server.url),
         pairs=pairs,
         window=WINDOW,
@@ -103,25 +105,25 @@ def signaling(server: Server, on: Cores, *, pairs: int, seconds: float, name: st
         asks=False,
     )
     with monitored(on=on, server=server.pid) as monitor:
-        measured = merge(run_scenarios([share], progress=lambda _: None))
+        measured = merge_measurements(run_scenarios([share], progress=lambda _: None))
     began, ended = measured.numbers["from s"], measured.numbers["to s"]
     numbers = _numbers(measured)
     return Run(f"{name}, {pairs} pairs", numbers, measured.checks, monitor.between(began, ended))
 
 
-def hold(node: Node, on: Cores, *, connections: int) -> Run:
+def hold_idle(node: BenchNode, on: CoreAssignment, *, connections: int) -> Run:
     """Hold idle connections."""
-    share = Idle(shard=Shard(node.url), connections=connections, duration_s=5, pid=node.pid)
+    share = IdleScenario(shard=Shard(node.url), connections=connections, duration_s=5, pid=node.pid)
     return _run(f"{connections:,} idle connections", share, node=node, on=on)
 
 
-def watch_epoch(node: Node, on: Cores, *, watchers: int, seconds: float) -> Run:
+def watch_epoch(node: BenchNode, on: CoreAssignment, *, watchers: int, seconds: float) -> Run:
     """Let bots claim and people vote while thousands watch."""
     bots = node.console("epoch", "bots", str(BOTS), "--live", "--speed", str(EPOCH_SPEED))
     voters = node.console("epoch", "voters", str(VOTERS))
     barrier = Barrier(EPOCH_PROCESSES)
     shares = [
-        Epoch(
+        EpochScenario(
             shard=Shard(node.url, index, EPOCH_PROCESSES),
             watchers=watchers,
             epoch="current",
@@ -134,10 +136,22 @@ def watch_epoch(node: Node, on: Cores, *, watchers: int, seconds: float) -> Run:
         )
         for index in range(EPOCH_PROCESSES)
     ]
-    return _run(f"an epoch, {watchers:,} watchers", *shares, node=node, on=on, add_up=gather)
+    return _run(
+        f"an epoch, {watchers:,} watchers",
+        *shares,
+        node=node,
+        on=on,
+        add_up=merge_epoch_measurements,
+    )
 
 
-def _run(what: str, *shares: Scenario, node: Node, on: Cores, add_up: AddUp = merge) -> Run:
+def _run(
+    what: str,
+    *shares: Scenario,
+    node: BenchNode,
+    on: CoreAssignment,
+    add_up: AddUp = merge_measurements,
+) -> Run:
     with monitored(on=on, server=node.pid, database=node.database_pid) as monitor:
         measured = add_up(run_scenarios(shares, progress=lambda _: None))
     assert measured.server is not None
@@ -145,8 +159,8 @@ def _run(what: str, *shares: Scenario, node: Node, on: Cores, add_up: AddUp = me
     return Run(what, _numbers(measured), measured.checks, monitor.between(opened.at_s, closed.at_s))
 
 
-def _numbers(measured: Measured) -> dict[str, float]:
-    return report_of("", measured, began_at="", settings={}).rows
+def _numbers(measured: Measurements) -> dict[str, float]:
+    return make_report("", measured, began_at="", settings={}).rows
 
 
 # ---------------------------------------------------------------------- statements of the database
@@ -164,7 +178,7 @@ class _Count(NamedTuple):
     transactions: int
 
 
-def count_statements(node: Node, on: Cores, *, games: int) -> Run:
+def count_statements(node: BenchNode, on: CoreAssignment, *, games: int) -> Run:
     """Play some games of El Dorado; gives the statements and transactions of one."""
     node.stop()
     node.set_database("shared_preload_libraries", "pg_stat_statements")
@@ -209,7 +223,7 @@ IN_ORDER: Final = "every client got everybody's messages, in order"
 class Colyseus:
     """Colyseus on the server's core; installed in a folder and ready once it is made."""
 
-    def __init__(self, folder: Path, *, on: Cores) -> None:
+    def __init__(self, folder: Path, *, on: CoreAssignment) -> None:
         self._folder = folder
         self._on = on
         self._node = _found("node")
@@ -232,7 +246,7 @@ class Colyseus:
             said = orjson.loads(_run_program(load, self._folder, LOAD_TIMEOUT_S))
         window_s = said["to_s"] - said["from_s"]
         numbers = {"window s": window_s, "deliveries/s": said["deliveries"] / window_s}
-        checked = Checked(said["passed"], said["failed"], said["examples"])
+        checked = CheckResult(said["passed"], said["failed"], said["examples"])
         usage = monitor.between(said["from_s"], said["to_s"])
         return Run(f"Colyseus, {rooms} rooms", numbers, Checks({IN_ORDER: checked}), usage)
 
@@ -241,11 +255,11 @@ class Colyseus:
         self._server.end(signal.SIGKILL)
 
 
-def peer_server(name: str, folder: Path, *, on: Cores) -> Server:
+def peer_server(name: str, folder: Path, *, on: CoreAssignment) -> BenchServer:
     """Install one of `loadtest/peers` into a folder; it is not started yet."""
     shutil.copytree(SOURCES / name, folder)
     _run_program([_found("npm"), "install", "--no-audit", "--no-fund"], folder, INSTALL_TIMEOUT_S)
-    return Server(
+    return BenchServer(
         [_found("node"), str(folder / "server.js")],
         log=folder / "server.log",
         on=on,
@@ -253,14 +267,14 @@ def peer_server(name: str, folder: Path, *, on: Cores) -> Server:
     )
 
 
-class NoPeer(Exception):
+class PeerUnavailable(Exception):
     """The other server cannot be run here; the message says why."""
 
 
 def _found(program: str) -> str:
     path = shutil.which(program)
     if path is None:
-        raise NoPeer(f"{program} is missing: the comparison needs Node.js and npm.")
+        raise PeerUnavailable(f"{program} is missing: the comparison needs Node.js and npm.")
     return path
 
 
@@ -269,5 +283,7 @@ def _run_program(command: list[str], folder: Path, timeout_s: float) -> bytes:
         command, cwd=folder, capture_output=True, check=False, timeout=timeout_s
     )
     if done.returncode:
-        raise NoPeer(f"{' '.join(command[:2])} failed: {done.stderr.decode(errors='replace')}")
+        raise PeerUnavailable(
+            f"{' '.join(command[:2])} failed: {done.stderr.decode(errors='replace')}"
+        )
     return done.stdout

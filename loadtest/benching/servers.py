@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Final
 from urllib.parse import quote
 
-from loadtest.benching.machine import Cores, family, pin
+from loadtest.benching.machine import CoreAssignment, pin_process, process_tree
 
 START_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 40.0
@@ -25,17 +25,19 @@ SETTINGS: Final = {
 _READY: Final = re.compile(r"ready at (http\S+)")
 
 
-class DidNotStart(Exception):
+class ServerDidNotStart(Exception):
     """A server of the benchmark did not start; the message has what it said."""
 
 
-class Server:
+class BenchServer:
     """A program that says where it is once it is ready; pinned to the server's core.
 
     Its output goes to a file, so that it never waits for a reader.
     """
 
-    def __init__(self, command: list[str], *, log: Path, on: Cores, env: dict[str, str]) -> None:
+    def __init__(
+        self, command: list[str], *, log: Path, on: CoreAssignment, env: dict[str, str]
+    ) -> None:
         self.url = ""
         self._command = command
         self._log = log
@@ -54,11 +56,11 @@ class Server:
         began = time.monotonic()
         with self._log.open("wb") as out:
             self._process = self._launch(out)
-        pin(self.pid, self._on.server)
+        pin_process(self.pid, self._on.server)
         while not (found := _READY.search(self._log.read_text(errors="replace"))):
             if self._process.poll() is not None or time.monotonic() - began > START_TIMEOUT_S:
                 self.end(signal.SIGKILL)
-                raise DidNotStart(self._log.read_text(errors="replace"))
+                raise ServerDidNotStart(self._log.read_text(errors="replace"))
             time.sleep(0.005)
         self.url = found[1]
         return time.monotonic() - began
@@ -75,10 +77,10 @@ class Server:
         )
 
 
-class Node(Server):
+class BenchNode(BenchServer):
     """`playhall serve` with a bundled database, which goes to the other core."""
 
-    def __init__(self, folder: Path, *, on: Cores) -> None:
+    def __init__(self, folder: Path, *, on: CoreAssignment) -> None:
         folder.mkdir(mode=0o755)
         self._data = folder / "data"
         self._postmaster = self._data / "postgres" / "cluster" / "postmaster.pid"
@@ -97,8 +99,8 @@ class Node(Server):
     def start(self) -> float:
         """Start it, and move its database to the other core."""
         seconds = super().start()
-        for pid in family(self.database_pid):
-            pin(pid, self._on.rest)
+        for pid in process_tree(self.database_pid):
+            pin_process(pid, self._on.rest)
         return seconds
 
     def dsn(self, user: str) -> str:
@@ -120,7 +122,7 @@ class Node(Server):
             check=False,
         )
         if said.returncode:
-            raise DidNotStart(said.stderr)
+            raise ServerDidNotStart(said.stderr)
         return said.stdout.split()
 
     def stop(self) -> None:

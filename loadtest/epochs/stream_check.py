@@ -17,19 +17,19 @@ from playhall.errors import ClientError
 CLAIMS = frozenset({"slot_claimed", "slot_overwritten"})
 
 
-class State(NamedTuple):
+class DayState(NamedTuple):
     """What watchers have of a day at a version: its phase, and its slots by their index."""
 
     phase: str
     slots: tuple[Json, ...]
 
     @classmethod
-    def of(cls, shown: Json) -> "State":
+    def of(cls, shown: Json) -> "DayState":
         """Read the state from a snapshot, or from what HTTP says of the slots."""
         return cls(shown["phase"], tuple(shown["slots"]))
 
 
-def fold(state: State, events: Iterable[Json]) -> State:
+def apply_events(state: DayState, events: Iterable[Json]) -> DayState:
     """Give the state after events."""
     phase, slots = state.phase, list(state.slots)
     for event in events:
@@ -37,10 +37,10 @@ def fold(state: State, events: Iterable[Json]) -> State:
             slots[event["slot_index"]] = _claimed(slots[event["slot_index"]], event)
         elif event["event"] == "phase_changed":
             phase = event["payload"]["phase"]
-    return State(phase, tuple(slots))
+    return DayState(phase, tuple(slots))
 
 
-def difference(mine: State, theirs: State) -> str | None:
+def first_difference(mine: DayState, theirs: DayState) -> str | None:
     """Say where two states differ first; None if they are the same."""
     if mine.phase != theirs.phase:
         return f"phase {mine.phase}, over HTTP {theirs.phase}"
@@ -116,13 +116,13 @@ class StreamCheck:
     __slots__ = ("_stream", "fault", "start", "state", "version")
 
     def __init__(self, stream: DayStream) -> None:
-        self.state: State | None = None
+        self.state: DayState | None = None
         self.start = 0
         self.version = 0
         self.fault: str | None = None
         self._stream = stream
 
-    def begin(self, snapshot: State, version: int) -> None:
+    def begin(self, snapshot: DayState, version: int) -> None:
         """Take the snapshot that everything else is a change of."""
         self.state, self.start, self.version = snapshot, version, version
 

@@ -8,11 +8,11 @@ from typing import Final
 
 import orjson
 
-from loadtest.epochs.stream_check import EVENT, DayStream, State, StreamCheck
+from loadtest.epochs.stream_check import EVENT, DayState, DayStream, StreamCheck
 from loadtest.transport import open_picows
 from playhall import Json
 from playhall.account import Account
-from playhall.errors import Refused, Unreachable
+from playhall.errors import RequestRefused, ServerUnreachable
 from playhall.transport import Transport
 
 AT_ONCE: Final = 32
@@ -24,15 +24,15 @@ HEARTBEAT_MIN_S: Final = 1.0  # until the server has said how often it wants a s
 OnCount = Callable[[int], None]
 
 
-class Snapshots:
+class SnapshotCache:
     """Snapshots, each kept once however many watchers got it."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, State] = {}
+        self._known: dict[bytes, DayState] = {}
 
-    def unique(self, snapshot: Json) -> State:
+    def unique(self, snapshot: Json) -> DayState:
         """Give the one that is kept of a snapshot's state."""
-        state = State.of(snapshot)
+        state = DayState.of(snapshot)
         return self._known.setdefault(orjson.dumps(tuple(state)), state)
 
 
@@ -49,7 +49,7 @@ class Watcher:
         "stream_check",
     )
 
-    def __init__(self, account: Account, stream: DayStream, snapshots: Snapshots) -> None:
+    def __init__(self, account: Account, stream: DayStream, snapshots: SnapshotCache) -> None:
         self.stream_check = StreamCheck(stream)
         self.heartbeat_s = 0.0
         self._account = account
@@ -92,7 +92,9 @@ class Watcher:
         try:
             return await asyncio.wait_for(self._answer, ANSWER_TIMEOUT_S)
         except TimeoutError:
-            raise Unreachable(f"{command} was not answered in {ANSWER_TIMEOUT_S:.0f} s.") from None
+            raise ServerUnreachable(
+                f"{command} was not answered in {ANSWER_TIMEOUT_S:.0f} s."
+            ) from None
         finally:
             self._answer = None
 
@@ -108,7 +110,7 @@ class Watcher:
     def _hear(self, reply: Json, answer: "asyncio.Future[Json]") -> None:
         """Take a reply; a snapshot at once, for the next frame may be the change after it."""
         if reply["type"] == "error":
-            answer.set_exception(Refused.of(reply))
+            answer.set_exception(RequestRefused.of(reply))
             return
         if (snapshot := reply.get("snapshot")) is not None:
             self.stream_check.begin(self._snapshots.unique(snapshot), snapshot["version"])
@@ -116,11 +118,11 @@ class Watcher:
 
 
 @asynccontextmanager
-async def watching(
+async def connected_watchers(
     url: str, accounts: Sequence[Account], epoch_id: str, *, stream: DayStream, on_count: OnCount
 ) -> AsyncIterator[list[Watcher]]:
     """Let each account watch a day for a block; `came` is called with how many do so far."""
-    snapshots = Snapshots()
+    snapshots = SnapshotCache()
     watchers = [Watcher(account, stream, snapshots) for account in accounts]
     async with asyncio.TaskGroup() as tasks:
         living = tasks.create_task(_show_life(watchers))

@@ -14,9 +14,9 @@ from types import MappingProxyType
 from typing import Final
 
 from loadtest.players import el_dorado, four_in_a_row, lamplighter, relay
-from loadtest.players.kind import Kind
+from loadtest.players.kind import RulesetPlayer
 
-KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+KINDS: Final[Mapping[str, RulesetPlayer]] = MappingProxyType(
     {
         kind.ruleset: kind
         for kind in (el_dorado.KIND, four_in_a_row.KIND, lamplighter.KIND, relay.KIND)

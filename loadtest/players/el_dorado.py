@@ -4,7 +4,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from loadtest.players.kind import Kind
+from loadtest.players.kind import RulesetPlayer
 from playhall import Json
 
 SUITS: Final = ("spades", "hearts", "diamonds", "clubs")
@@ -179,7 +179,7 @@ class ElDoradoScore:
         self._bids, self._tricks = {}, {}
 
 
-KIND: Final = Kind(
+KIND: Final = RulesetPlayer(
     ruleset="el_dorado",
     behaviour=ElDoradoBehaviour,
     score=ElDoradoScore,

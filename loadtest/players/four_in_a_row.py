@@ -3,7 +3,7 @@
 from random import Random
 from typing import Final
 
-from loadtest.players.kind import Kind
+from loadtest.players.kind import RulesetPlayer
 from playhall import Json
 
 COLUMNS: Final = 7
@@ -64,6 +64,6 @@ class FourInARowScore:
         self._over = self._over or event in ("four_connected", "board_filled", "player_left")
 
 
-KIND: Final = Kind(
+KIND: Final = RulesetPlayer(
     ruleset="four_in_a_row", behaviour=FourInARowBehaviour, score=FourInARowScore, seats=2
 )

@@ -35,7 +35,7 @@ class Score(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class RulesetPlayer:
     """One ruleset, from outside.
 
     `behaviour` is made for a seat from its player id and a source of chance, `score` for a
@@ -58,7 +58,7 @@ class Kind:
 # ---------------------------------------------------------------------- any ruleset
 
 
-class AnyBehaviour:
+class GenericBehaviour:
     """One seat; chooses from the moves of the last snapshot."""
 
     __slots__ = ("_chance", "moves", "turn")
@@ -83,7 +83,7 @@ class AnyBehaviour:
         return {"type": "…"}
 
 
-class StatedScore:
+class SnapshotScore:
     """The result as the game states it."""
 
     def __init__(self, players: list[str]) -> None:
@@ -95,8 +95,8 @@ class StatedScore:
             self.totals = dict(payload["final_scores"])
 
 
-def kind_of(ruleset: str, *, seats: int) -> Kind:
+def generic_player(ruleset: str, *, seats: int) -> RulesetPlayer:
     """Say how a ruleset is played of which nothing is known here."""
-    return Kind(
-        ruleset=ruleset, behaviour=AnyBehaviour, score=StatedScore, seats=seats, hidden=None
+    return RulesetPlayer(
+        ruleset=ruleset, behaviour=GenericBehaviour, score=SnapshotScore, seats=seats, hidden=None
     )

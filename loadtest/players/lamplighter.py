@@ -3,7 +3,7 @@
 from random import Random
 from typing import Final
 
-from loadtest.players.kind import Kind
+from loadtest.players.kind import RulesetPlayer
 from playhall import Json
 
 # What can be chosen in a scene whatever happened before.
@@ -73,6 +73,6 @@ class LamplighterScore:
                 self.totals[player] = payload["score"]
 
 
-KIND: Final = Kind(
+KIND: Final = RulesetPlayer(
     ruleset="lamplighter", behaviour=LamplighterBehaviour, score=LamplighterScore, seats=1
 )

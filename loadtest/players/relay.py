@@ -3,7 +3,7 @@
 from random import Random
 from typing import Final
 
-from loadtest.players.kind import Kind
+from loadtest.players.kind import RulesetPlayer
 from playhall import Json
 
 PAYLOAD_BYTES: Final = 250
@@ -45,4 +45,4 @@ class RelayScore:
             self.totals.update(payload["scores"])
 
 
-KIND: Final = Kind(ruleset="relay", behaviour=RelayBehaviour, score=RelayScore, seats=4)
+KIND: Final = RulesetPlayer(ruleset="relay", behaviour=RelayBehaviour, score=RelayScore, seats=4)

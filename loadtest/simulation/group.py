@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from loadtest.measure import Checks
-from loadtest.players.kind import Kind
-from loadtest.simulation.player import Habits, Player, Seat
+from loadtest.players.kind import RulesetPlayer
+from loadtest.simulation.player import PlayerHabits, SimulatedPlayer, SimulatedSeat
 from loadtest.simulation.trace import ORDER, FinishedGame, GameTrace
 from playhall import Json
-from playhall.errors import Lost, Refused
-from playhall.http import full_jitter_s
+from playhall.errors import ConnectionLost, RequestRefused
+from playhall.http import full_jitter_pause_s
 
 # A game in which nothing happens for so long is given up, and counts as a failed check.
 STALL_S: Final = 60.0
@@ -22,17 +22,19 @@ TRIES_MAX: Final = 5
 class MatchSetup:
     """What is played, and how."""
 
-    kind: Kind
-    habits: Habits = field(default_factory=Habits)
+    kind: RulesetPlayer
+    habits: PlayerHabits = field(default_factory=PlayerHabits)
     config: Json = field(default_factory=dict)
 
 
 class PlayerGroup:
     """Some players and the games that they play, one after the other; the first is the host."""
 
-    def __init__(self, players: Sequence[Player], setup: MatchSetup, checks: Checks) -> None:
+    def __init__(
+        self, players: Sequence[SimulatedPlayer], setup: MatchSetup, checks: Checks
+    ) -> None:
         self.players = players
-        self.seats: list[Seat] = []
+        self.seats: list[SimulatedSeat] = []
         self._setup = setup
         self._checks = checks
 
@@ -86,12 +88,12 @@ class PlayerGroup:
         for attempt in range(TRIES_MAX - 1):
             try:
                 return await self._start_once()
-            except Lost:
+            except ConnectionLost:
                 await self.players[0].connection.ready()
-            except Refused as refused:
+            except RequestRefused as refused:
                 if not refused.retry:
                     raise
-            await asyncio.sleep(full_jitter_s(attempt))
+            await asyncio.sleep(full_jitter_pause_s(attempt))
         return await self._start_once()
 
     async def _start_once(self) -> str:
@@ -124,7 +126,7 @@ async def _until_done(trace: GameTrace) -> None:
                 )
 
 
-async def _until_answered(seat: Seat) -> None:
+async def _until_answered(seat: SimulatedSeat) -> None:
     async with asyncio.timeout(STALL_S):
         while seat.stream.moves.under_way:  # noqa: ASYNC110 - the answers have no event
             await asyncio.sleep(0.01)

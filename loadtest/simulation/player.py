@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 
 from loadtest.measure import Counters
-from loadtest.players.kind import AnyBehaviour, Behaviour, Kind
+from loadtest.players.kind import Behaviour, GenericBehaviour, RulesetPlayer
 from loadtest.simulation.trace import LEGAL, GameTrace
 from loadtest.transport import open_picows
 from playhall import Json
@@ -17,7 +17,7 @@ from playhall.account import Account
 from playhall.connection import Connection
 from playhall.errors import ClientError
 from playhall.game import GAME_COMPLETED, GameStream
-from playhall.http import Http
+from playhall.http import HttpClient
 
 # Fewer than the server writes into a game's log for one player.
 ILLEGAL_MOVES_MAX: Final = 50
@@ -32,7 +32,7 @@ _TOO_LATE: Final = "game_over"
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
+class PlayerHabits:
     """How a player plays.
 
     `think_s` is the most time it takes over a move, `misplays` the share of moves that it
@@ -44,14 +44,14 @@ class Habits:
     window: int = 1
 
 
-class Player:
+class SimulatedPlayer:
     """A simulated player on a connection of its own."""
 
     def __init__(self, url: str, account: Account, *, counters: Counters, chance: Random) -> None:
         self.account = account
         self.counters = counters
         self.chance = chance
-        self.seat: Seat | None = None
+        self.seat: SimulatedSeat | None = None
         self.connection = Connection(
             url, account, open_transport=open_picows, on_update=_ignore, on_frame=self._take_frame
         )
@@ -65,10 +65,12 @@ class Player:
         """Keep the connection up."""
         await self.connection.run()
 
-    async def take_seat(self, trace: GameTrace, kind: Kind, habits: Habits) -> "Seat":
+    async def take_seat(
+        self, trace: GameTrace, kind: RulesetPlayer, habits: PlayerHabits
+    ) -> "SimulatedSeat":
         """Follow a game from its first event on, and play in it."""
         behaviour = kind.behaviour(self.player_id, self.chance)
-        seat = AskingSeat if kind.asks else Seat
+        seat = LegalMovesSeat if kind.asks else SimulatedSeat
         self.seat = seat(self, trace, behaviour, habits)
         await self.connection.follow(self.seat.stream)
         return self.seat
@@ -85,7 +87,7 @@ class Player:
             self.connection.receive(frame)
 
 
-class Seat:
+class SimulatedSeat:
     """One player in one game."""
 
     __slots__ = (
@@ -104,7 +106,7 @@ class Seat:
     )
 
     def __init__(
-        self, player: Player, trace: GameTrace, behaviour: Behaviour, habits: Habits
+        self, player: SimulatedPlayer, trace: GameTrace, behaviour: Behaviour, habits: PlayerHabits
     ) -> None:
         self._player = player
         self._counters = player.counters
@@ -218,15 +220,15 @@ class Seat:
         self.make(move, self._answered)
 
 
-class AskingSeat(Seat):
+class LegalMovesSeat(SimulatedSeat):
     """One player in one game whose rules it does not know: it asks for its legal moves."""
 
     __slots__ = ("_asking",)
 
-    _behaviour: AnyBehaviour
+    _behaviour: GenericBehaviour
 
     def __init__(
-        self, player: Player, trace: GameTrace, behaviour: Behaviour, habits: Habits
+        self, player: SimulatedPlayer, trace: GameTrace, behaviour: Behaviour, habits: PlayerHabits
     ) -> None:
         super().__init__(player, trace, behaviour, habits)
         self._asking = False
@@ -276,7 +278,9 @@ def _ignore(_: Json) -> None:
 AT_ONCE: Final = 16
 
 
-async def sign_in(http: Http, count: int, *, on_count: Callable[[int], None]) -> list[Account]:
+async def sign_in_guests(
+    http: HttpClient, count: int, *, on_count: Callable[[int], None]
+) -> list[Account]:
     """Make guests, some at once; `came` is called with how many there are."""
     turnstile = asyncio.Semaphore(AT_ONCE)
     accounts: list[Account] = []
@@ -293,12 +297,12 @@ async def sign_in(http: Http, count: int, *, on_count: Callable[[int], None]) ->
 
 
 @asynccontextmanager
-async def connected(
-    http: Http, accounts: list[Account], *, counters: Counters, chance: Random
-) -> AsyncIterator[list[Player]]:
+async def connected_players(
+    http: HttpClient, accounts: list[Account], *, counters: Counters, chance: Random
+) -> AsyncIterator[list[SimulatedPlayer]]:
     """Connect players for a block; when it ends, all have gone."""
     players = [
-        Player(http.socket_url, account, counters=counters, chance=Random(chance.random()))  # noqa: S311 - play
+        SimulatedPlayer(http.socket_url, account, counters=counters, chance=Random(chance.random()))  # noqa: S311 - play
         for account in accounts
     ]
     try:

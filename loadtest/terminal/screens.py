@@ -17,7 +17,7 @@ from loadtest.players.four_in_a_row import COLUMNS, ROWS
 from playhall import Json
 
 
-class Unclear(Exception):
+class UnclearInput(Exception):
     """A typed line that makes no sense; the message says what does."""
 
 
@@ -73,7 +73,7 @@ class Screen(ABC):
 
     @abstractmethod
     def read(self, line: str, view: Json) -> Json:
-        """Read a typed line as a move; raise `Unclear`."""
+        """Read a typed line as a move; raise `UnclearInput`."""
 
     def _result(self, payload: Json) -> Text:
         scores = sorted(payload["final_scores"].items(), key=lambda item: -item[1])
@@ -94,12 +94,12 @@ _PRESENCE = {
 }
 
 
-def choice(line: str, *, low: int, high: int, what: str) -> int:
-    """Read a number within bounds; raise `Unclear`."""
+def read_number(line: str, *, low: int, high: int, what: str) -> int:
+    """Read a number within bounds; raise `UnclearInput`."""
     text = line.strip()
     if text.isascii() and text.isdigit() and low <= int(text) <= high:
         return int(text)
-    raise Unclear(f"Type {what}: a number from {low} to {high}.")
+    raise UnclearInput(f"Type {what}: a number from {low} to {high}.")
 
 
 # ---------------------------------------------------------------------- cards
@@ -109,23 +109,23 @@ _SYMBOLS: Final = {"spades": "♠", "hearts": "♥", "diamonds": "♦", "clubs":
 _STYLES: Final = {"spades": "", "hearts": "red", "diamonds": "red", "clubs": ""}
 
 
-def symbol(suit: str) -> str:
+def suit_symbol(suit: str) -> str:
     """Write a suit."""
     return _SYMBOLS[suit]
 
 
-def short(card: str) -> str:
+def card_text(card: str) -> str:
     """Write a card: `A♠`."""
     deck, suit, rank = card.split(":")
     return f"{rank}{_SYMBOLS[suit]}{'' if deck == 'd0' else '²'}"
 
 
-def painted(card: str, extra: str = "") -> Text:
+def coloured_card(card: str, extra: str = "") -> Text:
     """Write a card in its colour."""
-    return Text(short(card), style=f"{_STYLES[SUIT_OF[card]]} {extra}".strip())
+    return Text(card_text(card), style=f"{_STYLES[SUIT_OF[card]]} {extra}".strip())
 
 
-def in_order(hand: Sequence[str]) -> list[str]:
+def sort_hand(hand: Sequence[str]) -> list[str]:
     """Sort a hand by suit, high cards first."""
     return sorted(hand, key=lambda card: (SUITS.index(SUIT_OF[card]), -RANK_OF[card], card))
 
@@ -136,17 +136,17 @@ def read_card(line: str, hand: Sequence[str]) -> str:
     if text.isascii() and text.isdigit():
         if 1 <= int(text) <= len(hand):
             return hand[int(text) - 1]
-        raise Unclear(f"Your hand has {len(hand)} cards: type a number from 1 to {len(hand)}.")
+        raise UnclearInput(f"Your hand has {len(hand)} cards: type a number from 1 to {len(hand)}.")
     for card in hand:
         if text in _spellings(card):
             return card
-    raise Unclear("Type a card's number, or its name: AS is the ace of spades, 10H a red ten.")
+    raise UnclearInput("Type a card's number, or its name: AS is the ace of spades, 10H a red ten.")
 
 
 def _spellings(card: str) -> set[str]:
     deck, suit, rank = card.split(":")
     names = {f"{rank}{_SYMBOLS[suit]}", f"{rank}{suit[0].upper()}"}
-    return names if deck == "d0" else names | {f"{name}2" for name in names} | {short(card)}
+    return names if deck == "d0" else names | {f"{name}2" for name in names} | {card_text(card)}
 
 
 # ---------------------------------------------------------------------- El Dorado
@@ -167,7 +167,9 @@ class ElDoradoScreen(Screen):
     def describe_move(self, event: str, payload: Json) -> str:
         """Say what was bid or played."""
         return (
-            f"bid {payload['bid']}" if event == "player_bid" else f"played {short(payload['card'])}"
+            f"bid {payload['bid']}"
+            if event == "player_bid"
+            else f"played {card_text(payload['card'])}"
         )
 
     def describe_event(self, event: str, payload: Json) -> Text | None:
@@ -180,7 +182,7 @@ class ElDoradoScreen(Screen):
                 return Text(f"{head} {'begin' if starter == 'You' else 'begins'}.", style="bold")
             case "cards_dealt":
                 self._players = payload["players"]
-                return _cards_text("Your hand: ", in_order(payload["hands"].get(self.me, ())))
+                return _cards_text("Your hand: ", sort_hand(payload["hands"].get(self.me, ())))
             case "trump_revealed":
                 return _cards_text(f"Trump is {payload['trump']}: ", [payload["card"]])
             case "player_bid":
@@ -210,14 +212,16 @@ class ElDoradoScreen(Screen):
     def read(self, line: str, view: Json) -> Json:
         """Read a bid or a card."""
         if view["phase"] == "bidding":
-            bid = choice(line, low=0, high=view["cards"], what="your bid")
+            bid = read_number(line, low=0, high=view["cards"], what="your bid")
             return {"type": "bid", "bid": bid}
-        return {"type": "play_card", "card": read_card(line, in_order(view["hand"]))}
+        return {"type": "play_card", "card": read_card(line, sort_hand(view["hand"]))}
 
     def _describe_trick(self, payload: Json) -> Text:
         line = Text(f"Trick {payload['trick']}: ")
         for place, (player, card) in enumerate(self._trick):
-            line.append(f"{', ' if place else ''}{self.name(player)} ").append_text(painted(card))
+            line.append(f"{', ' if place else ''}{self.name(player)} ").append_text(
+                coloured_card(card)
+            )
         winner = self.name(payload["player_id"])
         return line.append(f". {winner} {'take' if winner == 'You' else 'takes'} it.")
 
@@ -229,7 +233,7 @@ class ElDoradoScreen(Screen):
         return Text(f"Round {payload['round']}: {', '.join(results)}.", style="cyan")
 
     def _table(self, view: Json) -> Table:
-        trump = symbol(view["trump"]) if view["trump"] else "?"
+        trump = suit_symbol(view["trump"]) if view["trump"] else "?"
         table = Table(title=f"Round {view['round']} of {view['rounds']}, trump {trump}")
         for heading in ("player", "bid", "tricks", "score", "plays"):
             table.add_column(heading)
@@ -241,7 +245,7 @@ class ElDoradoScreen(Screen):
                 "" if bid is None else str(bid),
                 str(view["tricks"][seat]),
                 str(view["totals"][seat]),
-                painted(played[seat]) if seat in played else "",
+                coloured_card(played[seat]) if seat in played else "",
             )
         return table
 
@@ -251,9 +255,9 @@ class ElDoradoScreen(Screen):
         return Columns(
             [
                 Text(f"{place} ").append_text(
-                    painted(card, "bold" if bidding or card in playable else "dim")
+                    coloured_card(card, "bold" if bidding or card in playable else "dim")
                 )
-                for place, card in enumerate(in_order(view["hand"]), start=1)
+                for place, card in enumerate(sort_hand(view["hand"]), start=1)
             ],
             padding=(0, 2),
         )
@@ -262,7 +266,7 @@ class ElDoradoScreen(Screen):
 def _cards_text(head: str, cards: list[str]) -> Text:
     line = Text(head)
     for card in cards:
-        line.append_text(painted(card)).append(" ")
+        line.append_text(coloured_card(card)).append(" ")
     return line
 
 
@@ -321,7 +325,7 @@ class FourInARowScreen(Screen):
         """Read a column."""
         return {
             "type": "drop",
-            "column": choice(line, low=1, high=COLUMNS, what="a column") - 1,
+            "column": read_number(line, low=1, high=COLUMNS, what="a column") - 1,
         }
 
 
@@ -368,7 +372,7 @@ class LamplighterScreen(Screen):
     def read(self, line: str, view: Json) -> Json:
         """Read a choice."""
         names = [*view["options"]]
-        number = choice(line, low=1, high=len(names), what="a choice")
+        number = read_number(line, low=1, high=len(names), what="a choice")
         return {"type": "choose", "choice": names[number - 1]}
 
 

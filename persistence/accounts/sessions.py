@@ -4,14 +4,14 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from persistence.database import Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.ids import SessionId, UserId
 
-SQL = load("accounts/sessions")
+SQL = load_queries("accounts/sessions")
 
 LISTED_MAX: Final = 100  # the longest unused sessions of somebody who has more are not listed
 ENDED_MAX: Final = 10_000  # of a look; what is over is closed when its token expires
-FORGOTTEN_AT_ONCE: Final = 1_000
+DELETE_BATCH_ROWS: Final = 1_000
 
 
 class OwnSession(NamedTuple):
@@ -23,7 +23,7 @@ class OwnSession(NamedTuple):
     used_at: datetime
 
 
-class Ended(NamedTuple):
+class RecentlyEnded(NamedTuple):
     """What ended lately: sessions, by id, and whoever was banned, by account."""
 
     sessions: frozenset[SessionId]
@@ -55,11 +55,11 @@ class SessionStore:
             rows = await connection.fetch(SQL["end_all_sessions"], user_id, but)
         return [session_id for (session_id,) in rows]
 
-    async def ended_lately(self, within_s: float) -> Ended:
+    async def ended_lately(self, within_s: float) -> RecentlyEnded:
         """Read what ended within some seconds, by the database's clock."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["ended_lately"], within_s, ENDED_MAX)
-        return Ended(
+        return RecentlyEnded(
             frozenset(row["id"] for row in rows if not row["is_ban"]),
             frozenset(row["id"] for row in rows if row["is_ban"]),
         )
@@ -69,7 +69,7 @@ class SessionStore:
         async with self._database.acquire() as connection:
             return sum(
                 [
-                    await connection.fetchval(SQL[query], FORGOTTEN_AT_ONCE)
+                    await connection.fetchval(SQL[query], DELETE_BATCH_ROWS)
                     for query in ("forget_expired_tokens", "forget_expired_codes")
                 ]
             )

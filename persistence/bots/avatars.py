@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from persistence.accounts.audit_log import record
-from persistence.bots.store import Require, standing_of
+from persistence.accounts.audit_log import record_entry
+from persistence.bots.store import Require, lock_bot_access
 from persistence.database import Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.bots import (
     AvatarNotApproved,
@@ -18,7 +18,7 @@ from protocol.bots import (
 )
 from protocol.ids import BotId, UserId
 
-SQL = load("bots/avatars")
+SQL = load_queries("bots/avatars")
 LISTED_MAX: Final = 100
 
 
@@ -68,7 +68,7 @@ class AvatarStore:
         Raises what `require` raises, or `TooManyAvatars` beyond `at_most`.
         """
         async with self._database.transaction() as connection:
-            require(await standing_of(connection, user_id, bot_id))
+            require(await lock_bot_access(connection, user_id, bot_id))
             row = await connection.fetchrow(SQL["add_avatar"], bot_id, *draft, at_most)
             if row is None:
                 raise TooManyAvatars
@@ -84,7 +84,7 @@ class AvatarStore:
         async with self._database.transaction() as connection:
             if await connection.fetchval(SQL["wear"], bot_id, avatar_id, user_id) is not None:
                 return
-            require(await standing_of(connection, user_id, bot_id))
+            require(await lock_bot_access(connection, user_id, bot_id))
             is_its_own = await connection.fetchval(SQL["is_bots_avatar"], bot_id, avatar_id)
         raise AvatarNotApproved if is_its_own else AvatarNotFound
 
@@ -125,7 +125,7 @@ class AvatarStore:
             assert row is not None  # it is locked
             if status != "approved":
                 await connection.execute(SQL["take_off"], row["bot_id"], avatar_id)
-            await record(
+            await record_entry(
                 connection,
                 actor=actor,
                 action="moderate_avatar",

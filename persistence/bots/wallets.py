@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from persistence.database import Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.bots import BadNonce, WalletNotFound
 from protocol.ids import UserId
 
-SQL = load("bots/wallets")
-FORGOTTEN_AT_ONCE: Final = 100
+SQL = load_queries("bots/wallets")
+DELETE_BATCH_ROWS: Final = 100
 
 
 class StoredWallet(NamedTuple):
@@ -33,7 +33,7 @@ class WalletStore:
     ) -> datetime | None:
         """Keep a nonce, and say when it expires; None if the account has `at_most` already."""
         async with self._database.transaction() as connection:
-            await connection.execute(SQL["forget_nonces"], FORGOTTEN_AT_ONCE)
+            await connection.execute(SQL["forget_nonces"], DELETE_BATCH_ROWS)
             values = (nonce, user_id, life_s, at_most)
             expires_at: datetime | None = await connection.fetchval(SQL["add_nonce"], *values)
         return expires_at

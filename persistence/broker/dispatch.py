@@ -2,18 +2,18 @@
 
 import logging
 
-from persistence.broker.port import BrokerMetrics, Handler, Notice, check_topic
+from persistence.broker.port import BrokerMetrics, Notice, NoticeHandler, check_topic
 
 log = logging.getLogger(__name__)
 
 
-class Handlers:
+class HandlerRegistry:
     """The handlers of one node."""
 
     __slots__ = ("_by_topic", "_metrics")
 
     def __init__(self, metrics: BrokerMetrics) -> None:
-        self._by_topic: dict[str, Handler] = {}
+        self._by_topic: dict[str, NoticeHandler] = {}
         self._metrics = metrics
 
     def __contains__(self, topic: object) -> bool:
@@ -26,7 +26,7 @@ class Handlers:
         """List the topics that have a handler."""
         return list(self._by_topic)
 
-    def add(self, topic: str, handler: Handler) -> None:
+    def add(self, topic: str, handler: NoticeHandler) -> None:
         """Give a topic its handler. Raise `BadTopic`, and `ValueError` where it has one."""
         check_topic(topic)
         if topic in self._by_topic:

@@ -6,14 +6,14 @@ For one node, which has nobody to notify, and for tests that run several nodes i
 import asyncio
 from typing import Final
 
-from persistence.broker.dispatch import Handlers
+from persistence.broker.dispatch import HandlerRegistry
 from persistence.broker.port import (
     PAYLOAD_BYTES_MAX,
     BrokerMetrics,
-    Handler,
     Notice,
+    NoticeHandler,
 )
-from persistence.broker.queues import SendQueue, drained
+from persistence.broker.queues import SendQueue, wait_until_drained
 
 # How many notices are handed over in one turn of the loop.
 AT_ONCE: Final = 256
@@ -39,7 +39,7 @@ class MemoryBroker:
         self._hub = MemoryHub() if hub is None else hub
         self._hub.brokers.append(self)
         self._is_whole = is_whole
-        self._handlers = Handlers(self.metrics)
+        self._handlers = HandlerRegistry(self.metrics)
         self._queue = SendQueue(self.metrics)
         self._woken = asyncio.Event()
         self._sent = asyncio.Event()
@@ -81,7 +81,7 @@ class MemoryBroker:
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until everything is handed over; False if it takes longer."""
-        return await drained(lambda: self.backlog, self._sent, timeout_s=timeout_s)
+        return await wait_until_drained(lambda: self.backlog, self._sent, timeout_s=timeout_s)
 
     def publish(self, notice: Notice) -> None:
         """Queue a notice for the other nodes. Raise `BadTopic`."""
@@ -90,7 +90,7 @@ class MemoryBroker:
         self._queue.put(notice)
         self._woken.set()
 
-    def subscribe(self, topic: str, handler: Handler) -> None:
+    def subscribe(self, topic: str, handler: NoticeHandler) -> None:
         """Have a handler called for a topic. Raise `BadTopic` or `ValueError`."""
         self._handlers.add(topic, handler)
 

@@ -92,7 +92,9 @@ class SendQueue:
             self._lost[topic] = None
 
 
-async def drained(backlog: Callable[[], int], sent: asyncio.Event, *, timeout_s: float) -> bool:
+async def wait_until_drained(
+    backlog: Callable[[], int], sent: asyncio.Event, *, timeout_s: float
+) -> bool:
     """Wait until nothing waits to be sent; False if it takes longer. `sent` says when to look."""
     try:
         async with asyncio.timeout(timeout_s):

@@ -9,20 +9,20 @@ from typing import NamedTuple
 
 import orjson
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
-from persistence.epochs.store import Day, StoredEvent, append, find_day
-from persistence.event_outbox import append as append_event
-from persistence.queries import load
+from persistence.epochs.store import EpochDay, StoredEpochEvent, append_event, find_day
+from persistence.event_outbox import append_durable_event
+from persistence.queries import load_queries
 from protocol.domain_events import EpochSettled
 from protocol.epoch_profile import Phase
 from protocol.epochs import EpochNotFound
 from protocol.ids import BotId, EpochId
 
-SQL = load("epochs/steps")
+SQL = load_queries("epochs/steps")
 
 
-class Share(NamedTuple):
+class BotShare(NamedTuple):
     """What one bot did, and what it gets; `recipient` owned it at the freeze, if that is known."""
 
     bot_id: BotId
@@ -47,7 +47,7 @@ class NewPayout(NamedTuple):
     status: str
 
 
-class Settled(NamedTuple):
+class StoredSettlement(NamedTuple):
     """A result as it was published; `result` is JSON."""
 
     number: int
@@ -58,7 +58,7 @@ class Settled(NamedTuple):
     result: bytes
 
 
-class Payout(NamedTuple):
+class StoredPayout(NamedTuple):
     """Who is paid what; `amount_wei` is a decimal number."""
 
     bot_id: BotId
@@ -70,18 +70,18 @@ class Payout(NamedTuple):
     status: str
 
 
-class Step:
+class HeldDay:
     """A day, held until the transaction ends."""
 
-    def __init__(self, connection: Connection, day: Day, now: datetime) -> None:
+    def __init__(self, connection: Connection, day: EpochDay, now: datetime) -> None:
         self._connection = connection
         self.day = day
         self.now = now
 
-    async def frozen_events(self) -> list[StoredEvent]:
+    async def frozen_events(self) -> list[StoredEpochEvent]:
         """Read what happened before the freeze."""
         rows = await self._connection.fetch(SQL["frozen_events"], self.day.epoch_id)
-        return [StoredEvent(*row) for row in rows]
+        return [StoredEpochEvent(*row) for row in rows]
 
     async def freeze(self, digest: bytes) -> None:
         """Write when the day was frozen and over what."""
@@ -90,7 +90,7 @@ class Step:
 
     async def append(self, kind: str, payload: dict[str, object]) -> int:
         """Add an event to the day; gives its version."""
-        version, _ = await append(self._connection, self.day.epoch_id, kind, payload=payload)
+        version, _ = await append_event(self._connection, self.day.epoch_id, kind, payload=payload)
         return version
 
     async def enter(self, phase: Phase) -> None:
@@ -104,7 +104,7 @@ class Step:
 
     async def publish(
         self,
-        shares: Sequence[Share],
+        shares: Sequence[BotShare],
         payouts: Sequence[NewPayout],
         *,
         digest: bytes,
@@ -126,7 +126,7 @@ class Step:
         settled = EpochSettled(
             epoch_id=epoch_id, day=day, number=number, events_digest=digest.hex()
         )
-        await append_event(connection, settled)
+        await append_durable_event(connection, settled)
         return number
 
     async def announce_edition(self, uri: str) -> None:
@@ -147,10 +147,10 @@ class Step:
     async def put_on_record(self, actor: str, action: str, after: Mapping[str, object]) -> None:
         """Put an admin's act on record."""
         target = self.day.epoch_id
-        await record(self._connection, actor=actor, action=action, target=target, after=after)
+        await record_entry(self._connection, actor=actor, action=action, target=target, after=after)
 
 
-class StepStore:
+class SettlementStore:
     """Days being advanced, settled and paid."""
 
     def __init__(self, database: Database) -> None:
@@ -178,30 +178,30 @@ class StepStore:
             return [epoch_id for (epoch_id,) in await connection.fetch(SQL["unfinished"])]
 
     @asynccontextmanager
-    async def hold(self, epoch_id: EpochId) -> AsyncIterator[Step]:
+    async def hold(self, epoch_id: EpochId) -> AsyncIterator[HeldDay]:
         """Hold a day for a step; nothing of the block is kept unless all is."""
         async with self._database.transaction() as connection:
             now = await connection.fetchval(SQL["lock"], epoch_id)
             if now is None:
                 raise EpochNotFound
-            yield Step(connection, await find_day(connection, epoch_id), now)
+            yield HeldDay(connection, await find_day(connection, epoch_id), now)
 
-    async def frozen_events(self, epoch_id: EpochId) -> list[StoredEvent]:
+    async def frozen_events(self, epoch_id: EpochId) -> list[StoredEpochEvent]:
         """Read what happened before a day's freeze; all so far, where it is not frozen."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["frozen_events"], epoch_id)
-        return [StoredEvent(*row) for row in rows]
+        return [StoredEpochEvent(*row) for row in rows]
 
-    async def settlements(self, epoch_id: EpochId) -> list[Settled]:
+    async def settlements(self, epoch_id: EpochId) -> list[StoredSettlement]:
         """Read every result of a day, the newest first."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["settlements"], epoch_id)
-        return [Settled(*row) for row in rows]
+        return [StoredSettlement(*row) for row in rows]
 
-    async def payouts(self, epoch_id: EpochId) -> list[Payout]:
+    async def payouts(self, epoch_id: EpochId) -> list[StoredPayout]:
         """Read who is paid what for a day."""
         async with self._database.acquire() as connection:
-            return [Payout(*row) for row in await connection.fetch(SQL["payouts"], epoch_id)]
+            return [StoredPayout(*row) for row in await connection.fetch(SQL["payouts"], epoch_id)]
 
     async def set_payout(
         self, epoch_id: EpochId, bot_id: BotId, *, status: str, tx_hash: str | None, actor: str
@@ -216,7 +216,9 @@ class StepStore:
             if await connection.fetchval(SQL["set_payout"], *values) is None:
                 return False
             after = {"bot_id": bot_id, "status": status, "tx_hash": tx_hash}
-            await record(connection, actor=actor, action="payout", target=epoch_id, after=after)
+            await record_entry(
+                connection, actor=actor, action="payout", target=epoch_id, after=after
+            )
             return True
 
     async def set_edition(
@@ -228,14 +230,18 @@ class StepStore:
             if await connection.fetchval(SQL["set_edition"], *values) is None:
                 return False
             after = {"token_id": str(token_id)}
-            await record(connection, actor=actor, action="edition", target=epoch_id, after=after)
+            await record_entry(
+                connection, actor=actor, action="edition", target=epoch_id, after=after
+            )
             return True
 
     async def note_rollover(self, actor: str, *, steps: int) -> None:
         """Put on record that somebody had every due step taken."""
         async with self._database.transaction() as connection:
             after = {"steps": steps}
-            await record(connection, actor=actor, action="rollover", target="epochs", after=after)
+            await record_entry(
+                connection, actor=actor, action="rollover", target="epochs", after=after
+            )
 
     async def slugs(self, bots: Collection[str]) -> dict[str, str]:
         """Say what bots are called."""

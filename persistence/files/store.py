@@ -8,22 +8,22 @@ from typing import NamedTuple
 import asyncpg
 
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.files import BadUpload, FileTaken
 from protocol.ids import FileId, MatchId, UserId
 
-SQL = load("files/store")
+SQL = load_queries("files/store")
 
 
-class Trash(NamedTuple):
+class TrashedObjects(NamedTuple):
     """Keys of objects to delete; those in `kept` could not be deleted."""
 
     keys: list[str]
     kept: set[str]
 
 
-class Announced(NamedTuple):
+class AnnouncedUpload(NamedTuple):
     """An upload that is to come; its owner is an account, or it is a match's replay."""
 
     upload_id: str
@@ -65,7 +65,7 @@ class FileStore:
     async def announce(
         self,
         who: Requester,
-        upload: Announced,
+        upload: AnnouncedUpload,
         *,
         expires_at: datetime,
         may_replace: bool,
@@ -84,7 +84,7 @@ class FileStore:
             del values["match_id"]
             await _insert(connection, "announce_upload", *values.values(), expires_at)
 
-    async def announce_replay(self, upload: Announced, *, expires_at: datetime) -> None:
+    async def announce_replay(self, upload: AnnouncedUpload, *, expires_at: datetime) -> None:
         """Allow the upload of a match's replay; raise `FileTaken` if it has one."""
         async with self._database.transaction() as connection:
             await _free_path(connection, upload, may_replace=False)
@@ -93,13 +93,13 @@ class FileStore:
             if await _insert(connection, "announce_replay", *values.values(), expires_at) is None:
                 raise FileTaken("There is no such match, or it already has a replay.")
 
-    async def claim(self, upload_id: str, *, for_s: float) -> Announced:
+    async def claim(self, upload_id: str, *, for_s: float) -> AnnouncedUpload:
         """Use an upload's URL up; raise `BadUpload` if it is not good (any more)."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["claim_upload"], upload_id, for_s)
         if record is None:
             raise BadUpload
-        return Announced(*record)
+        return AnnouncedUpload(*record)
 
     async def owner_of(self, upload_id: str) -> UserId | None:
         """Read whose an upload is, none for a match's; raise `BadUpload` as `claim` would."""
@@ -115,7 +115,9 @@ class FileStore:
         async with self._database.acquire() as connection:
             await connection.execute(SQL["give_up_upload"], upload_id)
 
-    async def finish(self, upload: Announced, *, sha256: bytes, is_public: bool) -> StoredFile:
+    async def finish(
+        self, upload: AnnouncedUpload, *, sha256: bytes, is_public: bool
+    ) -> StoredFile:
         """Record that an upload's object is there; raise `BadUpload` if it was withdrawn.
 
         `is_public`: everybody may read it; of a replay, whoever may see the match.
@@ -152,14 +154,14 @@ class FileStore:
             return len(await connection.fetch(SQL["expire_uploads"], limit))
 
     @asynccontextmanager
-    async def trash(self, limit: int) -> AsyncIterator[Trash]:
+    async def trash(self, limit: int) -> AsyncIterator[TrashedObjects]:
         """Give some keys to delete; they are forgotten if the block ends well, but for those kept.
 
         Kept ones go to the end of the line, so they do not keep the others from being deleted.
         """
         async with self._database.transaction() as connection:
             records = await connection.fetch(SQL["take_trash"], limit)
-            trash = Trash([record["key"] for record in records], set())
+            trash = TrashedObjects([record["key"] for record in records], set())
             yield trash
             await connection.execute(SQL["put_trash_off"], list(trash.kept))
             gone = [key for key in trash.keys if key not in trash.kept]
@@ -178,7 +180,7 @@ class FileStore:
         return [record["link"] for record in records if record["is_lost"]]
 
 
-async def _free_path(connection: Connection, upload: Announced, *, may_replace: bool) -> None:
+async def _free_path(connection: Connection, upload: AnnouncedUpload, *, may_replace: bool) -> None:
     place = (upload.bucket, upload.path)
     await connection.execute(SQL["withdraw_upload"], *place)
     if not may_replace and await connection.fetchval(SQL["is_stored"], *place):

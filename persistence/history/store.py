@@ -11,12 +11,12 @@ import asyncpg
 import orjson
 
 from persistence.database import Database
-from persistence.eventlog.completion import Uncounted
-from persistence.queries import load
+from persistence.eventlog.completion import UncountedReason
+from persistence.queries import load_queries
 from protocol.history import Board, PlayerStats, Summary
 from protocol.ids import GameId, LobbyId, MatchId, PlayerId
 
-SQL = load("history/store")
+SQL = load_queries("history/store")
 BOARDS: Mapping[Board, str] = {
     "wins": SQL["leaderboard_wins"],
     "win_rate": SQL["leaderboard_win_rate"],
@@ -32,7 +32,7 @@ BOARDS_IN_RULESET: Mapping[Board, str] = {
 }
 
 
-class Position(NamedTuple):
+class HistoryPosition(NamedTuple):
     """A place in a player's history, which runs from the newest match to the oldest."""
 
     ended_at: datetime
@@ -51,10 +51,10 @@ class StoredMatch(NamedTuple):
     winner_id: PlayerId | None
     replay_url: str | None
     players: list[dict[str, Any]]
-    uncounted: Uncounted | None
+    uncounted: UncountedReason | None
 
 
-class Entry(NamedTuple):
+class LeaderboardEntry(NamedTuple):
     """One row of a leaderboard."""
 
     player_id: PlayerId
@@ -88,7 +88,7 @@ class HistoryStore:
             return bool(await connection.fetchval(SQL["player_exists"], player_id))
 
     async def history(
-        self, player_id: PlayerId, *, viewer: PlayerId | None, after: Position, limit: int
+        self, player_id: PlayerId, *, viewer: PlayerId | None, after: HistoryPosition, limit: int
     ) -> list[StoredMatch]:
         """Read at most `limit` of a player's matches that come after a position."""
         async with self._database.acquire() as connection:
@@ -98,7 +98,7 @@ class HistoryStore:
         return [StoredMatch(**_parsed(record)) for record in records]
 
     async def lobby_history(
-        self, lobby_id: LobbyId, *, viewer: PlayerId | None, after: Position, limit: int
+        self, lobby_id: LobbyId, *, viewer: PlayerId | None, after: HistoryPosition, limit: int
     ) -> list[StoredMatch] | None:
         """Read a page of what was played in a lobby; None for one that the viewer may not see."""
         async with self._database.acquire() as connection:
@@ -115,7 +115,7 @@ class HistoryStore:
 
     async def leaderboard(
         self, board: Board, *, min_games: int, bots: bool, limit: int, ruleset: str | None = None
-    ) -> list[Entry]:
+    ) -> list[LeaderboardEntry]:
         """List players from the best; of equal ones, in the order of their ids.
 
         Over all games, or in one ruleset.
@@ -126,7 +126,7 @@ class HistoryStore:
                 records = await connection.fetch(query, *asked)
             else:
                 records = await connection.fetch(BOARDS_IN_RULESET[board], *asked, ruleset)
-        return [Entry(*record) for record in records]
+        return [LeaderboardEntry(*record) for record in records]
 
 
 def _parsed(record: asyncpg.Record) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 import asyncpg
 import orjson
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import RlsDatabase
 from protocol.errors import InvalidField
 from protocol.ids import UserId
@@ -24,11 +24,11 @@ from protocol.inventory import (
     TooManyDefinitions,
 )
 
-SQL: Final = load("inventory/definitions")
+SQL: Final = load_queries("inventory/definitions")
 
 DefinitionKind: TypeAlias = Literal["item", "currency", "recipe"]
 # `add`: there must be none yet; `any`: whatever is there; or the revision that was read.
-Match: TypeAlias = Literal["add", "any"] | int
+RevisionMatch: TypeAlias = Literal["add", "any"] | int
 
 _LISTS: Final[Mapping[DefinitionKind, str]] = {
     "item": SQL["list_items"],
@@ -100,7 +100,7 @@ class DefinitionStore:
         definition_id: str,
         content: Mapping[str, Any],
         *,
-        match: Match,
+        match: RevisionMatch,
         items: Collection[str],
         currencies: Collection[str],
         actor: UserId,
@@ -129,7 +129,7 @@ class DefinitionStore:
                 raise AssetNotFound(f"There is no {missing}; define it first.", field=missing)
             after = await self.read(kind, definition_id, connection=connection)
             assert after is not None
-            await record(
+            await record_entry(
                 connection,
                 actor=actor,
                 action=f"{kind}_defined",
@@ -140,7 +140,7 @@ class DefinitionStore:
         return after
 
     async def delete(
-        self, kind: DefinitionKind, definition_id: str, *, match: Match, actor: UserId
+        self, kind: DefinitionKind, definition_id: str, *, match: RevisionMatch, actor: UserId
     ) -> None:
         """Delete a definition that nothing refers to; raise `DefinitionInUse` for others."""
         try:
@@ -153,7 +153,7 @@ class DefinitionStore:
                 gone = await connection.fetchval(_DELETES[kind], definition_id, before.revision)
                 if gone is None:
                     raise DefinitionInUse
-                await record(
+                await record_entry(
                     connection,
                     actor=actor,
                     action=f"{kind}_deleted",
@@ -164,7 +164,7 @@ class DefinitionStore:
             raise DefinitionInUse from error
 
 
-def _require(match: Match, before: StoredDefinition | None) -> None:
+def _require(match: RevisionMatch, before: StoredDefinition | None) -> None:
     is_met = {
         "add": before is None,
         "any": True,

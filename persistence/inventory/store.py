@@ -12,16 +12,16 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 import asyncpg
 import orjson
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.errors import ProfileNotFound
 from protocol.ids import UserId
 from protocol.inventory import AssetNotFound, FlagDecided, FlagNotFound, FlagStatus, Kind
 from protocol.saves import SaveSlotNotFound
 
-SQL: Final = load("inventory/store")
+SQL: Final = load_queries("inventory/store")
 SEQ_MAX: Final = 2**63 - 1
 
 AssetKind: TypeAlias = Literal["item", "currency"]
@@ -56,7 +56,7 @@ class StoredAsset(NamedTuple):
     last_day: int
 
 
-class Move(NamedTuple):
+class HoldingChange(NamedTuple):
     """What a player gets (or loses) of one stack or currency."""
 
     kind: AssetKind
@@ -78,7 +78,7 @@ class NewTransaction(NamedTuple):
     reason: str
 
 
-class StoredChange(NamedTuple):
+class StoredLedgerEntry(NamedTuple):
     """A player's entry."""
 
     slot_id: str | None
@@ -99,7 +99,7 @@ class StoredTransaction(NamedTuple):
     key: str
     reason: str
     at: datetime
-    changes: Sequence[StoredChange]
+    changes: Sequence[StoredLedgerEntry]
     unlocked: Sequence[Unlocked]
 
 
@@ -113,7 +113,7 @@ class StoredStack(NamedTuple):
     metadata: bytes
 
 
-class StackPlace(NamedTuple):
+class StackPosition(NamedTuple):
     """Where in an inventory a page begins."""
 
     item_id: str = ""
@@ -128,7 +128,7 @@ class StoredUnlock(NamedTuple):
     at: datetime
 
 
-class NewFlag(NamedTuple):
+class NewReviewEntry(NamedTuple):
     """Something for the review queue."""
 
     account_id: UserId
@@ -140,7 +140,7 @@ class NewFlag(NamedTuple):
     was_refused: bool
 
 
-class StoredFlag(NamedTuple):
+class StoredReviewEntry(NamedTuple):
     """An entry of the review queue."""
 
     seq: int
@@ -160,7 +160,7 @@ class StoredFlag(NamedTuple):
     decided_at: datetime | None
 
 
-class EconomyWork:
+class EconomyTransaction:
     """What the server does in an open transaction, its own or another domain's."""
 
     def __init__(self, connection: Connection, account_id: UserId, slot_id: str | None) -> None:
@@ -215,13 +215,13 @@ class EconomyWork:
         return {(row["item_id"], row["stack_key"]): row["quantity"] for row in rows}
 
     async def add(
-        self, new: NewTransaction, moves: Sequence[Move], unlocks: Sequence[Unlocked]
+        self, new: NewTransaction, moves: Sequence[HoldingChange], unlocks: Sequence[Unlocked]
     ) -> StoredTransaction:
         """Put a transaction on record and carry it out; its key must not be used."""
         head = await self.connection.fetchrow(SQL["add_transaction"], *new)
         assert head is not None  # whoever holds the account has looked for the key
         transaction_id = head["transaction_id"]
-        changes: list[StoredChange] = []
+        changes: list[StoredLedgerEntry] = []
         if moves:
             values = (
                 [move.slot_id for move in moves],
@@ -237,7 +237,7 @@ class EconomyWork:
                 )
             except asyncpg.ForeignKeyViolationError as error:
                 raise AssetNotFound from error  # it was deleted a moment ago
-            changes = [StoredChange(*each) for holder, *each in rows if holder == "player"]
+            changes = [StoredLedgerEntry(*each) for holder, *each in rows if holder == "player"]
         unlocked: list[Unlocked] = []
         if unlocks:
             kinds, ids = [kind for kind, _ in unlocks], [each for _, each in unlocks]
@@ -251,7 +251,7 @@ class EconomyWork:
         kinds, ids = [kind for kind, _ in unlocked], [each for _, each in unlocked]
         await self.connection.execute(SQL["remove_unlocks"], self.account_id, kinds, ids)
 
-    async def flag(self, flag: NewFlag) -> None:
+    async def flag(self, flag: NewReviewEntry) -> None:
         """Put something on the review queue."""
         await self.connection.execute(SQL["add_flag"], *flag)
 
@@ -272,7 +272,7 @@ class EconomyStore:
     # ------------------------------------------------------------------ as the person
 
     async def inventory(
-        self, who: Requester, slot_id: str, *, after: StackPlace, limit: int
+        self, who: Requester, slot_id: str, *, after: StackPosition, limit: int
     ) -> tuple[list[StoredStack], dict[str, int]]:
         """List stacks of a slot and all balances; raise `SaveSlotNotFound`."""
         async with self._rls.of(who) as connection:
@@ -306,10 +306,10 @@ class EconomyStore:
     ) -> list[StoredTransaction]:
         """List anybody's transactions, which is put on record."""
         async with self.database.transaction() as connection:
-            await record(connection, actor=actor, action="ledger_read", target=account_id)
+            await record_entry(connection, actor=actor, action="ledger_read", target=account_id)
             return await _ledger(connection, account_id, slot_id, below=below, limit=limit)
 
-    async def flag(self, flags: Sequence[NewFlag]) -> None:
+    async def flag(self, flags: Sequence[NewReviewEntry]) -> None:
         """Put on the review queue what was refused, now that nothing else came of it."""
         async with self.database.transaction() as connection:
             for flag in flags:
@@ -317,25 +317,25 @@ class EconomyStore:
 
     async def flags(
         self, status: FlagStatus, account_id: str | None, *, below: int, limit: int
-    ) -> list[StoredFlag]:
+    ) -> list[StoredReviewEntry]:
         """List a part of the review queue, newest first."""
         async with self.database.acquire() as connection:
             rows = await connection.fetch(SQL["list_flags"], status, account_id, below, limit)
-        return [StoredFlag(*row) for row in rows]
+        return [StoredReviewEntry(*row) for row in rows]
 
     async def decide(
         self, flag_id: str, decision: FlagStatus, note: str, *, actor: UserId
-    ) -> StoredFlag:
+    ) -> StoredReviewEntry:
         """Decide an entry of the review queue, on record; raise `FlagNotFound`, `FlagDecided`."""
         async with self.database.transaction() as connection:
             row = await connection.fetchrow(SQL["lock_flag"], flag_id)
             if row is None:
                 raise FlagNotFound
-            before = StoredFlag(*row)
+            before = StoredReviewEntry(*row)
             if before.status != "open":
                 raise FlagDecided(f"This was {before.status} already.")
             row = await connection.fetchrow(SQL["decide_flag"], flag_id, decision, note)
-            await record(
+            await record_entry(
                 connection,
                 actor=actor,
                 action="economy_flag",
@@ -344,7 +344,7 @@ class EconomyStore:
                 after={"decision": decision, "note": note},
             )
             assert row is not None
-            return StoredFlag(*row)
+            return StoredReviewEntry(*row)
 
 
 async def _ledger(
@@ -359,11 +359,11 @@ async def _complete(
 ) -> list[StoredTransaction]:
     """Read what belongs to transactions."""
     ids = [row[1] for row in rows]
-    changes: dict[str, list[StoredChange]] = {each: [] for each in ids}
+    changes: dict[str, list[StoredLedgerEntry]] = {each: [] for each in ids}
     unlocked: dict[str, list[Unlocked]] = {each: [] for each in ids}
     if ids:
         for transaction_id, *fields in await connection.fetch(SQL["read_changes"], ids):
-            changes[transaction_id].append(StoredChange(*fields))
+            changes[transaction_id].append(StoredLedgerEntry(*fields))
         for transaction_id, kind, unlock_id in await connection.fetch(
             SQL["read_unlocked"], account_id, ids
         ):

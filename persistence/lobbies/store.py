@@ -18,20 +18,20 @@ import orjson
 
 from persistence.database import Connection, Database
 from persistence.lobbies.model import (
-    Card,
-    Joiner,
+    JoiningPlayer,
     Lobby,
+    LobbyCard,
+    LobbyListPosition,
     Member,
     PeerMatch,
-    Place,
     QuickPlayCriteria,
 )
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.ids import LobbyId, MatchId, PlayerId
 from protocol.lobbies import ListQuery
 
-SQL = load("lobbies/store")
+SQL = load_queries("lobbies/store")
 
 SWEPT_MAX = 100
 
@@ -66,7 +66,7 @@ class LobbyStore:
             found: LobbyId | None = await connection.fetchval(SQL["lobby_of_code"], code)
         return found
 
-    async def cards(self, query: ListQuery, after: Place | None) -> list[Card]:
+    async def cards(self, query: ListQuery, after: LobbyListPosition | None) -> list[LobbyCard]:
         """List at most `query.limit` public lobbies, newest first."""
         filters = (query.status, query.ruleset, query.mode, query.free_seats, query.text)
         region_and_limit = (query.region, query.limit)
@@ -75,7 +75,7 @@ class LobbyStore:
             records = await connection.fetch(
                 SQL["list_lobbies"], *filters, *place, *region_and_limit
             )
-        return [Card(*record) for record in records]
+        return [LobbyCard(*record) for record in records]
 
     async def fitting(self, player_id: PlayerId, fit: QuickPlayCriteria) -> LobbyId | None:
         """Find the quick-play lobby for a player: their own, else the fullest."""
@@ -165,11 +165,11 @@ class LobbyTransaction:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def player(self, player_id: PlayerId) -> Joiner:
+    async def player(self, player_id: PlayerId) -> JoiningPlayer:
         """Lock a player who wants to enter a lobby."""
         name = await self._connection.fetchval(SQL["lock_player"], player_id)
         count = await self._connection.fetchval(SQL["count_open_lobbies"], player_id)
-        return Joiner(player_id, name, count)
+        return JoiningPlayer(player_id, name, count)
 
     async def lobby(self, lobby_id: LobbyId) -> Lobby | None:
         """Lock a lobby and read it."""

@@ -13,14 +13,14 @@ from typing import Final, Literal, NamedTuple
 
 import asyncpg
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.errors import Forbidden
 from protocol.packages import PackageKind, PackageNotFound, PackageStatus, VersionTaken
 
-SQL = load("packages/store")
+SQL = load_queries("packages/store")
 
 DELTA_ATTEMPTS_MAX: Final = 3
 # Versions of signed metadata that stay, for clients that began to read before the newest.
@@ -30,7 +30,7 @@ SignedRole = Literal["root", "targets", "snapshot", "timestamp"]
 DeltaState = Literal["due", "made", "useless", "failed"]
 
 
-class Place(NamedTuple):
+class PackageTrack(NamedTuple):
     """Where versions follow each other: a package in a channel and a locale."""
 
     name: str
@@ -80,9 +80,9 @@ class StoredPackage(NamedTuple):
     withdrawn_reason: str | None
 
     @property
-    def place(self) -> Place:
+    def place(self) -> PackageTrack:
         """Where it is a version."""
-        return Place(self.name, self.channel, self.locale)
+        return PackageTrack(self.name, self.channel, self.locale)
 
 
 class StoredDelta(NamedTuple):
@@ -184,7 +184,7 @@ class PackageStore:
         async with self._database.acquire() as connection:
             return int(await connection.fetchval(SQL["count_packages"], most))
 
-    async def versions_of(self, place: Place) -> Sequence[StoredPackage]:
+    async def versions_of(self, place: PackageTrack) -> Sequence[StoredPackage]:
         """Read every version in a place."""
         async with self._database.acquire() as connection:
             return await _versions(connection, place)
@@ -211,7 +211,7 @@ class PackageStore:
                 return None
             stored = await _found(connection, package_id)
             after = {"checksum": stored.checksum, "size": stored.size}
-            await record(
+            await record_entry(
                 connection, actor=actor, action="content_upload", target=package_id, after=after
             )
             return stored
@@ -240,11 +240,11 @@ class PackageStore:
             return await _newest(connection)
 
     @asynccontextmanager
-    async def releasing(self) -> AsyncIterator["ReleaseWork"]:
+    async def releasing(self) -> AsyncIterator["ReleaseTransaction"]:
         """Release or sign in a transaction, one node at a time."""
         async with self._database.transaction() as connection:
             await connection.execute(SQL["lock_state"])
-            yield ReleaseWork(connection)
+            yield ReleaseTransaction(connection)
 
     # ------------------------------------------------------------------ deltas
 
@@ -287,7 +287,7 @@ class PackageStore:
             await connection.execute(SQL["reseal_signing_key"], key.key_id, key.sealed, sealed)
 
 
-class ReleaseWork:
+class ReleaseTransaction:
     """What may be done while nobody else releases or signs."""
 
     def __init__(self, connection: Connection) -> None:
@@ -300,7 +300,7 @@ class ReleaseWork:
             raise PackageNotFound
         return StoredPackage(*row)
 
-    async def versions_of(self, place: Place) -> list[StoredPackage]:
+    async def versions_of(self, place: PackageTrack) -> list[StoredPackage]:
         """Read every version in a place."""
         return await _versions(self._connection, place)
 
@@ -325,7 +325,7 @@ class ReleaseWork:
         stored = await self.lock(package_id)
         before = "draft" if act == "release" else "released"
         named = {"name": stored.name, "version": stored.version}
-        await record(
+        await record_entry(
             self._connection,
             actor=actor,
             action=f"content_{act}",
@@ -359,7 +359,7 @@ class ReleaseWork:
 
     async def record_rotation(self, role: SignedRole, key_id: str, *, actor: str) -> None:
         """Put on record that a role has another key."""
-        await record(
+        await record_entry(
             self._connection,
             actor=actor,
             action="content_rotate_key",
@@ -375,7 +375,7 @@ async def _found(connection: Connection, package_id: str) -> StoredPackage:
     return StoredPackage(*row)
 
 
-async def _versions(connection: Connection, place: Place) -> list[StoredPackage]:
+async def _versions(connection: Connection, place: PackageTrack) -> list[StoredPackage]:
     return [StoredPackage(*row) for row in await connection.fetch(SQL["versions_of"], *place)]
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 
 from persistence.database import Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.ids import PlayerId
 
-SQL = load("profiles/last_seen")
+SQL = load_queries("profiles/last_seen")
 
 
 class LastSeenStore:

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import asyncpg
 import orjson
 
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.errors import InvalidField, UsernameTaken, UsernameTooSoon
 from protocol.ids import UUID_PATTERN, PlayerId, UserId
 
-SQL = load("profiles/store")
+SQL = load_queries("profiles/store")
 
 
 class StoredProfile(NamedTuple):

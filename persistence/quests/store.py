@@ -11,13 +11,13 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 import orjson
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.ids import PlayerId, UserId
 from protocol.quests import EVENTS_MAX, QUESTS_MAX
 
-SQL: Final = load("quests/store")
+SQL: Final = load_queries("quests/store")
 LISTENING_MAX: Final = 5000  # quests that one game may count for
 
 
@@ -41,7 +41,7 @@ class StoredQuest(NamedTuple):
     updated_at: datetime
 
 
-class StoredEvent(NamedTuple):
+class StoredTimedEvent(NamedTuple):
     """A timed event, or a season, which has none; `starts_at` has no zone."""
 
     event_id: str
@@ -70,7 +70,7 @@ class ProgressRow(NamedTuple):
     last_updated: datetime
 
 
-class Listening(NamedTuple):
+class GameCountingQuest(NamedTuple):
     """An active quest that counts games, and whose it is."""
 
     entry_id: str
@@ -99,11 +99,13 @@ class QuestStore:
 
     async def events(
         self, connection: Connection, title: str
-    ) -> tuple[list[StoredEvent], list[StoredEvent]]:
+    ) -> tuple[list[StoredTimedEvent], list[StoredTimedEvent]]:
         """List the timed events and the seasons of a title, by name."""
         events = await connection.fetch(SQL["list_events"], title, EVENTS_MAX)
         seasons = await connection.fetch(SQL["list_seasons"], title, EVENTS_MAX)
-        return [StoredEvent(*row) for row in events], [StoredEvent(*row) for row in seasons]
+        return [StoredTimedEvent(*row) for row in events], [
+            StoredTimedEvent(*row) for row in seasons
+        ]
 
     async def put_quest(
         self, title: str, name: str, said: Mapping[str, Any], *, actor: UserId
@@ -120,19 +122,19 @@ class QuestStore:
 
     async def put_event(
         self, title: str, name: str, said: Mapping[str, Any], starts_at: datetime, *, actor: UserId
-    ) -> StoredEvent | None:
+    ) -> StoredTimedEvent | None:
         """Add or change a timed event, on record. May raise `NoSuchReference`."""
         values = (said["season"], *_schedule(said, starts_at))
         row = await self._put("event", title, name, values, said, EVENTS_MAX, actor)
-        return None if row is None else StoredEvent(*row)
+        return None if row is None else StoredTimedEvent(*row)
 
     async def put_season(
         self, title: str, name: str, said: Mapping[str, Any], starts_at: datetime, *, actor: UserId
-    ) -> StoredEvent | None:
+    ) -> StoredTimedEvent | None:
         """Add or change a season, on record."""
         values = _schedule(said, starts_at)
         row = await self._put("season", title, name, values, said, EVENTS_MAX, actor)
-        return None if row is None else StoredEvent(*row)
+        return None if row is None else StoredTimedEvent(*row)
 
     async def _put(
         self,
@@ -149,7 +151,7 @@ class QuestStore:
             async with self._database.transaction() as connection:
                 row = await connection.fetchrow(SQL[query], title, name, *values, at_most)
                 if row is not None:
-                    await record(
+                    await record_entry(
                         connection,
                         actor=actor,
                         action=f"put_{kind}",
@@ -196,12 +198,12 @@ class QuestStore:
         assert row is not None
         return ProgressRow(*row)
 
-    async def listening(self, players: Sequence[PlayerId], ruleset: str) -> list[Listening]:
+    async def listening(self, players: Sequence[PlayerId], ruleset: str) -> list[GameCountingQuest]:
         """List the active quests of some players that count games of a ruleset."""
         async with self._database.acquire() as connection:
             values = (list(players), ruleset, LISTENING_MAX)
             rows = await connection.fetch(SQL["list_listening"], *values)
-        return [Listening(*row) for row in rows]
+        return [GameCountingQuest(*row) for row in rows]
 
     async def see(self, connection: Connection, entry_id: str, event_id: str) -> bool:
         """Note that an entry counts an event; False if it has."""

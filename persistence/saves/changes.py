@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.ids import UserId
 
-SQL: Final = load("saves/changes")
+SQL: Final = load_queries("saves/changes")
 CHANGES_KEPT: Final = 200  # of an account, for devices that come back
 READ_AT_ONCE: Final = 5000
 

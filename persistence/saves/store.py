@@ -13,7 +13,7 @@ import asyncpg
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from persistence.saves.changes import CHANGES_KEPT, ChangeRow, ProgressStore
 from protocol.ids import UserId
@@ -26,7 +26,7 @@ from protocol.saves import (
     TooManySaves,
 )
 
-SQL: Final = load("saves/store")
+SQL: Final = load_queries("saves/store")
 CONFLICTS_MAX: Final = 100  # that are listed of a slot
 REVISION_MAX: Final = 2**53 - 1
 
@@ -140,14 +140,14 @@ class NewSlot(NamedTuple):
     mutation_hash: str | None
 
 
-class SlotPlace(NamedTuple):
+class SlotPosition(NamedTuple):
     """Where in a list of slots a page begins."""
 
     created_at: datetime = datetime.min.replace(tzinfo=UTC)
     slot_id: str = "00000000-0000-0000-0000-000000000000"
 
 
-class MadeBefore(Exception):
+class SlotAlreadyCreated(Exception):
     """A mutation has made a slot before; nothing was made now."""
 
     def __init__(self, slot_id: str, mutation_hash: str) -> None:
@@ -171,7 +171,7 @@ class SaveStore:
     # ------------------------------------------------------------------ as the person
 
     async def list_slots(
-        self, who: Requester, *, title: str | None, after: SlotPlace, limit: int
+        self, who: Requester, *, title: str | None, after: SlotPosition, limit: int
     ) -> list[StoredSlot]:
         """List somebody's own slots, oldest first."""
         async with self._rls.of(who) as connection:
@@ -232,7 +232,7 @@ class SaveStore:
     async def create(
         self, account_id: UserId, new: NewSlot, *, slots_max: int, said: Mapping[str, object]
     ) -> ChangeRow:
-        """Make a slot; raise `TooManySaves`, or `MadeBefore` if the mutation has made one.
+        """Make a slot; raise `TooManySaves`, or `SlotAlreadyCreated` if the mutation has made one.
 
         `said` is published to the account's devices.
         """
@@ -244,7 +244,7 @@ class SaveStore:
             if new.mutation_id is not None:
                 found = await connection.fetchrow(SQL["find_created"], account_id, new.mutation_id)
                 if found is not None:
-                    raise MadeBefore(found["slot_id"], found["mutation_hash"])
+                    raise SlotAlreadyCreated(found["slot_id"], found["mutation_hash"])
             made = await connection.fetchval(
                 SQL["add_slot"],
                 account_id,
@@ -271,7 +271,7 @@ class SaveStore:
     @asynccontextmanager
     async def changing(
         self, account_id: UserId, slot_id: str, mutation_id: str
-    ) -> AsyncIterator["SaveWork"]:
+    ) -> AsyncIterator["SaveTransaction"]:
         """Change a slot in one transaction, alone; raise `SaveSlotNotFound`.
 
         Raises `MutationRaced` if the same mutation was committed by another request while this one
@@ -288,7 +288,7 @@ class SaveStore:
             found = FoundMutation(*before) if before[0] is not None else None
             slot = StoredSlot(*values[: len(StoredSlot._fields)])
             try:
-                yield SaveWork(connection, slot, self._changes, found)
+                yield SaveTransaction(connection, slot, self._changes, found)
             except asyncpg.UniqueViolationError as error:
                 raise MutationRaced from error
 
@@ -313,7 +313,7 @@ class SaveStore:
             return [tuple(row) for row in await connection.fetch(SQL["read_class"], *values)]
 
 
-class SaveWork:
+class SaveTransaction:
     """A transaction that holds one slot."""
 
     def __init__(
@@ -459,7 +459,7 @@ async def _revision(connection: Connection, slot_id: str, revision: int) -> Stor
     return StoredRevision(*row)
 
 
-def state_of(json: bytes) -> dict[str, Any]:
+def parse_state(json: bytes) -> dict[str, Any]:
     """Read a state from its column."""
     state: dict[str, Any] = orjson.loads(json)
     return state

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from persistence.database import Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.telemetry import Purpose
 
-SQL = load("telemetry/forwards")
+SQL = load_queries("telemetry/forwards")
 
 COUNTED_MAX: Final = 100_000
 ERROR_CHARS_MAX: Final = 300
@@ -20,7 +20,7 @@ ERROR_CHARS_MAX: Final = 300
 TargetName: TypeAlias = Literal["webhook", "redis"]
 
 
-class Forward(NamedTuple):
+class QueuedForward(NamedTuple):
     """A batch that waits: ids of events, or a purpose that its account withdrew."""
 
     seq: int
@@ -59,11 +59,11 @@ class ForwardStore:
             attempts: int | None = await connection.fetchval(SQL["claim_target"], target, lease_s)
         return attempts
 
-    async def waiting(self, target: TargetName, *, limit: int) -> list[Forward]:
+    async def waiting(self, target: TargetName, *, limit: int) -> list[QueuedForward]:
         """Read what waits for a target, oldest first."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["next_forwards"], target, limit)
-        return [Forward(*row) for row in rows]
+        return [QueuedForward(*row) for row in rows]
 
     async def events(self, event_ids: Sequence[str]) -> list[ForwardedEvent]:
         """Read those of some events that are still stored."""

@@ -3,9 +3,9 @@
 from typing import Final, NamedTuple, TypeAlias
 
 from persistence.database import Database
-from persistence.queries import load
+from persistence.queries import load_queries
 
-SQL = load("telemetry/reports")
+SQL = load_queries("telemetry/reports")
 
 ROWS_MAX: Final = 1000
 

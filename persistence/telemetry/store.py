@@ -12,21 +12,21 @@ from typing import Any, Final, Literal, NamedTuple
 
 import asyncpg
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.errors import BadToken
 from protocol.ids import UserId
 from protocol.telemetry import Purpose
 
-SQL = load("telemetry/store")
+SQL = load_queries("telemetry/store")
 
 COUNTED_MAX: Final = 1_000_000
 
-LetterCode = Literal["unknown_type", "unknown_version", "invalid_payload"]
+DeadLetterCode = Literal["unknown_type", "unknown_version", "invalid_payload"]
 
 
-class Columns(NamedTuple):
+class EventColumns(NamedTuple):
     """Some events, column by column; payloads are JSON."""
 
     event_ids: Sequence[str]
@@ -37,7 +37,7 @@ class Columns(NamedTuple):
     versions: Sequence[int | None]
 
 
-class StoredLetter(NamedTuple):
+class StoredDeadLetter(NamedTuple):
     """An event that no schema fits; `payload` is JSON."""
 
     letter_id: int
@@ -49,12 +49,12 @@ class StoredLetter(NamedTuple):
     timestamp: datetime
     session: str | None
     is_shared: bool
-    code: LetterCode
+    code: DeadLetterCode
     problem: str
     received_at: datetime
 
 
-class Retention(NamedTuple):
+class TypeRetention(NamedTuple):
     """For how long a type is kept, and up to when it was cleared."""
 
     event_type: str
@@ -66,7 +66,7 @@ class NoPartition(Exception):
     """A day has no partition yet."""
 
 
-class IngestWork:
+class IngestTransaction:
     """One account's events, while it is held; `decisions` is what it decided last."""
 
     def __init__(
@@ -76,7 +76,7 @@ class IngestWork:
         self._account_id = account_id
         self.decisions = decisions
 
-    async def store(self, events: Columns) -> set[str]:
+    async def store(self, events: EventColumns) -> set[str]:
         """Store events; gives the ids of those that were new. Raises `NoPartition`."""
         try:
             rows = await self._connection.fetch(SQL["insert_events"], self._account_id, *events)
@@ -92,8 +92,8 @@ class IngestWork:
 
     async def keep(
         self,
-        events: Columns,
-        codes: Sequence[LetterCode],
+        events: EventColumns,
+        codes: Sequence[DeadLetterCode],
         problems: Sequence[str],
         *,
         is_shared: bool,
@@ -115,14 +115,14 @@ class TelemetryStore:
         self._database = database
 
     @asynccontextmanager
-    async def ingesting(self, account_id: UserId) -> AsyncIterator[IngestWork]:
+    async def ingesting(self, account_id: UserId) -> AsyncIterator[IngestTransaction]:
         """Hold an account while its events are stored; raise `BadToken` if it is gone."""
         async with self._database.transaction() as connection:
             if await connection.fetchval(SQL["lock_account"], account_id) is None:
                 raise BadToken("This account no longer exists.")
             # A statement of its own: it sees what was decided while the lock was waited for.
             rows = await connection.fetch(SQL["decisions"], account_id)
-            yield IngestWork(connection, account_id, dict(rows))  # type: ignore[arg-type]
+            yield IngestTransaction(connection, account_id, dict(rows))  # type: ignore[arg-type]
 
     async def make_days(self, days: Sequence[date]) -> int:
         """Make the partitions of some days; says how many were missing."""
@@ -136,21 +136,21 @@ class TelemetryStore:
 
     async def letters(
         self, *, below: int, event_type: str | None, limit: int
-    ) -> list[StoredLetter]:
+    ) -> list[StoredDeadLetter]:
         """Read dead letters, newest first."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["list_letters"], below, event_type, limit)
-        return [StoredLetter(*row) for row in rows]
+        return [StoredDeadLetter(*row) for row in rows]
 
     async def letters_to_replay(
         self, event_type: str, *, after: int, limit: int
-    ) -> list[StoredLetter]:
+    ) -> list[StoredDeadLetter]:
         """Read dead letters of a type, oldest first."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["letters_to_replay"], event_type, after, limit)
-        return [StoredLetter(*row) for row in rows]
+        return [StoredDeadLetter(*row) for row in rows]
 
-    async def explain_letters(self, problems: Sequence[tuple[int, LetterCode, str]]) -> None:
+    async def explain_letters(self, problems: Sequence[tuple[int, DeadLetterCode, str]]) -> None:
         """Note why dead letters still fit no schema."""
         async with self._database.acquire() as connection:
             columns = [list(column) for column in zip(*problems, strict=True)]
@@ -161,7 +161,7 @@ class TelemetryStore:
     ) -> None:
         """Put on record that somebody read or replayed what people sent."""
         async with self._database.acquire() as connection:
-            await record(connection, actor=actor, action=action, target=target, after=after)
+            await record_entry(connection, actor=actor, action=action, target=target, after=after)
 
     async def count_letters(self) -> int:
         """Count the dead letters, up to `COUNTED_MAX`."""
@@ -198,10 +198,10 @@ class TelemetryStore:
             first: date | None = await connection.fetchval(SQL["first_day"])
         return first
 
-    async def retention(self) -> list[Retention]:
+    async def retention(self) -> list[TypeRetention]:
         """Read for how long each type is kept."""
         async with self._database.acquire() as connection:
-            return [Retention(*row) for row in await connection.fetch(SQL["types_to_clear"])]
+            return [TypeRetention(*row) for row in await connection.fetch(SQL["types_to_clear"])]
 
     async def clear_type(self, event_type: str, first_id: str, end_id: str) -> int:
         """Delete a type's events whose ids are in a range; says how many."""
@@ -209,13 +209,13 @@ class TelemetryStore:
             values: tuple[Any, ...] = (first_id, end_id, event_type)
             return int(await connection.fetchval(SQL["clear_type"], *values))
 
-    async def note_cleared(self, kept: Retention, before: datetime) -> None:
+    async def note_cleared(self, kept: TypeRetention, before: datetime) -> None:
         """Note up to when a type was cleared."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["cleared"], kept.event_type, before, kept.kept_days)
 
 
-def day_of(ms: int) -> date:
+def utc_day(ms: int) -> date:
     """Give the day of a time, in UTC, which is that of its partition."""
     return datetime.fromtimestamp(ms / 1000, UTC).date()
 

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 
-SQL = load("webhooks/store")
+SQL = load_queries("webhooks/store")
 
 # Few enough for each to have some requests under way at once: none waits for a slow one.
 ENDPOINTS_MAX: Final = 25
@@ -50,7 +50,7 @@ class NewWebhook(NamedTuple):
     secret: bytes
 
 
-class Settings(NamedTuple):
+class WebhookSettings(NamedTuple):
     """What may be changed of a webhook."""
 
     url: str
@@ -106,7 +106,7 @@ class QueuedEvent(NamedTuple):
     occurred_at: datetime
 
 
-class Failure(NamedTuple):
+class DeliveryFailure(NamedTuple):
     """Why a delivery did not arrive: a status or an error; `is_gone` if it never will."""
 
     status: int | None
@@ -143,8 +143,8 @@ class WebhookStore:
             if await connection.fetchval(SQL["add_endpoint"], *new, ENDPOINTS_MAX) is None:
                 raise TooManyWebhooks
             made = await _lock(connection, new.endpoint_id)
-            after = settings_of(made).put_on_record()
-            await record(
+            after = read_settings(made).put_on_record()
+            await record_entry(
                 connection, actor=actor, action="webhook_add", target=made.endpoint_id, after=after
             )
         return made
@@ -194,7 +194,7 @@ class WebhookStore:
     async def not_delivered(
         self,
         delivery: ClaimedDelivery,
-        failure: Failure,
+        failure: DeliveryFailure,
         *,
         pause_s: float,
         is_dead: bool,
@@ -244,9 +244,9 @@ class WebhookTransaction:
         self._actor = actor
         self.webhook = webhook
 
-    async def change(self, settings: Settings) -> StoredWebhook:
+    async def change(self, settings: WebhookSettings) -> StoredWebhook:
         """Write what may change."""
-        before, endpoint_id = settings_of(self.webhook), self.webhook.endpoint_id
+        before, endpoint_id = read_settings(self.webhook), self.webhook.endpoint_id
         await self._connection.execute(SQL["change_endpoint"], endpoint_id, *settings)
         await self._record("change", before=before.put_on_record(), after=settings.put_on_record())
         return await _lock(self._connection, endpoint_id)
@@ -254,7 +254,7 @@ class WebhookTransaction:
     async def delete(self) -> None:
         """Delete it with its deliveries."""
         await self._connection.execute(SQL["delete_endpoint"], self.webhook.endpoint_id)
-        await self._record("delete", before=settings_of(self.webhook).put_on_record())
+        await self._record("delete", before=read_settings(self.webhook).put_on_record())
 
     async def rotate(self, sealed: bytes, *, overlap_s: float) -> datetime:
         """Sign with a new secret; says until when the one before signs too."""
@@ -292,7 +292,7 @@ class WebhookTransaction:
         before: dict[str, object] | None = None,
         after: dict[str, object] | None = None,
     ) -> None:
-        await record(
+        await record_entry(
             self._connection,
             actor=self._actor,
             action=f"webhook_{act}",
@@ -302,10 +302,10 @@ class WebhookTransaction:
         )
 
 
-def settings_of(webhook: StoredWebhook) -> Settings:
+def read_settings(webhook: StoredWebhook) -> WebhookSettings:
     """Give what may be changed of a webhook."""
     is_enabled = webhook.disabled_at is None
-    return Settings(webhook.url, webhook.description, webhook.events, is_enabled)
+    return WebhookSettings(webhook.url, webhook.description, webhook.events, is_enabled)
 
 
 async def _lock(connection: Connection, endpoint_id: str) -> StoredWebhook:

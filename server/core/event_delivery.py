@@ -26,7 +26,7 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from persistence.event_outbox import Backlog, ClaimedEvent, EventOutbox
+from persistence.event_outbox import ClaimedEvent, EventOutbox, OutboxBacklog
 from protocol.domain_events import DURABLE_EVENTS, DurableEvent
 from server.core.containment import FAILURES
 from server.core.periodic import AWAY, repeat_every
@@ -91,7 +91,7 @@ class EventDeliverer:
         self._kept_s = kept_s
         self._cleared_at = now()
         self.collector = EventMetricsCollector(self)
-        self.backlog = Backlog()
+        self.backlog = OutboxBacklog()
         self.delivered_total = 0
         self.failed_total = 0
 

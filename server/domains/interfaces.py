@@ -6,12 +6,12 @@ from typing import Any, NamedTuple, Protocol
 
 from persistence.database import Connection
 from persistence.games.model import NewGame
-from persistence.games.store import Totals
+from persistence.games.store import LogTotals
 from persistence.saves.changes import ChangeRow
 from protocol.accounts import Me, Methods
 from protocol.ids import BotId, GameId, LobbyId, MatchId, PlayerId, SessionId, UserId
 from protocol.inventory import Bundle
-from protocol.signaling import Admission
+from protocol.signaling import PeerAdmission
 from server.core.subscriptions import TopicKind
 from server.gateway.session.identity import Identity
 
@@ -89,7 +89,7 @@ class Games(Protocol):
 class GameTotals(Protocol):
     """What all nodes have played. Provided by games."""
 
-    async def read(self) -> Totals:
+    async def read(self) -> LogTotals:
         """Read the totals, a few seconds old; raise `Unavailable`."""
 
 
@@ -134,10 +134,12 @@ class GameChat(Protocol):
 class PeerAdmissions(Protocol):
     """Whom members-only signaling lets in. Provided by lobbies."""
 
-    async def read_admission(self, token: str, /) -> Admission | None:
+    async def read_admission(self, token: str, /) -> PeerAdmission | None:
         """Read a token; None for one that is not good, or whose owner is no member any more."""
 
-    async def still_members(self, admissions: Collection[Admission], /) -> Collection[Admission]:
+    async def still_members(
+        self, admissions: Collection[PeerAdmission], /
+    ) -> Collection[PeerAdmission]:
         """Say which of these are still members."""
 
 

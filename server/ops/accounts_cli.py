@@ -13,13 +13,13 @@ import typer
 from rich.console import Console
 
 from persistence.accounts.audit_log import CONSOLE
-from persistence.accounts.moderation import Ban, ModerationStore, Person
+from persistence.accounts.moderation import AccountDetails, Ban, ModerationStore
 from persistence.accounts.sign_in import SignInStore
 from persistence.accounts.store import AccountStore
 from persistence.database import Database
 from persistence.packages.store import PackageStore
 from persistence.rls import RlsDatabase
-from persistence.sealing import Seal, SecretKey, Unsealable
+from persistence.sealing import Seal, SealingKey, Unsealable
 from persistence.webhooks.store import WebhookStore
 from protocol.errors import InvalidField, NotFound
 from protocol.limits import TEXT_CHARS_MAX
@@ -146,10 +146,10 @@ class _Commands:
     def _change(
         self,
         whom: str,
-        act: Callable[[AccountsContext, Person], Coroutine[Any, Any, None]],
+        act: Callable[[AccountsContext, AccountDetails], Coroutine[Any, Any, None]],
         data_dir: DataDir,
     ) -> None:
-        async def work(context: AccountsContext) -> Person:
+        async def work(context: AccountsContext) -> AccountDetails:
             person = await _one(context, whom)
             await act(context, person)
             return await _one(context, person.user_id)
@@ -160,7 +160,7 @@ class _Commands:
 
     def new(self) -> None:
         """Print a new key for PLAYHALL_SECRET_KEYS; put it before the other keys."""
-        self._out.print(SecretKey.make().text)
+        self._out.print(SealingKey.make().text)
 
     def list_keys(self, data_dir: DataDir = None) -> None:
         """List the keys that sign access tokens, newest first."""
@@ -253,12 +253,12 @@ async def _context(config: Config, dsn: str, *, opens: bool) -> AsyncIterator[Ac
         yield AccountsContext(moderators, methods, accounts, keys, seal, webhooks, packages)
 
 
-async def _find(context: AccountsContext, text: str) -> list[Person]:
+async def _find(context: AccountsContext, text: str) -> list[AccountDetails]:
     indexes = method_indexes(context.seal, "email", text)
     return await context.moderators.find(text, email_indexes=indexes, limit=FOUND_MAX)
 
 
-async def _one(context: AccountsContext, whom: str) -> Person:
+async def _one(context: AccountsContext, whom: str) -> AccountDetails:
     """Find exactly one account by an id or a whole username."""
     for person in await _find(context, whom):
         if whom.lower() in (person.user_id, person.player_id, person.username):
@@ -272,7 +272,7 @@ def _role(role: str) -> str:
     return role
 
 
-def _line(person: Person) -> str:
+def _line(person: AccountDetails) -> str:
     roles = f"  {', '.join(person.roles)}" if person.roles else ""
     return f"{person.user_id}  {person.username}  {person.display_name!r}{roles}{_ban(person.ban)}"
 

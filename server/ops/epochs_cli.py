@@ -14,11 +14,11 @@ from rich.console import Console
 from persistence.accounts.audit_log import CONSOLE
 from persistence.bots.store import BotStore
 from persistence.epochs.imports import ImportStore
-from persistence.epochs.steps import StepStore
-from persistence.epochs.store import Day, DayKey, EpochStore, NewDay, StoredProfile
-from persistence.objects import Objects
-from persistence.rls import both_roles
-from protocol.codec import describe, validate
+from persistence.epochs.steps import SettlementStore
+from persistence.epochs.store import DayKey, EpochDay, EpochStore, NewDay, StoredEpochProfile
+from persistence.objects import ObjectStorage
+from persistence.rls import open_with_rls
+from protocol.codec import describe_validation_error, validate
 from protocol.epoch_profile import EpochProfile
 from protocol.errors import InvalidField, NotFound
 from server.config import Config
@@ -47,7 +47,7 @@ class EpochsContext(NamedTuple):
     """What the commands work with."""
 
     days: EpochStore
-    store: StepStore
+    store: SettlementStore
     imports: ImportStore
     steps: EpochSteps
     scheduler: Scheduler
@@ -80,7 +80,7 @@ class _Commands:
     def status(self, data_dir: DataDir = None) -> None:
         """Show the latest days, the clock, and which node advances them."""
 
-        async def work(context: EpochsContext) -> tuple[datetime, str | None, list[Day]]:
+        async def work(context: EpochsContext) -> tuple[datetime, str | None, list[EpochDay]]:
             days = await context.days.list_days(before=date.max, limit=LISTED_MAX)
             return await context.days.now(), await context.store.leader(), days
 
@@ -243,17 +243,17 @@ class _Commands:
             try:
                 return self._shell.in_context(config, context=_context, work=work)
             except ValidationError as error:
-                problem = describe(error).message
+                problem = describe_validation_error(error).message
                 raise InvalidField(f"A profile cannot be used here. {problem}") from error
 
 
 @asynccontextmanager
 async def _context(config: Config, dsn: str) -> AsyncIterator[EpochsContext]:
     settings = read_settings(BlockchainSettings)
-    objects = Objects(config.files_url, folder=config.data_dir / "files")
+    objects = ObjectStorage(config.files_url, folder=config.data_dir / "files")
     objects.open()
-    async with both_roles(dsn) as (database, rls):
-        days, store = EpochStore(database), StepStore(database)
+    async with open_with_rls(dsn) as (database, rls):
+        days, store = EpochStore(database), SettlementStore(database)
         steps = EpochSteps(
             store,
             days,
@@ -269,18 +269,18 @@ async def _context(config: Config, dsn: str) -> AsyncIterator[EpochsContext]:
         yield EpochsContext(days, store, ImportStore(database), steps, scheduler, verification)
 
 
-def _day(day: date, kept: StoredProfile) -> NewDay:
+def _day(day: date, kept: StoredEpochProfile) -> NewDay:
     times = day_times(day, kept.profile.cadence)
     return NewDay(
         day, kept.profile_id, times.starts_at, times.freeze_at, times.ends_at, kept.profile
     )
 
 
-def _profile_line(one: StoredProfile) -> str:
+def _profile_line(one: StoredEpochProfile) -> str:
     try:
         said = f"{one.profile.slots.count} slots"
     except ValidationError as error:
-        said = f"cannot be used here: {describe(error).message}"
+        said = f"cannot be used here: {describe_validation_error(error).message}"
     active = "  active" if one.is_active else ""
     return f"{one.profile_key}  version {one.version}  {said}{active}"
 

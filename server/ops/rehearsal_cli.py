@@ -18,7 +18,7 @@ from persistence.bots.store import BotStore
 from persistence.bots.tokens import BotTokenStore
 from persistence.bots.wallets import WalletStore
 from persistence.epochs.store import EpochStore
-from persistence.rls import both_roles
+from persistence.rls import open_with_rls
 from protocol.accounts import Tokens
 from protocol.bots import BotTaken, NewBot, NewBotToken
 from protocol.errors import NotFound
@@ -203,7 +203,7 @@ async def _register(
 async def _context(config: Config, dsn: str) -> AsyncIterator[RehearsalContext]:
     seal, clock = build_seal(config), Clock()
     settings = read_settings(AccountSettings)
-    async with both_roles(dsn) as (database, rls):
+    async with open_with_rls(dsn) as (database, rls):
         accounts = AccountStore(database)
         keys = SigningKeys(accounts, now=clock.monotonic, seal=seal if config.secret_keys else None)
         await keys.start()

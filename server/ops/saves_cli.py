@@ -11,14 +11,14 @@ from rich.console import Console
 
 from persistence.command_saves.store import (
     SaveLogStore,
-    StoredLog,
-    StoredLogEvent,
-    every_log,
-    first_hash,
-    state_of_slot,
+    StoredSaveLog,
+    StoredSaveLogEvent,
+    genesis_of_slot,
+    iterate_log_ids,
+    read_slot_state,
 )
 from persistence.database import Database
-from persistence.eventlog.hashchain import canonical, link
+from persistence.eventlog.hashchain import canonical_json, link_hash
 from server.config import Config
 from server.domains.play.games.recorder import RecordedEvent
 from server.domains.progression.command_saves import simulation
@@ -84,7 +84,7 @@ async def _ids(database: Database, slot_id: str | None) -> AsyncIterator[str]:
     if slot_id is not None:
         yield slot_id
         return
-    async for each in every_log(database):
+    async for each in iterate_log_ids(database):
         yield each
 
 
@@ -99,16 +99,16 @@ async def check(opened: VerifyContext, slot_id: str) -> None:
         if stored is None:
             raise CheckFailed("is not the log of a ruleset")
         events = await store.events(connection, slot_id)
-        state = await state_of_slot(connection, slot_id)
+        state = await read_slot_state(connection, slot_id)
     _check_chain(stored, events)
     _check_rules(opened.rulesets, stored, events, state)
 
 
-def _check_chain(stored: StoredLog, events: list[StoredLogEvent]) -> None:
-    previous = first_hash(stored.slot_id)
+def _check_chain(stored: StoredSaveLog, events: list[StoredSaveLogEvent]) -> None:
+    previous = genesis_of_slot(stored.slot_id)
     for index, event in enumerate(events):
-        payload = canonical(orjson.loads(event.payload))
-        previous = link(previous, index, event.type, payload)
+        payload = canonical_json(orjson.loads(event.payload))
+        previous = link_hash(previous, index, event.type, payload)
         if event.event_index != index or event.hash != previous:
             raise CheckFailed(f"the hash of event {index} is not that of the log up to there")
     if (len(events), previous) != (stored.next_index, stored.hash):
@@ -117,8 +117,8 @@ def _check_chain(stored: StoredLog, events: list[StoredLogEvent]) -> None:
 
 def _check_rules(
     rulesets: dict[str, AnyRuleset],
-    stored: StoredLog,
-    events: list[StoredLogEvent],
+    stored: StoredSaveLog,
+    events: list[StoredSaveLogEvent],
     state: dict[str, Any],
 ) -> None:
     newest = rulesets.get(stored.ruleset)
@@ -128,13 +128,13 @@ def _check_rules(
     log = [_recorded(event) for event in events]
     origin = simulation.origin_of(ruleset, stored.player_id, stored.config, stored.seed)
     fold = ReplayCheck(origin, log).run()
-    if canonical(simulation.state_of(fold)) != canonical(state):
+    if canonical_json(simulation.state_of(fold)) != canonical_json(state):
         raise CheckFailed("its state is not what its log gives")
 
 
-def _recorded(stored: StoredLogEvent) -> RecordedEvent:
+def _recorded(stored: StoredSaveLogEvent) -> RecordedEvent:
     event = Event(stored.type, orjson.loads(stored.payload))
-    return RecordedEvent(stored.event_index, event, canonical(event.payload), b"")
+    return RecordedEvent(stored.event_index, event, canonical_json(event.payload), b"")
 
 
 @asynccontextmanager

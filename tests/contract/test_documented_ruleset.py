@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from loadtest.players.kind import Kind
+from loadtest.players.kind import RulesetPlayer
 from server import rulesets
 from server.gamekit.fold import AnyRuleset
 from server.rulesets import find_rulesets
@@ -49,8 +49,8 @@ def nim(games: dict[str, AnyRuleset]) -> AnyRuleset:
 
 
 @pytest.fixture
-def kind() -> Kind:
-    scope: dict[str, Kind] = {}
+def kind() -> RulesetPlayer:
+    scope: dict[str, RulesetPlayer] = {}
     exec(compile(PLAYER, str(PAGE), "exec"), scope)
     return scope["KIND"]
 
@@ -71,7 +71,7 @@ def test_documented_game_keeps_every_promise(
 
 
 def test_documented_simulated_player_plays_by_the_rules_and_keeps_the_score(
-    nim: AnyRuleset, kind: Kind
+    nim: AnyRuleset, kind: RulesetPlayer
 ) -> None:
     playout = Playout(nim, 2, "simulated")
     players = [str(player.player_id) for player in playout.origin.players]

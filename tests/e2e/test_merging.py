@@ -14,7 +14,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from persistence.accounts.merge_decisions import DECISIONS
+from persistence.accounts.merge_decisions import MERGE_DECISIONS
 from tests.faults.recording import table
 from tests.fixtures.http import bearer
 from tests.fixtures.node import Node
@@ -357,7 +357,7 @@ async def test_every_column_that_names_a_person_has_a_decision(
         " 'public.profiles'::regclass, 'public.players'::regclass)"
     )
     await owner.close()
-    assert {column for (column,) in columns} == set(DECISIONS), (
+    assert {column for (column,) in columns} == set(MERGE_DECISIONS), (
         "list in persistence/accounts/merge_decisions.py what a merge does with the column"
     )
     assert several == [], "a key of several columns that names a person cannot be moved"
@@ -365,5 +365,5 @@ async def test_every_column_that_names_a_person_has_a_decision(
 
 def test_privacy_page_lists_every_decision() -> None:
     page = Path("docs/operations/privacy.md").read_text("utf-8")
-    listed = [f"| `{column.removeprefix('public.')}` |" for column in DECISIONS]
+    listed = [f"| `{column.removeprefix('public.')}` |" for column in MERGE_DECISIONS]
     assert [row for row in listed if row not in page] == []

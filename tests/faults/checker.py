@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from persistence.eventlog.hashchain import canonical, genesis, link
+from persistence.eventlog.hashchain import canonical_json, genesis_hash, link_hash
 from persistence.games.model import StoredGame
 from protocol.ids import GameId
 from server.gamekit.contract import Event, Outcome
@@ -78,9 +78,9 @@ def check_contiguous(game: StoredGame, log: Sequence[StoredEvent]) -> Iterator[s
     indexes = [event.event_index for event in log]
     if indexes != list(range(game.next_event_index)):
         yield f"the head is {game.next_event_index}, and the indexes are {indexes}"
-    previous = genesis(game.id)
+    previous = genesis_hash(game.id)
     for event in log:
-        previous = link(previous, event.event_index, event.type, canonical(event.payload))
+        previous = link_hash(previous, event.event_index, event.type, canonical_json(event.payload))
         if previous != event.hash:
             yield f"event {event.event_index} breaks the chain"
             return

@@ -10,7 +10,7 @@ import asyncpg
 import orjson
 
 from persistence.database import Database
-from persistence.epochs.store import Day
+from persistence.epochs.store import EpochDay
 from protocol.epochs import EpochNotFound
 from server.domains.compete.bots.rules import token_hash
 from tests.faults.conftest import Nodes
@@ -49,13 +49,13 @@ async def prepare(stage: Stage, **rules: object) -> None:
     await stage.at(MIDNIGHT - timedelta(days=7))
 
 
-async def begin(stage: Stage, number: int = 0) -> Day:
+async def begin(stage: Stage, number: int = 0) -> EpochDay:
     """Let a day begin, and wait until a node has made it live."""
     await stage.at(MIDNIGHT + timedelta(days=number, seconds=1))
     return await phase(stage, DAY + timedelta(days=number), "live")
 
 
-async def phase(stage: Stage, day: date, name: str) -> Day:
+async def phase(stage: Stage, day: date, name: str) -> EpochDay:
     """Wait until a day is in a phase."""
     async with asyncio.timeout(PATIENCE_S):
         while True:

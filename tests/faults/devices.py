@@ -21,8 +21,8 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
-from playhall.errors import Json, Refused
-from playhall.saves import Request, SaveQueue
+from playhall.errors import Json, RequestRefused
+from playhall.saves import SaveQueue, SaveRequest
 from server.domains.progression.saves import rules
 from server.domains.progression.saves.rules import Content, Decision, NewRevision, OpenBranch
 from server.domains.progression.saves.states import written
@@ -48,7 +48,7 @@ class Diverged(AssertionError):
 class Server(Protocol):
     """One slot on a server."""
 
-    async def put(self, request: Request) -> Json:
+    async def put(self, request: SaveRequest) -> Json:
         """Write; raise `RpcRefused`."""
 
     async def get(self) -> tuple[int, Json]:
@@ -78,19 +78,19 @@ class MemorySaves:
         first = NewRevision(1, (), "create", Content(written(START).state))
         self._revisions = {1: first}
         self._current = 1
-        self._answers: dict[str, Json | Refused] = {}
+        self._answers: dict[str, Json | RequestRefused] = {}
         self._open: dict[str, OpenBranch] = {}
         self._resolved: dict[str, tuple[OpenBranch, int]] = {}
 
-    async def put(self, request: Request) -> Json:
+    async def put(self, request: SaveRequest) -> Json:
         answer = self._answers.get(request.mutation_id)
         if answer is None:
             answer = self._answers[request.mutation_id] = self._written(request)
-        if isinstance(answer, Refused):
+        if isinstance(answer, RequestRefused):
             raise answer
         return answer
 
-    def _written(self, request: Request) -> Json | Refused:
+    def _written(self, request: SaveRequest) -> Json | RequestRefused:
         parents = self._parents()
         branches = list(self._open.values())
         ancestor = rules.where_merged(parents, request.base, self._current, branches)
@@ -107,7 +107,7 @@ class MemorySaves:
         )
         return self._kept(decision)
 
-    def _kept(self, decision: Decision) -> Json | Refused:
+    def _kept(self, decision: Decision) -> Json | RequestRefused:
         for new in decision.revisions:
             self._revisions[new.revision] = new
         own = decision.own.revision
@@ -116,7 +116,9 @@ class MemorySaves:
             base = self._open[conflict_id].base if decision.extends else decision.base
             self._open[conflict_id] = OpenBranch(conflict_id, base, own)
             current = {"revision": self._current, "state": self._state(self._current)}
-            return Refused("save_conflict", "", details={"revision": own, "current": current})
+            return RequestRefused(
+                "save_conflict", "", details={"revision": own, "current": current}
+            )
         self._current = decision.head.revision
         if decision.closes is not None:
             self._resolved[decision.closes] = (self._open.pop(decision.closes), self._current)
@@ -189,7 +191,7 @@ class Simulation:
         self._steps = steps
         self._ids = 0
         self._devices = [self._device(number) for number in range(devices)]
-        self._sent: list[Request] = []  # that the network may deliver again
+        self._sent: list[SaveRequest] = []  # that the network may deliver again
         # How often the chapter is changed, where it might be; without that, there is no conflict.
         self._conflicting = self.chance.choice((0.0, 0.3, 1.0))
         # What the edits come to.
@@ -258,10 +260,10 @@ class Simulation:
             return  # it never arrived
         await self._deliver(device, request, is_heard=loss >= 0.25)
 
-    async def _deliver(self, device: Device, request: Request, *, is_heard: bool) -> None:
+    async def _deliver(self, device: Device, request: SaveRequest, *, is_heard: bool) -> None:
         try:
             answer = await self._server.put(request)
-        except Refused as error:
+        except RequestRefused as error:
             if error.code != "save_conflict":
                 raise Diverged(f"{error} to a write from {request.base}") from error
             self.conflicts += 1
@@ -275,7 +277,7 @@ class Simulation:
                 device.acknowledged[answer["revision"]] = request.body["state"]
         self._store(device)
 
-    def _is_next(self, device: Device, request: Request) -> bool:
+    def _is_next(self, device: Device, request: SaveRequest) -> bool:
         waiting = device.queue.next(SLOT)
         return waiting is not None and waiting.mutation_id == request.mutation_id
 
@@ -284,7 +286,7 @@ class Simulation:
         if self._sent:
             try:
                 await self._server.put(self.chance.choice(self._sent))
-            except Refused as error:
+            except RequestRefused as error:
                 if error.code != "save_conflict":
                     raise Diverged(str(error)) from error
 

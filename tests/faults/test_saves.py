@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from playhall.errors import Json, Refused
-from playhall.saves import Request
+from playhall.errors import Json, RequestRefused
+from playhall.saves import SaveRequest
 from server.domains.progression.saves import rules
 from tests.faults.conftest import Rounds
 from tests.faults.devices import Diverged, MemorySaves, simulate
@@ -86,7 +86,7 @@ def test_broken_rule_makes_the_simulation_fail(
 class _Forgetful(MemorySaves):
     """Carries out every request, also one that it has carried out before."""
 
-    async def put(self, request: Request) -> Json:
+    async def put(self, request: SaveRequest) -> Json:
         self._answers.clear()
         return await super().put(request)
 
@@ -94,10 +94,10 @@ class _Forgetful(MemorySaves):
 class _Careless(MemorySaves):
     """Lets go of branches that are in conflict."""
 
-    async def put(self, request: Request) -> Json:
+    async def put(self, request: SaveRequest) -> Json:
         try:
             return await super().put(request)
-        except Refused:
+        except RequestRefused:
             self._open.clear()
             raise
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence.queries import Queries, load
+from persistence.queries import Queries, load_queries
 from tests.tidy.source import ROOT, modules
 
 SQL_WORDS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ")
@@ -30,7 +30,7 @@ CALLED_FROM_OUTSIDE = {
 def every_query() -> list[tuple[Path, Queries]]:
     folder = ROOT / "persistence"
     found = [
-        (path, load(str(path.relative_to(folder).with_suffix(""))))
+        (path, load_queries(str(path.relative_to(folder).with_suffix(""))))
         for path in folder.rglob("*.sql")
     ]
     assert found

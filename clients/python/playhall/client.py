@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 from playhall.account import Account
 from playhall.connection import Connection
-from playhall.errors import ClientError, Json, Refused
+from playhall.errors import ClientError, Json, RequestRefused
 from playhall.game import GAME_COMPLETED, GameStream, event_index_of
-from playhall.http import Http
+from playhall.http import HttpClient
 
 # How many events of a game may wait to be read. The rest is asked for again when they were.
 EVENTS_MAX: Final = 1024
@@ -48,7 +48,7 @@ class Client:
     def __init__(
         self, url: str, *, name: str | None, token: str | None, refresh_token: str | None
     ) -> None:
-        self.http = Http(url)
+        self.http = HttpClient(url)
         self._refresh_token = refresh_token
         self._name = name
         self._token = token
@@ -107,7 +107,9 @@ class Client:
                 if update["lobby"]["game_id"] is not None:
                     return await self.game(update["lobby"]["game_id"])
                 if update["lobby"]["status"] == "CLOSED":
-                    raise Refused("lobby_closed", "The lobby was closed before the game started.")
+                    raise RequestRefused(
+                        "lobby_closed", "The lobby was closed before the game started."
+                    )
         raise AssertionError("updates end only with an error")
 
     async def game(self, game_id: str, *, watch: bool = False) -> "Game":

@@ -1,10 +1,10 @@
 """One followed game, without I/O: which event comes next, and which moves are under way.
 
 `GameStream` takes events and insists on their order: each has the index after the last one's,
-or the stream fails with `OutOfOrder`. A stream outlives its connections; the next one resumes
+or the stream fails with `EventOutOfOrder`. A stream outlives its connections; the next one resumes
 it after the last index that it took.
 
-`Moves` numbers the player's moves 1, 2, 3, … and repeats them until their fate is known, so that
+`MoveQueue` numbers the player's moves 1, 2, 3, … and repeats them until their fate is known, so that
 a move acts once however often it was sent. A number is used up once the move's fate is in the
 log: by an `ok`, or by a refusal that carries an `event_index`. Any other refusal leaves the number
 free, and the moves behind it, which the server then refused as a gap, move up.
@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from playhall.errors import ClientError, Json, Lost, OutOfOrder, Refused
+from playhall.errors import ClientError, ConnectionLost, EventOutOfOrder, Json, RequestRefused
 
 # How many moves may be under way at once, and how often one is sent.
-UNDER_WAY_MAX: Final = 64
+PENDING_MOVES_MAX: Final = 64
 TRIES_MAX: Final = 40
 
 GAME_COMPLETED: Final = "game_completed"
@@ -37,7 +37,7 @@ Send = Callable[[Json, OnReply], None]
 
 
 @dataclass(slots=True, eq=False)
-class UnderWay:
+class PendingMove:
     """A move whose fate is not known yet."""
 
     cmd_no: int
@@ -50,7 +50,7 @@ class UnderWay:
     logged: Json | None = None  # the answer, as the game's log implies it
 
 
-class Moves:
+class MoveQueue:
     """The moves of one player in one game.
 
     `later(tries, action)` runs an action after a pause that grows with the tries.
@@ -60,7 +60,7 @@ class Moves:
 
     def __init__(self, send: Send, later: Callable[[int, Callable[[], None]], None]) -> None:
         self.used = 0  # the last number that is used up
-        self.under_way: list[UnderWay] = []  # by number
+        self.under_way: list[PendingMove] = []  # by number
         self.is_open = False  # whether there is a connection that follows the game
         self._send = send
         self._later = later
@@ -70,10 +70,12 @@ class Moves:
 
         With `expected_head`, it is refused if the game is past that event by then.
         """
-        if len(self.under_way) >= UNDER_WAY_MAX:
-            raise Lost(f"{UNDER_WAY_MAX} moves are still unanswered; wait for one of them.")
+        if len(self.under_way) >= PENDING_MOVES_MAX:
+            raise ConnectionLost(
+                f"{PENDING_MOVES_MAX} moves are still unanswered; wait for one of them."
+            )
         number = self.used + len(self.under_way) + 1
-        item = UnderWay(number, move, expected_head, on_done, time.perf_counter())
+        item = PendingMove(number, move, expected_head, on_done, time.perf_counter())
         self.under_way.append(item)
         if self.is_open:
             self._send_once(item)
@@ -122,7 +124,7 @@ class Moves:
         for item in items:
             _finish(item, error)
 
-    def _send_once(self, item: UnderWay) -> None:
+    def _send_once(self, item: PendingMove) -> None:
         item.tries += 1
         item.asked = True
         fields: Json = {"cmd_no": item.cmd_no, "move": item.move}
@@ -130,7 +132,7 @@ class Moves:
             fields["expected_head"] = item.expected_head
         self._send(fields, lambda reply: self._answered(item, reply))
 
-    def _answered(self, item: UnderWay, reply: Json | ClientError) -> None:
+    def _answered(self, item: PendingMove, reply: Json | ClientError) -> None:
         item.asked = False
         if isinstance(reply, ClientError):
             return  # the connection is gone; the next one repeats the move
@@ -157,7 +159,7 @@ def _may_be_repeated(reply: Json) -> bool:
     return bool(reply.get("retry")) or reply.get("code") == _GAP
 
 
-def _finish(item: UnderWay, reply: Json | ClientError) -> None:
+def _finish(item: PendingMove, reply: Json | ClientError) -> None:
     item.on_done(reply, time.perf_counter() - item.began)
 
 
@@ -166,7 +168,7 @@ def event_index_of(reply: Json | ClientError) -> int:
     if isinstance(reply, ClientError):
         raise reply
     if reply["type"] != "ok":
-        raise Refused.of(reply)
+        raise RequestRefused.of(reply)
     index = reply["event_index"]
     assert isinstance(index, int)
     return index
@@ -194,7 +196,7 @@ class GameStream:
     def __init__(
         self,
         game_id: str,
-        moves: Moves,
+        moves: MoveQueue,
         *,
         on_event: Callable[[Json], None],
         on_failure: Callable[[ClientError], None],
@@ -219,7 +221,7 @@ class GameStream:
         if index != self.next_index:
             what = "repeated" if index < self.next_index else "missing"
             self.fail(
-                OutOfOrder(
+                EventOutOfOrder(
                     f"game {self.game_id}: expected event {self.next_index}, got {index} ({what})"
                 )
             )

@@ -19,8 +19,8 @@ from uuid import uuid4
 
 import orjson
 
-from playhall.errors import ClientError, Json, Refused, Unreachable
-from playhall.http import Http
+from playhall.errors import ClientError, Json, RequestRefused, ServerUnreachable
+from playhall.http import HttpClient
 
 # Writes of one slot that may wait. More are joined: the last one that was not sent yet is replaced,
 # which loses nothing that a player would miss, since each write is a whole state.
@@ -36,7 +36,7 @@ _LATER: Final = frozenset(
 FORMAT: Final = 1
 
 
-class Request(NamedTuple):
+class SaveRequest(NamedTuple):
     """A write to be sent: `PUT /v1/saves/{slot_id}` with `If-Match: "{base}"`."""
 
     slot_id: str
@@ -61,7 +61,7 @@ class RefusedWrite(NamedTuple):
 
     slot_id: str
     state: Json
-    error: Refused
+    error: RequestRefused
 
 
 class _Slot:
@@ -148,7 +148,7 @@ class SaveQueue:
         """Forget a slot that was deleted, with what waits for it."""
         self._slots.pop(slot_id, None)
 
-    def next(self, slot_id: str) -> Request | None:
+    def next(self, slot_id: str) -> SaveRequest | None:
         """Say what is to be sent next of a slot; the same again until it was answered.
 
         Store the queue before sending: once it may have arrived, a write must not change.
@@ -157,13 +157,13 @@ class SaveQueue:
         if slot is None or not slot.pending:
             return None
         slot.is_sent = True
-        return Request(slot_id, slot.revision, slot.pending[0])
+        return SaveRequest(slot_id, slot.revision, slot.pending[0])
 
-    def accepted(self, request: Request, answer: Json) -> None:
+    def accepted(self, request: SaveRequest, answer: Json) -> None:
         """Take the answer to a write that is committed."""
         self._done(request, int(answer["revision"]), int(answer["current"]), answer.get("state"))
 
-    def refuse(self, request: Request, error: Refused) -> bool:
+    def refuse(self, request: SaveRequest, error: RequestRefused) -> bool:
         """Take a refusal; gives whether the write is done with, and the next one may be sent."""
         details = error.details or {}
         if error.code == "save_conflict":
@@ -182,7 +182,7 @@ class SaveQueue:
         self.refused.append(RefusedWrite(request.slot_id, request.body["state"], error))
         return True
 
-    def _done(self, request: Request, own: int, current: int, state: Json | None) -> None:
+    def _done(self, request: SaveRequest, own: int, current: int, state: Json | None) -> None:
         slot = self._slots[request.slot_id]
         if not self._is_first(slot, request):
             return
@@ -196,7 +196,7 @@ class SaveQueue:
             slot.state = state
 
     @staticmethod
-    def _is_first(slot: _Slot, request: Request) -> bool:
+    def _is_first(slot: _Slot, request: SaveRequest) -> bool:
         """Say whether a write still waits for its answer."""
         return bool(slot.pending) and slot.pending[0]["mutation_id"] == request.mutation_id
 
@@ -219,7 +219,7 @@ class SaveQueue:
             )
 
 
-class Signed(Protocol):
+class AccessTokenHolder(Protocol):
     """Something with an access token (`playhall.account.Account`)."""
 
     token: str
@@ -231,7 +231,9 @@ class OfflineSaves:
     One program at a time uses a file.
     """
 
-    def __init__(self, http: Http, account: Signed, path: Path, *, device: str = "") -> None:
+    def __init__(
+        self, http: HttpClient, account: AccessTokenHolder, path: Path, *, device: str = ""
+    ) -> None:
         self.queue = SaveQueue(device)
         self._http = http
         self._account = account
@@ -269,7 +271,7 @@ class OfflineSaves:
                 if not await self._send_all(slot_id):
                     return False
                 await self._read_again(slot_id)
-        except Unreachable:
+        except ServerUnreachable:
             return False
         return True
 
@@ -280,7 +282,7 @@ class OfflineSaves:
                 answer = await self._ask(
                     "PUT", f"/v1/saves/{slot_id}", request.body, {"If-Match": f'"{request.base}"'}
                 )
-            except Refused as error:
+            except RequestRefused as error:
                 if not self.queue.refuse(request, error):
                     if error.retry:
                         return False
@@ -293,7 +295,7 @@ class OfflineSaves:
     async def _read_again(self, slot_id: str) -> None:
         try:
             self._learn(await self._ask("GET", f"/v1/saves/{slot_id}"))
-        except Refused as error:
+        except RequestRefused as error:
             if error.code != "save_slot_not_found":
                 raise
             self.queue.forget(slot_id)

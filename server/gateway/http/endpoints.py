@@ -16,7 +16,7 @@ from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 from pydantic import BaseModel
 
-from protocol.codec import error_fields, validate
+from protocol.codec import error_body, validate
 from protocol.errors import (
     BadFrame,
     BadToken,
@@ -220,7 +220,7 @@ def _json(data: object, status: int) -> web.Response:
 
 def error_response(error: PlayhallError) -> web.Response:
     """Write an error as HTTP has it: the code's status, the same fields as on the socket."""
-    response = _json({"type": "error", **error_fields(error)}, error.status)
+    response = _json({"type": "error", **error_body(error)}, error.status)
     response[_CODE] = error.wire_code
     if error.retry:
         wait_s = error.retry_pause_s if error.retry_after_s is None else error.retry_after_s

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field, JsonValue
 
-from protocol.asyncapi import described_errors
+from protocol.asyncapi import describe_errors
 from protocol.domain_events import DURABLE_EVENTS, DurableEvent
 from protocol.envelope import WireModel
 from protocol.errors import (
@@ -21,7 +21,7 @@ from protocol.errors import (
     UnsupportedEncoding,
 )
 from protocol.ids import UUID_PATTERN
-from protocol.schemas import JsonObject, Schemas, inline
+from protocol.schemas import JsonObject, SchemaRegistry, inline_schema
 from server.gateway.http.endpoints import Endpoint
 
 _ABOUT: Final = """Everything that is not live; the websocket is described in /asyncapi.json.
@@ -49,7 +49,7 @@ class Error(WireModel):
 
 def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> JsonObject:
     """Write the document; the same endpoints always give the same."""
-    schemas = Schemas()
+    schemas = SchemaRegistry()
     error = schemas.add(Error, mode="validation")
     by_path = sorted(endpoints, key=lambda endpoint: (_address(endpoint), endpoint.method))
     return {
@@ -70,11 +70,11 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> JsonObje
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
             },
         },
-        "x-errors": described_errors(),
+        "x-errors": describe_errors(),
     }
 
 
-def _message(event: type[DurableEvent], schemas: Schemas) -> JsonObject:
+def _message(event: type[DurableEvent], schemas: SchemaRegistry) -> JsonObject:
     """Describe what is sent of an event."""
     schema: JsonObject = {
         "type": "object",
@@ -99,7 +99,7 @@ def _address(endpoint: Endpoint) -> str:
     return PLACEHOLDER.sub(r"{\1}", endpoint.path)
 
 
-def _operation(endpoint: Endpoint, schemas: Schemas, error: JsonObject) -> JsonObject:
+def _operation(endpoint: Endpoint, schemas: SchemaRegistry, error: JsonObject) -> JsonObject:
     operation: JsonObject = {
         "operationId": _operation_id(endpoint),
         "summary": endpoint.summary,
@@ -117,7 +117,7 @@ def _operation(endpoint: Endpoint, schemas: Schemas, error: JsonObject) -> JsonO
     return operation
 
 
-def _body(endpoint: Endpoint, schemas: Schemas) -> JsonObject:
+def _body(endpoint: Endpoint, schemas: SchemaRegistry) -> JsonObject:
     assert endpoint.body is not None
     if issubclass(endpoint.body, BaseModel):
         return {endpoint.body_type: {"schema": schemas.add(endpoint.body, mode="validation")}}
@@ -150,7 +150,7 @@ def _path_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:
 def _query_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:
     if endpoint.query is None:
         return
-    schema = inline(endpoint.query, mode="validation")
+    schema = inline_schema(endpoint.query, mode="validation")
     properties, required = schema["properties"], schema.get("required", [])
     assert isinstance(properties, dict)
     assert isinstance(required, list)
@@ -164,7 +164,7 @@ def _header_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:
         yield {"name": name, "in": "header", "description": meaning, "schema": schema}
 
 
-def _success(endpoint: Endpoint, schemas: Schemas) -> JsonObject:
+def _success(endpoint: Endpoint, schemas: SchemaRegistry) -> JsonObject:
     if endpoint.answer is None:
         return {"description": "What the summary says."}
     content = _json(schemas.add(endpoint.answer))

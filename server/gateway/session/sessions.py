@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocol.catalog import COMMANDS
-from protocol.codec import CommandRefused, decode, encode, ok, refusal
+from protocol.codec import CommandRefused, decode, encode, encode_ok, encode_refusal
 from protocol.envelope import Command, Update, WireModel, type_of
 from protocol.errors import (
     AlreadyGreeted,
@@ -174,7 +174,7 @@ class Session:
 
     def reply(self, command_id: int, fields: Mapping[str, object] | None = None) -> None:
         """Answer a command with `ok`."""
-        self.socket.send(text_frame(ok(command_id, **(fields or {}))))
+        self.socket.send(text_frame(encode_ok(command_id, **(fields or {}))))
 
     async def answer(self, command: Command, work: Awaitable[Answer]) -> None:
         """Await what carries out a command, and send exactly one reply, whatever it raises.
@@ -186,7 +186,7 @@ class Session:
             if isinstance(answer, WireModel):
                 reply = encode(answer)
             else:
-                reply = ok(command.id, **(answer or {}))
+                reply = encode_ok(command.id, **(answer or {}))
         except PlayhallError as error:
             self.refuse(command.id, error)
         except Exception:
@@ -198,7 +198,7 @@ class Session:
     def refuse(self, command_id: int | None, error: PlayhallError) -> None:
         """Answer a command with an error."""
         self.sessions.count_refusal(error.wire_code)
-        self.socket.send(text_frame(refusal(command_id, error)))
+        self.socket.send(text_frame(encode_refusal(command_id, error)))
         if isinstance(error, WrongNode):
             self.sessions.redirect(self, error)
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import orjson
 from pydantic import ValidationError
 
-from persistence.audit.store import AuditReader, MatchPlayer, MatchRow
-from persistence.eventlog.hashchain import BadPayload
-from persistence.eventlog.writer import Row
+from persistence.audit.store import AuditedMatch, AuditReader, MatchPlayer
+from persistence.eventlog.hashchain import InvalidPayload
+from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
 from protocol.errors import GameNotFound
 from protocol.history import GameSummary
@@ -41,7 +41,7 @@ class StoredResults:
 
     quarantine_reason: str | None
     summary: GameSummary | None
-    match: MatchRow | None
+    match: AuditedMatch | None
     match_players: Sequence[MatchPlayer]
     lifetimes: Sequence[StatisticsComparison]
 
@@ -64,7 +64,7 @@ class Evidence:
     """A log in the order in which it was found, and the rest where it comes from a database."""
 
     game_id: GameId
-    rows: Sequence[Row]
+    rows: Sequence[EventRow]
     game: StoredGame | None = None
     conclusions: StoredResults | None = None
     stated: ReplayContents | None = None
@@ -133,13 +133,13 @@ async def _added_up(books: AuditReader, player_id: PlayerId) -> RecountedStatist
     return tally
 
 
-def read_log(rows: Sequence[Row]) -> list[RecordedEvent]:
+def read_log(rows: Sequence[EventRow]) -> list[RecordedEvent]:
     """Read a log's events; raise `CheckFailed` where one cannot be read."""
     recorded: list[RecordedEvent] = []
     for row in rows:
         try:
             recorded.append(decode_row(row))
-        except (BadPayload, orjson.JSONDecodeError) as error:
+        except (InvalidPayload, orjson.JSONDecodeError) as error:
             raise CheckFailed(f"event {row.event_index} cannot be read: {error}") from None
         if not isinstance(recorded[-1].event.payload, dict):
             raise CheckFailed(

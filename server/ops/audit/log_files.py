@@ -8,8 +8,8 @@ from typing import Annotated, Any, BinaryIO, Final, Literal
 import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from persistence.eventlog.hashchain import HASH_BYTES, BadPayload, canonical
-from persistence.eventlog.writer import Row
+from persistence.eventlog.hashchain import HASH_BYTES, InvalidPayload, canonical_json
+from persistence.eventlog.writer import EventRow
 from protocol.envelope import WireModel
 from protocol.history import GameSummary
 from protocol.ids import GameId, WireGameId, WireMatchId
@@ -52,7 +52,7 @@ def read_export(path: Path) -> Evidence:
 
 def _read(file: BinaryIO, name: str) -> Evidence:
     game_id: GameId | None = None
-    rows: list[Row] = []
+    rows: list[EventRow] = []
     while data := file.readline(LINE_BYTES_MAX + 1):
         where = f"Line {len(rows) + 1} of {name}"
         line = _parsed(data, where)
@@ -80,14 +80,14 @@ def _parsed(data: bytes, where: str) -> _LineOfGame:
         ) from None
 
 
-def to_event_row(line: LogLine, where: str) -> Row:
+def to_event_row(line: LogLine, where: str) -> EventRow:
     """Turn a written event into one of a log; raise `UnreadableLogFile`."""
     try:
-        canonical(line.payload)
-    except BadPayload as error:
+        canonical_json(line.payload)
+    except InvalidPayload as error:
         raise UnreadableLogFile(f"{where} has a payload that no log can hold: {error}.") from None
     payload = orjson.dumps(line.payload)  # in the order of the file, as a database would give it
-    return Row(line.event_index, line.event, payload, line.at, bytes.fromhex(line.hash))
+    return EventRow(line.event_index, line.event, payload, line.at, bytes.fromhex(line.hash))
 
 
 GZIP_MAGIC: Final = b"\x1f\x8b"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from persistence.audit.store import AuditReader, AuditStore, Lifetime, Xp
+from persistence.audit.store import AuditReader, AuditStore, LifetimeStats, StoredXp
 from persistence.eventlog.completion import SeatResult
 from persistence.games.store import GameStore
 from protocol.ids import GameId, PlayerId
@@ -32,17 +32,17 @@ class ColumnDifference(NamedTuple):
 class RecountedStatistics:
     """A player's statistics: over all games, and in each ruleset."""
 
-    overall: Lifetime | None = None
-    by_ruleset: Mapping[str, Lifetime] = field(default_factory=dict)
+    overall: LifetimeStats | None = None
+    by_ruleset: Mapping[str, LifetimeStats] = field(default_factory=dict)
 
     def with_game(
         self, ruleset: str, *, score: int | None, tricks_won: int, is_winner: bool, at: datetime
     ) -> "RecountedStatistics":
         """Add one game; a score of None adds no points."""
 
-        def added(so_far: Lifetime | None) -> Lifetime:
+        def added(so_far: LifetimeStats | None) -> LifetimeStats:
             return with_game(
-                so_far or Lifetime(),
+                so_far or LifetimeStats(),
                 score=score,
                 tricks_won=tricks_won,
                 is_winner=is_winner,
@@ -61,14 +61,14 @@ async def stored_tally(books: AuditReader, player_id: PlayerId) -> RecountedStat
 
 
 def with_game(
-    so_far: Lifetime, *, score: int | None, tricks_won: int, is_winner: bool, at: datetime
-) -> Lifetime:
+    so_far: LifetimeStats, *, score: int | None, tricks_won: int, is_winner: bool, at: datetime
+) -> LifetimeStats:
     """Add one game to a player's statistics; a score of None adds no points."""
     wins = so_far.current_win_streak + 1 if is_winner else 0
     losses = 0 if is_winner else so_far.current_loss_streak + 1
     highest = [each for each in (so_far.highest_score, score) if each is not None]
     lowest = [each for each in (so_far.lowest_score, score) if each is not None]
-    return Lifetime(
+    return LifetimeStats(
         games_played=so_far.games_played + 1,
         games_won=so_far.games_won + is_winner,
         highest_score=max(highest, default=None),
@@ -83,9 +83,13 @@ def with_game(
     )
 
 
-def differences(stored: Lifetime | None, counted: Lifetime | None) -> list[ColumnDifference]:
+def differences(
+    stored: LifetimeStats | None, counted: LifetimeStats | None
+) -> list[ColumnDifference]:
     """List the columns that differ; a row that is missing differs in all that is not zero."""
-    pairs = zip(Lifetime._fields, stored or Lifetime(), counted or Lifetime(), strict=True)
+    pairs = zip(
+        LifetimeStats._fields, stored or LifetimeStats(), counted or LifetimeStats(), strict=True
+    )
     return [ColumnDifference(*pair) for pair in pairs if pair[1] != pair[2]]
 
 
@@ -101,7 +105,7 @@ def tally_differences(
     return found
 
 
-def xp_differences(xp: Xp | None) -> list[ColumnDifference]:
+def xp_differences(xp: StoredXp | None) -> list[ColumnDifference]:
     """Say where XP is not the sum of what matches brought."""
     return [ColumnDifference("xp_total", *xp)] if xp is not None and xp.stored != xp.earned else []
 
@@ -236,7 +240,7 @@ async def _differing(
 
 async def _write(books: AuditReader, player_id: PlayerId, tally: RecountedStatistics) -> None:
     """Put a player's statistics right; a ruleset without any game gets a row of zeros."""
-    await books.write_lifetime(player_id, tally.overall or Lifetime())
+    await books.write_lifetime(player_id, tally.overall or LifetimeStats())
     for ruleset in {*await books.ruleset_stats(player_id), *tally.by_ruleset}:
-        counted = tally.by_ruleset.get(ruleset, Lifetime())
+        counted = tally.by_ruleset.get(ruleset, LifetimeStats())
         await books.write_ruleset_stats(player_id, ruleset, counted)

@@ -6,7 +6,7 @@ around them the table's own events, which the server would have written just so.
 
 from collections.abc import Sequence
 
-from persistence.eventlog.hashchain import canonical
+from persistence.eventlog.hashchain import canonical_json
 from server.domains.play.games.recorder import RecordedEvent
 from server.gamekit.commands import PRESENCE, derives_moves
 from server.gamekit.contract import Event, IllegalMove
@@ -87,7 +87,7 @@ class ReplayCheck:
             found = self._log[index]
             if found.event.type != event.type:
                 raise CheckFailed(f"{self._here} is not what the rules give, which is {event.type}")
-            if found.payload != canonical(event.payload):
+            if found.payload != canonical_json(event.payload):
                 wrong = ", ".join(_differing(found.event, event))
                 raise CheckFailed(f"{self._here} is not what the rules give: {wrong} differs")
             self.fold.apply(found.event, at_ms=0)  # no rule looks at the time

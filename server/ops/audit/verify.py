@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from persistence.audit.store import MatchPlayer, MatchRow
+from persistence.audit.store import AuditedMatch, MatchPlayer
 from persistence.eventlog.completion import Completion
-from persistence.eventlog.hashchain import genesis, link
+from persistence.eventlog.hashchain import genesis_hash, link_hash
 from persistence.games.model import StoredGame
 from protocol.history import GameSummary
 from server.domains.play.games.recorder import RecordedEvent
@@ -157,9 +157,9 @@ def check_end(evidence: Evidence, *, partial: bool) -> str:
 
 def check_chain(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
     """Every hash follows from the one before, the index, the type and the payload."""
-    previous = genesis(evidence.game_id)
+    previous = genesis_hash(evidence.game_id)
     for row, recorded in zip(evidence.rows, log, strict=True):
-        if row.hash != link(previous, row.event_index, row.type, recorded.payload):
+        if row.hash != link_hash(previous, row.event_index, row.type, recorded.payload):
             raise CheckFailed(f"event {row.event_index} breaks the hash chain")
         previous = row.hash
     return f"every hash follows from the previous one; the last is {previous.hex()}"
@@ -246,7 +246,7 @@ def check_match(game: StoredGame, stored: StoredResults, *, completion: Completi
         return _none_yet("history record", stored.match)
     if stored.match is None:
         raise CheckFailed("the game is over, but is not in the history")
-    expected = MatchRow(
+    expected = AuditedMatch(
         "server",
         game.ruleset,
         game.lobby_id,
@@ -255,7 +255,7 @@ def check_match(game: StoredGame, stored: StoredResults, *, completion: Completi
         completion.winner_id,
         completion.uncounted,
     )
-    for column, said, logged in zip(MatchRow._fields, stored.match, expected, strict=True):
+    for column, said, logged in zip(AuditedMatch._fields, stored.match, expected, strict=True):
         if said != logged:
             raise CheckFailed(f"the match's {column} is {said}, not {logged}")
     return _check_players(stored.match_players, completion)

@@ -13,7 +13,7 @@ from persistence.accounts.sessions import SessionStore
 from persistence.accounts.store import AccountStore
 from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
-from persistence.sealing import Seal, SecretKey
+from persistence.sealing import Seal, SealingKey
 from protocol.accounts import Tokens
 from protocol.ids import UserId
 from server.core.clock import Clock
@@ -30,7 +30,7 @@ from tests.fixtures.http import served
 from tests.fixtures.postgres import TEMPLATE, Databases
 
 LIFETIMES = TokenLifetimes(access_s=600, refresh_s=86_400)
-SEAL = Seal(lambda: [SecretKey("test", bytes(range(32)))])
+SEAL = Seal(lambda: [SealingKey("test", bytes(range(32)))])
 
 
 class MovableClock(Clock):

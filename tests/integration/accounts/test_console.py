@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from persistence.accounts.sign_in import SignInStore
 from persistence.accounts.store import AccountStore
 from persistence.database import Database
-from persistence.sealing import Seal, SecretKey
+from persistence.sealing import Seal, SealingKey
 from protocol.accounts import Tokens
 from server.cli import plain_errors
 from server.config import Config
@@ -30,7 +30,7 @@ from server.ops.accounts_cli import add_commands
 from server.ops.shell import Shell
 from tests.integration.accounts.conftest import LIFETIMES
 
-OLD, NEW = SecretKey.make(), SecretKey.make()
+OLD, NEW = SealingKey.make(), SealingKey.make()
 EMAIL = "ann@example.org"
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class Hall:
         assert result.exit_code == 0, result.output
         return result.output
 
-    def keys(self, *keys: SecretKey) -> None:
+    def keys(self, *keys: SealingKey) -> None:
         text = ",".join(key.text for key in keys)
         self.config = self.config.model_copy(update={"secret_keys": SecretStr(text)})
 

@@ -6,7 +6,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from persistence.accounts.audit_log import read
+from persistence.accounts.audit_log import read_entries
 from protocol.accounts import Tokens
 from protocol.errors import BadToken, Banned
 from protocol.ids import UserId, new_id
@@ -129,7 +129,7 @@ async def test_act_that_fails_leaves_no_record(room: Room) -> None:
     missing = UserId(new_id())
     with pytest.raises(Exception, match=missing):
         await room.moderators.set_roles(missing, ["admin"], actor="console")
-    assert await read(room.database, below=2**62, limit=10, target=missing) == []
+    assert await read_entries(room.database, below=2**62, limit=10, target=missing) == []
 
 
 @pytest.mark.parametrize(

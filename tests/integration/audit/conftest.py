@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
 from persistence.eventlog.completion import NO_XP, XpRule
-from persistence.eventlog.writer import Log
+from persistence.eventlog.writer import EventLogWriter
 from persistence.games.store import GameStore
 from protocol.ids import GameId, PlayerId
 from server.cli import plain_errors
@@ -46,7 +46,7 @@ async def open_room(
     rulesets: Mapping[str, AnyRuleset] | None = None,
 ) -> AsyncIterator[Room]:
     """A node with two writers and quick bots."""
-    log, store = Log(database, writers=2, xp=xp), GameStore(database, node=node)
+    log, store = EventLogWriter(database, writers=2, xp=xp), GameStore(database, node=node)
     async with Tasks() as tasks:
         registry = GameRegistry(
             config=GameRegistryConfig(node=node, bot_pause_s=0, idle_game_s=60),

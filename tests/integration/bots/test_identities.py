@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from persistence.accounts.audit_log import read
+from persistence.accounts.audit_log import read_entries
 from protocol.ids import new_id
 from tests.integration.bots.conftest import CONTRACT, Node, address
 
@@ -153,7 +153,7 @@ async def test_admin_says_who_owns_a_bot_and_it_is_on_record(node: Node) -> None
     assert before["address"] == ann.wallets[0]
     assert before["effective_to"] == now["effective_from"]
     assert {now["source"], before["source"]} == {"admin_correction"}
-    (act, _) = await read(node.database, below=2**62, limit=5, target=bot["bot_id"])
+    (act, _) = await read_entries(node.database, below=2**62, limit=5, target=bot["bot_id"])
     assert (act.actor, act.action) == (admin.user_id, "set_bot_owner")
     assert b"Sold by contract." in (act.after or b"")
 

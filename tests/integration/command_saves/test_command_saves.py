@@ -14,7 +14,7 @@ from persistence.command_saves.store import SaveLogStore
 from persistence.database import Database
 from persistence.rls import RlsDatabase
 from persistence.saves.changes import ProgressStore
-from persistence.saves.schemas import SchemaStore
+from persistence.saves.schemas import SaveSchemaStore
 from protocol.ids import UserId, new_id
 from server.core.clock import Clock
 from server.core.subscriptions import Subscriptions
@@ -91,7 +91,7 @@ async def stories(database: Database, rls: RlsDatabase) -> AsyncIterator[Stories
     service = CommandSaveService(
         database=database,
         store=SaveLogStore(),
-        schemas=SchemaStore(database),
+        schemas=SaveSchemaStore(database),
         slots=SlotAccess(changes),
         stream=ProgressStreams(Subscriptions(MemoryBroker()), changes),
         rulesets=find_rulesets(),

@@ -12,7 +12,7 @@ import orjson
 import psycopg
 import pytest
 
-from persistence.epochs.store import NewDay, StoredEvent
+from persistence.epochs.store import NewDay, StoredEpochEvent
 from protocol.epoch_profile import Cadence, EpochProfile
 from protocol.epochs import AlreadyPaid, EpochNotSettled, EpochsOverlap, ProfileInUse
 from protocol.ids import EpochId
@@ -344,7 +344,7 @@ async def test_what_a_day_comes_to_is_computed_beside_the_loop(
 ) -> None:
     threads = []
 
-    def noted(events: Iterable[StoredEvent]) -> bytes:
+    def noted(events: Iterable[StoredEpochEvent]) -> bytes:
         threads.append(threading.current_thread())
         return events_digest(events)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from persistence.database import Database
-from persistence.event_outbox import SQL, EventOutbox, append
+from persistence.event_outbox import SQL, EventOutbox, append_durable_event
 from protocol.domain_events import DURABLE_EVENTS, DurableEvent, UserCreated, UserErased
 from protocol.errors import Unavailable
 from protocol.ids import UserId, new_id
@@ -49,7 +49,7 @@ class Outbox:
     async def write(self, event: DurableEvent | None = None) -> UserId:
         user_id = UserId(new_id())
         async with self.database.transaction() as connection:
-            await append(connection, event or UserErased(user_id=user_id))
+            await append_durable_event(connection, event or UserErased(user_id=user_id))
         return user_id
 
     async def run(self, statement: str, *values: object) -> list[dict[str, Any]]:
@@ -85,7 +85,7 @@ async def test_event_reaches_every_listener_of_its_kind_once(outbox: Outbox) -> 
 async def test_event_whose_transaction_fails_never_was(outbox: Outbox) -> None:
     async def fail() -> None:
         async with outbox.database.transaction() as connection:
-            await append(connection, UserErased(user_id=UserId(new_id())))
+            await append_durable_event(connection, UserErased(user_id=UserId(new_id())))
             raise RuntimeError("rolled back")
 
     with pytest.raises(RuntimeError, match="rolled back"):

@@ -11,7 +11,7 @@ import pytest
 
 from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
-from persistence.eventlog.writer import Log
+from persistence.eventlog.writer import EventLogWriter
 from persistence.games.model import NewGame, NewPlayer
 from persistence.games.store import GameStore
 from protocol.errors import CloseReason, PlayhallError
@@ -67,7 +67,7 @@ class Room:
 
     database: Database
     store: GameStore
-    log: Log
+    log: EventLogWriter
     registry: GameRegistry
     over: list[LobbyId]
 
@@ -157,7 +157,7 @@ async def room(database: Database) -> AsyncIterator[Room]:
     over: list[LobbyId] = []
     events = LocalEvents()
     events.listen({LobbyGameCompleted: lambda event: over.append(event.lobby_id)})
-    log = Log(database, writers=2)
+    log = EventLogWriter(database, writers=2)
     store = GameStore(database, node="here")
     async with Tasks() as tasks:
         registry = GameRegistry(

@@ -4,7 +4,7 @@ import asyncio
 
 import orjson
 
-from persistence.eventlog.hashchain import genesis
+from persistence.eventlog.hashchain import genesis_hash
 from server.domains.play.games.recovery import recover
 from server.domains.play.games.results import build_game_summary
 from server.rulesets import find_rulesets
@@ -47,7 +47,7 @@ async def test_bots_play_el_dorado_and_everything_agrees(room: Room) -> None:
         assert stats["games_won"] == stats["current_win_streak"] == int(standing.is_winner)
         assert stats["highest_score"] == stats["lowest_score"] == standing.score
         assert stats["total_tricks_won"] == standing.statistics["tricks_won"]
-    assert rows[0].hash != genesis(game.game_id)
+    assert rows[0].hash != genesis_hash(game.game_id)
     await asyncio.sleep(0)
     assert room.over == [game.lobby_id]
     [lobby] = await room.fetch("SELECT status FROM lobbies WHERE id = $1", game.lobby_id)

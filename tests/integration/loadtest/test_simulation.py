@@ -10,13 +10,13 @@ import pytest
 from loadtest.measure import Checks
 from loadtest.players import KINDS
 from loadtest.simulation.group import MatchSetup, PlayerGroup
-from loadtest.simulation.player import Habits
-from loadtest.simulation.trace import LOG, ORDER, SUMMARY, audit
-from playhall.http import Http
+from loadtest.simulation.player import PlayerHabits
+from loadtest.simulation.trace import LOG, ORDER, SUMMARY, audit_games
+from playhall.http import HttpClient
 from tests.integration.loadtest.conftest import players_of
 from tests.integration.loadtest.proxy import proxied
 
-TABLE = MatchSetup(KINDS["el_dorado"], Habits(misplays=0.1), {"rounds": 3})
+TABLE = MatchSetup(KINDS["el_dorado"], PlayerHabits(misplays=0.1), {"rounds": 3})
 
 
 def failed(checks):
@@ -36,7 +36,7 @@ async def test_connections_that_break_in_the_middle_lose_nothing(server_url):
             await asyncio.sleep(0.02)
         game = await group.end(record)
         assert failed(checks) == set()
-        await audit(http, game, checks)
+        await audit_games(http, game, checks)
 
         assert sum(player.connection.reconnects for player in players) > 0
     assert failed(checks) == set()
@@ -49,7 +49,7 @@ async def played(server_url):
     checks = Checks()
     async with players_of(4, server_url) as (http, players):
         game = await PlayerGroup(players, TABLE, checks).play()
-        await audit(http, game, checks)
+        await audit_games(http, game, checks)
     assert failed(checks) == set()
     assert sum(game.misplays.values()) > 0
     return game
@@ -109,6 +109,6 @@ async def test_log_that_was_tampered_with_turns_red(server_url, played, spoil):
 
 async def audited(url, game):
     checks = Checks()
-    async with Http(url) as http:
-        await audit(http, game, checks)
+    async with HttpClient(url) as http:
+        await audit_games(http, game, checks)
     return checks

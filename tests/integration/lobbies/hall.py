@@ -16,8 +16,8 @@ import pytest
 
 from persistence.broker.memory import MemoryBroker, MemoryHub
 from persistence.database import Database
-from persistence.eventlog.hashchain import canonical, genesis, link
-from persistence.eventlog.writer import Log, Row
+from persistence.eventlog.hashchain import canonical_json, genesis_hash, link_hash
+from persistence.eventlog.writer import EventLogWriter, EventRow
 from persistence.games.model import GameRow, NewGame
 from persistence.lobbies.store import LobbyStore
 from persistence.rls import RlsDatabase
@@ -187,7 +187,7 @@ class Hall:
         self.store = LobbyStore(database, rls)
         self.subscriptions = Subscriptions(MemoryBroker(hub))
         self.events = LocalEvents()
-        self.log = Log(database, writers=1)
+        self.log = EventLogWriter(database, writers=1)
         self.sessions = Sessions(
             clock=self.clock, tasks=tasks, rate=CommandRate(), events=self.events
         )
@@ -280,9 +280,9 @@ class Hall:
             seats=new.seats,
             taken=len(new.players),
         )
-        payload = canonical({"_v": 1})
-        chained = link(genesis(game_id), 0, "game_created", payload)
-        await self.log.create(row, [Row(0, "game_created", payload, now, chained)])
+        payload = canonical_json({"_v": 1})
+        chained = link_hash(genesis_hash(game_id), 0, "game_created", payload)
+        await self.log.create(row, [EventRow(0, "game_created", payload, now, chained)])
         self.games.append(new)
         return game_id
 

@@ -10,8 +10,8 @@ import pytest
 
 from persistence.database import Database
 from persistence.eventlog.completion import Completion
-from persistence.eventlog.hashchain import canonical, genesis, link
-from persistence.eventlog.writer import GameLog, Log, Lost, Row
+from persistence.eventlog.hashchain import canonical_json, genesis_hash, link_hash
+from persistence.eventlog.writer import EventLogWriter, EventRow, GameLog, RowsLost
 from persistence.games.model import GameRow
 from persistence.games.store import GameStore
 from protocol.ids import GameId, new_id
@@ -24,21 +24,21 @@ class Written:
     """One game, and what the log said about its rows."""
 
     game_id: GameId
-    log: Log
+    log: EventLogWriter
     next_index: int = 0
     hash: bytes = b""
     committed: list[int] = field(default_factory=list)
-    lost: list[Lost] = field(default_factory=list)
+    lost: list[RowsLost] = field(default_factory=list)
     handle: GameLog | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def rows(self, count: int, **payload: object) -> list[Row]:
+    def rows(self, count: int, **payload: object) -> list[EventRow]:
         """Make the next rows of the game."""
         rows = []
         for _ in range(count):
-            data = canonical({"n": self.next_index, "_v": 1, **payload})
-            self.hash = link(self.hash, self.next_index, "moved", data)
-            rows.append(Row(self.next_index, "moved", data, AT, self.hash))
+            data = canonical_json({"n": self.next_index, "_v": 1, **payload})
+            self.hash = link_hash(self.hash, self.next_index, "moved", data)
+            rows.append(EventRow(self.next_index, "moved", data, AT, self.hash))
             self.next_index += 1
         return rows
 
@@ -56,11 +56,11 @@ class Written:
         assert self.handle is not None
         self.handle.append(self.rows(count, **payload), completion)
 
-    def _committed(self, rows: list[Row]) -> None:
+    def _committed(self, rows: list[EventRow]) -> None:
         self.committed += [row.event_index for row in rows]
         self.changed.set()
 
-    def _failed(self, lost: Lost) -> None:
+    def _failed(self, lost: RowsLost) -> None:
         self.lost.append(lost)
         self.changed.set()
 
@@ -77,13 +77,13 @@ class Bench:
     """A running log on a database."""
 
     database: Database
-    log: Log
+    log: EventLogWriter
     store: GameStore
 
     async def game(self, first_rows: int = 1) -> Written:
         """Create a game of this node."""
         game = Written(GameId(new_id()), self.log)
-        game.hash = genesis(game.game_id)
+        game.hash = genesis_hash(game.game_id)
         row = GameRow(
             id=game.game_id,
             ruleset="relay",
@@ -105,7 +105,7 @@ class Bench:
 @pytest.fixture
 async def bench(database: Database) -> AsyncIterator[Bench]:
     """A log with two writers."""
-    log = Log(database, writers=2)
+    log = EventLogWriter(database, writers=2)
     running = asyncio.create_task(log.run())
     yield Bench(database, log, GameStore(database, node="here"))
     running.cancel()

@@ -15,7 +15,7 @@ from tuf.api.exceptions import (
 )
 from tuf.ngclient import Updater
 
-from persistence.sealing import Seal, SecretKey
+from persistence.sealing import Seal, SealingKey
 from protocol.ids import new_id
 from server.domains.progression.packages.service import PackageService, reseal_signing_keys
 from tests.integration.packages.conftest import Json, Studio, prose
@@ -175,7 +175,7 @@ async def test_keys_are_sealed_and_sealed_anew(studio: Studio) -> None:
     assert all(b"PRIVATE" not in key.sealed for key in before)
     assert await reseal_signing_keys(studio.store, seal) == 0
     old = seal._keys[0]
-    newer = Seal(lambda: [SecretKey.make(), old])
+    newer = Seal(lambda: [SealingKey.make(), old])
     assert await reseal_signing_keys(studio.store, newer) == len(before)
     back = Seal(lambda: [old, *newer._keys[:1]])
     assert await reseal_signing_keys(studio.store, back) == len(before)

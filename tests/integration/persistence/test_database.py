@@ -13,7 +13,7 @@ import pytest
 from persistence.database import Connection, Database
 from persistence.embedded import SETTINGS, EmbeddedPostgres
 from persistence.errors import NotMigrated, StartRefused, UnsafeDatabase
-from persistence.queries import Queries, load
+from persistence.queries import Queries, load_queries
 from protocol.errors import Overloaded, Unavailable
 
 
@@ -297,7 +297,7 @@ def test_a_query_is_found_by_name_without_its_comment() -> None:
 
 def test_an_unknown_query_names_the_file_and_what_it_has() -> None:
     with pytest.raises(KeyError, match=r"database\.sql has no query 'nope'; it has safety"):
-        load("database")["nope"]
+        load_queries("database")["nope"]
 
 
 @pytest.mark.parametrize(

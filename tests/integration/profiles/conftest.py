@@ -12,7 +12,7 @@ import pytest
 from persistence.accounts.store import AccountStore
 from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
-from persistence.profiles.personal_data import MyDataStore
+from persistence.profiles.personal_data import PersonalDataStore
 from persistence.profiles.store import ProfileStore
 from persistence.rls import RlsDatabase
 from protocol.accounts import Tokens
@@ -97,7 +97,7 @@ async def room(database: Database, rls: RlsDatabase) -> AsyncIterator[Room]:
     async def leave_lobbies(player_id: PlayerId) -> None:
         left.append(player_id)
 
-    store, read_me = MyDataStore(database), signed_in.read_me
+    store, read_me = PersonalDataStore(database), signed_in.read_me
     erasure = Erasure(
         store=store,
         subscriptions=Subscriptions(MemoryBroker()),

@@ -7,7 +7,7 @@ from zipfile import ZipFile
 import orjson
 import pytest
 
-from persistence.profiles.personal_data import MyDataStore
+from persistence.profiles.personal_data import PersonalDataStore
 from protocol.accounts import Me, Tokens
 from protocol.errors import Overloaded, TooLarge
 from protocol.ids import UserId
@@ -92,7 +92,9 @@ async def test_so_many_are_served_at_once_and_the_next_is_refused(room: Room) ->
         await release.wait()
         raise TooLarge
 
-    exports = Exports(store=MyDataStore(room.database), sections={"account": never}, server=str)
+    exports = Exports(
+        store=PersonalDataStore(room.database), sections={"account": never}, server=str
+    )
     user_id = UserId(ann.user_id)
     under_way = [exports.export(user_id) for _ in range(EXPORTS_AT_ONCE)]
     waiting = asyncio.gather(*under_way, return_exceptions=True)

@@ -11,7 +11,7 @@ from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
 from persistence.rls import RlsDatabase
 from persistence.saves.changes import ProgressStore
-from persistence.saves.schemas import SchemaStore
+from persistence.saves.schemas import SaveSchemaStore
 from persistence.saves.store import SaveStore
 from protocol.ids import PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
@@ -135,7 +135,7 @@ def served_saves(
     database: Database, rls: RlsDatabase, settings: SavesSettings = SETTINGS
 ) -> tuple[SaveService, SaveSchemaRegistry, SaveRoutes]:
     clock, changes = Clock(), ProgressStore(database)
-    schemas = SaveSchemaRegistry(SchemaStore(database), clock, LIMITS)
+    schemas = SaveSchemaRegistry(SaveSchemaStore(database), clock, LIMITS)
     streams = ProgressStreams(Subscriptions(MemoryBroker()), changes)
     service = SaveService(
         store=SaveStore(database, rls, changes),

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from persistence.database import Database
-from persistence.event_outbox import EventOutbox, append
-from persistence.sealing import Seal, SecretKey
+from persistence.event_outbox import EventOutbox, append_durable_event
+from persistence.sealing import Seal, SealingKey
 from persistence.webhooks.store import WebhookStore
 from protocol.domain_events import DURABLE_EVENTS, DurableEvent, UserErased
 from protocol.errors import BadToken
@@ -37,7 +37,7 @@ class Hall:
 
     def __init__(self, database: Database, tasks: Tasks, *, may_be_private: bool) -> None:
         self.database = database
-        self.seal = Seal(lambda: [SecretKey("test", bytes(range(32)))])
+        self.seal = Seal(lambda: [SealingKey("test", bytes(range(32)))])
         self.store = WebhookStore(database)
         self.deliverer = WebhookDeliverer(
             store=self.store,
@@ -77,7 +77,7 @@ class Hall:
         """Let an event happen, and queue it."""
         event = event or UserErased(user_id=UserId(new_id()))
         async with self.database.transaction() as connection:
-            await append(connection, event)
+            await append_durable_event(connection, event)
         await self.events.poll()
         return event
 

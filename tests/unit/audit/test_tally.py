@@ -2,14 +2,14 @@
 
 from datetime import UTC, datetime
 
-from persistence.audit.store import Lifetime
+from persistence.audit.store import LifetimeStats
 from server.ops.audit.rebuild import ColumnDifference, differences, with_game
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 
 
-def counted(*games: tuple[int, bool]) -> Lifetime:
-    lifetime = Lifetime()
+def counted(*games: tuple[int, bool]) -> LifetimeStats:
+    lifetime = LifetimeStats()
     for score, is_winner in games:
         lifetime = with_game(lifetime, score=score, tricks_won=2, is_winner=is_winner, at=AT)
     return lifetime

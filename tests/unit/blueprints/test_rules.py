@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from persistence.blueprints.store import Word
+from persistence.blueprints.store import SearchWord
 from protocol.blueprints import DATA_BYTES_MAX, NewBlueprint
 from protocol.codec import validate
 from protocol.errors import InvalidField
@@ -78,10 +78,13 @@ def test_data_that_no_database_can_hold_is_refused(data: dict[str, Any]) -> None
         ("", None),
         ("  ", None),
         ("!?", []),
-        ("Mor-Dig10 deep_blue", [Word("mordig10", ("mor", "dig10")), Word("deep"), Word("blue")]),
-        ("- low-cost-", [Word("lowcost", ("low", "cost"))]),
-        ("Straße", [Word("straße")]),
+        (
+            "Mor-Dig10 deep_blue",
+            [SearchWord("mordig10", ("mor", "dig10")), SearchWord("deep"), SearchWord("blue")],
+        ),
+        ("- low-cost-", [SearchWord("lowcost", ("low", "cost"))]),
+        ("Straße", [SearchWord("straße")]),
     ],
 )
-def test_words_are_taken_apart(typed: str, words: list[Word] | None) -> None:
+def test_words_are_taken_apart(typed: str, words: list[SearchWord] | None) -> None:
     assert search_words(typed) == words

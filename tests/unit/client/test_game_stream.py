@@ -1,8 +1,8 @@
 import pytest
 
-from playhall.errors import Lost, OutOfOrder
-from playhall.game import GameStream, Moves
-from playhall.transport import Closed
+from playhall.errors import ConnectionLost, EventOutOfOrder
+from playhall.game import GameStream, MoveQueue
+from playhall.transport import WebsocketClosed
 
 
 class Harness:
@@ -10,7 +10,7 @@ class Harness:
 
     def __init__(self):
         self.taken, self.failures, self.done = [], [], []
-        self.moves = Moves(lambda *_: None, lambda _, action: action())
+        self.moves = MoveQueue(lambda *_: None, lambda _, action: action())
         self.stream = GameStream(
             "game",
             self.moves,
@@ -52,15 +52,15 @@ def test_gap_or_repeat_ends_the_stream(harness, indexes, taken, word):
         harness.take(index)
 
     (failure,) = harness.failures
-    assert isinstance(failure, OutOfOrder)
+    assert isinstance(failure, EventOutOfOrder)
     assert word in str(failure)
     assert harness.taken == taken
 
 
 def test_failure_is_the_answer_to_moves_under_way(harness):
     harness.moves.make({}, lambda reply, _: harness.done.append(reply))
-    harness.stream.fail(Lost("gone"))
-    harness.stream.fail(Lost("again"))
+    harness.stream.fail(ConnectionLost("gone"))
+    harness.stream.fail(ConnectionLost("again"))
 
     assert [str(error) for error in harness.done + harness.failures] == ["gone", "gone"]
 
@@ -101,4 +101,4 @@ def test_own_refused_move_in_the_log_is_noted_as_a_refusal(harness):
     [(1006, True), (1001, True), (4000, True), (4002, False), (4099, True), (4100, False)],
 )
 def test_close_codes_say_whether_to_come_back(code, retry):
-    assert Closed(code, "").retry is retry
+    assert WebsocketClosed(code, "").retry is retry

@@ -10,7 +10,7 @@ from protocol.asyncapi import asyncapi_document
 from protocol.catalog import COMMANDS, UPDATES, all_errors
 from protocol.envelope import WireModel
 from protocol.errors import CloseReason, Forbidden, GameNotFound
-from protocol.schemas import JsonObject, Schemas
+from protocol.schemas import JsonObject, SchemaRegistry
 from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
 from server.gateway.http.openapi import openapi_document
 
@@ -179,7 +179,7 @@ def test_answers_promise_what_is_always_written(http: JsonObject) -> None:
 
 
 def test_two_shapes_of_one_name_are_a_mistake() -> None:
-    schemas = Schemas()
+    schemas = SchemaRegistry()
     schemas.add(Question)
 
     class Other(BaseModel):

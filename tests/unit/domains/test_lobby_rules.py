@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 import pytest
 
 from persistence.games.model import NewPlayer
-from persistence.lobbies.model import Joiner, Lobby, Member
+from persistence.lobbies.model import JoiningPlayer, Lobby, Member
 from protocol.errors import (
     Forbidden,
     InvalidField,
@@ -58,8 +58,8 @@ def lobby(*members: Member, **fields: Any) -> Lobby:
     return replace(plain, **fields)
 
 
-def joiner(player_id: PlayerId, open_lobbies: int = 0) -> Joiner:
-    return Joiner(player_id, player_id.title(), open_lobbies)
+def joiner(player_id: PlayerId, open_lobbies: int = 0) -> JoiningPlayer:
+    return JoiningPlayer(player_id, player_id.title(), open_lobbies)
 
 
 def seats(of: Lobby) -> dict[str, int | None]:

@@ -7,10 +7,10 @@ import pytest
 
 from loadtest.measure import Checks, Counters
 from loadtest.players import KINDS
-from loadtest.simulation.player import Habits, Player, Seat
+from loadtest.simulation.player import PlayerHabits, SimulatedPlayer, SimulatedSeat
 from loadtest.simulation.trace import AGREE, HIDDEN, ORDER, SCORE, GameTrace
 from playhall.account import Account
-from playhall.http import Http
+from playhall.http import HttpClient
 from tests.unit.loadtest.games import Hall
 
 VICTIM = 1  # the seat whose stream is spoilt
@@ -43,11 +43,11 @@ class Watchers:
         return {name for name, each in self.checks.by_name.items() if each.failed}
 
     def _player(self, player_id):
-        account = Account(Http("http://nowhere"), "no token")
-        player = Player("ws://nowhere", account, counters=self.counters, chance=Random(1))
+        account = Account(HttpClient("http://nowhere"), "no token")
+        player = SimulatedPlayer("ws://nowhere", account, counters=self.counters, chance=Random(1))
         player.connection.welcome = {"player_id": player_id}
         behaviour = KINDS["el_dorado"].behaviour(player_id, Random(1))
-        player.seat = Seat(player, self.record, behaviour, Habits())
+        player.seat = SimulatedSeat(player, self.record, behaviour, PlayerHabits())
         player.connection.streams[self.played.game_id] = player.seat.stream
         return player
 

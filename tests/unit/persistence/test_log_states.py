@@ -13,36 +13,36 @@ import pytest
 from persistence.database import Database
 from persistence.eventlog.writer import (
     TRANSITIONS,
-    Batch,
-    Fenced,
+    EventLogWriter,
+    EventRow,
+    GameBatch,
     GameLog,
     IllegalTransition,
-    Log,
     LogInput,
     LogState,
-    Lost,
-    Refused,
-    Row,
+    OwnerFenced,
+    RowsLost,
+    RowsRefused,
 )
 from protocol.ids import GameId, new_id
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
-ROW = Row(0, "moved", b"{}", AT, b"hash")
+ROW = EventRow(0, "moved", b"{}", AT, b"hash")
 
 
 class Place:
     """One game's place in an idle log, and how its owner was called."""
 
     def __init__(self) -> None:
-        self.log = Log(Database.unopened(), writers=1)
+        self.log = EventLogWriter(Database.unopened(), writers=1)
         self.calls: list[object] = []
         self.on_committed: Callable[[], None] = lambda: None
         self.game: GameLog = self.log.open(
             GameId(new_id()), 1, committed=self._committed, failed=self.calls.append
         )
-        self.batch: Batch | None = None
+        self.batch: GameBatch | None = None
 
-    def _committed(self, rows: list[Row]) -> None:
+    def _committed(self, rows: list[EventRow]) -> None:
         self.calls.append(len(rows))
         self.on_committed()
 
@@ -54,8 +54,8 @@ class Place:
         self.batch = self.game.take()
         self.game.writer._waiting.remove(self.game)
 
-    def settle(self, lost: Lost | None = None) -> None:
-        self.game.settle(self.batch or Batch(self.game, [ROW], None), lost)
+    def settle(self, lost: RowsLost | None = None) -> None:
+        self.game.settle(self.batch or GameBatch(self.game, [ROW], None), lost)
 
     @property
     def times_in_line(self) -> int:
@@ -86,7 +86,7 @@ INPUTS: dict[LogInput, Callable[[Place], Any]] = {
     LogInput.TAKE: Place.take,
     LogInput.SET_ASIDE: lambda place: place.game.set_aside(),
     LogInput.COMMIT: commit,
-    LogInput.LOSE: lambda place: place.settle(Fenced()),
+    LogInput.LOSE: lambda place: place.settle(OwnerFenced()),
     LogInput.FORGET: lambda place: place.game.forget(),
 }
 
@@ -146,7 +146,7 @@ async def test_owner_that_raises_when_called_has_nothing_more_written(meanwhile:
     place.on_committed = raising
     place.settle()
     assert place.game.state is LogState.DEAD
-    assert isinstance(place.calls[-1], Refused)
+    assert isinstance(place.calls[-1], RowsRefused)
     assert (place.times_in_line, place.log.queued) == (0, 0)
 
 
@@ -216,7 +216,7 @@ async def test_writer_passes_over_a_game_that_died_in_line() -> None:
 
 
 async def test_forgotten_owner_is_not_called_when_its_last_batch_ends() -> None:
-    for lost in (None, Fenced()):
+    for lost in (None, OwnerFenced()):
         place = reach(LogState.WRITING)
         place.game.forget()
         place.settle(lost)

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from protocol import signaling as wire
-from protocol.signaling import Admission
+from protocol.signaling import PeerAdmission
 from server.domains.play.signaling.registry import Namespaces, PeerPlace
 
 
@@ -27,7 +27,7 @@ def enter(
     namespaces: Namespaces, peer_id: str, *, circle: str = "x", person: str = "", session: str = "s"
 ) -> tuple[Any, Wire]:
     link = Wire()
-    admission = Admission(circle, person or f"person of {peer_id}", session)
+    admission = PeerAdmission(circle, person or f"person of {peer_id}", session)
     return namespaces.enter(peer_id, admission, link, 0), link
 
 

@@ -6,11 +6,11 @@ from typing import Final
 
 from persistence.blockchain.store import (
     NOBODY,
-    Bot,
+    BlockHeader,
     ConcurrentWrite,
     Contract,
-    Correction,
-    Header,
+    OwnerCorrection,
+    TokenBot,
     TransferStore,
 )
 from server.domains.compete.blockchain.errors import ChainReorganised
@@ -53,7 +53,7 @@ class OwnerReconciliation:
         await self._store.note_reconciled(self._contract, now)
         return wrong
 
-    async def _compare_in_peace(self, page: list[Bot]) -> int:
+    async def _compare_in_peace(self, page: list[TokenBot]) -> int:
         for _ in range(TRIES - 1):
             try:
                 return await self._compare(page)
@@ -61,7 +61,7 @@ class OwnerReconciliation:
                 continue
         return await self._compare(page)
 
-    async def _compare(self, page: list[Bot]) -> int:
+    async def _compare(self, page: list[TokenBot]) -> int:
         at = await self._read_until()
         owners = await gather_all(
             self._node.read_token_owner(self._contract, bot.token_id, at=at.block.number)
@@ -78,14 +78,14 @@ class OwnerReconciliation:
             self._log(correction, at)
         return len(wrong)
 
-    async def _read_until(self) -> Header:
+    async def _read_until(self) -> BlockHeader:
         cursor = await self._store.cursor(self._contract)
         found = None if cursor is None else await self._node.read_block(cursor.block.number)
         if cursor is None or found is None or found.block != cursor.block:
             raise ChainReorganised("the last block that was read is not on the chain")
         return found
 
-    def _log(self, correction: Correction, at: Header) -> None:
+    def _log(self, correction: OwnerCorrection, at: BlockHeader) -> None:
         log.warning(
             "chain: bot %s is owned by %s at block %d, not by %s; the history was corrected",
             correction.bot_id, correction.is_owned_by, at.block.number, correction.recorded,

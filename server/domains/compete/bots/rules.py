@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
-from persistence.bots.store import BotStanding
+from persistence.bots.store import BotAccess
 from protocol.bots import BotNotActive, BotNotFound, NotTheOwner, TooManyWallets, WalletTaken
 from protocol.errors import InvalidField, RateLimited
 from protocol.ids import UUID_PATTERN, UserId
@@ -22,7 +22,7 @@ NONCES_MAX: Final = 20  # of one account within their lives; each allows one sig
 _ID: Final = re.compile(UUID_PATTERN)
 
 
-def require_owner(standing: BotStanding | None) -> None:
+def require_owner(standing: BotAccess | None) -> None:
     """Refuse to act for a bot that is not there, not one's own, or not active."""
     if standing is None:
         raise BotNotFound

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Final
 
-from persistence.epochs.steps import StepStore
+from persistence.epochs.steps import SettlementStore
 from persistence.epochs.store import EpochStore
 from protocol import epochs as wire
 from protocol.codec import validate
@@ -35,7 +35,7 @@ class EpochAdminRoutes:
         self,
         *,
         days: EpochStore,
-        store: StepStore,
+        store: SettlementStore,
         steps: EpochSteps,
         scheduler: Scheduler,
         mirroring: DayMirror,

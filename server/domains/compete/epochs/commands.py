@@ -4,8 +4,8 @@ from functools import partial
 from typing import Any, Final
 
 from persistence.epochs.claims import ClaimStore, NewClaim
-from persistence.epochs.store import Day, EpochStore
-from persistence.epochs.votes import BallotStore, Counted, NewVote
+from persistence.epochs.store import EpochDay, EpochStore
+from persistence.epochs.votes import CountedVote, NewVote, VoteStore
 from protocol import epochs as wire
 from protocol.ids import EpochId
 from server.domains.compete.epochs.board import event_view, first_that_fit
@@ -36,7 +36,7 @@ class EpochCommands:
         *,
         days: EpochStore,
         claims: ClaimStore,
-        ballots: BallotStore,
+        ballots: VoteStore,
         following: EpochStreams,
     ) -> None:
         self._days = days
@@ -89,7 +89,7 @@ class EpochCommands:
         weight = format(counted.weight.normalize(), "f")
         return {"epoch_id": day.epoch_id, "version": counted.version, "weight": weight}
 
-    async def _cast(self, who: Identity, day: Day, command: wire.Vote) -> Counted:
+    async def _cast(self, who: Identity, day: EpochDay, command: wire.Vote) -> CountedVote:
         if who.bot is None:
             score = validated_vote_score(day.profile, command)
         else:
@@ -103,7 +103,7 @@ class EpochCommands:
                 return await self._ballots.cast(who.requester, vote, choose)
             return await self._ballots.cast_as_bot(who.bot.bot_id, vote)
 
-    async def _open_day(self, epoch_id: EpochId | None) -> Day:
+    async def _open_day(self, epoch_id: EpochId | None) -> EpochDay:
         """Read the day, so that what can be refused is refused without holding it."""
         day = await self._days.read_day(epoch_id)
         require_live_epoch(day)

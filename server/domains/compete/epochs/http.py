@@ -8,8 +8,8 @@ from datetime import date, datetime
 from functools import partial
 from typing import Final
 
-from persistence.epochs.steps import StepStore
-from persistence.epochs.store import Day, DayKey, EpochStore
+from persistence.epochs.steps import SettlementStore
+from persistence.epochs.store import DayKey, EpochDay, EpochStore
 from protocol import epochs as wire
 from protocol.codec import validate
 from protocol.epochs import EpochNotFound, EpochNotSettled
@@ -36,7 +36,7 @@ Get = Callable[[str], Awaitable[bytes]]
 class EpochRoutes:
     """The addresses of days. `days` reads as nobody in particular; `get` reads an object."""
 
-    def __init__(self, *, days: EpochStore, steps: StepStore, get: Get) -> None:
+    def __init__(self, *, days: EpochStore, steps: SettlementStore, get: Get) -> None:
         self._days = days
         self._steps = steps
         self._get = get
@@ -139,7 +139,7 @@ class EpochRoutes:
                 self._boards[key] = counted
             return self._boards[key]
 
-    async def _count(self, day: Day, now: datetime) -> wire.Scoreboard:
+    async def _count(self, day: EpochDay, now: datetime) -> wire.Scoreboard:
         """Settle what has happened so far; after the freeze that is what was, or will be, paid."""
         events = await self._steps.frozen_events(day.epoch_id)
         settled = await asyncio.to_thread(settle_contributions, day, events, now=now)
@@ -179,7 +179,7 @@ class EpochRoutes:
         key = bot_key(day, bot_id, min(query.result or newest, newest))
         return RawResponse(await self._get(key), "application/json")
 
-    async def _newest(self, day: Day) -> int:
+    async def _newest(self, day: EpochDay) -> int:
         """Give the number of the result in force; raise `EpochNotSettled`."""
         if day.summary_uri is None:
             raise EpochNotSettled(
@@ -187,7 +187,7 @@ class EpochRoutes:
             )
         return (await self._steps.settlements(day.epoch_id))[0].number
 
-    async def _day(self, request: HttpRequest) -> Day:
+    async def _day(self, request: HttpRequest) -> EpochDay:
         return await self._days.read_day(parse_day_key(request))
 
 

@@ -6,9 +6,9 @@ from decimal import Decimal
 from math import inf
 from typing import Final
 
-from persistence.epochs.claims import ClaimStanding
-from persistence.epochs.store import Day
-from persistence.epochs.votes import VoteRefused, WhyNot
+from persistence.epochs.claims import ClaimConditions
+from persistence.epochs.store import EpochDay
+from persistence.epochs.votes import VoteRefusalReason, VoteRefused
 from protocol.bots import WalletRequired
 from protocol.epoch_profile import EpochProfile, Slot
 from protocol.epochs import (
@@ -38,7 +38,7 @@ def require_bot(who: Identity, scope: str) -> BotGrant:
     return who.bot
 
 
-def require_live_epoch(day: Day) -> None:
+def require_live_epoch(day: EpochDay) -> None:
     """Refuse a day that takes nothing; raise `EpochNotLive`, which says when."""
     if day.phase == "prep":
         raise EpochNotLive(f"The epoch begins at {wire_time(day.starts_at)}.")
@@ -48,7 +48,7 @@ def require_live_epoch(day: Day) -> None:
         )
 
 
-def require_claim_allowed(standing: ClaimStanding) -> None:
+def require_claim_allowed(standing: ClaimConditions) -> None:
     """Refuse a claim that comes too late or too early, or that its token no longer allows."""
     now, cooldowns = standing.now, standing.cooldowns
     if standing.phase != "live" or now >= standing.freeze_at:
@@ -93,20 +93,20 @@ def explain_vote_refusal() -> Iterator[None]:
 
 def _explanation(refused: VoteRefused) -> PlayhallError:
     match refused.why:
-        case WhyNot.TOO_LATE:
+        case VoteRefusalReason.TOO_LATE:
             return EpochNotLive()
-        case WhyNot.MIRRORED:
+        case VoteRefusalReason.MIRRORED:
             return EpochMirrored()
-        case WhyNot.NOT_TAKEN:
+        case VoteRefusalReason.NOT_TAKEN:
             return VotingClosed()
-        case WhyNot.NOT_ITS_BOT:
+        case VoteRefusalReason.NOT_ITS_BOT:
             return BotRequired("This token cannot vote for the bot.")
-        case WhyNot.OUT_OF_RANGE:
+        case VoteRefusalReason.OUT_OF_RANGE:
             problem = "score: the epoch's profile does not allow this score for this target."
             return InvalidField(problem, field="score")
-        case WhyNot.NO_BOT:
+        case VoteRefusalReason.NO_BOT:
             return no_such_bot()
-        case WhyNot.TOO_EARLY:
+        case VoteRefusalReason.TOO_EARLY:
             problem = f"Too early for another vote: wait {refused.wait_s:.1f} s."
             return Cooldown(problem, retry_after_s=refused.wait_s)
 

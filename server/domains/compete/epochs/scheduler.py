@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
-from persistence.epochs.steps import StepStore
+from persistence.epochs.steps import SettlementStore
 from persistence.epochs.store import EpochStore, NewDay
 from protocol.epochs import EpochsOverlap
 from protocol.errors import PlayhallError
@@ -32,7 +32,9 @@ MADE_AT_ONCE: Final = 2  # the present day, and the one after it
 class Scheduler:
     """Makes the days that are announced, and takes every step that is due."""
 
-    def __init__(self, days: EpochStore, store: StepStore, steps: EpochSteps, *, node: str) -> None:
+    def __init__(
+        self, days: EpochStore, store: SettlementStore, steps: EpochSteps, *, node: str
+    ) -> None:
         self._days = days
         self._store = store
         self._steps = steps

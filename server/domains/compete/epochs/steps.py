@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from persistence.epochs.steps import Step, StepStore
+from persistence.epochs.steps import HeldDay, SettlementStore
 from persistence.epochs.store import EpochStore
 from persistence.errors import StartRefused
 from protocol.codec import validate
@@ -78,7 +78,7 @@ class EpochSteps:
 
     def __init__(
         self,
-        store: StepStore,
+        store: SettlementStore,
         days: EpochStore,
         *,
         owners_at: OwnersAt,
@@ -134,7 +134,7 @@ class EpochSteps:
 
     # ------------------------------------------------------------------ the phases
 
-    async def _do(self, phase: Phase, step: Step) -> bool:
+    async def _do(self, phase: Phase, step: HeldDay) -> bool:
         """Do what a phase begins with; False if it cannot begin yet."""
         if phase == "freeze":
             await step.freeze(await to_thread(events_digest, await step.frozen_events()))
@@ -150,7 +150,7 @@ class EpochSteps:
             await self._archive(step, settled.number, orjson.loads(settled.result))
         return True
 
-    async def _snapshot(self, step: Step) -> None:
+    async def _snapshot(self, step: HeldDay) -> None:
         """Put on the log what the slots hold at last: the day can be checked from it alone."""
         _, _, slots = await self._days.read_slots(step.day.epoch_id)
         held = [
@@ -159,7 +159,7 @@ class EpochSteps:
         ]
         await step.append("snapshot", {"slots": held})
 
-    async def _settle(self, step: Step, *, by: str, reason: str) -> tuple[int, Result]:
+    async def _settle(self, step: HeldDay, *, by: str, reason: str) -> tuple[int, Result]:
         """Publish a result in place of an earlier one; raise `AlreadyPaid` once money has left."""
         if await step.is_paid():
             raise AlreadyPaid
@@ -173,7 +173,7 @@ class EpochSteps:
         )
         return number, result
 
-    async def _archive(self, step: Step, number: int, result: Result) -> None:
+    async def _archive(self, step: HeldDay, number: int, result: Result) -> None:
         """Write what stays; the objects first, since one too many does no harm."""
         day = step.day
         _, _, slots = await self._days.read_slots(day.epoch_id)

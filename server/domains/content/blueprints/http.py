@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
-from persistence.blueprints.store import BlueprintStore, Draft, NameRefused
+from persistence.blueprints.store import BlueprintDraft, BlueprintStore, NamePatternMismatch
 from persistence.rls import Requester
 from protocol.blueprints import (
     Blueprint,
@@ -151,13 +151,15 @@ class BlueprintRoutes:
         links = set(draft.assets.values()) - set(parent.assets.values())
         return await self._keep(who, draft, links=links)
 
-    async def _keep(self, who: Requester, draft: Draft, *, links: Collection[str]) -> Blueprint:
+    async def _keep(
+        self, who: Requester, draft: BlueprintDraft, *, links: Collection[str]
+    ) -> Blueprint:
         if missing := await self._missing(links):
             problem = f"assets: {missing[0]} is not stored; upload it first."
             raise InvalidField(problem, field="assets")
         try:
             added = await self._store.add(who, draft, at_most=rules.BLUEPRINTS_MAX)
-        except NameRefused:
+        except NamePatternMismatch:
             raise rules.invalid_name_error(self._naming) from None
         return views.blueprint(added)
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from persistence.database import Database
 from persistence.files.replays import ReplayStore
 from persistence.files.store import FileStore
-from persistence.objects import Objects
+from persistence.objects import ObjectStorage
 from persistence.rls import RlsDatabase
 from server.core.clock import Clock
 from server.domains.content.files.http import FileRoutes, FileServing, MayReport
@@ -68,7 +68,7 @@ class Files:
         *,
         database: Database,
         rls: RlsDatabase,
-        objects: Objects,
+        objects: ObjectStorage,
         tokens: TokenScope,
         clock: Clock,
         folder: Path,

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from persistence.files.store import FileStore, StoredFile
-from persistence.objects import ObjectMissing, Objects
+from persistence.objects import ObjectMissing, ObjectStorage
 from protocol.codec import validate
 from protocol.errors import BadToken, Forbidden, TooLarge
 from protocol.files import (
@@ -68,7 +68,7 @@ class FileServing:
         self,
         *,
         store: FileStore,
-        objects: Objects,
+        objects: ObjectStorage,
         uploads: Uploads,
         authenticate: Authenticate,
         buckets: Buckets,

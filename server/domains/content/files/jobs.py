@@ -5,7 +5,7 @@ import logging
 from typing import Final
 
 from persistence.files.store import FileStore
-from persistence.objects import Objects
+from persistence.objects import ObjectStorage
 from server.core.periodic import repeat_every
 from server.domains.content.files.replays import Replays
 
@@ -23,7 +23,7 @@ CHECKED_AGAIN_S: Final = 7 * 86_400.0
 class FileMaintenance:
     """The sweeps over files. Any number of nodes may sweep at once."""
 
-    def __init__(self, *, store: FileStore, objects: Objects, replays: Replays) -> None:
+    def __init__(self, *, store: FileStore, objects: ObjectStorage, replays: Replays) -> None:
         self._store = store
         self._objects = objects
         self._replays = replays

@@ -12,7 +12,7 @@ from typing import IO, Any, Final, NamedTuple
 
 import orjson
 
-from persistence.eventlog.writer import Row
+from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
 from protocol.files import REPLAY_JSON_BYTES_MAX, FileRefused
 from protocol.history import GameSummary
@@ -37,7 +37,7 @@ class ReplayInputs(NamedTuple):
 
 
 def replay_inputs(
-    game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None
+    game: StoredGame, rows: Sequence[EventRow], ruleset: AnyRuleset | None
 ) -> ReplayInputs:
     """Draw a game's initial state and commands from its log, by its own rules.
 
@@ -56,7 +56,7 @@ def replay_inputs(
 def write_replay(
     match_id: MatchId,
     game: StoredGame,
-    rows: Sequence[Row],
+    rows: Sequence[EventRow],
     summary: GameSummary,
     *,
     made: ReplayInputs,
@@ -108,7 +108,7 @@ def _nameless(summary: GameSummary) -> dict[str, Any]:
     return fields
 
 
-def _event(row: Row) -> dict[str, object]:
+def _event(row: EventRow) -> dict[str, object]:
     return {
         "event_index": row.event_index,
         "event": row.type,

@@ -14,7 +14,7 @@ from typing import Final
 from persistence.sealing import Seal, Unsealable
 from persistence.webhooks.store import (
     ClaimedDelivery,
-    Failure,
+    DeliveryFailure,
     QueuedEvent,
     WebhookBacklog,
     WebhookStore,
@@ -125,7 +125,7 @@ class WebhookDeliverer:
     async def _deliver(self, sender: WebhookSender, delivery: ClaimedDelivery) -> None:
         try:
             outcome = await self._send(sender, delivery)
-            if isinstance(outcome, Failure):
+            if isinstance(outcome, DeliveryFailure):
                 await self._failed(delivery, outcome)
             else:
                 self.delivered_total += 1
@@ -137,9 +137,11 @@ class WebhookDeliverer:
             self._under_way += Counter()  # drops those that are at zero
             self._ended.set()
 
-    async def _send(self, sender: WebhookSender, delivery: ClaimedDelivery) -> int | Failure:
+    async def _send(
+        self, sender: WebhookSender, delivery: ClaimedDelivery
+    ) -> int | DeliveryFailure:
         if not (keys := self._keys_of(delivery)):
-            return Failure(None, "its secret cannot be opened any more; rotate it")
+            return DeliveryFailure(None, "its secret cannot be opened any more; rotate it")
         body = build_body(delivery.name, delivery.version, delivery.payload, delivery.occurred_at)
         headers = signed_headers(
             body,
@@ -158,7 +160,7 @@ class WebhookDeliverer:
                     keys.append(self._seal.open(sealed, about=about))
         return keys
 
-    async def _failed(self, delivery: ClaimedDelivery, failure: Failure) -> None:
+    async def _failed(self, delivery: ClaimedDelivery, failure: DeliveryFailure) -> None:
         chance = random.random()  # noqa: S311 - only spreads
         pause_s = None if failure.is_gone else retry_delay(delivery.attempts, chance)
         self.failed_total += 1

@@ -11,16 +11,16 @@ import orjson
 from persistence.sealing import Seal
 from persistence.webhooks.store import (
     ENDPOINTS_MAX,
-    Failure,
+    DeliveryFailure,
     ListedDelivery,
     NewWebhook,
     NoSuchWebhook,
-    Settings,
     StoredWebhook,
     TooManyWebhooks,
+    WebhookSettings,
     WebhookStore,
     WebhookTransaction,
-    settings_of,
+    read_settings,
 )
 from protocol.errors import InvalidField, NotFound
 from protocol.ids import new_id
@@ -74,9 +74,9 @@ class WebhookService:
         if asked.url is not None:
             require_url(asked.url, may_be_private=self._may_be_private)
         async with self._changing(endpoint_id, actor) as transaction:
-            now = settings_of(transaction.webhook)
+            now = read_settings(transaction.webhook)
             return await transaction.change(
-                Settings(
+                WebhookSettings(
                     url=asked.url or now.url,
                     description=(
                         now.description if asked.description is None else asked.description
@@ -147,7 +147,7 @@ class WebhookRequests:
         )
         async with WebhookSender.opened(may_be_private=self._may_be_private) as sender:
             outcome = await sender.send(url, body, headers)
-        return outcome.error if isinstance(outcome, Failure) else None
+        return outcome.error if isinstance(outcome, DeliveryFailure) else None
 
 
 async def reseal_secrets(store: WebhookStore, seal: Seal) -> int:

@@ -6,9 +6,9 @@ from typing import Final
 
 import orjson
 
-from persistence.accounts.audit_log import Act as RecordedAct
-from persistence.accounts.audit_log import read
-from persistence.accounts.moderation import Person as Found
+from persistence.accounts.audit_log import AuditEntry as RecordedAct
+from persistence.accounts.audit_log import read_entries
+from persistence.accounts.moderation import AccountDetails as Found
 from persistence.database import Database
 from protocol.accounts import (
     Act,
@@ -116,7 +116,9 @@ class AdminRoutes:
     async def _audit(self, request: HttpRequest) -> AuditPage:
         query: AuditQuery = request.query
         below = _ID_MAX if query.cursor is None else _CURSOR.read(query.cursor)
-        acts = await read(self._database, below=below, limit=query.limit, target=query.user_id)
+        acts = await read_entries(
+            self._database, below=below, limit=query.limit, target=query.user_id
+        )
         earlier = _CURSOR.after_page(acts, query.limit, lambda last: last.id)
         return AuditPage(acts=[_act(act) for act in acts], next=earlier)
 

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-from persistence.accounts.store import AccountStore, Holder, UsernameTaken
+from persistence.accounts.store import AccountStore, SessionOwner, UsernameTaken
 from persistence.errors import StartRefused
 from protocol.accounts import Tokens
 from protocol.errors import Banned, Forbidden, Overloaded
@@ -82,7 +82,7 @@ class DevLogin:
             with suppress(UsernameTaken):  # by another request, meanwhile: found in the next turn
                 await self._store.add_guest(person, session)
                 who = (session.session_id, person.user_id, person.player_id, name)
-                return self._accounts.issuer.tokens(Holder(*who), refresh_token)
+                return self._accounts.issuer.tokens(SessionOwner(*who), refresh_token)
         raise Overloaded
 
 

@@ -11,7 +11,7 @@ from persistence.accounts.sessions import SessionStore
 from persistence.accounts.sign_in import SignInStore
 from persistence.accounts.store import AccountStore
 from persistence.errors import StartRefused
-from persistence.sealing import Seal, seal_of
+from persistence.sealing import Seal, make_seal
 from protocol import accounts as wire
 from protocol.ids import SessionId, UserId
 from server.config import Config
@@ -279,7 +279,7 @@ def build_authenticator(
 
 def build_seal(config: Config) -> Seal:
     """Seal with the configuration's keys; for development, with one in the data folder."""
-    return seal_of(
+    return make_seal(
         config.secret_keys.get_secret_value() if config.secret_keys else "",
         key_file=config.data_dir / KEY_FILE,
         may_make=config.database_url is None,

@@ -11,7 +11,7 @@ typed. A code proves exactly the address that it was mailed to, and counts for n
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
-from persistence.accounts.sign_in import Method, SignInStore
+from persistence.accounts.sign_in import SignInMethod, SignInStore
 from protocol.accounts import Tokens
 from protocol.errors import BadCode, InvalidField, NotSetUp, WrongCredentials
 from protocol.ids import UserId
@@ -238,12 +238,12 @@ class EmailSignIn:
             self._send(address_changed_mail(old))
         return ConfirmationResult("linked", None, user_id)
 
-    async def _present(self, user_id: UserId) -> Method | None:
+    async def _present(self, user_id: UserId) -> SignInMethod | None:
         found = await self._methods.methods_of(user_id)
         return next((method for method in found if method.kind == EMAIL), None)
 
     async def _require(
-        self, who: Identity, present: Method, password: str | None, *, remote: str
+        self, who: Identity, present: SignInMethod, password: str | None, *, remote: str
     ) -> None:
         self._guesses.in_session(who.session_id, remote=remote)
         asker = HashClient.at("account", remote)

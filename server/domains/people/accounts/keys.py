@@ -16,9 +16,9 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from persistence.accounts.store import Holder, StoredKey
+from persistence.accounts.store import SessionOwner, StoredSigningKey
 from persistence.errors import StartRefused
-from persistence.sealing import Seal, Unsealable, key_id_of
+from persistence.sealing import Seal, Unsealable, read_key_id
 from protocol.accounts import Jwk, Jwks
 from protocol.errors import BadToken, TokenExpired
 from protocol.ids import PlayerId, SessionId, UserId
@@ -46,16 +46,18 @@ _REMADE: Final = (
 class KeyStore(Protocol):
     """Where the keys are kept (`persistence.accounts.store.AccountStore`)."""
 
-    async def signing_keys(self) -> list[StoredKey]:
+    async def signing_keys(self) -> list[StoredSigningKey]:
         """Read the keys in use, newest first."""
 
-    async def add_first_key(self, key: StoredKey, public_pem: str) -> None:
+    async def add_first_key(self, key: StoredSigningKey, public_pem: str) -> None:
         """Add a key if there is none."""
 
-    async def rotate_keys(self, key: StoredKey, public_pem: str) -> None:
+    async def rotate_keys(self, key: StoredSigningKey, public_pem: str) -> None:
         """Add a key that signs from now on; all but it and the one before are retired."""
 
-    async def rotate_old_keys(self, key: StoredKey, public_pem: str, *, age_s: float) -> bool:
+    async def rotate_old_keys(
+        self, key: StoredSigningKey, public_pem: str, *, age_s: float
+    ) -> bool:
         """Rotate if the newest key is older than that; of nodes that try at once, one does."""
 
     async def retire_outlived_keys(self, outlived_s: float) -> None:
@@ -64,7 +66,7 @@ class KeyStore(Protocol):
     async def retire_keys(self, kids: list[str]) -> None:
         """Retire some keys."""
 
-    async def replace_private_half(self, old: StoredKey, private_pem: str) -> None:
+    async def replace_private_half(self, old: StoredSigningKey, private_pem: str) -> None:
         """Store a key's private half anew."""
 
 
@@ -130,7 +132,7 @@ class SigningKeys:
         lost = [
             key.kid
             for key in await self._store.signing_keys()
-            if key.private_pem.startswith(SEALED) and key_id_of(_sealed_bytes(key)) == key_id
+            if key.private_pem.startswith(SEALED) and read_key_id(_sealed_bytes(key)) == key_id
         ]
         await self._store.retire_keys(lost)
         return len(lost)
@@ -168,7 +170,7 @@ class SigningKeys:
         if keys or not self._keys:  # without any key nobody could sign in or stay
             self._keys = keys
 
-    def _make(self) -> tuple[StoredKey, str]:
+    def _make(self) -> tuple[StoredSigningKey, str]:
         private = Ed25519PrivateKey.generate()
         public = private.public_key()
         public_pem = public.public_bytes(
@@ -176,18 +178,18 @@ class SigningKeys:
         )
         return self._stored(_thumbprint(public), private), public_pem.decode()
 
-    def _stored(self, kid: str, private: Ed25519PrivateKey) -> StoredKey:
+    def _stored(self, kid: str, private: Ed25519PrivateKey) -> StoredSigningKey:
         pem = private.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
         if self._seal is None:
-            return StoredKey(kid, pem.decode())
+            return StoredSigningKey(kid, pem.decode())
         sealed = self._seal.seal(pem, about=_about(kid))
-        return StoredKey(kid, SEALED + b64encode(sealed).decode())
+        return StoredSigningKey(kid, SEALED + b64encode(sealed).decode())
 
-    def _parse(self, stored: StoredKey) -> SigningKey:
+    def _parse(self, stored: StoredSigningKey) -> SigningKey:
         try:
             private = serialization.load_pem_private_key(self._opened(stored), password=None)
         except ValueError as error:
@@ -196,7 +198,7 @@ class SigningKeys:
             raise _damaged(stored)
         return SigningKey(stored.kid, private, private.public_key())
 
-    def _opened(self, stored: StoredKey) -> bytes:
+    def _opened(self, stored: StoredSigningKey) -> bytes:
         if not stored.private_pem.startswith(SEALED):
             return stored.private_pem.encode()
         if self._seal is None:
@@ -211,7 +213,7 @@ class SigningKeys:
             ) from error
 
 
-def _damaged(stored: StoredKey) -> StartRefused:
+def _damaged(stored: StoredSigningKey) -> StartRefused:
     return StartRefused(
         f"The signing key {stored.kid} in the database is damaged. Restore it, or {_REMADE}"
     )
@@ -221,11 +223,11 @@ def _about(kid: str) -> str:
     return f"signing key {kid}"
 
 
-def _sealed_bytes(stored: StoredKey) -> bytes:
+def _sealed_bytes(stored: StoredSigningKey) -> bytes:
     return b64decode(stored.private_pem.removeprefix(SEALED))
 
 
-def _is_sealed_by(seal: Seal, stored: StoredKey) -> bool:
+def _is_sealed_by(seal: Seal, stored: StoredSigningKey) -> bool:
     return stored.private_pem.startswith(SEALED) and seal.is_newest(_sealed_bytes(stored))
 
 
@@ -253,11 +255,13 @@ _REQUIRED = ["iss", "aud", "sub", "pid", "sid", "name", "iat", "exp"]
 class Claims(NamedTuple):
     """What a token says: whose it is, and until when (seconds since 1970, UTC)."""
 
-    holder: Holder
+    holder: SessionOwner
     expires_at: float
 
 
-def sign_access_token(holder: Holder, key: SigningKey, *, now: datetime, lifetime_s: int) -> str:
+def sign_access_token(
+    holder: SessionOwner, key: SigningKey, *, now: datetime, lifetime_s: int
+) -> str:
     """Write an access token."""
     claims = {
         "iss": ISSUER,
@@ -302,7 +306,7 @@ def verify_access_token(token: str, key: SigningKey) -> Claims:
         raise TokenExpired from None
     except jwt.InvalidTokenError:
         raise BadToken from None
-    holder = Holder(
+    holder = SessionOwner(
         SessionId(claims["sid"]), UserId(claims["sub"]), PlayerId(claims["pid"]), claims["name"]
     )
     return Claims(holder, float(claims["exp"]))

@@ -12,15 +12,15 @@ from datetime import timedelta
 from typing import Final
 
 from persistence.accounts.merges import (
-    CannotUndo,
-    Changed,
-    Gone,
+    AccountGone,
+    AccountNotMergeable,
+    AccountPlaying,
+    MergeNotUndoable,
+    MergePlan,
+    MergePlanChanged,
     MergeRow,
     MergeStore,
     NoSuchMerge,
-    NotMergeable,
-    Plan,
-    Playing,
 )
 from persistence.sealing import Seal, Unsealable
 from protocol import accounts as wire
@@ -96,11 +96,11 @@ class Merging:
                 undo_s=self._undo_s,
                 reseal=self._reseal,
             )
-        except Playing:
+        except AccountPlaying:
             raise MergeBlocked from None
-        except NotMergeable as why:
+        except AccountNotMergeable as why:
             raise MergeBlocked(HAS_PROGRESS.format(table=why)) from None
-        except Gone:
+        except AccountGone:
             raise MergeChanged from None
         token = self._tokens.write(
             {
@@ -138,11 +138,11 @@ class Merging:
                 reseal=self._reseal,
                 session=session,
             )
-        except Playing:
+        except AccountPlaying:
             raise MergeBlocked from None
-        except NotMergeable as why:
+        except AccountNotMergeable as why:
             raise MergeBlocked(HAS_PROGRESS.format(table=why)) from None
-        except (Gone, Changed):
+        except (AccountGone, MergePlanChanged):
             raise MergeChanged from None
         self._revoked(*done.ended)
         return wire.MergeDone(
@@ -166,11 +166,11 @@ class Merging:
             raise NotFound(
                 "Nothing was merged into your account under this id; GET /v1/me/merges lists it."
             ) from None
-        except Playing:
+        except AccountPlaying:
             raise MergeBlocked from None
-        except Gone:
+        except AccountGone:
             raise MergeFinal("This merge cannot be undone: an account is gone.") from None
-        except CannotUndo as why:
+        except MergeNotUndoable as why:
             raise MergeFinal(f"This merge cannot be undone: {why}.") from None
         self._revoked(*undone.ended)
         issuer = self._accounts.issuer
@@ -203,7 +203,7 @@ class Merging:
         return self._seal.seal(plain, about=method_context(kind, after))
 
 
-def _shown(plan: Plan, token: str, expires_at: str) -> wire.MergePreview:
+def _shown(plan: MergePlan, token: str, expires_at: str) -> wire.MergePreview:
     merged = plan.merged
     return wire.MergePreview(
         merge_token=token,

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final
 
-from persistence.accounts.moderation import Ban, ModerationStore, NoSuchAccount, Person
+from persistence.accounts.moderation import AccountDetails, Ban, ModerationStore, NoSuchAccount
 from persistence.sealing import Seal
 from protocol.errors import Forbidden, NotFound
 from protocol.ids import UserId
@@ -47,7 +47,7 @@ class Moderation:
             raise Forbidden("You cannot remove your own admin role; ask another admin.")
         await _known(self._store.set_roles(user_id, roles, actor=who.user_id))
 
-    async def find_accounts(self, who: Identity, text: str) -> list[Person]:
+    async def find_accounts(self, who: Identity, text: str) -> list[AccountDetails]:
         """Find accounts by an id, the beginning of a username, or an email."""
         require_role(who, MODERATORS)
         indexes = method_indexes(self._seal, "email", text)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from persistence.accounts.merges import MergeStore
-from persistence.accounts.sessions import FORGOTTEN_AT_ONCE, SessionStore
+from persistence.accounts.sessions import DELETE_BATCH_ROWS, SessionStore
 from protocol.errors import CloseReason, NotFound
 from protocol.ids import PlayerId, SessionId, UserId
 from server.core.containment import contain_failures
@@ -149,7 +149,7 @@ class SessionMaintenance:
             await self._keys.maintain(rotate_after_s=self._rotate_after_s, token_s=self._token_s)
         await self._merges.forget_moves()
         for _ in range(BATCHES_MAX):
-            if await self._store.forget_expired() < FORGOTTEN_AT_ONCE:
+            if await self._store.forget_expired() < DELETE_BATCH_ROWS:
                 break
 
     async def run(self) -> None:

@@ -6,10 +6,10 @@ A server with another key would find nobody by their address, and take people fo
 import unicodedata
 from collections.abc import Iterable
 
-from persistence.accounts.sign_in import SealedMethod, SignInStore
+from persistence.accounts.sign_in import SealedSignInMethod, SignInStore
 from persistence.errors import StartRefused
-from persistence.sealing import Seal, Unsealable, key_id_of
-from protocol.email_address import BadAddress, parse_address
+from persistence.sealing import Seal, Unsealable, read_key_id
+from protocol.email_address import InvalidAddress, parse_address
 from protocol.ids import UserId
 
 
@@ -48,7 +48,7 @@ def _email_forms(address: str) -> list[str]:
     once = unicodedata.normalize("NFC", address.strip()).lower()
     try:
         parsed = parse_address(address.strip())
-    except BadAddress:
+    except InvalidAddress:
         return [once]
     return list(dict.fromkeys((parsed.folded, parsed.ascii_folded, once)))
 
@@ -68,9 +68,9 @@ async def require_keys(seal: Seal, store: SignInStore) -> None:
 
     Where there are none yet, one is made, but only if nothing is stored that another one sealed.
     """
-    samples: dict[str, list[SealedMethod]] = {}
+    samples: dict[str, list[SealedSignInMethod]] = {}
     for sample in await store.sealed_samples():
-        samples.setdefault(key_id_of(sample.sealed), []).append(sample)
+        samples.setdefault(read_key_id(sample.sealed), []).append(sample)
     if samples and seal.is_missing():
         raise StartRefused(
             f"The key file {seal.source} is missing, and {_of(samples)} sealed what people sign in "
@@ -93,7 +93,7 @@ async def require_keys(seal: Seal, store: SignInStore) -> None:
         )
 
 
-def _opens(seal: Seal, sample: SealedMethod) -> bool:
+def _opens(seal: Seal, sample: SealedSignInMethod) -> bool:
     try:
         seal.open(sample.sealed, about=method_context(sample.kind, sample.user_id))
     except Unsealable:

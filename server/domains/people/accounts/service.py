@@ -11,11 +11,11 @@ from persistence.accounts.moderation import Ban
 from persistence.accounts.store import (
     Account,
     AccountStore,
-    Guest,
-    Holder,
-    IssuedToken,
+    IssuedRefreshToken,
+    NewGuest,
     NewSession,
-    SpentToken,
+    SessionOwner,
+    UsedRefreshToken,
     UsernameTaken,
 )
 from protocol.accounts import Tokens
@@ -70,15 +70,15 @@ class TokenIssuer:
         token = new_token()
         return IssuedSession(NewSession(SessionId(new_id()), self.issued(token), method), token)
 
-    def issued(self, token: str) -> IssuedToken:
+    def issued(self, token: str) -> IssuedRefreshToken:
         """Write down a refresh token that is handed out now."""
         now = self._clock.now()
         expires_at = now + timedelta(seconds=self._lifetimes.refresh_s)
         family = family_hash(token)
         assert family is not None
-        return IssuedToken(token_hash(token), now, expires_at, family)
+        return IssuedRefreshToken(token_hash(token), now, expires_at, family)
 
-    def tokens(self, holder: Holder, refresh_token: str) -> Tokens:
+    def tokens(self, holder: SessionOwner, refresh_token: str) -> Tokens:
         """Write what the client keeps."""
         lifetime_s = self._lifetimes.access_s
         access_token = sign_access_token(
@@ -95,7 +95,7 @@ class TokenIssuer:
 
     async def add_person(
         self,
-        add: Callable[[Guest, NewSession], Awaitable[None]],
+        add: Callable[[NewGuest, NewSession], Awaitable[None]],
         *,
         method: str,
         display_name: str | None,
@@ -109,7 +109,7 @@ class TokenIssuer:
             except UsernameTaken:
                 continue
             who = (session.session_id, guest.user_id, guest.player_id, guest.display_name)
-            return self.tokens(Holder(*who), refresh_token)
+            return self.tokens(SessionOwner(*who), refresh_token)
         raise Overloaded
 
 
@@ -123,9 +123,9 @@ def require_not_banned(ban: Ban | None) -> None:
 
 def new_person(
     names: GuestNames, display_name: str | None, *, user_id: UserId | None = None
-) -> Guest:
+) -> NewGuest:
     """Write down somebody new."""
-    return Guest(
+    return NewGuest(
         user_id=user_id or UserId(new_id()),
         player_id=PlayerId(new_id()),
         username=names.username,
@@ -223,7 +223,7 @@ class Accounts:
             raise BadToken("This account no longer exists; sign in again.")
         return account
 
-    async def _come_back(self, token: str, found: SpentToken) -> Tokens:
+    async def _come_back(self, token: str, found: UsedRefreshToken) -> Tokens:
         successor = None if found.salt is None else derive_successor(token, found.salt)
         verdict = judge_unspendable(
             used_at=found.used_at,
@@ -248,7 +248,7 @@ class Accounts:
             await self.end_session(session_id)
             raise _refusal(RefreshVerdict.REUSED)
 
-    def _too_often(self, found: SpentToken) -> RateLimited:
+    def _too_often(self, found: UsedRefreshToken) -> RateLimited:
         free_at = found.free_at or self._clock.now()
         wait_s = max(0.0, (free_at - self._clock.now()).total_seconds())
         return RateLimited(

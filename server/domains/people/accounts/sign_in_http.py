@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from persistence.accounts.sign_in import Method as Stored
+from persistence.accounts.sign_in import SignInMethod as Stored
 from protocol import accounts as wire
 from protocol.accounts import SessionsEnded, Tokens
 from protocol.codec import validate

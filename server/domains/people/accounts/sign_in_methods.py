@@ -6,8 +6,14 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, NamedTuple
 
-from persistence.accounts.sign_in import CodeSpent, Linked, Method, NewMethod, SignInStore
-from persistence.accounts.store import Guest, NewSession
+from persistence.accounts.sign_in import (
+    CodeAlreadyUsed,
+    MethodLinkedElsewhere,
+    NewSignInMethod,
+    SignInMethod,
+    SignInStore,
+)
+from persistence.accounts.store import NewGuest, NewSession
 from persistence.sealing import Seal, Unsealable
 from protocol.accounts import Kind, Tokens
 from protocol.errors import BadCode, LastMethod, MethodTaken, NotFound
@@ -41,19 +47,19 @@ class Methods:
         self._seal = seal
         self._accounts = accounts
 
-    async def find(self, kind: Kind, name: str) -> Method | None:
+    async def find(self, kind: Kind, name: str) -> SignInMethod | None:
         """Find whose method this is."""
         return await self._store.find(kind, method_indexes(self._seal, kind, name))
 
-    async def methods_of(self, user_id: UserId) -> list[Method]:
+    async def methods_of(self, user_id: UserId) -> list[SignInMethod]:
         """Read what somebody signs in with."""
         return await self._store.methods_of(user_id)
 
-    async def of_all_parts(self, user_id: UserId) -> list[Method]:
+    async def of_all_parts(self, user_id: UserId) -> list[SignInMethod]:
         """Read what somebody signs in with, also that of accounts merged into theirs."""
         return await self._store.merged_methods_of(user_id)
 
-    def shown(self, method: Method) -> str:
+    def shown(self, method: SignInMethod) -> str:
         """Read the address, or what somebody is called at a provider."""
         about = method_context(method.kind, method.user_id)
         try:
@@ -74,7 +80,7 @@ class Methods:
     ) -> Tokens:
         """Make an account that signs in so; raise `BadCode` or `MethodTaken`."""
 
-        async def add(guest: Guest, session: NewSession) -> None:
+        async def add(guest: NewGuest, session: NewSession) -> None:
             method = self._new(guest.user_id, proved, password_hash)
             await self._store.join(code_hash, guest, method, session)
 
@@ -97,13 +103,13 @@ class Methods:
         if found is not None and found.user_id != user_id:
             raise MethodTaken
 
-    async def enter(self, code_hash: bytes, method: Method) -> Tokens:
+    async def enter(self, code_hash: bytes, method: SignInMethod) -> Tokens:
         """Sign in by a code that proved a method; raise `BadCode` or `Banned`."""
         async with _code_errors():
             await self._store.spend(code_hash)
         return await self._accounts.open_session(method.user_id, method=method.kind)
 
-    async def reset(self, code_hash: bytes, method: Method, password_hash: str) -> Tokens:
+    async def reset(self, code_hash: bytes, method: SignInMethod, password_hash: str) -> Tokens:
         """Change a forgotten password, end every session, and sign in."""
         async with _code_errors():
             await self._store.reset(code_hash, method.user_id, password_hash)
@@ -113,10 +119,10 @@ class Methods:
         """Take a method away; raise `NotFound`, or `LastMethod` if no other is left."""
         await self._store.unlink(user_id, kind, partial(_require_another, kind))
 
-    def _new(self, user_id: UserId, proved: Proved, password_hash: str | None) -> NewMethod:
+    def _new(self, user_id: UserId, proved: Proved, password_hash: str | None) -> NewSignInMethod:
         sealed = self._seal.seal(proved.text.encode(), about=method_context(proved.kind, user_id))
         lookup = method_indexes(self._seal, proved.kind, proved.name)[0]
-        return NewMethod(proved.kind, lookup, sealed, password_hash)
+        return NewSignInMethod(proved.kind, lookup, sealed, password_hash)
 
 
 def _require_another(kind: str, kinds: Sequence[str]) -> None:
@@ -146,7 +152,7 @@ async def _code_errors() -> AsyncIterator[None]:
     """Say in the protocol's words why nothing came of a code."""
     try:
         yield
-    except CodeSpent:
+    except CodeAlreadyUsed:
         raise BadCode from None
-    except Linked:
+    except MethodLinkedElsewhere:
         raise MethodTaken from None

@@ -19,7 +19,7 @@ from protocol.errors import BadToken, Overloaded, SignInElsewhere, TokenExpired,
 from protocol.ids import UUID_PATTERN, SessionId, UserId
 from protocol.limits import NAME_CHARS_MAX, TOKEN_CHARS_MAX
 from protocol.reserved_names import is_reserved
-from protocol.text import readable
+from protocol.text import sanitise_name
 from server.domains.people.accounts.names import (
     NUMBER_BITS,
     GuestNames,
@@ -185,5 +185,5 @@ def _keys_of(url: str, now: Callable[[], float]) -> PublishedKeys:
 
 
 def _display_name(called: str | None) -> str | None:
-    name = readable(called or "", chars_max=NAME_CHARS_MAX)
+    name = sanitise_name(called or "", chars_max=NAME_CHARS_MAX)
     return None if not name or is_reserved(name) else name

@@ -1,7 +1,7 @@
 """Profiles and personal data: everything that the domain offers."""
 
 from persistence.profiles.last_seen import LastSeenStore
-from persistence.profiles.personal_data import MyDataStore
+from persistence.profiles.personal_data import PersonalDataStore
 from persistence.profiles.store import ProfileStore
 from server.domains.contract import Domain, Job
 from server.domains.interfaces import AccountReader, LobbyAccess
@@ -16,7 +16,7 @@ def build(services: Services) -> Domain:
     """Put the domain together."""
     accounts = services.interfaces.get(AccountReader)
     now = services.clock.monotonic
-    store = MyDataStore(services.database)
+    store = PersonalDataStore(services.database)
     erasure = Erasure(
         store=store,
         subscriptions=services.subscriptions,

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
-from persistence.profiles.personal_data import MyDataStore, WasMerged
+from persistence.profiles.personal_data import AccountWasMerged, PersonalDataStore
 from protocol.errors import BadToken, NotConfirmed, SignInAgain
 from protocol.ids import PlayerId
 from server.core.clock import Clock
@@ -25,7 +25,7 @@ class Erasure:
     def __init__(
         self,
         *,
-        store: MyDataStore,
+        store: PersonalDataStore,
         subscriptions: Subscriptions,
         clock: Clock,
         leave_lobbies: LeaveLobbies,
@@ -47,7 +47,7 @@ class Erasure:
         await self._require_proof(who, confirm)
         try:
             await self._store.erase(who.user_id)
-        except WasMerged:
+        except AccountWasMerged:
             raise BadToken("This account was merged into another one; sign in again.") from None
         self._erased.announce()
         await self._leave_lobbies(who.player_id)

@@ -8,7 +8,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from pydantic import BaseModel
 
-from persistence.profiles.personal_data import MyDataStore
+from persistence.profiles.personal_data import PersonalDataStore
 from protocol.errors import Overloaded, TooLarge
 from protocol.ids import UserId
 
@@ -95,7 +95,7 @@ class Exports:
     def __init__(
         self,
         *,
-        store: MyDataStore,
+        store: PersonalDataStore,
         sections: Mapping[str, ReadSection],
         server: Callable[[], str],
     ) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from persistence.eventlog.writer import Row
+from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
 from persistence.games.store import GameStore
 from protocol.codec import validate
@@ -129,7 +129,7 @@ class GameRoutes:
 
 
 def _shown(
-    game_id: GameId, row: Row, encoder: ViewEncoder, viewer: Viewer, *, with_hash: bool
+    game_id: GameId, row: EventRow, encoder: ViewEncoder, viewer: Viewer, *, with_hash: bool
 ) -> LoggedEvent:
     """Show one event; its hash would show what is hidden, so only once nothing is."""
     item = decode_row(row)

@@ -69,16 +69,16 @@ from itertools import chain, islice
 from typing import Final
 
 from persistence.eventlog.completion import Completion
-from persistence.eventlog.hashchain import BadPayload, NotJson
+from persistence.eventlog.hashchain import InvalidPayload, NotJson
 from persistence.eventlog.writer import (
-    Fenced,
+    EventLogWriter,
+    EventRow,
     GameLog,
     IllegalTransition,
-    Log,
-    Lost,
-    Row,
-    Unstorable,
-    not_committed,
+    OwnerFenced,
+    RowsLost,
+    ValuesUnstorable,
+    to_not_committed,
 )
 from protocol.errors import (
     BadIndex,
@@ -219,7 +219,7 @@ class LiveGameCallbacks:
 
     settled: Callable[["LiveGame"], None]  # everything decided so far is committed
     completed: Callable[["LiveGame"], None]
-    lost: Callable[["LiveGame", Lost], None]
+    lost: Callable[["LiveGame", RowsLost], None]
     failed: Callable[["LiveGame"], None]  # the rules failed: `fault` says how
 
 
@@ -256,7 +256,7 @@ class LiveGame:
         *,
         owner_epoch: int,
         lobby_id: LobbyId | None,
-        log: Log,
+        log: EventLogWriter,
         clock: Clock,
         may_serve: Callable[[], bool],
         faults: RulesetFailures,
@@ -513,7 +513,7 @@ class LiveGame:
             raise self._refusal("decide", ValueError("a move must cause at least one event"))
         try:
             payloads = prepare_events(events, command)
-        except BadPayload as bad:
+        except InvalidPayload as bad:
             if isinstance(bad, NotJson):
                 raise self._refusal("decide", bad) from None
             raise InvalidField(f"move: {bad}.", field="move") from None
@@ -537,7 +537,7 @@ class LiveGame:
         return first
 
     def _complete(
-        self, rows: list[Row], recorded: list[RecordedEvent], moment: Moment
+        self, rows: list[EventRow], recorded: list[RecordedEvent], moment: Moment
     ) -> Completion | None:
         """Add the game's last event if the rules say that it has ended.
 
@@ -567,7 +567,7 @@ class LiveGame:
         else:
             self._owed.append((index, reply, what))
 
-    def _on_committed(self, rows: list[Row]) -> None:
+    def _on_committed(self, rows: list[EventRow]) -> None:
         # First what this game says of itself. Those who are notified next may ask for its head, its
         # commitment or its status, and must get what goes with the events that they were sent.
         recorded = [self._ahead.popleft() for _ in rows]
@@ -594,9 +594,9 @@ class LiveGame:
         else:
             self._callbacks.settled(self)
 
-    def _on_lost(self, lost: Lost) -> None:
+    def _on_lost(self, lost: RowsLost) -> None:
         # `fold` and `_ahead` stay as they are, ahead of the log: nothing is asked of them any more.
-        if isinstance(lost, Unstorable) and self.fault is None:
+        if isinstance(lost, ValuesUnstorable) and self.fault is None:
             self._move(LiveGameInput.UNSTORABLE)
             self.fault = (
                 f"{self.fold.ruleset.name} decided what cannot be stored: {describe_error(lost)}"
@@ -604,8 +604,8 @@ class LiveGame:
         else:
             self._move(LiveGameInput.ROWS_LOST)
         # Who was fenced has no say: another node plays the game, and sets it aside if it must.
-        is_failed = self.state is FAILED and not isinstance(lost, Fenced)
-        error = Quarantined() if is_failed else not_committed(lost)
+        is_failed = self.state is FAILED and not isinstance(lost, OwnerFenced)
+        error = Quarantined() if is_failed else to_not_committed(lost)
         # Before the registry is called: it hangs up on followers, and a reply would not reach them.
         owed, self._owed = self._owed, deque()
         for _, reply, _ in owed:

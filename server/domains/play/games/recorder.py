@@ -4,8 +4,8 @@ import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from persistence.eventlog.hashchain import canonical, genesis, link
-from persistence.eventlog.writer import Row
+from persistence.eventlog.hashchain import canonical_json, genesis_hash, link_hash
+from persistence.eventlog.writer import EventRow
 from persistence.games.model import GameRow, NewGame
 from protocol.ids import GameId, new_id
 from server.core.clock import Moment
@@ -37,7 +37,7 @@ def prepare_events(events: Sequence[Event], command: Command | None = None) -> l
     """
     if command is not None:
         events[0].payload[CMD] = list(command)
-    return [canonical(event.payload) for event in events]
+    return [canonical_json(event.payload) for event in events]
 
 
 class EventRecorder:
@@ -51,7 +51,7 @@ class EventRecorder:
 
     def write(
         self, events: Sequence[Event], *, moment: Moment, payloads: Sequence[bytes] | None = None
-    ) -> tuple[list[Row], list[RecordedEvent]]:
+    ) -> tuple[list[EventRow], list[RecordedEvent]]:
         """Write events that were just decided, and fold them.
 
         `payloads` are what `prepared` gave for them. Whatever this raises, the fold is not
@@ -59,12 +59,12 @@ class EventRecorder:
         """
         if payloads is None:
             payloads = prepare_events(events)
-        rows: list[Row] = []
+        rows: list[EventRow] = []
         recorded: list[RecordedEvent] = []
         for event, payload in zip(events, payloads, strict=True):
             index = self.fold.next_index
-            self.hash = link(self.hash, index, event.type, payload)
-            rows.append(Row(index, event.type, payload, moment.at, self.hash))
+            self.hash = link_hash(self.hash, index, event.type, payload)
+            rows.append(EventRow(index, event.type, payload, moment.at, self.hash))
             recorded.append(RecordedEvent(index, event, payload, moment.wire))
             self.fold.apply(event, moment.ms)
         return rows, recorded
@@ -78,7 +78,7 @@ class PreparedGame(NamedTuple):
 
     row: GameRow
     recorder: EventRecorder
-    first_rows: list[Row]
+    first_rows: list[EventRow]
     first_recorded: list[RecordedEvent]
 
 
@@ -87,7 +87,7 @@ def prepare_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment
     row = _row(new, ruleset, node=node, moment=moment)
     players = tuple(Player(player.player_id, player.bot) for player in new.players)
     origin = Origin(ruleset, players, ruleset.config.model_validate(new.config), row.seed)
-    recorder = EventRecorder(Fold(origin), genesis(row.id))
+    recorder = EventRecorder(Fold(origin), genesis_hash(row.id))
     created = game_created(
         ruleset.name,
         ruleset.version,

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import orjson
 from pydantic import ValidationError
 
-from persistence.eventlog.hashchain import BadPayload, canonical, genesis, link
-from persistence.eventlog.writer import Row
+from persistence.eventlog.hashchain import InvalidPayload, canonical_json, genesis_hash, link_hash
+from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
 from server.core.clock import wire_time
 from server.core.containment import RAISED_BY_RULES
@@ -21,15 +21,20 @@ class CorruptLog(Exception):
     """The log is not what was written, or not what the rules could have written."""
 
 
-def decode_row(row: Row) -> RecordedEvent:
+def decode_row(row: EventRow) -> RecordedEvent:
     """Read a stored event back."""
     payload = orjson.loads(row.payload)
     return RecordedEvent(
-        row.event_index, Event(row.type, payload), canonical(payload), wire_time(row.at).encode()
+        row.event_index,
+        Event(row.type, payload),
+        canonical_json(payload),
+        wire_time(row.at).encode(),
     )
 
 
-def recover(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None) -> EventRecorder:
+def recover(
+    game: StoredGame, rows: Sequence[EventRow], ruleset: AnyRuleset | None
+) -> EventRecorder:
     """Fold a whole log, checking indexes, hash chain and rules; raise `CorruptLog`.
 
     `ruleset` is the one of that name in any version; the game is folded by its own.
@@ -58,17 +63,17 @@ def recover(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None) -
     return EventRecorder(fold, rows[-1].hash)
 
 
-def _verified(game: StoredGame, rows: Sequence[Row]) -> list[RecordedEvent]:
-    previous = genesis(game.id)
+def _verified(game: StoredGame, rows: Sequence[EventRow]) -> list[RecordedEvent]:
+    previous = genesis_hash(game.id)
     recorded: list[RecordedEvent] = []
     for index, row in enumerate(rows):
         if row.event_index != index:
             raise CorruptLog(f"event {index} is missing")
         try:
             item = decode_row(row)
-        except (BadPayload, orjson.JSONDecodeError) as error:
+        except (InvalidPayload, orjson.JSONDecodeError) as error:
             raise CorruptLog(f"event {index} cannot be read: {error}") from None
-        previous = link(previous, index, row.type, item.payload)
+        previous = link_hash(previous, index, row.type, item.payload)
         if previous != row.hash:
             raise CorruptLog(f"event {index} breaks the hash chain")
         recorded.append(item)

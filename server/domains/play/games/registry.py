@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from persistence.eventlog.writer import Fenced, Log, Lost
+from persistence.eventlog.writer import EventLogWriter, OwnerFenced, RowsLost
 from persistence.games.model import NewGame, StoredGame
 from persistence.games.store import GameStore
 from protocol.errors import (
@@ -65,7 +65,7 @@ class GameRegistry:
         *,
         config: GameRegistryConfig,
         store: GameStore,
-        log: Log,
+        log: EventLogWriter,
         clock: Clock,
         tasks: Tasks,
         rulesets: Mapping[str, AnyRuleset],
@@ -271,10 +271,10 @@ class GameRegistry:
         if game.lobby_id is not None:
             self._events.publish(LobbyGameCompleted(game.lobby_id))
 
-    def _lost(self, game: LiveGame, lost: Lost) -> None:
+    def _lost(self, game: LiveGame, lost: RowsLost) -> None:
         """Forget a state that the log does not have; those who follow come back for it."""
         log.warning("game %s: %s", game.game_id, lost)
-        why = CloseReason.WRONG_NODE if isinstance(lost, Fenced) else CloseReason.OVERLOADED
+        why = CloseReason.WRONG_NODE if isinstance(lost, OwnerFenced) else CloseReason.OVERLOADED
         for follower in game.subscribers.followers:
             with contain_failures("disconnecting a follower"):
                 follower.disconnect(why)
@@ -342,7 +342,7 @@ class GameRegistry:
         for game in list(self._live.values()):
             if game.game_id in owned and game.game_id not in kept:
                 with contain_failures(f"dropping game {game.game_id}"):
-                    self._lost(game, Fenced("another node took it over"))
+                    self._lost(game, OwnerFenced("another node took it over"))
 
     async def keep_adopting(self, *, every_s: float) -> None:
         """Take back what was this node's, then adopt orphaned games, until cancelled."""

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from persistence.eventlog.completion import Completion, SeatResult, Uncounted
-from persistence.eventlog.hashchain import canonical
+from persistence.eventlog.completion import Completion, SeatResult, UncountedReason
+from persistence.eventlog.hashchain import canonical_json
 from protocol.history import GameSummary
 from server.gamekit.contract import Outcome, Standing
 from server.gamekit.fold import Fold
@@ -39,7 +39,7 @@ def build_completion(fold: Fold, outcome: Outcome, at: datetime) -> Completion:
     )
 
 
-def _uncounted(fold: Fold) -> Uncounted | None:
+def _uncounted(fold: Fold) -> UncountedReason | None:
     """Say why a game counts for nothing; None where it counts."""
     if fold.ruleset.scores_declared:
         return "declared"
@@ -67,7 +67,7 @@ def require_storable(outcome: Outcome, *, seats: int, statistics: Collection[str
                 f"seat {standing.seat}: is_winner is not a bool: {standing.is_winner!r}"
             )
     for each in list(outcome.rounds):
-        canonical(each)  # one by one: each is as large as an event at most
+        canonical_json(each)  # one by one: each is as large as an event at most
 
 
 def build_game_summary(table: Table, outcome: Outcome) -> GameSummary:

@@ -10,7 +10,7 @@ from typing import Final
 
 import orjson
 
-from persistence.eventlog.writer import Row
+from persistence.eventlog.writer import EventRow
 from persistence.games.store import GameStore
 from protocol.errors import BadIndex, CloseReason, Overloaded
 from protocol.ids import GameId
@@ -191,6 +191,6 @@ class DelayedStream:
             if len(due) < READ_ROWS:
                 await asyncio.sleep(LOOK_EVERY_S)
 
-    def _due(self, rows: list[Row]) -> list[Row]:
+    def _due(self, rows: list[EventRow]) -> list[EventRow]:
         before = self._clock.now().timestamp() - self._delay_s
         return [row for row in rows if row.at.timestamp() <= before]

@@ -8,7 +8,7 @@ import orjson
 from pydantic import ValidationError
 
 from persistence.lobbies.model import Lobby, QuickPlayCriteria
-from protocol.codec import describe, put_integers
+from protocol.codec import describe_validation_error, replace_whole_floats
 from protocol.errors import InvalidField, UnknownBot, UnknownRuleset
 from protocol.ids import LobbyId, new_id
 from protocol.limits import CONFIG_BYTES_MAX
@@ -46,7 +46,7 @@ def validated_config(ruleset: AnyRuleset, config: dict[str, Any]) -> dict[str, A
     try:
         complete = _parsed(ruleset.config, config)
     except ValidationError as error:
-        problem = describe(error)
+        problem = describe_validation_error(error)
         raise InvalidField(f"config.{problem.message}", field=f"config.{problem.field}") from None
     return _bounded(orjson.dumps(complete.model_dump(mode="json")))
 
@@ -56,7 +56,7 @@ def _parsed(model: type[RulesetConfig], config: dict[str, Any]) -> RulesetConfig
     try:
         return model.model_validate_json(orjson.dumps(config))
     except ValidationError as error:
-        if not put_integers(config, error):
+        if not replace_whole_floats(config, error):
             raise
     return model.model_validate_json(orjson.dumps(config))
 

@@ -16,9 +16,9 @@ from protocol.ids import LobbyId, MatchId, PlayerId, new_id
 from protocol.peer_lobbies import Report
 from protocol.signaling import (
     ICE_URLS_MAX,
-    Admission,
     NoSignaling,
     PeerAccess,
+    PeerAdmission,
     StunServer,
     TurnServer,
 )
@@ -220,18 +220,18 @@ class PeerAccessControl:
             ice_servers=self._ice.servers(who.player_id, self._clock.now()),
         )
 
-    async def read_admission(self, token: str) -> Admission | None:
+    async def read_admission(self, token: str) -> PeerAdmission | None:
         """Read a token; None for one that is not good, or whose owner is no member any more."""
         try:
             claims = await self._tokens.read(token)
-            admission = Admission(claims["lobby"], claims["pid"], claims["sid"])
+            admission = PeerAdmission(claims["lobby"], claims["pid"], claims["sid"])
         except (BadToken, KeyError):
             return None
         return admission if await self.still_members([admission]) else None
 
-    async def still_members(self, admissions: Collection[Admission]) -> set[Admission]:
+    async def still_members(self, admissions: Collection[PeerAdmission]) -> set[PeerAdmission]:
         """Say which of these are still members of an open peer lobby, by a session of theirs."""
-        return {Admission(*found) for found in await self._store.peer_members(admissions)}
+        return {PeerAdmission(*found) for found in await self._store.peer_members(admissions)}
 
     async def _require_member(self, who: Identity, lobby_id: LobbyId) -> None:
         lobby = require_visible(await self._store.read(lobby_id), who.player_id)

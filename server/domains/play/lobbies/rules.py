@@ -8,7 +8,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from persistence.games.model import NewGame, NewPlayer
-from persistence.lobbies.model import Joiner, Lobby, Member
+from persistence.lobbies.model import JoiningPlayer, Lobby, Member
 from protocol.errors import (
     Forbidden,
     InvalidField,
@@ -60,7 +60,7 @@ def require_may_join(lobby: Lobby, player_id: PlayerId) -> None:
 # ------------------------------------------------------------------ coming and going
 
 
-def joined(lobby: Lobby, joiner: Joiner, role: Role) -> Lobby:
+def joined(lobby: Lobby, joiner: JoiningPlayer, role: Role) -> Lobby:
     """Let somebody in; who is in already stays, sits down, or gets up to watch."""
     require_may_join(lobby, joiner.player_id)
     member = lobby.member(joiner.player_id)

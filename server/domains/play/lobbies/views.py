@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from persistence.lobbies.model import Card, Lobby, Place
+from persistence.lobbies.model import Lobby, LobbyCard, LobbyListPosition
 from protocol import lobbies as wire
 from protocol.codec import encode
 from protocol.ids import PlayerId
@@ -14,12 +14,14 @@ from server.core.clock import wire_fields, wire_time, wire_time_or_none
 from server.core.cursors import CursorCodec
 from server.gateway.session.sessions import update_frame
 
-_CURSOR: Final = CursorCodec("lobbies", Place, datetime, UUID)
+_CURSOR: Final = CursorCodec("lobbies", LobbyListPosition, datetime, UUID)
 
 
-def page(cards: list[Card], limit: int) -> LobbyPage:
+def page(cards: list[LobbyCard], limit: int) -> LobbyPage:
     """Make a page; where it is full, another may follow."""
-    older = _CURSOR.after_page(cards, limit, lambda last: Place(last.created_at, last.lobby_id))
+    older = _CURSOR.after_page(
+        cards, limit, lambda last: LobbyListPosition(last.created_at, last.lobby_id)
+    )
     return LobbyPage(lobbies=[lobby_card(card) for card in cards], next=older)
 
 
@@ -61,7 +63,7 @@ def is_listed(lobby: FilterFields, look_for: ListFilter) -> bool:
     )
 
 
-def read_list_cursor(cursor: str | None) -> Place | None:
+def read_list_cursor(cursor: str | None) -> LobbyListPosition | None:
     """Read a cursor, or refuse one that is not ours."""
     return None if cursor is None else _CURSOR.read(cursor)
 
@@ -73,7 +75,7 @@ def lobby_for(lobby: Lobby, player_id: PlayerId | None) -> wire.Lobby:
     return _lobby(lobby, join_code=code, host_peer_id=peer_id)
 
 
-def lobby_card(card: Card) -> wire.LobbyCard:
+def lobby_card(card: LobbyCard) -> wire.LobbyCard:
     """Write a lobby of a list."""
     return wire.LobbyCard(**wire_fields(card))
 
@@ -157,8 +159,8 @@ def _needs_peer(lobby: Lobby) -> bool:
     return is_there and lobby.host_peer_id is None
 
 
-def _card(lobby: Lobby) -> Card:
-    return Card(
+def _card(lobby: Lobby) -> LobbyCard:
+    return LobbyCard(
         lobby_id=lobby.lobby_id,
         version=lobby.version,
         name=lobby.name,

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import orjson
 
 from protocol import signaling as wire
-from protocol.signaling import Admission
+from protocol.signaling import PeerAdmission
 from server.core.containment import contain_failures
 
 
@@ -37,7 +37,7 @@ class RegisteredPeer:
     opening: bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        self.opening = wire.opening(self.peer_id)
+        self.opening = wire.message_prefix(self.peer_id)
 
     def meet(self, peer_id: str) -> None:
         """Remember whom to notify when it goes."""
@@ -123,7 +123,7 @@ class PeerRegistry:
         for partner_id in peer.partners:
             partner = self._peers.get(partner_id)
             if partner is not None:
-                partner.link.send(wire.frame(wire.LEAVE, src=peer.peer_id, dst=partner_id))
+                partner.link.send(wire.encode_message(wire.LEAVE, src=peer.peer_id, dst=partner_id))
 
     # ------------------------------------------------------------------ messages
 
@@ -134,7 +134,7 @@ class PeerRegistry:
             kind, dst = said["type"], said.get("dst")
             is_passed_on = kind in wire.RELAYED and dst
             if is_passed_on:
-                message = wire.signed(message, said, peer.opening)
+                message = wire.with_sender(message, said, peer.opening)
         except (orjson.JSONDecodeError, LookupError, TypeError):  # no object of the right shape
             return
         if not is_passed_on:
@@ -221,7 +221,7 @@ class PeerRegistry:
     def _report_expired(self, src: str, dst: str) -> None:
         sender = self._peers.get(src)
         if sender is not None:
-            sender.link.send(wire.frame(wire.EXPIRE, src=dst, dst=src))
+            sender.link.send(wire.encode_message(wire.EXPIRE, src=dst, dst=src))
 
 
 class PeerPlace(NamedTuple):
@@ -242,7 +242,7 @@ class Namespaces:
         self._registries: dict[str, PeerRegistry] = {}
 
     def enter(
-        self, peer_id: str, admission: Admission, link: PeerLink, now: float
+        self, peer_id: str, admission: PeerAdmission, link: PeerLink, now: float
     ) -> PeerPlace | bytes:
         """Let a peer into its circle; or say why not, in a message."""
         registry = self._registries.get(admission.circle)

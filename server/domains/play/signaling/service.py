@@ -9,7 +9,7 @@ from aiohttp import web
 from protocol import signaling as wire
 from protocol.errors import Overloaded, Unavailable
 from protocol.ids import new_id
-from protocol.signaling import Admission
+from protocol.signaling import PeerAdmission
 from server.core.containment import contain_failures
 from server.core.periodic import repeat_every
 from server.core.rate_limits import TokenBucket
@@ -34,7 +34,7 @@ class PeerConnection:
     """One peer's socket. `admission` is by what it is in a circle, once it is."""
 
     def __init__(self, signaling: "Signaling", key: str, peer_id: str, token: str) -> None:
-        self.admission: Admission | None = None
+        self.admission: PeerAdmission | None = None
         self._signaling = signaling
         self._key = key
         self._id = peer_id

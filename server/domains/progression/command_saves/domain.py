@@ -4,7 +4,7 @@ from functools import partial
 from secrets import token_hex
 
 from persistence.command_saves.store import SaveLogStore
-from persistence.saves.schemas import SchemaStore
+from persistence.saves.schemas import SaveSchemaStore
 from server.domains.contract import Domain
 from server.domains.interfaces import ProgressStream, SaveSlots
 from server.domains.progression.command_saves.http import CommandSaveRoutes
@@ -20,7 +20,7 @@ def build(services: Services) -> Domain:
     service = CommandSaveService(
         database=services.database,
         store=SaveLogStore(),
-        schemas=SchemaStore(services.database),
+        schemas=SaveSchemaStore(services.database),
         slots=interfaces.get(SaveSlots),
         stream=interfaces.get(ProgressStream),
         rulesets=services.rulesets,

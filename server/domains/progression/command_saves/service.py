@@ -12,14 +12,14 @@ from pydantic import ValidationError
 from persistence.command_saves.store import (
     LogMutation,
     SaveLogStore,
-    StoredLog,
-    StoredLogEvent,
-    first_hash,
+    StoredSaveLog,
+    StoredSaveLogEvent,
+    genesis_of_slot,
 )
 from persistence.database import Connection, Database
-from persistence.eventlog.hashchain import canonical
+from persistence.eventlog.hashchain import canonical_json
 from persistence.saves.changes import ChangeRow
-from persistence.saves.schemas import SchemaStore
+from persistence.saves.schemas import SaveSchemaStore
 from protocol import command_saves as wire
 from protocol.errors import InvalidField, MoveRefused
 from protocol.saves import MutationReused
@@ -44,7 +44,7 @@ class _Opened(NamedTuple):
     """A log that is held, folded up to now."""
 
     slot: SaveSlot
-    stored: StoredLog
+    stored: StoredSaveLog
     fold: Fold
     commands: int = 0
 
@@ -57,7 +57,7 @@ class CommandSaveService:
         *,
         database: Database,
         store: SaveLogStore,
-        schemas: SchemaStore,
+        schemas: SaveSchemaStore,
         slots: SaveSlots,
         stream: ProgressStream,
         rulesets: Mapping[str, AnyRuleset],
@@ -93,7 +93,7 @@ class CommandSaveService:
                     field = ".".join(["config", *map(str, problem["loc"])])
                     raise InvalidField(f"{field}: {problem['msg']}.", field=field) from None
                 fold, events = simulation.begun(origin)
-            stored = StoredLog(
+            stored = StoredSaveLog(
                 slot_id,
                 who.user_id,
                 who.player_id,
@@ -102,7 +102,7 @@ class CommandSaveService:
                 origin.config.model_dump(),
                 seed,
                 0,
-                first_hash(slot_id),
+                genesis_of_slot(slot_id),
             )
             await self._store.add(connection, stored)
             added, change = await self._write(connection, _Opened(slot, stored, fold), events)
@@ -167,9 +167,9 @@ class CommandSaveService:
 
     async def _write(
         self, connection: Connection, opened: _Opened, events: Sequence[Event]
-    ) -> tuple[list[StoredLogEvent], ChangeRow]:
+    ) -> tuple[list[StoredSaveLogEvent], ChangeRow]:
         with _rules():
-            rows = [(event.type, canonical(event.payload)) for event in events]
+            rows = [(event.type, canonical_json(event.payload)) for event in events]
             state = simulation.state_of(opened.fold)
         added = await self._store.append(connection, opened.stored, rows, self._clock.now())
         return added, await self._slots.write(connection, opened.slot, state)
@@ -185,13 +185,15 @@ class CommandSaveService:
         )
         return _shown(opened.fold, opened.stored, events, is_repeated=True)
 
-    async def _found(self, connection: Connection, slot_id: str) -> StoredLog:
+    async def _found(self, connection: Connection, slot_id: str) -> StoredSaveLog:
         stored = await self._store.find(connection, slot_id)
         if stored is None:
             raise wire.NoSaveLog
         return stored
 
-    async def _opened(self, connection: Connection, slot: SaveSlot, stored: StoredLog) -> _Opened:
+    async def _opened(
+        self, connection: Connection, slot: SaveSlot, stored: StoredSaveLog
+    ) -> _Opened:
         newest = self._rulesets.get(stored.ruleset)
         ruleset = None if newest is None else newest.of_version(stored.ruleset_version)
         if ruleset is None:
@@ -238,8 +240,8 @@ def _rules() -> Any:
 
 def _shown(
     fold: Fold,
-    stored: StoredLog,
-    events: Sequence[StoredLogEvent],
+    stored: StoredSaveLog,
+    events: Sequence[StoredSaveLogEvent],
     *,
     is_repeated: bool = False,
 ) -> wire.SaveLog:
@@ -258,7 +260,7 @@ def _shown(
     )
 
 
-def _event(fold: Fold, stored: StoredLogEvent) -> wire.LogEvent:
+def _event(fold: Fold, stored: StoredSaveLogEvent) -> wire.LogEvent:
     event = Event(stored.type, orjson.loads(stored.payload))
     payload = visible_payload(fold.ruleset, event, simulation.SEAT) or {}
     return wire.LogEvent(

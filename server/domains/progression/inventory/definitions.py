@@ -9,7 +9,7 @@ import orjson
 from persistence.inventory.definitions import (
     DefinitionKind,
     DefinitionStore,
-    Match,
+    RevisionMatch,
     StoredDefinition,
 )
 from protocol import inventory as wire
@@ -160,7 +160,7 @@ def _asset_id(request: HttpRequest) -> str:
     return validate(wire.AssetPath, dict(request.path)).asset_id
 
 
-def _match(request: HttpRequest) -> Match:
+def _match(request: HttpRequest) -> RevisionMatch:
     """Read which revision a change is made to; raise `MatchRequired`."""
     if request.headers.get("If-None-Match", "").strip() == "*":
         return "add"

@@ -9,8 +9,8 @@ import orjson
 from persistence.inventory.store import (
     SEQ_MAX,
     EconomyStore,
-    StackPlace,
-    StoredFlag,
+    StackPosition,
+    StoredReviewEntry,
     StoredTransaction,
 )
 from protocol import inventory as wire
@@ -29,7 +29,7 @@ TAG: Final = "inventory"
 INVENTORY: Final = "/v1/saves/{slot_id}/inventory"
 FLAGS: Final = "/v1/admin/economy/flags"
 
-_STACKS: Final = CursorCodec("inventory", StackPlace, str, str)
+_STACKS: Final = CursorCodec("inventory", StackPosition, str, str)
 _UNLOCKS: Final = CursorCodec("unlocks", str, str)
 _LEDGER: Final = CursorCodec("ledger", int, int)
 _FLAGS: Final = CursorCodec("flags", int, int)
@@ -188,7 +188,7 @@ class InventoryRoutes:
 
     async def _inventory(self, request: HttpRequest) -> wire.Inventory:
         slot_id, query = _slot_id(request), request.query
-        after = StackPlace() if query.cursor is None else _STACKS.read(query.cursor)
+        after = StackPosition() if query.cursor is None else _STACKS.read(query.cursor)
         stacks, currencies = await self._store.inventory(
             request.who.requester, slot_id, after=after, limit=query.limit
         )
@@ -200,7 +200,7 @@ class InventoryRoutes:
             ],
             currencies=currencies,
             next=_STACKS.after_page(
-                stacks, query.limit, lambda last: StackPlace(last.item_id, last.stack_key)
+                stacks, query.limit, lambda last: StackPosition(last.item_id, last.stack_key)
             ),
         )
 
@@ -312,7 +312,7 @@ def _answer(stored: StoredTransaction, is_repeat: bool) -> wire.EconomyAnswer:
     return wire.EconomyAnswer(**_transaction(stored).model_dump(), repeated=is_repeat)
 
 
-def _flag(stored: StoredFlag) -> wire.Flag:
+def _flag(stored: StoredReviewEntry) -> wire.Flag:
     fields = wire_fields(stored)
     del fields["seq"]
     return wire.Flag(**fields)

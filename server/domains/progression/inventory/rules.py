@@ -7,7 +7,7 @@ there is enough to take, what is given fits, and what is gained can have been ea
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from persistence.inventory.store import AssetKind, Move, PlayTime, StoredAsset
+from persistence.inventory.store import AssetKind, HoldingChange, PlayTime, StoredAsset
 from protocol import inventory as wire
 from protocol.limits import INT_MAX
 
@@ -133,7 +133,7 @@ def require_room(plan: Plan, assets: Assets, stacks: Mapping[tuple[str, str], in
             raise wire.HoldingFull(f"{asset.id}: no more of it can be counted.", field=asset.id)
 
 
-def moves_of(plan: Plan, assets: Assets, slot_id: str | None) -> list[Move]:
+def moves_of(plan: Plan, assets: Assets, slot_id: str | None) -> list[HoldingChange]:
     """List what the player loses and gets, in this order, each stack once a side."""
     return [
         *(_move(stack, assets, slot_id, -stack.quantity) for stack in plan.takes),
@@ -189,9 +189,9 @@ def _of_asset(
             yield Suspicion(rule, name, reason, mode == "enforce")
 
 
-def _move(stack: Stack, assets: Assets, slot_id: str | None, amount: int) -> Move:
+def _move(stack: Stack, assets: Assets, slot_id: str | None, amount: int) -> HoldingChange:
     holder = slot_id if assets[stack.kind, stack.id].scope == "slot" else None
-    return Move(stack.kind, stack.id, holder, amount, stack.stack_key, stack.metadata)
+    return HoldingChange(stack.kind, stack.id, holder, amount, stack.stack_key, stack.metadata)
 
 
 def _list_of(kind: AssetKind) -> str:

@@ -11,13 +11,13 @@ from typing import NamedTuple, TypeAlias
 
 import orjson
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection
 from persistence.inventory.definitions import DefinitionStore
 from persistence.inventory.store import (
     EconomyStore,
-    EconomyWork,
-    NewFlag,
+    EconomyTransaction,
+    NewReviewEntry,
     NewTransaction,
     StoredTransaction,
 )
@@ -31,7 +31,7 @@ from server.domains.interfaces import Holdings, ProgressStream
 from server.domains.progression.inventory import rules
 from server.domains.progression.inventory.rules import Plan, Stack, Suspicion
 
-Planner: TypeAlias = Callable[[EconomyWork], Awaitable[Plan]]
+Planner: TypeAlias = Callable[[EconomyTransaction], Awaitable[Plan]]
 
 
 class Request(NamedTuple):
@@ -52,7 +52,7 @@ class Done(NamedTuple):
 class _Implausible(wire.GainRefused):
     """A refusal, with what is put on the review queue once nothing else came of it."""
 
-    def __init__(self, flags: Sequence[NewFlag]) -> None:
+    def __init__(self, flags: Sequence[NewReviewEntry]) -> None:
         super().__init__()
         self.flags = flags
 
@@ -97,7 +97,7 @@ class EconomyService:
     ) -> tuple[StoredTransaction, bool]:
         """Use an item up; raise `NotUsable`."""
 
-        async def plan(work: EconomyWork) -> Plan:
+        async def plan(work: EconomyTransaction) -> Plan:
             assets = await work.assets([asked.item_id], [])
             item = assets.get(("item", asked.item_id))
             if item is None:
@@ -120,7 +120,7 @@ class EconomyService:
     ) -> tuple[StoredTransaction, bool]:
         """Carry out a recipe; raise `RecipeNotFound`."""
 
-        async def plan(work: EconomyWork) -> Plan:
+        async def plan(work: EconomyTransaction) -> Plan:
             found = await self._definitions.read(
                 "recipe", asked.recipe_id, connection=work.connection
             )
@@ -155,7 +155,7 @@ class EconomyService:
         )
 
         async def recorded(connection: Connection, transaction: StoredTransaction) -> None:
-            await record(
+            await record_entry(
                 connection,
                 actor=actor,
                 action=f"economy_{asked.kind}",
@@ -191,7 +191,7 @@ class EconomyService:
         )
         # A space of keys of its own, so that no request of a player takes a reward's key.
         request = Request(f"grant/{key}", _hash("grant", bundle), _ready(plan))
-        work = EconomyWork(connection, account_id, slot_id)
+        work = EconomyTransaction(connection, account_id, slot_id)
         try:
             done = await self._carry_out(work, request)
         except _Implausible as refused:
@@ -201,7 +201,7 @@ class EconomyService:
 
     async def holdings(self, connection: Connection, account_id: UserId, slot_id: str) -> Holdings:
         """Read what a slot holds."""
-        return Holdings(*await EconomyWork(connection, account_id, slot_id).holdings())
+        return Holdings(*await EconomyTransaction(connection, account_id, slot_id).holdings())
 
     async def suspect(
         self, connection: Connection, account_id: UserId, slot_id: str, *, rule: str, reason: str
@@ -210,13 +210,13 @@ class EconomyService:
         if self._plausibility == "off":
             return
         is_enforced = self._plausibility == "enforce"
-        flag = NewFlag(account_id, slot_id, None, rule, "", reason, is_enforced)
+        flag = NewReviewEntry(account_id, slot_id, None, rule, "", reason, is_enforced)
         if is_enforced:
             self._flag_later([flag])
             self.refused += 1
             raise wire.GainRefused
         self.flagged += 1
-        await EconomyWork(connection, account_id, slot_id).flag(flag)
+        await EconomyTransaction(connection, account_id, slot_id).flag(flag)
 
     # ------------------------------------------------------------------ details
 
@@ -233,7 +233,7 @@ class EconomyService:
         """
         try:
             async with self._store.database.transaction() as connection:
-                work = EconomyWork(connection, account_id, slot_id)
+                work = EconomyTransaction(connection, account_id, slot_id)
                 done = await self._carry_out(work, request)
                 if done.change is not None and also is not None:
                     await also(connection, done.transaction)
@@ -244,7 +244,7 @@ class EconomyService:
             self._progress.announce(done.change)
         return done.transaction, done.change is None
 
-    async def _carry_out(self, work: EconomyWork, request: Request) -> Done:
+    async def _carry_out(self, work: EconomyTransaction, request: Request) -> Done:
         if (found := await self._repeated(work, request)) is not None:
             return found
         play_time = await work.lock()
@@ -283,7 +283,7 @@ class EconomyService:
         self.flagged += bool(found_odd)
         return Done(transaction, change)
 
-    async def _repeated(self, work: EconomyWork, request: Request) -> Done | None:
+    async def _repeated(self, work: EconomyTransaction, request: Request) -> Done | None:
         found = await work.find(request.key)
         if found is None:
             return None
@@ -295,7 +295,7 @@ class EconomyService:
             raise wire.KeyReused(field="key")
         return Done(transaction, None)
 
-    def _flag_later(self, flags: Sequence[NewFlag]) -> None:
+    def _flag_later(self, flags: Sequence[NewReviewEntry]) -> None:
         """Flag what was refused; the caller's transaction is rolled back, so in another one."""
         self._tasks.start_work(self._store.flag(flags), name="economy flags")
 
@@ -325,14 +325,14 @@ def _hash(kind: str, asked: WireModel) -> str:
 
 
 def _ready(plan: Plan) -> Planner:
-    async def given(_: EconomyWork) -> Plan:
+    async def given(_: EconomyTransaction) -> Plan:
         return plan
 
     return given
 
 
-def _flag(work: EconomyWork, odd: Suspicion, transaction_id: str | None) -> NewFlag:
-    return NewFlag(
+def _flag(work: EconomyTransaction, odd: Suspicion, transaction_id: str | None) -> NewReviewEntry:
+    return NewReviewEntry(
         work.account_id,
         work.slot_id,
         transaction_id,

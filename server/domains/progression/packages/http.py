@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from aiohttp import web
 
-from persistence.objects import ObjectMissing, Objects
+from persistence.objects import ObjectMissing, ObjectStorage
 from persistence.packages.store import PackageStore, SignedRole, StoredPackage
 from persistence.rls import Requester
 from protocol import packages as wire
@@ -221,7 +221,7 @@ class PackageServing:
         *,
         service: PackageService,
         store: PackageStore,
-        objects: Objects,
+        objects: ObjectStorage,
         manifests: Manifests,
         authenticate: Authenticate,
         bytes_max: int,

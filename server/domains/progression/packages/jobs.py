@@ -5,7 +5,7 @@ import logging
 from hashlib import sha256
 from typing import Final
 
-from persistence.objects import Objects
+from persistence.objects import ObjectStorage
 from persistence.packages.store import DueDelta, PackageStore
 from protocol.ids import new_id
 from server.core.clock import Clock
@@ -29,7 +29,7 @@ class PackageMaintenance:
         self,
         *,
         store: PackageStore,
-        objects: Objects,
+        objects: ObjectStorage,
         signer: Signer,
         manifests: Manifests,
         clock: Clock,

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from semver import Version
 
-from persistence.packages.store import Place, StoredDelta, StoredPackage
+from persistence.packages.store import PackageTrack, StoredDelta, StoredPackage
 from protocol.errors import InvalidField
 from protocol.packages import (
     CHANNELS_MAX,
@@ -186,7 +186,7 @@ class Catalog:
         self.staged: Sequence[StoredPackage] = [
             each for each in released if each.rollout_percent < 100
         ]
-        self._places: dict[Place, list[StoredPackage]] = {}
+        self._places: dict[PackageTrack, list[StoredPackage]] = {}
         for each in released:
             self._places.setdefault(each.place, []).append(each)
         self._names = sorted({place.name for place in self._places})
@@ -194,7 +194,7 @@ class Catalog:
             (each.place, each.version, each.checksum): each for each in self.packages.values()
         }
 
-    def find(self, place: Place, version: str, checksum: str) -> StoredPackage | None:
+    def find(self, place: PackageTrack, version: str, checksum: str) -> StoredPackage | None:
         """Find what is or was released by what it is called in the signed metadata."""
         return self._found.get((place, version, checksum))
 
@@ -252,7 +252,7 @@ class Catalog:
             versions = [
                 each
                 for channel in asked.channels
-                for each in self._places.get(Place(name, channel, locale), ())
+                for each in self._places.get(PackageTrack(name, channel, locale), ())
                 if each.package_id not in left_out
                 and (each.kind == "content" or each.name in asked.mods)
             ]

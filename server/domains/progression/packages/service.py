@@ -14,10 +14,10 @@ from typing import IO, Any, Final, NamedTuple
 
 import orjson
 
-from persistence.objects import Objects, reporting_full_disk
+from persistence.objects import ObjectStorage, reporting_full_disk
 from persistence.packages.store import (
     PackageStore,
-    ReleaseWork,
+    ReleaseTransaction,
     SignedMetadata,
     SignedRole,
     SigningKey,
@@ -135,7 +135,7 @@ class Signer:
 
     async def sign(
         self,
-        work: ReleaseWork,
+        work: ReleaseTransaction,
         *,
         released: Sequence[StoredPackage] | None,
         rotate: SignedRole | None = None,
@@ -173,7 +173,7 @@ class PackageService:
         self,
         *,
         store: PackageStore,
-        objects: Objects,
+        objects: ObjectStorage,
         signer: Signer,
         find_saves: FindSaves,
         settings: PackageSettings,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 
-from persistence.packages.store import DraftPackage, Place, StoredDelta, StoredPackage
+from persistence.packages.store import DraftPackage, PackageTrack, StoredDelta, StoredPackage
 from protocol import packages as wire
 from protocol.codec import validate
 from server.core.clock import wire_fields
@@ -47,9 +47,9 @@ def draft(package_id: str, new: wire.NewPackage) -> DraftPackage:
     )
 
 
-def place_of(named: wire.NewPackage | wire.Rollback) -> Place:
+def place_of(named: wire.NewPackage | wire.Rollback) -> PackageTrack:
     """Say where a version is one."""
-    return Place(named.name, named.channel, named.locale)
+    return PackageTrack(named.name, named.channel, named.locale)
 
 
 def save_support(stored: StoredPackage) -> wire.SaveSupport | None:

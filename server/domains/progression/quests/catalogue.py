@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from persistence.database import Connection
-from persistence.quests.store import QuestStore, StoredEvent, StoredQuest
+from persistence.quests.store import QuestStore, StoredQuest, StoredTimedEvent
 from protocol.quests import (
     ConditionRefused,
     ConditionStep,
@@ -58,8 +58,8 @@ class TitleContent:
     """The quests, events and seasons of a title, by name."""
 
     quests: Mapping[str, CompiledQuest]
-    events: Mapping[str, StoredEvent]
-    seasons: Mapping[str, StoredEvent]
+    events: Mapping[str, StoredTimedEvent]
+    seasons: Mapping[str, StoredTimedEvent]
     read_at: float
     # What each says until something opens or closes; filled as it is asked for.
     _openings: dict[str, tuple[Opening, datetime | None]] = field(default_factory=dict)
@@ -184,5 +184,5 @@ def schedule_of(asked: SeasonRequest, now: datetime) -> Schedule:
     return schedule
 
 
-def _of(stored: StoredEvent) -> Schedule:
+def _of(stored: StoredTimedEvent) -> Schedule:
     return Schedule(stored.starts_at, stored.zone, stored.duration_s, stored.recurrence)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from persistence.quests.store import StoredEvent, StoredQuest
+from persistence.quests.store import StoredQuest, StoredTimedEvent
 from protocol import quests as wire
 from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField, RateLimited
@@ -251,18 +251,18 @@ def _definition(stored: StoredQuest) -> wire.QuestDefinition:
     return wire.QuestDefinition.model_validate(fields)
 
 
-def _event(stored: StoredEvent) -> wire.TimedEventDefinition:
+def _event(stored: StoredTimedEvent) -> wire.TimedEventDefinition:
     return wire.TimedEventDefinition.model_validate(_fields(stored))
 
 
-def _season(stored: StoredEvent) -> wire.Season:
+def _season(stored: StoredTimedEvent) -> wire.Season:
     fields = _fields(stored)
     fields["season_id"] = fields.pop("event_id")
     del fields["season"]
     return wire.Season.model_validate(fields)
 
 
-def _fields(stored: StoredEvent) -> dict[str, Any]:
+def _fields(stored: StoredTimedEvent) -> dict[str, Any]:
     fields = {**stored._asdict(), "updated_at": wire_time(stored.updated_at)}
     fields["starts_at"] = stored.starts_at.isoformat(timespec="seconds")
     del fields["save_title"]

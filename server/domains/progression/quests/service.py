@@ -11,12 +11,12 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from persistence.database import Connection, Database
 from persistence.quests.store import (
-    Listening,
+    GameCountingQuest,
     NoSuchReference,
     ProgressRow,
     QuestStore,
-    StoredEvent,
     StoredQuest,
+    StoredTimedEvent,
 )
 from persistence.rls import Requester, RlsDatabase
 from persistence.saves.changes import ChangeRow
@@ -437,7 +437,7 @@ class QuestService:
             await self._count_for(listening, delivery.event_id, event.ruleset, is_won=is_won)
 
     async def _count_for(
-        self, listening: Listening, event_id: str, ruleset: str, *, is_won: bool
+        self, listening: GameCountingQuest, event_id: str, ruleset: str, *, is_won: bool
     ) -> None:
         async with self._database.transaction() as connection:
             try:
@@ -476,7 +476,7 @@ class QuestService:
         async with self._database.acquire() as connection:
             return await self._store.quests(connection, title)
 
-    async def events(self, title: str) -> tuple[list[StoredEvent], list[StoredEvent]]:
+    async def events(self, title: str) -> tuple[list[StoredTimedEvent], list[StoredTimedEvent]]:
         """List the timed events and the seasons of a title."""
         async with self._database.acquire() as connection:
             return await self._store.events(connection, title)
@@ -492,7 +492,7 @@ class QuestService:
 
     async def put_event(
         self, title: str, name: str, asked: wire.TimedEventRequest, *, actor: UserId
-    ) -> StoredEvent:
+    ) -> StoredTimedEvent:
         """Add or change a timed event."""
         schedule = schedule_of(asked, self._clock.now())
         put = self._store.put_event(
@@ -502,7 +502,7 @@ class QuestService:
 
     async def put_season(
         self, title: str, name: str, asked: wire.SeasonRequest, *, actor: UserId
-    ) -> StoredEvent:
+    ) -> StoredTimedEvent:
         """Add or change a season."""
         schedule = schedule_of(asked, self._clock.now())
         put = self._store.put_season(
@@ -622,7 +622,7 @@ def _members(value: object) -> list[str]:
     return []
 
 
-def _open_event(kind: Any, stored: StoredEvent, opening: Opening) -> wire.OpenEvent:
+def _open_event(kind: Any, stored: StoredTimedEvent, opening: Opening) -> wire.OpenEvent:
     return wire.OpenEvent(
         kind=kind,
         name=stored.name,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from persistence.saves.store import SaveStore, state_of
+from persistence.saves.store import SaveStore, parse_state
 from protocol.errors import PlayhallError
 from server.domains.interfaces import SaveClass
 from server.domains.progression.saves.schemas import SaveSchemaRegistry, TitleSchemas
@@ -45,7 +45,7 @@ class StoredSaves:
             for slot_id, json in page:
                 after = slot_id
                 try:
-                    state = schemas.upgraded(state_of(json), version, target)
+                    state = schemas.upgraded(parse_state(json), version, target)
                     schemas.validate(state, target)
                 except PlayhallError as error:
                     failed += 1

@@ -1,7 +1,7 @@
 """Saves: everything that the domain offers."""
 
 from persistence.saves.changes import ProgressStore
-from persistence.saves.schemas import SchemaStore
+from persistence.saves.schemas import SaveSchemaStore
 from persistence.saves.store import SaveStore
 from server.core.events import PlayerSeen
 from server.domains.contract import Domain, provide
@@ -32,7 +32,7 @@ def build(services: Services) -> Domain:
     )
     changes = ProgressStore(services.database)
     streams = ProgressStreams(services.subscriptions, changes)
-    schemas = SaveSchemaRegistry(SchemaStore(services.database), services.clock, limits)
+    schemas = SaveSchemaRegistry(SaveSchemaStore(services.database), services.clock, limits)
     store = SaveStore(services.database, services.rls, changes)
     service = SaveService(
         store=store,

@@ -10,14 +10,14 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel
 
-from persistence.saves.schemas import StoredSchema
+from persistence.saves.schemas import StoredSaveSchema
 from persistence.saves.store import (
     REVISION_MAX,
-    SlotPlace,
+    SlotPosition,
     StoredConflict,
     StoredRevision,
     StoredSlot,
-    state_of,
+    parse_state,
 )
 from protocol import saves as wire
 from protocol.codec import validate
@@ -45,7 +45,7 @@ IF_NONE_MATCH: Final = {
     "If-None-Match": "The revision that you have; answers 304 if it is current."
 }
 
-_SLOTS: Final = CursorCodec("saves", SlotPlace, datetime, UUID)
+_SLOTS: Final = CursorCodec("saves", SlotPosition, datetime, UUID)
 _REVISIONS: Final = CursorCodec("revisions", int, int, int_max=REVISION_MAX)
 _REVISION_TAG: Final = re.compile(r'"([1-9][0-9]{0,15})"')
 
@@ -335,14 +335,14 @@ class SaveRoutes:
 
     async def _list(self, request: HttpRequest) -> wire.Saves:
         query: wire.SavesQuery = request.query
-        after = SlotPlace() if query.cursor is None else _SLOTS.read(query.cursor)
+        after = SlotPosition() if query.cursor is None else _SLOTS.read(query.cursor)
         slots = await self._service.list_slots(
             request.who.requester, title=query.title, after=after, limit=query.limit
         )
         return wire.Saves(
             saves=[wire.SaveCard(**_card(slot)) for slot in slots],
             next=_SLOTS.after_page(
-                slots, query.limit, lambda last: SlotPlace(last.created_at, last.slot_id)
+                slots, query.limit, lambda last: SlotPosition(last.created_at, last.slot_id)
             ),
         )
 
@@ -413,7 +413,7 @@ class SaveRoutes:
         slot_id, revision = _revision_of(request)
         found = await self._service.revision(request.who.requester, slot_id, revision)
         assert found.state is not None
-        return wire.Revision(**_revision_card(found).model_dump(), state=state_of(found.state))
+        return wire.Revision(**_revision_card(found).model_dump(), state=parse_state(found.state))
 
     async def _pin(self, request: HttpRequest) -> wire.RevisionCard:
         slot_id, revision = _revision_of(request)
@@ -524,7 +524,7 @@ def _conflict(stored: StoredConflict) -> wire.Conflict:
     return wire.Conflict(**wire_fields(stored))
 
 
-def _schema(stored: StoredSchema) -> wire.SaveSchema:
+def _schema(stored: StoredSaveSchema) -> wire.SaveSchema:
     return wire.SaveSchema(
         title=stored.title,
         version=stored.version,

@@ -14,7 +14,7 @@ import orjson
 from jsonschema_rs import ReferencingError, RegexOptions, ValidationError, Validator, validator_for
 
 from persistence.database import Connection
-from persistence.saves.schemas import SchemaStore, StoredSchema
+from persistence.saves.schemas import SaveSchemaStore, StoredSaveSchema
 from protocol.ids import UserId
 from protocol.saves import (
     SCHEMA_BYTES_MAX,
@@ -50,7 +50,7 @@ _SAID_CHARS_MAX: Final = 300
 class Compiled:
     """A version of a title's save schema, ready for use."""
 
-    stored: StoredSchema
+    stored: StoredSaveSchema
     validator: Validator
     rules: MergeRules
 
@@ -137,7 +137,7 @@ class TitleSchemas:
 class SaveSchemaRegistry:
     """Finds the schemas of titles, and takes in new versions."""
 
-    def __init__(self, store: SchemaStore, clock: Clock, limits: StateLimits) -> None:
+    def __init__(self, store: SaveSchemaStore, clock: Clock, limits: StateLimits) -> None:
         self._store = store
         self._clock = clock
         self._limits = limits
@@ -171,10 +171,10 @@ class SaveSchemaRegistry:
 
     async def publish(
         self, title: str, version: int, asked: SaveSchemaRequest, *, actor: UserId
-    ) -> StoredSchema:
+    ) -> StoredSaveSchema:
         """Add a version; the same one again is harmless. Raise why it cannot be used."""
         known = await self.of(title, version=version)
-        new = StoredSchema(
+        new = StoredSaveSchema(
             title,
             version,
             asked.json_schema,
@@ -198,7 +198,7 @@ class SaveSchemaRegistry:
         return new._replace(created_at=at)
 
 
-def compiled(stored: StoredSchema) -> Compiled:
+def compiled(stored: StoredSaveSchema) -> Compiled:
     """Compile a schema; raise `SaveSchemaRefused` with what is wrong with it."""
     if len(orjson.dumps(stored.schema)) > SCHEMA_BYTES_MAX:
         raise SaveSchemaRefused(
@@ -223,13 +223,13 @@ def compiled(stored: StoredSchema) -> Compiled:
     return Compiled(stored, validator, merge_rules(stored.merge, stored.otherwise))
 
 
-def _require_same(stored: StoredSchema, new: StoredSchema) -> StoredSchema:
+def _require_same(stored: StoredSaveSchema, new: StoredSaveSchema) -> StoredSaveSchema:
     if _said(stored) != _said(new):
         raise SaveSchemaTaken
     return stored
 
 
-def _said(schema: StoredSchema) -> tuple[Any, ...]:
+def _said(schema: StoredSaveSchema) -> tuple[Any, ...]:
     return tuple(
         orjson.dumps(part, option=orjson.OPT_SORT_KEYS)
         for part in (schema.schema, schema.merge, schema.otherwise, schema.upgrade)

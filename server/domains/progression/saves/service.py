@@ -12,20 +12,20 @@ from persistence.rls import Requester
 from persistence.saves.changes import ChangeRow, ProgressStore
 from persistence.saves.store import (
     FoundMutation,
-    MadeBefore,
     MutationRaced,
     MutationRow,
     NewSlot,
     RevisionRow,
     SaveStore,
-    SaveWork,
-    SlotPlace,
+    SaveTransaction,
+    SlotAlreadyCreated,
+    SlotPosition,
     StoredConflict,
     StoredRevision,
     StoredSlot,
     lock_slot,
+    parse_state,
     read_slot,
-    state_of,
 )
 from protocol import saves as wire
 from protocol.envelope import WireModel
@@ -172,7 +172,7 @@ class SaveService:
                 slots_max=self._settings.saves_slots_max,
                 said={**said, "checksum": new.checksum},
             )
-        except MadeBefore as before:
+        except SlotAlreadyCreated as before:
             if before.mutation_hash != new.mutation_hash:
                 raise wire.MutationReused(field="mutation_id") from None
             return await self._store.read(who, before.slot_id)
@@ -180,7 +180,7 @@ class SaveService:
         return await self._store.read(who, new.slot_id)
 
     async def list_slots(
-        self, who: Requester, *, title: str | None, after: SlotPlace, limit: int
+        self, who: Requester, *, title: str | None, after: SlotPosition, limit: int
     ) -> list[StoredSlot]:
         """List somebody's own slots."""
         return await self._store.list_slots(who, title=title, after=after, limit=limit)
@@ -196,7 +196,7 @@ class SaveService:
         schemas.require(schema_version)
         assert slot.narrative_state is not None
         state = schemas.upgraded(
-            state_of(slot.narrative_state), slot.schema_version, schema_version
+            parse_state(slot.narrative_state), slot.schema_version, schema_version
         )
         shown = written(state)
         return slot._replace(
@@ -218,7 +218,7 @@ class SaveService:
         """Write a slot as a file."""
         slot = await self._store.read(who, slot_id)
         assert slot.narrative_state is not None
-        state = written(state_of(slot.narrative_state))
+        state = written(parse_state(slot.narrative_state))
         return wire.SaveFile(
             format="playhall-save",
             version=1,
@@ -338,7 +338,7 @@ class SaveService:
             decided = await self._decide(work, base, asked)
             return await self._carry_out(work, decided, asked)
 
-    async def _decide(self, work: SaveWork, base: Base, asked: WriteRequest) -> "_Decided":
+    async def _decide(self, work: SaveTransaction, base: Base, asked: WriteRequest) -> "_Decided":
         slot = work.slot
         sent = asked.schema_version or slot.schema_version
         schemas = await self._schemas.of(slot.title, version=sent, connection=work.connection)
@@ -372,7 +372,7 @@ class SaveService:
 
     async def _place(
         self,
-        work: SaveWork,
+        work: SaveTransaction,
         base: int,
         theirs: Content,
         ours: Content,
@@ -421,7 +421,7 @@ class SaveService:
         return _Decided(decision, ours, ancestor_state)
 
     async def _carry_out(
-        self, work: SaveWork, decided: "_Decided", asked: WriteRequest
+        self, work: SaveTransaction, decided: "_Decided", asked: WriteRequest
     ) -> tuple[_Answer, ChangeRow]:
         decision, slot = decided.decision, work.slot
         own = decision.own
@@ -478,7 +478,9 @@ class SaveService:
         )
         return answer, change
 
-    async def _repeated(self, work: SaveWork, found: FoundMutation, mutation_hash: str) -> _Answer:
+    async def _repeated(
+        self, work: SaveTransaction, found: FoundMutation, mutation_hash: str
+    ) -> _Answer:
         """Give the answer to a mutation that was carried out before."""
         if found.mutation_hash != mutation_hash:
             raise wire.MutationReused(field="mutation_id")
@@ -495,12 +497,12 @@ class SaveService:
             checksum=head.checksum,
             schema_version=head.schema_version,
             is_modded=slot.is_modded or head.is_modded,
-            state=state_of(head.state) if is_merged and head.state is not None else None,
+            state=parse_state(head.state) if is_merged and head.state is not None else None,
             repeated=True,
         )
 
     async def _repeated_conflict(
-        self, work: SaveWork, found: FoundMutation
+        self, work: SaveTransaction, found: FoundMutation
     ) -> wire.ConflictDetails:
         assert found.conflict_id is not None
         conflict = await work.conflict(found.conflict_id)
@@ -513,7 +515,7 @@ class SaveService:
             schemas = await self._schemas.of(slot.title, connection=work.connection)
             version = max(head.schema_version, own.schema_version)
             sides = [
-                schemas.upgraded(state_of(each.state), each.schema_version, version)
+                schemas.upgraded(parse_state(each.state), each.schema_version, version)
                 for each in (head, own)
                 if each.state is not None
             ]
@@ -523,7 +525,7 @@ class SaveService:
             slot_id=slot.slot_id,
             conflict_id=conflict.conflict_id,
             revision=found.revision,
-            current=_side(head.revision, None if head.state is None else state_of(head.state)),
+            current=_side(head.revision, None if head.state is None else parse_state(head.state)),
             base=None
             if conflict.base is None
             else _side(conflict.base, None if base is None else base.state),
@@ -543,7 +545,7 @@ class SaveService:
     ) -> wire.SaveWritten:
         """Make an old state current again; the server's fields stay as they are now."""
 
-        async def make(work: SaveWork, schemas: TitleSchemas, ours: Content) -> _Made:
+        async def make(work: SaveTransaction, schemas: TitleSchemas, ours: Content) -> _Made:
             found = await _kept_content(work, revision)
             if found is None:
                 raise wire.RevisionNotFound
@@ -567,7 +569,7 @@ class SaveService:
 
         combined = None if asked.state is None else checked(asked.state, self._limits)
 
-        async def make(work: SaveWork, schemas: TitleSchemas, ours: Content) -> _Made:
+        async def make(work: SaveTransaction, schemas: TitleSchemas, ours: Content) -> _Made:
             conflict = await work.conflict(asked.conflict_id)
             if conflict.status != "open":
                 raise wire.ConflictSettled("This conflict is resolved already.")
@@ -627,7 +629,7 @@ class SaveService:
     ) -> wire.SaveWritten:
         """Take back a resolution that is still current; the conflict is open again."""
 
-        async def make(work: SaveWork, schemas: TitleSchemas, ours: Content) -> _Made:
+        async def make(work: SaveTransaction, schemas: TitleSchemas, ours: Content) -> _Made:
             conflict = await work.conflict(asked.conflict_id)
             if conflict.status != "resolved":
                 raise wire.ConflictSettled("This conflict is open; there is nothing to undo.")
@@ -711,7 +713,7 @@ class SaveService:
         )
         return answer, change
 
-    async def _prune(self, work: SaveWork, newest: int, head: int) -> None:
+    async def _prune(self, work: SaveTransaction, newest: int, head: int) -> None:
         """Now and then, forget the states that need not be kept."""
         if newest % PRUNE_EVERY not in (0, 1):  # a merge makes two at once
             return
@@ -742,7 +744,7 @@ class _Made(NamedTuple):
     reopens: str | None = None
 
 
-_Make: TypeAlias = Callable[[SaveWork, TitleSchemas, Content], Awaitable[_Made]]
+_Make: TypeAlias = Callable[[SaveTransaction, TitleSchemas, Content], Awaitable[_Made]]
 
 
 class SlotAccess:
@@ -762,7 +764,7 @@ class SlotAccess:
     async def write(self, connection: Connection, slot: SaveSlot, state: State) -> ChangeRow:
         """Write a state, the server's fields too, as a new revision of a locked slot."""
         stored = await lock_slot(connection, slot.account_id, slot.slot_id)
-        work = SaveWork(connection, stored, self._changes)
+        work = SaveTransaction(connection, stored, self._changes)
         content = _content_of(stored)._replace(state=written(state).state, device="")
         number = stored.last_revision + 1
         new = NewRevision(number, (stored.progression_version,), "server", content)
@@ -780,14 +782,14 @@ def _shown(slot: StoredSlot) -> SaveSlot:
         slot.schema_version,
         slot.play_time_s,
         slot.is_modded,
-        state_of(slot.narrative_state),
+        parse_state(slot.narrative_state),
     )
 
 
 def _content_of(slot: StoredSlot) -> Content:
     assert slot.narrative_state is not None
     return Content(
-        state_of(slot.narrative_state),
+        parse_state(slot.narrative_state),
         slot.schema_version,
         slot.device,
         slot.play_time_s,
@@ -795,7 +797,7 @@ def _content_of(slot: StoredSlot) -> Content:
     )
 
 
-async def _kept_content(work: SaveWork, revision: int) -> Content | None:
+async def _kept_content(work: SaveTransaction, revision: int) -> Content | None:
     """Read what a revision holds; None if it was pruned, or forgotten altogether."""
     try:
         found = await work.revision(revision)
@@ -804,7 +806,7 @@ async def _kept_content(work: SaveWork, revision: int) -> Content | None:
     if found.state is None:
         return None
     return Content(
-        state_of(found.state),
+        parse_state(found.state),
         found.schema_version,
         found.device,
         found.play_time_s,

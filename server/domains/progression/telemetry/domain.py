@@ -145,12 +145,12 @@ def _webhook(services: Services, settings: TelemetrySettings) -> Target:
 
 def _stream(services: Services, settings: TelemetrySettings) -> Target:
     # Only here: importing it takes a third of a second, which others need not wait.
-    from persistence.telemetry.stream import RedisStream
+    from persistence.telemetry.stream import RedisStreamWriter
 
     url = services.config.redis_url
     if url is None or not url.get_secret_value():
         raise StartRefused("PLAYHALL_TELEMETRY_REDIS_STREAM needs PLAYHALL_REDIS_URL as well.")
-    stream = RedisStream(
+    stream = RedisStreamWriter(
         url.get_secret_value(), settings.redis_stream, entries_max=settings.redis_stream_max
     )
     return StreamTarget(stream)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 import orjson
 
-from persistence.telemetry.forwards import Forward, ForwardedEvent, ForwardStore, TargetName
+from persistence.telemetry.forwards import ForwardedEvent, ForwardStore, QueuedForward, TargetName
 from protocol.telemetry import BATCH_EVENTS_MAX
 from server.core.clock import Clock, wire_time
 from server.core.periodic import repeat_every
@@ -35,7 +35,7 @@ class Portion(NamedTuple):
 
     seqs: list[int]
     events: list[ForwardedEvent]
-    withdrawn: list[Forward]
+    withdrawn: list[QueuedForward]
 
 
 class ForwardFailed(Exception):

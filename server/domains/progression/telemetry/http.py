@@ -7,9 +7,13 @@ from typing import Final
 
 import orjson
 
-from persistence.telemetry.consents import ConsentStore, Decision, DecisionPlace
-from persistence.telemetry.schemas import NewSchema, StoredSchema, TelemetrySchemaStore
-from persistence.telemetry.store import StoredLetter, TelemetryStore
+from persistence.telemetry.consents import ConsentDecision, ConsentStore, DecisionPosition
+from persistence.telemetry.schemas import (
+    NewTelemetrySchema,
+    StoredTelemetrySchema,
+    TelemetrySchemaStore,
+)
+from persistence.telemetry.store import StoredDeadLetter, TelemetryStore
 from protocol import telemetry as wire
 from protocol.codec import validate
 from protocol.errors import Forbidden, NotFound, RateLimited
@@ -35,8 +39,8 @@ REPORT_NAMES: Final[Mapping[str, ReportName]] = {name: name for name in Telemetr
 
 _ID_MAX: Final = 2**63 - 1
 _LETTER: Final = CursorCodec("dead-letters", int, int)
-_DECISION: Final = CursorCodec("consents", DecisionPlace, datetime, str)
-_NEWEST: Final = DecisionPlace(datetime(9999, 12, 31, tzinfo=UTC), "")
+_DECISION: Final = CursorCodec("consents", DecisionPosition, datetime, str)
+_NEWEST: Final = DecisionPosition(datetime(9999, 12, 31, tzinfo=UTC), "")
 
 
 class TelemetryRoutes:
@@ -230,7 +234,7 @@ class TelemetryAdminRoutes:
             },
         )
         compile_schema(asked.json_schema)
-        new = NewSchema(
+        new = NewTelemetrySchema(
             path.event_type, path.version, asked.json_schema, asked.purpose, asked.kept_days
         )
         await self._schemas.put(new, actor=request.who.user_id)
@@ -306,7 +310,7 @@ def _is_private(request: HttpRequest) -> bool:
     return request.headers.get("Sec-GPC", "").strip() == "1"
 
 
-def _consent(decision: Decision) -> wire.Consent:
+def _consent(decision: ConsentDecision) -> wire.Consent:
     return wire.Consent(
         purpose=decision.purpose,
         granted=decision.is_granted,
@@ -317,7 +321,7 @@ def _consent(decision: Decision) -> wire.Consent:
     )
 
 
-def _schema(stored: StoredSchema) -> wire.TelemetrySchema:
+def _schema(stored: StoredTelemetrySchema) -> wire.TelemetrySchema:
     return wire.TelemetrySchema(
         event_type=stored.event_type,
         version=stored.version,
@@ -328,7 +332,7 @@ def _schema(stored: StoredSchema) -> wire.TelemetrySchema:
     )
 
 
-def _letter(stored: StoredLetter) -> wire.DeadLetter:
+def _letter(stored: StoredDeadLetter) -> wire.DeadLetter:
     return wire.DeadLetter(
         letter_id=stored.letter_id,
         account_id=stored.account_id,

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from persistence.telemetry.forwards import ForwardStore
-from persistence.telemetry.schemas import NewSchema, TelemetrySchemaStore
-from persistence.telemetry.store import Retention, TelemetryStore
+from persistence.telemetry.schemas import NewTelemetrySchema, TelemetrySchemaStore
+from persistence.telemetry.store import TelemetryStore, TypeRetention
 from server.core.clock import Clock
 from server.core.periodic import repeat_every
 from server.domains.progression.telemetry.builtin import BUILT_IN
@@ -69,7 +69,7 @@ class TelemetryMaintenance:
         """Know the types, and have partitions, before the first event comes."""
         for each in BUILT_IN:
             await self._schemas.add_missing(
-                NewSchema(each.event_type, 1, each.schema, each.purpose, each.kept_days)
+                NewTelemetrySchema(each.event_type, 1, each.schema, each.purpose, each.kept_days)
             )
         await self._registry.look()
         await self._make_days()
@@ -103,7 +103,7 @@ class TelemetryMaintenance:
             before = (self._clock.now() - timedelta(days=kept_days)).date()
             self.dropped_total += await self._store.drop_days(before)
 
-    async def _clear(self, kept: Retention) -> None:
+    async def _clear(self, kept: TypeRetention) -> None:
         """Delete a type's events that are older than it is kept, from where that was left off."""
         end = self._clock.now() - timedelta(days=kept.kept_days)
         first_day = await self._store.first_day()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NamedTuple
 
-from loadtest.plots import Axis, bar_plot, standalone
+from loadtest.plots import Axis, bar_plot, standalone_svg
 from persistence.telemetry.reports import Cell, IdRange, ReportStore
 from protocol.errors import InvalidField
 from protocol.telemetry_reports import (
@@ -105,7 +105,7 @@ def as_svg(report: TelemetryReport) -> str:
     """Draw a report's first rows as bars."""
     plot = PLOTS[report.report]
     values = [_bar(report.columns, row, plot) for row in report.rows[:BARS_MAX]]
-    return standalone(bar_plot(values, plot.axis))
+    return standalone_svg(bar_plot(values, plot.axis))
 
 
 def _bar(columns: Sequence[str], row: Sequence[Cell], plot: _Plot) -> tuple[str, float]:

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import jsonschema_rs
 import orjson
 
-from persistence.telemetry.schemas import StoredSchema, TelemetrySchemaStore
+from persistence.telemetry.schemas import StoredTelemetrySchema, TelemetrySchemaStore
 from protocol.errors import InvalidField
 from protocol.telemetry import SCHEMA_BYTES_MAX
 from server.domains.progression.telemetry.rules import Check, EventType
@@ -63,7 +63,7 @@ class SchemaRegistry:
         """Read the schemas, and compile those that are new or were corrected."""
         self._take(await self._store.all())
 
-    def _take(self, stored: Iterable[StoredSchema]) -> None:
+    def _take(self, stored: Iterable[StoredTelemetrySchema]) -> None:
         compiled: dict[tuple[str, int], _Compiled] = {}
         types: dict[str, EventType] = {}
         for each in stored:

@@ -8,13 +8,13 @@ from typing import Final
 
 from persistence.telemetry.consents import ConsentStore
 from persistence.telemetry.store import (
-    Columns,
-    IngestWork,
-    LetterCode,
+    DeadLetterCode,
+    EventColumns,
+    IngestTransaction,
     NoPartition,
-    StoredLetter,
+    StoredDeadLetter,
     TelemetryStore,
-    day_of,
+    utc_day,
 )
 from protocol.errors import Overloaded
 from protocol.ids import UserId
@@ -114,7 +114,7 @@ class TelemetryService:
                     accepted = await self._store_batch(account_id, batch, is_private=is_private)
                 except NoPartition:
                     await self._store.make_days(
-                        [day_of(id_ms(event.event_id)) for _, event in batch.events]
+                        [utc_day(id_ms(event.event_id)) for _, event in batch.events]
                     )
                     batch = self._read(account_id, raw)
                     accepted = await self._store_batch(account_id, batch, is_private=is_private)
@@ -139,7 +139,7 @@ class TelemetryService:
             failed=0,
             last=letters[-1].letter_id if len(letters) == REPLAYED_AT_ONCE else None,
         )
-        by_account: dict[UserId, list[StoredLetter]] = {}
+        by_account: dict[UserId, list[StoredDeadLetter]] = {}
         for letter in letters:
             by_account.setdefault(letter.account_id, []).append(letter)
         for account_id, theirs in by_account.items():
@@ -221,9 +221,9 @@ class TelemetryService:
         return [event for _, event in batch.events if event.event_type not in denied]
 
     async def _keep_letters(
-        self, work: IngestWork, batch: _Batch, decisions: Decisions, *, is_shared: bool
+        self, work: IngestTransaction, batch: _Batch, decisions: Decisions, *, is_shared: bool
     ) -> None:
-        kept: list[tuple[Event, LetterCode, str]] = []
+        kept: list[tuple[Event, DeadLetterCode, str]] = []
         has_room = self.letters < self._letters_max
         for index, problem in batch.letters:
             assert problem.letter is not None
@@ -249,12 +249,12 @@ class TelemetryService:
     # ------------------------------------------------------------------ dead letters
 
     async def _replay_account(
-        self, account_id: UserId, letters: Sequence[StoredLetter], done: Replayed
+        self, account_id: UserId, letters: Sequence[StoredDeadLetter], done: Replayed
     ) -> None:
         reading = self._reading(account_id)
-        fitting: list[tuple[StoredLetter, Event]] = []
+        fitting: list[tuple[StoredDeadLetter, Event]] = []
         dropped: list[int] = []
-        failed: list[tuple[int, LetterCode, str]] = []
+        failed: list[tuple[int, DeadLetterCode, str]] = []
         for letter in letters:
             read = reading.read_again(_event_of(letter))
             if isinstance(read, Event):
@@ -267,7 +267,9 @@ class TelemetryService:
             try:
                 await self._store_again(account_id, fitting, dropped, done)
             except NoPartition:
-                await self._store.make_days([day_of(id_ms(event.event_id)) for _, event in fitting])
+                await self._store.make_days(
+                    [utc_day(id_ms(event.event_id)) for _, event in fitting]
+                )
                 await self._store_again(account_id, fitting, dropped, done)
         if failed:
             await self._store.explain_letters(failed)
@@ -276,7 +278,7 @@ class TelemetryService:
     async def _store_again(
         self,
         account_id: UserId,
-        fitting: Sequence[tuple[StoredLetter, Event]],
+        fitting: Sequence[tuple[StoredDeadLetter, Event]],
         dropped: Sequence[int],
         done: Replayed,
     ) -> None:
@@ -316,7 +318,7 @@ def _no_consent(event: Event, purpose: str) -> Problem:
     )
 
 
-def _event_of(letter: StoredLetter) -> Event:
+def _event_of(letter: StoredDeadLetter) -> Event:
     return Event(
         letter.event_id,
         letter.event_type,
@@ -327,6 +329,6 @@ def _event_of(letter: StoredLetter) -> Event:
     )
 
 
-def _columns(events: Sequence[Event]) -> Columns:
+def _columns(events: Sequence[Event]) -> EventColumns:
     event_ids, types, payloads, times, sessions, versions = zip(*events, strict=True)
-    return Columns(event_ids, types, payloads, times, sessions, versions)
+    return EventColumns(event_ids, types, payloads, times, sessions, versions)
