@@ -235,7 +235,7 @@ class Bystanders:
         self._mails = mails
         self._email = ""
 
-    async def prepare(self) -> AttackTarget:
+    async def prepare_targets(self) -> AttackTarget:
         """Make what the attacks are aimed at, each time anew."""
         async with _http(self._node.url, PLAYERS_ADDRESS) as http:
             owner = await _post(http, "/v1/auth/guest", {})
@@ -265,7 +265,9 @@ class Bystanders:
         found[0].unlink()
         return str(re.findall(r"confirm#(\S+)", text)[0])
 
-    async def notice(self, seconds: float, attack: Callable[[], Awaitable[None]]) -> SideEffects:
+    async def measure_during(
+        self, seconds: float, attack: Callable[[], Awaitable[None]]
+    ) -> SideEffects:
         """Sit down, let the attack begin, and play and probe for so long."""
         signed_in = [0, 0]
         uploaded = [0, 0]
@@ -397,7 +399,7 @@ async def _call(socket: ClientConnection, number: int, kind: str, **fields: obje
 
 async def _measure(node: BenchNode, mails: Path, kind: Attack, seconds: float) -> SideEffects:
     others = Bystanders(node, mails)
-    target = await others.prepare()
+    target = await others.prepare_targets()
     attacker = multiprocessing.get_context("spawn").Process(target=attack, args=(kind, target))
 
     async def begin() -> None:
@@ -406,7 +408,7 @@ async def _measure(node: BenchNode, mails: Path, kind: Attack, seconds: float) -
         await asyncio.sleep(SETTLE_S)
 
     try:
-        return await others.notice(seconds, begin)
+        return await others.measure_during(seconds, begin)
     finally:
         if attacker.pid is not None:
             attacker.kill()
@@ -430,7 +432,7 @@ def measure_attacks(
                 mails = Path(folder) / kind / "data" / "mail"
                 noticed = asyncio.run(_measure(node, mails, kind, seconds))
             finally:
-                node.clear()
+                node.destroy()
             table.add_row(WHAT[kind], *_row(noticed))
     out.print(table)
 

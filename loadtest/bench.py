@@ -147,7 +147,7 @@ class Bench:
             node.start()
             yield node
         finally:
-            node.clear()
+            node.destroy()
 
     def _record(self, run: Run, **values: float) -> None:
         print_run(run, out)
@@ -213,7 +213,7 @@ class Bench:
         try:
             yield peer
         finally:
-            peer.clear()
+            peer.destroy()
 
     def _signaling(self, node: BenchNode) -> None:
         """Pass messages on in turns with the PeerJS server, under the same load."""
@@ -241,7 +241,7 @@ class Bench:
         try:
             yield server
         finally:
-            server.end(signal.SIGKILL)
+            server.stop_with_signal(signal.SIGKILL)
 
     def _resume(self, node: BenchNode) -> None:
         times = self._scale.resumes

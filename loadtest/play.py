@@ -92,7 +92,7 @@ class _Session:
         async with connect(url, name=name) as client:
             lobby = await _lobby_with_bots(client, ruleset, config)
             names = {member["player_id"]: member["display_name"] for member in lobby["members"]}
-            game = await client.started(lobby)
+            game = await client.wait_for_game(lobby)
             saved = SavedGame(
                 url=url, ruleset=ruleset, game_id=game.game_id, refresh_token="", names=names
             )
@@ -258,20 +258,22 @@ class _GameLoop:
         """Take an event in, and say what happened."""
         payload = event.payload or {}
         self._index = event.event_index
-        self._behaviour.see(event.type, payload)
+        self._behaviour.on_event(event.type, payload)
         line = self._screen.describe(event.type, payload)
         if line is not None and event.event_index >= self._head:
             out.print(line, soft_wrap=True)
 
     def _is_my_turn(self) -> bool:
-        return self._behaviour.choose() is not None and self._behaviour.turn != self._played_turn
+        return (
+            self._behaviour.choose_move() is not None and self._behaviour.turn != self._played_turn
+        )
 
     async def _take_turn(self, ahead: _Ahead) -> None:
         if self._keyboard is not None:
             await self._ask(self._keyboard, ahead)
             return
         self._played_turn = self._behaviour.turn
-        move = self._behaviour.choose()
+        move = self._behaviour.choose_move()
         assert move is not None
         await self._act(move, expected_head=None)
 
@@ -288,8 +290,8 @@ class _GameLoop:
             if not view["legal_moves"]:
                 return
             self._played_turn = self._behaviour.turn
-            keyboard.forget()
-            out.print(self._screen.show(view))
+            keyboard.discard_typed()
+            out.print(self._screen.show_view(view))
             move = await self._typed(keyboard, view, ahead)
             if move is not None and await self._act(move, expected_head=snapshot["head"]):
                 return
@@ -297,7 +299,7 @@ class _GameLoop:
     async def _typed(self, keyboard: Keyboard, view: Json, ahead: _Ahead) -> Json | None:
         """Wait for a move, printing what happens meanwhile; None once the table has changed."""
         while True:
-            out.print(self._screen.prompt(view), end="")
+            out.print(self._screen.prompt_text(view), end="")
             line = self._tasks.create_task(keyboard.read_line())
             try:
                 await asyncio.wait({line, ahead.coming}, return_when=asyncio.FIRST_COMPLETED)
@@ -309,11 +311,11 @@ class _GameLoop:
                     self._show_event(event)
                     if event.type not in PASSING:
                         return None
-                    out.print(self._screen.prompt(view), end="")
+                    out.print(self._screen.prompt_text(view), end="")
                 typed = await line
                 if typed is None:
                     raise EOFError
-                return self._screen.read(typed, view)
+                return self._screen.read_move(typed, view)
             except UnclearInput as unclear:
                 out.print(str(unclear), style="yellow")
             finally:

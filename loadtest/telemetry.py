@@ -175,8 +175,8 @@ def measure(
     if accepted != count or again != (0, 2 * connections * BATCH_EVENTS_MAX):
         raise SystemExit(f"{accepted} of {count} events were stored, {again} when sent again")
     return (
-        _figures(monitor.between(began_s, sent_s), count, sent_s - began_s),
-        _figures(monitor.between(copying_s, copied_s), count, copied_s - copying_s),
+        _figures(monitor.usage_between(began_s, sent_s), count, sent_s - began_s),
+        _figures(monitor.usage_between(copying_s, copied_s), count, copied_s - copying_s),
     )
 
 
@@ -209,7 +209,7 @@ def main(
                 measure(node, on, batches=batches, connections=connections) for _ in range(runs)
             ]
         finally:
-            node.clear()
+            node.destroy()
     for what, figures in zip(("over HTTP", "by COPY"), zip(*measured, strict=True), strict=True):
         for each in figures:
             out.print(_line(what, each))

@@ -60,7 +60,7 @@ class PostgresCluster:
         self._log = path / "server.log"
         self._user = _user_for(path)
 
-    def ensure_made(self) -> None:
+    def ensure_initialised(self) -> None:
         """Make the folder, whole or not at all."""
         self._ensure_reach()
         if self._path.exists():
@@ -107,7 +107,7 @@ class PostgresCluster:
         with hold_signals():  # `stop` finds a server only once its pid is in the folder
             self._launch(server)
 
-    def admit(self) -> None:
+    def ensure_login(self) -> None:
         """Make the login that serves, or bring it to what it may be.
 
         It is no superuser and owns nothing, so a session of the server's has no more rights to

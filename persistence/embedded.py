@@ -55,7 +55,7 @@ class EmbeddedPostgres:
         self._data_dir: Path | None = None
         self._use: IO[bytes] | None = None
 
-    def is_in(self, data_dir: Path) -> bool:
+    def has_cluster(self, data_dir: Path) -> bool:
         """Say whether there is a server's folder to start; raise `UnusableFolder`."""
         try:
             return (data_dir.expanduser() / "cluster" / "PG_VERSION").exists()
@@ -81,7 +81,7 @@ class EmbeddedPostgres:
             make_folder(data_dir)
             with _locked(data_dir / "lock"):
                 cluster = PostgresCluster(data_dir / "cluster")
-                cluster.ensure_made()
+                cluster.ensure_initialised()
                 try:
                     cluster.ensure_running(self._settings)
                     self._use = open_private(data_dir / "users", "ab")
@@ -98,14 +98,14 @@ class EmbeddedPostgres:
             ) from error
         return cluster.dsn
 
-    def admit(self) -> str:
+    def ensure_login(self) -> str:
         """Make the login that serves, if need be, and return its data source name."""
         assert self._data_dir is not None
         cluster = PostgresCluster(self._data_dir / "cluster")
-        cluster.admit()
+        cluster.ensure_login()
         return cluster.serving_dsn
 
-    async def keep(self) -> None:
+    async def keep_running(self) -> None:
         """Start the server again whenever it ended, until this is cancelled.
 
         Connections are cut meanwhile, and nothing that was committed is lost. Raises

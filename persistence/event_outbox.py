@@ -101,12 +101,12 @@ class EventOutbox:
             async with self._database.acquire() as connection:
                 await connection.execute(SQL["release_events"], [event.seq for event in events])
 
-    async def clear(self, kept_s: float, *, limit: int) -> int:
+    async def delete_delivered(self, kept_s: float, *, limit: int) -> int:
         """Delete some events that everybody has had for so long; says how many."""
         async with self._database.acquire() as connection:
             return int(await connection.fetchval(SQL["clear_events"], kept_s, limit))
 
-    async def backlog(self) -> OutboxBacklog:
+    async def count_backlog(self) -> OutboxBacklog:
         """Count what waits."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["backlog"], COUNTED_MAX)

@@ -89,7 +89,7 @@ class ObjectStorage:
             found = await self._store.get_async(key)
             return bytes(await found.bytes_async())
 
-    async def missing(self, keys: Sequence[str]) -> list[str]:
+    async def find_missing(self, keys: Sequence[str]) -> list[str]:
         """Say which of these objects are not there."""
         there = await asyncio.gather(*map(self._has, keys))
         return [key for key, is_there in zip(keys, there, strict=True) if not is_there]

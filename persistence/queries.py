@@ -12,7 +12,6 @@ Comments may come before the first name.
 import re
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 
 _NAME = re.compile(r"^-- name: *(\w+) *\n", re.MULTILINE)
 _DESCRIPTION = re.compile(r"(?:-- .+\n)+")
@@ -41,11 +40,6 @@ class Queries(dict[str, str]):
             raise ValueError(f"{self.source}: query {name!r} is there twice")
         self.descriptions[name] = " ".join(re.findall("-- (.+)", description[0]))
         self[name] = body[description.end() :].strip()
-
-
-def parse_file(path: Path) -> Queries:
-    """Read a file; one that is malformed raises `ValueError`, which names it."""
-    return Queries(str(path), path.read_text("utf-8"))
 
 
 @cache

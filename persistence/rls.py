@@ -38,12 +38,12 @@ class RlsDatabase:
         self._database = database
 
     @property
-    def anybody(self) -> Database:
+    def anonymous(self) -> Database:
         """The pool as it is: it reads what everybody may read, and writes nothing."""
         return self._database
 
     @asynccontextmanager
-    async def of(self, requester: Requester | None) -> AsyncIterator[Connection]:
+    async def as_user(self, requester: Requester | None) -> AsyncIterator[Connection]:
         """Borrow a connection in a transaction as this person; None is nobody in particular.
 
         A statement that goes too far raises `Forbidden`, or touches no row.

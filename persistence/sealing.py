@@ -45,12 +45,12 @@ class SealingKey(NamedTuple):
     secret: bytes
 
     @classmethod
-    def make(cls) -> Self:
+    def generate(cls) -> Self:
         """Make a random one."""
         return cls(secrets.token_hex(4), secrets.token_bytes(KEY_BYTES))
 
     @property
-    def text(self) -> str:
+    def to_setting(self) -> str:
         """Write it as the configuration has it."""
         return f"{self.id}:{b64encode(self.secret).decode()}"
 
@@ -116,7 +116,7 @@ class Seal:
         """Say whether a value is sealed with the newest key."""
         return _parts(sealed)[0] == self._keys[0].id.encode()
 
-    def indexes(self, text: str, *, about: str) -> list[bytes]:
+    def blind_indexes(self, text: str, *, about: str) -> list[bytes]:
         """Hash a text under every key, the newest first: the first is stored, any may be found."""
         said = f"{about}\0{text}".encode()
         return [hmac.digest(key, said, sha256) for key in self._index_keys]
@@ -184,7 +184,7 @@ def _keys_in(file: Path, *, make: bool) -> list[SealingKey]:
 def _write_new(file: Path) -> None:
     """Make the file with its contents at once, so that of two processes one's key counts."""
     make_folder(file.parent)
-    write_new_file(file, SealingKey.make().text.encode("ascii"))
+    write_new_file(file, SealingKey.generate().to_setting.encode("ascii"))
 
 
 def _parts(sealed: bytes) -> tuple[bytes, bytes, bytes]:

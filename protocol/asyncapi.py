@@ -35,7 +35,7 @@ def asyncapi_document(*, version: str) -> JsonObject:
             **{name: _receive(name, COMMANDS[name]) for name in sorted(COMMANDS)},
             **{name: _send(name, UPDATES[name]) for name in sorted(UPDATES)},
         },
-        "components": {"messages": messages, "schemas": schemas.sorted()},
+        "components": {"messages": messages, "schemas": schemas.sorted_schemas()},
         "x-errors": describe_errors(),
         "x-close-codes": _close_codes(),
         "x-limits": _limits(),
@@ -66,14 +66,14 @@ def _channel(messages: JsonObject) -> JsonObject:
 
 
 def _messages(schemas: SchemaRegistry) -> JsonObject:
-    found: JsonObject = {_REFUSAL: _message(_summary(Refusal), schemas.add(Refusal))}
+    found: JsonObject = {_REFUSAL: _message(_summary(Refusal), schemas.add_model(Refusal))}
     for name, command in COMMANDS.items():
-        payload = schemas.add(command, name=name, mode="validation")
+        payload = schemas.add_model(command, name=name, mode="validation")
         found[name] = _message(_summary(command), payload)
         reply = command.reply
-        found[reply.__name__] = _message(_summary(reply), schemas.add(reply))
+        found[reply.__name__] = _message(_summary(reply), schemas.add_model(reply))
     for name, update in UPDATES.items():
-        found[name] = _message(_summary(update), schemas.add(update, name=name))
+        found[name] = _message(_summary(update), schemas.add_model(update, name=name))
     return {name: found[name] for name in sorted(found)}
 
 

@@ -26,7 +26,7 @@ class SchemaRegistry:
     def __init__(self) -> None:
         self._by_name: dict[str, JsonObject] = {}
 
-    def add(
+    def add_model(
         self,
         model: type[BaseModel],
         *,
@@ -46,7 +46,7 @@ class SchemaRegistry:
             self._put(inner_name, definition)
         return self._put(name or model.__name__, schema)
 
-    def sorted(self) -> JsonObject:
+    def sorted_schemas(self) -> JsonObject:
         """Give all of them, by name."""
         return {name: self._by_name[name] for name in sorted(self._by_name)}
 

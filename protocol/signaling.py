@@ -129,7 +129,7 @@ class PeerAdmission(NamedTuple):
     session: str
 
     @property
-    def owner(self) -> str:
+    def peer_owner(self) -> str:
         """Whose a peer is: the same for every token of a person in a circle."""
         return f"{self.circle}/{self.person}"
 

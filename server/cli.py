@@ -369,7 +369,7 @@ def reach_database(config: Config, *, may_make: bool = False) -> Iterator[Reacha
                 fail(f"PLAYHALL_DATABASE_URL: {problem}; the format is {EXAMPLE_URL}")
             yield ReachableDatabase(dsn, dsn)
             return
-        if not may_make and not bundled.is_in(config.data_dir / "postgres"):
+        if not may_make and not bundled.has_cluster(config.data_dir / "postgres"):
             raise StartRefused(
                 f"There is no Playhall data in {config.data_dir}. Name the folder that a server "
                 "uses with --data-dir, or its database with PLAYHALL_DATABASE_URL; `playhall "
@@ -377,7 +377,7 @@ def reach_database(config: Config, *, may_make: bool = False) -> Iterator[Reacha
             )
         try:
             owner = bundled.start(config.data_dir / "postgres")
-            yield ReachableDatabase(bundled.admit(), owner, bundled.keep)
+            yield ReachableDatabase(bundled.ensure_login(), owner, bundled.keep_running)
         finally:
             bundled.stop()
 

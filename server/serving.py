@@ -90,9 +90,9 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP; `ready` gets the address once clients may come.
 
-    A second signal ends the loop with `StoppedBySecondSignal`, whatever is under way. `keep_database`
-    looks after a database of the node's own; the node goes away when it raises `StartRefused`,
-    which is raised from here in the end.
+    A second signal ends the loop with `StoppedBySecondSignal`, whatever is under way.
+    `keep_database` looks after a database of the node's own; the node goes away when it raises
+    `StartRefused`, which is raised from here in the end.
     """
     stop = StopRequest()
     loop = asyncio.get_running_loop()

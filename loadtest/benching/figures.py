@@ -190,7 +190,8 @@ def print_run(run: Run, console: Console) -> None:
     if (usage := run.usage) is not None:
         parts.append(
             f"server {usage.server:.0%}, database {usage.database:.0%}, load {usage.load:.0%}, "
-            f"cores {usage.server_core:.0%} and {usage.rest_core:.0%}; saturated: {usage.saturated}"
+            f"cores {usage.server_core:.0%} and {usage.rest_core:.0%}; "
+            f"saturated: {usage.saturated}"
         )
     console.print(f"{run.what}: {'; '.join(parts)}; {_checked(run)}", soft_wrap=True)
 

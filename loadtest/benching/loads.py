@@ -108,7 +108,9 @@ def signaling(
         measured = merge_measurements(run_scenarios([share], progress=lambda _: None))
     began, ended = measured.numbers["from s"], measured.numbers["to s"]
     numbers = _numbers(measured)
-    return Run(f"{name}, {pairs} pairs", numbers, measured.checks, monitor.between(began, ended))
+    return Run(
+        f"{name}, {pairs} pairs", numbers, measured.checks, monitor.usage_between(began, ended)
+    )
 
 
 def hold_idle(node: BenchNode, on: CoreAssignment, *, connections: int) -> Run:
@@ -119,8 +121,8 @@ def hold_idle(node: BenchNode, on: CoreAssignment, *, connections: int) -> Run:
 
 def watch_epoch(node: BenchNode, on: CoreAssignment, *, watchers: int, seconds: float) -> Run:
     """Let bots claim and people vote while thousands watch."""
-    bots = node.console("epoch", "bots", str(BOTS), "--live", "--speed", str(EPOCH_SPEED))
-    voters = node.console("epoch", "voters", str(VOTERS))
+    bots = node.run_command("epoch", "bots", str(BOTS), "--live", "--speed", str(EPOCH_SPEED))
+    voters = node.run_command("epoch", "voters", str(VOTERS))
     barrier = Barrier(EPOCH_PROCESSES)
     shares = [
         EpochScenario(
@@ -156,7 +158,9 @@ def _run(
         measured = add_up(run_scenarios(shares, progress=lambda _: None))
     assert measured.server is not None
     opened, closed = measured.server
-    return Run(what, _numbers(measured), measured.checks, monitor.between(opened.at_s, closed.at_s))
+    return Run(
+        what, _numbers(measured), measured.checks, monitor.usage_between(opened.at_s, closed.at_s)
+    )
 
 
 def _numbers(measured: Measurements) -> dict[str, float]:
@@ -247,12 +251,12 @@ class Colyseus:
         window_s = said["to_s"] - said["from_s"]
         numbers = {"window s": window_s, "deliveries/s": said["deliveries"] / window_s}
         checked = CheckResult(said["passed"], said["failed"], said["examples"])
-        usage = monitor.between(said["from_s"], said["to_s"])
+        usage = monitor.usage_between(said["from_s"], said["to_s"])
         return Run(f"Colyseus, {rooms} rooms", numbers, Checks({IN_ORDER: checked}), usage)
 
-    def clear(self) -> None:
+    def destroy(self) -> None:
         """End it."""
-        self._server.end(signal.SIGKILL)
+        self._server.stop_with_signal(signal.SIGKILL)
 
 
 def peer_server(name: str, folder: Path, *, on: CoreAssignment) -> BenchServer:

@@ -125,7 +125,7 @@ class UsageMonitor:
         """Stop sampling."""
         self._stop.set()
 
-    def between(self, from_s: float, to_s: float) -> CpuUsage:
+    def usage_between(self, from_s: float, to_s: float) -> CpuUsage:
         """Give what was used between two moments of the monotonic clock."""
         times = [sample.at_s for sample in self._samples]
         first = self._samples[max(0, bisect_right(times, from_s) - 1)]

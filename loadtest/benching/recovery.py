@@ -74,7 +74,7 @@ async def _resume_once(player: SimulatedPlayer, trace: GameTrace, checks: Checks
     failures: list[ClientError] = []
     stream = GameStream(
         trace.game_id,
-        player.connection.moves_of(trace.game_id),
+        player.connection.track_moves(trace.game_id),
         on_event=lambda message: seen.append(message["event_index"]),
         on_failure=failures.append,
     )
@@ -197,12 +197,12 @@ async def _seated(
 async def _send_until(rooms: list[PlayerGroup], traces: list[GameTrace], *, events: int) -> None:
     """Send messages until every game has so many events, and everybody has seen them."""
     for group in rooms:
-        group.begin()
+        group.begin_playing()
     waiting = list(zip(rooms, traces, strict=True))
     while waiting:
         await asyncio.sleep(LOOK_EVERY_S)
         for group, _ in (full := [each for each in waiting if each[1].head >= events - 1]):
-            group.pause()
+            group.pause_playing()
         waiting = [each for each in waiting if each not in full]
     await _until(lambda: not any(map(_is_busy, rooms)))
     for group, trace in zip(rooms, traces, strict=True):

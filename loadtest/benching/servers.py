@@ -59,13 +59,13 @@ class BenchServer:
         pin_process(self.pid, self._on.server)
         while not (found := _READY.search(self._log.read_text(errors="replace"))):
             if self._process.poll() is not None or time.monotonic() - began > START_TIMEOUT_S:
-                self.end(signal.SIGKILL)
+                self.stop_with_signal(signal.SIGKILL)
                 raise ServerDidNotStart(self._log.read_text(errors="replace"))
             time.sleep(0.005)
         self.url = found[1]
         return time.monotonic() - began
 
-    def end(self, number: signal.Signals) -> None:
+    def stop_with_signal(self, number: signal.Signals) -> None:
         """Send it a signal that ends it, and wait until it has."""
         if self._process is not None:
             self._process.send_signal(number)
@@ -112,7 +112,7 @@ class BenchNode(BenchServer):
         with (self._postmaster.parent / "postgresql.auto.conf").open("a") as settings:
             settings.write(f"{name} = '{value}'\n")
 
-    def console(self, *arguments: str) -> list[str]:
+    def run_command(self, *arguments: str) -> list[str]:
         """Run a command of `playhall` beside it; gives the lines that it printed."""
         said = subprocess.run(  # noqa: S603 - a program of ours
             [sys.executable, "-m", "server.cli", *arguments],
@@ -127,13 +127,13 @@ class BenchNode(BenchServer):
 
     def stop(self) -> None:
         """Ask it to go away, and its database with it."""
-        self.end(signal.SIGTERM)
+        self.stop_with_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it as a power failure would; the database goes on."""
-        self.end(signal.SIGKILL)
+        self.stop_with_signal(signal.SIGKILL)
 
-    def clear(self) -> None:
+    def destroy(self) -> None:
         """End it and its database, whatever state they are in; nothing is worth keeping."""
         self.kill()
         if self._postmaster.exists():

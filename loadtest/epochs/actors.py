@@ -107,8 +107,8 @@ class Actor:
         self.is_busy = False
         self._heard_s = 0.0
 
-    async def do(self, act: ActorCommand, epoch_id: str) -> AcknowledgedCommand:
-        """Do it; raise `RpcRefused` or `Lost`."""
+    async def send_command(self, act: ActorCommand, epoch_id: str) -> AcknowledgedCommand:
+        """Do it; raise `RequestRefused` or `ConnectionLost`."""
         self.is_busy, sent_s = True, time.monotonic()
         try:
             reply = await self.connection.call(act.command, epoch_id=epoch_id, **act.fields)
@@ -118,7 +118,7 @@ class Actor:
 
     def _hear(self, frame: bytes) -> None:
         self._heard_s = time.monotonic()  # before anything else is done with it
-        self.connection.receive(frame)
+        self.connection.handle_frame(frame)
 
 
 class ActorGroup:
@@ -154,7 +154,7 @@ class ActorGroup:
 
     async def _do(self, actor: Actor, act: ActorCommand) -> None:
         try:
-            done = await actor.do(act, self._epoch_id)
+            done = await actor.send_command(act, self._epoch_id)
         except RequestRefused as refused:
             self._counters.refusals[refused.code] += 1
         except ClientError:
@@ -174,7 +174,7 @@ async def connected_actors(http: HttpClient, tokens: Sequence[str]) -> AsyncIter
             for actor in actors:
                 tasks.create_task(actor.connection.run())
             for actor in actors:
-                await actor.connection.ready()
+                await actor.connection.wait_until_ready()
             yield actors
         finally:
             for actor in actors:

@@ -41,7 +41,7 @@ class FinalDay:
 async def read_final_day(http: HttpClient, epoch_id: str) -> FinalDay:
     """Read the state that watchers must come to."""
     slots = await http.get(f"/v1/epochs/{epoch_id}/slots")
-    return FinalDay(slots["version"], DayState.of(slots))
+    return FinalDay(slots["version"], DayState.from_snapshot(slots))
 
 
 async def wait_until_caught_up(stream_checks: Sequence[StreamCheck], version: int) -> None:

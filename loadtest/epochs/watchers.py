@@ -30,9 +30,9 @@ class SnapshotCache:
     def __init__(self) -> None:
         self._known: dict[bytes, DayState] = {}
 
-    def unique(self, snapshot: Json) -> DayState:
+    def intern(self, snapshot: Json) -> DayState:
         """Give the one that is kept of a snapshot's state."""
-        state = DayState.of(snapshot)
+        state = DayState.from_snapshot(snapshot)
         return self._known.setdefault(orjson.dumps(tuple(state)), state)
 
 
@@ -74,7 +74,7 @@ class Watcher:
                 self.stream_check.fault or f"closed: {closed.code} {closed.reason}"
             )
 
-    def show_life(self) -> None:
+    def send_heartbeat(self) -> None:
         """Let the server know that somebody is there, once it knows who."""
         if self._transport is not None and self.heartbeat_s:
             self._transport.send(b'{"id":3,"type":"session.ping"}')
@@ -99,21 +99,21 @@ class Watcher:
             self._answer = None
 
     def _take(self, frame: bytes) -> None:
-        if self.stream_check.is_next(frame):
+        if self.stream_check.take_if_same(frame):
             return
         message = orjson.loads(frame)
         if message["type"] == EVENT:
-            self.stream_check.take(frame, message)
+            self.stream_check.take_event(frame, message)
         elif message.get("re") == 1 and self._answer is not None and not self._answer.done():
             self._hear(message, self._answer)
 
     def _hear(self, reply: Json, answer: "asyncio.Future[Json]") -> None:
         """Take a reply; a snapshot at once, for the next frame may be the change after it."""
         if reply["type"] == "error":
-            answer.set_exception(RequestRefused.of(reply))
+            answer.set_exception(RequestRefused.from_reply(reply))
             return
         if (snapshot := reply.get("snapshot")) is not None:
-            self.stream_check.begin(self._snapshots.unique(snapshot), snapshot["version"])
+            self.stream_check.start_from(self._snapshots.intern(snapshot), snapshot["version"])
         answer.set_result(reply)
 
 
@@ -146,4 +146,4 @@ async def _show_life(watchers: Sequence[Watcher]) -> None:
     for some in cycle(slices):
         await asyncio.sleep((watchers[0].heartbeat_s or HEARTBEAT_MIN_S) / SLICES / 2)
         for watcher in some:
-            watcher.show_life()
+            watcher.send_heartbeat()

@@ -3,7 +3,7 @@
 For: choosing moves from nothing but the player's own event stream, and keeping the score,
 for simulations (`loadtest.simulation`) and for the terminal player's `--auto`.
 
-Promises: pure; a ruleset that has no file here is played by `kind.AnyBehaviour`, which asks for
+Promises: pure; a ruleset that has no file here is played by `kind.GenericBehaviour`, which asks for
 legal moves; one that has is one line in `KINDS`, plays faster, and has its result counted.
 
 Must not know: sockets, commands, indexes, other players' hands.

@@ -15,13 +15,13 @@ class Behaviour(Protocol):
     # Counts turns, so that no turn is played twice.
     turn: int
 
-    def see(self, event: str, payload: Json) -> None:
+    def on_event(self, event: str, payload: Json) -> None:
         """Take in the next event."""
 
-    def choose(self) -> Json | None:
+    def choose_move(self) -> Json | None:
         """Choose the move to make now; None if it is somebody else's turn."""
 
-    def illegal_move(self) -> Json:
+    def make_illegal_move(self) -> Json:
         """Give a move that the rules refuse now."""
 
 
@@ -30,7 +30,7 @@ class Score(Protocol):
 
     totals: dict[str, int]
 
-    def see(self, event: str, payload: Json) -> None:
+    def on_event(self, event: str, payload: Json) -> None:
         """Take in the next event."""
 
 
@@ -50,7 +50,7 @@ class RulesetPlayer:
     hidden: Mapping[str, str] | None = field(default_factory=dict)
 
     @property
-    def asks(self) -> bool:
+    def asks_for_moves(self) -> bool:
         """Whether its behaviour chooses from the moves that the server lists."""
         return self.hidden is None
 
@@ -68,17 +68,17 @@ class GenericBehaviour:
         self.moves: list[Json] | None = None
         self.turn = 0
 
-    def see(self, event: str, payload: Json) -> None:
+    def on_event(self, event: str, payload: Json) -> None:
         """Take in the next event: what was legal before may not be any more."""
         if event != INVALID_ACTION:  # which changes nothing for anybody
             self.turn += 1
             self.moves = None
 
-    def choose(self) -> Json | None:
+    def choose_move(self) -> Json | None:
         """Choose any legal move."""
         return self._chance.choice(self.moves) if self.moves else None
 
-    def illegal_move(self) -> Json:
+    def make_illegal_move(self) -> Json:
         """Make a move that no game has."""
         return {"type": "…"}
 
@@ -89,7 +89,7 @@ class SnapshotScore:
     def __init__(self, players: list[str]) -> None:
         self.totals = dict.fromkeys(players, 0)
 
-    def see(self, event: str, payload: Json) -> None:
+    def on_event(self, event: str, payload: Json) -> None:
         """Take in the next event."""
         if event == "game_completed":
             self.totals = dict(payload["final_scores"])

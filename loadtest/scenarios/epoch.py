@@ -65,7 +65,7 @@ class EpochScenario:
             return self.watchers
         if self.acts:
             return 1
-        return Shard("", self.shard.index - 1, self.shard.of - 1).part(self.watchers - 1)
+        return Shard("", self.shard.index - 1, self.shard.of - 1).share_of(self.watchers - 1)
 
     async def run(self, on_progress: OnProgress) -> EpochMeasurements:
         """Watch, and act."""

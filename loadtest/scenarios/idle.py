@@ -29,7 +29,7 @@ class IdleScenario:
         """Connect, and wait."""
         async with HttpClient(self.shard.url) as http:
             meter = Meter(http, on_progress=on_progress, asks=self.shard.index == 0)
-            count = self.shard.part(self.connections)
+            count = self.shard.share_of(self.connections)
             meter.stage = "signing in"
             async with sample_while(meter):
                 accounts = await sign_in_guests(
@@ -37,7 +37,7 @@ class IdleScenario:
                 )
             before = await self._memory_bytes(http)
             async with connected_players(
-                http, accounts, counters=meter.counters, chance=self.shard.chance
+                http, accounts, counters=meter.counters, chance=self.shard.random
             ) as players:
                 meter.stage, meter.done = "holding", len(players)
                 await meter.begin()

@@ -31,8 +31,8 @@ class LobbyScenario:
         """Churn."""
         async with HttpClient(self.shard.url) as http:
             meter = Meter(http, on_progress=on_progress, asks=self.shard.index == 0)
-            pairs = self.shard.part(self.pairs)
-            async with simulated_players(http, meter, 2 * pairs, self.shard.chance) as players:
+            pairs = self.shard.share_of(self.pairs)
+            async with simulated_players(http, meter, 2 * pairs, self.shard.random) as players:
                 until = time.monotonic() + self.duration_s
                 async with sample_while(meter) as tasks:
                     for number in range(pairs):

@@ -36,10 +36,10 @@ class MatchesScenario:
         """Play."""
         async with HttpClient(self.shard.url) as http:
             meter = Meter(http, on_progress=on_progress, asks=self.shard.index == 0)
-            finished = GameSample(self.shard.part(self.sample), self.shard.chance)
-            rooms = self.shard.part(self.concurrency)
+            finished = GameSample(self.shard.share_of(self.sample), self.shard.random)
+            rooms = self.shard.share_of(self.concurrency)
             async with simulated_players(
-                http, meter, rooms * self.players, self.shard.chance
+                http, meter, rooms * self.players, self.shard.random
             ) as players:
                 setup = MatchSetup(self.kind, self.habits, self.config)
                 seats = range(0, len(players), self.players)
@@ -62,7 +62,7 @@ class _Schedule:
         self._share = share
         self._meter = meter
         self._finished = finished
-        self._left = None if share.games is None else share.shard.part(share.games)
+        self._left = None if share.games is None else share.shard.share_of(share.games)
         self._began = time.monotonic()
         self._over = asyncio.Event()
 
@@ -70,10 +70,10 @@ class _Schedule:
         """Play game after game; `arrival` is when, as a share of the ramp-up."""
         await asyncio.sleep(arrival * self._share.ramp_up_s)
         while await self._begins_another():
-            game = await group.play()
+            game = await group.play_game()
             self._meter.done += 1
             if game is not None:
-                self._finished.offer(game)
+                self._finished.offer_game(game)
 
     async def run_clock(self) -> None:
         """Open the window after the ramp-up; stop starting games when the time is over."""

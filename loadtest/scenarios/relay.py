@@ -32,9 +32,9 @@ class RelayScenario:
         """Send."""
         async with HttpClient(self.shard.url) as http:
             meter = Meter(http, on_progress=on_progress, asks=self.shard.index == 0)
-            rooms = self.shard.part(self.rooms)
+            rooms = self.shard.share_of(self.rooms)
             async with simulated_players(
-                http, meter, rooms * self.players, self.shard.chance
+                http, meter, rooms * self.players, self.shard.random
             ) as players:
                 setup = MatchSetup(self._kind(), PlayerHabits(window=self.window))
                 groups = [
@@ -53,18 +53,18 @@ class RelayScenario:
             starting = [tasks.create_task(group.start_game()) for group in rooms]
         meter.stage = "sending"
         for group in rooms:
-            group.begin()
+            group.begin_playing()
         await asyncio.sleep(self.ramp_up_s)
         await meter.open_window()
         await asyncio.sleep(self.duration_s)
         await meter.close_window()
         for group in rooms:
-            group.pause()
+            group.pause_playing()
         meter.stage = "checking"
         finished = [
             await _end(group, task.result()) for group, task in zip(rooms, starting, strict=True)
         ]
-        for game in finished[: self.shard.part(self.sample)]:
+        for game in finished[: self.shard.share_of(self.sample)]:
             if game is not None:
                 await audit_games(http, game, meter.checks)
                 meter.done += 1
@@ -76,8 +76,8 @@ class RelayScenario:
 
 async def _end(group: PlayerGroup, trace: GameTrace) -> FinishedGame | None:
     if not trace.went_wrong:
-        await group.stop()
-    return await group.end(trace)
+        await group.stop_game()
+    return await group.wait_for_end(trace)
 
 
 def _behaviour(me: str, chance: Random, *, payload_bytes: int) -> RelayBehaviour:

@@ -30,12 +30,12 @@ class Shard:
     index: int = 0
     of: int = 1
 
-    def part(self, whole: int) -> int:
+    def share_of(self, whole: int) -> int:
         """Give this share's part of a number; the parts add up to it."""
         return whole // self.of + (self.index < whole % self.of)
 
     @property
-    def chance(self) -> Random:
+    def random(self) -> Random:
         """The share's source of chance: the same in each run."""
         return Random(self.index)  # noqa: S311 - games, no secrets
 

@@ -72,7 +72,7 @@ class SignalingScenario:
         pad = "x" * self.payload_bytes
         names = [
             (f"{self.shard.index}-{n}-a", f"{self.shard.index}-{n}-b")
-            for n in range(self.shard.part(self.pairs))
+            for n in range(self.shard.share_of(self.pairs))
         ]
         pause_s = 1 / self.messages_per_s if self.messages_per_s else 0.0
         peers = [

@@ -38,11 +38,11 @@ class PlayerGroup:
         self._setup = setup
         self._checks = checks
 
-    async def play(self) -> FinishedGame | None:
+    async def play_game(self) -> FinishedGame | None:
         """Play one game to its end; None if it went wrong, which the checks then say."""
         trace = await self.start_game()
-        self.begin()
-        return await self.end(trace)
+        self.begin_playing()
+        return await self.wait_for_end(trace)
 
     async def start_game(self) -> GameTrace:
         """Open a lobby, start the game, and let everybody follow it; nobody moves yet."""
@@ -55,17 +55,17 @@ class PlayerGroup:
         ]
         return trace
 
-    def begin(self) -> None:
+    def begin_playing(self) -> None:
         """Let everybody play."""
         for seat in self.seats:
-            seat.begin()
+            seat.begin_playing()
 
-    def pause(self) -> None:
+    def pause_playing(self) -> None:
         """Let nobody move any more."""
         for seat in self.seats:
             seat.paused = True
 
-    async def end(self, trace: GameTrace) -> FinishedGame | None:
+    async def wait_for_end(self, trace: GameTrace) -> FinishedGame | None:
         """Wait for the game's end, and check its result."""
         try:
             await _until_done(trace)
@@ -77,11 +77,11 @@ class PlayerGroup:
         self.players[0].counters.counts["games"] += 1
         return trace.finish(self.players[0].account.token)
 
-    async def stop(self) -> None:
+    async def stop_game(self) -> None:
         """End a game that does not end by itself: once all have paused, the host ends it."""
         for seat in self.seats:
             await _until_answered(seat)
-        self.seats[0].make({"type": "end"}, lambda _, __: None)
+        self.seats[0].make_move({"type": "end"}, lambda _, __: None)
 
     async def _start(self) -> str:
         """Give the game's id; a lobby that came to nothing is followed by another."""
@@ -89,7 +89,7 @@ class PlayerGroup:
             try:
                 return await self._start_once()
             except ConnectionLost:
-                await self.players[0].connection.ready()
+                await self.players[0].connection.wait_until_ready()
             except RequestRefused as refused:
                 if not refused.retry:
                     raise
@@ -121,7 +121,7 @@ async def _until_done(trace: GameTrace) -> None:
             await asyncio.wait_for(trace.done.wait(), STALL_S)
         except TimeoutError:
             if trace.head == head:
-                trace.wrong(
+                trace.note_fault(
                     ORDER, f"game {trace.game_id}: nothing came after event {head} for {STALL_S} s"
                 )
 

@@ -70,7 +70,7 @@ class SimulatedPlayer:
     ) -> "SimulatedSeat":
         """Follow a game from its first event on, and play in it."""
         behaviour = kind.behaviour(self.player_id, self.chance)
-        seat = LegalMovesSeat if kind.asks else SimulatedSeat
+        seat = LegalMovesSeat if kind.asks_for_moves else SimulatedSeat
         self.seat = seat(self, trace, behaviour, habits)
         await self.connection.follow(self.seat.stream)
         return self.seat
@@ -83,8 +83,8 @@ class SimulatedPlayer:
 
     def _take_frame(self, frame: bytes) -> None:
         seat = self.seat
-        if seat is None or not seat.recognise(frame):
-            self.connection.receive(frame)
+        if seat is None or not seat.take_known_frame(frame):
+            self.connection.handle_frame(frame)
 
 
 class SimulatedSeat:
@@ -121,33 +121,33 @@ class SimulatedSeat:
         self.paused = True
         self.stream = GameStream(
             trace.game_id,
-            player.connection.moves_of(trace.game_id),
+            player.connection.track_moves(trace.game_id),
             on_event=self._take,
-            on_failure=lambda error: trace.fail(self._me, error),
+            on_failure=lambda error: trace.note_failure(self._me, error),
         )
 
-    def recognise(self, frame: bytes) -> bool:
+    def take_known_frame(self, frame: bytes) -> bool:
         """Take a frame that another player of this game got already, unparsed."""
         stream = self.stream
         index = stream.next_index
-        seen = self._trace.known(index, frame)
+        seen = self._trace.find_known(index, frame)
         if seen is None or stream.failure is not None:
             self._frame = frame
             return False
-        stream.advance(seen.event, seen.payload, index)
+        stream.count_event(seen.event, seen.payload, index)
         self._see(seen.event, seen.payload, index)
         return True
 
-    def make(self, move: Json, done: Callable[[Json | ClientError, float], None]) -> None:
+    def make_move(self, move: Json, done: Callable[[Json | ClientError, float], None]) -> None:
         """Make a move that is not the behaviour's."""
-        self.stream.moves.make(move, done)
+        self.stream.moves.send_move(move, done)
 
-    def begin(self) -> None:
+    def begin_playing(self) -> None:
         """Play from now on."""
         self.paused = False
-        self.go_on()
+        self.play_due()
 
-    def go_on(self) -> None:
+    def play_due(self) -> None:
         """Play what there is to play now."""
         habits, behaviour, moves = self._habits, self._behaviour, self.stream.moves
         while behaviour.turn != self._played_turn:
@@ -155,22 +155,22 @@ class SimulatedSeat:
             if busy or self.paused or self.stream.completed:
                 return
             turn = behaviour.turn
-            move = behaviour.choose()
+            move = behaviour.choose_move()
             if move is None:
                 return
             self._played_turn = turn
             self._think(move)
 
     def _take(self, message: Json) -> None:
-        seen = self._trace.take(self._me, message, self._frame)
+        seen = self._trace.take_event(self._me, message, self._frame)
         self._see(seen.event, seen.payload, message["event_index"])
 
     def _see(self, event: str, payload: Json, index: int) -> None:
         self._counters.counts["deliveries"] += 1
-        self._behaviour.see(event, payload)
-        self._trace.reached(self._me, index)
+        self._behaviour.on_event(event, payload)
+        self._trace.note_progress(self._me, index)
         if event != GAME_COMPLETED:
-            self.go_on()
+            self.play_due()
 
     def _think(self, move: Json) -> None:
         wait_s = self._habits.think_s
@@ -191,9 +191,11 @@ class SimulatedSeat:
             and self._player.chance.random() < self._habits.misplays
         ):
             self._illegal_moves += 1
-            self.make(self._behaviour.illegal_move(), partial(self._illegal_move_answered, move))
+            self.make_move(
+                self._behaviour.make_illegal_move(), partial(self._illegal_move_answered, move)
+            )
         else:
-            self.make(move, self._answered)
+            self.make_move(move, self._answered)
 
     def _answered(self, reply: Json | ClientError, waited_s: float) -> None:
         if isinstance(reply, ClientError):
@@ -204,20 +206,22 @@ class SimulatedSeat:
         else:
             self._counters.refusals[reply["code"]] += 1
             if reply["code"] != _TOO_LATE:
-                self._trace.wrong(
+                self._trace.note_fault(
                     LEGAL, f"game {self._trace.game_id}: {self._me}: {reply['message']}"
                 )
-        self.go_on()
+        self.play_due()
 
     def _illegal_move_answered(self, move: Json, reply: Json | ClientError, _: float) -> None:
         if isinstance(reply, ClientError):
             return
         if reply["type"] == "ok":
-            self._trace.wrong(LEGAL, f"game {self._trace.game_id}: took a move that is not legal")
+            self._trace.note_fault(
+                LEGAL, f"game {self._trace.game_id}: took a move that is not legal"
+            )
             return
         self._counters.refusals[reply["code"]] += 1
         self._trace.checks.note(LEGAL, None)
-        self.make(move, self._answered)
+        self.make_move(move, self._answered)
 
 
 class LegalMovesSeat(SimulatedSeat):
@@ -233,10 +237,10 @@ class LegalMovesSeat(SimulatedSeat):
         super().__init__(player, trace, behaviour, habits)
         self._asking = False
 
-    def go_on(self) -> None:
+    def play_due(self) -> None:
         """Ask once nothing else is under way, then play."""
         if self._behaviour.moves is not None:
-            super().go_on()
+            super().play_due()
         elif not (self._asking or self.paused or self.stream.completed):
             self._asking = True
             self._player.connection.request_snapshot(self.stream.game_id, self._shown)
@@ -244,11 +248,11 @@ class LegalMovesSeat(SimulatedSeat):
     def _shown(self, reply: Json | ClientError) -> None:
         self._asking = False
         if isinstance(reply, ClientError):  # asked again once the connection is back
-            asyncio.get_running_loop().call_later(ASK_AGAIN_S, self.go_on)
+            asyncio.get_running_loop().call_later(ASK_AGAIN_S, self.play_due)
         elif reply["type"] == "error":
-            self._trace.wrong(LEGAL, f"game {self._trace.game_id}: {reply['message']}")
+            self._trace.note_fault(LEGAL, f"game {self._trace.game_id}: {reply['message']}")
         elif reply["view"]["legal_moves"] is None and reply["status"] != "completed":
-            self._trace.wrong(LEGAL, UNLISTED)
+            self._trace.note_fault(LEGAL, UNLISTED)
         elif reply["head"] < self.stream.next_index:
             self._take_moves(reply)
         # Else events are on their way, and asking again is up to the next of them.
@@ -256,14 +260,14 @@ class LegalMovesSeat(SimulatedSeat):
     def _take_moves(self, reply: Json) -> None:
         if reply["head"] == self.stream.next_index - 1:
             self._behaviour.moves = reply["view"]["legal_moves"] or []
-        self.go_on()
+        self.play_due()
 
     def _answered(self, reply: Json | ClientError, waited_s: float) -> None:
         # What was legal when it was asked for may not be when it arrives, if others move too.
         was_overtaken = self._behaviour.turn != self._played_turn
         if was_overtaken and not isinstance(reply, ClientError) and reply["type"] != "ok":
             self._counters.refusals[reply["code"]] += 1
-            self.go_on()
+            self.play_due()
         else:
             super()._answered(reply, waited_s)
 
@@ -287,7 +291,7 @@ async def sign_in_guests(
 
     async def one(number: int) -> None:
         async with turnstile:
-            accounts.append(await Account.guest(http, f"Player {number}"))
+            accounts.append(await Account.sign_in_as_guest(http, f"Player {number}"))
             on_count(len(accounts))
 
     async with asyncio.TaskGroup() as tasks:
@@ -312,7 +316,7 @@ async def connected_players(
                 for player in group:
                     tasks.create_task(player.run())
                 for player in group:
-                    await player.connection.ready()
+                    await player.connection.wait_until_ready()
             try:
                 yield players
             finally:

@@ -104,14 +104,14 @@ class GameTrace:
         self._next_of = dict.fromkeys(players, 0)
         self._first: Json = {}
 
-    def known(self, index: int, frame: bytes) -> SeenEvent | None:
+    def find_known(self, index: int, frame: bytes) -> SeenEvent | None:
         """Find the event of a frame that another player got already, byte for byte."""
         place = index - self.base
         if 0 <= place < len(self.frames) and self.frames[place] == frame:
             return self.events[place]
         return None
 
-    def take(self, player: str, message: Json, frame: bytes) -> SeenEvent:
+    def take_event(self, player: str, message: Json, frame: bytes) -> SeenEvent:
         """Take an event that a player got: the first time it is added, later compared."""
         index = message["event_index"]
         seen = parse_seen_event(message["event"], message["payload"], message["at"], self._hides)
@@ -123,7 +123,7 @@ class GameTrace:
             self._compare(index, seen, self.events[place])
         return seen
 
-    def reached(self, player: str, index: int) -> None:
+    def note_progress(self, player: str, index: int) -> None:
         """Take note how far a player has come."""
         self._next_of[player] = index + 1
         if index - self.base >= 2 * TRIM_EVENTS:
@@ -133,12 +133,12 @@ class GameTrace:
             if min(self._next_of.values()) > self.head:
                 self.done.set()
 
-    def fail(self, player: str, error: ClientError) -> None:
+    def note_failure(self, player: str, error: ClientError) -> None:
         """Take note that a player cannot go on."""
         name = ORDER if isinstance(error, EventOutOfOrder) else LEGAL
-        self.wrong(name, f"game {self.game_id}, player {player}: {error}")
+        self.note_fault(name, f"game {self.game_id}, player {player}: {error}")
 
-    def wrong(self, name: str, fault: str) -> None:
+    def note_fault(self, name: str, fault: str) -> None:
         """Take note of a broken promise; the game is not waited for any longer."""
         self.checks.note(name, fault)
         self.went_wrong = True
@@ -165,7 +165,7 @@ class GameTrace:
         self.frames.append(frame)
         self.events.append(seen)
         digest_event(self._digest, index, seen)
-        self._score.see(seen.event, seen.payload)
+        self._score.on_event(seen.event, seen.payload)
         if index == 0:
             self._first = seen.payload
         elif seen.event == INVALID_ACTION:
@@ -173,7 +173,7 @@ class GameTrace:
 
     def _compare(self, index: int, seen: SeenEvent, first: SeenEvent) -> None:
         if (seen.event, seen.at, seen.public) != (first.event, first.at, first.public):
-            self.wrong(AGREE, f"game {self.game_id}: event {index} is {seen} or {first}")
+            self.note_fault(AGREE, f"game {self.game_id}: event {index} is {seen} or {first}")
 
     def _look_for_hidden(self, player: str, index: int, seen: SeenEvent) -> None:
         key = None if self._hides is None else self._hides.get(seen.event)
@@ -183,7 +183,9 @@ class GameTrace:
         self._hidden.append((index, key, entries))
         # Whoever takes up a game that is over gets its log, with nothing hidden any more.
         if set(entries) - {player} and not self._is_over:
-            self.wrong(HIDDEN, f"game {self.game_id}: {player} saw {sorted(entries)} at {index}")
+            self.note_fault(
+                HIDDEN, f"game {self.game_id}: {player} saw {sorted(entries)} at {index}"
+            )
         else:
             self.checks.note(HIDDEN, None)
 
@@ -221,7 +223,7 @@ class GameSample:
         self._offered = 0
         self._chance = chance
 
-    def offer(self, game: FinishedGame) -> None:
+    def offer_game(self, game: FinishedGame) -> None:
         """Keep a game, or not."""
         self._offered += 1
         if len(self.kept) < self._size:

@@ -38,7 +38,7 @@ class GenericScreen(Screen):
             self._written(fields)
         )
 
-    def show(self, view: Json) -> RenderableType:
+    def show_view(self, view: Json) -> RenderableType:
         """Show every field but the moves, and then the moves with their numbers."""
         fields, moves = Table.grid(padding=(0, 2)), Table.grid(padding=(0, 2))
         for key, value in view.items():
@@ -48,11 +48,11 @@ class GenericScreen(Screen):
             moves.add_row(Text(str(number), "bold"), self._written(move))
         return Group(fields, moves)
 
-    def prompt(self, view: Json) -> str:
+    def prompt_text(self, view: Json) -> str:
         """Ask for a move."""
         return f"Your move? (1 to {len(view['legal_moves'])}, or JSON) "
 
-    def read(self, line: str, view: Json) -> Json:
+    def read_move(self, line: str, view: Json) -> Json:
         """Read the number of a move, or a move as JSON."""
         moves: list[Json] = view["legal_moves"]
         try:
@@ -75,7 +75,7 @@ class GenericScreen(Screen):
         if isinstance(value, list):
             return [self._named(each) for each in value]
         is_player = isinstance(value, str) and (value == self.me or value in self._names)
-        return self.name(value) if is_player else value
+        return self.player_name(value) if is_player else value
 
 
 def strip_control_characters(text: str) -> str:

@@ -32,17 +32,17 @@ class Screen(ABC):
         self.me = me
         self._names = names
 
-    def name(self, player_id: str) -> str:
+    def player_name(self, player_id: str) -> str:
         """Say who somebody is."""
         return "You" if player_id == self.me else self._names.get(player_id, player_id[:8])
 
     def describe(self, event: str, payload: Json) -> Text | None:
         """Describe an event in one line; None for events that need no description."""
         if event == "game_created":
-            seated = ", ".join(self.name(seat["player_id"]) for seat in payload["players"])
+            seated = ", ".join(self.player_name(seat["player_id"]) for seat in payload["players"])
             return Text(f"{self.title}: {seated}.", style="bold")
         if event in _PRESENCE:
-            player = self.name(payload["player_id"])
+            player = self.player_name(payload["player_id"])
             of_you, of_others = _PRESENCE[event]
             did = of_you if player == "You" else of_others
             return Text(f"{player} {did}.", style="dim")
@@ -64,21 +64,21 @@ class Screen(ABC):
         """Describe one of the ruleset's own events."""
 
     @abstractmethod
-    def show(self, view: Json) -> RenderableType:
+    def show_view(self, view: Json) -> RenderableType:
         """Show the table before this player's move."""
 
     @abstractmethod
-    def prompt(self, view: Json) -> str:
+    def prompt_text(self, view: Json) -> str:
         """Ask for a move."""
 
     @abstractmethod
-    def read(self, line: str, view: Json) -> Json:
+    def read_move(self, line: str, view: Json) -> Json:
         """Read a typed line as a move; raise `UnclearInput`."""
 
     def _result(self, payload: Json) -> Text:
         scores = sorted(payload["final_scores"].items(), key=lambda item: -item[1])
-        listed = ", ".join(f"{self.name(player)} {score}" for player, score in scores)
-        winners = [self.name(player) for player in payload["winners"]]
+        listed = ", ".join(f"{self.player_name(player)} {score}" for player, score in scores)
+        winners = [self.player_name(player) for player in payload["winners"]]
         verdict = f"{' and '.join(winners)} won" if winners else "Nobody won"
         return Text(f"{verdict}. Final score: {listed}.", style="bold green")
 
@@ -177,7 +177,7 @@ class ElDoradoScreen(Screen):
         match event:
             case "round_started":
                 self._bids.clear()
-                starter = self.name(payload["player_id"])
+                starter = self.player_name(payload["player_id"])
                 head = f"\nRound {payload['round']}, {_cards_each(payload['cards'])}; {starter}"
                 return Text(f"{head} {'begin' if starter == 'You' else 'begins'}.", style="bold")
             case "cards_dealt":
@@ -186,7 +186,7 @@ class ElDoradoScreen(Screen):
             case "trump_revealed":
                 return _cards_text(f"Trump is {payload['trump']}: ", [payload["card"]])
             case "player_bid":
-                self._bids.append(f"{self.name(payload['player_id'])} {payload['bid']}")
+                self._bids.append(f"{self.player_name(payload['player_id'])} {payload['bid']}")
             case "bidding_completed":
                 return Text(f"Bids: {', '.join(self._bids)}.")
             case "trick_started":
@@ -199,17 +199,17 @@ class ElDoradoScreen(Screen):
                 return self._describe_score(payload)
         return None
 
-    def show(self, view: Json) -> RenderableType:
+    def show_view(self, view: Json) -> RenderableType:
         """Show the scores, the trick, and the hand with what may be played."""
         return Group(self._table(view), self._hand(view))
 
-    def prompt(self, view: Json) -> str:
+    def prompt_text(self, view: Json) -> str:
         """Ask for a bid or a card."""
         if view["phase"] == "bidding":
             return f"How many tricks will you take? (0 to {view['cards']}) "
         return "Which card? (number or name) "
 
-    def read(self, line: str, view: Json) -> Json:
+    def read_move(self, line: str, view: Json) -> Json:
         """Read a bid or a card."""
         if view["phase"] == "bidding":
             bid = read_number(line, low=0, high=view["cards"], what="your bid")
@@ -219,15 +219,16 @@ class ElDoradoScreen(Screen):
     def _describe_trick(self, payload: Json) -> Text:
         line = Text(f"Trick {payload['trick']}: ")
         for place, (player, card) in enumerate(self._trick):
-            line.append(f"{', ' if place else ''}{self.name(player)} ").append_text(
+            line.append(f"{', ' if place else ''}{self.player_name(player)} ").append_text(
                 coloured_card(card)
             )
-        winner = self.name(payload["player_id"])
+        winner = self.player_name(payload["player_id"])
         return line.append(f". {winner} {'take' if winner == 'You' else 'takes'} it.")
 
     def _describe_score(self, payload: Json) -> Text:
         results = [
-            f"{self.name(player)} {result['tricks']} of {result['bid']} ({result['delta']:+d})"
+            f"{self.player_name(player)} {result['tricks']} of {result['bid']} "
+            f"({result['delta']:+d})"
             for player, result in payload["players"].items()
         ]
         return Text(f"Round {payload['round']}: {', '.join(results)}.", style="cyan")
@@ -241,7 +242,7 @@ class ElDoradoScreen(Screen):
         for seat, player in enumerate(self._players):
             bid = view["bids"][seat]
             table.add_row(
-                self.name(player),
+                self.player_name(player),
                 "" if bid is None else str(bid),
                 str(view["tricks"][seat]),
                 str(view["totals"][seat]),
@@ -293,17 +294,17 @@ class FourInARowScreen(Screen):
     def describe_event(self, event: str, payload: Json) -> Text | None:
         """Describe a drop, and how it ended."""
         if event == "disc_dropped":
-            player = self.name(payload["player_id"])
+            player = self.player_name(payload["player_id"])
             verb = "drop" if player == "You" else "drops"
             return Text(f"{player} {verb} into column {payload['column'] + 1}.")
         if event == "four_connected":
-            player = self.name(payload["player_id"])
+            player = self.player_name(payload["player_id"])
             return Text(f"{player} {'have' if player == 'You' else 'has'} four in a row.")
         if event == "board_filled":
             return Text("The board is full.")
         return None
 
-    def show(self, view: Json) -> RenderableType:
+    def show_view(self, view: Json) -> RenderableType:
         """Show the board."""
         board = Text()
         for row in reversed(range(ROWS)):
@@ -316,12 +317,12 @@ class FourInARowScreen(Screen):
             board.append("\n")
         return board.append(" " + " ".join(str(number + 1) for number in range(COLUMNS)))
 
-    def prompt(self, view: Json) -> str:
+    def prompt_text(self, view: Json) -> str:
         """Ask for a column."""
         disc, _ = _DISCS[view["seat"]]
         return f"You play {disc}. Which column? (1 to {COLUMNS}) "
 
-    def read(self, line: str, view: Json) -> Json:
+    def read_move(self, line: str, view: Json) -> Json:
         """Read a column."""
         return {
             "type": "drop",
@@ -357,7 +358,7 @@ class LamplighterScreen(Screen):
                 return Text(f"It is over: {_words(payload['event'])}.", style="yellow")
         return None
 
-    def show(self, view: Json) -> RenderableType:
+    def show_view(self, view: Json) -> RenderableType:
         """Show what you have, and what you can choose."""
         counters = ", ".join(f"{count} {_words(name)}" for name, count in view["counters"].items())
         text = Text(f"You have {counters}.\n", style="dim")
@@ -365,11 +366,11 @@ class LamplighterScreen(Screen):
             text.append(f" {number}  {option}\n", style="default")
         return text
 
-    def prompt(self, view: Json) -> str:
+    def prompt_text(self, view: Json) -> str:
         """Ask for a choice."""
         return f"What do you do? (1 to {len(view['options'])}) "
 
-    def read(self, line: str, view: Json) -> Json:
+    def read_move(self, line: str, view: Json) -> Json:
         """Read a choice."""
         names = [*view["options"]]
         number = read_number(line, low=1, high=len(names), what="a choice")

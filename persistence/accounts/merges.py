@@ -142,7 +142,9 @@ class MergeStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def proof(self, user_id: UserId, session_id: SessionId) -> SessionProof | None:
+    async def read_session_proof(
+        self, user_id: UserId, session_id: SessionId
+    ) -> SessionProof | None:
         """Read how a session came about; None if it has ended."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["read_proof"], session_id, user_id)
@@ -151,7 +153,10 @@ class MergeStore:
     async def preview(
         self, stays: UserId, merged: UserId, *, merge_id: str, undo_s: float, reseal: ResealMethod
     ) -> MergePlan:
-        """Say what a merge would do; raise `AccountGone`, `AccountPlaying` or `AccountNotMergeable`."""
+        """Say what a merge would do.
+
+        Raises `AccountGone`, `AccountPlaying` or `AccountNotMergeable`.
+        """
         try:
             async with self._database.transaction() as connection:
                 plan, _ = await _merge(
@@ -173,8 +178,9 @@ class MergeStore:
         reseal: ResealMethod,
         session: NewSession,
     ) -> CompletedMerge:
-        """Merge; raise `AccountGone`, `AccountPlaying`, `AccountNotMergeable` or `MergePlanChanged`.
+        """Merge one account into another.
 
+        Raises `AccountGone`, `AccountPlaying`, `AccountNotMergeable` or `MergePlanChanged`.
         `session_id` is the session that proved the merged account: it must still be good.
         """
         async with self._database.transaction() as connection:
@@ -217,13 +223,13 @@ class MergeStore:
         async with self._database.transaction() as connection:
             return await _undo(connection, merge_id, user_id, reseal=reseal, sessions=sessions)
 
-    async def list_of(self, user_id: UserId) -> list[MergeRow]:
+    async def list_merges(self, user_id: UserId) -> list[MergeRow]:
         """Read what was merged into an account, the latest first."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["list_merges"], user_id, LISTED_MAX)
         return [MergeRow(*row) for row in rows]
 
-    async def forget_moves(self) -> None:
+    async def delete_final_moves(self) -> None:
         """Forget what merges moved that can no longer be undone."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["forget_moves"], DELETE_BATCH_ROWS)

@@ -85,12 +85,12 @@ class ModerationStore:
                 after={"roles": sorted(roles)},
             )
 
-    async def roles_of(self, user_id: UserId) -> list[str]:
+    async def read_roles(self, user_id: UserId) -> list[str]:
         """Read what an account was made."""
         async with self._database.acquire() as connection:
             return await _roles_of(connection, user_id)
 
-    async def find(
+    async def search_accounts(
         self, text: str, *, email_indexes: list[bytes], limit: int
     ) -> list[AccountDetails]:
         """Find accounts by an id, the beginning of a username, or an email's index."""

@@ -36,26 +36,28 @@ class SessionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list_of(self, user_id: UserId) -> list[OwnSession]:
+    async def list_sessions(self, user_id: UserId) -> list[OwnSession]:
         """List somebody's sessions, the latest used first."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["list_sessions"], user_id, LISTED_MAX)
         return [OwnSession(*row) for row in rows]
 
-    async def end_own(self, session_id: SessionId, user_id: UserId) -> bool:
+    async def end_session(self, session_id: SessionId, user_id: UserId) -> bool:
         """End a session of somebody's own; False if they have none of this id."""
         async with self._database.acquire() as connection:
             return (
                 await connection.fetchrow(SQL["end_own_session"], session_id, user_id) is not None
             )
 
-    async def end_all(self, user_id: UserId, *, but: SessionId | None = None) -> list[SessionId]:
+    async def end_sessions(
+        self, user_id: UserId, *, but: SessionId | None = None
+    ) -> list[SessionId]:
         """End every session of somebody, or every other; says which."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["end_all_sessions"], user_id, but)
         return [session_id for (session_id,) in rows]
 
-    async def ended_lately(self, within_s: float) -> RecentlyEnded:
+    async def read_recently_ended(self, within_s: float) -> RecentlyEnded:
         """Read what ended within some seconds, by the database's clock."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["ended_lately"], within_s, ENDED_MAX)
@@ -64,7 +66,7 @@ class SessionStore:
             frozenset(row["id"] for row in rows if row["is_ban"]),
         )
 
-    async def forget_expired(self) -> int:
+    async def delete_expired(self) -> int:
         """Delete some of what has expired; says how much that was."""
         async with self._database.acquire() as connection:
             return sum(

@@ -91,46 +91,52 @@ class SignInStore:
             row = await connection.fetchrow(SQL["read_code"], code_hash, purpose, now)
         return None if row is None else StoredCode(*row)
 
-    async def find(self, kind: str, indexes: list[bytes]) -> SignInMethod | None:
+    async def find_account(self, kind: str, indexes: list[bytes]) -> SignInMethod | None:
         """Find whose method this is."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["find_method"], kind, indexes)
         return None if row is None else SignInMethod(*row)
 
-    async def methods_of(self, user_id: UserId) -> list[SignInMethod]:
+    async def list_methods(self, user_id: UserId) -> list[SignInMethod]:
         """Read what somebody signs in with."""
         async with self._database.acquire() as connection:
             return [
                 SignInMethod(*row) for row in await connection.fetch(SQL["methods_of"], user_id)
             ]
 
-    async def merged_methods_of(self, user_id: UserId) -> list[SignInMethod]:
+    async def list_methods_with_merged(self, user_id: UserId) -> list[SignInMethod]:
         """Read what somebody signs in with, also that of accounts merged into theirs."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["merged_methods_of"], user_id)
         return [SignInMethod(*row) for row in rows]
 
-    async def join(
+    async def create_account(
         self, code_hash: bytes, guest: NewGuest, method: NewSignInMethod, session: NewSession
     ) -> None:
-        """Make an account that signs in so; raise `CodeAlreadyUsed`, `MethodLinkedElsewhere` or `UsernameTaken`."""
+        """Make an account with this sign-in method.
+
+        Raises `CodeAlreadyUsed`, `MethodLinkedElsewhere` or `UsernameTaken`.
+        """
         async with self._spending(code_hash) as connection:
             await insert_account(connection, guest, session)
             await _link(connection, guest.user_id, method)
 
-    async def link(self, code_hash: bytes, user_id: UserId, method: NewSignInMethod) -> None:
-        """Link a method to an account, by the first of its codes; raise `CodeAlreadyUsed` or `MethodLinkedElsewhere`."""
+    async def link_method(self, code_hash: bytes, user_id: UserId, method: NewSignInMethod) -> None:
+        """Link a method to an account; of two codes for it, the one that is used first does.
+
+        Raises `CodeAlreadyUsed` or `MethodLinkedElsewhere`.
+        """
         async with self._spending(code_hash) as connection:
             await connection.fetchrow(SQL["lock_person"], user_id)
             await _link(connection, user_id, method)
             await connection.execute(SQL["forget_links"], user_id)
 
-    async def spend(self, code_hash: bytes) -> None:
+    async def use_code(self, code_hash: bytes) -> None:
         """Use a code up; raise `CodeAlreadyUsed`."""
         async with self._spending(code_hash):
             pass
 
-    async def reset(self, code_hash: bytes, user_id: UserId, password_hash: str) -> None:
+    async def reset_password(self, code_hash: bytes, user_id: UserId, password_hash: str) -> None:
         """Change a forgotten password and end every session; raise `CodeAlreadyUsed`."""
         async with self._spending(code_hash) as connection:
             await connection.execute(SQL["set_password"], user_id, password_hash)
@@ -143,7 +149,7 @@ class SignInStore:
             await connection.execute(SQL["set_password"], user_id, password_hash)
             await connection.execute(SQL["forget_links"], user_id)
 
-    async def unlink(
+    async def unlink_method(
         self, user_id: UserId, kind: str, require: Callable[[Sequence[str]], None]
     ) -> None:
         """Take a method away; `require` gets the kinds that there are, and may raise."""
@@ -153,7 +159,7 @@ class SignInStore:
             require(sorted({row["kind"] for row in rows}))
             await connection.execute(SQL["unlink_method"], user_id, kind)
 
-    async def every_method(self) -> AsyncIterator[SealedSignInMethod]:
+    async def iterate_methods(self) -> AsyncIterator[SealedSignInMethod]:
         """Go through the methods of every account."""
         after: tuple[str, str] = _FIRST
         while True:
@@ -165,7 +171,7 @@ class SignInStore:
                 return
             after = rows[-1]["user_id"], rows[-1]["kind"]
 
-    async def sealed_samples(self) -> list[SealedSignInMethod]:
+    async def sample_sealed_methods(self) -> list[SealedSignInMethod]:
         """Read up to `SAMPLES_PER_KEY_MAX` methods of each key that sealed any."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["sealed_samples"], SAMPLES_PER_KEY_MAX)
@@ -176,7 +182,7 @@ class SignInStore:
         async with self._database.acquire() as connection:
             return int(await connection.fetchval(SQL["count_sealed_by"], key_id.encode()))
 
-    async def forget_sealed_by(self, key_id: str, *, actor: str) -> int:
+    async def delete_sealed_by(self, key_id: str, *, actor: str) -> int:
         """Delete the methods that a key sealed, on record; returns how many."""
         async with self._database.transaction() as connection:
             deleted = int(await connection.fetchval(SQL["forget_sealed_by"], key_id.encode()))
@@ -189,7 +195,7 @@ class SignInStore:
             )
         return deleted
 
-    async def reseal(self, old: SealedSignInMethod, *, lookup: bytes, sealed: bytes) -> None:
+    async def reseal_method(self, old: SealedSignInMethod, *, lookup: bytes, sealed: bytes) -> None:
         """Store a method under another key; nothing happens if it has changed meanwhile."""
         values = (old.user_id, old.kind, old.sealed, lookup, sealed)
         async with self._database.acquire() as connection:

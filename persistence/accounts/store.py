@@ -132,7 +132,7 @@ class AccountStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def signing_keys(self) -> list[StoredSigningKey]:
+    async def read_signing_keys(self) -> list[StoredSigningKey]:
         """Read the keys in use, newest first."""
         async with self._database.acquire() as connection:
             records = await connection.fetch(SQL["signing_keys"])
@@ -152,7 +152,7 @@ class AccountStore:
             await connection.execute(SQL["add_signing_key"], *key, public_pem)
             await connection.execute(SQL["retire_signing_keys"])
 
-    async def rotate_old_keys(
+    async def rotate_keys_if_old(
         self, key: StoredSigningKey, public_pem: str, *, age_s: float
     ) -> bool:
         """Rotate if the newest key is older than that; of nodes that try at once, one does."""
@@ -163,7 +163,7 @@ class AccountStore:
             await connection.execute(SQL["add_signing_key"], *key, public_pem)
             return True
 
-    async def retire_outlived_keys(self, outlived_s: float) -> None:
+    async def retire_expired_keys(self, outlived_s: float) -> None:
         """Retire keys that were replaced longer ago than what they signed was good for."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["retire_outlived_keys"], outlived_s)
@@ -178,7 +178,7 @@ class AccountStore:
         async with self._database.acquire() as connection:
             return [ListedSigningKey(*row) for row in await connection.fetch(SQL["list_keys"])]
 
-    async def replace_private_half(self, old: StoredSigningKey, private_pem: str) -> None:
+    async def replace_private_key(self, old: StoredSigningKey, private_pem: str) -> None:
         """Store a key's private half anew; nothing happens if it has changed meanwhile."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["replace_private_half"], *old, private_pem)
@@ -188,7 +188,7 @@ class AccountStore:
         async with self._database.acquire() as connection:
             await insert_account(connection, guest, session)
 
-    async def find_username(self, username: str) -> UserId | None:
+    async def find_user_by_username(self, username: str) -> UserId | None:
         """Find whose a username is."""
         async with self._database.acquire() as connection:
             found = await connection.fetchval(SQL["find_username"], username)
@@ -199,13 +199,13 @@ class AccountStore:
         async with self._database.acquire() as connection:
             return await open_session(connection, user_id, session)
 
-    async def active_ban(self, user_id: UserId) -> Ban | None:
+    async def find_active_ban(self, user_id: UserId) -> Ban | None:
         """Read why an account may not sign in now."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["active_ban"], user_id)
         return None if row is None else Ban(*row)
 
-    async def spend_refresh_token(
+    async def use_refresh_token(
         self, token_hash: bytes, *, salt: str, successor: IssuedRefreshToken
     ) -> SessionOwner | None:
         """Trade an unused token for its successor; None if it is not good for that (any more).
@@ -237,13 +237,13 @@ class AccountStore:
         *holder, used_at, salt, is_ended, expires_at, free_at = record
         return UsedRefreshToken(SessionOwner(*holder), used_at, salt, is_ended, expires_at, free_at)
 
-    async def session_of_family(self, family: bytes) -> SessionId | None:
+    async def find_session_by_family(self, family: bytes) -> SessionId | None:
         """Find the session whose tokens have this in common."""
         async with self._database.acquire() as connection:
             found = await connection.fetchval(SQL["session_of_family"], family)
         return None if found is None else SessionId(found)
 
-    async def session_status(self, session_id: SessionId) -> SessionStatus | None:
+    async def read_session_status(self, session_id: SessionId) -> SessionStatus | None:
         """Say whose session this is and whether it is good; None if it is not known."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["session_status"], session_id)
@@ -253,7 +253,7 @@ class AccountStore:
         ban = None if reason is None else Ban(reason, ends_at)
         return SessionStatus(SessionOwner(*holder), tuple(roles), is_ended, ban)
 
-    async def account_status(self, user_id: UserId) -> AccountStatus | None:
+    async def read_account_status(self, user_id: UserId) -> AccountStatus | None:
         """Say who an account is; None if it has no profile and player yet."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["account_status"], user_id)
@@ -263,7 +263,7 @@ class AccountStore:
         ban = None if reason is None else Ban(reason, ends_at)
         return AccountStatus(player_id, display_name, tuple(roles), ban)
 
-    async def welcome_person(self, guest: NewGuest) -> None:
+    async def ensure_profile_and_player(self, guest: NewGuest) -> None:
         """Make profile and player where missing; raise `UsernameTaken` or `NoSuchUser`."""
         event = event_columns(UserCreated(user_id=guest.user_id, method=ELSEWHERE))
         async with self._database.acquire() as connection:

@@ -113,23 +113,23 @@ class TransferStore:
         self._database = database
         self._history = history
 
-    async def cursor(self, contract: Contract) -> ReadPosition | None:
+    async def read_position(self, contract: Contract) -> ReadPosition | None:
         """Say how far a contract was read, if at all."""
         async with self._database.acquire() as connection:
             return await _cursor(connection, contract)
 
-    async def kept_blocks(self, contract: Contract) -> list[Block]:
+    async def list_recent_blocks(self, contract: Contract) -> list[Block]:
         """List the last blocks read, the newest first; at most `BLOCKS_KEPT_MAX`."""
         async with self._database.acquire() as connection:
             return [Block(*row) for row in await connection.fetch(SQL["list_blocks"], *contract)]
 
-    async def begin(self, contract: Contract, header: BlockHeader) -> None:
+    async def begin_reading(self, contract: Contract, header: BlockHeader) -> None:
         """Begin reading after a block, unless it was begun."""
         async with self._database.transaction() as connection:
             await connection.execute(SQL["begin_reading"], *contract, *header.block, header.at)
             await _keep_blocks(connection, contract, [header.block])
 
-    async def advance(
+    async def store_blocks(
         self, contract: Contract, *, since: Block, until: BlockHeader, transfers: Sequence[Transfer]
     ) -> None:
         """Keep what was read between two blocks, and the owners that follow.
@@ -164,7 +164,7 @@ class TransferStore:
             await connection.execute(SQL["await_contract"], *map(str, contract))
             await self._derive(connection, contract, {token_id})
 
-    async def derive_late(self, contract: Contract) -> int:
+    async def derive_late_owners(self, contract: Contract) -> int:
         """Write the owners of bots that were registered after their transfers; count them."""
         found, after = 0, BEFORE_ALL_IDS
         while bots := await self._page(contract, "find_late_bots", after):
@@ -173,11 +173,11 @@ class TransferStore:
             found, after = found + len(bots), bots[-1].bot_id
         return found
 
-    async def bots(self, contract: Contract, after: str = BEFORE_ALL_IDS) -> list[TokenBot]:
+    async def list_bots(self, contract: Contract, after: str = BEFORE_ALL_IDS) -> list[TokenBot]:
         """List the bots of a contract after one, by their ids; at most `BOTS_PAGE`."""
         return await self._page(contract, "list_bots", after)
 
-    async def correct(
+    async def correct_owners(
         self, contract: Contract, owners: Mapping[str, str], *, since: Block, at: datetime
     ) -> list[OwnerCorrection]:
         """Correct the history where bots' owners (id to address or `NOBODY`) differ at a time.

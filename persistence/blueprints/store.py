@@ -113,11 +113,11 @@ class BlueprintStore:
     async def add(self, who: Requester, draft: BlueprintDraft, *, at_most: int) -> StoredBlueprint:
         """Add a blueprint.
 
-        Raises `NamePatternMismatch`, `BlueprintTaken`, `BlueprintNotFound`, or `TooManyBlueprints` for more
-        than `at_most` of one account; about so many, when it makes several at once.
+        Raises `NamePatternMismatch`, `BlueprintTaken`, `BlueprintNotFound`, or `TooManyBlueprints`
+        for more than `at_most` of one account; about so many, when it makes several at once.
         """
         values = draft._replace(assets=orjson.dumps(draft.assets))  # type: ignore[arg-type]  # as jsonb
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             try:
                 added = await connection.fetchval(SQL["add_blueprint"], *values, at_most)
             except asyncpg.CheckViolationError as error:
@@ -134,18 +134,18 @@ class BlueprintStore:
 
     async def read(self, who: Requester | None, blueprint_id: BlueprintId) -> StoredBlueprint:
         """Read a blueprint that may be seen; raise `BlueprintNotFound`."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             return await _one(connection, blueprint_id)
 
-    async def own(self, who: Requester, *, after: PagePosition, limit: int) -> BlueprintPage:
+    async def list_own(self, who: Requester, *, after: PagePosition, limit: int) -> BlueprintPage:
         """List somebody's own blueprints, newest first."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             places = await connection.fetch(SQL["own_blueprints"], who.user_id, *after, limit)
             return await _page(
                 connection, [PagePosition(row["key"], row["id"]) for row in places], limit
             )
 
-    async def market(
+    async def list_market(
         self,
         who: Requester | None,
         *,
@@ -155,7 +155,7 @@ class BlueprintStore:
         limit: int,
     ) -> BlueprintPage:
         """List what is on the market; `words`: only what has words that begin like all of these."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             if words is None:
                 rows = await connection.fetch(_MARKET[sort], *after, limit)
                 places = [PagePosition(row["key"], row["id"]) for row in rows]
@@ -164,11 +164,11 @@ class BlueprintStore:
                 places = [place for place in found if _order(place) > _order(after)][:limit]
             return await _page(connection, places, limit)
 
-    async def show(
+    async def set_public(
         self, who: Requester, blueprint_id: BlueprintId, *, is_public: bool
     ) -> StoredBlueprint:
         """Put a blueprint on the market or take it off; raise `NameOnMarket`."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             try:
                 values = (blueprint_id, is_public, who.user_id)
                 changed = await connection.fetchval(SQL["show_blueprint"], *values)
@@ -181,7 +181,7 @@ class BlueprintStore:
 
     async def delete(self, who: Requester, blueprint_id: BlueprintId) -> None:
         """Delete somebody's own blueprint."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             if await connection.fetchval(SQL["delete_blueprint"], blueprint_id) is None:
                 await _one(connection, blueprint_id)
                 raise Forbidden("This blueprint belongs to another account.")
@@ -197,8 +197,11 @@ class BlueprintRuleStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def put_name_pattern(self, pattern: str, *, example: str) -> None:
-        """Make this the rule for new names; raise `InvalidNamePattern` if it does not accept an example."""
+    async def set_name_pattern(self, pattern: str, *, example: str) -> None:
+        """Make this the rule for new names.
+
+        Raises `InvalidNamePattern` if it does not accept the example.
+        """
         async with self._database.transaction() as connection:
             try:
                 fits = await connection.fetchval(SQL["name_fits"], example, pattern)

@@ -88,7 +88,7 @@ class AvatarStore:
             is_its_own = await connection.fetchval(SQL["is_bots_avatar"], bot_id, avatar_id)
         raise AvatarNotApproved if is_its_own else AvatarNotFound
 
-    async def of_bot(
+    async def list_bot_avatars(
         self, who: Requester | None, bot_id: BotId, *, sees_all: bool
     ) -> Sequence[StoredAvatar]:
         """List a bot's avatars, the newest generation first.
@@ -100,11 +100,11 @@ class AvatarStore:
                 if sees_all or await connection.fetchval(SQL["owns_bot"], bot_id, who.user_id):
                     rows = await connection.fetch(SQL["all_avatars"], bot_id, LISTED_MAX)
                     return [StoredAvatar(**row) for row in rows]
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             rows = await connection.fetch(SQL["public_avatars"], bot_id, LISTED_MAX)
             return [StoredAvatar(**row) for row in rows]
 
-    async def queue(self, status: Moderation, *, limit: int) -> Sequence[StoredAvatar]:
+    async def list_by_moderation(self, status: Moderation, *, limit: int) -> Sequence[StoredAvatar]:
         """List avatars of all bots with a moderation status, the oldest first."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["avatars_with"], status, limit)

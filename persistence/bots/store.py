@@ -116,24 +116,24 @@ class BotStore:
         self, who: Requester | None, *, slug: str | None = None, bot_id: BotId | None = None
     ) -> StoredBot:
         """Read a bot by its slug or its id; raise `BotNotFound`."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             return await _one(connection, slug=slug, bot_id=bot_id)
 
-    async def find(
+    async def search(
         self, who: Requester | None, *, text: str, after: str, limit: int
     ) -> Sequence[StoredBot]:
         """List bots with a text in their slugs, by slug, after a slug."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             return _stored(await connection.fetch(SQL["list_bots"], after, text, limit))
 
-    async def own(
+    async def list_own(
         self, user_id: UserId, *, text: str, after: str, limit: int
     ) -> Sequence[StoredBot]:
         """List the bots that somebody's wallets own now, in the same way."""
         async with self._database.acquire() as connection:
             return _stored(await connection.fetch(SQL["own_bots"], user_id, after, text, limit))
 
-    async def owner_at(self, bot_ids: Collection[BotId], at: datetime) -> dict[BotId, str]:
+    async def find_owners_at(self, bot_ids: Collection[BotId], at: datetime) -> dict[BotId, str]:
         """Say which address owned each bot at a moment; a bot without an owner is left out.
 
         Exact at the boundaries: at the moment of a transfer the bot is the new owner's.
@@ -142,7 +142,7 @@ class BotStore:
             rows = await connection.fetch(SQL["owners_at"], list(bot_ids), at)
         return {row["bot_identity_id"]: row["owner_address"] for row in rows}
 
-    async def owners(self, bot_id: BotId) -> list[BotOwnership]:
+    async def list_owners(self, bot_id: BotId) -> list[BotOwnership]:
         """Read a bot's owners, the present one first."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["list_owners"], bot_id, OWNERS_LISTED_MAX)
@@ -180,11 +180,11 @@ class BotStore:
                 after={"status": status, "reason": reason},
             )
 
-    async def snapshots(
+    async def list_snapshots(
         self, who: Requester | None, bot_id: BotId, *, after: SnapshotPosition, limit: int
     ) -> Sequence[BotStatsSnapshot]:
         """List what a bot had come to, newest first, after a place."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             rows = await connection.fetch(SQL["list_snapshots"], bot_id, *after, limit)
         return [BotStatsSnapshot(*row) for row in rows]
 

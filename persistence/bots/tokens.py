@@ -95,7 +95,7 @@ class BotTokenStore:
             row = await connection.fetchrow(SQL["read_status"], token_hash)
         return None if row is None else TokenStatus(**row)
 
-    async def still_good(self, token_ids: Collection[str]) -> set[str]:
+    async def find_valid(self, token_ids: Collection[str]) -> set[str]:
         """Say which of these tokens are neither revoked nor their former owner's."""
         async with self._database.acquire() as connection:
             return {

@@ -58,7 +58,7 @@ class WalletStore:
 
     async def list(self, who: Requester) -> Sequence[StoredWallet]:
         """List somebody's own wallets, the first linked first."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             rows = await connection.fetch(SQL["list_wallets"], who.user_id)
         return [StoredWallet(*row) for row in rows]
 

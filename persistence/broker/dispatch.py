@@ -27,7 +27,7 @@ class HandlerRegistry:
         return list(self._by_topic)
 
     def add(self, topic: str, handler: NoticeHandler) -> None:
-        """Give a topic its handler. Raise `BadTopic`, and `ValueError` where it has one."""
+        """Give a topic its handler. Raise `InvalidTopic`, and `ValueError` where it has one."""
         check_topic(topic)
         if topic in self._by_topic:
             raise ValueError(f"{topic} has a handler on this node already")
@@ -37,7 +37,7 @@ class HandlerRegistry:
         """Take a topic's handler away; False if it has none."""
         return self._by_topic.pop(topic, None) is not None
 
-    def notice(self, notice: Notice) -> None:
+    def dispatch_notice(self, notice: Notice) -> None:
         """Give a notice to its topic's handler."""
         handler = self._by_topic.get(notice.topic)
         if handler is None:
@@ -49,7 +49,7 @@ class HandlerRegistry:
         except Exception:
             self._failed(notice.topic)
 
-    def gap(self, topic: str) -> None:
+    def dispatch_gap(self, topic: str) -> None:
         """Notify a topic's handler that notices may have been missed."""
         handler = self._by_topic.get(topic)
         if handler is None:

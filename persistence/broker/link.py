@@ -79,7 +79,7 @@ class RedisServer:
             else f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
         )
 
-    def connection(self) -> AbstractConnection:
+    def make_connection(self) -> AbstractConnection:
         """Make a connection that is not open yet."""
         return self._make()
 
@@ -96,12 +96,12 @@ class ReconnectingLink:
         self._metrics = metrics
         self._is_down = False
 
-    async def keep(self, work: Work) -> NoReturn:
+    async def keep_connected(self, work: Work) -> NoReturn:
         """Connect and work, again and again; the work ends only by what it raises."""
         loop = asyncio.get_running_loop()
         attempts = 0
         while True:
-            connection = self._server.connection()
+            connection = self._server.make_connection()
             began_at = loop.time()
             try:
                 await self._connect(connection)

@@ -67,7 +67,7 @@ class MemoryBroker:
         self._running = True
         try:
             for topic in self._handlers.topics():
-                self._handlers.gap(topic)  # whatever was published before was not for us
+                self._handlers.dispatch_gap(topic)  # whatever was published before was not for us
             while True:
                 await self._woken.wait()
                 self._woken.clear()
@@ -84,14 +84,14 @@ class MemoryBroker:
         return await wait_until_drained(lambda: self.backlog, self._sent, timeout_s=timeout_s)
 
     def publish(self, notice: Notice) -> None:
-        """Queue a notice for the other nodes. Raise `BadTopic`."""
+        """Queue a notice for the other nodes. Raise `InvalidTopic`."""
         if not self.has_peers:
             return
         self._queue.put(notice)
         self._woken.set()
 
     def subscribe(self, topic: str, handler: NoticeHandler) -> None:
-        """Have a handler called for a topic. Raise `BadTopic` or `ValueError`."""
+        """Have a handler called for a topic. Raise `InvalidTopic` or `ValueError`."""
         self._handlers.add(topic, handler)
 
     def unsubscribe(self, topic: str) -> None:
@@ -108,7 +108,7 @@ class MemoryBroker:
         if not self._running:
             return
         for topic in lost:
-            self._handlers.gap(topic)
+            self._handlers.dispatch_gap(topic)
         for notice in notices:
             if notice.topic in self._handlers:
-                self._handlers.notice(notice)
+                self._handlers.dispatch_notice(notice)

@@ -129,7 +129,7 @@ class RedisBroker:
     def __init__(
         self, url: str, *, prefix: str = PREFIX, pace: RedisTimeouts | None = None
     ) -> None:
-        """Raise `BadUrl`, or `BadTopic` for the prefix."""
+        """Raise `InvalidRedisUrl`, or `InvalidTopic` for the prefix."""
         check_topic(prefix)
         self.metrics = BrokerMetrics()
         self._pace = pace or RedisTimeouts()
@@ -174,20 +174,24 @@ class RedisBroker:
     async def run(self) -> None:
         """Keep both connections, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._publishing.keep(self._publish_all), name="broker: publish")
-            group.create_task(self._listening.keep(self._listen), name="broker: subscribe")
+            group.create_task(
+                self._publishing.keep_connected(self._publish_all), name="broker: publish"
+            )
+            group.create_task(
+                self._listening.keep_connected(self._listen), name="broker: subscribe"
+            )
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until everything was sent and confirmed; False if it takes longer."""
         return await wait_until_drained(lambda: self.backlog, self._sent, timeout_s=timeout_s)
 
     def publish(self, notice: Notice) -> None:
-        """Queue a notice. Raise `BadTopic`."""
+        """Queue a notice. Raise `InvalidTopic`."""
         self._queue.put(notice)
         self._queued.set()
 
     def subscribe(self, topic: str, handler: NoticeHandler) -> None:
-        """Have a handler called for a topic. Raise `BadTopic` or `ValueError`."""
+        """Have a handler called for a topic. Raise `InvalidTopic` or `ValueError`."""
         self._handlers.add(topic, handler)
         self._change(topic)
 
@@ -218,7 +222,7 @@ class RedisBroker:
                 for _ in range(self._in_flight):
                     await connection.read_response(timeout=math.inf)
         except BaseException:
-            self._queue.lose(notices, lost)
+            self._queue.mark_lost(notices, lost)
             raise
         finally:
             self._in_flight = 0
@@ -298,7 +302,7 @@ class RedisBroker:
             case [bytes(kind), bytes(channel), int()] if kind == _SUBSCRIBED:
                 # Also where it was given up meanwhile, and taken up again: the handler is notified
                 # of a gap once more than needed, never once less.
-                self._handlers.gap(self._topic(channel))
+                self._handlers.dispatch_gap(self._topic(channel))
                 self._note_confirmed(1)
             case _:
                 pass  # a pong, or the end of a subscription
@@ -312,9 +316,9 @@ class RedisBroker:
         if sender == self._sender:
             self.metrics.echoes += 1
         elif kind is EnvelopeKind.GAP:
-            self._handlers.gap(topic)
+            self._handlers.dispatch_gap(topic)
         else:
-            self._handlers.notice(notice)
+            self._handlers.dispatch_notice(notice)
 
     def _note_confirmed(self, topics: int) -> None:
         self._unconfirmed -= topics

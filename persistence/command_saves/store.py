@@ -68,7 +68,7 @@ class SaveLogStore:
         values = (*log[:5], config, log.seed, log.hash)
         await connection.execute(SQL["add_log"], *values)
 
-    async def events(
+    async def read_events(
         self, connection: Connection, slot_id: str, *, after: int = -1, limit: int = EVENTS_MAX
     ) -> list[StoredSaveLogEvent]:
         """Read the events after an index, in order."""

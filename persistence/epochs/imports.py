@@ -76,7 +76,7 @@ class ImportStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def bots(self) -> dict[str, BotId]:
+    async def list_bots(self) -> dict[str, BotId]:
         """Give every registered bot by its slug."""
         async with self._database.acquire() as connection:
             return {slug: bot_id for slug, bot_id in await connection.fetch(SQL["bots"])}  # noqa: C416 - records

@@ -58,18 +58,18 @@ class MirrorStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def bots(self, slugs: Collection[str]) -> dict[str, BotId]:
+    async def find_bots(self, slugs: Collection[str]) -> dict[str, BotId]:
         """Find bots by their slugs; those that there are not are left out."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["bots"], list(slugs))
         return {slug: bot_id for slug, bot_id in rows}  # noqa: C416 - a record is no tuple
 
-    async def apply(
+    async def apply_batch(
         self, epoch_id: EpochId, source: str, decide: ChooseLines, *, actor: str
     ) -> AppliedBatch:
         """Apply the lines that `decide` chooses, all or none; the first batch begins the mirror.
 
-        Raises `EpochNotFound`, `BadLine` for a line that the day does not take, and what
+        Raises `EpochNotFound`, `InvalidLine` for a line that the day does not take, and what
         `decide` raises.
         """
         async with self._database.transaction() as connection:

@@ -147,7 +147,7 @@ class EpochStore:
             await connection.execute(SQL["reset_clock"])
             await record_entry(connection, actor=actor, action="clock", target="epochs")
 
-    async def put_profile(self, key: str, profile: EpochProfile, *, actor: str = CONSOLE) -> None:
+    async def save_profile(self, key: str, profile: EpochProfile, *, actor: str = CONSOLE) -> None:
         """Keep a profile under its key, on record; raise `ProfileInUse` if days were made by it."""
         rules = profile.model_dump(mode="json")
         config = orjson.dumps(rules)
@@ -171,20 +171,20 @@ class EpochStore:
                 )
             await record_entry(connection, actor=actor, action="profile_activated", target=key)
 
-    async def profiles(self) -> list[StoredEpochProfile]:
+    async def list_profiles(self) -> list[StoredEpochProfile]:
         """List them all, by key."""
         async with self._database.acquire() as connection:
             return [
                 StoredEpochProfile(*row) for row in await connection.fetch(SQL["list_profiles"])
             ]
 
-    async def active_profile(self) -> StoredEpochProfile | None:
+    async def read_active_profile(self) -> StoredEpochProfile | None:
         """Read the profile that new days are made by."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["active_profile"])
         return None if row is None else StoredEpochProfile(*row)
 
-    async def profiles_in_use(self) -> list[tuple[str, bytes]]:
+    async def list_profiles_in_use(self) -> list[tuple[str, bytes]]:
         """List keys and rules, as JSON, of the active profile and of days under way."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["profiles_in_use"])
@@ -192,12 +192,12 @@ class EpochStore:
 
     # ------------------------------------------------------------------ days
 
-    async def make_day(self, new: NewDay) -> EpochId | None:
+    async def create_day(self, new: NewDay) -> EpochId | None:
         """Add a day and its slots; None if there is one of its date; raise `EpochsOverlap`."""
         async with self._database.transaction() as connection:
             return await add_day(connection, new)
 
-    async def neighbours(self, now: datetime) -> tuple[PreviousDay | None, NextDay | None]:
+    async def read_neighbour_days(self, now: datetime) -> tuple[PreviousDay | None, NextDay | None]:
         """Read the last day that has begun at a time, and the first that has not."""
         async with self._database.acquire() as connection:
             before = await connection.fetchrow(SQL["day_before"], now)
@@ -234,7 +234,7 @@ class EpochStore:
             rows = await connection.fetch(SQL["read_events"], epoch_id, after, limit)
         return [StoredEpochEvent(*row) for row in rows]
 
-    async def every_event(self, epoch_id: EpochId) -> AsyncIterator[StoredEpochEvent]:
+    async def iterate_events(self, epoch_id: EpochId) -> AsyncIterator[StoredEpochEvent]:
         """Go through all events of a day, page by page."""
         after = 0
         while page := await self.read_events(epoch_id, after=after, limit=PAGE_ROWS):

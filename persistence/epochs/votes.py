@@ -71,15 +71,15 @@ class VoteStore:
         self._database = database
         self._rls = rls
 
-    async def cast(self, who: Requester, vote: NewVote, choose: ChooseWallet) -> CountedVote:
+    async def cast_vote(self, who: Requester, vote: NewVote, choose: ChooseWallet) -> CountedVote:
         """Vote with the wallet that `choose` takes; raise `VoteRefused`, and what it raises."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             own = [address for (address,) in await connection.fetch(SQL["wallets"])]
             wallet = choose(own)
             with _read_refusals():
                 return await _cast(connection, vote, wallet)
 
-    async def cast_as_bot(self, bot_id: BotId, vote: NewVote) -> CountedVote:
+    async def cast_bot_vote(self, bot_id: BotId, vote: NewVote) -> CountedVote:
         """Vote as a bot; raise `VoteRefused`."""
         async with self._database.transaction() as connection:
             if not await connection.fetchval(SQL["may_vote"], bot_id, vote.session_id):

@@ -47,8 +47,8 @@ A batch with a completion never enters the shared statement: it is SET_ASIDE as 
 Invariants
 ==========
 
-1. A row is in exactly one place: `GameLog._rows`, one `GameBatch`, or the database. `EventLogWriter.queued` is the
-   number of rows in all `_rows`.
+1. A row is in exactly one place: `GameLog._rows`, one `GameBatch`, or the database.
+   `EventLogWriter.queued` is the number of rows in all `_rows`.
 2. A game has at most one batch under way. A batch names the head that it expects, so a second one
    would be refused for as long as the first is not committed, and taken for fenced.
 3. A row's fate is reported once, and only when it is known: `committed`, in order, or `failed`,
@@ -218,7 +218,7 @@ class LogMetrics:
     latency_s: float = 0.0
     latency_counts: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS_S) + 1))
 
-    def batch(self, events: int, seconds: float) -> None:
+    def count_batch(self, events: int, seconds: float) -> None:
         """Count one committed batch."""
         self.events += events
         self.batches += 1
@@ -402,7 +402,7 @@ class GameLog:
             self.state = QUEUED
             self.writer.offer(self)
 
-    def take(self) -> GameBatch:
+    def take_batch(self) -> GameBatch:
         """Take all that waits; nothing more is taken until `settle`."""
         if self.state is not QUEUED:
             raise IllegalTransition(self.state, LogInput.TAKE)
@@ -413,7 +413,7 @@ class GameLog:
         self.writer.log.queued -= len(batch.rows)
         return batch
 
-    def set_aside(self) -> None:
+    def move_to_solo(self) -> None:
         """Leave the writer's statement for the solo lane; the batch stays under way."""
         self._move(LogInput.SET_ASIDE)
 
@@ -433,7 +433,7 @@ class GameLog:
         try:
             self.committed(batch.rows)
         except Exception:
-            self.writer.log.failed(f"the owner of game {self.game_id}")
+            self.writer.log.log_failure(f"the owner of game {self.game_id}")
             # The rows are in the log; what the owner has made of them is not known.
             self._die(LogInput.OWNER_RAISED, RowsRefused("its owner failed"))
             return
@@ -442,7 +442,7 @@ class GameLog:
         if more and self.state is QUEUED:
             self.writer.offer(self)
 
-    def forget(self) -> None:
+    def detach_owner(self) -> None:
         """Call nobody back any more: the game is over, or its owner is gone.
 
         Rows that wait are dropped; nobody was promised them. They exist only where another node
@@ -461,7 +461,7 @@ class GameLog:
         try:
             self.failed(lost)
         except Exception:
-            self.writer.log.failed(f"the owner of game {self.game_id}, which was lost,")
+            self.writer.log.log_failure(f"the owner of game {self.game_id}, which was lost,")
 
     def _drop_waiting(self) -> None:
         # These were decided on top of rows that are lost, so none of them may be written. They
@@ -502,16 +502,16 @@ class EventLogWriter:
             for _ in range(SOLO_WORKERS):
                 group.create_task(self._settle_alone(), name="log solo lane")
 
-    def failed(self, what: str) -> None:
+    def log_failure(self, what: str) -> None:
         """Log a bug that is being handled and was contained, and count it."""
         self.metrics.failures += 1
         log.exception("%s failed", what)
 
-    def has_room(self) -> bool:
+    def require_room(self) -> bool:
         """Say whether more events may be decided now; if not, refuse as overloaded."""
         return self.queued < QUEUED_EVENTS_MAX
 
-    def open(
+    def open_game(
         self,
         game_id: GameId,
         owner_epoch: int,
@@ -533,7 +533,7 @@ class EventLogWriter:
 
     # ------------------------------------------------------------------ creating
 
-    async def create(self, game: GameRow, rows: Sequence[EventRow]) -> None:
+    async def create_game(self, game: GameRow, rows: Sequence[EventRow]) -> None:
         """Create a game with its first events, and start its lobby, in one transaction.
 
         Raises `LobbyChanged` where the lobby is not as it was read, `Unavailable` where
@@ -555,7 +555,7 @@ class EventLogWriter:
             # on because of us, and `start_lobby` would call that a lost race.
             if await connection.fetchval(SQL["is_created"], game.id):
                 return
-            await connection.execute(SQL["create_game"], *game.columns())
+            await connection.execute(SQL["create_game"], *game.create_parameters())
             started = await connection.fetchval(
                 SQL["start_lobby"], game.lobby_id, game.id, game.lobby_version
             )
@@ -563,13 +563,13 @@ class EventLogWriter:
                 raise LobbyChanged
             await connection.execute(SQL["begin_game"], game.id, *row_columns(rows))
             if game.is_public and game.join_code is not None:
-                await connection.execute(SQL["list_room"], *game.room())
+                await connection.execute(SQL["list_room"], *game.directory_parameters())
 
     # ------------------------------------------------------------------ the solo lane
 
     async def settle_alone(self, batch: GameBatch) -> None:
         """Hand one game's rows to the solo lane."""
-        batch.game.set_aside()
+        batch.game.move_to_solo()
         await self._solo_room.acquire()
         self._solo.put_nowait(batch)
 
@@ -589,7 +589,7 @@ class EventLogWriter:
                 await asyncio.sleep(RETRY_PAUSE_S)
                 self._put_back(batch)
             except Exception as bug:
-                self.failed(f"writing game {batch.game.game_id}")
+                self.log_failure(f"writing game {batch.game.game_id}")
                 self._settled(batch, RowsRefused(repr(bug)))
             else:
                 self._settled(batch, lost)
@@ -689,7 +689,7 @@ class _Writer:
             if game.state is DEAD:
                 continue  # it died in line; a deque has no quick way to take it out
             size += game.bytes
-            batch = game.take()
+            batch = game.take_batch()
             if batch.completion is not None:
                 # Many statements in one transaction, on rows that other games lock as well: in the
                 # shared statement it would hold up every game of the batch.
@@ -710,12 +710,12 @@ class _Writer:
         except Exception:
             # A bug that one of the batches has met; each alone, it takes nothing along. It may
             # have been met after the statement was sent, so the connection's state is unknown.
-            self.log.failed(f"writing {len(batches)} games at once")
+            self.log.log_failure(f"writing {len(batches)} games at once")
             self._terminate()
             await self._alone(batches)
         else:
             seconds = asyncio.get_running_loop().time() - started
-            self.log.metrics.batch(sum(len(batches[n].rows) for n in passed), seconds)
+            self.log.metrics.count_batch(sum(len(batches[n].rows) for n in passed), seconds)
             # Those that passed first, and all of them before anything is awaited: the solo lane may
             # be full, and a reply must not wait for another game's failure.
             for nth, batch in enumerate(batches):

@@ -36,7 +36,7 @@ class ReplayStore:
         self._database = database
         self._audit = AuditStore(database)
 
-    async def take(self, *, again_after_s: float) -> DueReplay | None:
+    async def take_due(self, *, again_after_s: float) -> DueReplay | None:
         """Take one that is due; whoever fails leaves it to be tried again after so long."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["take_due_replay"], again_after_s)
@@ -44,8 +44,8 @@ class ReplayStore:
 
     async def read_source(self, game_id: GameId) -> ReplaySource | None:
         """Read a finished game; None where something of it is missing."""
-        async with self._audit.snapshot() as books:
-            found, summary = await books.game(game_id), await books.summary(game_id)
+        async with self._audit.read_snapshot() as books:
+            found, summary = await books.read_game(game_id), await books.read_summary(game_id)
             if found is None or summary is None:
                 return None
-            return ReplaySource(found[0], await books.events(game_id), summary)
+            return ReplaySource(found[0], await books.read_events(game_id), summary)

@@ -35,7 +35,7 @@ class AnnouncedUpload(NamedTuple):
     content_type: str
 
     @property
-    def key(self) -> str:
+    def make_object_key(self) -> str:
         """Where the object will lie: below its path, under a name of its own."""
         return f"{self.bucket}/{self.path}/{self.upload_id}"
 
@@ -62,7 +62,7 @@ class FileStore:
         self._database = database
         self._rls = rls
 
-    async def announce(
+    async def announce_upload(
         self,
         who: Requester,
         upload: AnnouncedUpload,
@@ -76,7 +76,7 @@ class FileStore:
         Raises `FileTaken` if the path has a file that it may not replace, or an upload under way.
         `require_room` gets how many bytes its owner's files take, and raises if that is enough.
         """
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             await connection.execute(SQL["lock_quota"], who.user_id)
             await _free_path(connection, upload, may_replace=may_replace)
             require_room(await connection.fetchval(SQL["bytes_used"], who.user_id))
@@ -93,7 +93,7 @@ class FileStore:
             if await _insert(connection, "announce_replay", *values.values(), expires_at) is None:
                 raise FileTaken("There is no such match, or it already has a replay.")
 
-    async def claim(self, upload_id: str, *, for_s: float) -> AnnouncedUpload:
+    async def claim_upload(self, upload_id: str, *, for_s: float) -> AnnouncedUpload:
         """Use an upload's URL up; raise `BadUpload` if it is not good (any more)."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["claim_upload"], upload_id, for_s)
@@ -101,7 +101,7 @@ class FileStore:
             raise BadUpload
         return AnnouncedUpload(*record)
 
-    async def owner_of(self, upload_id: str) -> UserId | None:
+    async def read_upload_owner(self, upload_id: str) -> UserId | None:
         """Read whose an upload is, none for a match's; raise `BadUpload` as `claim` would."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["owner_of_upload"], upload_id)
@@ -110,12 +110,12 @@ class FileStore:
         owner: UserId | None = record["owner_id"]
         return owner
 
-    async def give_up(self, upload_id: str) -> None:
+    async def abandon_upload(self, upload_id: str) -> None:
         """Forget an upload; what it left behind is thrown away."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["give_up_upload"], upload_id)
 
-    async def finish(
+    async def finish_upload(
         self, upload: AnnouncedUpload, *, sha256: bytes, is_public: bool
     ) -> StoredFile:
         """Record that an upload's object is there; raise `BadUpload` if it was withdrawn.
@@ -123,7 +123,7 @@ class FileStore:
         `is_public`: everybody may read it; of a replay, whoever may see the match.
         """
         async with self._database.acquire() as connection:
-            values = (upload.upload_id, upload.key, sha256, is_public)
+            values = (upload.upload_id, upload.make_object_key, sha256, is_public)
             record = await connection.fetchrow(SQL["finish_upload"], *values)
         if record is None:
             raise BadUpload
@@ -131,16 +131,16 @@ class FileStore:
 
     async def find(self, who: Requester | None, bucket: str, path: str) -> StoredFile | None:
         """Read the file at a path, if there is one that may be seen."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             record = await connection.fetchrow(SQL["find_file"], bucket, path)
         return None if record is None else StoredFile(*record)
 
     async def delete(self, who: Requester, bucket: str, path: str) -> bool:
         """Delete somebody's own file; False if there is none."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             return await connection.fetchval(SQL["delete_file"], bucket, path) is not None
 
-    async def missing(self, links: Collection[str]) -> list[str]:
+    async def find_missing(self, links: Collection[str]) -> list[str]:
         """Say which of these (bucket/path) are not stored."""
         async with self._database.acquire() as connection:
             records = await connection.fetch(SQL["missing_files"], list(links))
@@ -148,13 +148,13 @@ class FileStore:
 
     # ------------------------------------------------------------------ upkeep
 
-    async def expire(self, limit: int) -> int:
+    async def expire_uploads(self, limit: int) -> int:
         """Forget some uploads whose time is over."""
         async with self._database.acquire() as connection:
             return len(await connection.fetch(SQL["expire_uploads"], limit))
 
     @asynccontextmanager
-    async def trash(self, limit: int) -> AsyncIterator[TrashedObjects]:
+    async def take_trash(self, limit: int) -> AsyncIterator[TrashedObjects]:
         """Give some keys to delete; they are forgotten if the block ends well, but for those kept.
 
         Kept ones go to the end of the line, so they do not keep the others from being deleted.
@@ -167,13 +167,13 @@ class FileStore:
             gone = [key for key in trash.keys if key not in trash.kept]
             await connection.execute(SQL["forget_trash"], gone)
 
-    async def unchecked(self, older_s: float, limit: int) -> list[str]:
+    async def take_unchecked(self, older_s: float, limit: int) -> list[str]:
         """Give some keys that were not looked at for so long, as looked at."""
         async with self._database.acquire() as connection:
             records = await connection.fetch(SQL["unchecked_files"], older_s, limit)
         return [record["key"] for record in records]
 
-    async def mark(self, keys: Sequence[str], *, lost: Sequence[str]) -> list[str]:
+    async def mark_checked(self, keys: Sequence[str], *, lost: Sequence[str]) -> list[str]:
         """Record which objects are lost and which are there; give the newly lost (bucket/path)."""
         async with self._database.acquire() as connection:
             records = await connection.fetch(SQL["mark_lost"], list(keys), list(lost))

@@ -49,7 +49,7 @@ class RoomDirectoryStore:
         self._database = database
         self._public = public
 
-    async def running(
+    async def list_running(
         self, query: GamesQuery, after: DirectoryPosition | None
     ) -> list[DirectoryEntry]:
         """List at most `query.limit` public games that run on a live node, newest first."""
@@ -60,7 +60,7 @@ class RoomDirectoryStore:
             )
         return [DirectoryEntry(*row) for row in rows]
 
-    async def set_players(self, counts: Sequence[HeldSeats]) -> None:
+    async def set_player_counts(self, counts: Sequence[HeldSeats]) -> None:
         """Write how many seats of some games are held; games that others own stay as they are."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["set_players"], *map(list, zip(*counts, strict=True)))

@@ -70,13 +70,15 @@ class HistoryStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def summary(self, game_id: GameId, *, viewer: PlayerId | None) -> Summary | None:
+    async def read_summary(self, game_id: GameId, *, viewer: PlayerId | None) -> Summary | None:
         """Read a finished game's summary."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["game_summary"], game_id, viewer)
         return None if record is None else Summary(**_parsed(record))
 
-    async def stats(self, player_id: PlayerId, *, ruleset: str | None = None) -> PlayerStats | None:
+    async def read_stats(
+        self, player_id: PlayerId, *, ruleset: str | None = None
+    ) -> PlayerStats | None:
         """Read a player's statistics: over all games, or in one ruleset."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["player_stats"], player_id, ruleset)
@@ -87,7 +89,7 @@ class HistoryStore:
         async with self._database.acquire() as connection:
             return bool(await connection.fetchval(SQL["player_exists"], player_id))
 
-    async def history(
+    async def list_matches(
         self, player_id: PlayerId, *, viewer: PlayerId | None, after: HistoryPosition, limit: int
     ) -> list[StoredMatch]:
         """Read at most `limit` of a player's matches that come after a position."""
@@ -97,7 +99,7 @@ class HistoryStore:
             )
         return [StoredMatch(**_parsed(record)) for record in records]
 
-    async def lobby_history(
+    async def list_lobby_matches(
         self, lobby_id: LobbyId, *, viewer: PlayerId | None, after: HistoryPosition, limit: int
     ) -> list[StoredMatch] | None:
         """Read a page of what was played in a lobby; None for one that the viewer may not see."""
@@ -107,13 +109,13 @@ class HistoryStore:
             records = await connection.fetch(SQL["lobby_matches"], lobby_id, *after, limit)
         return [StoredMatch(**_parsed(record)) for record in records]
 
-    async def match(self, match_id: MatchId, *, viewer: PlayerId | None) -> StoredMatch | None:
+    async def read_match(self, match_id: MatchId, *, viewer: PlayerId | None) -> StoredMatch | None:
         """Read one match."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["find_match"], match_id, viewer)
         return None if record is None else StoredMatch(**_parsed(record))
 
-    async def leaderboard(
+    async def list_leaderboard(
         self, board: Board, *, min_games: int, bots: bool, limit: int, ruleset: str | None = None
     ) -> list[LeaderboardEntry]:
         """List players from the best; of equal ones, in the order of their ids.

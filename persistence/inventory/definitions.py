@@ -73,7 +73,7 @@ class DefinitionStore:
         self, database: Database, rls: RlsDatabase, counts_max: Mapping[DefinitionKind, int]
     ) -> None:
         self._database = database
-        self._anybody = rls.anybody
+        self._anybody = rls.anonymous
         self._counts_max = counts_max
 
     async def list_all(

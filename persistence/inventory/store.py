@@ -168,7 +168,7 @@ class EconomyTransaction:
         self.account_id = account_id
         self.slot_id = slot_id
 
-    async def find(self, key: str) -> tuple[StoredTransaction, str] | None:
+    async def find_transaction(self, key: str) -> tuple[StoredTransaction, str] | None:
         """Find the transaction of a key, and the hash of its content."""
         row = await self.connection.fetchrow(SQL["find_transaction"], self.account_id, key)
         if row is None:
@@ -177,7 +177,7 @@ class EconomyTransaction:
         (found,) = await _complete(self.connection, self.account_id, [tuple(fields)])
         return found, content_hash
 
-    async def lock(self) -> PlayTime:
+    async def lock_holdings(self) -> PlayTime:
         """Hold the slot and the account; raise `SaveSlotNotFound` or `ProfileNotFound`."""
         if self.slot_id is not None:
             row = await self.connection.fetchrow(SQL["lock_slot"], self.slot_id, self.account_id)
@@ -192,7 +192,7 @@ class EconomyTransaction:
         await self.connection.execute(SQL["lock_account"], self.account_id)
         return played
 
-    async def assets(
+    async def read_assets(
         self, items: Collection[str], currencies: Collection[str]
     ) -> dict[tuple[AssetKind, str], StoredAsset]:
         """Read items and currencies, with what is held of them; unknown ones are left out."""
@@ -209,12 +209,12 @@ class EconomyTransaction:
             assets[asset.kind, asset.id] = asset
         return assets
 
-    async def stacks(self, items: Collection[str]) -> dict[tuple[str, str], int]:
+    async def read_stacks(self, items: Collection[str]) -> dict[tuple[str, str], int]:
         """Read how much there is in each stack of some items."""
         rows = await self.connection.fetch(SQL["read_stacks"], self.slot_id, list(items))
         return {(row["item_id"], row["stack_key"]): row["quantity"] for row in rows}
 
-    async def add(
+    async def book(
         self, new: NewTransaction, moves: Sequence[HoldingChange], unlocks: Sequence[Unlocked]
     ) -> StoredTransaction:
         """Put a transaction on record and carry it out; its key must not be used."""
@@ -246,16 +246,16 @@ class EconomyTransaction:
             unlocked = sorted((row["kind"], row["unlock_id"]) for row in rows)
         return StoredTransaction(*(*head, changes, unlocked))
 
-    async def lock_again(self, unlocked: Sequence[Unlocked]) -> None:
+    async def remove_unlocks(self, unlocked: Sequence[Unlocked]) -> None:
         """Take unlocks back."""
         kinds, ids = [kind for kind, _ in unlocked], [each for _, each in unlocked]
         await self.connection.execute(SQL["remove_unlocks"], self.account_id, kinds, ids)
 
-    async def flag(self, flag: NewReviewEntry) -> None:
+    async def add_review_entry(self, flag: NewReviewEntry) -> None:
         """Put something on the review queue."""
         await self.connection.execute(SQL["add_flag"], *flag)
 
-    async def holdings(self) -> tuple[dict[str, int], dict[str, int]]:
+    async def read_holdings(self) -> tuple[dict[str, int], dict[str, int]]:
         """Read what is held: items and currencies, by id."""
         rows = await self.connection.fetch(SQL["read_holdings"], self.account_id, self.slot_id)
         items = {row["id"]: row["held"] for row in rows if row["kind"] == "item"}
@@ -271,11 +271,11 @@ class EconomyStore:
 
     # ------------------------------------------------------------------ as the person
 
-    async def inventory(
+    async def list_inventory(
         self, who: Requester, slot_id: str, *, after: StackPosition, limit: int
     ) -> tuple[list[StoredStack], dict[str, int]]:
         """List stacks of a slot and all balances; raise `SaveSlotNotFound`."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             if not await connection.fetchval(SQL["has_slot"], slot_id, who.user_id):
                 raise SaveSlotNotFound
             stacks = await connection.fetch(SQL["list_items"], slot_id, *after, limit, who.user_id)
@@ -284,24 +284,24 @@ class EconomyStore:
             row["currency_id"]: row["balance"] for row in balances
         }
 
-    async def unlocks(
+    async def list_unlocks(
         self, who: Requester, kind: str, *, after: str, limit: int
     ) -> list[StoredUnlock]:
         """List what somebody has unlocked."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             rows = await connection.fetch(SQL["list_unlocks"], who.user_id, kind, after, limit)
         return [StoredUnlock(*row) for row in rows]
 
-    async def ledger(
+    async def list_own_ledger(
         self, who: Requester, slot_id: str | None, *, below: int, limit: int
     ) -> list[StoredTransaction]:
         """List somebody's own transactions."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             return await _ledger(connection, who.user_id, slot_id, below=below, limit=limit)
 
     # ------------------------------------------------------------------ as the server, for staff
 
-    async def ledger_of(
+    async def list_ledger(
         self, account_id: UserId, slot_id: str | None, *, below: int, limit: int, actor: UserId
     ) -> list[StoredTransaction]:
         """List anybody's transactions, which is put on record."""
@@ -309,13 +309,13 @@ class EconomyStore:
             await record_entry(connection, actor=actor, action="ledger_read", target=account_id)
             return await _ledger(connection, account_id, slot_id, below=below, limit=limit)
 
-    async def flag(self, flags: Sequence[NewReviewEntry]) -> None:
+    async def add_review_entries(self, flags: Sequence[NewReviewEntry]) -> None:
         """Put on the review queue what was refused, now that nothing else came of it."""
         async with self.database.transaction() as connection:
             for flag in flags:
                 await connection.execute(SQL["add_flag"], *flag)
 
-    async def flags(
+    async def list_review_entries(
         self, status: FlagStatus, account_id: str | None, *, below: int, limit: int
     ) -> list[StoredReviewEntry]:
         """List a part of the review queue, newest first."""
@@ -323,7 +323,7 @@ class EconomyStore:
             rows = await connection.fetch(SQL["list_flags"], status, account_id, below, limit)
         return [StoredReviewEntry(*row) for row in rows]
 
-    async def decide(
+    async def decide_review_entry(
         self, flag_id: str, decision: FlagStatus, note: str, *, actor: UserId
     ) -> StoredReviewEntry:
         """Decide an entry of the review queue, on record; raise `FlagNotFound`, `FlagDecided`."""

@@ -34,7 +34,9 @@ class EconomyVerification:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def check(self, account_id: UserId | None = None) -> AsyncIterator[CheckedAccounts]:
+    async def check_accounts(
+        self, account_id: UserId | None = None
+    ) -> AsyncIterator[CheckedAccounts]:
         """Check all accounts, some at a time, or one."""
         last = _FIRST_ID
         while True:

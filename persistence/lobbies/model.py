@@ -55,7 +55,7 @@ class Lobby:
     lineup: tuple[PlayerId, ...] = ()
     bans: frozenset[PlayerId] = frozenset()
 
-    def member(self, player_id: PlayerId | None) -> Member | None:
+    def find_member(self, player_id: PlayerId | None) -> Member | None:
         """Find somebody."""
         return next((m for m in self.members if m.player_id == player_id), None)
 
@@ -65,7 +65,7 @@ class Lobby:
         return tuple(member for member in self.members if member.role == "player")
 
     @property
-    def people(self) -> tuple[Member, ...]:
+    def human_players(self) -> tuple[Member, ...]:
         """Those players who are no bots."""
         return tuple(member for member in self.players if member.bot is None)
 

@@ -15,7 +15,7 @@ class LastSeenStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def note(self, player_ids: Collection[PlayerId]) -> None:
+    async def record_seen(self, player_ids: Collection[PlayerId]) -> None:
         """Note that some players were here just now."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["note_seen"], list(player_ids))

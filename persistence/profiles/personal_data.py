@@ -51,7 +51,7 @@ class PersonalRows:
         self._connection = connection
         self._user_id = user_id
 
-    async def parts(self) -> Mapping[str, AsyncIterator[bytes]]:
+    async def iterate_parts(self) -> Mapping[str, AsyncIterator[bytes]]:
         """Name every part there may be, and give its rows; go through one at a time."""
         tables = [name for (name,) in await self._connection.fetch(SQL["person_tables"])]
         return {
@@ -78,14 +78,16 @@ class PersonalDataStore:
         self._database = database
 
     @asynccontextmanager
-    async def reading(self, user_id: UserId) -> AsyncIterator[PersonalRows]:
+    async def begin_export(self, user_id: UserId) -> AsyncIterator[PersonalRows]:
         """Read as of one moment; that it was done is put on record when all was read."""
         async with self._database.acquire() as connection:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 yield PersonalRows(connection, user_id)
             await record_entry(connection, actor=user_id, action="export", target=user_id)
 
-    async def proof(self, user_id: UserId, session_id: SessionId) -> ErasureProof | None:
+    async def read_erasure_proof(
+        self, user_id: UserId, session_id: SessionId
+    ) -> ErasureProof | None:
         """Read what an erasure is checked against; None if the account is gone."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["read_proof"], user_id, session_id)
@@ -107,7 +109,7 @@ class PersonalDataStore:
                 await append_durable_event(connection, UserErased(user_id=part))
         return player_id
 
-    async def erased_lately(self, within_s: float) -> frozenset[PlayerId]:
+    async def read_recently_erased(self, within_s: float) -> frozenset[PlayerId]:
         """Read who was erased within some seconds, by the database's clock."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["erased_lately"], within_s, ERASED_MAX)

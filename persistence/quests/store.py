@@ -92,12 +92,12 @@ class QuestStore:
 
     # ------------------------------------------------------------------ definitions
 
-    async def quests(self, connection: Connection, title: str) -> list[StoredQuest]:
+    async def list_quests(self, connection: Connection, title: str) -> list[StoredQuest]:
         """List the quests of a title, by name."""
         rows = await connection.fetch(SQL["list_quests"], title, QUESTS_MAX)
         return [_quest(row) for row in rows]
 
-    async def events(
+    async def list_timed_events(
         self, connection: Connection, title: str
     ) -> tuple[list[StoredTimedEvent], list[StoredTimedEvent]]:
         """List the timed events and the seasons of a title, by name."""
@@ -164,17 +164,19 @@ class QuestStore:
 
     # ------------------------------------------------------------------ how far slots are
 
-    async def progress(self, connection: Connection, slot_id: str) -> dict[str, ProgressRow]:
+    async def read_progress(self, connection: Connection, slot_id: str) -> dict[str, ProgressRow]:
         """Read how far a slot is, by the ids of quests."""
         rows = await connection.fetch(SQL["list_progress"], slot_id)
         return {row["quest_id"]: ProgressRow(*row) for row in rows}
 
-    async def claimed(self, connection: Connection, account_id: UserId, title: str) -> set[str]:
+    async def list_claimed(
+        self, connection: Connection, account_id: UserId, title: str
+    ) -> set[str]:
         """List whose rewards an account has, with whichever slot."""
         rows = await connection.fetch(SQL["list_claims"], account_id, title)
         return {row["quest_id"] for row in rows}
 
-    async def begin(
+    async def ensure_entry(
         self, connection: Connection, account_id: UserId, slot_id: str, quest_id: str
     ) -> ProgressRow:
         """Have an entry for a quest, which begins as locked."""
@@ -182,7 +184,7 @@ class QuestStore:
         assert row is not None
         return ProgressRow(*row)
 
-    async def move(
+    async def update_entry(
         self,
         connection: Connection,
         entry_id: str,
@@ -198,18 +200,22 @@ class QuestStore:
         assert row is not None
         return ProgressRow(*row)
 
-    async def listening(self, players: Sequence[PlayerId], ruleset: str) -> list[GameCountingQuest]:
+    async def list_counting_quests(
+        self, players: Sequence[PlayerId], ruleset: str
+    ) -> list[GameCountingQuest]:
         """List the active quests of some players that count games of a ruleset."""
         async with self._database.acquire() as connection:
             values = (list(players), ruleset, LISTENING_MAX)
             rows = await connection.fetch(SQL["list_listening"], *values)
         return [GameCountingQuest(*row) for row in rows]
 
-    async def see(self, connection: Connection, entry_id: str, event_id: str) -> bool:
+    async def record_counted_event(
+        self, connection: Connection, entry_id: str, event_id: str
+    ) -> bool:
         """Note that an entry counts an event; False if it has."""
         return await connection.fetchval(SQL["see_event"], entry_id, event_id) is not None
 
-    async def claim(
+    async def record_claim(
         self,
         connection: Connection,
         account_id: UserId,

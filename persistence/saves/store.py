@@ -174,43 +174,43 @@ class SaveStore:
         self, who: Requester, *, title: str | None, after: SlotPosition, limit: int
     ) -> list[StoredSlot]:
         """List somebody's own slots, oldest first."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             rows = await connection.fetch(SQL["list_slots"], who.user_id, title, *after, limit)
         return [StoredSlot(*row) for row in rows]
 
     async def read(self, who: Requester, slot_id: str) -> StoredSlot:
         """Read a slot with its state; raise `SaveSlotNotFound`."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             return await _read(connection, "read_slot", who.user_id, slot_id)
 
-    async def change(
+    async def rename_slot(
         self, who: Requester, slot_id: str, *, name: str | None, thumbnail: str | None
     ) -> StoredSlot:
         """Rename a slot, or give it another thumbnail."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             await connection.execute(SQL["change_slot"], slot_id, name, thumbnail)
             return await _read(connection, "read_slot", who.user_id, slot_id)
 
-    async def revisions(
+    async def list_revisions(
         self, who: Requester, slot_id: str, *, below: int, limit: int
     ) -> list[StoredRevision]:
         """List a slot's revisions of all branches, newest first."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             rows = await connection.fetch(SQL["list_revisions"], slot_id, below, limit)
             if not rows:
                 await _read(connection, "read_slot", who.user_id, slot_id)
         return [StoredRevision(*row) for row in rows]
 
-    async def revision(self, who: Requester, slot_id: str, revision: int) -> StoredRevision:
+    async def read_revision(self, who: Requester, slot_id: str, revision: int) -> StoredRevision:
         """Read one revision; raise `RevisionNotFound`."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             return await _revision(connection, slot_id, revision)
 
     async def pin(
         self, who: Requester, slot_id: str, revision: int, *, is_pinned: bool, pins_max: int
     ) -> StoredRevision:
         """Pin a revision, or let it go; raise `RevisionNotFound` or `TooManyPins`."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             pinned = await connection.fetchval(
                 SQL["pin_revision"], slot_id, revision, is_pinned, pins_max
             )
@@ -219,9 +219,9 @@ class SaveStore:
                 raise RevisionNotFound if stored.is_pruned else TooManyPins
             return stored
 
-    async def conflicts(self, who: Requester, slot_id: str) -> list[StoredConflict]:
+    async def list_conflicts(self, who: Requester, slot_id: str) -> list[StoredConflict]:
         """List a slot's conflicts, open ones first."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             rows = await connection.fetch(SQL["list_conflicts"], slot_id, CONFLICTS_MAX)
             if not rows:
                 await _read(connection, "read_slot", who.user_id, slot_id)
@@ -229,7 +229,7 @@ class SaveStore:
 
     # ------------------------------------------------------------------ as the server
 
-    async def create(
+    async def create_slot(
         self, account_id: UserId, new: NewSlot, *, slots_max: int, said: Mapping[str, object]
     ) -> ChangeRow:
         """Make a slot; raise `TooManySaves`, or `SlotAlreadyCreated` if the mutation has made one.
@@ -269,7 +269,7 @@ class SaveStore:
         return change
 
     @asynccontextmanager
-    async def changing(
+    async def lock_and_change(
         self, account_id: UserId, slot_id: str, mutation_id: str
     ) -> AsyncIterator["SaveTransaction"]:
         """Change a slot in one transaction, alone; raise `SaveSlotNotFound`.
@@ -299,12 +299,12 @@ class SaveStore:
                 raise SaveSlotNotFound
             return await self._changes.append(connection, account_id, "save.deleted", slot_id, {})
 
-    async def classes(self, title: str) -> list[tuple[int, int]]:
+    async def count_by_schema_version(self, title: str) -> list[tuple[int, int]]:
         """Count a title's slots by the schema version of their states."""
         async with self._database.acquire() as connection:
             return [tuple(row) for row in await connection.fetch(SQL["list_classes"], title)]
 
-    async def states(
+    async def read_states(
         self, title: str, schema_version: int, *, after: str, limit: int
     ) -> list[tuple[str, bytes]]:
         """Read some states of a title and a schema version, after a slot."""
@@ -329,20 +329,20 @@ class SaveTransaction:
         self.found = found
         self._changes = changes
 
-    async def parents(self) -> dict[int, list[int]]:
+    async def read_parents(self) -> dict[int, list[int]]:
         """Read the history: what each revision was made of."""
         rows = await self.connection.fetch(SQL["read_parents"], self.slot.slot_id)
         return {row["revision"]: row["parents"] for row in rows}
 
-    async def revision(self, revision: int) -> StoredRevision:
+    async def read_revision(self, revision: int) -> StoredRevision:
         """Read a revision with its state; raise `RevisionNotFound`."""
         return await _revision(self.connection, self.slot.slot_id, revision)
 
-    async def add_branch(self, row: RevisionRow, mutation: MutationRow) -> None:
+    async def add_branch_revision(self, row: RevisionRow, mutation: MutationRow) -> None:
         """Store a revision beside the current one."""
         await self.connection.execute(SQL["add_branch"], *self._values(row, mutation))
 
-    async def advance(
+    async def add_current_revision(
         self,
         row: RevisionRow,
         mutation: MutationRow | None,
@@ -387,12 +387,12 @@ class SaveTransaction:
 
     # ------------------------------------------------------------------ conflicts
 
-    async def open_branches(self) -> list[tuple[str, int | None, int]]:
+    async def list_open_branches(self) -> list[tuple[str, int | None, int]]:
         """List the open conflicts: id, base, branch."""
         rows = await self.connection.fetch(SQL["open_branches"], self.slot.slot_id)
         return [tuple(row) for row in rows]
 
-    async def conflict(self, conflict_id: str) -> StoredConflict:
+    async def read_conflict(self, conflict_id: str) -> StoredConflict:
         """Read a conflict; raise `ConflictNotFound`."""
         row = await self.connection.fetchrow(SQL["find_conflict"], self.slot.slot_id, conflict_id)
         if row is None:
@@ -421,12 +421,12 @@ class SaveTransaction:
 
     # ------------------------------------------------------------------ pruning
 
-    async def kept(self) -> list[tuple[int, int, str, bool]]:
+    async def list_kept_revisions(self) -> list[tuple[int, int, str, bool]]:
         """List the revisions that have their states: number, size, device, whether pinned."""
         rows = await self.connection.fetch(SQL["kept_revisions"], self.slot.slot_id)
         return [tuple(row) for row in rows]
 
-    async def prune(self, revisions: Sequence[int], *, rows_max: int) -> None:
+    async def prune_revisions(self, revisions: Sequence[int], *, rows_max: int) -> None:
         """Forget states, and rows without one beyond a bound."""
         if revisions:
             await self.connection.execute(

@@ -31,7 +31,7 @@ class ConsentDecision(NamedTuple):
     recorded_at: datetime
 
     @property
-    def place(self) -> DecisionPosition:
+    def position(self) -> DecisionPosition:
         """Where it is in the history."""
         return DecisionPosition(self.recorded_at, self.purpose)
 
@@ -43,31 +43,31 @@ class ConsentStore:
         self._database = database
         self._rls = rls
 
-    async def current(self, requester: Requester) -> dict[Purpose, ConsentDecision]:
+    async def read_current(self, requester: Requester) -> dict[Purpose, ConsentDecision]:
         """Read what somebody decided last about each purpose."""
-        async with self._rls.of(requester) as connection:
+        async with self._rls.as_user(requester) as connection:
             rows = await connection.fetch(SQL["current"], requester.user_id)
         decisions = [ConsentDecision(*row) for row in rows]
         return {each.purpose: each for each in decisions}
 
-    async def decide(
+    async def record_decisions(
         self, requester: Requester, decided: Mapping[Purpose, bool], *, policy_version: str
     ) -> None:
         """Record decisions, all or none; one that changes nothing is not recorded again."""
-        async with self._rls.of(requester) as connection:
+        async with self._rls.as_user(requester) as connection:
             for purpose, is_granted in sorted(decided.items()):
                 values = (requester.user_id, purpose, is_granted, policy_version)
                 await connection.execute(SQL["decide"], *values)
 
-    async def history(
+    async def list_decisions(
         self, requester: Requester, *, before: DecisionPosition, limit: int
     ) -> list[ConsentDecision]:
         """Read decisions from before a place, newest first."""
-        async with self._rls.of(requester) as connection:
+        async with self._rls.as_user(requester) as connection:
             rows = await connection.fetch(SQL["history"], requester.user_id, *before, limit)
         return [ConsentDecision(*row) for row in rows]
 
-    async def refuse_sharing(self, account_id: UserId) -> None:
+    async def record_sharing_refusal(self, account_id: UserId) -> None:
         """Record that somebody's browser says not to share, unless that was decided already."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["refuse_sharing"], account_id)

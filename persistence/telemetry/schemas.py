@@ -44,7 +44,7 @@ class TelemetrySchemaStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def all(self) -> list[StoredTelemetrySchema]:
+    async def list_schemas(self) -> list[StoredTelemetrySchema]:
         """Read every schema, by type and version."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["list_schemas"], SCHEMAS_MAX)

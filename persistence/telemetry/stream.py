@@ -13,7 +13,7 @@ TIMEOUT_S: Final = 10.0  # for a connection, and for the replies to a batch
 
 
 class RedisStreamWriter:
-    """Adds entries; about the newest `entries_max` are kept. Raises `BadUrl`."""
+    """Adds entries; about the newest `entries_max` are kept. Raises `InvalidRedisUrl`."""
 
     def __init__(self, url: str, name: str, *, entries_max: int) -> None:
         self._server = RedisServer(url, timeout_s=TIMEOUT_S)
@@ -38,7 +38,7 @@ class RedisStreamWriter:
 
     async def _add(self, entries: Sequence[Sequence[bytes]]) -> None:
         if self._connection is None:
-            self._connection = self._server.connection()
+            self._connection = self._server.make_connection()
             await self._connection.connect()  # type: ignore[no-untyped-call]
         connection = self._connection
         commands = [(*self._head, *entry) for entry in entries]

@@ -58,7 +58,7 @@ class WebhookSettings(NamedTuple):
     events: Sequence[str]
     enabled: bool
 
-    def put_on_record(self) -> dict[str, object]:
+    def audit_fields(self) -> dict[str, object]:
         """Give what the audit log keeps; a query may be secret."""
         return {**self._asdict(), "url": self.url.partition("?")[0]}
 
@@ -143,19 +143,19 @@ class WebhookStore:
             if await connection.fetchval(SQL["add_endpoint"], *new, ENDPOINTS_MAX) is None:
                 raise TooManyWebhooks
             made = await _lock(connection, new.endpoint_id)
-            after = read_settings(made).put_on_record()
+            after = read_settings(made).audit_fields()
             await record_entry(
                 connection, actor=actor, action="webhook_add", target=made.endpoint_id, after=after
             )
         return made
 
-    async def webhooks(self) -> list[StoredWebhook]:
+    async def list_webhooks(self) -> list[StoredWebhook]:
         """Read all of them, oldest first."""
         async with self._database.acquire() as connection:
             return [StoredWebhook(*row) for row in await connection.fetch(SQL["list_endpoints"])]
 
     @asynccontextmanager
-    async def changing(
+    async def lock_and_change(
         self, endpoint_id: str, *, actor: str
     ) -> AsyncIterator["WebhookTransaction"]:
         """Change a webhook in a transaction; raise `NoSuchWebhook`."""
@@ -172,12 +172,12 @@ class WebhookStore:
 
     # ------------------------------------------------------------------ deliveries
 
-    async def queue(self, event: QueuedEvent) -> None:
+    async def queue_event(self, event: QueuedEvent) -> None:
         """Queue an event for every webhook that wants it, once however often it comes."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["queue_deliveries"], *event)
 
-    async def claim(
+    async def claim_due(
         self, *, busy: Collection[str], limit_each: int, limit: int, lease_s: float
     ) -> list[ClaimedDelivery]:
         """Take some deliveries that are due, of webhooks that are not `busy`, for so long."""
@@ -186,12 +186,12 @@ class WebhookStore:
             rows = await connection.fetch(SQL["claim_deliveries"], *values)
         return sorted(ClaimedDelivery(*row) for row in rows)
 
-    async def delivered(self, delivery: ClaimedDelivery, status: int) -> None:
+    async def record_delivered(self, delivery: ClaimedDelivery, status: int) -> None:
         """Note that a delivery arrived."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["delivered"], delivery.seq, delivery.attempts, status)
 
-    async def not_delivered(
+    async def record_failure(
         self,
         delivery: ClaimedDelivery,
         failure: DeliveryFailure,
@@ -215,7 +215,7 @@ class WebhookStore:
             )
         return reason
 
-    async def deliveries(
+    async def list_deliveries(
         self, endpoint_id: str, *, below: int, state: str | None, limit: int
     ) -> list[ListedDelivery]:
         """Read a webhook's deliveries, newest first."""
@@ -223,12 +223,12 @@ class WebhookStore:
             rows = await connection.fetch(SQL["list_deliveries"], endpoint_id, below, state, limit)
         return [ListedDelivery(*row) for row in rows]
 
-    async def clear(self, kept_s: float, *, limit: int) -> int:
+    async def delete_old_deliveries(self, kept_s: float, *, limit: int) -> int:
         """Delete some old deliveries that are not tried any more; says how many."""
         async with self._database.acquire() as connection:
             return int(await connection.fetchval(SQL["clear_deliveries"], kept_s, limit))
 
-    async def backlog(self) -> WebhookBacklog:
+    async def count_backlog(self) -> WebhookBacklog:
         """Count what waits."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["webhook_backlog"], COUNTED_MAX)
@@ -244,19 +244,19 @@ class WebhookTransaction:
         self._actor = actor
         self.webhook = webhook
 
-    async def change(self, settings: WebhookSettings) -> StoredWebhook:
+    async def update_settings(self, settings: WebhookSettings) -> StoredWebhook:
         """Write what may change."""
         before, endpoint_id = read_settings(self.webhook), self.webhook.endpoint_id
         await self._connection.execute(SQL["change_endpoint"], endpoint_id, *settings)
-        await self._record("change", before=before.put_on_record(), after=settings.put_on_record())
+        await self._record("change", before=before.audit_fields(), after=settings.audit_fields())
         return await _lock(self._connection, endpoint_id)
 
     async def delete(self) -> None:
         """Delete it with its deliveries."""
         await self._connection.execute(SQL["delete_endpoint"], self.webhook.endpoint_id)
-        await self._record("delete", before=read_settings(self.webhook).put_on_record())
+        await self._record("delete", before=read_settings(self.webhook).audit_fields())
 
-    async def rotate(self, sealed: bytes, *, overlap_s: float) -> datetime:
+    async def rotate_secret(self, sealed: bytes, *, overlap_s: float) -> datetime:
         """Sign with a new secret; says until when the one before signs too."""
         values = (self.webhook.endpoint_id, sealed, overlap_s)
         until: datetime = await self._connection.fetchval(SQL["rotate_secret"], *values)

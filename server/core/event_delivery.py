@@ -109,8 +109,11 @@ class EventDeliverer:
                 break
         if self._now() - self._cleared_at >= CLEAR_EVERY_S:
             self._cleared_at = self._now()
-            self.backlog = await self._outbox.backlog()
-            while await self._outbox.clear(self._kept_s, limit=CLEARED_AT_ONCE) == CLEARED_AT_ONCE:
+            self.backlog = await self._outbox.count_backlog()
+            while (
+                await self._outbox.delete_delivered(self._kept_s, limit=CLEARED_AT_ONCE)
+                == CLEARED_AT_ONCE
+            ):
                 pass
 
     async def _deliver(self, claimed: Sequence[ClaimedEvent]) -> None:

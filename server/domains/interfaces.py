@@ -178,7 +178,9 @@ class SaveCompatibility(Protocol):
 class BotOwners(Protocol):
     """Which address owned a bot when. Provided by bots."""
 
-    async def owner_at(self, bot_ids: Collection[BotId], at: datetime, /) -> Mapping[BotId, str]:
+    async def find_owners_at(
+        self, bot_ids: Collection[BotId], at: datetime, /
+    ) -> Mapping[BotId, str]:
         """Say which address owned each bot at a moment; a bot without an owner is left out."""
 
 

@@ -160,7 +160,7 @@ class _Commands:
 
     def new(self) -> None:
         """Print a new key for PLAYHALL_SECRET_KEYS; put it before the other keys."""
-        self._out.print(SealingKey.make().text)
+        self._out.print(SealingKey.generate().to_setting)
 
     def list_keys(self, data_dir: DataDir = None) -> None:
         """List the keys that sign access tokens, newest first."""
@@ -213,7 +213,7 @@ class _Commands:
         async def work(context: AccountsContext) -> tuple[int, int]:
             if not yes:
                 return await context.methods.count_sealed_by(key_id), 0
-            methods = await context.methods.forget_sealed_by(key_id, actor=CONSOLE)
+            methods = await context.methods.delete_sealed_by(key_id, actor=CONSOLE)
             return methods, await context.keys.retire_sealed_by(key_id)
 
         methods, keys = self._in_context(work, data_dir, opens=False)
@@ -255,7 +255,7 @@ async def _context(config: Config, dsn: str, *, opens: bool) -> AsyncIterator[Ac
 
 async def _find(context: AccountsContext, text: str) -> list[AccountDetails]:
     indexes = method_indexes(context.seal, "email", text)
-    return await context.moderators.find(text, email_indexes=indexes, limit=FOUND_MAX)
+    return await context.moderators.search_accounts(text, email_indexes=indexes, limit=FOUND_MAX)
 
 
 async def _one(context: AccountsContext, whom: str) -> AccountDetails:

@@ -47,7 +47,7 @@ class _Commands:
 
     async def _verify(self, verification: EconomyVerification, account_id: UserId | None) -> bool:
         accounts = transactions = differences = 0
-        async for checked in verification.check(account_id):
+        async for checked in verification.check_accounts(account_id):
             accounts += checked.accounts
             transactions += checked.transactions
             differences += len(checked.differences)

@@ -82,7 +82,7 @@ class _Commands:
 
         async def work(context: EpochsContext) -> tuple[datetime, str | None, list[EpochDay]]:
             days = await context.days.list_days(before=date.max, limit=LISTED_MAX)
-            return await context.days.now(), await context.store.leader(), days
+            return await context.days.now(), await context.store.read_leader(), days
 
         now, leader, days = self._in_context(work, data_dir)
         self._out.print(f"now {wire_time(now)}, advanced by {leader or 'no node at present'}")
@@ -97,7 +97,7 @@ class _Commands:
         async def work(context: EpochsContext) -> int:
             await require_profiles(context.days)
             taken = await context.scheduler.tick()
-            await context.store.note_rollover(CONSOLE, steps=taken)
+            await context.store.record_rollover(CONSOLE, steps=taken)
             return taken
 
         steps = self._in_context(work, data_dir)
@@ -178,13 +178,13 @@ class _Commands:
 
         async def work(context: EpochsContext) -> list[str]:
             if profile is not None:
-                await context.days.put_profile(key, profile)
-            for one in await context.days.profiles():
+                await context.days.save_profile(key, profile)
+            for one in await context.days.list_profiles():
                 if one.profile_key == activate:
                     validate_profile(one.profile)
             if activate:
                 await context.days.activate_profile(activate)
-            return [_profile_line(one) for one in await context.days.profiles()]
+            return [_profile_line(one) for one in await context.days.list_profiles()]
 
         for line in self._in_context(work, data_dir):
             self._out.print(line)
@@ -198,10 +198,14 @@ class _Commands:
         """Import days from another system; each day is imported completely or not at all."""
 
         async def work(context: EpochsContext) -> list[str]:
-            kept = {one.profile_key: one for one in await context.days.profiles()}.get(profile)
+            kept = {one.profile_key: one for one in await context.days.list_profiles()}.get(profile)
             if kept is None:
                 raise NotFound(f"There is no profile {profile!r}; `playhall epoch profiles`.")
-            now, bots, written_days = await context.days.now(), await context.imports.bots(), []
+            now, bots, written_days = (
+                await context.days.now(),
+                await context.imports.list_bots(),
+                [],
+            )
             # What is no UTF-8 comes through, for its line to be named.
             with file.open(encoding="utf-8", errors="surrogateescape") as lines:
                 for found in parse_days(lines, kept.profile, bots, now=now):
@@ -257,7 +261,7 @@ async def _context(config: Config, dsn: str) -> AsyncIterator[EpochsContext]:
         steps = EpochSteps(
             store,
             days,
-            owners_at=BotStore(database, rls).owner_at,
+            owners_at=BotStore(database, rls).find_owners_at,
             owners_known=build_chain_follower(
                 settings, database=database, clock=Clock()
             ).knows_owners_at,

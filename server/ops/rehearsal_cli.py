@@ -140,7 +140,7 @@ async def _make_bots(context: RehearsalContext, count: int) -> None:
 
 async def make_live(days: EpochStore, *, speed: float | None) -> None:
     """Move the clock of epochs into a day that is live for a while, unless it is in one."""
-    kept = await days.active_profile()
+    kept = await days.read_active_profile()
     if kept is None:
         raise NotFound("No profile is active, so no day can be created; activate one first.")
     now, cadence = await days.now(), kept.profile.cadence

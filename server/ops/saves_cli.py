@@ -98,7 +98,7 @@ async def check(opened: VerifyContext, slot_id: str) -> None:
         stored = await store.find(connection, slot_id)
         if stored is None:
             raise CheckFailed("is not the log of a ruleset")
-        events = await store.events(connection, slot_id)
+        events = await store.read_events(connection, slot_id)
         state = await read_slot_state(connection, slot_id)
     _check_chain(stored, events)
     _check_rules(opened.rulesets, stored, events, state)

@@ -77,13 +77,15 @@ def test_documented_simulated_player_plays_by_the_rules_and_keeps_the_score(
     players = [str(player.player_id) for player in playout.origin.players]
     seats = [kind.behaviour(me, Random(seat)) for seat, me in enumerate(players)]
     score = kind.score(players)
-    playout.watch = lambda event: [each.see(event.type, event.payload) for each in (*seats, score)]
+    playout.watch = lambda event: [
+        each.on_event(event.type, event.payload) for each in (*seats, score)
+    ]
     playout.start()
     while (seat := playout.to_act()) is not None:
-        moves = [each.choose() for each in seats]
+        moves = [each.choose_move() for each in seats]
         assert moves[1 - seat] is None
         assert moves[seat] in playout.view(seat)["legal_moves"]
-        assert playout.refusal(seat, seats[seat].illegal_move()) is not None
+        assert playout.refusal(seat, seats[seat].make_illegal_move()) is not None
         playout.act(seat, moves[seat])
     assert playout.completed
     assert score.totals == playout.log[-1].payload["final_scores"]

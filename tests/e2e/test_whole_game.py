@@ -144,7 +144,7 @@ async def _fold_again(dsn: str, game_id: str, stored: Json) -> None:
         game = await store.find(GameId(game_id))
         assert game is not None
         assert game.status == "completed"
-        fold = recover(game, await store.read_all(game.id), find_rulesets()["el_dorado"]).fold
+        fold = recover(game, await store.read_log(game.id), find_rulesets()["el_dorado"]).fold
     finally:
         await database.close()
     outcome = fold.outcome()

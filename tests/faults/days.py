@@ -134,14 +134,14 @@ async def in_the_way(dsn: str, tables: Sequence[str]) -> AsyncIterator[Gate]:
 async def finished_once(stage: Stage, day: date) -> None:
     """Check a day that is archived: every phase once, no hole, one result, and the right one."""
     found = await stage.days.read_day(day)
-    events = [event async for event in stage.days.every_event(found.epoch_id)]
+    events = [event async for event in stage.days.iterate_events(found.epoch_id)]
     assert [event.version for event in events] == list(range(1, found.version + 1))
     payloads = [orjson.loads(event.payload) for event in events if event.type == "phase_changed"]
     assert [payload["phase"] for payload in payloads] == PHASES
-    (result,) = await stage.store.settlements(found.epoch_id)
+    (result,) = await stage.store.list_settlements(found.epoch_id)
     assert result.events_digest == found.events_digest
     assert await stage.steps.verify(found.epoch_id) == []
-    paid = await stage.store.payouts(found.epoch_id)
+    paid = await stage.store.list_payouts(found.epoch_id)
     assert sum(payout.bps for payout in paid) == 10_000
     assert sum(int(payout.amount_wei) for payout in paid) == found.pool_wei
     async with stage.database.acquire() as connection:

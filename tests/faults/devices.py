@@ -49,7 +49,7 @@ class Server(Protocol):
     """One slot on a server."""
 
     async def put(self, request: SaveRequest) -> Json:
-        """Write; raise `RpcRefused`."""
+        """Write; raise `RequestRefused`."""
 
     async def get(self) -> tuple[int, Json]:
         """Read the current revision and its state."""
@@ -212,7 +212,7 @@ class Simulation:
     async def run(self) -> None:
         """Run all steps, then let everything arrive, and check."""
         for device in self._devices:
-            device.queue.learn(SLOT, *await self._server.get())
+            device.queue.update_from_server(SLOT, *await self._server.get())
         actions = [self._edit, self._send, self._pull, self._network, self._crash, self._again]
         weights = [10, 8, 3, 2, 1, 1]
         for step in range(self._steps):
@@ -251,7 +251,7 @@ class Simulation:
         device.queue.write(SLOT, state)
 
     async def _send(self, device: Device, _: int) -> None:
-        if not device.is_online or (request := device.queue.next(SLOT)) is None:
+        if not device.is_online or (request := device.queue.next_request(SLOT)) is None:
             return
         self._store(device)
         self._sent.append(request)
@@ -268,17 +268,17 @@ class Simulation:
                 raise Diverged(f"{error} to a write from {request.base}") from error
             self.conflicts += 1
             if is_heard and self._is_next(device, request):
-                device.queue.refuse(request, error)
+                device.queue.on_refused(request, error)
                 details = error.details or {}
                 device.acknowledged[details["revision"]] = request.body["state"]
         else:
             if is_heard and self._is_next(device, request):
-                device.queue.accepted(request, answer)
+                device.queue.on_accepted(request, answer)
                 device.acknowledged[answer["revision"]] = request.body["state"]
         self._store(device)
 
     def _is_next(self, device: Device, request: SaveRequest) -> bool:
-        waiting = device.queue.next(SLOT)
+        waiting = device.queue.next_request(SLOT)
         return waiting is not None and waiting.mutation_id == request.mutation_id
 
     async def _again(self, _: Device, __: int) -> None:
@@ -292,7 +292,7 @@ class Simulation:
 
     async def _pull(self, device: Device, _: int) -> None:
         if device.is_online:
-            device.queue.learn(SLOT, *await self._server.get())
+            device.queue.update_from_server(SLOT, *await self._server.get())
 
     async def _network(self, device: Device, _: int) -> None:
         device.is_online = not device.is_online
@@ -324,12 +324,12 @@ class Simulation:
     async def _settle(self) -> None:
         """Connect everybody, send everything, decide everything, and read it."""
         for device in self._devices:
-            while (request := device.queue.next(SLOT)) is not None:
+            while (request := device.queue.next_request(SLOT)) is not None:
                 await self._deliver(device, request, is_heard=True)
         while conflicts := await self._server.open_conflicts():
             await self._resolve(conflicts[0])
         for device in self._devices:
-            device.queue.learn(SLOT, *await self._server.get())
+            device.queue.update_from_server(SLOT, *await self._server.get())
 
     async def _check(self) -> None:
         current, state = await self._server.get()

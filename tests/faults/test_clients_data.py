@@ -202,7 +202,7 @@ async def _verify(dsn: str, game_id: str) -> None:
         store = GameStore(database, node="checker")
         game = await store.find(GameId(game_id))
         assert game is not None
-        rows = await store.read_all(game.id)  # departures may still be coming in
+        rows = await store.read_log(game.id)  # departures may still be coming in
         recover(game, rows[: game.next_event_index], find_rulesets()["relay"])
     finally:
         await database.close()

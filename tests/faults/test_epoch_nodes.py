@@ -222,6 +222,6 @@ async def test_a_leader_that_goes_away_lets_another_lead_at_once(
     await prepare(stage)
     both = await two_nodes(nodes, serving_dsn)
     first = await leader(stage.database, both)
-    name = await stage.store.leader()
+    name = await stage.store.read_leader()
     assert await asyncio.to_thread(first.stop) == 0
-    assert await stage.store.leader() != name
+    assert await stage.store.read_leader() != name

@@ -20,7 +20,7 @@ NOT_USED_BY_US = {"eth-hash"}
 CALLED_FROM_OUTSIDE = {
     *("on_ws_connected", "on_ws_frame", "on_ws_disconnected", "writelines"),
     *("feed_data", "feed_eof"),
-    *("field_title_should_be_set", "down_revision", "interrupt"),
+    *("field_title_should_be_set", "down_revision", "drop_websocket"),
     "add_upgrade",  # by title packages
     "sync",  # by games
     "suspect",  # by quests

@@ -23,7 +23,7 @@ class Account:
         self._renew_at = float("inf")
 
     @classmethod
-    async def guest(cls, http: HttpClient, name: str | None = None) -> "Account":
+    async def sign_in_as_guest(cls, http: HttpClient, name: str | None = None) -> "Account":
         """Sign in as a new guest; waits while the server takes no more guests for now."""
         account = cls(http, "")
         body = {} if name is None else {"display_name": name}
@@ -39,7 +39,7 @@ class Account:
         return account
 
     @classmethod
-    async def returning(cls, http: HttpClient, refresh_token: str) -> "Account":
+    async def sign_in_again(cls, http: HttpClient, refresh_token: str) -> "Account":
         """Sign in again with a refresh token, which is used up by that."""
         account = cls(http, "")
         account.refresh_token = refresh_token
@@ -47,7 +47,7 @@ class Account:
         return account
 
     @property
-    def is_due(self) -> bool:
+    def needs_renewal(self) -> bool:
         """Whether it is time for a new access token."""
         return time.monotonic() >= self._renew_at
 

@@ -86,19 +86,19 @@ class Client:
 
     async def player_id(self) -> str:
         """Say who this is."""
-        await self._connection.ready()
+        await self._connection.wait_until_ready()
         return str(self._connection.welcome["player_id"])
 
     async def call(self, command: str, **fields: object) -> Json:
-        """Send a command (`"lobby.create"`) and give its reply; raise `RpcRefused` or `Lost`."""
+        """Send a command (`"lobby.create"`) and give its reply; raise `RequestRefused` or `ConnectionLost`."""
         return await self._connection.call(command, **fields)
 
     async def quick_play(self, ruleset: str, **options: object) -> "Game":
         """Join players who wait, or get bots; gives the game once it has started."""
         reply = await self.call("lobby.quick_play", ruleset=ruleset, **options)
-        return await self.started(reply["lobby"])
+        return await self.wait_for_game(reply["lobby"])
 
-    async def started(self, lobby: Json) -> "Game":
+    async def wait_for_game(self, lobby: Json) -> "Game":
         """Wait until a lobby's game has started, and follow it."""
         if lobby["game_id"] is not None:
             return await self.game(lobby["game_id"])
@@ -132,8 +132,8 @@ class Client:
         if self._token is not None:
             return Account(self.http, self._token)
         if self._refresh_token is not None:
-            return await Account.returning(self.http, self._refresh_token)
-        return await Account.guest(self.http, self._name)
+            return await Account.sign_in_again(self.http, self._refresh_token)
+        return await Account.sign_in_as_guest(self.http, self._name)
 
     def _take_update(self, update: Json) -> None:
         self._updates.append(update)
@@ -147,7 +147,7 @@ class Game:
         self.game_id = game_id
         self.stream = GameStream(
             game_id,
-            connection.moves_of(game_id),
+            connection.track_moves(game_id),
             on_event=self._take,
             on_failure=lambda _: self._arrived.set(),
             as_player=not watch,
@@ -183,7 +183,7 @@ class Game:
         if self.stream.failure is not None:
             raise self.stream.failure
         index: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.stream.moves.make(move, partial(_settle, index), expected_head=expected_head)
+        self.stream.moves.send_move(move, partial(_settle, index), expected_head=expected_head)
         return await index
 
     async def view(self) -> Json:

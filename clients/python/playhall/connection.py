@@ -4,8 +4,8 @@ What happens on a connection, in order: `session.hello`; `game.resume` (or `game
 followed game, from the event after its last one; then, in any order, commands, events, updates
 and a `session.ping` each heartbeat. When the websocket closes:
 
-1. every command that waits for a reply fails with `ConnectionLost`. `call` sends those again that only
-   read; moves are repeated by `game.Moves`, under the numbers that they had;
+1. every command that waits for a reply fails with `ConnectionLost`. `call` sends those again that
+   only read; moves are repeated by `game.MoveQueue`, under the numbers that they had;
 2. unless the close code forbids it, a new websocket is opened after a random pause, which grows
    with every attempt that got no greeting;
 3. streams resume, so that what was missed arrives before anything new.
@@ -77,7 +77,7 @@ class Connection:
         self._url = url
         self._open_transport = open_transport
         self._on_update = on_update
-        self._on_frame: OnFrame = on_frame or self.receive
+        self._on_frame: OnFrame = on_frame or self.handle_frame
         self._transport: Transport | None = None
         self._ready = asyncio.Event()  # greeted and resumed, or failed for good
         self._closing = asyncio.Event()
@@ -91,7 +91,7 @@ class Connection:
     # ------------------------------------------------------------------ what is asked
 
     async def call(self, command: str, **fields: object) -> Json:
-        """Send a command and wait for its reply; raise `RpcRefused` or `ConnectionLost`.
+        """Send a command and wait for its reply; raise `RequestRefused` or `ConnectionLost`.
 
         A command that only reads is sent again if the connection was lost meanwhile.
         """
@@ -104,7 +104,7 @@ class Connection:
                     f"{command} was not answered within {CALL_TIMEOUT_S:.0f} s."
                 ) from None
 
-    async def ready(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Wait until the connection is up; raise what keeps it from coming up for good."""
         if not self._ready.is_set():
             await self._ready.wait()
@@ -113,12 +113,12 @@ class Connection:
 
     async def follow(self, stream: GameStream) -> None:
         """Follow a game from its next index on, now and after every interruption."""
-        await self.ready()
+        await self.wait_until_ready()
         self.streams[stream.game_id] = stream
         try:
             await self._start_stream(stream)
         except ConnectionLost:
-            await self.ready()  # by then, the new connection has resumed it
+            await self.wait_until_ready()  # by then, the new connection has resumed it
         except RequestRefused:
             self.unfollow(stream.game_id)
             raise
@@ -131,13 +131,13 @@ class Connection:
                 await self._start_stream(stream)
             except ConnectionLost:
                 pass  # the next connection resumes it
-        await self.ready()
+        await self.wait_until_ready()
 
     def unfollow(self, game_id: str) -> None:
         """Stop following a game."""
         self.streams.pop(game_id, None)
 
-    def moves_of(self, game_id: str) -> MoveQueue:
+    def track_moves(self, game_id: str) -> MoveQueue:
         """Make the moves of a game that is about to be followed."""
 
         def later(tries: int, action: Callable[[], None]) -> None:
@@ -160,7 +160,7 @@ class Connection:
         if self._transport is not None:
             self._transport.close()
 
-    def interrupt(self) -> None:
+    def drop_websocket(self) -> None:
         """Drop the present websocket, as a bad network would."""
         if self._transport is not None:
             self._transport.close()
@@ -222,7 +222,7 @@ class Connection:
             while time.monotonic() - self._heard_at < SILENT_INTERVALS * heartbeat_s:
                 await asyncio.sleep(heartbeat_s)
                 self._send("session.ping", {}, _ignore)
-                if self.account.is_due:
+                if self.account.needs_renewal:
                     await self._renew()
                     await self._ask("session.refresh", {"token": self.account.token})
         except RequestRefused as refused:
@@ -261,10 +261,10 @@ class Connection:
         if not stream.paused and stream.next_index <= reply["head"]:
             stream.fail(EventOutOfOrder(f"the stream ended before event {reply['head']}"))
         stream.seat = reply["seat"]
-        stream.moves.connected(reply["cmd_no"])
+        stream.moves.on_connected(reply["cmd_no"])
 
     async def _renew(self) -> None:
-        if self.account.is_due:
+        if self.account.needs_renewal:
             await self.account.renew()
 
     async def _pause(self, attempt: int) -> None:
@@ -276,7 +276,7 @@ class Connection:
         self._ready.clear()
         self._transport = None
         for stream in self.streams.values():
-            stream.moves.disconnected()
+            stream.moves.on_disconnected()
         waiting, self._waiting = self._waiting, {}
         for on_reply in waiting.values():
             on_reply(ConnectionLost("The connection was lost before the answer came."))
@@ -298,7 +298,7 @@ class Connection:
 
     async def _call(self, command: str, fields: dict[str, object]) -> Json:
         while True:
-            await self.ready()
+            await self.wait_until_ready()
             try:
                 return await self._ask(command, fields)
             except ConnectionLost:
@@ -318,7 +318,7 @@ class Connection:
         self._waiting[self._next_id] = on_reply
         self._transport.send(orjson.dumps({"id": self._next_id, "type": command, **fields}))
 
-    def receive(self, frame: bytes) -> None:
+    def handle_frame(self, frame: bytes) -> None:
         """Take one frame from the server."""
         self._heard_at = time.monotonic()
         message = orjson.loads(frame)
@@ -329,7 +329,7 @@ class Connection:
         elif message["type"] == "game.event":
             stream = self.streams.get(message["game_id"])
             if stream is not None:
-                stream.take(message)
+                stream.handle_event(message)
         else:
             if message["type"] == "game.stopped":
                 self._stop(message)
@@ -348,6 +348,6 @@ def _settle(waiting: "asyncio.Future[Json]", reply: Json | ClientError) -> None:
     if isinstance(reply, ClientError):
         waiting.set_exception(reply)
     elif reply["type"] == "error":
-        waiting.set_exception(RequestRefused.of(reply))
+        waiting.set_exception(RequestRefused.from_reply(reply))
     else:
         waiting.set_result(reply)

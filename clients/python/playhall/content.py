@@ -90,8 +90,9 @@ class ContentFolder:
     async def update(self) -> list[InstalledPackage]:
         """Fetch what is missing, remove what was withdrawn or replaced; gives what is there.
 
-        Raises `RpcRefused`, `ServerUnreachable`, `ConnectionLost` where a download does not get on, and `DataDamaged`
-        where what comes is not what was announced. What was there before stays until then.
+        Raises `RequestRefused`, `ServerUnreachable`, `ConnectionLost` for a download that makes no
+        progress, and `DataDamaged` for bytes that are not what was announced. The old packages stay
+        until the new ones are complete.
         """
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
         there = {each.package_id: each for each in await asyncio.to_thread(self._read)}
@@ -161,7 +162,7 @@ class ContentFolder:
         return True
 
     async def _download(self, url: str, part: Path, *, checksum: str, size: int) -> None:
-        """Fetch to a file, from where it ends; raise `DataDamaged` for other bytes than announced."""
+        """Download the rest of a file; raise `DataDamaged` for bytes that were not announced."""
         start = await asyncio.to_thread(_size_of, part)
         for _ in range(2):  # what an earlier run left may be of something else
             if start > size:
@@ -183,7 +184,7 @@ class ContentFolder:
     async def _part(self, url: str, start: int, end: int, tag: str) -> bytes:
         for attempt in range(TRIES_MAX):
             with suppress(ServerUnreachable):
-                return await self._http.part(url, start, end, tag=tag, token=self._token)
+                return await self._http.get_range(url, start, end, tag=tag, token=self._token)
             await asyncio.sleep(full_jitter_pause_s(attempt))
         raise ConnectionLost(
             f"The download of {url} does not get on; it continues at byte {start}."

@@ -43,7 +43,7 @@ class RequestRefused(ClientError):
         self.details = details
 
     @classmethod
-    def of(cls, reply: Mapping[str, Any]) -> "RequestRefused":
+    def from_reply(cls, reply: Mapping[str, Any]) -> "RequestRefused":
         """Read an error reply."""
         return cls(
             str(reply.get("code", "unknown")),

@@ -4,8 +4,8 @@
 or the stream fails with `EventOutOfOrder`. A stream outlives its connections; the next one resumes
 it after the last index that it took.
 
-`MoveQueue` numbers the player's moves 1, 2, 3, … and repeats them until their fate is known, so that
-a move acts once however often it was sent. A number is used up once the move's fate is in the
+`MoveQueue` numbers the player's moves 1, 2, 3, … and repeats them until their fate is known, so
+that a move acts once however often it was sent. A number is used up once the move's fate is in the
 log: by an `ok`, or by a refusal that carries an `event_index`. Any other refusal leaves the number
 free, and the moves behind it, which the server then refused as a gap, move up.
 """
@@ -65,7 +65,7 @@ class MoveQueue:
         self._send = send
         self._later = later
 
-    def make(self, move: Json, on_done: OnDone, *, expected_head: int | None = None) -> None:
+    def send_move(self, move: Json, on_done: OnDone, *, expected_head: int | None = None) -> None:
         """Make a move; it is sent now, or as soon as the game is being followed again.
 
         With `expected_head`, it is refused if the game is past that event by then.
@@ -80,22 +80,22 @@ class MoveQueue:
         if self.is_open:
             self._send_once(item)
 
-    def connected(self, used: int) -> None:
+    def on_connected(self, used: int) -> None:
         """Start on a connection; `used` is the last number in the log, as the server says."""
         # With moves under way, the server's number may count moves whose answers got lost. They
         # keep their numbers: the server recognises the repeats and answers what it answered.
         if not self.under_way:
             self.used = used
         self.is_open = True
-        self.repeat()
+        self.resend_pending()
 
-    def disconnected(self) -> None:
+    def on_disconnected(self) -> None:
         """Note that the connection is gone: no answer will come on it."""
         self.is_open = False
         for item in self.under_way:
             item.asked = False
 
-    def repeat(self) -> None:
+    def resend_pending(self) -> None:
         """Send everything that no answer is due for, in order, under the numbers now due.
 
         While an answer is due, numbers may still change, so everything waits for it.
@@ -106,7 +106,7 @@ class MoveQueue:
             item.cmd_no = number
             self._send_once(item)
 
-    def logged(self, cmd_no: int, event_index: int, refusal: Json | None) -> None:
+    def on_logged(self, cmd_no: int, event_index: int, refusal: Json | None) -> None:
         """Note that the log has one of these moves (`refusal` if it was refused).
 
         A move that ended the game, and whose answer got lost, is refused as too late when it is
@@ -117,9 +117,9 @@ class MoveQueue:
                 verdict = {"type": "ok"} if refusal is None else {"type": "error", **refusal}
                 item.logged = {**verdict, "event_index": event_index}
 
-    def give_up(self, error: ClientError) -> None:
+    def fail_all(self, error: ClientError) -> None:
         """Fail every move that waits: no answer will ever come."""
-        self.disconnected()
+        self.on_disconnected()
         items, self.under_way = self.under_way, []
         for item in items:
             _finish(item, error)
@@ -150,7 +150,7 @@ class MoveQueue:
     def _repeat_later(self, tries: int) -> None:
         waiting = [item for item in self.under_way if not item.asked]
         if waiting and len(waiting) == len(self.under_way):
-            self._later(tries, self.repeat)
+            self._later(tries, self.resend_pending)
 
 
 def _may_be_repeated(reply: Json) -> bool:
@@ -168,7 +168,7 @@ def event_index_of(reply: Json | ClientError) -> int:
     if isinstance(reply, ClientError):
         raise reply
     if reply["type"] != "ok":
-        raise RequestRefused.of(reply)
+        raise RequestRefused.from_reply(reply)
     index = reply["event_index"]
     assert isinstance(index, int)
     return index
@@ -213,7 +213,7 @@ class GameStream:
         self.on_event = on_event
         self.on_failure = on_failure
 
-    def take(self, message: Json) -> None:
+    def handle_event(self, message: Json) -> None:
         """Take the next event; any other one fails the stream."""
         if self.paused or self.failure is not None:
             return
@@ -226,10 +226,10 @@ class GameStream:
                 )
             )
             return
-        self.advance(message["event"], message["payload"], index)
+        self.count_event(message["event"], message["payload"], index)
         self.on_event(message)
 
-    def advance(self, event: str, payload: Json | None, index: int) -> None:
+    def count_event(self, event: str, payload: Json | None, index: int) -> None:
         """Count one event in; notes what it says about this player's own moves."""
         self.next_index = index + 1
         if event == GAME_COMPLETED:
@@ -241,11 +241,11 @@ class GameStream:
             refusal = None
             if event == INVALID_ACTION:
                 refusal = {"code": payload["code"], "message": payload["message"], "retry": False}
-            self.moves.logged(cause[1], index, refusal)
+            self.moves.on_logged(cause[1], index, refusal)
 
     def fail(self, error: ClientError) -> None:
         """End the stream; nothing more is taken."""
         if self.failure is None:
             self.failure = error
-            self.moves.give_up(error)
+            self.moves.fail_all(error)
             self.on_failure(error)

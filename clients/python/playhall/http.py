@@ -68,7 +68,7 @@ class _Response(NamedTuple):
 
 
 class HttpClient:
-    """Requests to one server; answers are JSON, and errors are raised as `RpcRefused`."""
+    """Requests to one server; answers are JSON, and errors are raised as `RequestRefused`."""
 
     def __init__(self, url: str) -> None:
         """Raises `ServerUnreachable` where the URL is not that of a server."""
@@ -104,7 +104,7 @@ class HttpClient:
         """Read a JSON object."""
         return self._object(await self._request("GET", path, token=token))
 
-    async def part(
+    async def get_range(
         self, path: str, start: int, end: int, *, tag: str, token: str | None = None
     ) -> bytes:
         """Read the bytes from `start` to before `end` of what has this entity tag.
@@ -250,7 +250,7 @@ class HttpClient:
     def _refused(self, response: _Response) -> ClientError:
         data = _parsed(response.body)
         if isinstance(data, dict) and "code" in data:
-            return RequestRefused.of(data)
+            return RequestRefused.from_reply(data)
         status = response.status
         if status < HTTPStatus.BAD_REQUEST:
             target = response.headers.get("Location")

@@ -50,7 +50,7 @@ class Error(WireModel):
 def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> JsonObject:
     """Write the document; the same endpoints always give the same."""
     schemas = SchemaRegistry()
-    error = schemas.add(Error, mode="validation")
+    error = schemas.add_model(Error, mode="validation")
     by_path = sorted(endpoints, key=lambda endpoint: (_address(endpoint), endpoint.method))
     return {
         "openapi": "3.1.0",
@@ -65,7 +65,7 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> JsonObje
             for name, event in sorted(DURABLE_EVENTS.items())
         },
         "components": {
-            "schemas": schemas.sorted(),
+            "schemas": schemas.sorted_schemas(),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
             },
@@ -83,7 +83,7 @@ def _message(event: type[DurableEvent], schemas: SchemaRegistry) -> JsonObject:
             "type": {"const": event.name},
             "version": {"const": event.version},
             "timestamp": {"type": "string", "format": "date-time"},
-            "data": schemas.add(event),
+            "data": schemas.add_model(event),
         },
     }
     return {
@@ -120,7 +120,7 @@ def _operation(endpoint: Endpoint, schemas: SchemaRegistry, error: JsonObject) -
 def _body(endpoint: Endpoint, schemas: SchemaRegistry) -> JsonObject:
     assert endpoint.body is not None
     if issubclass(endpoint.body, BaseModel):
-        return {endpoint.body_type: {"schema": schemas.add(endpoint.body, mode="validation")}}
+        return {endpoint.body_type: {"schema": schemas.add_model(endpoint.body, mode="validation")}}
     return {endpoint.body_type: {}}
 
 
@@ -167,7 +167,7 @@ def _header_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:
 def _success(endpoint: Endpoint, schemas: SchemaRegistry) -> JsonObject:
     if endpoint.answer is None:
         return {"description": "What the summary says."}
-    content = _json(schemas.add(endpoint.answer))
+    content = _json(schemas.add_model(endpoint.answer))
     return {"description": _first_line(endpoint.answer), "content": content}
 
 

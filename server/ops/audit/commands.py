@@ -66,19 +66,19 @@ class GameAuditor:
 
     async def read_log(self, game_id: GameId) -> Evidence:
         """Read a game's log as evidence; raise `GameNotFound`."""
-        async with self._store.snapshot() as books:
+        async with self._store.read_snapshot() as books:
             return await gather_log(books, game_id)
 
     async def verify_game(self, game_id: GameId) -> Report:
         """Check a game and all that was concluded from it; raise `GameNotFound`."""
-        async with self._store.snapshot() as books:
+        async with self._store.read_snapshot() as books:
             evidence = await gather_evidence(books, game_id)
         return verify(evidence, self._rulesets)
 
     async def verify_since(self, since: datetime) -> AsyncIterator[Report]:
         """Check every game made since a time; players' statistics once, with their newest."""
-        async for game_id in self._store.games_since(since):
-            async with self._store.snapshot() as books:
+        async for game_id in self._store.iterate_games_since(since):
+            async with self._store.read_snapshot() as books:
                 evidence = await gather_evidence(books, game_id, newest_only=True)
             yield verify(evidence, self._rulesets)
 

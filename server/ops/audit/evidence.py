@@ -78,7 +78,7 @@ class Evidence:
 async def gather_log(books: AuditReader, game_id: GameId) -> Evidence:
     """Read a game's row and log; raise `GameNotFound`."""
     game, _ = await _game(books, game_id)
-    return Evidence(game_id, await books.events(game_id), game)
+    return Evidence(game_id, await books.read_events(game_id), game)
 
 
 async def gather_evidence(
@@ -89,22 +89,22 @@ async def gather_evidence(
     `newest_only`: of the players' statistics, only those that no later game touched.
     """
     game, quarantine_reason = await _game(books, game_id)
-    match_players = await books.match_players(game_id)
+    match_players = await books.read_match_players(game_id)
     whose = [player.player_id for player in match_players]
     conclusions = StoredResults(
         quarantine_reason=quarantine_reason,
-        summary=await books.summary(game_id),
-        match=await books.match(game_id),
+        summary=await books.read_summary(game_id),
+        match=await books.read_match(game_id),
         match_players=match_players,
         lifetimes=await _lifetimes(
-            books, await books.newest_here(game_id) if newest_only else whose
+            books, await books.list_players_newest_here(game_id) if newest_only else whose
         ),
     )
-    return Evidence(game_id, await books.events(game_id), game, conclusions)
+    return Evidence(game_id, await books.read_events(game_id), game, conclusions)
 
 
 async def _game(books: AuditReader, game_id: GameId) -> tuple[StoredGame, str | None]:
-    found = await books.game(game_id)
+    found = await books.read_game(game_id)
     if found is None:
         raise GameNotFound(f"There is no game {game_id}.")
     return found
@@ -122,7 +122,7 @@ async def _lifetimes(books: AuditReader, players: Sequence[PlayerId]) -> list[St
 async def _added_up(books: AuditReader, player_id: PlayerId) -> RecountedStatistics:
     """Count a player's statistics from the history and the summaries, without any log."""
     tally = RecountedStatistics()
-    async for game in books.counted_games(player_id):
+    async for game in books.iterate_counted_games(player_id):
         tally = tally.with_game(
             game.ruleset,
             score=game.score,

@@ -56,7 +56,7 @@ class RecountedStatistics:
 async def stored_tally(books: AuditReader, player_id: PlayerId) -> RecountedStatistics:
     """Read a player's statistics as they are stored."""
     return RecountedStatistics(
-        await books.lifetime(player_id), await books.ruleset_stats(player_id)
+        await books.read_lifetime_stats(player_id), await books.read_ruleset_stats(player_id)
     )
 
 
@@ -161,7 +161,7 @@ class StatisticsRebuild:
 
     async def recount_all_players(self) -> AsyncIterator[PlayerRecount]:
         """Recount every player, in id order."""
-        async for player_id in self._store.players():
+        async for player_id in self._store.iterate_players():
             yield await self.recount_player(player_id)
 
     async def recount_player(self, player_id: PlayerId) -> PlayerRecount:
@@ -172,17 +172,17 @@ class StatisticsRebuild:
             return PlayerRecount(player_id, problem=str(why))
 
     async def _recount(self, player_id: PlayerId) -> PlayerRecount:
-        async with self._store.snapshot() as books:
+        async with self._store.read_snapshot() as books:
             count = await self._counted(books, player_id, since=PlayerCount(RecountedStatistics()))
             differing = await _differing(books, player_id, count)
         if not differing or not self._repair:
             return PlayerRecount(player_id, tuple(differing))
-        async with self._store.locked(player_id) as books:
+        async with self._store.lock_player_stats(player_id) as books:
             # Most was counted above; only games that ended since are folded under the lock.
             count = await self._counted(books, player_id, since=count)
             differing = await _differing(books, player_id, count)
             await _write(books, player_id, count.tally)
-            if (xp := await books.xp(player_id)) is not None:
+            if (xp := await books.read_xp(player_id)) is not None:
                 await books.write_xp(player_id, xp.earned)
         return PlayerRecount(player_id, tuple(differing), repaired=True)
 
@@ -191,7 +191,7 @@ class StatisticsRebuild:
     ) -> PlayerCount:
         """Go on counting from where a count stands."""
         count = since
-        async for game in books.counted_games(player_id, after=count.seq):
+        async for game in books.iterate_counted_games(player_id, after=count.seq):
             result = await self._result(game.game_id)
             mine = result.seats.get(player_id)
             if mine is None:
@@ -218,7 +218,7 @@ class StatisticsRebuild:
     async def _fold(self, game_id: GameId) -> RecountedGame:
         game = await self._games.find(game_id)
         assert game is not None  # the history refers to it
-        rows = await self._games.read_all(game_id)
+        rows = await self._games.read_log(game_id)
         try:
             fold = recover(game, rows, self._rulesets.get(game.ruleset)).fold
         except CorruptLog as corrupt:
@@ -235,12 +235,12 @@ async def _differing(
 ) -> list[ColumnDifference]:
     """Compare what is stored of a player with their games: statistics counted again, XP summed."""
     statistics = tally_differences(await stored_tally(books, player_id), count.tally)
-    return statistics + xp_differences(await books.xp(player_id))
+    return statistics + xp_differences(await books.read_xp(player_id))
 
 
 async def _write(books: AuditReader, player_id: PlayerId, tally: RecountedStatistics) -> None:
     """Put a player's statistics right; a ruleset without any game gets a row of zeros."""
-    await books.write_lifetime(player_id, tally.overall or LifetimeStats())
-    for ruleset in {*await books.ruleset_stats(player_id), *tally.by_ruleset}:
+    await books.write_lifetime_stats(player_id, tally.overall or LifetimeStats())
+    for ruleset in {*await books.read_ruleset_stats(player_id), *tally.by_ruleset}:
         counted = tally.by_ruleset.get(ruleset, LifetimeStats())
         await books.write_ruleset_stats(player_id, ruleset, counted)

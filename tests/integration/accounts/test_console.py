@@ -30,7 +30,7 @@ from server.ops.accounts_cli import add_commands
 from server.ops.shell import Shell
 from tests.integration.accounts.conftest import LIFETIMES
 
-OLD, NEW = SealingKey.make(), SealingKey.make()
+OLD, NEW = SealingKey.generate(), SealingKey.generate()
 EMAIL = "ann@example.org"
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Hall:
     def __init__(self, dsn: str, serving_dsn: str, folder: Path) -> None:
         self.dsn = dsn  # of the owner; the command line has the login of a server
         self._serving_dsn = serving_dsn
-        self.config = Config(data_dir=folder, secret_keys=SecretStr(OLD.text))
+        self.config = Config(data_dir=folder, secret_keys=SecretStr(OLD.to_setting))
         app = typer.Typer()
         add_commands(app, Shell(lambda **_: self.config, self._database_url, plain_errors))
         self._app = app
@@ -55,7 +55,7 @@ class Hall:
         return result.output
 
     def keys(self, *keys: SealingKey) -> None:
-        text = ",".join(key.text for key in keys)
+        text = ",".join(key.to_setting for key in keys)
         self.config = self.config.model_copy(update={"secret_keys": SecretStr(text)})
 
     def registered(self) -> Tokens:

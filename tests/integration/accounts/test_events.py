@@ -28,7 +28,7 @@ async def test_account_of_another_service_is_published_when_it_first_comes(room:
     async with room.database.acquire() as connection:
         await connection.execute("INSERT INTO auth.users (id) VALUES ($1)", user_id)
     for _ in range(2):
-        await room.store.welcome_person(guest)
+        await room.store.ensure_profile_and_player(guest)
     assert await _of(room, user_id) == [UserCreated(user_id=user_id, method="supabase")]
 
 
@@ -36,5 +36,5 @@ async def test_account_that_could_not_be_made_is_not_published(room: Room) -> No
     user_id = UserId(new_id())
     guest = NewGuest(user_id, PlayerId(new_id()), "nobody-knows", "Zoe", "", "#fff")
     with pytest.raises(Exception, match=user_id):
-        await room.store.welcome_person(guest)
+        await room.store.ensure_profile_and_player(guest)
     assert await _of(room, user_id) == []

@@ -71,7 +71,7 @@ async def test_prompts_are_nobodys_to_read_in_the_database(node: Node, bot: Json
     eve = await node.person()
     requester = Requester(eve.user_id, SessionId(new_id()))
     with pytest.raises(Forbidden):
-        async with node.app.services.rls.of(requester) as connection:
+        async with node.app.services.rls.as_user(requester) as connection:
             await connection.fetch("SELECT prompt FROM bot_avatars")
 
 

@@ -176,7 +176,7 @@ async def test_owner_at_a_moment_is_exact_at_the_boundaries(node: Node) -> None:
     bot, never_owned = await node.bot(ann), new_id()
     await node.give(bot, ann.wallets[1])
     store = node.bots
-    new, old = await store.owners(bot["bot_id"])
+    new, old = await store.list_owners(bot["bot_id"])
     assert old.effective_to == new.effective_from
     tick, asked = timedelta(microseconds=1), [bot["bot_id"], never_owned]
     for at, owner in (
@@ -187,7 +187,7 @@ async def test_owner_at_a_moment_is_exact_at_the_boundaries(node: Node) -> None:
         (new.effective_from + timedelta(days=1), new.address),
     ):
         expected = {} if owner is None else {bot["bot_id"]: owner}
-        assert await store.owner_at(asked, at) == expected
+        assert await store.find_owners_at(asked, at) == expected
 
 
 async def test_own_bots_are_those_that_ones_wallets_own_now(node: Node) -> None:

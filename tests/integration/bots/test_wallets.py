@@ -240,7 +240,9 @@ async def test_wallets_are_nobody_elses_to_see(node: Node, ann: Person) -> None:
     await node.link(ann, address())
     eve = await node.person()
     assert (await node.ok(eve, "GET", WALLETS))["wallets"] == []
-    async with node.app.services.rls.of(Requester(eve.user_id, SessionId(new_id()))) as connection:
+    async with node.app.services.rls.as_user(
+        Requester(eve.user_id, SessionId(new_id()))
+    ) as connection:
         assert await connection.fetch("SELECT * FROM wallets") == []
     for method, path in (("GET", WALLETS), ("POST", WALLETS), ("POST", "/v1/wallets/nonce")):
         assert await node.refusal(None, method, path, {}) == "bad_token"

@@ -95,7 +95,7 @@ class Stage:
         self.scheduler = Scheduler(self.days, self.store, self.steps, node=self.node)
 
     async def owners_at(self, bots: Collection[BotId], at: datetime) -> Mapping[BotId, str]:
-        return await self.bots.owner_at(bots, at)
+        return await self.bots.find_owners_at(bots, at)
 
     async def are_owners_known(self, _: datetime) -> bool:
         return self.owners_known
@@ -111,7 +111,7 @@ class Stage:
 
     async def keep_profile(self, rules: dict[str, Any], *, key: str = "test-v1") -> None:
         """Let new days be made by a profile."""
-        await self.days.put_profile(key, EpochProfile.model_validate(rules))
+        await self.days.save_profile(key, EpochProfile.model_validate(rules))
         await self.days.activate_profile(key)
 
     async def announce(self, rules: dict[str, Any] | None = None, *, key: str = "test-v1") -> None:
@@ -189,7 +189,9 @@ class Stage:
         epoch_id = (await self.day()).epoch_id
         vote = NewVote(epoch_id, who.session_id, kind, target_id, Decimal(score))
         with explain_vote_refusal():
-            return await self.ballots.cast(who, vote, partial(choose_voting_wallet, wallet=None))
+            return await self.ballots.cast_vote(
+                who, vote, partial(choose_voting_wallet, wallet=None)
+            )
 
 
 async def _add_wallet(connection: Connection, address: str) -> Any:

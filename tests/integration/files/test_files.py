@@ -526,10 +526,10 @@ async def test_upload_that_was_cut_off_by_a_crash_leaves_nothing(store: Store) -
     _, announced = await store.announce(ann, path := _path(ann), GLB)
     (row,) = await store.run("SELECT id, size FROM file_uploads")
     upload = AnnouncedUpload(row["id"], ann, None, "user-assets", path, row["size"], TYPES["glb"])
-    await store.files.store.claim(upload.upload_id, for_s=60)
-    await store.files.objects.put(upload.key, GLB)  # and here the node dies
+    await store.files.store.claim_upload(upload.upload_id, for_s=60)
+    await store.files.objects.put(upload.make_object_key, GLB)  # and here the node dies
     await store.files.maintenance.clear()
-    assert await store.keys() == {upload.key}
+    assert await store.keys() == {upload.make_object_key}
     await store.run("UPDATE file_uploads SET expires_at = now() - interval '1 second'")
     await store.files.maintenance.clear()
     assert await store.keys() == set()

@@ -212,7 +212,7 @@ async def test_replay_is_built_once_by_however_many_look(store: Store) -> None:
 
 async def test_replay_that_a_crash_interrupted_is_built_later(store: Store) -> None:
     match_id = await _finish_game(store)
-    due = await store.files.replays._store.take(again_after_s=600)
+    due = await store.files.replays._store.take_due(again_after_s=600)
     assert due is not None  # and here the node dies
     assert await store.files.replays.build_due() == 0
     await store.run("UPDATE matches SET replay_due_at = now()")

@@ -56,7 +56,7 @@ async def test_repeated_command_acts_once_and_gets_its_first_reply(room: Room) -
     first = await act(game, 0, 1, {"x": 1})
     assert await act(game, 0, 1, {"x": 2}) == first
     assert game.head == first
-    rows = await room.store.read_all(game.game_id)
+    rows = await room.store.read_log(game.game_id)
     assert len(rows) == game.head + 1
 
 

@@ -18,7 +18,7 @@ async def test_bots_play_el_dorado_and_everything_agrees(room: Room) -> None:
     start = game.head
     await room.completed(game.game_id)
 
-    rows = await room.store.read_all(game.game_id)
+    rows = await room.store.read_log(game.game_id)
     assert [row.event_index for row in rows] == list(range(len(rows)))
     assert 410 <= len(rows) <= 432  # trump is broken in up to ten rounds
     assert [event["event_index"] for event in watcher.events] == list(range(start + 1, len(rows)))

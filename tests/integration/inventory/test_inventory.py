@@ -322,7 +322,7 @@ async def test_rows_are_read_by_their_owner_alone_and_written_by_nobody(
     )  # fmt: skip
     for table in tables:
         for who, is_seen in ((ada, True), (eve, False)):
-            async with rls.of(Requester(who, SessionId(new_id()))) as connection:
+            async with rls.as_user(Requester(who, SessionId(new_id()))) as connection:
                 assert bool(await connection.fetch(f"SELECT * FROM {table}")) is is_seen
             for statement in (
                 f"UPDATE {table} SET slot_id = NULL",
@@ -330,10 +330,10 @@ async def test_rows_are_read_by_their_owner_alone_and_written_by_nobody(
                 f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM {table}",
             ):
                 with pytest.raises(Forbidden):
-                    async with rls.of(Requester(who, SessionId(new_id()))) as connection:
+                    async with rls.as_user(Requester(who, SessionId(new_id()))) as connection:
                         await connection.execute(statement)
     with pytest.raises(Forbidden):
-        async with rls.of(Requester(ada, SessionId(new_id()))) as connection:
+        async with rls.as_user(Requester(ada, SessionId(new_id()))) as connection:
             await connection.fetch("SELECT * FROM economy_flags")
 
 

@@ -54,7 +54,7 @@ async def test_connection_that_breaks_again_and_again_loses_nothing(server_url, 
 
         def maybe_break(_):
             if chance.random() < 0.2:
-                client.connection.interrupt()
+                client.connection.drop_websocket()
 
         events = await play_through(client, game, each=maybe_break)
 
@@ -72,7 +72,7 @@ async def test_move_whose_answer_got_lost_acts_once(server_url):
     def lose_first_ok_of_a_move(_, message):
         if "event_index" in message and message.get("type") == "ok" and not lost:
             lost.append(message)
-            client.connection.interrupt()
+            client.connection.drop_websocket()
             return []
         return [message]
 
@@ -92,7 +92,7 @@ async def test_slow_reader_gets_everything_all_the_same(server_url, monkeypatch)
     async with connect(server_url) as client:
         lobby = (await client.call("lobby.create", ruleset="relay", seats=1))["lobby"]
         lobby = (await client.call("lobby.start", lobby_id=lobby["lobby_id"]))["lobby"]
-        game = await client.started(lobby)
+        game = await client.wait_for_game(lobby)
         for n in range(50):
             await game.act({"n": n})  # nobody reads meanwhile
         await game.act({"type": "end"})
@@ -178,7 +178,7 @@ async def test_nobody_at_the_address_is_said_in_a_sentence():
 
 async def test_closed_client_refuses_calls(server_url):
     async with connect(server_url) as client:
-        await client.connection.ready()
+        await client.connection.wait_until_ready()
     with pytest.raises(ConnectionLost):
         await client.call("session.ping")
 
@@ -194,8 +194,8 @@ async def test_tokens_that_are_due_are_renewed_before_connecting(server_url, mon
     monkeypatch.setattr(Account, "renew", counted)
     monkeypatch.setattr("playhall.account.RENEW_AT_SHARE", 0.0)
     async with connect(server_url) as client:
-        await client.connection.ready()
-        client.connection.interrupt()
+        await client.connection.wait_until_ready()
+        client.connection.drop_websocket()
         await client.call("session.ping")
         await client.call("session.refresh", token=renewed[-1])
 

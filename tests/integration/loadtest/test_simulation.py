@@ -28,13 +28,15 @@ async def test_connections_that_break_in_the_middle_lose_nothing(server_url):
     async with players_of(4, server_url) as (http, players):
         group = PlayerGroup(players, TABLE, checks)
         record = await group.start_game()
-        group.begin()
+        group.begin_playing()
         while not record.done.is_set():
             connection = players[chance.randrange(4)].connection
-            await connection.ready()  # a busy machine may take longer to greet than the pause
-            connection.interrupt()
+            await (
+                connection.wait_until_ready()
+            )  # a busy machine may take longer to greet than the pause
+            connection.drop_websocket()
             await asyncio.sleep(0.02)
-        game = await group.end(record)
+        game = await group.wait_for_end(record)
         assert failed(checks) == set()
         await audit_games(http, game, checks)
 
@@ -48,7 +50,7 @@ async def played(server_url):
     """A finished game as its players saw it."""
     checks = Checks()
     async with players_of(4, server_url) as (http, players):
-        game = await PlayerGroup(players, TABLE, checks).play()
+        game = await PlayerGroup(players, TABLE, checks).play_game()
         await audit_games(http, game, checks)
     assert failed(checks) == set()
     assert sum(game.misplays.values()) > 0

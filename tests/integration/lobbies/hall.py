@@ -117,7 +117,7 @@ class Person:
         self.session.on_close()
 
     async def ask(self, command: str, **fields: object) -> Json:
-        """Send a command and give its reply; raise `RpcRefused`."""
+        """Send a command and give its reply; raise `RequestRefused`."""
         asked = self.send(command, **fields)
         await self.until(lambda: asked in self.memory.replies)
         reply = self.memory.replies[asked]
@@ -282,7 +282,7 @@ class Hall:
         )
         payload = canonical_json({"_v": 1})
         chained = link_hash(genesis_hash(game_id), 0, "game_created", payload)
-        await self.log.create(row, [EventRow(0, "game_created", payload, now, chained)])
+        await self.log.create_game(row, [EventRow(0, "game_created", payload, now, chained)])
         self.games.append(new)
         return game_id
 

@@ -107,7 +107,7 @@ async def test_list_without_a_broker_is_compared_with_the_database(strangers: No
         await strangers.there.catch_up()
     assert sorted(listed(eve), key=str) == [(1, "Third"), (2, "Second best"), (2, None)]
     await strangers.here.run("UPDATE lobbies SET closed_at = now() - interval '9 days'")
-    owned = await strangers.here.store.clear_closed(60)
+    owned = await strangers.here.store.delete_closed(60)
     assert owned == 1
     await strangers.there.catch_up()
     assert len(listed(eve)) == 3

@@ -44,7 +44,7 @@ class Written:
 
     def open(self, owner_epoch: int = 1) -> GameLog:
         """Open the game at an epoch."""
-        self.handle = self.log.open(
+        self.handle = self.log.open_game(
             self.game_id, owner_epoch, committed=self._committed, failed=self._failed
         )
         return self.handle
@@ -93,13 +93,13 @@ class Bench:
             node="here",
             created_at=AT,
         )
-        await self.log.create(row, game.rows(first_rows))
+        await self.log.create_game(row, game.rows(first_rows))
         game.open()
         return game
 
     async def indexes(self, game: Written) -> list[int]:
         """Read the indexes that the database has."""
-        return [row.event_index for row in await self.store.read_all(game.game_id)]
+        return [row.event_index for row in await self.store.read_log(game.game_id)]
 
 
 @pytest.fixture

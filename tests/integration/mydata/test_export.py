@@ -18,8 +18,8 @@ KEPT_APART: Final = {"audit_log", "event_outbox", "file_trash", "webhook_deliver
 
 async def exported(store: PersonalDataStore, user_id: UserId = ADA) -> dict[str, bytes]:
     parts = {}
-    async with store.reading(user_id) as personal:
-        for name, rows in (await personal.parts()).items():
+    async with store.begin_export(user_id) as personal:
+        for name, rows in (await personal.iterate_parts()).items():
             parts[name] = b"\n".join([row async for row in rows])
     return {name: rows for name, rows in parts.items() if rows}
 

@@ -213,7 +213,7 @@ def _admitted(data_dir: Path) -> Iterator[str]:
     server = EmbeddedPostgres()
     runner.upgrade(server.start(data_dir))
     try:
-        yield server.admit()
+        yield server.ensure_login()
     finally:
         server.stop()
 

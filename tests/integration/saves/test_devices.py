@@ -40,7 +40,7 @@ class ServedSaves:
             self._who, method, f"/{self._slot_id}{path}", body, match=match
         )
         if answer.status >= 400:
-            raise RequestRefused.of(answer.body)
+            raise RequestRefused.from_reply(answer.body)
         return answer.body
 
     async def put(self, request: SaveRequest) -> Json:
@@ -139,7 +139,7 @@ async def test_save_survives_the_program_and_is_sent_later(
     assert later.state(slot) == {"gold": 13}
     assert await later.sync()
     assert later.state(slot) == await roomy.state(ada, slot) == {"gold": 18}
-    assert later.queue.waiting() == 0
+    assert later.queue.count_waiting() == 0
     assert await laptop.sync()
     assert laptop.state(slot) == {"gold": 18}
 
@@ -166,7 +166,7 @@ async def test_conflicts_and_refusals_are_told_and_lose_nothing(
     await roomy.ask(ada, "DELETE", f"/{slot}")
     device.write(slot, {"name": "late"})
     assert await device.sync()
-    assert device.queue.slots() == []
+    assert device.queue.list_slots() == []
     assert device.queue.refused[-1].state == {"name": "late"}
 
     stranger = OfflineSaves(http, Account(UserId("nobody")), tmp_path / "saves.json")
@@ -177,23 +177,23 @@ async def test_conflicts_and_refusals_are_told_and_lose_nothing(
 
 def test_queue_is_bounded_and_the_last_write_counts() -> None:
     queue = SaveQueue("phone")
-    queue.learn("s", 1, {})
-    first = queue.next("s")
+    queue.update_from_server("s", 1, {})
+    first = queue.next_request("s")
     assert first is None
     for n in range(3 * PENDING_MAX):
         queue.write("s", {"n": n})
-        queue.next("s")
-    assert queue.waiting("s") == PENDING_MAX
-    sent = queue.next("s")
+        queue.next_request("s")
+    assert queue.count_waiting("s") == PENDING_MAX
+    sent = queue.next_request("s")
     assert sent is not None
     assert (sent.base, sent.body["state"]) == (1, {"n": 0}), "what may have arrived stays"
     for n in range(PENDING_MAX):
-        request = queue.next("s")
+        request = queue.next_request("s")
         assert request is not None
-        queue.accepted(request, {"revision": n + 2, "current": n + 2})
-    assert queue.next("s") is None
+        queue.on_accepted(request, {"revision": n + 2, "current": n + 2})
+    assert queue.next_request("s") is None
     assert queue.state("s") == {"n": 3 * PENDING_MAX - 1}
-    queue.accepted(request, {"revision": 1, "current": 1})  # answered twice
+    queue.on_accepted(request, {"revision": 1, "current": 1})  # answered twice
 
     again = SaveQueue("phone")
     again.load(queue.to_json())

@@ -192,7 +192,7 @@ async def test_what_a_dead_node_was_sending_is_sent_by_another(
 ) -> None:
     await hall.add(receiver.url)
     await hall.happen()
-    taken = await hall.store.claim(busy=[], limit_each=8, limit=8, lease_s=jobs.LEASE_S)
+    taken = await hall.store.claim_due(busy=[], limit_each=8, limit=8, lease_s=jobs.LEASE_S)
     await hall.send()
     assert (len(taken), receiver.received) == (1, [])
     await hall.pass_time()  # its lease is over
@@ -224,7 +224,7 @@ async def test_secrets_are_sealed_and_sealed_anew(hall: Hall, receiver: Receiver
     newer = Seal(lambda: keys)
     assert await service.reseal_secrets(hall.store, newer) == 1
     assert await service.reseal_secrets(hall.store, newer) == 0
-    [stored] = await hall.store.webhooks()
+    [stored] = await hall.store.list_webhooks()
     about = service.secret_context(endpoint_id)
     assert stored.previous_secret is not None
     assert rules.format_secret(newer.open(stored.previous_secret, about=about)) == old

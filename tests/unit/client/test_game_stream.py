@@ -18,11 +18,11 @@ class Harness:
             on_failure=self.failures.append,
         )
         self.stream.seat = 1
-        self.moves.connected(0)
+        self.moves.on_connected(0)
 
     def take(self, index, kind="said", **payload):
         message = {"event_index": index, "event": kind, "payload": payload, "at": ""}
-        self.stream.take(message)
+        self.stream.handle_event(message)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_gap_or_repeat_ends_the_stream(harness, indexes, taken, word):
 
 
 def test_failure_is_the_answer_to_moves_under_way(harness):
-    harness.moves.make({}, lambda reply, _: harness.done.append(reply))
+    harness.moves.send_move({}, lambda reply, _: harness.done.append(reply))
     harness.stream.fail(ConnectionLost("gone"))
     harness.stream.fail(ConnectionLost("again"))
 
@@ -77,7 +77,7 @@ def test_paused_stream_drops_what_comes(harness):
 
 
 def test_own_command_in_the_log_is_noted_and_others_are_not(harness):
-    harness.moves.make({}, lambda *_: None)
+    harness.moves.send_move({}, lambda *_: None)
     harness.take(0, _cmd=[0, 1])
     assert harness.moves.under_way[0].logged is None
     harness.take(1, _cmd=[1, 1])
@@ -85,7 +85,7 @@ def test_own_command_in_the_log_is_noted_and_others_are_not(harness):
 
 
 def test_own_refused_move_in_the_log_is_noted_as_a_refusal(harness):
-    harness.moves.make({}, lambda *_: None)
+    harness.moves.send_move({}, lambda *_: None)
     harness.take(0, "invalid_action", _cmd=[1, 1], code="must_follow_suit", message="You hold one.")
 
     logged = harness.moves.under_way[0].logged

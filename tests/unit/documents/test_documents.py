@@ -180,10 +180,10 @@ def test_answers_promise_what_is_always_written(http: JsonObject) -> None:
 
 def test_two_shapes_of_one_name_are_a_mistake() -> None:
     schemas = SchemaRegistry()
-    schemas.add(Question)
+    schemas.add_model(Question)
 
     class Other(BaseModel):
         pass
 
     with pytest.raises(ValueError, match="two different schemas are called Question"):
-        schemas.add(Other, name="Question")
+        schemas.add_model(Other, name="Question")

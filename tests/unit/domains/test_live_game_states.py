@@ -93,7 +93,7 @@ class Table:
         """Let everything that was decided be committed, or lost."""
         if self.game._log.state is LogState.IDLE:
             self.act()
-        self.game._log.settle(self.game._log.take(), lost)
+        self.game._log.settle(self.game._log.take_batch(), lost)
 
     def fail(self) -> None:
         self.game.stop_for_fault("evolve", ValueError("a bug of the rules"))
@@ -316,7 +316,7 @@ async def test_invariants_hold_whatever_happens(seed: int) -> None:
 
     def settle(lost: RowsLost | None) -> None:
         if log.state is LogState.QUEUED:
-            log.settle(log.take(), lost)
+            log.settle(log.take_batch(), lost)
 
     happenings: dict[Callable[[], object], float] = {
         table.act: 12,

@@ -56,7 +56,7 @@ class Hall:
             self.events.append(event)
             self.fold.apply(event, 0)
             for seat, behaviour in enumerate(self.behaviours):
-                behaviour.see(event.type, self.ruleset.redact(event, seat) or {})
+                behaviour.on_event(event.type, self.ruleset.redact(event, seat) or {})
 
     def move(self, seat: int, move: dict[str, Any]) -> None:
         """Make a move; the rules raise where they refuse it."""
@@ -69,7 +69,7 @@ class Hall:
     def play_out(self) -> Played:
         """Let the players play to the end."""
         while not self.fold.table.completed:
-            moves = [(seat, each.choose()) for seat, each in enumerate(self.behaviours)]
+            moves = [(seat, each.choose_move()) for seat, each in enumerate(self.behaviours)]
             ((seat, move),) = [(seat, move) for seat, move in moves if move is not None]
             self.move(seat, move)
         frames = {

@@ -138,7 +138,7 @@ def test_a_window_is_read_from_the_looks_around_it():
         moments.append(time.monotonic())
         time.sleep(0.01)
 
-    usage = monitor.between(moments[0], moments[1])
+    usage = monitor.usage_between(moments[0], moments[1])
 
     assert usage.server * usage.seconds == pytest.approx(1.5)
     assert usage.rest_core * usage.seconds == pytest.approx(2.0)
@@ -170,7 +170,7 @@ def test_a_server_runs_on_its_core_until_it_is_ended(tmp_path):
     assert server.pid in process_tree(os.getpid())
     pin_process(server.pid, on.rest)
     assert os.sched_getaffinity(server.pid) == set(on.rest)
-    server.end(signal.SIGKILL)
+    server.stop_with_signal(signal.SIGKILL)
     assert not Path(f"/proc/{server.pid}").exists()
 
 

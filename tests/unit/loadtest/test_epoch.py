@@ -48,12 +48,12 @@ class Watchers:
         self.stream = DayStream(Counter(), now=lambda: self.now)
         self.stream_checks = [StreamCheck(self.stream) for _ in range(count)]
         for stream_check in self.stream_checks:
-            stream_check.begin(DAY, 4)
+            stream_check.start_from(DAY, 4)
 
     def show(self, number, shown):
         frame = orjson.dumps(shown)
-        if not self.stream_checks[number].is_next(frame):
-            self.stream_checks[number].take(frame, shown)
+        if not self.stream_checks[number].take_if_same(frame):
+            self.stream_checks[number].take_event(frame, shown)
 
 
 def test_what_all_get_in_order_is_no_fault():

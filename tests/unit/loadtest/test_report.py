@@ -148,7 +148,7 @@ def test_sample_is_fair():
     for seed in range(2000):
         sample = GameSample(5, Random(seed))
         for game in range(20):
-            sample.offer(game)
+            sample.offer_game(game)
         for game in sample.kept:
             hits[game] += 1
 

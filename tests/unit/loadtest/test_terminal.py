@@ -48,11 +48,11 @@ def test_whole_game_can_be_described_shown_and_played_by_what_is_typed(ruleset):
     while not hall.fold.table.completed:
         shown = show_new(hall, screen, console, shown)
         seat = hall.fold.turn.seats[0]
-        move = hall.behaviours[seat].choose()
+        move = hall.behaviours[seat].choose_move()
         if seat == 0:
             view = hall.ruleset.view(hall.fold.state, 0)
-            console.print(screen.show(view))
-            move = screen.read(typed(view, move), view)
+            console.print(screen.show_view(view))
+            move = screen.read_move(typed(view, move), view)
         hall.move(seat, move)
     show_new(hall, screen, console, shown)
 
@@ -71,15 +71,17 @@ def test_game_that_is_not_known_is_shown_as_it_is_and_played_by_numbers_or_json(
     while not hall.fold.table.completed:
         shown = show_new(hall, screen, console, shown)
         seat = hall.fold.turn.seats[0]
-        move = hall.behaviours[seat].choose()
+        move = hall.behaviours[seat].choose_move()
         if seat == 0:
             view = hall.ruleset.view(hall.fold.state, 0)
-            console.print(screen.show(view))
+            console.print(screen.show_view(view))
             number = view["legal_moves"].index(move) + 1
-            assert screen.read(f"{number}", view) == screen.read(dumps(move), view) == move
+            assert (
+                screen.read_move(f"{number}", view) == screen.read_move(dumps(move), view) == move
+            )
             for line in ("0", "true", "take two", str(len(view["legal_moves"]) + 1)):
                 with pytest.raises(UnclearInput, match="its number, from 1 to"):
-                    screen.read(line, view)
+                    screen.read_move(line, view)
         hall.move(seat, move)
     show_new(hall, screen, console, shown)
 
@@ -113,7 +115,7 @@ def test_bid_out_of_bounds_is_answered_with_the_bounds():
     view = hall.ruleset.view(hall.fold.state, 0)
 
     with pytest.raises(UnclearInput, match="0 to 10"):
-        screen.read("11", view)
+        screen.read_move("11", view)
 
 
 def test_every_ruleset_with_bots_has_a_screen():

@@ -169,8 +169,8 @@ async def test_events_that_everybody_has_are_let_go(played):
     for index in range(10 * TRIM_EVENTS):
         message = {"event_index": index, "event": "relayed", "payload": {"n": index}, "at": ""}
         for player in ("a", "b"):
-            record.take(player, message, b"%d" % index)
-            record.reached(player, index)
+            record.take_event(player, message, b"%d" % index)
+            record.note_progress(player, index)
 
     assert len(record.events) <= 2 * TRIM_EVENTS + 1
     assert record.head == 10 * TRIM_EVENTS - 1

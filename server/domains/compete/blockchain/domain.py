@@ -101,7 +101,7 @@ class ChainFollower:
 
     async def knows_owners_at(self, at: datetime) -> bool:
         """Say whether every contract was read beyond a time, by whichever node."""
-        cursors = [await self._store.cursor(contract) for contract in self.metrics]
+        cursors = [await self._store.read_position(contract) for contract in self.metrics]
         return all(cursor is not None and cursor.at > at for cursor in cursors)
 
     def status(self) -> ChainStatus:
@@ -152,7 +152,7 @@ class ChainFollower:
         await self._reconcile(contract)
 
     async def _reconcile(self, contract: Contract) -> None:
-        cursor, now = await self._store.cursor(contract), self._clock.now()
+        cursor, now = await self._store.read_position(contract), self._clock.now()
         every = timedelta(seconds=self._intervals.reconcile_s)
         if cursor is None or (cursor.reconciled_at and now - cursor.reconciled_at < every):
             return

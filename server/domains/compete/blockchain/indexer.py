@@ -17,7 +17,7 @@ from server.domains.compete.blockchain.errors import (
     AnswerTooLarge,
     ChainHistoryLost,
     ChainReorganised,
-    RpcRefused,
+    RequestRefused,
 )
 from server.domains.compete.blockchain.metrics import ContractMetrics
 from server.domains.compete.blockchain.rpc import RpcClient, gather_all
@@ -68,7 +68,7 @@ class BlockRangeReader:
             last = min(after.number + self._blocks, confirmed)
             try:
                 block_range = await self._read(after, last)
-            except (RpcRefused, AnswerTooLarge) as refusal:
+            except (RequestRefused, AnswerTooLarge) as refusal:
                 if last == after.number + 1:
                     raise
                 self._shrink(last - after.number, refusal)
@@ -163,16 +163,16 @@ class Indexer:
         more = confirmed > cursor.block.number
         if more:
             await self._advance(cursor.block, confirmed)
-        await self._store.derive_late(self._contract)
+        await self._store.derive_late_owners(self._contract)
         return more
 
     async def _cursor(self, confirmed: int) -> ReadPosition | None:
         """Find where to go on; begin where that has been confirmed."""
-        cursor = await self._store.cursor(self._contract)
+        cursor = await self._store.read_position(self._contract)
         begin = max(self._options.start_block - 1, 0)
         if cursor is None and begin <= confirmed:
-            await self._store.begin(self._contract, await self._ranges.header(begin))
-            cursor = await self._store.cursor(self._contract)
+            await self._store.begin_reading(self._contract, await self._ranges.header(begin))
+            cursor = await self._store.read_position(self._contract)
         return cursor
 
     async def _left_behind(self, head: int) -> BlockHeader | None:
@@ -181,7 +181,7 @@ class Indexer:
         Where the chain is shorter than what was read but the same so far, all are: a node behind
         a balancer lags now and then, and nothing was taken back.
         """
-        kept = await self._store.kept_blocks(self._contract)
+        kept = await self._store.list_recent_blocks(self._contract)
         reached = [block for block in kept if block.number <= head]
         for block in reached:
             found = await self._node.read_block(block.number)
@@ -204,7 +204,7 @@ class Indexer:
 
     async def _advance(self, since: Block, confirmed: int) -> None:
         block_range = await self._ranges.read(since, confirmed=confirmed)
-        await self._store.advance(
+        await self._store.store_blocks(
             self._contract, since=since, until=block_range.until, transfers=block_range.transfers
         )
         self._metrics.transfers += len(block_range.transfers)

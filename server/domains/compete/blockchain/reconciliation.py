@@ -44,12 +44,12 @@ class OwnerReconciliation:
         Raises `ChainError`, `ConcurrentWrite` and the database's errors; what was corrected until
         then stays, and the rest is compared next time.
         """
-        wrong, page = 0, await self._store.bots(self._contract)
+        wrong, page = 0, await self._store.list_bots(self._contract)
         while page:
             # So that nobody on the page is found without owners only for being new.
-            await self._store.derive_late(self._contract)
+            await self._store.derive_late_owners(self._contract)
             wrong += await self._compare_in_peace(page)
-            page = await self._store.bots(self._contract, page[-1].bot_id)
+            page = await self._store.list_bots(self._contract, page[-1].bot_id)
         await self._store.note_reconciled(self._contract, now)
         return wrong
 
@@ -72,14 +72,14 @@ class OwnerReconciliation:
             raise ChainReorganised(
                 f"block {at.block.number} was replaced while owners were asked for"
             )
-        wrong = await self._store.correct(self._contract, said, since=at.block, at=at.at)
+        wrong = await self._store.correct_owners(self._contract, said, since=at.block, at=at.at)
         self._metrics.corrections += len(wrong)
         for correction in wrong:
             self._log(correction, at)
         return len(wrong)
 
     async def _read_until(self) -> BlockHeader:
-        cursor = await self._store.cursor(self._contract)
+        cursor = await self._store.read_position(self._contract)
         found = None if cursor is None else await self._node.read_block(cursor.block.number)
         if cursor is None or found is None or found.block != cursor.block:
             raise ChainReorganised("the last block that was read is not on the chain")

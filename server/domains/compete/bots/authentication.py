@@ -69,7 +69,7 @@ class BotAuthenticator:
         of_bots = [session for session in self._connections if _is_open_bots(session)]
         if not of_bots:
             return
-        good = await self._store.still_good({session.who.session_id for session in of_bots})
+        good = await self._store.find_valid({session.who.session_id for session in of_bots})
         for token_id in {session.who.session_id for session in of_bots} - good:
             self._events.publish(SessionRevoked(token_id, ENDED))
 

@@ -113,14 +113,16 @@ class AvatarRoutes:
     async def _list(self, request: HttpRequest) -> Avatars:
         bot = await read_addressed_bot(self._bots, request)
         sees_all = request.identity is not None and bool(MODERATORS & set(request.identity.roles))
-        found = await self._avatars.of_bot(requester_of(request), bot.bot_id, sees_all=sees_all)
+        found = await self._avatars.list_bot_avatars(
+            requester_of(request), bot.bot_id, sees_all=sees_all
+        )
         return views.avatars(found)
 
     async def _stats(self, request: HttpRequest) -> StatsSnapshots:
         query: SnapshotsQuery = request.query
         after = views.read_snapshot_cursor(query.cursor)
         bot = await read_addressed_bot(self._bots, request)
-        found = await self._bots.snapshots(
+        found = await self._bots.list_snapshots(
             requester_of(request), bot.bot_id, after=after, limit=query.limit
         )
         return views.snapshots(found, query.limit)
@@ -143,7 +145,7 @@ class AvatarRoutes:
 
     async def _queue(self, request: HttpRequest) -> Avatars:
         query: QueueQuery = request.query
-        found = await self._avatars.queue(query.moderation_status, limit=query.limit)
+        found = await self._avatars.list_by_moderation(query.moderation_status, limit=query.limit)
         return views.avatars(found)
 
     async def _moderate(self, request: HttpRequest) -> Avatar:

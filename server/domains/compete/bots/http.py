@@ -143,7 +143,7 @@ class BotRoutes:
     async def _find(self, request: HttpRequest) -> Bots:
         query: BotsQuery = request.query
         after = views.read_cursor(query.cursor)
-        found = await self._bots.find(
+        found = await self._bots.search(
             requester_of(request), text=query.text.lower(), after=after, limit=query.limit
         )
         return views.bots(found, query.limit)
@@ -151,7 +151,7 @@ class BotRoutes:
     async def _own(self, request: HttpRequest) -> Bots:
         query: BotsQuery = request.query
         after = views.read_cursor(query.cursor)
-        found = await self._bots.own(
+        found = await self._bots.list_own(
             request.who.user_id, text=query.text.lower(), after=after, limit=query.limit
         )
         return views.bots(found, query.limit)
@@ -232,7 +232,7 @@ class BotAdminRoutes:
 
     async def _owners(self, request: HttpRequest) -> BotOwners:
         bot = await read_addressed_bot(self._bots, request)
-        return views.owners(await self._bots.owners(bot.bot_id))
+        return views.owners(await self._bots.list_owners(bot.bot_id))
 
     async def _set_owner(self, request: HttpRequest) -> BotOwners:
         body: OwnerRequest = request.body

@@ -110,7 +110,7 @@ class EpochAdminRoutes:
     async def _roll_over(self, request: HttpRequest) -> wire.RolledOver:
         actor = request.who.user_id
         steps = await self._scheduler.tick()
-        await self._store.note_rollover(actor, steps=steps)
+        await self._store.record_rollover(actor, steps=steps)
         return wire.RolledOver(steps=steps)
 
     async def _recompute(self, request: HttpRequest) -> wire.Recomputed:

@@ -100,8 +100,8 @@ class EpochCommands:
         with explain_vote_refusal():
             if who.bot is None:
                 choose = partial(choose_voting_wallet, wallet=command.wallet)
-                return await self._ballots.cast(who.requester, vote, choose)
-            return await self._ballots.cast_as_bot(who.bot.bot_id, vote)
+                return await self._ballots.cast_vote(who.requester, vote, choose)
+            return await self._ballots.cast_bot_vote(who.bot.bot_id, vote)
 
     async def _open_day(self, epoch_id: EpochId | None) -> EpochDay:
         """Read the day, so that what can be refused is refused without holding it."""

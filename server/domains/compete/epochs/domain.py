@@ -45,7 +45,7 @@ def build(services: Services) -> Domain:
         clock=services.clock,
         tasks=services.tasks,
         node=services.node,
-        owners_at=services.interfaces.get(BotOwners).owner_at,
+        owners_at=services.interfaces.get(BotOwners).find_owners_at,
         owners_known=services.interfaces.get(ChainProgress).knows_owners_at,
         put=services.objects.put,
         get=partial(_read_object, services.objects),
@@ -116,7 +116,7 @@ class Epochs:
     ) -> None:
         self._steps_stored = SettlementStore(database)
         self.days = EpochStore(database)
-        self._public = EpochStore(rls.anybody)
+        self._public = EpochStore(rls.anonymous)
         self.following = EpochStreams(self._public, subscriptions, tasks=tasks, clock=clock)
         self.steps = EpochSteps(
             self._steps_stored,

@@ -141,9 +141,9 @@ class EpochRoutes:
 
     async def _count(self, day: EpochDay, now: datetime) -> wire.Scoreboard:
         """Settle what has happened so far; after the freeze that is what was, or will be, paid."""
-        events = await self._steps.frozen_events(day.epoch_id)
+        events = await self._steps.read_frozen_events(day.epoch_id)
         settled = await asyncio.to_thread(settle_contributions, day, events, now=now)
-        names = await self._steps.slugs([one.bot_id for one in settled])
+        names = await self._steps.read_bot_slugs([one.bot_id for one in settled])
         return wire.Scoreboard(
             epoch_id=day.epoch_id,
             version=day.version,
@@ -154,8 +154,8 @@ class EpochRoutes:
 
     async def _payouts(self, request: HttpRequest) -> wire.Payouts:
         day = await self._day(request)
-        paid = await self._steps.payouts(day.epoch_id)
-        return views.payouts(day.epoch_id, paid, await self._steps.settlements(day.epoch_id))
+        paid = await self._steps.list_payouts(day.epoch_id)
+        return views.payouts(day.epoch_id, paid, await self._steps.list_settlements(day.epoch_id))
 
     async def _edition(self, request: HttpRequest) -> wire.Edition:
         day = await self._day(request)
@@ -185,7 +185,7 @@ class EpochRoutes:
             raise EpochNotSettled(
                 "The epoch has no summary yet; one is created when it is archived."
             )
-        return (await self._steps.settlements(day.epoch_id))[0].number
+        return (await self._steps.list_settlements(day.epoch_id))[0].number
 
     async def _day(self, request: HttpRequest) -> EpochDay:
         return await self._days.read_day(parse_day_key(request))

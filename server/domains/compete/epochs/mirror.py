@@ -50,7 +50,7 @@ class DayMirror:
         `EpochMirrored` for another source.
         """
         seqs = [_seq(index, line) for index, line in enumerate(batch.lines)]
-        bots = await self._store.bots(collect_bot_slugs(batch.lines))
+        bots = await self._store.find_bots(collect_bot_slugs(batch.lines))
 
         def decide(standing: MirrorConditions) -> Sequence[Line]:
             state = require_mirror_source(standing, batch.source)
@@ -61,7 +61,7 @@ class DayMirror:
             return new
 
         try:
-            applied = await self._store.apply(epoch_id, batch.source, decide, actor=actor)
+            applied = await self._store.apply_batch(epoch_id, batch.source, decide, actor=actor)
         except InvalidLine as bad:
             raise _placed(bad, seqs) from None
         if applied.lines and self._following is not None:

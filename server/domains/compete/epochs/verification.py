@@ -27,15 +27,15 @@ class DayVerification:
         day = await self._days.read_day(epoch_id)
         head, _, slots = await self._days.read_slots(epoch_id)
         events = [
-            event async for event in self._days.every_event(epoch_id) if event.version <= head
+            event async for event in self._days.iterate_events(epoch_id) if event.version <= head
         ]
         found = [*wrong_versions(events, head), *wrong_slots(events, slots)]
         if day.events_digest is not None:
-            found += wrong_digest(day, await self._store.frozen_events(epoch_id))
+            found += wrong_digest(day, await self._store.read_frozen_events(epoch_id))
         if day.phase in ("settle", "archive"):
             found += await self._steps.verify(epoch_id)
-            kept = orjson.loads((await self._store.settlements(epoch_id))[0].result)
-            found += wrong_payouts(kept["bots"], await self._store.payouts(epoch_id))
+            kept = orjson.loads((await self._store.list_settlements(epoch_id))[0].result)
+            found += wrong_payouts(kept["bots"], await self._store.list_payouts(epoch_id))
         return found
 
 

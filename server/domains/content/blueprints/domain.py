@@ -32,7 +32,7 @@ async def store_name_rule(store: BlueprintRuleStore, settings: BlueprintSettings
     """Have the database hold new names to the settings; raise `StartRefused`."""
     example = example_from_help(settings.blueprint_name_help)
     try:
-        await store.put_name_pattern(settings.blueprint_name_pattern, example=example)
+        await store.set_name_pattern(settings.blueprint_name_pattern, example=example)
     except InvalidNamePattern as error:
         raise StartRefused(
             f"PLAYHALL_BLUEPRINT_NAME_PATTERN {error}; correct it. It must accept the example at "

@@ -122,7 +122,7 @@ class BlueprintRoutes:
 
     async def _market(self, request: HttpRequest) -> Blueprints:
         query: MarketQuery = request.query
-        found = await self._store.market(
+        found = await self._store.list_market(
             _asker(request),
             sort=query.sort,
             words=rules.search_words(query.text),
@@ -134,7 +134,7 @@ class BlueprintRoutes:
     async def _own(self, request: HttpRequest) -> Blueprints:
         query: PageQuery = request.query
         after = views.read_cursor(query.cursor, "newest")
-        found = await self._store.own(request.who.requester, after=after, limit=query.limit)
+        found = await self._store.list_own(request.who.requester, after=after, limit=query.limit)
         return views.page(found, "newest")
 
     async def _read(self, request: HttpRequest) -> Blueprint:
@@ -165,7 +165,7 @@ class BlueprintRoutes:
 
     async def _show(self, request: HttpRequest, *, is_public: bool) -> Blueprint:
         who = request.who.requester
-        return views.blueprint(await self._store.show(who, _id(request), is_public=is_public))
+        return views.blueprint(await self._store.set_public(who, _id(request), is_public=is_public))
 
     async def _delete(self, request: HttpRequest) -> BlueprintDeleted:
         blueprint_id = _id(request)

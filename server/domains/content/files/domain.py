@@ -115,4 +115,4 @@ class Files:
 
     async def missing(self, links: Collection[str]) -> list[str]:
         """Say which of these (bucket/path) are not stored."""
-        return await self.store.missing(links)
+        return await self.store.find_missing(links)

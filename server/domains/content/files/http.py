@@ -132,7 +132,7 @@ class FileServing:
         return await self._authenticate(token)
 
     async def _require(self, file: StoredFile) -> None:
-        if await self._objects.missing([file.key]):
+        if await self._objects.find_missing([file.key]):
             raise FileMissing(LOST)
 
     async def _open(self, file: StoredFile, start: int, end: int) -> AsyncIterator[bytes]:

@@ -41,8 +41,8 @@ class FileMaintenance:
 
     async def clear(self) -> int:
         """Forget uploads that did not come, and delete objects whose row is gone."""
-        await self._store.expire(EXPIRED_AT_ONCE)
-        async with self._store.trash(CLEARED_AT_ONCE) as trash:
+        await self._store.expire_uploads(EXPIRED_AT_ONCE)
+        async with self._store.take_trash(CLEARED_AT_ONCE) as trash:
             done = await asyncio.gather(
                 *map(self._objects.delete, trash.keys), return_exceptions=True
             )
@@ -56,9 +56,9 @@ class FileMaintenance:
 
     async def find_lost(self) -> list[str]:
         """Look whether some objects are still there; rows of lost ones are marked, and kept."""
-        keys = await self._store.unchecked(CHECKED_AGAIN_S, CHECKED_AT_ONCE)
-        lost = await self._objects.missing(keys)
-        newly = await self._store.mark(keys, lost=lost)
+        keys = await self._store.take_unchecked(CHECKED_AGAIN_S, CHECKED_AT_ONCE)
+        lost = await self._objects.find_missing(keys)
+        newly = await self._store.mark_checked(keys, lost=lost)
         for link in newly:
             log.error("the object of the file %s is missing in the store", link)
         return newly

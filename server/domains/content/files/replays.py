@@ -53,7 +53,7 @@ class Replays:
         """Build the replays that are due, so many at most; give how many were built."""
         built = 0
         for _ in range(BUILT_AT_ONCE_MAX):
-            due = await self._store.take(again_after_s=AGAIN_AFTER_S)
+            due = await self._store.take_due(again_after_s=AGAIN_AFTER_S)
             if due is None:
                 break
             built += await self._try(due)
@@ -87,7 +87,7 @@ class Replays:
         upload = AnnouncedUpload(new_id(), None, due.match_id, **new.model_dump())
         expires_at = self._clock.now() + timedelta(seconds=STORED_WITHIN_S)
         await self._files.announce_replay(upload, expires_at=expires_at)
-        claimed = await self._files.claim(upload.upload_id, for_s=STORED_WITHIN_S)
+        claimed = await self._files.claim_upload(upload.upload_id, for_s=STORED_WITHIN_S)
         await self._uploads.store(claimed, content)
         return True
 

@@ -103,7 +103,7 @@ class Uploads:
         rules.check_upload(new, who.user_id, self._buckets)
         upload = AnnouncedUpload(new_id(), who.user_id, None, **new.model_dump())
         expires_at, bytes_max = self._expiry(), self._limits.account_bytes_max
-        await self._store.announce(
+        await self._store.announce_upload(
             who,
             upload,
             expires_at=expires_at,
@@ -130,10 +130,10 @@ class Uploads:
         `RECEIVE_S`; pauses within a body are the connection's business.
         """
         upload_id = await self._upload_in(token)
-        owner = await self._store.owner_of(upload_id)
+        owner = await self._store.read_upload_owner(upload_id)
         first = await anext(chunks, b"")  # silence takes no place, and leaves the URL as it is
         with self._receiving.place(owner, client_network(remote)):
-            upload = await self._store.claim(upload_id, for_s=RECEIVE_S + SETTLE_S)
+            upload = await self._store.claim_upload(upload_id, for_s=RECEIVE_S + SETTLE_S)
             try:
                 async with self._under_way(upload), asyncio.timeout(RECEIVE_S):
                     if link != f"{upload.bucket}/{upload.path}":
@@ -149,7 +149,7 @@ class Uploads:
     async def store(self, upload: AnnouncedUpload, content: bytes) -> StoredFile:
         """Store what was made here, under an upload that is claimed."""
         async with self._under_way(upload):
-            await self._objects.put(upload.key, content)
+            await self._objects.put(upload.make_object_key, content)
             return await self._finish(upload, sha256(content).digest())
 
     async def _take(self, upload: AnnouncedUpload, chunks: AsyncIterator[bytes]) -> StoredFile:
@@ -157,7 +157,7 @@ class Uploads:
             digest = await _write(upload, chunks, file)
             await self._check(upload, file)
             file.seek(0)
-            await self._objects.put(upload.key, file)
+            await self._objects.put(upload.make_object_key, file)
             return await self._finish(upload, digest)
 
     def _place(self) -> IO[bytes]:
@@ -172,9 +172,9 @@ class Uploads:
         bucket = self._buckets.get(upload.bucket)
         is_public = bucket is not None and bucket.is_public  # it may have gone with a setting
         try:
-            return await self._store.finish(upload, sha256=digest, is_public=is_public)
+            return await self._store.finish_upload(upload, sha256=digest, is_public=is_public)
         except BadUpload:
-            await self._objects.delete(upload.key)
+            await self._objects.delete(upload.make_object_key)
             raise
 
     async def _check(self, upload: AnnouncedUpload, file: IO[bytes]) -> None:
@@ -191,7 +191,7 @@ class Uploads:
             yield
         except BaseException:
             # If this fails as well, the upload expires, and is thrown away then.
-            await self._store.give_up(upload.upload_id)
+            await self._store.abandon_upload(upload.upload_id)
             raise
 
     async def _upload_in(self, token: str) -> str:

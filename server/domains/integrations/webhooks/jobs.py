@@ -78,7 +78,7 @@ class WebhookDeliverer:
         """Queue an event for every webhook that wants it: a listener of durable events."""
         event = delivery.event
         payload = event.model_dump_json().encode()
-        await self._store.queue(
+        await self._store.queue_event(
             QueuedEvent(delivery.event_id, event.name, event.version, payload, delivery.occurred_at)
         )
 
@@ -98,9 +98,12 @@ class WebhookDeliverer:
 
     async def maintain(self) -> None:
         """Delete what is old, and count what waits."""
-        while await self._store.clear(self._kept_s, limit=CLEARED_AT_ONCE) == CLEARED_AT_ONCE:
+        while (
+            await self._store.delete_old_deliveries(self._kept_s, limit=CLEARED_AT_ONCE)
+            == CLEARED_AT_ONCE
+        ):
             pass
-        self.backlog = await self._store.backlog()
+        self.backlog = await self._store.count_backlog()
 
     async def _tend_sometimes(self) -> None:
         if self._clock.monotonic() - self._tended_at >= TEND_EVERY_S:
@@ -111,7 +114,7 @@ class WebhookDeliverer:
         """Begin to send what is due and has room; False if nothing is due or waits for room."""
         self._ended.clear()
         busy = [each for each, count in self._under_way.items() if count >= AT_ONCE_EACH]
-        claimed = await self._store.claim(
+        claimed = await self._store.claim_due(
             busy=busy,
             limit_each=AT_ONCE_EACH,
             limit=AT_ONCE_MAX - self.in_flight,
@@ -129,7 +132,7 @@ class WebhookDeliverer:
                 await self._failed(delivery, outcome)
             else:
                 self.delivered_total += 1
-                await self._store.delivered(delivery, outcome)
+                await self._store.record_delivered(delivery, outcome)
         except AWAY as error:  # how it went is not noted, so it is sent again after its lease
             log.warning("a delivery to webhook %s: %s", delivery.endpoint_id, error.message)
         finally:
@@ -165,7 +168,7 @@ class WebhookDeliverer:
         pause_s = None if failure.is_gone else retry_delay(delivery.attempts, chance)
         self.failed_total += 1
         self.dead_total += pause_s is None
-        disabled = await self._store.not_delivered(
+        disabled = await self._store.record_failure(
             delivery,
             failure,
             pause_s=pause_s or 0.0,

@@ -67,7 +67,7 @@ class WebhookService:
 
     async def list_all(self) -> list[StoredWebhook]:
         """Read all of them."""
-        return await self._store.webhooks()
+        return await self._store.list_webhooks()
 
     async def change(self, endpoint_id: str, asked: WebhookChange, *, actor: str) -> StoredWebhook:
         """Change what was asked for; raise `NotFound`."""
@@ -75,7 +75,7 @@ class WebhookService:
             require_url(asked.url, may_be_private=self._may_be_private)
         async with self._changing(endpoint_id, actor) as transaction:
             now = read_settings(transaction.webhook)
-            return await transaction.change(
+            return await transaction.update_settings(
                 WebhookSettings(
                     url=asked.url or now.url,
                     description=(
@@ -95,7 +95,9 @@ class WebhookService:
         """Make a new secret; gives it, and until when the one before signs too."""
         key = secrets.token_bytes(SECRET_BYTES)
         async with self._changing(endpoint_id, actor) as transaction:
-            until = await transaction.rotate(self._sealed(endpoint_id, key), overlap_s=OVERLAP_S)
+            until = await transaction.rotate_secret(
+                self._sealed(endpoint_id, key), overlap_s=OVERLAP_S
+            )
         return format_secret(key), until
 
     async def test(self, endpoint_id: str, *, actor: str) -> ListedDelivery:
@@ -113,12 +115,12 @@ class WebhookService:
         self, endpoint_id: str, *, below: int, state: str | None, limit: int
     ) -> list[ListedDelivery]:
         """Read the deliveries of a webhook, newest first; none of one that does not exist."""
-        return await self._store.deliveries(endpoint_id, below=below, state=state, limit=limit)
+        return await self._store.list_deliveries(endpoint_id, below=below, state=state, limit=limit)
 
     @asynccontextmanager
     async def _changing(self, endpoint_id: str, actor: str) -> AsyncIterator[WebhookTransaction]:
         try:
-            async with self._store.changing(endpoint_id, actor=actor) as transaction:
+            async with self._store.lock_and_change(endpoint_id, actor=actor) as transaction:
                 yield transaction
         except NoSuchWebhook:
             raise NotFound("There is no webhook, or no delivery, of this id.") from None
@@ -156,7 +158,7 @@ async def reseal_secrets(store: WebhookStore, seal: Seal) -> int:
     Raises `Unsealable` where a key is missing.
     """
     count = 0
-    for webhook in await store.webhooks():
+    for webhook in await store.list_webhooks():
         kept = [webhook.secret, webhook.previous_secret]
         if all(sealed is None or seal.is_newest(sealed) for sealed in kept):
             continue

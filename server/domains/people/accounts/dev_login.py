@@ -73,7 +73,7 @@ class DevLogin:
         require_loopback(request.remote, request.headers)
         name = request.body.name
         for _ in range(2):
-            user_id = await self._store.find_username(name)
+            user_id = await self._store.find_user_by_username(name)
             if user_id is not None:
                 return await self._accounts.open_session(user_id, method=DEV)
             names = generate_names(secrets.randbits(NUMBER_BITS))._replace(username=name)

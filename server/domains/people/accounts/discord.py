@@ -60,7 +60,7 @@ class Discord:
         return f"{self._application.url}/oauth2/authorize?{urlencode(query)}"
 
     async def identify(self, trip: OAuthState, callback: str, code: str) -> Identified:
-        """Trade Discord's code for a token there, and ask who that is; raise `RpcRefused`."""
+        """Trade Discord's code for a token there, and ask who that is; raise `RequestRefused`."""
         form = {
             "grant_type": "authorization_code",
             "code": code,

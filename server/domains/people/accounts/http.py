@@ -151,7 +151,7 @@ class SessionRoutes:
         ]
 
     async def _list(self, request: HttpRequest) -> OwnSessions:
-        stored = await self._store.list_of(request.who.user_id)
+        stored = await self._store.list_sessions(request.who.user_id)
         return OwnSessions(sessions=[_own(each, request.who.session_id) for each in stored])
 
     async def _end(self, request: HttpRequest) -> LoggedOut:

@@ -46,7 +46,7 @@ _REMADE: Final = (
 class KeyStore(Protocol):
     """Where the keys are kept (`persistence.accounts.store.AccountStore`)."""
 
-    async def signing_keys(self) -> list[StoredSigningKey]:
+    async def read_signing_keys(self) -> list[StoredSigningKey]:
         """Read the keys in use, newest first."""
 
     async def add_first_key(self, key: StoredSigningKey, public_pem: str) -> None:
@@ -55,18 +55,18 @@ class KeyStore(Protocol):
     async def rotate_keys(self, key: StoredSigningKey, public_pem: str) -> None:
         """Add a key that signs from now on; all but it and the one before are retired."""
 
-    async def rotate_old_keys(
+    async def rotate_keys_if_old(
         self, key: StoredSigningKey, public_pem: str, *, age_s: float
     ) -> bool:
         """Rotate if the newest key is older than that; of nodes that try at once, one does."""
 
-    async def retire_outlived_keys(self, outlived_s: float) -> None:
+    async def retire_expired_keys(self, outlived_s: float) -> None:
         """Retire keys that were replaced longer ago than what they signed was good for."""
 
     async def retire_keys(self, kids: list[str]) -> None:
         """Retire some keys."""
 
-    async def replace_private_half(self, old: StoredSigningKey, private_pem: str) -> None:
+    async def replace_private_key(self, old: StoredSigningKey, private_pem: str) -> None:
         """Store a key's private half anew."""
 
 
@@ -112,26 +112,26 @@ class SigningKeys:
 
     async def maintain(self, *, rotate_after_s: float, token_s: float) -> None:
         """Rotate a key that is old, and retire those whose last token has expired."""
-        if await self._store.rotate_old_keys(*self._make(), age_s=rotate_after_s):
+        if await self._store.rotate_keys_if_old(*self._make(), age_s=rotate_after_s):
             log.info("signing with a new key from now on")
-        await self._store.retire_outlived_keys(token_s + REPLACED_S)
+        await self._store.retire_expired_keys(token_s + REPLACED_S)
         await self._reload()
 
     async def reencrypt(self) -> int:
         """Seal with the newest key what is not; returns how many private halves that were."""
         if (seal := self._seal) is None:
             return 0
-        old = [key for key in await self._store.signing_keys() if not _is_sealed_by(seal, key)]
+        old = [key for key in await self._store.read_signing_keys() if not _is_sealed_by(seal, key)]
         for key in old:
             plain = self._parse(key).private
-            await self._store.replace_private_half(key, self._stored(key.kid, plain).private_pem)
+            await self._store.replace_private_key(key, self._stored(key.kid, plain).private_pem)
         return len(old)
 
     async def retire_sealed_by(self, key_id: str) -> int:
         """Take keys out of use whose private half a lost key sealed; returns how many."""
         lost = [
             key.kid
-            for key in await self._store.signing_keys()
+            for key in await self._store.read_signing_keys()
             if key.private_pem.startswith(SEALED) and read_key_id(_sealed_bytes(key)) == key_id
         ]
         await self._store.retire_keys(lost)
@@ -161,7 +161,7 @@ class SigningKeys:
     async def _reload(self, *, is_start: bool = False) -> None:
         self._looked_at = self._now()
         keys: dict[str, SigningKey] = {}
-        for stored in await self._store.signing_keys():
+        for stored in await self._store.read_signing_keys():
             if is_start:
                 keys[stored.kid] = self._parse(stored)
                 continue

@@ -183,11 +183,13 @@ class Merging:
 
     async def list_of(self, who: Identity) -> wire.Merges:
         """List what was merged into one's account."""
-        return wire.Merges(merges=[_listed(row) for row in await self._store.list_of(who.user_id)])
+        return wire.Merges(
+            merges=[_listed(row) for row in await self._store.list_merges(who.user_id)]
+        )
 
     async def _require_fresh(self, who: Identity) -> None:
         """Raise `SignInAgain` unless the account was signed in to lately, or nobody can do that."""
-        proof = await self._store.proof(who.user_id, who.session_id)
+        proof = await self._store.read_session_proof(who.user_id, who.session_id)
         if proof is None:
             raise MergeChanged
         is_fresh = proof.signed_in_at >= self._clock.now() - SIGNED_IN_WITHIN

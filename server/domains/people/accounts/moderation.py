@@ -51,12 +51,12 @@ class Moderation:
         """Find accounts by an id, the beginning of a username, or an email."""
         require_role(who, MODERATORS)
         indexes = method_indexes(self._seal, "email", text)
-        return await self._store.find(text, email_indexes=indexes, limit=FOUND_MAX)
+        return await self._store.search_accounts(text, email_indexes=indexes, limit=FOUND_MAX)
 
     async def _require_power_over(self, who: Identity, user_id: UserId) -> None:
         if user_id == who.user_id:
             raise Forbidden("You cannot do this to your own account.")
-        if "admin" not in who.roles and await self._store.roles_of(user_id):
+        if "admin" not in who.roles and await self._store.read_roles(user_id):
             raise Forbidden("Only an admin can do this to an account that has a role.")
 
 

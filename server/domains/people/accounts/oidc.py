@@ -73,7 +73,7 @@ class OpenIdProvider:
         self._describing = asyncio.Lock()
 
     async def authorize_url(self, trip: OAuthState, callback: str) -> str:
-        """Give where the browser is sent to; raise `RpcRefused`."""
+        """Give where the browser is sent to; raise `RequestRefused`."""
         there = (await self._described()).authorization_endpoint
         query = {
             "response_type": "code",
@@ -88,7 +88,7 @@ class OpenIdProvider:
         return f"{there}{'&' if '?' in there else '?'}{urlencode(query)}"
 
     async def identify(self, trip: OAuthState, callback: str, code: str) -> Identified:
-        """Trade the provider's code for an ID token, and read that; raise `RpcRefused`."""
+        """Trade the provider's code for an ID token, and read that; raise `RequestRefused`."""
         token = await self._id_token(trip, callback, code)
         claims = await self._verified(token)
         if not hmac.compare_digest(claims.nonce.encode(), trip.nonce.encode()):
@@ -102,7 +102,7 @@ class OpenIdProvider:
         return Identified(its_id, name)
 
     async def _described(self) -> _Description:
-        """Read how the provider describes itself, which is kept for a while; raise `RpcRefused`."""
+        """Read (and cache) the provider's description of itself; raise `RequestRefused`."""
         async with self._describing:
             if self._now() >= self._describe_at:
                 self._describe_at = self._now() + DESCRIBE_AGAIN_S
@@ -194,7 +194,7 @@ class OpenIdProvider:
 
 
 async def _fetched(method: str, url: str, **sent: Any) -> object:
-    """Ask for JSON; raise `RpcRefused`, without anything that was sent."""
+    """Ask for JSON; raise `RequestRefused`, without anything that was sent."""
     timeout = aiohttp.ClientTimeout(total=PROVIDER_TIMEOUT_S)
     try:
         async with (

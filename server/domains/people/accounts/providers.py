@@ -54,11 +54,11 @@ class IdentityProvider(Protocol):
     name: str
 
     async def authorize_url(self, trip: OAuthState, callback: str) -> str:
-        """Give where the browser is sent to; raise `RpcRefused`."""
+        """Give where the browser is sent to; raise `RequestRefused`."""
         ...
 
     async def identify(self, trip: OAuthState, callback: str, code: str) -> Identified:
-        """Trade the provider's code for who that is; raise `RpcRefused`."""
+        """Trade the provider's code for who that is; raise `RequestRefused`."""
         ...
 
 

@@ -47,13 +47,13 @@ class SessionRevocation:
 
     async def end_own(self, session_id: SessionId, user_id: UserId) -> None:
         """End one of somebody's own sessions; raise `NotFound`."""
-        if not await self._store.end_own(session_id, user_id):
+        if not await self._store.end_session(session_id, user_id):
             raise NotFound("You have no session with this id; GET /v1/me/sessions lists them.")
         self.revoked(session_id)
 
     async def end_all(self, user_id: UserId, *, but: SessionId | None = None) -> int:
         """End every session of somebody, or every other; says how many."""
-        ended = await self._store.end_all(user_id, but=but)
+        ended = await self._store.end_sessions(user_id, but=but)
         self.revoked(*ended)
         return len(ended)
 
@@ -75,7 +75,7 @@ class SessionRevocation:
     async def poll(self) -> None:
         """Publish here what has ended on any node since the last look."""
         looked_at = self._now()
-        ended = await self._store.ended_lately(looked_at - self._looked_at + OVERLAP_S)
+        ended = await self._store.read_recently_ended(looked_at - self._looked_at + OVERLAP_S)
         # Bans first: whoever is banned reads that, and not that their session was ended.
         for user_id in ended.banned:
             self._events.publish(UserBanned(user_id))
@@ -147,9 +147,9 @@ class SessionMaintenance:
         """Do it once."""
         with contain_failures("replacing signing keys", passed=AWAY):
             await self._keys.maintain(rotate_after_s=self._rotate_after_s, token_s=self._token_s)
-        await self._merges.forget_moves()
+        await self._merges.delete_final_moves()
         for _ in range(BATCHES_MAX):
-            if await self._store.forget_expired() < DELETE_BATCH_ROWS:
+            if await self._store.delete_expired() < DELETE_BATCH_ROWS:
                 break
 
     async def run(self) -> None:

@@ -24,7 +24,7 @@ def method_indexes(seal: Seal, kind: str, name: str) -> list[bytes]:
     An address is also looked for in the forms that earlier versions stored.
     """
     forms = _email_forms(name) if kind == "email" else [name]
-    return [index for form in forms for index in seal.indexes(form, about=kind)]
+    return [index for form in forms for index in seal.blind_indexes(form, about=kind)]
 
 
 def renewed_index(seal: Seal, kind: str, name: str, stored: bytes) -> bytes:
@@ -33,7 +33,7 @@ def renewed_index(seal: Seal, kind: str, name: str, stored: bytes) -> bytes:
     The form stays as it is, so that two rows of earlier versions never become equal.
     """
     for form in _email_forms(name) if kind == "email" else []:
-        indexes = seal.indexes(form, about=kind)
+        indexes = seal.blind_indexes(form, about=kind)
         if stored in indexes:
             return indexes[0]
     return method_indexes(seal, kind, name)[0]
@@ -69,7 +69,7 @@ async def require_keys(seal: Seal, store: SignInStore) -> None:
     Where there are none yet, one is made, but only if nothing is stored that another one sealed.
     """
     samples: dict[str, list[SealedSignInMethod]] = {}
-    for sample in await store.sealed_samples():
+    for sample in await store.sample_sealed_methods():
         samples.setdefault(read_key_id(sample.sealed), []).append(sample)
     if samples and seal.is_missing():
         raise StartRefused(

@@ -160,7 +160,7 @@ class Accounts:
         been ended anywhere, at this moment, and the name and the roles are the present ones.
         """
         claims = verify_access_token(token, await self._keys.find(read_kid(token)))
-        status = await self._store.session_status(claims.holder.session_id)
+        status = await self._store.read_session_status(claims.holder.session_id)
         if status is None or status.holder.user_id != claims.holder.user_id:
             raise BadToken("The session has ended; sign in again.")
         require_not_banned(status.ban)
@@ -186,7 +186,7 @@ class Accounts:
         session, refresh_token = self.issuer.new_session(method)
         holder = await self._store.open_session(user_id, session)
         if holder is None:
-            require_not_banned(await self._store.active_ban(user_id))
+            require_not_banned(await self._store.find_active_ban(user_id))
             raise BadToken("This account no longer exists.")
         return self.issuer.tokens(holder, refresh_token)
 
@@ -198,7 +198,7 @@ class Accounts:
         salt = secrets.token_urlsafe(16)
         successor = derive_successor(token, salt)
         spent = token_hash(token)
-        holder = await self._store.spend_refresh_token(
+        holder = await self._store.use_refresh_token(
             spent, salt=salt, successor=self.issuer.issued(successor)
         )
         if holder is not None:
@@ -207,7 +207,7 @@ class Accounts:
         if found is None:
             await self._end_family(token)
             raise BadToken("This refresh token is not valid on this server; sign in again.")
-        require_not_banned(await self._store.active_ban(found.holder.user_id))
+        require_not_banned(await self._store.find_active_ban(found.holder.user_id))
         return await self._come_back(token, found)
 
     async def end_session(self, session_id: SessionId) -> None:
@@ -243,7 +243,7 @@ class Accounts:
     async def _end_family(self, token: str) -> None:
         """End the session that a token is of which was used so long ago that it is forgotten."""
         family = family_hash(token)
-        session_id = None if family is None else await self._store.session_of_family(family)
+        session_id = None if family is None else await self._store.find_session_by_family(family)
         if session_id is not None:
             await self.end_session(session_id)
             raise _refusal(RefreshVerdict.REUSED)

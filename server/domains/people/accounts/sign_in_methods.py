@@ -49,15 +49,15 @@ class Methods:
 
     async def find(self, kind: Kind, name: str) -> SignInMethod | None:
         """Find whose method this is."""
-        return await self._store.find(kind, method_indexes(self._seal, kind, name))
+        return await self._store.find_account(kind, method_indexes(self._seal, kind, name))
 
     async def methods_of(self, user_id: UserId) -> list[SignInMethod]:
         """Read what somebody signs in with."""
-        return await self._store.methods_of(user_id)
+        return await self._store.list_methods(user_id)
 
     async def of_all_parts(self, user_id: UserId) -> list[SignInMethod]:
         """Read what somebody signs in with, also that of accounts merged into theirs."""
-        return await self._store.merged_methods_of(user_id)
+        return await self._store.list_methods_with_merged(user_id)
 
     def shown(self, method: SignInMethod) -> str:
         """Read the address, or what somebody is called at a provider."""
@@ -82,7 +82,7 @@ class Methods:
 
         async def add(guest: NewGuest, session: NewSession) -> None:
             method = self._new(guest.user_id, proved, password_hash)
-            await self._store.join(code_hash, guest, method, session)
+            await self._store.create_account(code_hash, guest, method, session)
 
         async with _code_errors():
             return await self._accounts.issuer.add_person(
@@ -95,7 +95,9 @@ class Methods:
         """Link a method to an account; raise `BadCode` or `MethodTaken`."""
         await self.require_free(proved.kind, proved.name, user_id)
         async with _code_errors():
-            await self._store.link(code_hash, user_id, self._new(user_id, proved, password_hash))
+            await self._store.link_method(
+                code_hash, user_id, self._new(user_id, proved, password_hash)
+            )
 
     async def require_free(self, kind: Kind, name: str, user_id: UserId) -> None:
         """Raise `MethodTaken` if another account signs in with this."""
@@ -106,18 +108,18 @@ class Methods:
     async def enter(self, code_hash: bytes, method: SignInMethod) -> Tokens:
         """Sign in by a code that proved a method; raise `BadCode` or `Banned`."""
         async with _code_errors():
-            await self._store.spend(code_hash)
+            await self._store.use_code(code_hash)
         return await self._accounts.open_session(method.user_id, method=method.kind)
 
     async def reset(self, code_hash: bytes, method: SignInMethod, password_hash: str) -> Tokens:
         """Change a forgotten password, end every session, and sign in."""
         async with _code_errors():
-            await self._store.reset(code_hash, method.user_id, password_hash)
+            await self._store.reset_password(code_hash, method.user_id, password_hash)
         return await self._accounts.open_session(method.user_id, method=method.kind)
 
     async def unlink(self, user_id: UserId, kind: Kind) -> None:
         """Take a method away; raise `NotFound`, or `LastMethod` if no other is left."""
-        await self._store.unlink(user_id, kind, partial(_require_another, kind))
+        await self._store.unlink_method(user_id, kind, partial(_require_another, kind))
 
     def _new(self, user_id: UserId, proved: Proved, password_hash: str | None) -> NewSignInMethod:
         sealed = self._seal.seal(proved.text.encode(), about=method_context(proved.kind, user_id))
@@ -135,14 +137,14 @@ def _require_another(kind: str, kinds: Sequence[str]) -> None:
 async def reencrypt_methods(store: SignInStore, seal: Seal) -> int:
     """Seal and index with the newest key what is not; says how many methods that were."""
     resealed = 0
-    async for old in store.every_method():
+    async for old in store.iterate_methods():
         if seal.is_newest(old.sealed):
             continue
         about = method_context(old.kind, old.user_id)
         plain = seal.open(old.sealed, about=about)
         name = plain.decode().partition(" ")[0]
         lookup = renewed_index(seal, old.kind, name, old.lookup)
-        await store.reseal(old, lookup=lookup, sealed=seal.seal(plain, about=about))
+        await store.reseal_method(old, lookup=lookup, sealed=seal.seal(plain, about=about))
         resealed += 1
     return resealed
 

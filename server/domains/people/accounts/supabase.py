@@ -81,7 +81,7 @@ class SupabaseAccounts:
         """
         claims = await self._verify(token)
         user_id = UserId(claims.sub)
-        status = await self._store.account_status(user_id)
+        status = await self._store.read_account_status(user_id)
         if status is None:
             status = await self._welcome(user_id, claims.called)
         require_not_banned(status.ban)
@@ -149,12 +149,12 @@ class SupabaseAccounts:
                 names = GuestNames(username, names.display_name, names.avatar_seed, names.color)
             try:
                 guest = new_person(names, _display_name(called), user_id=user_id)
-                await self._store.welcome_person(guest)
+                await self._store.ensure_profile_and_player(guest)
             except UsernameTaken:
                 continue
             except NoSuchUser:
                 raise BadToken("This account no longer exists.") from None
-            status = await self._store.account_status(user_id)
+            status = await self._store.read_account_status(user_id)
             if status is not None:
                 return status
         raise Overloaded

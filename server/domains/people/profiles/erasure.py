@@ -57,12 +57,14 @@ class Erasure:
     async def poll(self) -> None:
         """Publish here who was erased on any node since the last look."""
         looked_at = self._clock.monotonic()
-        for player_id in await self._store.erased_lately(looked_at - self._looked_at + OVERLAP_S):
+        for player_id in await self._store.read_recently_erased(
+            looked_at - self._looked_at + OVERLAP_S
+        ):
             self._events.publish(PlayerErased(player_id))
         self._looked_at = looked_at
 
     async def _require_proof(self, who: Identity, confirm: str) -> None:
-        proof = await self._store.proof(who.user_id, who.session_id)
+        proof = await self._store.read_erasure_proof(who.user_id, who.session_id)
         if proof is None:
             raise BadToken("This account no longer exists.")
         if proof.can_sign_in and (

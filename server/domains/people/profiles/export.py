@@ -126,8 +126,8 @@ class Exports:
             section = await read(user_id)
             await archive.add_text(f"{name}.json", section.model_dump_json(indent=2))
         counts: list[str] = []
-        async with self._store.reading(user_id) as personal:
-            for name, rows in (await personal.parts()).items():
+        async with self._store.begin_export(user_id) as personal:
+            for name, rows in (await personal.iterate_parts()).items():
                 count = await archive.add_rows(f"{name}.jsonl", rows)
                 counts.append(f"{count:8}  {name}.jsonl" if count else f"    none  {name}")
         readme = README.format(server=self._server(), counts="\n".join(counts))

@@ -88,7 +88,7 @@ class ProfileRoutes:
 
     async def _change(self, request: HttpRequest) -> Me:
         change: MeChange = request.body
-        await self._store.change(request.who.requester, **change.model_dump())
+        await self._store.update_profile(request.who.requester, **change.model_dump())
         return await self._read_me(request.who.user_id)
 
     async def _is_free(self, request: HttpRequest) -> UsernameState:

@@ -32,7 +32,7 @@ class LastSeen:
         if not seen:
             return
         try:
-            await self._store.note(seen)
+            await self._store.record_seen(seen)
         except BaseException:
             self._seen |= seen
             raise

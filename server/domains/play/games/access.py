@@ -50,11 +50,13 @@ class GameAccess:
         if not delay_s or self.is_seated(game_id, player_id):
             return head
         before = self._clock.now() - timedelta(seconds=delay_s)
-        return await self._store.head_at(game_id, before)
+        return await self._store.read_head_at(game_id, before)
 
     async def commitment(self, stored: StoredGame, index: int) -> str | None:
         """Say what the log of a game up to an event commits to; None where there is no event."""
-        rows = await self._store.read(stored.id, after=index - 1, limit=1) if index >= 0 else []
+        rows = (
+            await self._store.read_events(stored.id, after=index - 1, limit=1) if index >= 0 else []
+        )
         return commitment(stored.seed, rows[0].hash) if rows else None
 
     def is_seated(self, game_id: GameId, player_id: PlayerId | None) -> bool:
@@ -85,7 +87,7 @@ class GameAccess:
         """Find a player's seat, whether the game is in memory or not."""
         if (game := self._registry.loaded(game_id)) is not None:
             return game.seat_of(player_id)
-        first = await self._store.read(game_id, after=-1, limit=1)
+        first = await self._store.read_events(game_id, after=-1, limit=1)
         if not first:
             return None
         players = players_of(decode_row(first[0]).event.payload)

@@ -118,7 +118,9 @@ class GameCommands:
         seat = await self._access.find_seat(command.game_id, session.who.player_id)
         if seat is None:
             raise GameOver
-        row = await self._store.event_of(command.game_id, seat=seat, cmd_no=command.cmd_no)
+        row = await self._store.find_command_event(
+            command.game_id, seat=seat, cmd_no=command.cmd_no
+        )
         if row is None:
             raise GameOver
         answer = reply_from_log(answer_of(row.event_index, decode_row(row).event))
@@ -256,7 +258,7 @@ class GameCommands:
         require_index(after, stored.next_event_index - 1)
         encoder = ViewEncoder(game_id, None, self._registry.faults)
         cursor = after
-        while rows := await self._store.read(game_id, after=cursor, limit=READ_ROWS):
+        while rows := await self._store.read_events(game_id, after=cursor, limit=READ_ROWS):
             recorded = [decode_row(row) for row in rows]
             await send_chunks(session, encoder, recorded, None)
             cursor = rows[-1].event_index
@@ -264,14 +266,14 @@ class GameCommands:
         return build_head(
             cursor,
             seat=seat,
-            cmd_no=0 if seat is None else await self._store.last_command(game_id, seat),
+            cmd_no=0 if seat is None else await self._store.read_last_command(game_id, seat),
             status="completed",
             commitment=await self._access.commitment(stored, cursor),
         )
 
     async def _snapshot_finished(self, session: Session, game_id: GameId) -> dict[str, object]:
         stored = await self._access.require_readable(game_id, session.who.player_id)
-        rows = await self._store.read_all(game_id)
+        rows = await self._store.read_log(game_id)
         recorder = recover(stored, rows, self._rulesets.get(stored.ruleset))
         viewer = recorder.fold.table.seat_by_player.get(session.who.player_id)
         return {

@@ -76,7 +76,7 @@ class DirectoryMaintenance:
             HeldSeats(game.game_id, game.owner_epoch, count_held_seats(game)) for game in some
         ]
         if counts:
-            await self._store.set_players(counts)
+            await self._store.set_player_counts(counts)
         for game, written in zip(some, counts, strict=True):
             noted = self._changed.get(game.game_id)
             # Noted again while it was written, with another count or by a newer owner: it stays.
@@ -111,7 +111,7 @@ class DirectoryRoutes:
     async def _list(self, request: HttpRequest) -> RunningGames:
         query: GamesQuery = request.query
         after = None if query.cursor is None else _CURSOR.read(query.cursor)
-        entries = await self._store.running(query, after)
+        entries = await self._store.list_running(query, after)
         return RunningGames(
             games=[_shown(entry) for entry in entries],
             next=_CURSOR.after_page(entries, query.limit, _place),

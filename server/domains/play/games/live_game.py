@@ -281,8 +281,8 @@ class LiveGame:
         self._clock = clock
         self._callbacks = callbacks
         self._may_serve = may_serve
-        self._has_room = log.has_room
-        self._log: GameLog = log.open(
+        self._has_room = log.require_room
+        self._log: GameLog = log.open_game(
             game_id, owner_epoch, committed=self._on_committed, failed=self._on_lost
         )
         self._ahead: deque[RecordedEvent] = deque()  # decided, not committed
@@ -408,7 +408,7 @@ class LiveGame:
         # The state and the log first: what follows calls others, who must not find a game that
         # still takes commands, nor have a commit publish a half of it.
         self._move(LiveGameInput.UNLOAD)
-        self._log.forget()
+        self._log.detach_owner()
         self.tail.clear()
         self.subscribers.close()
 

@@ -33,7 +33,7 @@ class Command(NamedTuple):
 def prepare_events(events: Sequence[Event], command: Command | None = None) -> list[bytes]:
     """Name the command on the first event, and write every payload canonically.
 
-    Raises `BadPayload`, or anything at all for what are no events; nothing is folded yet.
+    Raises `InvalidPayload`, or anything at all for what are no events; nothing is folded yet.
     """
     if command is not None:
         events[0].payload[CMD] = list(command)

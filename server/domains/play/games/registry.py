@@ -167,12 +167,12 @@ class GameRegistry:
 
     async def _take(self, game_id: GameId) -> LiveGame:
         """Own a game: raise its epoch, read its log, fold it."""
-        claim = await self._store.claim(game_id)
+        claim = await self._store.claim_game(game_id)
         if claim is None:
-            raise WrongNode(address=await self._store.owner_address(game_id))
+            raise WrongNode(address=await self._store.read_owner_address(game_id))
         stored = await self._store.find(game_id)
         assert stored is not None
-        rows = await self._store.read_all(game_id)
+        rows = await self._store.read_log(game_id)
         try:
             recorder = recover(stored, rows, self._ruleset_of(stored))
         except CorruptLog as corrupt:
@@ -201,7 +201,7 @@ class GameRegistry:
     async def create(self, new: NewGame) -> GameId:
         """Make a game and its first events, and start its lobby with it, all or nothing."""
         self._check_serving()
-        if len(self._live) >= GAMES_MAX or not self._log.has_room():
+        if len(self._live) >= GAMES_MAX or not self._log.require_room():
             raise Overloaded
         ruleset = self._rulesets.get(new.ruleset)
         if ruleset is None:
@@ -213,7 +213,7 @@ class GameRegistry:
             raise PlayhallError(
                 "The rules could not start a game; the failure was logged."
             ) from error
-        await self._log.create(made.row, made.first_rows)
+        await self._log.create_game(made.row, made.first_rows)
         game = self._admit(made.row.id, made.recorder, FIRST_EPOCH, lobby_id=new.lobby_id)
         game.tail.extend(made.first_recorded)
         return made.row.id
@@ -307,11 +307,11 @@ class GameRegistry:
 
     async def adopt(self) -> int:
         """Take the running games that no live node owns; returns how many."""
-        return await self._take_all(await self._store.orphaned(self._played_here()))
+        return await self._take_all(await self._store.list_orphaned(self._played_here()))
 
     async def reclaim(self) -> int:
         """Take the running games that this node had when it was killed; returns how many."""
-        return await self._take_all(await self._store.held(self._played_here()))
+        return await self._take_all(await self._store.list_held(self._played_here()))
 
     def _played_here(self) -> list[tuple[str, int]]:
         """Say which rulesets, in which versions, this node can play."""
@@ -338,7 +338,7 @@ class GameRegistry:
     async def unload_lost(self) -> None:
         """Drop the games that another node took while this one had no good lease."""
         owned = {game.game_id: game.owner_epoch for game in self._live.values()}
-        kept = await self._store.still_owned(owned)
+        kept = await self._store.find_still_owned(owned)
         for game in list(self._live.values()):
             if game.game_id in owned and game.game_id not in kept:
                 with contain_failures(f"dropping game {game.game_id}"):

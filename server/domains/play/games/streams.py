@@ -75,7 +75,7 @@ async def follow_game(
     while cursor < game.head:
         recorded = _at_hand(game, cursor)
         if recorded is None:
-            rows = await store.read(game.game_id, after=cursor, limit=READ_ROWS)
+            rows = await store.read_events(game.game_id, after=cursor, limit=READ_ROWS)
             recorded = [decode_row(row) for row in rows if row.event_index <= game.head]
         await send_chunks(session, game.subscribers.encoder, recorded, viewer)
         cursor = recorded[-1].event_index if recorded else cursor
@@ -178,7 +178,7 @@ class DelayedStream:
         """
         cursor = after
         while not session.socket.closing:
-            rows = await self._store.read(self._game_id, after=cursor, limit=READ_ROWS)
+            rows = await self._store.read_events(self._game_id, after=cursor, limit=READ_ROWS)
             due = self._due(rows)
             await send_chunks(session, self._encoder, [decode_row(row) for row in due], None)
             if due:

@@ -94,7 +94,7 @@ class LobbyChanges:
     async def open(self, draft: Lobby, host: PlayerId) -> Lobby:
         """Open a lobby for its host."""
         async with self._store.transaction() as transaction:
-            joiner = await transaction.player(host)
+            joiner = await transaction.lock_player(host)
             seated = rules.joined(draft, joiner, "player")
             lobby = await add_with_code(transaction, replace(seated, host_player_id=host))
         self.publish(lobby, "created", host)
@@ -104,8 +104,8 @@ class LobbyChanges:
         """Let somebody into a lobby."""
         async with self.turns.hold(lobby_id):
             async with self._store.transaction() as transaction:
-                joiner = await transaction.player(player_id)
-                before = require_found(await transaction.lobby(lobby_id))
+                joiner = await transaction.lock_player(player_id)
+                before = require_found(await transaction.lock_lobby(lobby_id))
                 after = await transaction.save(before, rules.joined(before, joiner, role))
             self.publish_if_changed(before, after, "joined", player_id)
         return after
@@ -122,7 +122,7 @@ class LobbyChanges:
         """Carry out what a rule decides; a lobby that is closed by it is published as `closed`."""
         async with self.turns.hold(lobby_id):
             async with self._store.transaction() as transaction:
-                before = require_found(await transaction.lobby(lobby_id))
+                before = require_found(await transaction.lock_lobby(lobby_id))
                 after = await transaction.save(before, decide(before))
             self.publish_if_changed(before, after, kind, player_id, reason=reason)
         return after

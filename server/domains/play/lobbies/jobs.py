@@ -125,7 +125,9 @@ class LobbyMaintenance:
 
     async def fill_due(self) -> None:
         """Fill and start the lobbies whose wait is over."""
-        due = await self._store.due(self._clock.now())  # outside: what it raises is no group
+        due = await self._store.list_due_for_bots(
+            self._clock.now()
+        )  # outside: what it raises is no group
         async with asyncio.TaskGroup() as group:
             for lobby_id in due:
                 group.create_task(self._fill(lobby_id))
@@ -161,18 +163,18 @@ class LobbyMaintenance:
         """Show life for the lobbies of everybody who is connected here."""
         here = [f.identity.player_id for f in self._presence if f.identity is not None]
         if here:
-            await self._store.beat(here)
+            await self._store.refresh_players(here)
 
     async def close_silent(self) -> None:
         """Close open lobbies whose node died."""
-        for lobby_id in await self._store.silent(SILENT_S):
+        for lobby_id in await self._store.list_silent(SILENT_S):
             decide = partial(rules.closed_if_silent, silent_s=SILENT_S)
             with contain_failures(f"closing lobby {lobby_id}", passed=AWAY):
                 await self._changes.apply(lobby_id, decide, "closed", reason="nobody_there")
 
     async def replace_silent_hosts(self) -> None:
         """Let hosts of peer lobbies go who show no life; who stands longest takes over."""
-        for lobby_id, host in await self._store.silent_hosts(HOST_SILENT_S):
+        for lobby_id, host in await self._store.list_silent_hosts(HOST_SILENT_S):
             decide = partial(peers.without_silent_host, host=host, silent_s=HOST_SILENT_S)
             with contain_failures(f"replacing the host of lobby {lobby_id}", passed=AWAY):
                 await self._changes.apply(lobby_id, decide, "left", host, reason="host_silent")
@@ -187,12 +189,12 @@ class LobbyMaintenance:
         lobbies = list(games)
         for first in range(0, len(lobbies), KICKS_AT_ONCE):
             some = lobbies[first : first + KICKS_AT_ONCE]
-            for lobby_id, player_id in await self._store.bans(some):
+            for lobby_id, player_id in await self._store.read_bans(some):
                 self._events.publish(WatcherExcluded(games[lobby_id], player_id))
 
     async def delete_old_closed(self) -> None:
         """Delete old closed lobbies that nothing came of."""
-        if cleared := await self._store.clear_closed(self._closed_kept_s):
+        if cleared := await self._store.delete_closed(self._closed_kept_s):
             log.info("%d closed lobbies were cleared", cleared)
 
     async def _fill(self, lobby_id: LobbyId) -> None:
@@ -208,7 +210,7 @@ class LobbyMaintenance:
 
     async def leave_all(self, player_id: PlayerId, *, reason: Reason | None = None) -> None:
         """Take a player out of every lobby that can be left."""
-        for lobby_id in await self._store.open_of(player_id):
+        for lobby_id in await self._store.list_open_of_player(player_id):
             try:
                 await self._changes.apply(
                     lobby_id,

@@ -127,7 +127,9 @@ class Lobbies:
         """Say whether somebody may speak in a lobby."""
         lobby = await self._store.read(lobby_id)
         return (
-            lobby is not None and lobby.status != "CLOSED" and lobby.member(player_id) is not None
+            lobby is not None
+            and lobby.status != "CLOSED"
+            and lobby.find_member(player_id) is not None
         )
 
     def player_disconnected(self, player_id: PlayerId) -> None:

@@ -151,7 +151,7 @@ def fallen_back_to_relay(lobby: Lobby, host: PlayerId, config: dict[str, Any]) -
 def without_silent_host(lobby: Lobby, host: PlayerId, silent_s: float) -> Lobby:
     """Let a host go who has shown no life for so long; leave any other lobby as it is."""
     is_silent = lobby.host_silent_s >= silent_s and lobby.status != "CLOSED"
-    gone = lobby.member(host)
+    gone = lobby.find_member(host)
     if lobby.mode != "peer" or lobby.host_player_id != host or gone is None or not is_silent:
         return lobby
     return rules.without(lobby, gone)
@@ -213,7 +213,7 @@ class PeerAccessControl:
         claims = {"lobby": lobby_id, "pid": who.player_id, "sid": who.session_id}
         written = self._tokens.write(claims)
         return PeerAccess(
-            url=await self._store.peers_meet_at(lobby_id) or self._server(),
+            url=await self._store.read_peer_node(lobby_id) or self._server(),
             key=key,
             token=written.token,
             expires_at=written.expires_at,
@@ -231,11 +231,11 @@ class PeerAccessControl:
 
     async def still_members(self, admissions: Collection[PeerAdmission]) -> set[PeerAdmission]:
         """Say which of these are still members of an open peer lobby, by a session of theirs."""
-        return {PeerAdmission(*found) for found in await self._store.peer_members(admissions)}
+        return {PeerAdmission(*found) for found in await self._store.find_peer_members(admissions)}
 
     async def _require_member(self, who: Identity, lobby_id: LobbyId) -> None:
         lobby = require_visible(await self._store.read(lobby_id), who.player_id)
-        if lobby.member(who.player_id) is None:
+        if lobby.find_member(who.player_id) is None:
             raise NotAMember
         if lobby.status == "CLOSED":
             raise LobbyClosed("The lobby is closed; find another one, or create one.")
@@ -266,12 +266,12 @@ class PeerLobbyService:
         """Note where the members reach the host."""
         decide = partial(with_host_peer_id, host=host, peer_id=peer_id)
         lobby = await self._changes.apply(lobby_id, decide, "peer_registered", host)
-        await self._store.host_beat(lobby_id, host)
+        await self._store.refresh_host(lobby_id, host)
         return lobby
 
     async def heartbeat(self, host: PlayerId, lobby_id: LobbyId) -> None:
         """Show that the host's machine still runs the lobby."""
-        if not await self._store.host_beat(lobby_id, host):
+        if not await self._store.refresh_host(lobby_id, host):
             require_peer_host(require_found(await self._store.read(lobby_id)), host)
 
     async def start(self, host: PlayerId, lobby_id: LobbyId) -> Lobby:
@@ -284,7 +284,7 @@ class PeerLobbyService:
         """Put a session's result on record, once; the lobby is open again."""
         async with self._changes.turns.hold(report.lobby_id):
             async with self._store.transaction() as transaction:
-                before = require_found(await transaction.lobby(report.lobby_id))
+                before = require_found(await transaction.lock_lobby(report.lobby_id))
                 rules.member_of(before, host)
                 if await transaction.has_match(report.lobby_id, report.match_id):
                     return before

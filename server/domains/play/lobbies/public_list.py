@@ -126,7 +126,7 @@ class PublicList:
         if not self._is_read:
             await self._read_versions()
             return
-        versions = await self._store.listed_versions(COMPARED_MAX)
+        versions = await self._store.read_listed_versions(COMPARED_MAX)
         versions |= await self._versions_of_missing(versions)
         for lobby_id, version in versions.items():
             last = self._remembered.get(lobby_id)
@@ -142,7 +142,7 @@ class PublicList:
     async def _read_versions(self) -> None:
         """Note where the list stands. Who follows it reads it after this."""
         topic = self._kind.get(_KEY)
-        versions = await self._store.listed_versions(COMPARED_MAX)
+        versions = await self._store.read_listed_versions(COMPARED_MAX)
         if topic is None or self._kind.get(_KEY) is not topic:
             return
         for lobby_id, version in versions.items():
@@ -158,7 +158,7 @@ class PublicList:
         ]
         found: dict[LobbyId, int] = {}
         for start in range(0, len(missing), VERSIONS_AT_ONCE):
-            found |= await self._store.versions(missing[start : start + VERSIONS_AT_ONCE])
+            found |= await self._store.read_versions(missing[start : start + VERSIONS_AT_ONCE])
         for lobby_id in missing:
             if lobby_id not in found:  # deleted, a while after it was closed
                 self._remembered.pop(lobby_id, None)

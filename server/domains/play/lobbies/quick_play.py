@@ -95,7 +95,7 @@ class QuickPlay:
 
     async def _seated(self, player_id: PlayerId, fit: QuickPlayCriteria) -> Lobby:
         for _ in range(LOOKS_MAX):
-            lobby_id = await self._store.fitting(player_id, fit)
+            lobby_id = await self._store.find_quick_play(player_id, fit)
             if lobby_id is None:
                 lobby = await self._opened(player_id, fit)
             else:
@@ -116,9 +116,9 @@ class QuickPlay:
         now, fill_at = self._clock.now(), self._after(self._wait_s)
         draft = draft_quick_play_lobby(fit, ruleset, created_at=now, fill_at=fill_at)
         async with self._store.transaction() as transaction:
-            joiner = await transaction.player(player_id)
-            await transaction.sole_opener(fit.ruleset)
-            if await transaction.fitting(player_id, fit) is not None:
+            joiner = await transaction.lock_player(player_id)
+            await transaction.lock_quick_play(fit.ruleset)
+            if await transaction.find_quick_play(player_id, fit) is not None:
                 return None
             lobby = await add_with_code(transaction, rules.joined(draft, joiner, "player"))
         self._changes.publish(lobby, "created", player_id)

@@ -29,20 +29,20 @@ from protocol.lobbies import BANS_MAX, OPEN_LOBBIES_MAX, Role
 
 def may_see(lobby: Lobby, player_id: PlayerId | None) -> bool:
     """Say whether somebody may see a lobby."""
-    is_member = lobby.member(player_id) is not None
+    is_member = lobby.find_member(player_id) is not None
     return (lobby.is_public or is_member) and player_id not in lobby.bans
 
 
 def may_watch_game(lobby: Lobby, player_id: PlayerId | None) -> bool:
     """Say whether somebody may watch a lobby's game."""
     is_open_to_all = lobby.is_public and lobby.password_hash is None
-    is_member = lobby.member(player_id) is not None
+    is_member = lobby.find_member(player_id) is not None
     return (is_open_to_all or is_member) and player_id not in lobby.bans
 
 
 def require_visible(lobby: Lobby | None, player_id: PlayerId | None) -> Lobby:
     """Give the lobby to somebody who may see it; to others a private one is not there."""
-    if lobby is None or not (lobby.is_public or lobby.member(player_id)):
+    if lobby is None or not (lobby.is_public or lobby.find_member(player_id)):
         raise LobbyNotFound
     if player_id in lobby.bans:
         raise Kicked
@@ -63,7 +63,7 @@ def require_may_join(lobby: Lobby, player_id: PlayerId) -> None:
 def joined(lobby: Lobby, joiner: JoiningPlayer, role: Role) -> Lobby:
     """Let somebody in; who is in already stays, sits down, or gets up to watch."""
     require_may_join(lobby, joiner.player_id)
-    member = lobby.member(joiner.player_id)
+    member = lobby.find_member(joiner.player_id)
     if member is not None and member.role == role:
         return lobby
     if member is not None and role == "spectator":
@@ -88,7 +88,7 @@ def left(lobby: Lobby, player_id: PlayerId) -> Lobby:
 def kicked(lobby: Lobby, host: PlayerId, player_id: PlayerId) -> Lobby:
     """Remove somebody for good."""
     require_host(lobby, host)
-    member = lobby.member(player_id)
+    member = lobby.find_member(player_id)
     if member is None:
         raise NotAMember("That player is not in this lobby.")
     if player_id == host:
@@ -145,7 +145,7 @@ def without_bot(lobby: Lobby, host: PlayerId, player_id: PlayerId) -> Lobby:
     """Take a bot's seat from it."""
     require_host(lobby, host)
     require_open(lobby)
-    member = lobby.member(player_id)
+    member = lobby.find_member(player_id)
     if member is None or member.bot is None:
         raise UnknownBot("There is no such bot in this lobby; lobby.watch lists its members.")
     return without(lobby, member)
@@ -208,7 +208,7 @@ def require_all_ready(lobby: Lobby, host: PlayerId) -> None:
     """Refuse to start while somebody else is not ready."""
     require_host(lobby, host)
     require_open(lobby)
-    others = [p for p in lobby.people if not p.ready and p.player_id != host]
+    others = [p for p in lobby.human_players if not p.ready and p.player_id != host]
     if others:
         names = ", ".join(player.display_name for player in others)
         raise NotReady(f"Not everyone is ready; still missing: {names}.")
@@ -245,7 +245,7 @@ def player_count_text(seats: range) -> str:
 
 def member_of(lobby: Lobby, player_id: PlayerId) -> Member:
     """Find a member, or refuse."""
-    member = lobby.member(player_id)
+    member = lobby.find_member(player_id)
     if member is not None:
         return member
     if lobby.is_public:
@@ -280,7 +280,7 @@ def _require_may_get_up(lobby: Lobby, player: Member) -> None:
     """Refuse to let somebody give up a seat that cannot be given up."""
     if lobby.status != "OPEN":
         raise LobbyClosed("The game has started; its players cannot change role.")
-    if lobby.host_player_id == player.player_id or len(lobby.people) == 1:
+    if lobby.host_player_id == player.player_id or len(lobby.human_players) == 1:
         problem = "role: the host and the last player cannot become spectators; use lobby.leave."
         raise InvalidField(problem, field="role")
 
@@ -301,7 +301,7 @@ def _free_seat(lobby: Lobby) -> int:
 def _next_bot(lobby: Lobby, bot: str) -> Member:
     """Make a bot of this name that is not in the lobby yet: the same ones everywhere."""
     number = 1
-    while lobby.member(bot_id(lobby.ruleset, bot, number)) is not None:
+    while lobby.find_member(bot_id(lobby.ruleset, bot, number)) is not None:
         number += 1
     display_name = f"{bot.replace('_', ' ').title()} {number}"
     player_id = bot_id(lobby.ruleset, bot, number)
@@ -323,10 +323,10 @@ def without(lobby: Lobby, gone: Member) -> Lobby:
     """Take a member out; the longest-standing person becomes host after the host."""
     members = tuple(m for m in lobby.members if m.player_id != gone.player_id)
     rest = replace(lobby, members=members)
-    if not rest.people:
+    if not rest.human_players:
         return _closed(rest)
     if lobby.host_player_id == gone.player_id:
-        return replace(rest, host_player_id=rest.people[0].player_id, host_peer_id=None)
+        return replace(rest, host_player_id=rest.human_players[0].player_id, host_peer_id=None)
     return rest
 
 

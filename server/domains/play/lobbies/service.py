@@ -47,7 +47,9 @@ class LobbyReader:
 
     async def read_page(self, query: ListQuery) -> LobbyPage:
         """Read a page of the public list."""
-        return page(await self._store.cards(query, read_list_cursor(query.cursor)), query.limit)
+        return page(
+            await self._store.list_public(query, read_list_cursor(query.cursor)), query.limit
+        )
 
     async def watch(self, follower: Follower, lobby_id: LobbyId) -> Lobby:
         """Follow a lobby that the follower's player may see, and read it."""
@@ -164,7 +166,7 @@ class LobbyService:
         """Enter a lobby: a public one by id, any by its code; `remote` is the client's address."""
         lobby = await self._meant(joining, player_id)
         require_may_join(lobby, player_id)
-        if lobby.member(player_id) is None:
+        if lobby.find_member(player_id) is None:
             await self._passwords.require(
                 lobby, joining.password, player_id=player_id, remote=remote
             )
@@ -265,7 +267,7 @@ class LobbyService:
             raise InvalidField("lobby_id: give either `lobby_id` or `code`.", field="lobby_id")
         if joining.lobby_id is not None:
             return require_visible(await self._store.read(joining.lobby_id), player_id)
-        lobby_id = await self._store.of_code(joining.code or "")
+        lobby_id = await self._store.find_by_code(joining.code or "")
         return require_found(None if lobby_id is None else await self._store.read(lobby_id))
 
     def _followed(self, lobby: Lobby, player_id: PlayerId) -> Lobby:

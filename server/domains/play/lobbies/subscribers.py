@@ -140,7 +140,7 @@ class LobbySubscribers:
         read = [each for each in topics if each.number != NO_NUMBER]
         if not read:
             return
-        versions = await self._store.versions([LobbyId(each.key) for each in read])
+        versions = await self._store.read_versions([LobbyId(each.key) for each in read])
         for topic in read:
             lobby_id = LobbyId(topic.key)
             if topic.number < versions.get(lobby_id, topic.number):
@@ -163,7 +163,7 @@ def _notify_each(followers: Iterable[Follower], lobby: Lobby, change: LobbyChang
     to_others = views.update(lobby, change)
     to_members = views.update(lobby, change, to_members=True)
     for follower in followers:
-        is_member = lobby.member(follower.who.player_id) is not None
+        is_member = lobby.find_member(follower.who.player_id) is not None
         follower.socket.send(to_members if is_member else to_others)
 
 

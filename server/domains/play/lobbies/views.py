@@ -70,7 +70,7 @@ def read_list_cursor(cursor: str | None) -> LobbyListPosition | None:
 
 def lobby_for(lobby: Lobby, player_id: PlayerId | None) -> wire.Lobby:
     """Write a lobby for one reader: only a member sees its join code and its host's peer id."""
-    is_member = lobby.member(player_id) is not None
+    is_member = lobby.find_member(player_id) is not None
     code, peer_id = (lobby.join_code, lobby.host_peer_id) if is_member else (None, None)
     return _lobby(lobby, join_code=code, host_peer_id=peer_id)
 

@@ -248,9 +248,9 @@ class Namespaces:
         registry = self._registries.get(admission.circle)
         if registry is None:
             registry = PeerRegistry(load=self.load)
-        elif peer_id not in registry and self._has_enough(registry, admission.owner):
+        elif peer_id not in registry and self._has_enough(registry, admission.peer_owner):
             return wire.TOO_MANY_OF_YOURS
-        entered = registry.enter(peer_id, admission.owner, link, now)
+        entered = registry.enter(peer_id, admission.peer_owner, link, now)
         if not isinstance(entered, RegisteredPeer):
             return entered
         self._registries[admission.circle] = registry

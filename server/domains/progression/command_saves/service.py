@@ -116,7 +116,7 @@ class CommandSaveService:
             slot = await self._slots.read(connection, who.user_id, slot_id)
             stored = await self._found(connection, slot_id)
             opened = await self._opened(connection, slot, stored)
-            events = await self._store.events(
+            events = await self._store.read_events(
                 connection, slot_id, after=after, limit=wire.PAGE_EVENTS
             )
         return _shown(opened.fold, stored, events)
@@ -180,7 +180,7 @@ class CommandSaveService:
         if made.content_hash != content:
             raise MutationReused(field="mutation_id")
         count = made.end_index - made.first_index
-        events = await self._store.events(
+        events = await self._store.read_events(
             connection, opened.slot.slot_id, after=made.first_index - 1, limit=count
         )
         return _shown(opened.fold, opened.stored, events, is_repeated=True)
@@ -200,7 +200,7 @@ class CommandSaveService:
             raise wire.NotSimulated(
                 f"This server does not have version {stored.ruleset_version} of {stored.ruleset}."
             )
-        rows = await self._store.events(connection, slot.slot_id)
+        rows = await self._store.read_events(connection, slot.slot_id)
         with _rules():
             origin = simulation.origin_of(ruleset, stored.player_id, stored.config, stored.seed)
             events = [Event(row.type, orjson.loads(row.payload)) for row in rows]

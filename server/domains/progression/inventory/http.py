@@ -189,7 +189,7 @@ class InventoryRoutes:
     async def _inventory(self, request: HttpRequest) -> wire.Inventory:
         slot_id, query = _slot_id(request), request.query
         after = StackPosition() if query.cursor is None else _STACKS.read(query.cursor)
-        stacks, currencies = await self._store.inventory(
+        stacks, currencies = await self._store.list_inventory(
             request.who.requester, slot_id, after=after, limit=query.limit
         )
         return wire.Inventory(
@@ -207,7 +207,7 @@ class InventoryRoutes:
     async def _unlocks(self, request: HttpRequest) -> wire.UnlockPage:
         query: wire.UnlocksQuery = request.query
         after = "" if query.cursor is None else _UNLOCKS.read(query.cursor)
-        found = await self._store.unlocks(
+        found = await self._store.list_unlocks(
             request.who.requester, query.kind, after=after, limit=query.limit
         )
         return wire.UnlockPage(
@@ -217,7 +217,7 @@ class InventoryRoutes:
 
     async def _ledger(self, request: HttpRequest) -> wire.Ledger:
         query: wire.LedgerQuery = request.query
-        found = await self._store.ledger(
+        found = await self._store.list_own_ledger(
             request.who.requester, query.slot_id, below=_below(query.cursor), limit=query.limit
         )
         return _page(found, query.limit)
@@ -252,7 +252,7 @@ class InventoryRoutes:
 
     async def _ledger_of(self, request: HttpRequest) -> wire.Ledger:
         query: wire.ManagedLedgerQuery = request.query
-        found = await self._store.ledger_of(
+        found = await self._store.list_ledger(
             UserId(query.account_id),
             query.slot_id,
             below=_below(query.cursor),
@@ -264,7 +264,7 @@ class InventoryRoutes:
     async def _flags(self, request: HttpRequest) -> wire.Flags:
         query: wire.FlagsQuery = request.query
         below = SEQ_MAX if query.cursor is None else _FLAGS.read(query.cursor)
-        found = await self._store.flags(
+        found = await self._store.list_review_entries(
             query.status, query.account_id, below=below, limit=query.limit
         )
         return wire.Flags(
@@ -276,7 +276,9 @@ class InventoryRoutes:
         flag_id = validate(wire.FlagPath, dict(request.path)).flag_id
         asked: wire.FlagDecision = request.body
         actor = request.who.user_id
-        return _flag(await self._store.decide(flag_id, asked.decision, asked.note, actor=actor))
+        return _flag(
+            await self._store.decide_review_entry(flag_id, asked.decision, asked.note, actor=actor)
+        )
 
 
 def _slot_id(request: HttpRequest) -> str:

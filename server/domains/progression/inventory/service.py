@@ -98,7 +98,7 @@ class EconomyService:
         """Use an item up; raise `NotUsable`."""
 
         async def plan(work: EconomyTransaction) -> Plan:
-            assets = await work.assets([asked.item_id], [])
+            assets = await work.read_assets([asked.item_id], [])
             item = assets.get(("item", asked.item_id))
             if item is None:
                 raise wire.AssetNotFound(field="item_id")
@@ -201,7 +201,7 @@ class EconomyService:
 
     async def holdings(self, connection: Connection, account_id: UserId, slot_id: str) -> Holdings:
         """Read what a slot holds."""
-        return Holdings(*await EconomyTransaction(connection, account_id, slot_id).holdings())
+        return Holdings(*await EconomyTransaction(connection, account_id, slot_id).read_holdings())
 
     async def suspect(
         self, connection: Connection, account_id: UserId, slot_id: str, *, rule: str, reason: str
@@ -216,7 +216,7 @@ class EconomyService:
             self.refused += 1
             raise wire.GainRefused
         self.flagged += 1
-        await EconomyTransaction(connection, account_id, slot_id).flag(flag)
+        await EconomyTransaction(connection, account_id, slot_id).add_review_entry(flag)
 
     # ------------------------------------------------------------------ details
 
@@ -238,7 +238,7 @@ class EconomyService:
                 if done.change is not None and also is not None:
                     await also(connection, done.transaction)
         except _Implausible as refused:
-            await self._store.flag(refused.flags)
+            await self._store.add_review_entries(refused.flags)
             raise
         if done.change is not None:
             self._progress.announce(done.change)
@@ -247,17 +247,17 @@ class EconomyService:
     async def _carry_out(self, work: EconomyTransaction, request: Request) -> Done:
         if (found := await self._repeated(work, request)) is not None:
             return found
-        play_time = await work.lock()
+        play_time = await work.lock_holdings()
         # Whoever held the account meanwhile may have used the key.
         if (found := await self._repeated(work, request)) is not None:
             return found
         plan = await request.plan(work)
-        assets = await work.assets(plan.items, plan.currencies)
+        assets = await work.read_assets(plan.items, plan.currencies)
         rules.require_known(plan, assets)
         if work.slot_id is None and rules.needs_slot(plan, assets):
             raise InvalidField("slot_id: name the slot that holds this.", field="slot_id")
         taken = [stack.id for stack in plan.takes if stack.kind == "item"]
-        rules.require_room(plan, assets, await work.stacks(taken) if taken else {})
+        rules.require_room(plan, assets, await work.read_stacks(taken) if taken else {})
         found_odd = rules.suspicions(plan, assets, play_time=play_time, mode=self._plausibility)
         if any(each.is_enforced for each in found_odd):
             self.refused += 1
@@ -271,11 +271,11 @@ class EconomyService:
             plan.reason,
         )
         moves = rules.moves_of(plan, assets, work.slot_id)
-        transaction = await work.add(new, moves, plan.unlocks)
+        transaction = await work.book(new, moves, plan.unlocks)
         if plan.relocks:
-            await work.lock_again(plan.relocks)
+            await work.remove_unlocks(plan.relocks)
         for each in found_odd:
-            await work.flag(_flag(work, each, transaction.transaction_id))
+            await work.add_review_entry(_flag(work, each, transaction.transaction_id))
         change = await self._progress.append(
             work.connection, work.account_id, "inventory.changed", work.slot_id, _said(transaction)
         )
@@ -284,7 +284,7 @@ class EconomyService:
         return Done(transaction, change)
 
     async def _repeated(self, work: EconomyTransaction, request: Request) -> Done | None:
-        found = await work.find(request.key)
+        found = await work.find_transaction(request.key)
         if found is None:
             return None
         transaction, content_hash = found
@@ -297,7 +297,7 @@ class EconomyService:
 
     def _flag_later(self, flags: Sequence[NewReviewEntry]) -> None:
         """Flag what was refused; the caller's transaction is rolled back, so in another one."""
-        self._tasks.start_work(self._store.flag(flags), name="economy flags")
+        self._tasks.start_work(self._store.add_review_entries(flags), name="economy flags")
 
 
 def stack_key_of(metadata: object) -> str:

@@ -163,7 +163,7 @@ class PackageRoutes:
 
     async def _list(self, request: HttpRequest) -> wire.Packages:
         query: wire.PackagesQuery = request.query
-        found = await self._store.listed(
+        found = await self._store.list_packages(
             _asker(request),
             name=query.name,
             status=query.status,
@@ -180,7 +180,7 @@ class PackageRoutes:
         if asked is None:
             raise NotFound
         role, version = asked
-        body = await self._store.metadata(cast("SignedRole", role), version)
+        body = await self._store.read_metadata(cast("SignedRole", role), version)
         if body is None:
             raise NotFound("There is no such metadata; content was never released, or it is old.")
         caching = "no-cache" if version is None else FOR_EVER
@@ -318,7 +318,7 @@ class PackageServing:
             raise PackageNotFound(LOST) from None
 
     async def _require(self, key: str) -> None:
-        if await self._objects.missing([key]):
+        if await self._objects.find_missing([key]):
             raise PackageNotFound(LOST)
 
 

@@ -188,10 +188,10 @@ class Catalog:
         ]
         self._places: dict[PackageTrack, list[StoredPackage]] = {}
         for each in released:
-            self._places.setdefault(each.place, []).append(each)
+            self._places.setdefault(each.track, []).append(each)
         self._names = sorted({place.name for place in self._places})
         self._found = {
-            (each.place, each.version, each.checksum): each for each in self.packages.values()
+            (each.track, each.version, each.checksum): each for each in self.packages.values()
         }
 
     def find(self, place: PackageTrack, version: str, checksum: str) -> StoredPackage | None:

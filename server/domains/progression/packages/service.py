@@ -92,10 +92,10 @@ class Manifests:
         One look after the other: an older one that takes longer must not undo a newer one.
         """
         async with self._looking:
-            generation = await self._store.generation()
+            generation = await self._store.read_generation()
             if generation != self._generation:
                 # What changes meanwhile is read as well, and once more at the next look.
-                self.catalog = Catalog(*await self._store.catalog())
+                self.catalog = Catalog(*await self._store.read_catalog())
                 self._generation = generation
                 self._answers.clear()
 
@@ -141,7 +141,7 @@ class Signer:
         rotate: SignedRole | None = None,
     ) -> bool:
         """Sign what has changed and what is due, in a transaction; says whether there was any."""
-        keys, newest = await work.keys(), await work.newest_metadata()
+        keys, newest = await work.read_keys(), await work.read_newest_metadata()
         signed = await asyncio.to_thread(
             self._signed, keys, newest, self._clock.now(), released, rotate
         )
@@ -207,7 +207,7 @@ class PackageService:
         if await self._store.count(packages_max) >= packages_max:
             raise TooManyPackages
         draft = views.draft(new_id(), new)
-        _require_above(draft.version, await self._store.versions_of(views.place_of(new)))
+        _require_above(draft.version, await self._store.list_versions(views.place_of(new)))
         return await self._store.add(who, draft)
 
     async def change(self, who: Requester, package_id: str, change: PackageChange) -> StoredPackage:
@@ -282,33 +282,33 @@ class PackageService:
         """
         draft = await self._store.read(package_id)
         await self.require_saves_load(draft)
-        async with self._store.releasing() as work:
+        async with self._store.begin_release() as work:
             draft = await work.lock(package_id)
             _require(draft, "draft")
             if draft.uploaded_at is None:
                 raise WrongPackageStatus("Send the bytes first: PUT them to the package's `url`.")
-            versions = await work.versions_of(draft.place)
+            versions = await work.list_versions(draft.track)
             _require_above(draft.version, versions)
             parent = rules.newest(versions)
             parent_id = None if parent is None else parent.package_id
             released = await work.release(package_id, parent_id=parent_id, actor=actor)
-            await self._signer.sign(work, released=await work.released())
+            await self._signer.sign(work, released=await work.list_released())
         await self._changed()
         return released
 
     async def withdraw(self, package_id: str, reason: str, *, actor: str) -> StoredPackage:
         """Withdraw a released package; clients are offered the one before it."""
-        async with self._store.releasing() as work:
+        async with self._store.begin_release() as work:
             _require(await work.lock(package_id), "released")
             withdrawn = await work.withdraw(package_id, reason=reason, actor=actor)
-            await self._signer.sign(work, released=await work.released())
+            await self._signer.sign(work, released=await work.list_released())
         await self._changed()
         return withdrawn
 
     async def roll_back(self, rollback: Rollback, *, actor: str) -> list[StoredPackage]:
         """Withdraw what is released above a version, at once."""
-        async with self._store.releasing() as work:
-            versions = await work.versions_of(views.place_of(rollback))
+        async with self._store.begin_release() as work:
+            versions = await work.list_versions(views.place_of(rollback))
             target = next((each for each in versions if each.version == rollback.version), None)
             if target is None or target.status != "released":
                 raise WrongPackageStatus(
@@ -319,13 +319,13 @@ class PackageService:
                 for each in rules.above(versions, rollback.version)
             ]
             if withdrawn:
-                await self._signer.sign(work, released=await work.released())
+                await self._signer.sign(work, released=await work.list_released())
         await self._changed()
         return withdrawn
 
     async def drafts(self) -> list[StoredPackage]:
         """Read every draft."""
-        return await self._store.drafts()
+        return await self._store.list_drafts()
 
     async def read(self, package_id: str) -> StoredPackage:
         """Read a package, whatever its status; raise `PackageNotFound`."""
@@ -353,21 +353,21 @@ class PackageService:
 
     async def rotate(self, role: SignedRole, *, actor: str) -> str:
         """Give a role another key; says its id."""
-        async with self._store.releasing() as work:
-            if not await work.keys():
-                await self._signer.sign(work, released=await work.released())
+        async with self._store.begin_release() as work:
+            if not await work.read_keys():
+                await self._signer.sign(work, released=await work.list_released())
             await self._signer.sign(work, released=None, rotate=role)
-            key_id = (await work.keys())[role].key_id
+            key_id = (await work.read_keys())[role].key_id
             await work.record_rotation(role, key_id, actor=actor)
         await self._changed()
         return key_id
 
     async def root(self) -> bytes:
         """Give the first root, which clients ship with; keys are made if there are none."""
-        async with self._store.releasing() as work:
-            if not await work.keys():
-                await self._signer.sign(work, released=await work.released())
-        first = await self._store.metadata("root", 1)
+        async with self._store.begin_release() as work:
+            if not await work.read_keys():
+                await self._signer.sign(work, released=await work.list_released())
+        first = await self._store.read_metadata("root", 1)
         assert first is not None, "roots stay for ever"
         return first
 
@@ -448,8 +448,8 @@ async def reseal_signing_keys(store: PackageStore, seal: Seal) -> int:
 
     Raises `Unsealable` where a key is missing.
     """
-    old = [key for key in await store.every_signing_key() if not seal.is_newest(key.sealed)]
+    old = [key for key in await store.list_signing_keys() if not seal.is_newest(key.sealed)]
     for key in old:
         about = about_key(key.key_id)
-        await store.reseal(key, seal.seal(seal.open(key.sealed, about=about), about=about))
+        await store.reseal_key(key, seal.seal(seal.open(key.sealed, about=about), about=about))
     return len(old)

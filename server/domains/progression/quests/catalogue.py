@@ -116,10 +116,10 @@ class QuestCatalogue:
         """Find what a title has; `connection` works as the server."""
         known = self._titles.get(title)
         if known is None or self._monotonic() - known.read_at > READ_AGAIN_S:
-            quests = await self._store.quests(connection, title)
+            quests = await self._store.list_quests(connection, title)
             if quests:
                 await load_library()
-            events, seasons = await self._store.events(connection, title)
+            events, seasons = await self._store.list_timed_events(connection, title)
             known = self._titles[title] = TitleContent(
                 {quest.name: ready for quest in quests if (ready := _usable(quest)) is not None},
                 {event.name: event for event in events},

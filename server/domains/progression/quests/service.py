@@ -193,18 +193,18 @@ class QuestService:
 
     async def list_quests(self, who: Requester, slot_id: str) -> wire.Quests:
         """List a slot's quests, and why some are not available."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             slot = await self._slots.read(connection, who.user_id, slot_id)
-            progress = await self._store.progress(connection, slot_id)
+            progress = await self._store.read_progress(connection, slot_id)
         async with self._database.acquire() as connection:
-            claimed = await self._store.claimed(connection, who.user_id, slot.title)
+            claimed = await self._store.list_claimed(connection, who.user_id, slot.title)
             board = await self._board(connection, slot, progress, claimed)
         shown = [board.shown(each) for each in board.entries.values() if each.is_shown]
         return wire.Quests(slot_id=slot_id, quests=shown)
 
     async def narrative(self, who: Requester, slot_id: str) -> wire.Narrative:
         """Read what a slot's state says of the story."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             slot = await self._slots.read(connection, who.user_id, slot_id)
         return wire.Narrative(
             slot_id=slot_id,
@@ -330,7 +330,7 @@ class QuestService:
         self, connection: Connection, board: Board, entry: Entry
     ) -> tuple[wire.RewardContent, SaveSlot, list[ChangeRow]]:
         slot, stored, reward = board.slot, entry.quest.stored, entry.quest.reward
-        is_first = await self._store.claim(
+        is_first = await self._store.record_claim(
             connection, slot.account_id, stored.quest_id, GRANT, slot.slot_id, reward.model_dump()
         )
         granted = _content(reward)
@@ -367,8 +367,8 @@ class QuestService:
         changes: list[ChangeRow] = []
         async with self._database.transaction() as connection:
             slot = await self._slots.lock(connection, who.user_id, slot_id)
-            progress = await self._store.progress(connection, slot_id)
-            claimed = await self._store.claimed(connection, who.user_id, slot.title)
+            progress = await self._store.read_progress(connection, slot_id)
+            claimed = await self._store.list_claimed(connection, who.user_id, slot.title)
             board = await self._board(connection, slot, progress, claimed)
             entry = board.require(name)
             change = decide(board, entry)
@@ -393,9 +393,11 @@ class QuestService:
         row = entry.row
         if row is None:
             quest_id = entry.quest.stored.quest_id
-            row = await self._store.begin(connection, slot.account_id, slot.slot_id, quest_id)
+            row = await self._store.ensure_entry(
+                connection, slot.account_id, slot.slot_id, quest_id
+            )
         for status in (*entry.path[1:], change.status):
-            row = await self._store.move(
+            row = await self._store.update_entry(
                 connection,
                 row.entry_id,
                 status,
@@ -432,7 +434,7 @@ class QuestService:
         if event.uncounted is not None:
             return
         seats = {seat.player_id: seat for seat in event.players if not seat.forfeited}
-        for listening in await self._store.listening(list(seats), event.ruleset):
+        for listening in await self._store.list_counting_quests(list(seats), event.ruleset):
             is_won = seats[listening.player_id].is_winner
             await self._count_for(listening, delivery.event_id, event.ruleset, is_won=is_won)
 
@@ -444,7 +446,7 @@ class QuestService:
                 slot = await self._slots.lock(connection, listening.account_id, listening.slot_id)
             except SaveSlotNotFound:  # deleted meanwhile
                 return
-            progress = await self._store.progress(connection, slot.slot_id)
+            progress = await self._store.read_progress(connection, slot.slot_id)
             board = await self._board(connection, slot, progress, set())
             entries = {each.quest.stored.quest_id: each for each in board.entries.values()}
             if (entry := entries.get(listening.quest_id)) is None:  # it cannot be used any more
@@ -454,7 +456,7 @@ class QuestService:
                 return
             if (step.wins and not is_won) or entry.step_count >= step.games:
                 return
-            if not await self._store.see(connection, listening.entry_id, event_id):
+            if not await self._store.record_counted_event(connection, listening.entry_id, event_id):
                 return
             change = Change(entry.status, entry.step, entry.step_count + 1)
             row = await self._store_path(connection, slot, entry, change)
@@ -474,12 +476,12 @@ class QuestService:
     async def definitions(self, title: str) -> list[StoredQuest]:
         """List the quests of a title, hidden and withdrawn ones too."""
         async with self._database.acquire() as connection:
-            return await self._store.quests(connection, title)
+            return await self._store.list_quests(connection, title)
 
     async def events(self, title: str) -> tuple[list[StoredTimedEvent], list[StoredTimedEvent]]:
         """List the timed events and the seasons of a title."""
         async with self._database.acquire() as connection:
-            return await self._store.events(connection, title)
+            return await self._store.list_timed_events(connection, title)
 
     async def put_quest(
         self, title: str, name: str, asked: wire.QuestRequest, *, actor: UserId

@@ -25,7 +25,7 @@ class StoredSaves:
         """Find a title's saves that do not load where these versions are understood."""
         schemas = await self._schemas.of(title, version=newest)
         broken = []
-        for version, saves in await self._store.classes(title):
+        for version, saves in await self._store.count_by_schema_version(title):
             if version > newest:
                 reason = f"version {newest} is the newest that is understood"
                 broken.append(SaveClass(version, saves, reason))
@@ -41,7 +41,9 @@ class StoredSaves:
             return 1, f"there is no save schema of version {target}"
         failed, reason, after = 0, "", _FIRST
         for _ in range(TRIED_MAX // READ_AT_ONCE):
-            page = await self._store.states(schemas.title, version, after=after, limit=READ_AT_ONCE)
+            page = await self._store.read_states(
+                schemas.title, version, after=after, limit=READ_AT_ONCE
+            )
             for slot_id, json in page:
                 after = slot_id
                 try:

@@ -166,7 +166,7 @@ class SaveService:
     async def _made(self, who: Requester, new: NewSlot) -> StoredSlot:
         said = {"revision": 1, "reason": new.reason, "device": new.device}
         try:
-            change = await self._store.create(
+            change = await self._store.create_slot(
                 who.user_id,
                 new,
                 slots_max=self._settings.saves_slots_max,
@@ -208,7 +208,9 @@ class SaveService:
 
     async def change(self, who: Requester, slot_id: str, asked: wire.SaveChange) -> StoredSlot:
         """Rename a slot, or give it another thumbnail."""
-        return await self._store.change(who, slot_id, name=asked.name, thumbnail=asked.thumbnail)
+        return await self._store.rename_slot(
+            who, slot_id, name=asked.name, thumbnail=asked.thumbnail
+        )
 
     async def delete(self, who: Requester, slot_id: str) -> None:
         """Delete a slot."""
@@ -238,11 +240,11 @@ class SaveService:
         self, who: Requester, slot_id: str, *, below: int, limit: int
     ) -> list[StoredRevision]:
         """List the revisions of a slot, newest first."""
-        return await self._store.revisions(who, slot_id, below=below, limit=limit)
+        return await self._store.list_revisions(who, slot_id, below=below, limit=limit)
 
     async def revision(self, who: Requester, slot_id: str, revision: int) -> StoredRevision:
         """Read a revision with its state; raise `RevisionNotFound`."""
-        found = await self._store.revision(who, slot_id, revision)
+        found = await self._store.read_revision(who, slot_id, revision)
         if found.state is None:
             raise wire.RevisionNotFound
         return found
@@ -257,7 +259,7 @@ class SaveService:
 
     async def conflicts(self, who: Requester, slot_id: str) -> list[StoredConflict]:
         """List the conflicts of a slot."""
-        return await self._store.conflicts(who, slot_id)
+        return await self._store.list_conflicts(who, slot_id)
 
     # ------------------------------------------------------------------ writing
 
@@ -332,7 +334,7 @@ class SaveService:
         self, who: Requester, slot_id: str, asked: WriteRequest, base: Base
     ) -> tuple[_Answer, ChangeRow | None]:
         """Write, or find what was written, in one transaction."""
-        async with self._store.changing(who.user_id, slot_id, asked.mutation_id) as work:
+        async with self._store.lock_and_change(who.user_id, slot_id, asked.mutation_id) as work:
             if work.found is not None:
                 return await self._repeated(work, work.found, asked.mutation_hash), None
             decided = await self._decide(work, base, asked)
@@ -386,8 +388,8 @@ class SaveService:
         ancestor_state: State | None = None
         branches: list[OpenBranch] = []
         if base != slot.progression_version:
-            branches = [OpenBranch(*each) for each in await work.open_branches()]
-            parents = await work.parents()
+            branches = [OpenBranch(*each) for each in await work.list_open_branches()]
+            parents = await work.read_parents()
             ancestor = rules.where_merged(parents, base, slot.progression_version, branches)
             met = await _kept_content(work, ancestor) if ancestor is not None else None
             if met is not None:
@@ -438,7 +440,7 @@ class SaveService:
         )
         row = _row_of(own)
         if head is not own:
-            await work.add_branch(row, mutation)
+            await work.add_branch_revision(row, mutation)
         paths = decision.paths[: wire.PATHS_MAX]
         if decision.outcome == "conflict":
             assert conflict_id is not None
@@ -457,7 +459,7 @@ class SaveService:
             )
             return details, change
         head_row = row if head is own else _row_of(head)
-        change = await work.advance(
+        change = await work.add_current_revision(
             head_row,
             mutation if head is own else None,
             _said_of(head, asked.device, decision.closes),
@@ -487,7 +489,7 @@ class SaveService:
         slot = work.slot
         if found.outcome == "conflict":
             return await self._repeated_conflict(work, found)
-        head = await work.revision(found.revision if found.head is None else found.head)
+        head = await work.read_revision(found.revision if found.head is None else found.head)
         is_merged = found.outcome == "merged"
         return wire.SaveWritten(
             slot_id=slot.slot_id,
@@ -505,10 +507,10 @@ class SaveService:
         self, work: SaveTransaction, found: FoundMutation
     ) -> wire.ConflictDetails:
         assert found.conflict_id is not None
-        conflict = await work.conflict(found.conflict_id)
+        conflict = await work.read_conflict(found.conflict_id)
         slot = work.slot
-        head = await work.revision(found.head or slot.progression_version)
-        own = await work.revision(found.revision)
+        head = await work.read_revision(found.head or slot.progression_version)
+        own = await work.read_revision(found.revision)
         base = await _kept_content(work, conflict.base) if conflict.base is not None else None
         proposal: State = {}
         if head.state is not None and own.state is not None:
@@ -570,7 +572,7 @@ class SaveService:
         combined = None if asked.state is None else checked(asked.state, self._limits)
 
         async def make(work: SaveTransaction, schemas: TitleSchemas, ours: Content) -> _Made:
-            conflict = await work.conflict(asked.conflict_id)
+            conflict = await work.read_conflict(asked.conflict_id)
             if conflict.status != "open":
                 raise wire.ConflictSettled("This conflict is resolved already.")
             branch = await _kept_content(work, conflict.branch)
@@ -630,14 +632,14 @@ class SaveService:
         """Take back a resolution that is still current; the conflict is open again."""
 
         async def make(work: SaveTransaction, schemas: TitleSchemas, ours: Content) -> _Made:
-            conflict = await work.conflict(asked.conflict_id)
+            conflict = await work.read_conflict(asked.conflict_id)
             if conflict.status != "resolved":
                 raise wire.ConflictSettled("This conflict is open; there is nothing to undo.")
             if conflict.resolution != work.slot.progression_version:
                 raise wire.ConflictSettled(
                     "The slot has changed since; restore the revision that you want instead."
                 )
-            resolution = await work.revision(conflict.resolution)
+            resolution = await work.read_revision(conflict.resolution)
             before = await _kept_content(work, resolution.parents[0])
             if before is None:
                 raise wire.RevisionNotFound
@@ -677,7 +679,7 @@ class SaveService:
         mutation: tuple[str, str],
         make: "_Make",
     ) -> tuple[wire.SaveWritten, ChangeRow | None]:
-        async with self._store.changing(who.user_id, slot_id, mutation[0]) as work:
+        async with self._store.lock_and_change(who.user_id, slot_id, mutation[0]) as work:
             if work.found is not None:
                 answer = await self._repeated(work, work.found, mutation[1])
                 assert isinstance(answer, wire.SaveWritten)
@@ -691,7 +693,7 @@ class SaveService:
                 slot.last_revision + 1, made.parents, made.reason, made.content, made.source
             )
             row = _row_of(new)
-            change = await work.advance(
+            change = await work.add_current_revision(
                 row,
                 MutationRow(*mutation, "written", new.revision),
                 _said_of(new, made.content.device, made.closes),
@@ -717,12 +719,12 @@ class SaveService:
         """Now and then, forget the states that need not be kept."""
         if newest % PRUNE_EVERY not in (0, 1):  # a merge makes two at once
             return
-        kept = [rules.KeptRevision(*each) for each in await work.kept()]
+        kept = [rules.KeptRevision(*each) for each in await work.list_kept_revisions()]
         needed = {head, newest}
-        for _, base, branch in await work.open_branches():
+        for _, base, branch in await work.list_open_branches():
             needed |= {branch} if base is None else {base, branch}
         gone = rules.prunable(kept, needed=needed, retention=self._retention)
-        await work.prune(gone, rows_max=REVISIONS_MAX)
+        await work.prune_revisions(gone, rows_max=REVISIONS_MAX)
 
 
 class _Decided(NamedTuple):
@@ -769,7 +771,7 @@ class SlotAccess:
         number = stored.last_revision + 1
         new = NewRevision(number, (stored.progression_version,), "server", content)
         row = _row_of(new)
-        return await work.advance(row, None, _said_of(new, "", None))
+        return await work.add_current_revision(row, None, _said_of(new, "", None))
 
 
 def _shown(slot: StoredSlot) -> SaveSlot:
@@ -800,7 +802,7 @@ def _content_of(slot: StoredSlot) -> Content:
 async def _kept_content(work: SaveTransaction, revision: int) -> Content | None:
     """Read what a revision holds; None if it was pruned, or forgotten altogether."""
     try:
-        found = await work.revision(revision)
+        found = await work.read_revision(revision)
     except wire.RevisionNotFound:
         return None
     if found.state is None:

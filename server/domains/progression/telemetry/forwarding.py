@@ -162,7 +162,7 @@ class Forwarder:
 
     async def look(self, target: Target) -> None:
         """Send everything that waits for a target, if it takes it."""
-        attempts = await self._store.claim(target.name, LEASE_S)
+        attempts = await self._store.claim_target(target.name, LEASE_S)
         if attempts is not None:
             await self._send_all(target, attempts)
 
@@ -176,17 +176,17 @@ class Forwarder:
                 if attempts == 0:
                     log.warning("telemetry cannot be forwarded to %s: %s", target.name, error)
                 pause_s = _pause_after(attempts)
-                await self._store.failed(target.name, str(error), pause_s=pause_s)
+                await self._store.record_failure(target.name, str(error), pause_s=pause_s)
                 return
             self.forwarded_total += len(portion.events)
             attempts = 0
-            await self._store.done(target.name, portion.seqs, lease_s=LEASE_S)
-        await self._store.release(target.name)
+            await self._store.delete_forwarded(target.name, portion.seqs, lease_s=LEASE_S)
+        await self._store.release_target(target.name)
 
     async def _next(self, name: TargetName) -> Portion | None:
         """Read as many batches as make a full one."""
         portion, wanted = Portion([], [], []), list[str]()
-        for forward in await self._store.waiting(name, limit=BATCHES_AT_ONCE):
+        for forward in await self._store.list_waiting(name, limit=BATCHES_AT_ONCE):
             if wanted and len(wanted) + len(forward.event_ids) > BATCH_EVENTS_MAX:
                 break
             portion.seqs.append(forward.seq)
@@ -196,7 +196,7 @@ class Forwarder:
         if not portion.seqs:
             return None
         if wanted:
-            portion.events.extend(await self._store.events(wanted))
+            portion.events.extend(await self._store.read_events(wanted))
         return portion
 
 

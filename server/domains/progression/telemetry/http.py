@@ -120,7 +120,7 @@ class ConsentRoutes:
         ]
 
     async def _read(self, request: HttpRequest) -> wire.Consents:
-        current = await self._store.current(request.who.requester)
+        current = await self._store.read_current(request.who.requester)
         granted = {purpose: decision.is_granted for purpose, decision in current.items()}
         return wire.Consents(
             consents=[
@@ -143,7 +143,7 @@ class ConsentRoutes:
         self._limiter.require(request.who.user_id, self._clock.monotonic())
         if asked.consents.get("sharing") and _is_private(request):
             raise wire.SharingRefused
-        await self._store.decide(
+        await self._store.record_decisions(
             request.who.requester, asked.consents, policy_version=asked.policy_version
         )
         return await self._read(request)
@@ -151,10 +151,12 @@ class ConsentRoutes:
     async def _history(self, request: HttpRequest) -> wire.ConsentHistory:
         query: wire.ConsentsQuery = request.query
         before = _NEWEST if query.cursor is None else _DECISION.read(query.cursor)
-        found = await self._store.history(request.who.requester, before=before, limit=query.limit)
+        found = await self._store.list_decisions(
+            request.who.requester, before=before, limit=query.limit
+        )
         return wire.ConsentHistory(
             decisions=[_consent(each) for each in found],
-            next=_DECISION.after_page(found, query.limit, lambda last: last.place),
+            next=_DECISION.after_page(found, query.limit, lambda last: last.position),
         )
 
 
@@ -221,7 +223,9 @@ class TelemetryAdminRoutes:
         return await self._all_schemas()
 
     async def _all_schemas(self) -> wire.TelemetrySchemas:
-        return wire.TelemetrySchemas(schemas=[_schema(each) for each in await self._schemas.all()])
+        return wire.TelemetrySchemas(
+            schemas=[_schema(each) for each in await self._schemas.list_schemas()]
+        )
 
     async def _put_schema(self, request: HttpRequest) -> wire.TelemetrySchemas:
         asked: wire.TelemetrySchemaRequest = request.body
@@ -245,10 +249,10 @@ class TelemetryAdminRoutes:
     async def _list_letters(self, request: HttpRequest) -> wire.DeadLetters:
         query: wire.DeadLettersQuery = request.query
         below = _ID_MAX if query.cursor is None else _LETTER.read(query.cursor)
-        found = await self._store.letters(
+        found = await self._store.list_dead_letters(
             below=below, event_type=query.event_type, limit=query.limit
         )
-        await self._store.note_read(
+        await self._store.record_access(
             actor=request.who.user_id,
             action="telemetry_read_letters",
             target=query.event_type or "all",
@@ -260,7 +264,7 @@ class TelemetryAdminRoutes:
     async def _replay(self, request: HttpRequest) -> wire.Replayed:
         asked: wire.ReplayRequest = request.body
         done = await self._service.replay(asked.event_type, after=asked.after)
-        await self._store.note_read(
+        await self._store.record_access(
             actor=request.who.user_id,
             action="telemetry_replay",
             target=asked.event_type,

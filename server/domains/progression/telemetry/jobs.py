@@ -82,31 +82,31 @@ class TelemetryMaintenance:
         """Do all of it once."""
         await self._registry.look()
         await self._make_days()
-        async with self._store.leading() as is_leader:
+        async with self._store.lead_partitions() as is_leader:
             if is_leader:
                 await self._drop_days()
-                for kept in await self._store.retention():
+                for kept in await self._store.list_retention():
                     await self._clear(kept)
-                await _all_of(self._store.clear_letters, self._letters_kept_s)
-                await _all_of(self._forwards.clear, self._forwards_kept_s)
-        self._service.letters = await self._store.count_letters()
-        self._forwarder.waiting = await self._forwards.count()
+                await _all_of(self._store.delete_old_dead_letters, self._letters_kept_s)
+                await _all_of(self._forwards.delete_expired, self._forwards_kept_s)
+        self._service.letters = await self._store.count_dead_letters()
+        self._forwarder.waiting = await self._forwards.count_waiting()
 
     async def _make_days(self) -> None:
         today = self._clock.now().date()
-        await self._store.make_days(
+        await self._store.create_partitions(
             [today + timedelta(days=ahead) for ahead in range(-1, DAYS_AHEAD + 1)]
         )
 
     async def _drop_days(self) -> None:
         if kept_days := self._registry.kept_days_max:
             before = (self._clock.now() - timedelta(days=kept_days)).date()
-            self.dropped_total += await self._store.drop_days(before)
+            self.dropped_total += await self._store.drop_partitions(before)
 
     async def _clear(self, kept: TypeRetention) -> None:
         """Delete a type's events that are older than it is kept, from where that was left off."""
         end = self._clock.now() - timedelta(days=kept.kept_days)
-        first_day = await self._store.first_day()
+        first_day = await self._store.read_first_day()
         if first_day is None:
             return
         start = datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC)
@@ -116,11 +116,11 @@ class TelemetryMaintenance:
             if start >= end:
                 break
             until = min(start + CLEARING_STEP, end)
-            self.deleted_total += await self._store.clear_type(
+            self.deleted_total += await self._store.delete_type_events(
                 kept.event_type, _id_at(start), _id_at(until)
             )
             start = until
-        await self._store.note_cleared(kept, min(start, end))
+        await self._store.record_cleared(kept, min(start, end))
 
 
 async def _all_of(clear: Clear, kept_s: float) -> None:

@@ -71,13 +71,13 @@ class Reports:
         self, name: ReportName, ids: IdRange, asked: ReportQuery, last: date
     ) -> list[list[Cell]]:
         if name == "funnel":
-            return await self._store.funnel(ids, asked.quest)
+            return await self._store.read_funnel(ids, asked.quest)
         if name == "stops":
             idle_id = _id_of(last + timedelta(days=1 - asked.idle_days))
-            return await self._store.stops(ids, asked.quest, idle_id)
+            return await self._store.read_stops(ids, asked.quest, idle_id)
         if name == "pacing":
-            return await self._store.pacing(ids)
-        return await self._store.choices(ids)
+            return await self._store.read_pacing(ids)
+        return await self._store.read_choices(ids)
 
     @staticmethod
     def _day(text: str | None, field: str, default: date) -> date:

@@ -61,7 +61,7 @@ class SchemaRegistry:
 
     async def look(self) -> None:
         """Read the schemas, and compile those that are new or were corrected."""
-        self._take(await self._store.all())
+        self._take(await self._store.list_schemas())
 
     def _take(self, stored: Iterable[StoredTelemetrySchema]) -> None:
         compiled: dict[tuple[str, int], _Compiled] = {}

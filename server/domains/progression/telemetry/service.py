@@ -109,11 +109,11 @@ class TelemetryService:
         with self._waits():
             async with self._turns:
                 if is_private:
-                    await self._consents.refuse_sharing(account_id)
+                    await self._consents.record_sharing_refusal(account_id)
                 try:
                     accepted = await self._store_batch(account_id, batch, is_private=is_private)
                 except NoPartition:
-                    await self._store.make_days(
+                    await self._store.create_partitions(
                         [utc_day(id_ms(event.event_id)) for _, event in batch.events]
                     )
                     batch = self._read(account_id, raw)
@@ -129,7 +129,7 @@ class TelemetryService:
     async def replay(self, event_type: str, *, after: int) -> Replayed:
         """Check some dead letters of a type again; those that fit now are stored."""
         await self._schemas.look()
-        letters = await self._store.letters_to_replay(
+        letters = await self._store.list_dead_letters_to_replay(
             event_type, after=after, limit=REPLAYED_AT_ONCE
         )
         done = Replayed(
@@ -189,18 +189,18 @@ class TelemetryService:
     async def _store_batch(self, account_id: UserId, batch: _Batch, *, is_private: bool) -> int:
         if not batch.events and not batch.letters:
             return 0
-        async with self._store.ingesting(account_id) as work:
+        async with self._store.begin_ingest(account_id) as work:
             decisions: Decisions = work.decisions
             is_shared = not is_private and is_allowed("sharing", decisions, self._opt_in)
             allowed = self._allowed(batch, decisions)
             new: set[str] = set()
             if allowed:
-                new = await work.store(_columns(allowed))
+                new = await work.store_events(_columns(allowed))
                 batch.duplicates += [
                     event.event_id for event in allowed if event.event_id not in new
                 ]
                 if new and is_shared and self._is_forwarding:
-                    await work.forward(list(new))
+                    await work.queue_forwards(list(new))
             await self._keep_letters(work, batch, decisions, is_shared=is_shared)
         return len(new)
 
@@ -242,7 +242,7 @@ class TelemetryService:
                 kept.append((problem.letter, problem.code, problem.text))  # type: ignore[arg-type]
         if kept:
             events, codes, problems = zip(*kept, strict=True)
-            await work.keep(_columns(events), codes, problems, is_shared=is_shared)
+            await work.store_dead_letters(_columns(events), codes, problems, is_shared=is_shared)
             self.letters += len(kept)
             self.totals.kept += len(kept)
 
@@ -267,12 +267,12 @@ class TelemetryService:
             try:
                 await self._store_again(account_id, fitting, dropped, done)
             except NoPartition:
-                await self._store.make_days(
+                await self._store.create_partitions(
                     [utc_day(id_ms(event.event_id)) for _, event in fitting]
                 )
                 await self._store_again(account_id, fitting, dropped, done)
         if failed:
-            await self._store.explain_letters(failed)
+            await self._store.update_dead_letter_problems(failed)
             done.failed += len(failed)
 
     async def _store_again(
@@ -282,9 +282,11 @@ class TelemetryService:
         dropped: Sequence[int],
         done: Replayed,
     ) -> None:
-        async with self._store.ingesting(account_id) as work:
+        async with self._store.begin_ingest(account_id) as work:
             # Behind the lock: a decision may have deleted some of them meanwhile.
-            there = await work.take_letters([*dropped, *(each.letter_id for each, _ in fitting)])
+            there = await work.delete_dead_letters(
+                [*dropped, *(each.letter_id for each, _ in fitting)]
+            )
             allowed = [
                 (letter, event)
                 for letter, event in fitting
@@ -293,7 +295,11 @@ class TelemetryService:
                     self._schemas.types[event.event_type].purpose, work.decisions, self._opt_in
                 )
             ]
-            new = await work.store(_columns([event for _, event in allowed])) if allowed else set()
+            new = (
+                await work.store_events(_columns([event for _, event in allowed]))
+                if allowed
+                else set()
+            )
             shared = [
                 event.event_id
                 for letter, event in allowed
@@ -304,7 +310,7 @@ class TelemetryService:
                 and shared
                 and is_allowed("sharing", work.decisions, self._opt_in)
             ):
-                await work.forward(shared)
+                await work.queue_forwards(shared)
         done.accepted += len(new)
         done.duplicates += len(allowed) - len(new)
         done.dropped += len(there) - len(allowed)
