@@ -90,7 +90,10 @@ class Client:
         return str(self._connection.welcome["player_id"])
 
     async def call(self, command: str, **fields: object) -> Json:
-        """Send a command (`"lobby.create"`) and give its reply; raise `RequestRefused` or `ConnectionLost`."""
+        """Send a command (`"lobby.create"`) and return its reply.
+
+        Raises `RequestRefused` or `ConnectionLost`.
+        """
         return await self._connection.call(command, **fields)
 
     async def quick_play(self, ruleset: str, **options: object) -> "Game":

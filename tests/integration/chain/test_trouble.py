@@ -14,7 +14,7 @@ from server.domains.compete.blockchain.errors import (
     InvalidAnswer,
     NodeUnreachable,
     NotErc721,
-    RequestRefused,
+    RpcRefused,
 )
 from server.domains.compete.blockchain.indexer import IndexerOptions
 from server.domains.compete.blockchain.rpc import RpcClient
@@ -65,7 +65,7 @@ async def test_node_that_was_down_is_followed_again(
 async def test_refusal_is_logged_without_the_key(net: Devnet) -> None:
     net.range_max = 0
     async with RpcClient(net.url) as node:
-        with pytest.raises(RequestRefused, match="query exceeds max block range 0") as refused:
+        with pytest.raises(RpcRefused, match="query exceeds max block range 0") as refused:
             await node.read_transfers(net.contract, first=1, last=1)
     assert KEY not in str(refused.value)
 
@@ -94,7 +94,7 @@ async def test_silent_node_is_given_up() -> None:
         (b'{"id": 1, "result": 1}', InvalidAnswer, "the chain's id is not a hexadecimal number"),
         (
             b'{"id": 1, "error": {"code": -32000, "message": "no\\nluck"}}',
-            RequestRefused,
+            RpcRefused,
             "no luck",
         ),
         (

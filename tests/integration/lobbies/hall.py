@@ -117,7 +117,7 @@ class Person:
         self.session.on_close()
 
     async def ask(self, command: str, **fields: object) -> Json:
-        """Send a command and give its reply; raise `RequestRefused`."""
+        """Send a command and give its reply; raise `Refused`."""
         asked = self.send(command, **fields)
         await self.until(lambda: asked in self.memory.replies)
         reply = self.memory.replies[asked]

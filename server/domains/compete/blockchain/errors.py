@@ -29,7 +29,7 @@ class AnswerTooLarge(RpcError):
     """It took too long, or answered more than we take."""
 
 
-class RequestRefused(RpcError):
+class RpcRefused(RpcError):
     """It answered with an error; `is_revert` if it was the contract's."""
 
     def __init__(self, reason: str, *, is_revert: bool = False) -> None:

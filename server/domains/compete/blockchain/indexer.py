@@ -17,7 +17,7 @@ from server.domains.compete.blockchain.errors import (
     AnswerTooLarge,
     ChainHistoryLost,
     ChainReorganised,
-    RequestRefused,
+    RpcRefused,
 )
 from server.domains.compete.blockchain.metrics import ContractMetrics
 from server.domains.compete.blockchain.rpc import RpcClient, gather_all
@@ -68,7 +68,7 @@ class BlockRangeReader:
             last = min(after.number + self._blocks, confirmed)
             try:
                 block_range = await self._read(after, last)
-            except (RequestRefused, AnswerTooLarge) as refusal:
+            except (RpcRefused, AnswerTooLarge) as refusal:
                 if last == after.number + 1:
                     raise
                 self._shrink(last - after.number, refusal)

@@ -26,7 +26,7 @@ from server.domains.compete.blockchain.errors import (
     ChainError,
     InvalidAnswer,
     NodeUnreachable,
-    RequestRefused,
+    RpcRefused,
 )
 
 TIMEOUT_S: Final = 20.0
@@ -105,7 +105,7 @@ class RpcClient:
         call: JsonValue = {"to": contract.address, "data": encode_owner_of_call(token_id)}
         try:
             return parse_owner(await self._call("eth_call", call, hex(at)))
-        except RequestRefused as refused:
+        except RpcRefused as refused:
             if refused.is_revert:  # what ERC-721 wants of tokens that nobody has
                 return None
             raise
@@ -158,13 +158,13 @@ class RpcClient:
             raise InvalidAnswer("a response does not match its request")
         return answer.get("result")
 
-    def _refusal(self, method: str, error: JsonValue) -> RequestRefused:
+    def _refusal(self, method: str, error: JsonValue) -> RpcRefused:
         fields = error if isinstance(error, dict) else {"message": str(error)}
         code, message = fields.get("code"), str(fields.get("message"))
         is_revert = code == REVERTED or "revert" in message.lower()
         for secret in url_secrets(self._url):
             message = message.replace(secret, "…")
-        return RequestRefused(f"{method}: {_line(message)} ({code})", is_revert=is_revert)
+        return RpcRefused(f"{method}: {_line(message)} ({code})", is_revert=is_revert)
 
 
 def url_secrets(url: str) -> list[str]:

@@ -34,8 +34,8 @@ from server.core.rate_limits import Rate, RateLimiter, client_network
 from server.domains.people.accounts.providers import (
     IdentityProvider,
     OAuthState,
+    ProviderRefused,
     ProviderSignIn,
-    Refused,
 )
 
 log = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ class BrowserSignIn:
         )
         try:
             there = await provider.authorize_url(trip, self._callback(provider))
-        except Refused as why:
+        except ProviderRefused as why:
             log.warning("a sign-in with %s cannot start: %s", provider.id, why)
             return _sent_to(with_query(trip.redirect, error="unavailable"))
         response = _sent_to(there)
@@ -206,7 +206,7 @@ class BrowserSignIn:
     ) -> web.Response:
         try:
             who = await provider.identify(trip, self._callback(provider), code)
-        except Refused as why:
+        except ProviderRefused as why:
             log.warning("a sign-in with %s failed: %s", provider.id, why)
             return _sent_to(with_query(trip.redirect, error=f"{provider.id}_refused"))
         try:

@@ -11,7 +11,7 @@ from server.domains.people.accounts.providers import (
     PROVIDER_TIMEOUT_S,
     Identified,
     OAuthState,
-    Refused,
+    ProviderRefused,
     challenge_of,
     display_name_of,
 )
@@ -60,7 +60,7 @@ class Discord:
         return f"{self._application.url}/oauth2/authorize?{urlencode(query)}"
 
     async def identify(self, trip: OAuthState, callback: str, code: str) -> Identified:
-        """Trade Discord's code for a token there, and ask who that is; raise `RequestRefused`."""
+        """Trade Discord's code for a token there, and ask who that is; raise `ProviderRefused`."""
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -83,9 +83,9 @@ class Discord:
                 ) as answer:
                     person = _Person.model_validate(await json_of(answer))
         except ValidationError:
-            raise Refused("an unexpected response") from None
+            raise ProviderRefused("an unexpected response") from None
         except NotJson as error:
-            raise Refused(str(error)) from None
+            raise ProviderRefused(str(error)) from None
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Refused(type(error).__name__) from error
+            raise ProviderRefused(type(error).__name__) from error
         return Identified(person.id, display_name_of(person.global_name, person.username))

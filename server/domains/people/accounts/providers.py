@@ -37,7 +37,7 @@ class Identified(NamedTuple):
     name: str
 
 
-class Refused(Exception):
+class ProviderRefused(Exception):
     """A provider did not accept what a browser brought back, or could not be asked.
 
     The message is for the log: it names no person, code, token or secret.
@@ -54,11 +54,11 @@ class IdentityProvider(Protocol):
     name: str
 
     async def authorize_url(self, trip: OAuthState, callback: str) -> str:
-        """Give where the browser is sent to; raise `RequestRefused`."""
+        """Give where the browser is sent to; raise `ProviderRefused`."""
         ...
 
     async def identify(self, trip: OAuthState, callback: str, code: str) -> Identified:
-        """Trade the provider's code for who that is; raise `RequestRefused`."""
+        """Trade the provider's code for who that is; raise `ProviderRefused`."""
         ...
 
 
