@@ -26,15 +26,15 @@ from rich.markup import escape
 
 from loadtest.benching import loads, recovery
 from loadtest.benching.figures import (
-    Figures,
-    Run,
+    BenchFigures,
+    RunResult,
     format_json,
     format_markdown,
     print_run,
     print_table,
     replace_between_markers,
 )
-from loadtest.benching.loads import Colyseus, PeerUnavailable, peer_server
+from loadtest.benching.loads import Colyseus, PeerUnavailable, install_peer_server
 from loadtest.benching.machine import CoreAssignment, assign_cores
 from loadtest.benching.servers import BenchNode, BenchServer, ServerDidNotStart
 from loadtest.processes import ScenarioFailed
@@ -52,7 +52,7 @@ out = Console(highlight=False)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-class Peer(StrEnum):
+class ComparedServer(StrEnum):
     """Another server to do the same work."""
 
     COLYSEUS = "colyseus"
@@ -75,7 +75,7 @@ class Measurement(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class BenchScale:
     """How much is done: enough to count, or just enough to see that it works."""
 
     seconds: float = 10.0
@@ -90,7 +90,7 @@ class Scale:
     epoch_seconds: float = 20.0
 
 
-QUICK: Final = Scale(
+QUICK: Final = BenchScale(
     seconds=2.0,
     times=1,
     starts=2,
@@ -103,13 +103,13 @@ QUICK: Final = Scale(
 )
 
 
-class Bench:
+class BenchRun:
     """All measurements, on nodes in one temporary folder."""
 
     def __init__(
-        self, folder: Path, *, on: CoreAssignment, scale: Scale, peer: Peer | None
+        self, folder: Path, *, on: CoreAssignment, scale: BenchScale, peer: ComparedServer | None
     ) -> None:
-        self.figures = Figures(games=scale.games, watchers=scale.watchers)
+        self.figures = BenchFigures(games=scale.games, watchers=scale.watchers)
         self._folder = folder
         self._on = on
         self._scale = scale
@@ -149,7 +149,7 @@ class Bench:
         finally:
             node.destroy()
 
-    def _record(self, run: Run, **values: float) -> None:
+    def _record(self, run: RunResult, **values: float) -> None:
         print_run(run, out)
         self.figures.record(run, {_KEYS.get(name, name): value for name, value in values.items()})
 
@@ -157,7 +157,7 @@ class Bench:
 
     def _matches(self, node: BenchNode) -> None:
         for _ in range(self._scale.times):
-            run = loads.play(node, self._on, seconds=self._scale.seconds)
+            run = loads.run_matches(node, self._on, seconds=self._scale.seconds)
             moves, games = run.numbers["moves/s"], run.numbers.get("games/s", 0.0)
             self._record(run, moves=moves, games=games, move_us=_us_per(run, "moves/s"))
 
@@ -169,11 +169,11 @@ class Bench:
     def _latency(self, node: BenchNode) -> None:
         """Let everybody think for so long that about half of the moves are made."""
         full = self.figures.by_key["moves/s"].values or [
-            loads.play(node, self._on, seconds=self._scale.seconds).numbers["moves/s"]
+            loads.run_matches(node, self._on, seconds=self._scale.seconds).numbers["moves/s"]
         ]
         think_s = 2 * loads.ROOMS * 2 / median(full)
         for _ in range(self._scale.times):
-            run = loads.play(
+            run = loads.run_matches(
                 node,
                 self._on,
                 seconds=self._scale.seconds,
@@ -189,9 +189,9 @@ class Bench:
 
     def _relay_in(self, rooms: int, node: BenchNode, peer: Colyseus | None) -> None:
         """Relay in turns with the peer, so that both have the same machine."""
-        pairs: list[tuple[Run, Run]] = []
+        pairs: list[tuple[RunResult, RunResult]] = []
         for _ in range(self._scale.times):
-            ours = loads.relay(node, self._on, rooms=rooms, seconds=self._scale.seconds)
+            ours = loads.run_relay(node, self._on, rooms=rooms, seconds=self._scale.seconds)
             self._record_relay(f"relay {rooms}", ours)
             if peer is not None:
                 theirs = peer.relay(rooms=rooms, seconds=self._scale.seconds)
@@ -200,13 +200,13 @@ class Bench:
         if pairs:
             self.figures.compare(f"ratio {rooms}", pairs)
 
-    def _record_relay(self, key: str, run: Run) -> None:
+    def _record_relay(self, key: str, run: RunResult) -> None:
         cost_us = _us_per(run, "deliveries/s")
         self._record(run, **{key: run.numbers["deliveries/s"], f"µs/{key}": cost_us})
 
     @contextmanager
     def _colyseus(self) -> Iterator[Colyseus | None]:
-        if self._peer is not Peer.COLYSEUS:
+        if self._peer is not ComparedServer.COLYSEUS:
             yield None
             return
         peer = Colyseus(self._folder / "colyseus", on=self._on)
@@ -217,7 +217,7 @@ class Bench:
 
     def _signaling(self, node: BenchNode) -> None:
         """Pass messages on in turns with the PeerJS server, under the same load."""
-        pairs: list[tuple[Run, Run]] = []
+        pairs: list[tuple[RunResult, RunResult]] = []
         with self._peerjs() as peer:
             for _ in range(self._scale.times):
                 ours = self._signal("signaling", node, "signaling")
@@ -226,17 +226,19 @@ class Bench:
         if pairs:
             self.figures.compare("signaling", pairs)
 
-    def _signal(self, key: str, server: BenchServer, name: str) -> Run:
-        run = loads.signaling(server, self._on, pairs=PAIRS, seconds=self._scale.seconds, name=name)
+    def _signal(self, key: str, server: BenchServer, name: str) -> RunResult:
+        run = loads.run_signaling(
+            server, self._on, pairs=PAIRS, seconds=self._scale.seconds, name=name
+        )
         self._record_relay(f"{key} {PAIRS}", run)
         return run
 
     @contextmanager
     def _peerjs(self) -> Iterator[BenchServer | None]:
-        if self._peer is not Peer.PEERJS:
+        if self._peer is not ComparedServer.PEERJS:
             yield None
             return
-        server = peer_server("peerjs", self._folder / "peerjs", on=self._on)
+        server = install_peer_server("peerjs", self._folder / "peerjs", on=self._on)
         server.start()
         try:
             yield server
@@ -291,7 +293,7 @@ _KEYS: Final = {
 }
 
 
-def _us_per(run: Run, rate: str) -> float:
+def _us_per(run: RunResult, rate: str) -> float:
     """Give the server's processor time for one of what it did, in microseconds."""
     assert run.usage is not None
     return run.usage.server / run.numbers[rate] * 1e6
@@ -306,7 +308,9 @@ def bench(
     only: Annotated[
         list[Measurement] | None, typer.Option(help="Measure no more than this.")
     ] = None,
-    peer: Annotated[Peer | None, typer.Option(help="Compare with it (Node.js, npm).")] = None,
+    peer: Annotated[
+        ComparedServer | None, typer.Option(help="Compare with it (Node.js, npm).")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all as JSON.")] = None,
     update_docs: Annotated[
         bool, typer.Option("--update-docs", help=f"Write the table into {DOCS.name}.")
@@ -323,7 +327,7 @@ def bench(
     # Not `TemporaryDirectory`'s own folder: PostgreSQL, which is not root, must pass through it.
     with tempfile.TemporaryDirectory(prefix="playhall-bench-") as folder:
         Path(folder).chmod(0o755)
-        measured = Bench(Path(folder), on=on, scale=QUICK if quick else Scale(), peer=peer)
+        measured = BenchRun(Path(folder), on=on, scale=QUICK if quick else BenchScale(), peer=peer)
         with suppress(KeyboardInterrupt):  # what was measured until then is shown
             measured.run(only or list(Measurement))
     figures = measured.figures

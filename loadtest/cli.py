@@ -17,7 +17,7 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from loadtest.epochs.latency import merge_epoch_measurements
 from loadtest.measure import Measurements, Progress
 from loadtest.players import KINDS
-from loadtest.players.kind import RulesetPlayer, generic_player
+from loadtest.players.kind import RulesetPlayer, make_generic_player
 from loadtest.processes import ScenarioFailed, merge_measurements, run_scenarios
 from loadtest.report import Report, format_json, format_number, make_report, print_report
 from loadtest.report_page import render_page
@@ -276,7 +276,7 @@ def _kind(url: str, ruleset: str) -> RulesetPlayer:
         _fail(str(error))
     if ruleset not in listed:
         _fail(f"--ruleset: {url} has no {ruleset}; it has {', '.join(sorted(listed))}.")
-    return generic_player(ruleset, seats=listed[ruleset])
+    return make_generic_player(ruleset, seats=listed[ruleset])
 
 
 async def _rulesets(url: str) -> dict[str, int]:

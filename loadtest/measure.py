@@ -178,7 +178,7 @@ class Checks:
 
     by_name: dict[str, CheckResult] = field(default_factory=dict)
 
-    def note(self, name: str, fault: str | None) -> None:
+    def note_check(self, name: str, fault: str | None) -> None:
         """Note one check of a promise: what is wrong, or None."""
         self.by_name.setdefault(name, CheckResult()).note(fault)
 

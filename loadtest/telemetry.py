@@ -26,7 +26,7 @@ import psycopg
 import typer
 from rich.console import Console
 
-from loadtest.benching.machine import CoreAssignment, CpuUsage, assign_cores, monitored
+from loadtest.benching.machine import CoreAssignment, CpuUsage, assign_cores, monitor_usage
 from loadtest.benching.servers import BenchNode
 from protocol.telemetry import BATCH_EVENTS_MAX
 
@@ -157,7 +157,7 @@ def measure(
     ]
     count = share * connections * BATCH_EVENTS_MAX
     rows = list(copied_rows("00000000-0000-4000-8000-000000000000", share * connections))
-    with monitored(on=on, server=node.pid, database=node.database_pid) as monitor:
+    with monitor_usage(on=on, server=node.pid, database=node.database_pid) as monitor:
         monitor.sample()
         began_s = time.monotonic()
         accepted, _ = asyncio.run(send_all(node.url, players))

@@ -148,7 +148,7 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
-    async def connect(self) -> asyncpg.Connection:
+    async def open_unpooled_connection(self) -> asyncpg.Connection:
         """Open a connection outside the pool, alike in all else; the caller closes it."""
         with _translated():
             connection = await asyncpg.connect(

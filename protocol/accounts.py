@@ -256,7 +256,7 @@ class Methods(WireModel):
     methods: list[Method]
 
 
-class Offer(WireModel):
+class OfferedSignInMethods(WireModel):
     """The sign-in methods of this server."""
 
     methods: list[str] = Field(
@@ -442,7 +442,7 @@ class AuditQuery(WireModel):
     limit: Limit = 50
 
 
-class Act(WireModel):
+class AuditLogEntry(WireModel):
     """An entry of the audit log; the actor is an account id or `console`."""
 
     id: int
@@ -457,5 +457,5 @@ class Act(WireModel):
 class AuditPage(WireModel):
     """Entries, newest first; `next` is the cursor of the following page."""
 
-    acts: list[Act]
+    acts: list[AuditLogEntry]
     next: str | None

@@ -408,7 +408,7 @@ class ModerationRequest(WireModel):
     reason: Reason
 
 
-class QueueQuery(WireModel):
+class AvatarReviewQuery(WireModel):
     """Which avatars to list."""
 
     moderation_status: Moderation = "pending"

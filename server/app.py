@@ -16,7 +16,7 @@ from protocol.history import Status
 from protocol.limits import SUBPROTOCOL
 from server.config import Config
 from server.core.containment import FAILURES
-from server.core.event_delivery import EventDeliverer
+from server.core.event_delivery import OutboxDeliverer
 from server.core.settings import split_names, unread_variables, variable_names
 from server.domains.compete.blockchain.domain import build as blockchain
 from server.domains.compete.bots.domain import build as bots
@@ -52,7 +52,7 @@ from server.gateway.metrics import (
 )
 from server.gateway.session.sessions import merge_routes
 from server.gateway.transport.limits import TransportLimits, connections_per_address
-from server.gateway.transport.listener import Listener, Route
+from server.gateway.transport.listener import Listener, WebSocketRoute
 from server.gateway.transport.proxies import Proxies, trust_proxies
 from server.ops.http import OperationRoutes
 from server.web.pages import add_pages
@@ -97,7 +97,7 @@ class App:
         self._variables = set(variable_names(Config))
         for build in (*DOMAINS, *services.titles):
             self._mount(build(services))
-        self._events = EventDeliverer(
+        self._events = OutboxDeliverer(
             EventOutbox(services.database),
             tuple(each for domain in self.domains for each in domain.durable),
             now=services.clock.monotonic,
@@ -108,7 +108,7 @@ class App:
     def _mount(self, domain: Domain) -> None:
         for interface, implementation in domain.provides:
             self.services.interfaces.provide(interface, implementation)
-        self.services.events.listen(domain.listens)
+        self.services.events.add_listeners(domain.listens)
         if domain.settings is not None:
             self._claim(domain.settings, of=domain.name)
         self.domains.append(domain)
@@ -140,7 +140,7 @@ class App:
         tasks.start_loop(services.broker.run(), name="broker")
         tasks.start_loop(services.subscriptions.run(), name="subscriptions")
         tasks.start_loop(services.passwords.run(), name="password hashing")
-        tasks.start_loop(services.sessions.sweep(), name="silent connections")
+        tasks.start_loop(services.sessions.close_silent(), name="silent connections")
         tasks.start_loop(self._events.run(), name="events")
         for domain in self.domains:
             for job in domain.jobs:
@@ -183,7 +183,11 @@ class App:
             write_timeout_s=config.write_timeout_s,
             outbox_bytes_max=config.outbox_bytes_max,
         )
-        websockets = {WEBSOCKET_PATH: Route(lambda _: services.sessions.new(), SUBPROTOCOL)}
+        websockets = {
+            WEBSOCKET_PATH: WebSocketRoute(
+                lambda _: services.sessions.create_session(), SUBPROTOCOL
+            )
+        }
         for domain in self.domains:
             websockets |= domain.websockets
         self._listener = Listener(
@@ -230,7 +234,7 @@ class App:
             node=services.node,
             connections=len(services.sessions),
             games=len(services.interfaces.get(Games)),
-            lobbies=services.interfaces.get(LobbyAccess).count(),
+            lobbies=services.interfaces.get(LobbyAccess).count_followed(),
             events_total=totals.events,
             games_completed_total=totals.games_completed,
             uptime_s=round(services.clock.monotonic() - self._started_at, 1),

@@ -32,7 +32,7 @@ from server.core.settings import SettingsReader, read_settings
 from server.domains.settings import read_included
 from server.gamekit.checking import RulesetRefused
 from server.ops.shell import DataDir, Shell
-from server.terminal import UNWRITABLE, flush_streams, prepare_streams, unreadable_argument
+from server.terminal import UNWRITABLE, find_unreadable_argument, flush_streams, prepare_streams
 
 log = logging.getLogger(__name__)
 
@@ -92,13 +92,13 @@ def _serve(
 ) -> None:
     import uvloop
 
-    from server.rulesets import find_rulesets, folders_in
+    from server.rulesets import find_rulesets, parse_folder_list
     from server.serving import serve as serve_until_stopped
 
     work = serve_until_stopped(
         config,
         database.serving,
-        rulesets=find_rulesets(*folders_in(config.rulesets_path)),
+        rulesets=find_rulesets(*parse_folder_list(config.rulesets_path)),
         settings=settings,
         titles=[title.build for title in titles],
         ready=_welcome,
@@ -122,9 +122,9 @@ def _usable_extensions(config: Config, settings: SettingsReader) -> Sequence[Any
     """
     if not (config.rulesets_path or config.titles_path):
         return ()
-    from server.rulesets import find_rulesets, folders_in
+    from server.rulesets import find_rulesets, parse_folder_list
 
-    rulesets = find_rulesets(*folders_in(config.rulesets_path))
+    rulesets = find_rulesets(*parse_folder_list(config.rulesets_path))
     titles = _titles(config)
     if titles:
         from server.ops.title_check import check_titles
@@ -137,10 +137,10 @@ def _titles(config: Config) -> Sequence[Any]:
     """Find the title packages, if any are configured: importing what finds them takes a while."""
     if not config.titles_path:
         return ()
-    from server.rulesets import folders_in
+    from server.rulesets import parse_folder_list
     from server.titles import find_titles
 
-    return find_titles(*folders_in(config.titles_path))
+    return find_titles(*parse_folder_list(config.titles_path))
 
 
 def _upgrade_titles(dsn: str, titles: Sequence[Any]) -> None:
@@ -397,7 +397,7 @@ def main() -> None:
     """Run the command line."""
     gc.set_threshold(GARBAGE_OBJECTS)
     prepare_streams()
-    if argument := unreadable_argument(sys.argv[1:]):
+    if argument := find_unreadable_argument(sys.argv[1:]):
         err.print(f"[red]playhall:[/red] The argument {escape(argument)} is not UTF-8.")
         sys.exit(2)
     command = next(iter(sys.argv[1:]), "")

@@ -42,7 +42,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunResult:
     """One run: its numbers, what was checked, and what it used."""
 
     what: str
@@ -62,7 +62,7 @@ class Run:
 
 
 @dataclass(slots=True)
-class Figure:
+class BenchFigure:
     """One row of the table; `values` are those of repeated runs."""
 
     key: str
@@ -73,7 +73,7 @@ class Figure:
     ok: bool = True
     disturbed: bool = False
 
-    def add(self, run: Run, value: float) -> None:
+    def add(self, run: RunResult, value: float) -> None:
         """Add one run's value."""
         self.values.append(value)
         self.ok = self.ok and run.ok
@@ -133,24 +133,24 @@ _ROWS: Final = (
 )
 
 
-class Figures:
+class BenchFigures:
     """All rows, by key, and the runs behind them."""
 
     def __init__(self, *, games: int, watchers: int = 10_000) -> None:
         counts = {"games": f"{games:,}", "watchers": f"{watchers:,}"}
         self.by_key = {
-            key: Figure(key, what.format(**counts), unit, budget)
+            key: BenchFigure(key, what.format(**counts), unit, budget)
             for key, what, unit, budget in _ROWS
         }
-        self.runs: list[Run] = []
+        self.runs: list[RunResult] = []
 
-    def record(self, run: Run, values: dict[str, float]) -> None:
+    def record(self, run: RunResult, values: dict[str, float]) -> None:
         """Keep a run, and its values of some rows."""
         self.runs.append(run)
         for key, value in values.items():
             self.by_key[key].add(run, value)
 
-    def compare(self, key: str, pairs: Sequence[tuple[Run, Run]]) -> None:
+    def compare(self, key: str, pairs: Sequence[tuple[RunResult, RunResult]]) -> None:
         """Take the ratio of the medians of runs that took turns."""
         ours = [run for run, _ in pairs]
         theirs = [run for _, run in pairs]
@@ -160,7 +160,7 @@ class Figures:
         ratio.disturbed = any(run.disturbed for pair in pairs for run in pair)
 
 
-def _median(runs: Sequence[Run]) -> float:
+def _median(runs: Sequence[RunResult]) -> float:
     return median(run.numbers["deliveries/s"] for run in runs)
 
 
@@ -172,7 +172,7 @@ END: Final = "<!-- end of figures -->"
 _HEAD: Final = ("what", "budget", "measured: median (lowest to highest)", "reached")
 
 
-def print_table(figures: Figures, console: Console) -> None:
+def print_table(figures: BenchFigures, console: Console) -> None:
     """Print the table."""
     table = Table(*_HEAD[:1], title="benchmarks", title_justify="left")
     for name in _HEAD[1:]:
@@ -182,7 +182,7 @@ def print_table(figures: Figures, console: Console) -> None:
     console.print(table)
 
 
-def print_run(run: Run, console: Console) -> None:
+def print_run(run: RunResult, console: Console) -> None:
     """Print one run: what it gave, who was busy, and whether its checks held."""
     parts = [
         f"{name} {format_number(value)}" for name, value in run.numbers.items() if name in _SHOWN
@@ -196,7 +196,7 @@ def print_run(run: Run, console: Console) -> None:
     console.print(f"{run.what}: {'; '.join(parts)}; {_checked(run)}", soft_wrap=True)
 
 
-def format_json(figures: Figures, *, began_at: str) -> dict[str, object]:
+def format_json(figures: BenchFigures, *, began_at: str) -> dict[str, object]:
     """Write all figures, and the runs behind them, as JSON has it."""
     return {
         "began_at": began_at,
@@ -221,7 +221,7 @@ def describe_machine() -> str:
     return f"{model}, {cores} cores, {system}, Python {platform.python_version()}"
 
 
-def format_markdown(figures: Figures, *, began_at: str) -> str:
+def format_markdown(figures: BenchFigures, *, began_at: str) -> str:
     """Write the table as the documentation has it."""
     rows = [_HEAD, ("---", "---:", "---:", "---"), *map(_cells, figures.by_key.values())]
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -246,13 +246,13 @@ _SHOWN: Final = frozenset(
 )
 
 
-def _cells(figure: Figure) -> tuple[str, str, str, str]:
+def _cells(figure: BenchFigure) -> tuple[str, str, str, str]:
     said = [*filter(None, [figure.verdict]), *(["disturbed"] if figure.disturbed else [])]
     measured = _measured(figure.values, figure.unit)
     return figure.what, _bound(figure), measured, ", ".join(said)
 
 
-def _bound(figure: Figure) -> str:
+def _bound(figure: BenchFigure) -> str:
     if figure.budget is None:
         return ""
     return f"{_sign(figure.budget)} {format_number(figure.budget.limit)} {figure.unit}"
@@ -270,7 +270,7 @@ def _measured(values: Iterable[float], unit: str) -> str:
     return f"{middle} {unit}" if low == high else f"{middle} {unit} ({low} to {high})"
 
 
-def _checked(run: Run) -> str:
+def _checked(run: RunResult) -> str:
     if run.ok:
         return f"{sum(each.passed for each in run.checks.by_name.values()):,} checks held"
     examples = [f"{n}: {e}" for n, each in run.checks.by_name.items() for e in each.examples[:2]]

@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 import orjson
 import psycopg
 
-from loadtest.benching.figures import Run
-from loadtest.benching.machine import CoreAssignment, monitored
+from loadtest.benching.figures import RunResult
+from loadtest.benching.machine import CoreAssignment, monitor_usage
 from loadtest.benching.servers import BenchNode, BenchServer
 from loadtest.epochs.latency import merge_epoch_measurements
 from loadtest.measure import CheckResult, Checks, Measurements
@@ -48,7 +48,7 @@ EPOCH_PROCESSES = 3  # one with those who act
 AddUp = Callable[[Sequence[Measurements]], Measurements]
 
 
-def play(
+def run_matches(
     node: BenchNode,
     on: CoreAssignment,
     *,
@@ -58,7 +58,7 @@ def play(
     rooms: int = ROOMS,
     games: int | None = None,
     sample: int = 20,
-) -> Run:
+) -> RunResult:
     """Play El Dorado in a hundred rooms, or so many games in all."""
     share = MatchesScenario(
         shard=Shard(node.url),
@@ -76,7 +76,7 @@ def play(
     return _run(what, share, node=node, on=on)
 
 
-def relay(node: BenchNode, on: CoreAssignment, *, rooms: int, seconds: float) -> Run:
+def run_relay(node: BenchNode, on: CoreAssignment, *, rooms: int, seconds: float) -> RunResult:
     """Relay messages."""
     share = RelayScenario(
         shard=Shard(node.url),
@@ -91,9 +91,9 @@ def relay(node: BenchNode, on: CoreAssignment, *, rooms: int, seconds: float) ->
     return _run(f"relay, {rooms} rooms", share, node=node, on=on)
 
 
-def signaling(
+def run_signaling(
     server: BenchServer, on: CoreAssignment, *, pairs: int, seconds: float, name: str
-) -> Run:
+) -> RunResult:
     """Pass messages on between peers, on our server or on another one."""
     share = SignalingScenario(
         shard=Shard(server.url),
@@ -104,22 +104,22 @@ def signaling(
         ramp_up_s=1,
         asks=False,
     )
-    with monitored(on=on, server=server.pid) as monitor:
+    with monitor_usage(on=on, server=server.pid) as monitor:
         measured = merge_measurements(run_scenarios([share], progress=lambda _: None))
     began, ended = measured.numbers["from s"], measured.numbers["to s"]
     numbers = _numbers(measured)
-    return Run(
+    return RunResult(
         f"{name}, {pairs} pairs", numbers, measured.checks, monitor.usage_between(began, ended)
     )
 
 
-def hold_idle(node: BenchNode, on: CoreAssignment, *, connections: int) -> Run:
+def hold_idle(node: BenchNode, on: CoreAssignment, *, connections: int) -> RunResult:
     """Hold idle connections."""
     share = IdleScenario(shard=Shard(node.url), connections=connections, duration_s=5, pid=node.pid)
     return _run(f"{connections:,} idle connections", share, node=node, on=on)
 
 
-def watch_epoch(node: BenchNode, on: CoreAssignment, *, watchers: int, seconds: float) -> Run:
+def watch_epoch(node: BenchNode, on: CoreAssignment, *, watchers: int, seconds: float) -> RunResult:
     """Let bots claim and people vote while thousands watch."""
     bots = node.run_command("epoch", "bots", str(BOTS), "--live", "--speed", str(EPOCH_SPEED))
     voters = node.run_command("epoch", "voters", str(VOTERS))
@@ -153,12 +153,12 @@ def _run(
     node: BenchNode,
     on: CoreAssignment,
     add_up: AddUp = merge_measurements,
-) -> Run:
-    with monitored(on=on, server=node.pid, database=node.database_pid) as monitor:
+) -> RunResult:
+    with monitor_usage(on=on, server=node.pid, database=node.database_pid) as monitor:
         measured = add_up(run_scenarios(shares, progress=lambda _: None))
     assert measured.server is not None
     opened, closed = measured.server
-    return Run(
+    return RunResult(
         what, _numbers(measured), measured.checks, monitor.usage_between(opened.at_s, closed.at_s)
     )
 
@@ -182,7 +182,7 @@ class _Count(NamedTuple):
     transactions: int
 
 
-def count_statements(node: BenchNode, on: CoreAssignment, *, games: int) -> Run:
+def count_statements(node: BenchNode, on: CoreAssignment, *, games: int) -> RunResult:
     """Play some games of El Dorado; gives the statements and transactions of one."""
     node.stop()
     node.set_database("shared_preload_libraries", "pg_stat_statements")
@@ -191,10 +191,12 @@ def count_statements(node: BenchNode, on: CoreAssignment, *, games: int) -> Run:
         database.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         idle = _counted(database, lambda: time.sleep(IDLE_S))
         began = time.monotonic()
-        runs: list[Run] = []
+        runs: list[RunResult] = []
 
         def play_counted() -> None:
-            runs.append(play(node, on, seconds=0, rooms=COUNTED_ROOMS, games=games, sample=0))
+            runs.append(
+                run_matches(node, on, seconds=0, rooms=COUNTED_ROOMS, games=games, sample=0)
+            )
             time.sleep(SETTLE_S)
 
         busy = _counted(database, play_counted)
@@ -204,7 +206,7 @@ def count_statements(node: BenchNode, on: CoreAssignment, *, games: int) -> Run:
         "statements per game": (busy.statements - share * idle.statements) / games,
         "transactions per game": (busy.transactions - share * idle.transactions) / games,
     }
-    return Run(f"{games} games, counted", numbers, run.checks, run.usage)
+    return RunResult(f"{games} games, counted", numbers, run.checks, run.usage)
 
 
 def _counted(database: psycopg.Connection[tuple[int, int]], work: Callable[[], None]) -> _Count:
@@ -231,10 +233,10 @@ class Colyseus:
         self._folder = folder
         self._on = on
         self._node = _found("node")
-        self._server = peer_server("colyseus", folder, on=on)
+        self._server = install_peer_server("colyseus", folder, on=on)
         self._server.start()
 
-    def relay(self, *, rooms: int, seconds: float) -> Run:
+    def relay(self, *, rooms: int, seconds: float) -> RunResult:
         """Relay messages."""
         asked = {
             "url": self._server.url,
@@ -246,20 +248,20 @@ class Colyseus:
             "duration_s": seconds,
         }
         load = [self._node, "load.js", orjson.dumps(asked).decode()]
-        with monitored(on=self._on, server=self._server.pid) as monitor:
+        with monitor_usage(on=self._on, server=self._server.pid) as monitor:
             said = orjson.loads(_run_program(load, self._folder, LOAD_TIMEOUT_S))
         window_s = said["to_s"] - said["from_s"]
         numbers = {"window s": window_s, "deliveries/s": said["deliveries"] / window_s}
         checked = CheckResult(said["passed"], said["failed"], said["examples"])
         usage = monitor.usage_between(said["from_s"], said["to_s"])
-        return Run(f"Colyseus, {rooms} rooms", numbers, Checks({IN_ORDER: checked}), usage)
+        return RunResult(f"Colyseus, {rooms} rooms", numbers, Checks({IN_ORDER: checked}), usage)
 
     def destroy(self) -> None:
         """End it."""
         self._server.stop_with_signal(signal.SIGKILL)
 
 
-def peer_server(name: str, folder: Path, *, on: CoreAssignment) -> BenchServer:
+def install_peer_server(name: str, folder: Path, *, on: CoreAssignment) -> BenchServer:
     """Install one of `loadtest/peers` into a folder; it is not started yet."""
     shutil.copytree(SOURCES / name, folder)
     _run_program([_found("npm"), "install", "--no-audit", "--no-fund"], folder, INSTALL_TIMEOUT_S)

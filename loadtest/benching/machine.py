@@ -136,7 +136,7 @@ class UsageMonitor:
 
 
 @contextmanager
-def monitored(
+def monitor_usage(
     *, on: CoreAssignment, server: int, database: int | None = None
 ) -> Iterator[UsageMonitor]:
     """Watch a server, its database, this process with its other children, and the cores."""

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import uvloop
 
-from loadtest.benching.figures import Run
+from loadtest.benching.figures import RunResult
 from loadtest.benching.servers import BenchNode
 from loadtest.measure import Checks, Counters
 from loadtest.players.relay import KIND
@@ -55,7 +55,7 @@ class ObservedGame(NamedTuple):
 # ---------------------------------------------------------------------- resume
 
 
-async def measure_resume(url: str, *, events: int, times: int) -> Run:
+async def measure_resume(url: str, *, events: int, times: int) -> RunResult:
     """Take up a game from its first event, again and again: the median, in milliseconds."""
     checks = Checks()
     async with (
@@ -66,7 +66,7 @@ async def measure_resume(url: str, *, events: int, times: int) -> Run:
         guest = rooms[0].players[-1]
         guest.leave_seat()
         took_ms = [await _resume_once(guest, traces[0], checks) for _ in range(times)]
-    return Run("resume", {"resume ms": median(took_ms), "events": traces[0].head + 1}, checks)
+    return RunResult("resume", {"resume ms": median(took_ms), "events": traces[0].head + 1}, checks)
 
 
 async def _resume_once(player: SimulatedPlayer, trace: GameTrace, checks: Checks) -> float:
@@ -82,14 +82,14 @@ async def _resume_once(player: SimulatedPlayer, trace: GameTrace, checks: Checks
     await player.connection.follow(stream)
     took_ms = (time.perf_counter() - began) * 1000
     whole = seen == list(range(trace.head + 1))
-    checks.note(ORDER, None if whole else f"{len(seen)} events came, {failures or ''}")
+    checks.note_check(ORDER, None if whole else f"{len(seen)} events came, {failures or ''}")
     return took_ms
 
 
 # ---------------------------------------------------------------------- recovery
 
 
-async def measure_recovery(node: BenchNode, *, games: int, events: int) -> Run:
+async def measure_recovery(node: BenchNode, *, games: int, events: int) -> RunResult:
     """Kill a node in the middle of its games, and count the seconds until it has them again."""
     checks = Checks()
     async with (
@@ -105,10 +105,14 @@ async def measure_recovery(node: BenchNode, *, games: int, events: int) -> Run:
     async with HttpClient(node.url) as http:
         found = await _adopted(http, games)
         took_s = time.monotonic() - began
-        checks.note(ADOPTED, None if found == games else f"{found} of {games} games were adopted")
+        checks.note_check(
+            ADOPTED, None if found == games else f"{found} of {games} games were adopted"
+        )
         for game in Random(0).sample(under_way, min(SAMPLE_GAMES, len(under_way))):  # noqa: S311 - a sample
-            checks.note(LOG, await _fault_of(http, game))
-    return Run(f"recovery of {games:,} games", {"recovery s": took_s, "ready s": ready_s}, checks)
+            checks.note_check(LOG, await _fault_of(http, game))
+    return RunResult(
+        f"recovery of {games:,} games", {"recovery s": took_s, "ready s": ready_s}, checks
+    )
 
 
 async def _adopted(http: HttpClient, games: int) -> int:
@@ -154,14 +158,14 @@ async def _fault_of(http: HttpClient, game: ObservedGame) -> str | None:
 # ---------------------------------------------------------------------- start
 
 
-def measure_restart(node: BenchNode) -> Run:
+def measure_restart(node: BenchNode) -> RunResult:
     """Stop a node and start it again: seconds until it is ready, and until a game runs."""
     node.stop()
     ready_s = node.start()
     began, checks = time.monotonic(), Checks()
     run_in_new_loop(_first_game(node.url, checks))
     first_s = ready_s + time.monotonic() - began
-    return Run("start", {"ready s": ready_s, "first game s": first_s}, checks)
+    return RunResult("start", {"ready s": ready_s, "first game s": first_s}, checks)
 
 
 async def _first_game(url: str, checks: Checks) -> None:
@@ -170,7 +174,7 @@ async def _first_game(url: str, checks: Checks) -> None:
         _seated(http, rooms=1, players=1, checks=checks) as (_, traces),
     ):
         head = traces[0].head
-        checks.note(STARTED, None if head >= 0 else "no event came")
+        checks.note_check(STARTED, None if head >= 0 else "no event came")
 
 
 # ---------------------------------------------------------------------- games under way

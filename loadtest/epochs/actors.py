@@ -31,7 +31,7 @@ class ActorCommand(NamedTuple):
     shows: Json
 
 
-def make_claims(slots: Sequence[Json]) -> Iterator[ActorCommand]:
+def generate_slot_claims(slots: Sequence[Json]) -> Iterator[ActorCommand]:
     """Claim the slots in turns, each time with code that was never written before."""
     for number, slot in zip(count(1), cycle(slots)):
         code = make_slot_code(slot["constraints_id"], number)
@@ -39,7 +39,7 @@ def make_claims(slots: Sequence[Json]) -> Iterator[ActorCommand]:
         yield ActorCommand("epoch.claim", fields, {"code": code})
 
 
-def make_votes(governance: Json) -> Iterator[ActorCommand]:
+def generate_votes(governance: Json) -> Iterator[ActorCommand]:
     """Vote for the options that a day's profile names, now high, now low."""
     targets = [target for target in governance["targets"] if target.get("options")]
     if not targets:
@@ -131,7 +131,7 @@ class ActorGroup:
         self._counters = counters
         self._turn = 0
 
-    async def perform(
+    async def perform_commands(
         self, acts: Iterator[ActorCommand], *, per_s: float, duration_s: float
     ) -> None:
         """Have free actors act at a given rate, then wait for the last answers."""

@@ -61,12 +61,12 @@ def check_streams(
     for number, stream_check in enumerate(stream_checks):
         late = f"the last was version {stream_check.version}, but there is {end.version}"
         fault = stream_check.fault or (late if stream_check.version < end.version else None)
-        checks.note(ORDER, fault and f"watcher {number}: {fault}")
+        checks.note_check(ORDER, fault and f"watcher {number}: {fault}")
         key = (id(stream_check.state), stream_check.start)  # few snapshots, many watchers
         if key not in states:
             states[key] = _fault_of_state(stream_check, stream, end)
         wrong = fault or states[key]
-        checks.note(STATE, wrong and f"watcher {number}: {wrong}")
+        checks.note_check(STATE, wrong and f"watcher {number}: {wrong}")
 
 
 def _fault_of_state(stream_check: StreamCheck, stream: DayStream, end: FinalDay) -> str | None:
@@ -85,9 +85,9 @@ async def check_log(
         page = await http.get(f"/v1/epochs/{epoch_id}/events?after={after}&limit={PAGE_MAX}")
         for event in page["events"]:
             after += 1
-            checks.note(LOG, _fault_of_event(stream, after, event))
+            checks.note_check(LOG, _fault_of_event(stream, after, event))
         if not page["events"]:
-            checks.note(LOG, f"version {after + 1} is missing over HTTP")
+            checks.note_check(LOG, f"version {after + 1} is missing over HTTP")
             return
 
 
@@ -113,4 +113,4 @@ def check_acknowledged(
             fault: str | None = f"{each.act.command} was acknowledged, but no watcher saw it"
         else:
             fault = find_event_fault(each.act, orjson.loads(frame))
-        checks.note(KEPT, fault and f"version {each.version}: {fault}")
+        checks.note_check(KEPT, fault and f"version {each.version}: {fault}")

@@ -25,7 +25,7 @@ class Behaviour(Protocol):
         """Give a move that the rules refuse now."""
 
 
-class Score(Protocol):
+class ScoreKeeper(Protocol):
     """A game's result, as anybody can count it from the events."""
 
     totals: dict[str, int]
@@ -45,7 +45,7 @@ class RulesetPlayer:
 
     ruleset: str
     behaviour: Callable[[str, Random], Behaviour]
-    score: Callable[[list[str]], Score]
+    score: Callable[[list[str]], ScoreKeeper]
     seats: int
     hidden: Mapping[str, str] | None = field(default_factory=dict)
 
@@ -83,7 +83,7 @@ class GenericBehaviour:
         return {"type": "…"}
 
 
-class SnapshotScore:
+class StatedScore:
     """The result as the game states it."""
 
     def __init__(self, players: list[str]) -> None:
@@ -95,8 +95,8 @@ class SnapshotScore:
             self.totals = dict(payload["final_scores"])
 
 
-def generic_player(ruleset: str, *, seats: int) -> RulesetPlayer:
+def make_generic_player(ruleset: str, *, seats: int) -> RulesetPlayer:
     """Say how a ruleset is played of which nothing is known here."""
     return RulesetPlayer(
-        ruleset=ruleset, behaviour=GenericBehaviour, score=SnapshotScore, seats=seats, hidden=None
+        ruleset=ruleset, behaviour=GenericBehaviour, score=StatedScore, seats=seats, hidden=None
     )

@@ -9,8 +9,8 @@ from loadtest.epochs.actors import (
     AcknowledgedCommand,
     ActorGroup,
     connected_actors,
-    make_claims,
-    make_votes,
+    generate_slot_claims,
+    generate_votes,
 )
 from loadtest.epochs.audit import (
     check_acknowledged,
@@ -127,13 +127,17 @@ class EpochScenario:
         bots, voters = groups
         if self.acts and self.bots:
             slots = (await http.get(f"/v1/epochs/{epoch_id}/slots"))["slots"]
-            script = make_claims(slots)
-            performing = bots.perform(script, per_s=self.claims_per_s, duration_s=self.duration_s)
+            script = generate_slot_claims(slots)
+            performing = bots.perform_commands(
+                script, per_s=self.claims_per_s, duration_s=self.duration_s
+            )
             tasks.create_task(performing)
         if self.acts and self.voters:
             rules = (await http.get(f"/v1/epochs/{epoch_id}/profile"))["config"]
-            script = make_votes(rules["governance"])
-            performing = voters.perform(script, per_s=self.votes_per_s, duration_s=self.duration_s)
+            script = generate_votes(rules["governance"])
+            performing = voters.perform_commands(
+                script, per_s=self.votes_per_s, duration_s=self.duration_s
+            )
             tasks.create_task(performing)
 
     async def _check(

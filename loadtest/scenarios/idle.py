@@ -47,7 +47,9 @@ class IdleScenario:
                 await meter.close_window()
                 for player in players:
                     stayed = player.connection.reconnects == 0 and player.connection.failure is None
-                    meter.checks.note(STAYED, None if stayed else f"{player.player_id} lost it")
+                    meter.checks.note_check(
+                        STAYED, None if stayed else f"{player.player_id} lost it"
+                    )
             meter.counters.counts["connections"] = count
             if self.shard.index == 0:
                 # Every process connects at the same time, so the growth is everybody's.

@@ -95,4 +95,4 @@ class _Pair:
     def _check(self, lobby: Json, expected: set[str]) -> None:
         members = {member["player_id"] for member in lobby["members"]}
         fault = f"lobby {lobby['lobby_id']}: {members} instead of {expected}"
-        self._meter.checks.note(MEMBERS, None if members == expected else fault)
+        self._meter.checks.note_check(MEMBERS, None if members == expected else fault)

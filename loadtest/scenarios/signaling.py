@@ -65,7 +65,7 @@ class SignalingScenario:
         meter.numbers["to s"] = time.monotonic()
         await meter.close_window()
         for peer in peers:
-            meter.checks.note(IN_ORDER, peer.fault)
+            meter.checks.note_check(IN_ORDER, peer.fault)
 
     @asynccontextmanager
     async def _connected(self, meter: Meter) -> AsyncIterator[list["SignalingPeer"]]:

@@ -220,7 +220,7 @@ class SimulatedSeat:
             )
             return
         self._counters.refusals[reply["code"]] += 1
-        self._trace.checks.note(LEGAL, None)
+        self._trace.checks.note_check(LEGAL, None)
         self.make_move(move, self._answered)
 
 

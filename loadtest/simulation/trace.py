@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 
 from loadtest.measure import Checks
-from loadtest.players.kind import RulesetPlayer, Score
+from loadtest.players.kind import RulesetPlayer, ScoreKeeper
 from playhall import Json
 from playhall.errors import ClientError, EventOutOfOrder
 from playhall.game import GAME_COMPLETED, INVALID_ACTION
@@ -98,7 +98,7 @@ class GameTrace:
         self.base = 0  # the index of the first event that is still here
         self._hides = None if kind.hidden is None else dict(kind.hidden)
         self._hidden: list[tuple[int, str, Json]] = []
-        self._score: Score = kind.score(players)
+        self._score: ScoreKeeper = kind.score(players)
         self._misplays: Counter[str] = Counter()
         self._digest = blake2b(digest_size=16)
         self._next_of = dict.fromkeys(players, 0)
@@ -129,7 +129,7 @@ class GameTrace:
         if index - self.base >= 2 * TRIM_EVENTS:
             self._trim()
         if index == self.head and self.events[-1].event == GAME_COMPLETED:
-            self.checks.note(ORDER, None)
+            self.checks.note_check(ORDER, None)
             if min(self._next_of.values()) > self.head:
                 self.done.set()
 
@@ -140,15 +140,15 @@ class GameTrace:
 
     def note_fault(self, name: str, fault: str) -> None:
         """Take note of a broken promise; the game is not waited for any longer."""
-        self.checks.note(name, fault)
+        self.checks.note_check(name, fault)
         self.went_wrong = True
         self.done.set()
 
     def finish(self, token: str) -> FinishedGame:
         """Check the result against the count, and give what an audit needs."""
         last, totals = self.events[-1].payload, self._score.totals
-        self.checks.note(AGREE, None)
-        self.checks.note(SCORE, self._fault_of_result(last, totals))
+        self.checks.note_check(AGREE, None)
+        self.checks.note_check(SCORE, self._fault_of_result(last, totals))
         return FinishedGame(
             game_id=self.game_id,
             head=self.head,
@@ -187,7 +187,7 @@ class GameTrace:
                 HIDDEN, f"game {self.game_id}: {player} saw {sorted(entries)} at {index}"
             )
         else:
-            self.checks.note(HIDDEN, None)
+            self.checks.note_check(HIDDEN, None)
 
     @property
     def _is_over(self) -> bool:
@@ -237,10 +237,10 @@ class GameSample:
 async def audit_games(http: HttpClient, game: FinishedGame, checks: Checks) -> None:
     """Compare the log and the summary over HTTP with what was seen."""
     try:
-        checks.note(LOG, await _fault_of_log(http, game))
-        checks.note(SUMMARY, await _fault_of_summary(http, game))
+        checks.note_check(LOG, await _fault_of_log(http, game))
+        checks.note_check(SUMMARY, await _fault_of_summary(http, game))
     except ClientError as error:
-        checks.note(LOG, f"game {game.game_id}: {error}")
+        checks.note_check(LOG, f"game {game.game_id}: {error}")
 
 
 async def _fault_of_log(http: HttpClient, game: FinishedGame) -> str | None:

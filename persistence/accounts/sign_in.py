@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from persistence.accounts.audit_log import record_entry
-from persistence.accounts.store import NewGuest, NewSession, insert_account
+from persistence.accounts.store import NewAccount, NewSession, insert_account
 from persistence.database import Connection, Database
 from persistence.queries import load_queries
 from protocol.accounts import Kind
@@ -111,7 +111,7 @@ class SignInStore:
         return [SignInMethod(*row) for row in rows]
 
     async def create_account(
-        self, code_hash: bytes, guest: NewGuest, method: NewSignInMethod, session: NewSession
+        self, code_hash: bytes, guest: NewAccount, method: NewSignInMethod, session: NewSession
     ) -> None:
         """Make an account with this sign-in method.
 

@@ -37,7 +37,7 @@ class ListedSigningKey(NamedTuple):
     is_sealed: bool
 
 
-class NewGuest(NamedTuple):
+class NewAccount(NamedTuple):
     """Everything that is written for a new guest."""
 
     user_id: UserId
@@ -183,7 +183,7 @@ class AccountStore:
         async with self._database.acquire() as connection:
             await connection.execute(SQL["replace_private_half"], *old, private_pem)
 
-    async def add_guest(self, guest: NewGuest, session: NewSession) -> None:
+    async def add_guest(self, guest: NewAccount, session: NewSession) -> None:
         """Make a guest with a session, or nothing; raise `UsernameTaken`."""
         async with self._database.acquire() as connection:
             await insert_account(connection, guest, session)
@@ -263,7 +263,7 @@ class AccountStore:
         ban = None if reason is None else Ban(reason, ends_at)
         return AccountStatus(player_id, display_name, tuple(roles), ban)
 
-    async def ensure_profile_and_player(self, guest: NewGuest) -> None:
+    async def ensure_profile_and_player(self, guest: NewAccount) -> None:
         """Make profile and player where missing; raise `UsernameTaken` or `NoSuchUser`."""
         event = event_columns(UserCreated(user_id=guest.user_id, method=ELSEWHERE))
         async with self._database.acquire() as connection:
@@ -286,7 +286,7 @@ class AccountStore:
         return None if record is None else Account(*record)
 
 
-async def insert_account(connection: Connection, guest: NewGuest, session: NewSession) -> None:
+async def insert_account(connection: Connection, guest: NewAccount, session: NewSession) -> None:
     """Make a user, profile, player and session; raise `UsernameTaken`."""
     values = (*guest, session.session_id, *session.token, session.method)
     event = event_columns(UserCreated(user_id=guest.user_id, method=session.method))

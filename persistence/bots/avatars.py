@@ -47,7 +47,7 @@ class StoredAvatar(NamedTuple):
     created_at: datetime
 
 
-class AvatarStore:
+class BotAvatarStore:
     """Avatars in PostgreSQL. Anybody may see approved ones; row level security says so."""
 
     def __init__(self, database: Database, rls: RlsDatabase) -> None:
@@ -74,7 +74,7 @@ class AvatarStore:
                 raise TooManyAvatars
             return StoredAvatar(**row)
 
-    async def select(
+    async def select_avatar(
         self, user_id: UserId, bot_id: BotId, avatar_id: str, require: Require
     ) -> None:
         """Let somebody's active bot show an approved avatar of its own, and note who chose it.
@@ -110,7 +110,7 @@ class AvatarStore:
             rows = await connection.fetch(SQL["avatars_with"], status, limit)
         return [StoredAvatar(**row) for row in rows]
 
-    async def moderate(
+    async def moderate_avatar(
         self, avatar_id: str, status: Moderation, *, actor: str, reason: str
     ) -> StoredAvatar:
         """Say what becomes of an avatar, on record; one that is not approved is taken off.

@@ -55,14 +55,14 @@ class LogMutation(NamedTuple):
 class SaveLogStore:
     """The logs."""
 
-    async def find(self, connection: Connection, slot_id: str) -> StoredSaveLog | None:
+    async def find_log(self, connection: Connection, slot_id: str) -> StoredSaveLog | None:
         """Read how a slot's log began; None where it is none."""
         row = await connection.fetchrow(SQL["find_log"], slot_id)
         if row is None:
             return None
         return StoredSaveLog(**{**dict(row), "config": orjson.loads(row["config"])})
 
-    async def add(self, connection: Connection, log: StoredSaveLog) -> None:
+    async def add_log(self, connection: Connection, log: StoredSaveLog) -> None:
         """Make a slot a log, without events as yet."""
         config = orjson.dumps(log.config)
         values = (*log[:5], config, log.seed, log.hash)
@@ -75,7 +75,7 @@ class SaveLogStore:
         rows = await connection.fetch(SQL["read_events"], slot_id, after, limit)
         return [StoredSaveLogEvent(*row) for row in rows]
 
-    async def append(
+    async def append_events(
         self,
         connection: Connection,
         log: StoredSaveLog,

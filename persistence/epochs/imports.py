@@ -121,7 +121,7 @@ def _named(line: Line) -> Iterator[None]:
 
 
 async def write_line(connection: Connection, epoch_id: EpochId, line: Line) -> None:
-    """Write a line within `own_time`, at its own time; raise `InvalidLine`."""
+    """Write a line within `use_line_times`, at its own time; raise `InvalidLine`."""
     await connection.execute(SQL["stop_clock"], line.at)
     with _named(line):
         await _write(connection, epoch_id, line)

@@ -726,7 +726,7 @@ class _Writer:
 
     async def _append(self, batches: list[GameBatch]) -> set[int]:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await self._database.connect()
+            self._connection = await self._database.open_unpooled_connection()
         columns = append_columns([(b.game.game_id, b.game.owner_epoch, b.rows) for b in batches])
         return {record[0] - 1 for record in await self._connection.fetch(SQL["append"], *columns)}
 

@@ -1,7 +1,7 @@
 """Slots, revisions and conflicts in PostgreSQL.
 
 What a person reads, names and pins is decided by row level security. States are written as the
-server, in one transaction that holds the slot's row: see `SaveStore.changing`.
+server, in one transaction that holds the slot's row: see `SaveStore.lock_and_change`.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence

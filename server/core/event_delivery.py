@@ -71,7 +71,7 @@ def retry_delay(attempts: int, chance: float) -> float:
     return float(min(2**attempts, PAUSE_S_MAX)) * (0.75 + 0.5 * chance)
 
 
-class EventDeliverer:
+class OutboxDeliverer:
     """Delivers the events of the outbox; every node has one, and they share the work.
 
     `now` gives monotonic seconds; `kept_s` is how long an event stays that everybody has.
@@ -177,7 +177,7 @@ class EventDeliverer:
 class EventMetricsCollector(Collector):
     """What a node does for durable events, as Prometheus reads it."""
 
-    def __init__(self, deliverer: EventDeliverer) -> None:
+    def __init__(self, deliverer: OutboxDeliverer) -> None:
         self._deliverer = deliverer
 
     def collect(self) -> Iterator[Metric]:

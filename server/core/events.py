@@ -98,7 +98,7 @@ class WatcherExcluded:
     player_id: PlayerId
 
 
-class LocalEvents:
+class LocalEventBus:
     """Delivers each event to its listeners, in the order in which they were added.
 
     A listener that raises is logged and counted; the others get the event all the same. Everybody
@@ -113,7 +113,7 @@ class LocalEvents:
         self._waiting: deque[tuple[object, int]] = deque()
         self._depth: int | None = None  # of the event that is being delivered
 
-    def listen(self, listeners: Listeners) -> None:
+    def add_listeners(self, listeners: Listeners) -> None:
         """Add a domain's listeners, by the type of event."""
         for kind, listener in listeners.items():
             self._listeners.setdefault(kind, []).append(listener)

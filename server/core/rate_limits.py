@@ -68,7 +68,7 @@ class RateLimiter:
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def require(self, key: Hashable, now: float) -> None:
+    def require_allowed(self, key: Hashable, now: float) -> None:
         """Count one at a monotonic time in seconds; raise `RateLimited` with the time to wait."""
         bucket = self._buckets.get(key)
         if bucket is None:

@@ -22,7 +22,7 @@ from server.core.events import Listeners
 from server.domains.services import Services
 from server.gateway.http.endpoints import Endpoint
 from server.gateway.session.sessions import Routes
-from server.gateway.transport.listener import Route
+from server.gateway.transport.listener import WebSocketRoute
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class Domain:
     endpoints: Sequence[Endpoint] = ()
     # Addresses that are no JSON of ours: bytes of files, pages that a browser is sent to.
     mounts: Sequence[Callable[[web.Application], None]] = ()
-    websockets: Mapping[str, Route] = field(default_factory=dict)
+    websockets: Mapping[str, WebSocketRoute] = field(default_factory=dict)
     listens: Listeners = field(default_factory=dict)
     # Who listens to durable events, at least once; see `server.core.event_delivery`.
     durable: Sequence[DurableListener] = ()

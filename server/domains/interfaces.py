@@ -105,7 +105,7 @@ class LobbyAccess(Protocol):
     async def leave_all(self, player_id: PlayerId) -> None:
         """Take a player out of every lobby that can be left."""
 
-    def count(self) -> int:
+    def count_followed(self) -> int:
         """Count the lobbies that somebody follows on this node."""
 
 
@@ -153,11 +153,11 @@ class MembersKey(Protocol):
 class StoredFiles(Protocol):
     """Which files there are. Provided by files."""
 
-    async def missing(self, links: Collection[str], /) -> Sequence[str]:
+    async def find_missing(self, links: Collection[str], /) -> Sequence[str]:
         """Say which of these (bucket/path) are not stored."""
 
 
-class SaveClass(NamedTuple):
+class UnloadableSaves(NamedTuple):
     """Saves of one schema version that do not load: how many there are, and why."""
 
     schema_version: int
@@ -168,7 +168,9 @@ class SaveClass(NamedTuple):
 class SaveCompatibility(Protocol):
     """Whether stored saves load under other content. Provided by saves."""
 
-    async def not_loading(self, title: str, *, oldest: int, newest: int) -> Sequence[SaveClass]:
+    async def find_unloadable(
+        self, title: str, *, oldest: int, newest: int
+    ) -> Sequence[UnloadableSaves]:
         """Find a title's saves that do not load where these versions of its schema are understood.
 
         What upgrade steps bring to one of them loads; what is newer does not.
@@ -282,7 +284,7 @@ class Economy(Protocol):
 class EconomyReview(Protocol):
     """What other domains find implausible, such as quests out of order. Provided by inventory."""
 
-    async def suspect(
+    async def flag_for_review(
         self, connection: Connection, account_id: UserId, slot_id: str, *, rule: str, reason: str
     ) -> None:
         """Flag something for review in the caller's transaction, before it is carried out.

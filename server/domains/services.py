@@ -12,7 +12,7 @@ from persistence.objects import ObjectStorage
 from persistence.rls import RlsDatabase
 from server.config import Config
 from server.core.clock import Clock
-from server.core.events import LocalEvents
+from server.core.events import LocalEventBus
 from server.core.passwords import PasswordHasher
 from server.core.settings import SettingsReader
 from server.core.subscriptions import Subscriptions
@@ -86,7 +86,7 @@ class Services:
     passwords: PasswordHasher = field(init=False, default_factory=PasswordHasher)
     error_counts: ErrorCounts = field(init=False, default_factory=ErrorCounts)
     sessions: Sessions = field(init=False)
-    events: LocalEvents = field(init=False, default_factory=LocalEvents)
+    events: LocalEventBus = field(init=False, default_factory=LocalEventBus)
     interfaces: Interfaces = field(init=False, default_factory=Interfaces)
     address: NodeAddress = field(init=False, default_factory=NodeAddress)
 

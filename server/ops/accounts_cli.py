@@ -236,7 +236,9 @@ class _Commands:
         """Do some work; `opens` says whether it needs the keys that seal."""
         config = self._shell.read_config(data_dir=data_dir)
         with self._shell.said_plainly():
-            return self._shell.in_context(config, context=partial(_context, opens=opens), work=work)
+            return self._shell.run_in_context(
+                config, context=partial(_context, opens=opens), work=work
+            )
 
 
 @asynccontextmanager

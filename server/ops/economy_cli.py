@@ -39,7 +39,7 @@ class _Commands:
         config = self._shell.read_config(data_dir=data_dir)
         account_id = None if account is None else UserId(str(account))
         with self._shell.said_plainly():
-            holds = self._shell.in_context(
+            holds = self._shell.run_in_context(
                 config, context=_context, work=lambda opened: self._verify(opened, account_id)
             )
         if not holds:

@@ -245,7 +245,7 @@ class _Commands:
         config = self._shell.read_config(data_dir=data_dir)
         with self._shell.said_plainly():
             try:
-                return self._shell.in_context(config, context=_context, work=work)
+                return self._shell.run_in_context(config, context=_context, work=work)
             except ValidationError as error:
                 problem = describe_validation_error(error).message
                 raise InvalidField(f"A profile cannot be used here. {problem}") from error

@@ -114,7 +114,7 @@ def _command(shell: Shell, make: Make) -> Callable[..., None]:
                 "names a database that may be in real use; add --yes if that is what you want."
             )
         with shell.said_plainly():
-            shell.in_context(config, context=_context, work=work)
+            shell.run_in_context(config, context=_context, work=work)
 
     return run
 

@@ -27,7 +27,7 @@ from server.gamekit.fold import AnyRuleset
 from server.ops.audit.findings import CheckFailed
 from server.ops.audit.replay_check import ReplayCheck
 from server.ops.shell import DataDir, Shell
-from server.rulesets import find_rulesets, folders_in
+from server.rulesets import find_rulesets, parse_folder_list
 
 
 def add_commands(app: typer.Typer, shell: Shell) -> None:
@@ -61,7 +61,7 @@ class _Commands:
         config = self._shell.read_config(data_dir=data_dir)
         slot_id = None if slot is None else str(slot)
         with self._shell.said_plainly():
-            holds = self._shell.in_context(
+            holds = self._shell.run_in_context(
                 config, context=_context, work=lambda opened: self._verify(opened, slot_id)
             )
         if not holds:
@@ -72,7 +72,7 @@ class _Commands:
         async for each in _ids(opened.database, slot_id):
             logs += 1
             try:
-                await check(opened, each)
+                await check_save_log(opened, each)
             except CheckFailed as problem:
                 broken += 1
                 self._out.print(f"slot {each}: {problem}")
@@ -88,14 +88,14 @@ async def _ids(database: Database, slot_id: str | None) -> AsyncIterator[str]:
         yield each
 
 
-async def check(opened: VerifyContext, slot_id: str) -> None:
+async def check_save_log(opened: VerifyContext, slot_id: str) -> None:
     """Raise `CheckFailed` for a log that its rules do not give, or a state that is not its own."""
     store = SaveLogStore()
     async with (
         opened.database.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        stored = await store.find(connection, slot_id)
+        stored = await store.find_log(connection, slot_id)
         if stored is None:
             raise CheckFailed("is not the log of a ruleset")
         events = await store.read_events(connection, slot_id)
@@ -126,9 +126,9 @@ def _check_rules(
     if ruleset is None:
         raise CheckFailed(f"version {stored.ruleset_version} of {stored.ruleset} is not installed")
     log = [_recorded(event) for event in events]
-    origin = simulation.origin_of(ruleset, stored.player_id, stored.config, stored.seed)
+    origin = simulation.read_origin(ruleset, stored.player_id, stored.config, stored.seed)
     fold = ReplayCheck(origin, log).run()
-    if canonical_json(simulation.state_of(fold)) != canonical_json(state):
+    if canonical_json(simulation.build_slot_state(fold)) != canonical_json(state):
         raise CheckFailed("its state is not what its log gives")
 
 
@@ -140,4 +140,4 @@ def _recorded(stored: StoredSaveLogEvent) -> RecordedEvent:
 @asynccontextmanager
 async def _context(config: Config, dsn: str) -> AsyncIterator[VerifyContext]:
     async with await Database.open(dsn) as database:
-        yield VerifyContext(database, find_rulesets(*folders_in(config.rulesets_path)))
+        yield VerifyContext(database, find_rulesets(*parse_folder_list(config.rulesets_path)))

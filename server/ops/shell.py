@@ -25,7 +25,7 @@ class Shell(NamedTuple):
     database_url: Callable[[Config], AbstractContextManager[str]]
     said_plainly: Callable[[], AbstractContextManager[None]]
 
-    def in_context(
+    def run_in_context(
         self,
         config: Config,
         *,

@@ -24,8 +24,13 @@ from typing import Any, Final, Protocol, TypeVar
 from playhall.errors import Json, RequestRefused
 from playhall.saves import SaveQueue, SaveRequest
 from server.domains.progression.saves import rules
-from server.domains.progression.saves.rules import Content, Decision, NewRevision, OpenBranch
-from server.domains.progression.saves.states import written
+from server.domains.progression.saves.rules import (
+    NewRevision,
+    OpenBranch,
+    RevisionContent,
+    WriteDecision,
+)
+from server.domains.progression.saves.states import canonicalise_state
 
 T = TypeVar("T")
 
@@ -75,7 +80,7 @@ class MemorySaves:
 
     def __init__(self) -> None:
         self._rules = rules.merge_rules(MERGE)  # type: ignore[arg-type]  # they are literals
-        first = NewRevision(1, (), "create", Content(written(START).state))
+        first = NewRevision(1, (), "create", RevisionContent(canonicalise_state(START).state))
         self._revisions = {1: first}
         self._current = 1
         self._answers: dict[str, Json | RequestRefused] = {}
@@ -93,7 +98,7 @@ class MemorySaves:
     def _written(self, request: SaveRequest) -> Json | RequestRefused:
         parents = self._parents()
         branches = list(self._open.values())
-        ancestor = rules.where_merged(parents, request.base, self._current, branches)
+        ancestor = rules.find_merge_base(parents, request.base, self._current, branches)
         decision = rules.decide_write(
             last_revision=max(self._revisions),
             current=self._current,
@@ -101,13 +106,13 @@ class MemorySaves:
             base=request.base,
             ancestor=ancestor,
             ancestor_state=None if ancestor is None else self._state(ancestor),
-            theirs=Content(written(request.body["state"]).state),
+            theirs=RevisionContent(canonicalise_state(request.body["state"]).state),
             rules=self._rules,
             open_branches=branches,
         )
         return self._kept(decision)
 
-    def _kept(self, decision: Decision) -> Json | RequestRefused:
+    def _kept(self, decision: WriteDecision) -> Json | RequestRefused:
         for new in decision.revisions:
             self._revisions[new.revision] = new
         own = decision.own.revision
@@ -166,7 +171,7 @@ class MemorySaves:
 
     def _advance(self, parents: tuple[int, ...], state: Json) -> int:
         number = max(self._revisions) + 1
-        self._revisions[number] = NewRevision(number, parents, "resolve", Content(state))
+        self._revisions[number] = NewRevision(number, parents, "resolve", RevisionContent(state))
         self._current = number
         return number
 
@@ -226,7 +231,7 @@ class Simulation:
     # ------------------------------------------------------------------ what happens
 
     async def _edit(self, device: Device, step: int) -> None:
-        state = written(device.queue.state(SLOT)).state
+        state = canonicalise_state(device.queue.state(SLOT)).state
         state = {**state, "lore": list(state["lore"]), "saved_at": step + device.clock_error_s}
         change = self.chance.randint(-5, 9)
         state["gold"] += change

@@ -58,7 +58,7 @@ def _union_keeps_removed(rule: Any, base: Any, ours: Any, theirs: Any) -> Any:
 
 
 def _oldest_base(parents: Any, one: int, other: int) -> int:
-    return min(rules.ancestors(parents, one) & rules.ancestors(parents, other))
+    return min(rules.list_ancestors(parents, one) & rules.list_ancestors(parents, other))
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def _oldest_base(parents: Any, one: int, other: int) -> int:
         ("_decided", _union_keeps_removed),
         ("merge_base", _oldest_base),
         ("same", lambda one, other: False),
-        ("merge", lambda base, ours, theirs, _, **__: rules.Merged(theirs, [])),
-        ("merge", lambda base, ours, theirs, _, **__: rules.Merged(ours, [])),
+        ("merge", lambda base, ours, theirs, _, **__: rules.MergeResult(theirs, [])),
+        ("merge", lambda base, ours, theirs, _, **__: rules.MergeResult(ours, [])),
         ("where_merged", lambda parents, base, current, _: _MERGE_BASE(parents, base, current)),
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence.queries import Queries, load_queries
+from persistence.queries import NamedQueries, load_queries
 from tests.tidy.source import ROOT, modules
 
 SQL_WORDS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ")
@@ -21,13 +21,13 @@ CALLED_FROM_OUTSIDE = {
     *("on_ws_connected", "on_ws_frame", "on_ws_disconnected", "writelines"),
     *("feed_data", "feed_eof"),
     *("field_title_should_be_set", "down_revision", "drop_websocket"),
-    "add_upgrade",  # by title packages
+    *("add_upgrade", "read_query_file"),  # by title packages
     "sync",  # by games
-    "suspect",  # by quests
+    "flag_for_review",  # by quests
 }
 
 
-def every_query() -> list[tuple[Path, Queries]]:
+def every_query() -> list[tuple[Path, NamedQueries]]:
     folder = ROOT / "persistence"
     found = [
         (path, load_queries(str(path.relative_to(folder).with_suffix(""))))

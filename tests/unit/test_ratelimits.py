@@ -9,26 +9,26 @@ from server.core.rate_limits import KEYS_MAX, Rate, RateLimiter
 def test_a_burst_is_allowed_and_what_flows_back_after_it() -> None:
     limiter = RateLimiter(Rate(per_minute=30, burst=2), "Too often")
     for _ in range(2):
-        limiter.require("ann", 0.0)
+        limiter.require_allowed("ann", 0.0)
     with pytest.raises(RateLimited, match="Too often; try again in 2 s") as refused:
-        limiter.require("ann", 0.0)
+        limiter.require_allowed("ann", 0.0)
     assert refused.value.retry_after_s == 2.0
-    limiter.require("ann", 2.0)
+    limiter.require_allowed("ann", 2.0)
     with pytest.raises(RateLimited):
-        limiter.require("ann", 2.0)
+        limiter.require_allowed("ann", 2.0)
 
 
 def test_keys_do_not_slow_each_other() -> None:
     limiter = RateLimiter(Rate(per_minute=30, burst=1), "Too often")
-    limiter.require("ann", 0.0)
-    limiter.require("bob", 0.0)
+    limiter.require_allowed("ann", 0.0)
+    limiter.require_allowed("bob", 0.0)
 
 
 def test_keys_unused_for_longest_are_forgotten() -> None:
     limiter = RateLimiter(Rate(per_minute=30, burst=1), "Too often")
     for n in range(KEYS_MAX + 1):
-        limiter.require(n, 0.0)
+        limiter.require_allowed(n, 0.0)
     assert len(limiter) == KEYS_MAX
-    limiter.require(0, 0.0)
+    limiter.require_allowed(0, 0.0)
     with pytest.raises(RateLimited):
-        limiter.require(KEYS_MAX, 0.0)
+        limiter.require_allowed(KEYS_MAX, 0.0)

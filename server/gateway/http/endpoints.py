@@ -34,7 +34,7 @@ from server.gateway.http.bodies import (
     require_coding,
 )
 from server.gateway.http.query import query_reader
-from server.gateway.session.identity import Identity, Scope, refused_by_scope
+from server.gateway.session.identity import Identity, Scope, find_scope_error
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ async def _identify(
         if endpoint.auth == "required":
             raise BadToken("Send an access token: Authorization: Bearer …")
         return None
-    if (refused := refused_by_scope(identity, endpoint.scope)) is not None:
+    if (refused := find_scope_error(identity, endpoint.scope)) is not None:
         raise refused
     return identity
 

@@ -33,7 +33,7 @@ access token as `Authorization: Bearer …`. Lists page by an opaque cursor."""
 PLACEHOLDER: Final = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
 
 
-class Error(WireModel):
+class ErrorBody(WireModel):
     """Why the request was refused; where `retry` is true, sending it again can help."""
 
     type: Literal["error"] = "error"
@@ -50,7 +50,7 @@ class Error(WireModel):
 def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> JsonObject:
     """Write the document; the same endpoints always give the same."""
     schemas = SchemaRegistry()
-    error = schemas.add_model(Error, mode="validation")
+    error = schemas.add_model(ErrorBody, mode="validation")
     by_path = sorted(endpoints, key=lambda endpoint: (_address(endpoint), endpoint.method))
     return {
         "openapi": "3.1.0",

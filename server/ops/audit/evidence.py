@@ -21,10 +21,10 @@ from protocol.ids import GameId, PlayerId
 from server.domains.play.games.recorder import RecordedEvent
 from server.domains.play.games.recovery import decode_row
 from server.gamekit.contract import Event
-from server.gamekit.fold import AnyRuleset, Origin
-from server.gamekit.table import GAME_COMPLETED, GAME_CREATED, players_of
+from server.gamekit.fold import AnyRuleset, GameOrigin
+from server.gamekit.table import GAME_COMPLETED, GAME_CREATED, parse_players
 from server.ops.audit.findings import CheckFailed, CheckNotPossible
-from server.ops.audit.rebuild import RecountedStatistics, stored_tally
+from server.ops.audit.rebuild import RecountedStatistics, read_stored_tally
 
 
 class StatisticsComparison(NamedTuple):
@@ -60,7 +60,7 @@ class ReplayContents(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class GameEvidence:
     """A log in the order in which it was found, and the rest where it comes from a database."""
 
     game_id: GameId
@@ -75,15 +75,15 @@ class Evidence:
         return bool(self.rows) and self.rows[-1].type == GAME_COMPLETED
 
 
-async def gather_log(books: AuditReader, game_id: GameId) -> Evidence:
+async def gather_log(books: AuditReader, game_id: GameId) -> GameEvidence:
     """Read a game's row and log; raise `GameNotFound`."""
     game, _ = await _game(books, game_id)
-    return Evidence(game_id, await books.read_events(game_id), game)
+    return GameEvidence(game_id, await books.read_events(game_id), game)
 
 
 async def gather_evidence(
     books: AuditReader, game_id: GameId, *, newest_only: bool = False
-) -> Evidence:
+) -> GameEvidence:
     """Read all that there is about a game; raise `GameNotFound`.
 
     `newest_only`: of the players' statistics, only those that no later game touched.
@@ -100,7 +100,7 @@ async def gather_evidence(
             books, await books.list_players_newest_here(game_id) if newest_only else whose
         ),
     )
-    return Evidence(game_id, await books.read_events(game_id), game, conclusions)
+    return GameEvidence(game_id, await books.read_events(game_id), game, conclusions)
 
 
 async def _game(books: AuditReader, game_id: GameId) -> tuple[StoredGame, str | None]:
@@ -113,7 +113,7 @@ async def _game(books: AuditReader, game_id: GameId) -> tuple[StoredGame, str | 
 async def _lifetimes(books: AuditReader, players: Sequence[PlayerId]) -> list[StatisticsComparison]:
     return [
         StatisticsComparison(
-            player, await stored_tally(books, player), await _added_up(books, player)
+            player, await read_stored_tally(books, player), await _added_up(books, player)
         )
         for player in players
     ]
@@ -148,7 +148,7 @@ def read_log(rows: Sequence[EventRow]) -> list[RecordedEvent]:
     return recorded
 
 
-def seed_of(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
+def find_seed(evidence: GameEvidence, log: Sequence[RecordedEvent]) -> str:
     """Find the game's seed; raise `CheckNotPossible` where it is not revealed yet."""
     if evidence.game is not None:
         return evidence.game.seed
@@ -160,12 +160,12 @@ def seed_of(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
     return seed
 
 
-def origin_of(
-    evidence: Evidence, log: Sequence[RecordedEvent], *, rulesets: Mapping[str, AnyRuleset]
-) -> Origin:
+def find_origin(
+    evidence: GameEvidence, log: Sequence[RecordedEvent], *, rulesets: Mapping[str, AnyRuleset]
+) -> GameOrigin:
     """Find out what a game started from, by its first event and its seed."""
-    created = first_event(log).payload
-    seed = seed_of(evidence, log)
+    created = read_first_event(log).payload
+    seed = find_seed(evidence, log)
     ruleset = rulesets.get(created["ruleset"])
     ruleset = ruleset and ruleset.of_version(created["ruleset_version"])
     if ruleset is None:
@@ -182,12 +182,12 @@ def origin_of(
             f"the configuration is not valid: {wrong['loc']}: {wrong['msg']}"
         ) from None
     try:
-        return Origin(ruleset, players_of(created), config, seed)
+        return GameOrigin(ruleset, parse_players(created), config, seed)
     except (KeyError, TypeError) as error:
         raise CheckFailed(f"event 0 does not say who sits where: {error!r}") from None
 
 
-def first_event(log: Sequence[RecordedEvent]) -> Event:
+def read_first_event(log: Sequence[RecordedEvent]) -> Event:
     """Give the event that a game begins with; raise `CheckFailed` where it is none such."""
     if not log:
         raise CheckNotPossible("no event could be read")

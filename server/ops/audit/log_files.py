@@ -14,7 +14,7 @@ from protocol.envelope import WireModel
 from protocol.history import GameSummary
 from protocol.ids import GameId, WireGameId, WireMatchId
 from protocol.limits import EVENT_INDEX_MAX, PAYLOAD_BYTES_MAX
-from server.ops.audit.evidence import Evidence, ReplayContents
+from server.ops.audit.evidence import GameEvidence, ReplayContents
 
 # A payload can be longer than its canonical form: spaces, escapes.
 LINE_BYTES_MAX: Final = 8 * PAYLOAD_BYTES_MAX
@@ -41,7 +41,7 @@ class _LineOfGame(LogLine):
     game_id: WireGameId
 
 
-def read_export(path: Path) -> Evidence:
+def read_export(path: Path) -> GameEvidence:
     """Read an exported log, in the order of its lines; raise `UnreadableLogFile`."""
     try:
         with path.open("rb") as file:
@@ -50,7 +50,7 @@ def read_export(path: Path) -> Evidence:
         raise UnreadableLogFile(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _read(file: BinaryIO, name: str) -> Evidence:
+def _read(file: BinaryIO, name: str) -> GameEvidence:
     game_id: GameId | None = None
     rows: list[EventRow] = []
     while data := file.readline(LINE_BYTES_MAX + 1):
@@ -64,7 +64,7 @@ def _read(file: BinaryIO, name: str) -> Evidence:
         rows.append(to_event_row(line, where))
     if game_id is None:
         raise UnreadableLogFile(f"{name} is empty; write it with: playhall export GAME > {name}")
-    return Evidence(game_id, rows)
+    return GameEvidence(game_id, rows)
 
 
 def _parsed(data: bytes, where: str) -> _LineOfGame:
@@ -123,7 +123,7 @@ class _Replay(WireModel):
     summary: GameSummary
 
 
-def read_file(path: Path) -> Evidence:
+def read_file(path: Path) -> GameEvidence:
     """Read a replay (gzip) or an export (lines); raise `UnreadableLogFile`."""
     try:
         with path.open("rb") as file:
@@ -150,7 +150,7 @@ def _read_replay(path: Path) -> _Replay:
         ) from None
 
 
-def _evidence(replay: _Replay, name: str) -> Evidence:
+def _evidence(replay: _Replay, name: str) -> GameEvidence:
     rows = [to_event_row(line, f"Event {n} of {name}") for n, line in enumerate(replay.events)]
     stated = ReplayContents(
         replay.game.model_dump(),
@@ -158,4 +158,4 @@ def _evidence(replay: _Replay, name: str) -> Evidence:
         None if replay.initial_state is None else replay.initial_state.model_dump(),
         replay.commands,
     )
-    return Evidence(replay.game.game_id, rows, stated=stated)
+    return GameEvidence(replay.game.game_id, rows, stated=stated)

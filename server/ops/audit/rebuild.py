@@ -15,7 +15,7 @@ from persistence.audit.store import AuditReader, AuditStore, LifetimeStats, Stor
 from persistence.eventlog.completion import SeatResult
 from persistence.games.store import GameStore
 from protocol.ids import GameId, PlayerId
-from server.domains.play.games.recovery import CorruptLog, recover
+from server.domains.play.games.recovery import CorruptLog, recover_game
 from server.domains.play.games.results import build_completion
 from server.gamekit.fold import AnyRuleset
 
@@ -53,7 +53,7 @@ class RecountedStatistics:
         return RecountedStatistics(added(self.overall), {**self.by_ruleset, ruleset: in_ruleset})
 
 
-async def stored_tally(books: AuditReader, player_id: PlayerId) -> RecountedStatistics:
+async def read_stored_tally(books: AuditReader, player_id: PlayerId) -> RecountedStatistics:
     """Read a player's statistics as they are stored."""
     return RecountedStatistics(
         await books.read_lifetime_stats(player_id), await books.read_ruleset_stats(player_id)
@@ -83,7 +83,7 @@ def with_game(
     )
 
 
-def differences(
+def list_column_differences(
     stored: LifetimeStats | None, counted: LifetimeStats | None
 ) -> list[ColumnDifference]:
     """List the columns that differ; a row that is missing differs in all that is not zero."""
@@ -93,19 +93,19 @@ def differences(
     return [ColumnDifference(*pair) for pair in pairs if pair[1] != pair[2]]
 
 
-def tally_differences(
+def list_tally_differences(
     stored: RecountedStatistics, counted: RecountedStatistics
 ) -> list[ColumnDifference]:
     """List what differs over all games, then in each ruleset as `games_won in el_dorado`."""
-    found = differences(stored.overall, counted.overall)
+    found = list_column_differences(stored.overall, counted.overall)
     for ruleset in sorted({*stored.by_ruleset, *counted.by_ruleset}):
         pair = stored.by_ruleset.get(ruleset), counted.by_ruleset.get(ruleset)
-        for column, *values in differences(*pair):
+        for column, *values in list_column_differences(*pair):
             found.append(ColumnDifference(f"{column} in {ruleset}", *values))
     return found
 
 
-def xp_differences(xp: StoredXp | None) -> list[ColumnDifference]:
+def list_xp_differences(xp: StoredXp | None) -> list[ColumnDifference]:
     """Say where XP is not the sum of what matches brought."""
     return [ColumnDifference("xp_total", *xp)] if xp is not None and xp.stored != xp.earned else []
 
@@ -220,7 +220,7 @@ class StatisticsRebuild:
         assert game is not None  # the history refers to it
         rows = await self._games.read_log(game_id)
         try:
-            fold = recover(game, rows, self._rulesets.get(game.ruleset)).fold
+            fold = recover_game(game, rows, self._rulesets.get(game.ruleset)).fold
         except CorruptLog as corrupt:
             raise Uncountable(f"game {game_id} cannot be counted: {corrupt}") from corrupt
         outcome = fold.outcome()
@@ -234,8 +234,8 @@ async def _differing(
     books: AuditReader, player_id: PlayerId, count: PlayerCount
 ) -> list[ColumnDifference]:
     """Compare what is stored of a player with their games: statistics counted again, XP summed."""
-    statistics = tally_differences(await stored_tally(books, player_id), count.tally)
-    return statistics + xp_differences(await books.read_xp(player_id))
+    statistics = list_tally_differences(await read_stored_tally(books, player_id), count.tally)
+    return statistics + list_xp_differences(await books.read_xp(player_id))
 
 
 async def _write(books: AuditReader, player_id: PlayerId, tally: RecountedStatistics) -> None:

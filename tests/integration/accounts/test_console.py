@@ -25,7 +25,7 @@ from server.core.clock import Clock
 from server.domains.people.accounts.codes import OneTimeCodes
 from server.domains.people.accounts.keys import SigningKeys
 from server.domains.people.accounts.service import Accounts
-from server.domains.people.accounts.sign_in_methods import Methods, Proved
+from server.domains.people.accounts.sign_in_methods import ProvedSignInMethod, SignInMethodService
 from server.ops.accounts_cli import add_commands
 from server.ops.shell import Shell
 from tests.integration.accounts.conftest import LIFETIMES
@@ -74,8 +74,13 @@ class Hall:
             )
             codes = OneTimeCodes(store=store, seal=seal, clock=Clock())
             proof = await codes.read("email", await codes.make("email", {"email": EMAIL}))
-            return await Methods(store=store, seal=seal, accounts=accounts).create_account(
-                proof.code_hash, Proved("email", EMAIL), password_hash="x", display_name="Ann"
+            return await SignInMethodService(
+                store=store, seal=seal, accounts=accounts
+            ).create_account(
+                proof.code_hash,
+                ProvedSignInMethod("email", EMAIL),
+                password_hash="x",
+                display_name="Ann",
             )
 
         return self.on_database(register)

@@ -23,7 +23,7 @@ from server.domains.people.accounts.http import AccountRoutes, guest_limiter
 from server.domains.people.accounts.keys import SigningKeys
 from server.domains.people.accounts.published_keys import KEYS_KEPT_S
 from server.domains.people.accounts.service import Accounts
-from server.domains.people.accounts.supabase import SupabaseAccounts, disabled_endpoints
+from server.domains.people.accounts.supabase import SupabaseAccounts, make_disabled_endpoints
 from tests.fixtures.http import bearer, served
 from tests.fixtures.postgres import Databases
 from tests.integration.accounts.conftest import LIFETIMES, MovableClock
@@ -277,7 +277,7 @@ async def test_our_own_sign_in_says_that_it_is_elsewhere(hall: Hall) -> None:
         store=store, keys=keys, clock=clock, lifetimes=LIFETIMES, revoked=lambda *_: None
     )
     routes = AccountRoutes(accounts=ours, keys=keys, guests=guest_limiter(600), now=clock.monotonic)
-    addresses = disabled_endpoints(routes.endpoints())
+    addresses = make_disabled_endpoints(routes.endpoints())
     async with served(addresses, hall.accounts.authenticate) as client:
         for path in ("/v1/auth/guest", "/v1/auth/refresh", "/v1/auth/logout"):
             async with client.post(path, json={}) as reply:

@@ -22,7 +22,7 @@ from protocol.ids import GameId, PlayerId
 from server.cli import plain_errors
 from server.config import Config
 from server.core.clock import Clock
-from server.core.events import LocalEvents
+from server.core.events import LocalEventBus
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame
@@ -57,7 +57,7 @@ async def open_room(
             rulesets=find_rulesets() if rulesets is None else rulesets,
             may_serve=lambda: True,
             subscriptions=Subscriptions(MemoryBroker()),
-            events=LocalEvents(),
+            events=LocalEventBus(),
             seats_changed=lambda _: None,
         )
         running = tasks.start_loop(log.run(), name="log")

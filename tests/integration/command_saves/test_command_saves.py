@@ -24,7 +24,7 @@ from server.domains.progression.command_saves.settings import CommandSavesSettin
 from server.domains.progression.saves.service import SlotAccess
 from server.domains.progression.saves.streams import ProgressStreams
 from server.ops.audit.findings import CheckFailed
-from server.ops.saves_cli import VerifyContext, check
+from server.ops.saves_cli import VerifyContext, check_save_log
 from server.rulesets import find_rulesets
 from tests.fixtures.http import bearer, served
 from tests.fixtures.rows import add_profile
@@ -81,7 +81,7 @@ class Stories:
         return dict(save["state"])
 
     async def check(self, slot: str) -> None:
-        await check(VerifyContext(self.database, find_rulesets()), slot)
+        await check_save_log(VerifyContext(self.database, find_rulesets()), slot)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from protocol.errors import Unavailable
 from protocol.ids import UserId, new_id
 from server.core import event_delivery as events
 from server.core.containment import FAILURES
-from server.core.event_delivery import DurableListener, EventDeliverer, EventDelivery, retry_delay
+from server.core.event_delivery import DurableListener, EventDelivery, OutboxDeliverer, retry_delay
 
 DAY_S = 86_400.0
 
@@ -43,8 +43,8 @@ class Outbox:
         self.store = EventOutbox(database)
         self.now = 0.0
 
-    def deliverer(self, *listeners: DurableListener, kept_s: float = DAY_S) -> EventDeliverer:
-        return EventDeliverer(self.store, listeners, now=lambda: self.now, kept_s=kept_s)
+    def deliverer(self, *listeners: DurableListener, kept_s: float = DAY_S) -> OutboxDeliverer:
+        return OutboxDeliverer(self.store, listeners, now=lambda: self.now, kept_s=kept_s)
 
     async def write(self, event: DurableEvent | None = None) -> UserId:
         user_id = UserId(new_id())

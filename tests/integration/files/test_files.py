@@ -576,4 +576,4 @@ async def test_missing_files_are_named(store: Store) -> None:
     path, absent = _path(ann), _path(ann)
     await store.upload(ann, path, GLB)
     links = [f"user-assets/{path}", f"user-assets/{absent}", f"avatars/{path}"]
-    assert set(await store.files.missing(links)) == set(links[1:])
+    assert set(await store.files.find_missing(links)) == set(links[1:])

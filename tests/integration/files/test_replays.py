@@ -16,7 +16,7 @@ from protocol.ids import new_id
 from server.domains.play.games.live_game import LiveGame
 from server.gamekit.contract import Event, Setup
 from server.ops.audit.log_files import read_file
-from server.ops.audit.verify import verify
+from server.ops.audit.verify import verify_game
 from server.rulesets import find_rulesets
 from tests.integration.audit.conftest import open_room, play_and_leave
 from tests.integration.files.conftest import Json, Store
@@ -43,7 +43,7 @@ async def _url(store: Store, match_id: str) -> str | None:
 
 
 def _held(path: Path) -> dict[str, bool | None]:
-    report = verify(read_file(path), find_rulesets())
+    report = verify_game(read_file(path), find_rulesets())
     return {finding.check: finding.holds for finding in report.findings}
 
 

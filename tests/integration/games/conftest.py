@@ -17,7 +17,7 @@ from persistence.games.store import GameStore
 from protocol.errors import CloseReason, PlayhallError
 from protocol.ids import GameId, LobbyId, PlayerId, new_id
 from server.core.clock import Clock
-from server.core.events import LobbyGameCompleted, LocalEvents
+from server.core.events import LobbyGameCompleted, LocalEventBus
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame
@@ -116,7 +116,7 @@ class Room:
             seats=len(bots),
         )
         game_id = await self.registry.create(new)
-        game = self.registry.loaded(game_id)
+        game = self.registry.find_loaded(game_id)
         assert game is not None
         return game
 
@@ -155,8 +155,8 @@ async def act(game: LiveGame, seat: int, cmd_no: int, move: dict[str, Any]) -> i
 async def room(database: Database) -> AsyncIterator[Room]:
     """A node with two writers and quick bots."""
     over: list[LobbyId] = []
-    events = LocalEvents()
-    events.listen({LobbyGameCompleted: lambda event: over.append(event.lobby_id)})
+    events = LocalEventBus()
+    events.add_listeners({LobbyGameCompleted: lambda event: over.append(event.lobby_id)})
     log = EventLogWriter(database, writers=2)
     store = GameStore(database, node="here")
     async with Tasks() as tasks:

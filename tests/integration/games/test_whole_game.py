@@ -5,7 +5,7 @@ import asyncio
 import orjson
 
 from persistence.eventlog.hashchain import genesis_hash
-from server.domains.play.games.recovery import recover
+from server.domains.play.games.recovery import recover_game
 from server.domains.play.games.results import build_game_summary
 from server.rulesets import find_rulesets
 from tests.integration.games.conftest import Recorder, Room
@@ -25,7 +25,7 @@ async def test_bots_play_el_dorado_and_everything_agrees(room: Room) -> None:
 
     kept = await room.store.find(game.game_id)
     assert kept is not None
-    fold = recover(kept, rows, find_rulesets()["el_dorado"]).fold
+    fold = recover_game(kept, rows, find_rulesets()["el_dorado"]).fold
     outcome = fold.outcome()
     assert outcome is not None
     summary = build_game_summary(fold.table, outcome)

@@ -215,7 +215,7 @@ async def test_inventory_is_read_in_pages_with_stacks_by_metadata(
     other = await market.slot(ada)
     assert await market.held(ada, other) == ({}, {"gems": 1})
     async with market.database.acquire() as connection:
-        held = await market.service.holdings(connection, ada, slot)
+        held = await market.service.read_holdings(connection, ada, slot)
     assert (held.items, held.currencies) == ({"iron": 2, "sword": 1}, {"gems": 1, "gold": 5})
 
 

@@ -270,7 +270,7 @@ async def test_other_domains_flag_what_they_find_implausible(
     market: Market, ada: UserId, slot: str
 ) -> None:
     async with market.database.transaction() as connection:
-        suspect = market.service.suspect
+        suspect = market.service.flag_for_review
         await suspect(connection, ada, slot, rule="quest_order", reason="The end comes last")
     [flag] = (await market.ask("moderator", "GET", "/admin/economy/flags"))["flags"]
     assert (flag["rule"], flag["reason"], flag["asset"]) == (
@@ -290,7 +290,9 @@ class TestEnforced:
     ) -> None:
         with pytest.raises(GainRefused):
             async with market.database.transaction() as connection:
-                await market.service.suspect(connection, ada, slot, rule="quest_order", reason="x")
+                await market.service.flag_for_review(
+                    connection, ada, slot, rule="quest_order", reason="x"
+                )
         while len(market.tasks):
             await asyncio.sleep(0)
         [flag] = (await market.ask("moderator", "GET", "/admin/economy/flags"))["flags"]

@@ -24,7 +24,7 @@ from persistence.rls import RlsDatabase
 from protocol.envelope import type_of
 from protocol.ids import GameId, LobbyId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
-from server.core.events import LocalEvents, MemberKicked, PlayerConnected, PlayerDisconnected
+from server.core.events import LocalEventBus, MemberKicked, PlayerConnected, PlayerDisconnected
 from server.core.passwords import PasswordHasher
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
@@ -108,7 +108,7 @@ class Person:
     def connect(self) -> None:
         who = UserId(self.player_id), self.player_id, SessionId(new_id()), self.name, FOREVER_S
         self.memory = Memory()
-        self.session = self.hall.sessions.new()
+        self.session = self.hall.sessions.create_session()
         self.session.on_open(self.memory)  # type: ignore[arg-type]  # all of a socket that is used
         self.hall.sessions.greet(self.session, Identity(*who))
 
@@ -186,7 +186,7 @@ class Hall:
         self.clock = MovableClock()
         self.store = LobbyStore(database, rls)
         self.subscriptions = Subscriptions(MemoryBroker(hub))
-        self.events = LocalEvents()
+        self.events = LocalEventBus()
         self.log = EventLogWriter(database, writers=1)
         self.sessions = Sessions(
             clock=self.clock, tasks=tasks, rate=CommandRate(), events=self.events
@@ -213,7 +213,7 @@ class Hall:
             may_speak_in_lobby=self.room.may_speak,
             may_speak_in_game=self._nobody_plays,
         )
-        self.events.listen(
+        self.events.add_listeners(
             {
                 PlayerConnected: lambda event: self.room.player_connected(event.player_id),
                 PlayerDisconnected: lambda event: self.room.player_disconnected(event.player_id),
@@ -231,7 +231,7 @@ class Hall:
             (subscribers.public_list, subscribers.public_list._kind),
         ):
             if topics := kind.topics():
-                await source.catch_up(topics)
+                await source.deliver_missed(topics)
 
     def listeners(self, lobby_id: str) -> int:
         """Count who follows a lobby here."""

@@ -155,7 +155,7 @@ async def test_kick_is_looked_for_on_the_node_that_has_the_game(nodes: Nodes) ->
     game_id = (await ann.lobby("start", **at))["game_id"]
     excluded: list[WatcherExcluded] = []
     nodes.there.games_here[LobbyId(at["lobby_id"])] = GameId(game_id)
-    nodes.there.events.listen({WatcherExcluded: excluded.append})
+    nodes.there.events.add_listeners({WatcherExcluded: excluded.append})
     cem = await nodes.here.person("Cem")
     await cem.lobby("join", **at, role="spectator")
     await ann.lobby("kick", **at, player_id=cem.player_id)

@@ -158,7 +158,7 @@ async def test_key_of_each_role_is_rotated_and_clients_follow(
     package = await studio.release(CONTENT)
     await client.refresh()
     service = _service(studio)
-    key_id = await service.rotate(role, actor="console")
+    key_id = await service.rotate_key(role, actor="console")
     assert await client.download(package) == CONTENT
     newer = await studio.release(CONTENT, name=package["name"], version="2.0.0")
     assert await client.download(newer) == CONTENT

@@ -13,7 +13,7 @@ import pytest
 from persistence.database import Connection, Database
 from persistence.embedded import SETTINGS, EmbeddedPostgres
 from persistence.errors import NotMigrated, StartRefused, UnsafeDatabase
-from persistence.queries import Queries, load_queries
+from persistence.queries import NamedQueries, load_queries
 from protocol.errors import Overloaded, Unavailable
 
 
@@ -63,7 +63,7 @@ async def test_connections_work_as_the_servers_role_and_in_bounds(database: Data
     """
     async with database.acquire() as connection:
         assert tuple(await connection.fetchrow(settings) or ()) == expected
-    single = await database.connect()
+    single = await database.open_unpooled_connection()
     try:
         assert tuple(await single.fetchrow(settings) or ()) == expected
         made = await single.fetchval("SELECT gen_random_uuid()")
@@ -290,7 +290,7 @@ async def test_a_database_that_is_not_there_is_refused(fresh_dsn: str) -> None:
 
 
 def test_a_query_is_found_by_name_without_its_comment() -> None:
-    queries = Queries("q.sql", "-- name: one\n-- Get one,\n-- at once.\nSELECT 1;\n")
+    queries = NamedQueries("q.sql", "-- name: one\n-- Get one,\n-- at once.\nSELECT 1;\n")
     assert queries["one"] == "SELECT 1;"
     assert queries.descriptions == {"one": "Get one, at once."}
 
@@ -307,7 +307,7 @@ def test_an_unknown_query_names_the_file_and_what_it_has() -> None:
 )
 def test_a_malformed_file_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"q\.sql"):
-        Queries("q.sql", text)
+        NamedQueries("q.sql", text)
 
 
 async def _execute(dsn: str, *statements: str) -> None:

@@ -12,7 +12,7 @@ from protocol.domain_events import GameCompleted, SeatOutcome
 from protocol.ids import GameId, PlayerId, UserId, new_id
 from protocol.inventory import Bundle
 from server.core.event_delivery import EventDelivery
-from server.domains.progression.quests.machine import TRANSITIONS, Status
+from server.domains.progression.quests.machine import TRANSITIONS, QuestStatus
 from tests.integration.quests.conftest import Quests
 
 REWARD = {"currencies": {"gold": 5}, "lore": ["wolf"], "flags": {"rewarded": True}}
@@ -372,7 +372,7 @@ async def test_database_has_the_same_table_of_transitions(
     add = "INSERT INTO quest_progress (slot_id, account_id, quest_id) VALUES ($1, $2, $3)"
     await quests.run(add, slot, ada, quest["quest_id"])
     owner = await asyncpg.connect(fresh_dsn)
-    for one, two in product(Status, Status):
+    for one, two in product(QuestStatus, QuestStatus):
         await owner.execute("SET session_replication_role = replica")  # no trigger
         await owner.execute("UPDATE quest_progress SET status = $1", one.value)
         await owner.execute("SET session_replication_role = origin")
@@ -384,7 +384,7 @@ async def test_database_has_the_same_table_of_transitions(
         else:
             assert is_listed, (one, two)
     await owner.close()
-    for status in set(Status) - {Status.LOCKED}:
+    for status in set(QuestStatus) - {QuestStatus.LOCKED}:
         begin = add.replace("quest_id)", "quest_id, status)").replace("$3)", "$3, $4)")
         with pytest.raises(asyncpg.CheckViolationError):
             await quests.run(begin, slot, ada, quest["quest_id"], status.value)

@@ -10,7 +10,7 @@ from backports import zstd
 
 from protocol.ids import UserId, new_id
 from protocol.saves import Save
-from server.domains.progression.saves.compatibility import StoredSaves
+from server.domains.progression.saves.compatibility import SaveCompatibilityChecker
 from server.domains.progression.saves.service import CONFLICTS_MAX
 from tests.integration.saves.conftest import Saves
 
@@ -637,10 +637,10 @@ async def test_it_is_found_which_saves_would_not_load(saves: Saves, ada: UserId)
     await saves.make(ada, {"money": 5})
     await saves.make(ada, {"cash": 5})
     await saves.make(ada, {"gold": 5}, schema_version=3)
-    found = StoredSaves(saves.store, saves.schemas)
+    found = SaveCompatibilityChecker(saves.store, saves.schemas)
 
     async def broken(title: str, oldest: int, newest: int) -> list[tuple[int, int]]:
-        classes = await found.not_loading(title, oldest=oldest, newest=newest)
+        classes = await found.find_unloadable(title, oldest=oldest, newest=newest)
         assert all(each.reason for each in classes)
         return [(each.schema_version, each.saves) for each in classes]
 

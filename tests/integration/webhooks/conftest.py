@@ -15,7 +15,7 @@ from protocol.domain_events import DURABLE_EVENTS, DurableEvent, UserErased
 from protocol.errors import BadToken
 from protocol.ids import PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
-from server.core.event_delivery import DurableListener, EventDeliverer
+from server.core.event_delivery import DurableListener, OutboxDeliverer
 from server.core.tasks import Tasks
 from server.domains.integrations.webhooks.http import WebhookRoutes
 from server.domains.integrations.webhooks.jobs import WebhookDeliverer
@@ -51,7 +51,7 @@ class Hall:
             WebhookService(store=self.store, seal=self.seal, may_be_private=may_be_private)
         )
         handlers = dict.fromkeys(DURABLE_EVENTS.values(), self.deliverer.queue)
-        self.events = EventDeliverer(
+        self.events = OutboxDeliverer(
             EventOutbox(database),
             (DurableListener("webhooks", handlers),),
             now=Clock().monotonic,

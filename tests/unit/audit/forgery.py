@@ -9,9 +9,9 @@ from persistence.eventlog.hashchain import canonical_json, genesis_hash, link_ha
 from persistence.eventlog.writer import EventRow
 from protocol.ids import GameId
 from server.gamekit.contract import Event
-from server.ops.audit.evidence import Evidence
+from server.ops.audit.evidence import GameEvidence
 from server.ops.audit.findings import Finding
-from server.ops.audit.verify import verify
+from server.ops.audit.verify import verify_game
 from server.rulesets import find_rulesets
 from tests.contract.playout import Playout, written
 
@@ -44,7 +44,7 @@ def chained(log: Sequence[Event]) -> list[EventRow]:
 
 def findings(rows: Sequence[EventRow]) -> dict[str, Finding]:
     """Verify a log that stands alone."""
-    report = verify(Evidence(GAME, rows), RULESETS)
+    report = verify_game(GameEvidence(GAME, rows), RULESETS)
     return {finding.check: finding for finding in report.findings}
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persistence.blockchain.store import NOBODY, OwnerChange, OwnershipPeriod
-from server.domains.compete.blockchain.rules import ownership_periods
+from server.domains.compete.blockchain.rules import build_ownership_periods
 
 ADA, BOB = "0x" + "a" * 40, "0x" + "b" * 40
 SECONDS = 12
@@ -35,7 +35,7 @@ def owner_at(history: list[OwnershipPeriod], moment: datetime) -> str:
 def test_history_says_at_every_second_what_was_recorded_last(
     transfers: list[OwnerChange], corrections: list[OwnerChange]
 ) -> None:
-    history = ownership_periods(transfers, corrections)
+    history = build_ownership_periods(transfers, corrections)
     for moment in map(at, range(SECONDS + 2)):
         expected, since = NOBODY, at(-1)
         for change in transfers:
@@ -51,7 +51,7 @@ def test_history_says_at_every_second_what_was_recorded_last(
 def test_history_is_what_the_tables_take(
     transfers: list[OwnerChange], corrections: list[OwnerChange]
 ) -> None:
-    history = ownership_periods(transfers, corrections)
+    history = build_ownership_periods(transfers, corrections)
     assert len({period.since for period in history}) == len(history)
     assert [period for period in history if period.until is None] in ([], history[-1:])
     assert all(period.until is None or period.until >= period.since for period in history)
@@ -64,12 +64,12 @@ def test_history_is_what_the_tables_take(
 def test_transfers_make_no_period_without_length(
     transfers: list[OwnerChange], corrections: list[OwnerChange]
 ) -> None:
-    found = [p for p in ownership_periods(transfers, corrections) if p.source == "onchain"]
+    found = [p for p in build_ownership_periods(transfers, corrections) if p.source == "onchain"]
     assert all(period.owner != NOBODY and period.since != period.until for period in found)
 
 
 def test_correction_wins_over_a_transfer_of_the_same_second() -> None:
-    history = ownership_periods([change(1, ADA), change(5, BOB)], [change(5, ADA)])
+    history = build_ownership_periods([change(1, ADA), change(5, BOB)], [change(5, ADA)])
     assert history == [
         OwnershipPeriod(ADA, "onchain", at(1), at(5)),
         OwnershipPeriod(ADA, "admin_correction", at(5), None),
@@ -77,7 +77,7 @@ def test_correction_wins_over_a_transfer_of_the_same_second() -> None:
 
 
 def test_transfer_to_who_has_it_by_a_correction_changes_nothing() -> None:
-    history = ownership_periods([change(1, ADA), change(9, BOB)], [change(5, BOB)])
+    history = build_ownership_periods([change(1, ADA), change(9, BOB)], [change(5, BOB)])
     assert history == [
         OwnershipPeriod(ADA, "onchain", at(1), at(5)),
         OwnershipPeriod(BOB, "admin_correction", at(5), None),

@@ -302,7 +302,7 @@ async def test_whoever_is_sent_the_end_finds_the_game_completed() -> None:
     table = Table()
     seen: list[tuple[str, int]] = []
     table.act(END)
-    table.game.when_committed(lambda _: seen.append((table.game.status, table.game.head)))
+    table.game.call_when_committed(lambda _: seen.append((table.game.status, table.game.head)))
     assert table.game.status == "in_progress"
     table.settle()
     assert seen == [("completed", table.game.fold.next_index - 1)]
@@ -322,7 +322,7 @@ async def test_invariants_hold_whatever_happens(seed: int) -> None:
         table.act: 12,
         lambda: table.act(END): 1,
         lambda: game.record_presence("player_disconnected", 1, table.replies.append): 1,
-        lambda: game.when_committed(table.replies.append): 2,
+        lambda: game.call_when_committed(table.replies.append): 2,
         lambda: settle(None): 8,
         lambda: settle(chance.choice([OwnerFenced(), RowsRefused(), ValuesUnstorable()])): 0.5,
         table.fail: 0.3,

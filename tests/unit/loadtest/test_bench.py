@@ -11,10 +11,10 @@ from loadtest.bench import DOCS, Measurement, app
 from loadtest.benching.figures import (
     BEGIN,
     END,
+    BenchFigure,
+    BenchFigures,
     Budget,
-    Figure,
-    Figures,
-    Run,
+    RunResult,
     Verdict,
     format_json,
     format_markdown,
@@ -37,12 +37,12 @@ READY_THEN_WAIT = ["/bin/sh", "-c", "echo ready at http://127.0.0.1:1; exec slee
 
 def run(what="relay", *, fault=None, deliveries=1000.0, usage=None):
     checks = Checks()
-    checks.note("events are in order", fault)
-    return Run(what, {"deliveries/s": deliveries}, checks, usage)
+    checks.note_check("events are in order", fault)
+    return RunResult(what, {"deliveries/s": deliveries}, checks, usage)
 
 
 def figure(budget, *values, fault=None):
-    made = Figure("key", "what", "ms", budget)
+    made = BenchFigure("key", "what", "ms", budget)
     for value in values:
         made.add(run(fault=fault), value)
     return made
@@ -68,14 +68,14 @@ def test_a_figure_whose_checks_failed_does_not_count():
 
 
 def test_a_run_that_checked_nothing_does_not_count():
-    unchecked = Figure("key", "what", "ms", Budget(3))
-    unchecked.add(Run("relay", {}, Checks()), 1.0)
+    unchecked = BenchFigure("key", "what", "ms", Budget(3))
+    unchecked.add(RunResult("relay", {}, Checks()), 1.0)
 
     assert unchecked.verdict is Verdict.FAILED
 
 
 def test_the_ratio_is_that_of_the_medians():
-    figures = Figures(games=1000)
+    figures = BenchFigures(games=1000)
     ours, theirs = (300.0, 100.0, 500.0), (100.0, 200.0, 900.0)
 
     figures.compare(
@@ -88,7 +88,7 @@ def test_the_ratio_is_that_of_the_medians():
 
 
 def test_a_ratio_with_one_bad_run_does_not_count():
-    figures = Figures(games=1000)
+    figures = BenchFigures(games=1000)
 
     figures.compare(
         "ratio 50", [(run(deliveries=300), run(deliveries=100, fault="one is missing"))]
@@ -119,7 +119,7 @@ def test_usage_names_who_could_not_have_done_more(server, database, load, rest_c
 )
 def test_a_run_is_disturbed_when_others_take_part_of_a_core(server_core, rest_core, disturbed):
     usage = CpuUsage(10.0, 0.5, 0.2, 0.4, server_core=server_core, rest_core=rest_core)
-    figures = Figures(games=1000)
+    figures = BenchFigures(games=1000)
     figures.record(run(usage=usage), {"relay 50": 1000.0, "idle": 8.0})
 
     rows = format_markdown(figures, began_at="2026-11-21")
@@ -186,7 +186,7 @@ def test_a_server_that_does_not_start_is_quoted(tmp_path):
 
 
 def test_the_table_says_what_was_reached_and_what_was_not_measured():
-    figures = Figures(games=1000)
+    figures = BenchFigures(games=1000)
     figures.record(run(), {"resume": 7.0})
     figures.record(run(fault="an event is missing"), {"idle": 8.0})
 
@@ -207,12 +207,12 @@ def test_the_table_replaces_what_stands_between_the_markers():
 
 def test_the_documentation_has_a_place_for_the_table():
     assert "| what | budget |" in replace_between_markers(
-        DOCS.read_text("utf-8"), format_markdown(Figures(games=1000), began_at="2026-11-21")
+        DOCS.read_text("utf-8"), format_markdown(BenchFigures(games=1000), began_at="2026-11-21")
     )
 
 
 def test_json_has_the_figures_and_the_runs_behind_them():
-    figures = Figures(games=1000)
+    figures = BenchFigures(games=1000)
     usage = CpuUsage(10.0, 0.5, 0.2, 0.3, 0.5, 0.5)
     figures.record(run(usage=usage, deliveries=1500), {"relay 50": 1500.0})
 

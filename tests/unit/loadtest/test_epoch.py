@@ -8,9 +8,9 @@ import pytest
 from loadtest.epochs.actors import (
     ActorCommand,
     find_event_fault,
-    make_claims,
+    generate_slot_claims,
+    generate_votes,
     make_slot_code,
-    make_votes,
 )
 from loadtest.epochs.latency import CommandTiming, latency_quantiles
 from loadtest.epochs.stream_check import (
@@ -114,7 +114,7 @@ def test_no_two_claims_are_the_same():
         {"slot_index": index, "constraints_id": kind}
         for index, kind in enumerate(("drums", "notes", "chords", "text", "unheard of"))
     ]
-    script = make_claims(slots)
+    script = generate_slot_claims(slots)
     acts = [next(script) for _ in range(5_000)]
     assert len({act.fields["code"] for act in acts}) == len(acts)
     assert [act.fields["slot_index"] for act in acts[:6]] == [0, 1, 2, 3, 4, 0]
@@ -127,7 +127,7 @@ def test_code_is_short_whatever_its_number(number):
 
 def test_votes_need_options():
     with pytest.raises(ClientError, match="--voters"):
-        next(make_votes({"targets": [{"type": "bot", "options": []}]}))
+        next(generate_votes({"targets": [{"type": "bot", "options": []}]}))
 
 
 def test_act_is_not_another_ones_event():

@@ -29,7 +29,7 @@ def measured(*, fault=None, games=10):
     for n in range(1, 401):
         counters.latency.record(n / 1000)
     checks = Checks()
-    checks.note("events are in order", fault)
+    checks.note_check("events are in order", fault)
     return Measurements(
         window=MeasurementWindow(10.0, counters),
         busy=0.5,

@@ -18,10 +18,10 @@ from server.core.extras import BLOCKCHAIN
 from server.domains.compete.blockchain.contracts import InvalidContracts, parse_contracts
 from server.domains.compete.blockchain.errors import ChainError, WrongChain
 from server.domains.compete.blockchain.indexer import Indexer, IndexerOptions
-from server.domains.compete.blockchain.metrics import ChainCollector, ContractMetrics
+from server.domains.compete.blockchain.metrics import ChainCollector, ContractReadMetrics
 from server.domains.compete.blockchain.reconciliation import OwnerReconciliation
 from server.domains.compete.blockchain.rpc import RpcClient
-from server.domains.compete.blockchain.rules import ownership_periods
+from server.domains.compete.blockchain.rules import build_ownership_periods
 from server.domains.compete.blockchain.settings import BlockchainSettings
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import ChainProgress
@@ -59,7 +59,7 @@ class ChainFollower:
         self._intervals = intervals
         self._clock = clock
         self._is_checked = False
-        self.metrics = {contract: ContractMetrics() for contract in contracts}
+        self.metrics = {contract: ContractReadMetrics() for contract in contracts}
         self._indexers = {
             contract: Indexer(contract, node=node, store=store, options=options, metrics=metrics)
             for contract, metrics in self.metrics.items()
@@ -195,7 +195,7 @@ def build_chain_follower(
     return ChainFollower(
         _contracts(settings.chain_contracts),
         node=RpcClient(url),
-        store=TransferStore(database, ownership_periods),
+        store=TransferStore(database, build_ownership_periods),
         options=IndexerOptions(settings.chain_confirmations, settings.chain_start_block),
         intervals=PollIntervals(settings.chain_poll_s, settings.chain_reconcile_s),
         clock=clock,

@@ -19,7 +19,7 @@ from server.domains.compete.blockchain.errors import (
     ChainReorganised,
     RpcRefused,
 )
-from server.domains.compete.blockchain.metrics import ContractMetrics
+from server.domains.compete.blockchain.metrics import ContractReadMetrics
 from server.domains.compete.blockchain.rpc import RpcClient, gather_all
 
 log = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class Indexer:
         node: RpcClient,
         store: TransferStore,
         options: IndexerOptions,
-        metrics: ContractMetrics,
+        metrics: ContractReadMetrics,
     ) -> None:
         self._contract = contract
         self._node = node

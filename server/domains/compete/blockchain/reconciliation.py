@@ -14,7 +14,7 @@ from persistence.blockchain.store import (
     TransferStore,
 )
 from server.domains.compete.blockchain.errors import ChainReorganised
-from server.domains.compete.blockchain.metrics import ContractMetrics
+from server.domains.compete.blockchain.metrics import ContractReadMetrics
 from server.domains.compete.blockchain.rpc import RpcClient, gather_all
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class OwnerReconciliation:
         *,
         node: RpcClient,
         store: TransferStore,
-        metrics: ContractMetrics,
+        metrics: ContractReadMetrics,
     ) -> None:
         self._contract = contract
         self._node = node

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from persistence.blockchain.store import NOBODY, OwnerChange, OwnershipPeriod, Source
 
 
-def ownership_periods(
+def build_ownership_periods(
     transfers: Sequence[OwnerChange], corrections: Sequence[OwnerChange]
 ) -> list[OwnershipPeriod]:
     """Give the history, oldest first, without overlaps.

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from persistence.bots.avatars import AvatarStore
+from persistence.bots.avatars import BotAvatarStore
 from persistence.bots.store import BotStore
 from persistence.bots.tokens import BotTokenStore
 from persistence.bots.wallets import WalletStore
 from server.core.settings import split_names
-from server.domains.compete.bots.authentication import BotAuthenticator
+from server.domains.compete.bots.authentication import TokenAuthenticator
 from server.domains.compete.bots.avatar_http import AvatarRoutes
 from server.domains.compete.bots.http import BotAdminRoutes, BotRoutes
 from server.domains.compete.bots.siwe import Origin
@@ -22,7 +22,7 @@ def build(services: Services) -> Domain:
     """Put the domain together."""
     database, rls, clock = services.database, services.rls, services.clock
     bots, tokens = BotStore(database, rls), BotTokenStore(database)
-    authenticator = BotAuthenticator(
+    authenticator = TokenAuthenticator(
         store=tokens,
         subscriptions=services.subscriptions,
         people=services.interfaces.get(AccountAuthenticator),
@@ -44,7 +44,7 @@ def build(services: Services) -> Domain:
             *BotRoutes(
                 bots=bots, tokens=tokens, authenticator=authenticator, clock=clock
             ).endpoints(),
-            *AvatarRoutes(bots=bots, avatars=AvatarStore(database, rls)).endpoints(),
+            *AvatarRoutes(bots=bots, avatars=BotAvatarStore(database, rls)).endpoints(),
             *BotAdminRoutes(bots=bots, authenticator=authenticator).endpoints(),
             *wallets.endpoints(),
         ],

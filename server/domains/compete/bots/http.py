@@ -33,7 +33,7 @@ from protocol.errors import Forbidden, InvalidField
 from protocol.ids import BotId
 from server.core.clock import Clock
 from server.domains.compete.bots import rules, views
-from server.domains.compete.bots.authentication import BotAuthenticator
+from server.domains.compete.bots.authentication import TokenAuthenticator
 from server.domains.compete.bots.drafts import draft_bot, draft_token
 from server.domains.compete.bots.rules import is_bot_id
 from server.gateway.http.endpoints import Endpoint, HttpRequest
@@ -65,7 +65,7 @@ class BotRoutes:
         *,
         bots: BotStore,
         tokens: BotTokenStore,
-        authenticator: BotAuthenticator,
+        authenticator: TokenAuthenticator,
         clock: Clock,
     ) -> None:
         self._bots = bots
@@ -190,7 +190,7 @@ ADMIN_ONE: Final = "/v1/admin/bots/{bot}"
 class BotAdminRoutes:
     """The addresses of those who look after bots."""
 
-    def __init__(self, *, bots: BotStore, authenticator: BotAuthenticator) -> None:
+    def __init__(self, *, bots: BotStore, authenticator: TokenAuthenticator) -> None:
         self._bots = bots
         self._authenticator = authenticator
 

@@ -40,7 +40,7 @@ def require_linked(holder: UserId | None, user_id: UserId) -> None:
         raise WalletTaken
 
 
-def nonce_expiry(nonce_expires_at: datetime | None) -> datetime:
+def compute_nonce_expiry(nonce_expires_at: datetime | None) -> datetime:
     """Say when a nonce expires; refuse if there were too many already."""
     if nonce_expires_at is None:
         raise RateLimited("You have requested too many nonces; use one, or wait ten minutes.")

@@ -136,7 +136,7 @@ def event_json(epoch_id: str, event: StoredEpochEvent) -> bytes:
     return orjson.dumps(event_view(epoch_id, event))
 
 
-def first_that_fit(
+def take_first_that_fit(
     events: Sequence[StoredEpochEvent], bytes_max: int
 ) -> Sequence[StoredEpochEvent]:
     """Give as many of the first events as fit, at least one."""

@@ -17,7 +17,7 @@ from protocol.errors import InvalidField
 from protocol.ids import UUID_PATTERN, EpochId
 from server.core.clock import wire_time
 from server.domains.compete.epochs import views
-from server.domains.compete.epochs.board import first_that_fit
+from server.domains.compete.epochs.board import take_first_that_fit
 from server.domains.compete.epochs.results import bot_key, settle_contributions, summary_key
 from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
 
@@ -122,7 +122,8 @@ class EpochRoutes:
         day = await self._day(request)
         events = await self._days.read_events(day.epoch_id, after=query.after, limit=query.limit)
         shown = [
-            views.event(day.epoch_id, event) for event in first_that_fit(events, PAGE_BYTES_MAX)
+            views.event(day.epoch_id, event)
+            for event in take_first_that_fit(events, PAGE_BYTES_MAX)
         ]
         return wire.EpochEvents(epoch_id=day.epoch_id, head=day.version, events=shown)
 

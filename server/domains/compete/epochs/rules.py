@@ -105,13 +105,13 @@ def _explanation(refused: VoteRefused) -> PlayhallError:
             problem = "score: the epoch's profile does not allow this score for this target."
             return InvalidField(problem, field="score")
         case VoteRefusalReason.NO_BOT:
-            return no_such_bot()
+            return bot_not_found_error()
         case VoteRefusalReason.TOO_EARLY:
             problem = f"Too early for another vote: wait {refused.wait_s:.1f} s."
             return Cooldown(problem, retry_after_s=refused.wait_s)
 
 
-def no_such_bot() -> InvalidField:
+def bot_not_found_error() -> InvalidField:
     """Refuse a vote on a bot that there is not."""
     problem = "target_id: there is no such bot; send a bot_id, not its slug."
     return InvalidField(problem, field="target_id")
@@ -142,14 +142,14 @@ def validate_slot_code(profile: EpochProfile, slot_index: int, code: str) -> Non
         raise CodeRefused(f"The slot {slot.label!r} does not accept this code: {problem}.")
 
 
-def validated_vote_score(profile: EpochProfile, vote: Vote) -> Decimal:
+def validate_vote_score(profile: EpochProfile, vote: Vote) -> Decimal:
     """Check a vote of a person; gives its exact score. Raises `VotingClosed`, `InvalidField`."""
     if not profile.governance.human_voting:
         raise VotingClosed("Only bots can vote in this epoch.")
     return _score(profile, vote)
 
 
-def require_bot_may_vote(profile: EpochProfile, vote: Vote, bot: BotGrant) -> Decimal:
+def validate_bot_vote_score(profile: EpochProfile, vote: Vote, bot: BotGrant) -> Decimal:
     """Check a vote of a bot; none votes for itself."""
     if not profile.governance.bot_voting:
         raise VotingClosed("Bots cannot vote in this epoch.")

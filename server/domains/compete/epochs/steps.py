@@ -66,7 +66,7 @@ Put = Callable[[str, bytes], Awaitable[None]]
 Committed = Callable[[EpochId], None]
 
 
-def no_announcement(_: EpochId) -> None:
+def ignore_announcement(_: EpochId) -> None:
     """Notify nobody that a step was taken: nodes find it when they poll."""
 
 
@@ -85,7 +85,7 @@ class EpochSteps:
         owners_known: OwnersKnown,
         put: Put,
         node: str,
-        committed: Committed = no_announcement,
+        committed: Committed = ignore_announcement,
     ) -> None:
         self._store = store
         self._days = days

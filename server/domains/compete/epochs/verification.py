@@ -29,17 +29,17 @@ class DayVerification:
         events = [
             event async for event in self._days.iterate_events(epoch_id) if event.version <= head
         ]
-        found = [*wrong_versions(events, head), *wrong_slots(events, slots)]
+        found = [*find_version_faults(events, head), *find_slot_faults(events, slots)]
         if day.events_digest is not None:
-            found += wrong_digest(day, await self._store.read_frozen_events(epoch_id))
+            found += find_digest_faults(day, await self._store.read_frozen_events(epoch_id))
         if day.phase in ("settle", "archive"):
             found += await self._steps.verify(epoch_id)
             kept = orjson.loads((await self._store.list_settlements(epoch_id))[0].result)
-            found += wrong_payouts(kept["bots"], await self._store.list_payouts(epoch_id))
+            found += find_payout_faults(kept["bots"], await self._store.list_payouts(epoch_id))
         return found
 
 
-def wrong_versions(events: Sequence[StoredEpochEvent], head: int) -> Iterator[str]:
+def find_version_faults(events: Sequence[StoredEpochEvent], head: int) -> Iterator[str]:
     """Find holes: the versions of a day are 1 to its version."""
     there = {event.version for event in events}
     missing = sorted(set(range(1, head + 1)) - there)
@@ -47,7 +47,9 @@ def wrong_versions(events: Sequence[StoredEpochEvent], head: int) -> Iterator[st
         yield f"versions: {len(missing)} of {head} events are missing, the first is {missing[0]}"
 
 
-def wrong_slots(events: Sequence[StoredEpochEvent], slots: Sequence[StoredSlot]) -> Iterator[str]:
+def find_slot_faults(
+    events: Sequence[StoredEpochEvent], slots: Sequence[StoredSlot]
+) -> Iterator[str]:
     """Fold the claims, and compare with what the slots are said to hold."""
     folded = {
         slot.slot_index: slot._replace(code=None, bot_id=None, bot=None, updated_at=None, version=0)
@@ -62,13 +64,15 @@ def wrong_slots(events: Sequence[StoredEpochEvent], slots: Sequence[StoredSlot])
             yield f"slot {slot.slot_index}: holds {held}, not as its events say"
 
 
-def wrong_digest(day: EpochDay, frozen: Sequence[StoredEpochEvent]) -> Iterator[str]:
+def find_digest_faults(day: EpochDay, frozen: Sequence[StoredEpochEvent]) -> Iterator[str]:
     """Compare the digest with the events that it was made of."""
     if events_digest(frozen) != day.events_digest:
         yield "events_digest: the events before the freeze are not those that were frozen"
 
 
-def wrong_payouts(bots: Sequence[dict[str, Any]], payouts: Sequence[StoredPayout]) -> Iterator[str]:
+def find_payout_faults(
+    bots: Sequence[dict[str, Any]], payouts: Sequence[StoredPayout]
+) -> Iterator[str]:
     """Compare who is paid what, and to which address, with the result in force."""
     due = {str(bot["bot_id"]): _due(bot) for bot in bots if bot["bps"]}
     paid = {str(one.bot_id): (one.bps, one.amount_wei, one.recipient_address) for one in payouts}

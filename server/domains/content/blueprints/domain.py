@@ -16,7 +16,7 @@ def build(services: Services) -> Domain:
     files = services.interfaces.get(StoredFiles)
     routes = BlueprintRoutes(
         store=BlueprintStore(services.rls),
-        missing=files.missing,
+        missing=files.find_missing,
         naming=NameRule(settings.blueprint_name_help, settings.blueprint_capacity_per_version),
     )
 

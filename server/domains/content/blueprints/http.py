@@ -141,7 +141,7 @@ class BlueprintRoutes:
         return views.blueprint(await self._store.read(_asker(request), _id(request)))
 
     async def _make(self, request: HttpRequest) -> Blueprint:
-        draft = rules.new_blueprint(request.body, request.who.user_id, self._naming)
+        draft = rules.draft_blueprint(request.body, request.who.user_id, self._naming)
         return await self._keep(request.who.requester, draft, links=draft.assets.values())
 
     async def _fork(self, request: HttpRequest) -> Blueprint:

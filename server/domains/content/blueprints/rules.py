@@ -22,7 +22,7 @@ _LINK: Final = re.compile(r"user-assets/[0-9a-f-]{36}(/[A-Za-z0-9_-][A-Za-z0-9._
 _WORD: Final = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 
 
-def new_blueprint(new: NewBlueprint, owner: UserId, naming: NameRule) -> BlueprintDraft:
+def draft_blueprint(new: NewBlueprint, owner: UserId, naming: NameRule) -> BlueprintDraft:
     """Turn what somebody sent into a blueprint to be kept; raise `InvalidField`."""
     version = _version(new.name, naming)
     if new.version not in (None, version):

@@ -113,6 +113,6 @@ class Files:
             buckets=self._buckets,
         ).add_to(app)
 
-    async def missing(self, links: Collection[str]) -> list[str]:
+    async def find_missing(self, links: Collection[str]) -> list[str]:
         """Say which of these (bucket/path) are not stored."""
         return await self.store.find_missing(links)

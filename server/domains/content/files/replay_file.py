@@ -21,8 +21,8 @@ from protocol.limits import JSON_DEPTH_MAX
 from server.core.clock import wire_time, wire_time_or_none
 from server.gamekit.commands import command_stream, initial_state
 from server.gamekit.contract import Event, Payload
-from server.gamekit.fold import AnyRuleset, Origin
-from server.gamekit.table import players_of
+from server.gamekit.fold import AnyRuleset, GameOrigin
+from server.gamekit.table import parse_players
 
 FORMAT: Final = "playhall.replay/2"
 GZIP_LEVEL: Final = 6
@@ -43,12 +43,12 @@ def replay_inputs(
 
     Without its rules, the initial state is as the log has it, and there are no commands.
     """
-    players = players_of(orjson.loads(rows[0].payload))
+    players = parse_players(orjson.loads(rows[0].payload))
     ruleset = ruleset and ruleset.of_version(game.ruleset_version)
     if ruleset is None:
         ids = [player.player_id for player in players]
         return ReplayInputs({"config": game.config, "players": ids, "seed": game.seed}, None)
-    origin = Origin(ruleset, players, ruleset.config.model_validate(game.config), game.seed)
+    origin = GameOrigin(ruleset, players, ruleset.config.model_validate(game.config), game.seed)
     log = [Event(row.type, orjson.loads(row.payload)) for row in rows]
     return ReplayInputs(initial_state(origin), command_stream(origin, log))
 

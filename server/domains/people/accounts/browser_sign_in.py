@@ -132,7 +132,7 @@ class BrowserSignIn:
             app.router.add_get(callback_path(provider.id), _with_error_page(back))
 
     async def _start(self, provider: IdentityProvider, request: web.Request) -> web.Response:
-        self._trips.require(client_network(request.remote or ""), self._clock.monotonic())
+        self._trips.require_allowed(client_network(request.remote or ""), self._clock.monotonic())
         asked = validate(RedirectStart, dict(request.query))
         if not is_allowed(asked.redirect, self._redirects):
             raise InvalidField(
@@ -210,7 +210,9 @@ class BrowserSignIn:
             log.warning("a sign-in with %s failed: %s", provider.id, why)
             return _sent_to(with_query(trip.redirect, error=f"{provider.id}_refused"))
         try:
-            made = await self._sign_in.made(provider.id, who, challenge=trip.challenge)
+            made = await self._sign_in.make_redirect_code(
+                provider.id, who, challenge=trip.challenge
+            )
         except PlayhallError as error:  # the database is away, or has no time
             return _sent_to(with_query(trip.redirect, error=error.wire_code))
         return _sent_to(with_query(trip.redirect, code=made))

@@ -21,7 +21,7 @@ from protocol.errors import Banned, Forbidden, Overloaded
 from protocol.profiles import DevSignIn
 from server.core.settings import split_names
 from server.domains.people.accounts.names import NUMBER_BITS, generate_names
-from server.domains.people.accounts.service import Accounts, new_person
+from server.domains.people.accounts.service import Accounts, draft_account
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 
 log = logging.getLogger(__name__)
@@ -77,12 +77,12 @@ class DevLogin:
             if user_id is not None:
                 return await self._accounts.open_session(user_id, method=DEV)
             names = generate_names(secrets.randbits(NUMBER_BITS))._replace(username=name)
-            person = new_person(names, name)
+            person = draft_account(names, name)
             session, refresh_token = self._accounts.issuer.new_session(DEV)
             with suppress(UsernameTaken):  # by another request, meanwhile: found in the next turn
                 await self._store.add_guest(person, session)
                 who = (session.session_id, person.user_id, person.player_id, name)
-                return self._accounts.issuer.tokens(SessionOwner(*who), refresh_token)
+                return self._accounts.issuer.make_tokens(SessionOwner(*who), refresh_token)
         raise Overloaded
 
 

@@ -110,7 +110,7 @@ class SigningKeys:
         await self._store.rotate_keys(*self._make())
         await self._reload()
 
-    async def maintain(self, *, rotate_after_s: float, token_s: float) -> None:
+    async def rotate_and_retire(self, *, rotate_after_s: float, token_s: float) -> None:
         """Rotate a key that is old, and retire those whose last token has expired."""
         if await self._store.rotate_keys_if_old(*self._make(), age_s=rotate_after_s):
             log.info("signing with a new key from now on")
@@ -137,7 +137,7 @@ class SigningKeys:
         await self._store.retire_keys(lost)
         return len(lost)
 
-    async def follow(self) -> None:
+    async def reload_keys(self) -> None:
         """Take up, until cancelled, the keys that other nodes make and retire."""
         await repeat_every(RELOAD_EVERY_S, self._reload, "reading the signing keys")
 
@@ -146,7 +146,7 @@ class SigningKeys:
         """The key that signs."""
         return next(iter(self._keys.values()))
 
-    async def find(self, kid: str) -> SigningKey:
+    async def find_key(self, kid: str) -> SigningKey:
         """Find the key that a token names; raise `BadToken`."""
         if kid not in self._keys and self._now() - self._looked_at > LOOK_AGAIN_S:
             await self._reload()
@@ -154,7 +154,7 @@ class SigningKeys:
             raise BadToken
         return key
 
-    def published(self) -> Jwks:
+    def to_jwks(self) -> Jwks:
         """Write the public halves as a JSON web key set."""
         return Jwks(keys=[Jwk(kid=key.kid, x=_public_x(key.public)) for key in self._keys.values()])
 
@@ -252,7 +252,7 @@ TYPE = "at+jwt"
 _REQUIRED = ["iss", "aud", "sub", "pid", "sid", "name", "iat", "exp"]
 
 
-class Claims(NamedTuple):
+class TokenClaims(NamedTuple):
     """What a token says: whose it is, and until when (seconds since 1970, UTC)."""
 
     holder: SessionOwner
@@ -291,7 +291,7 @@ def read_kid(token: str) -> str:
     return kid
 
 
-def verify_access_token(token: str, key: SigningKey) -> Claims:
+def verify_access_token(token: str, key: SigningKey) -> TokenClaims:
     """Check signature, issuer, audience and time; raise `TokenExpired` or `BadToken`."""
     try:
         claims = jwt.decode(
@@ -309,7 +309,7 @@ def verify_access_token(token: str, key: SigningKey) -> Claims:
     holder = SessionOwner(
         SessionId(claims["sid"]), UserId(claims["sub"]), PlayerId(claims["pid"]), claims["name"]
     )
-    return Claims(holder, float(claims["exp"]))
+    return TokenClaims(holder, float(claims["exp"]))
 
 
 class ScopedToken(NamedTuple):
@@ -349,7 +349,7 @@ class ScopedTokens:
         if len(token) > TOKEN_CHARS_MAX or not token.isascii():
             raise BadToken
         try:
-            key = await self._keys.find(self._kid(token))
+            key = await self._keys.find_key(self._kid(token))
             claims: Mapping[str, str] = jwt.decode(
                 token,
                 key.public,

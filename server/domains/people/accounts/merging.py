@@ -52,7 +52,7 @@ HAS_PROGRESS: Final = (
 )
 
 
-class Merging:
+class AccountMergeService:
     """Merges accounts. `revoked` publishes sessions that ended; `tokens` are those of previews."""
 
     def __init__(
@@ -148,7 +148,7 @@ class Merging:
         return wire.MergeDone(
             merge_id=claims["merge"],
             undo_until=wire_time(done.plan.undo_until),
-            tokens=self._accounts.issuer.tokens(done.holder, refresh_token),
+            tokens=self._accounts.issuer.make_tokens(done.holder, refresh_token),
         )
 
     async def undo(self, who: Identity, merge_id: str) -> wire.MergeUndone:
@@ -177,8 +177,8 @@ class Merging:
         return wire.MergeUndone(
             moved=undone.moved,
             missing=undone.missing,
-            tokens=issuer.tokens(undone.stays, sessions[0].refresh_token),
-            merged_tokens=issuer.tokens(undone.merged, sessions[1].refresh_token),
+            tokens=issuer.make_tokens(undone.stays, sessions[0].refresh_token),
+            merged_tokens=issuer.make_tokens(undone.merged, sessions[1].refresh_token),
         )
 
     async def list_of(self, who: Identity) -> wire.Merges:

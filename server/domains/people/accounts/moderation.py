@@ -14,7 +14,7 @@ from server.gateway.session.identity import ADMINS, MODERATORS, Identity, requir
 FOUND_MAX: Final = 50
 
 
-class Moderation:
+class AccountModeration:
     """What moderators and admins do; `banned` publishes that somebody was banned."""
 
     def __init__(

@@ -18,13 +18,13 @@ import jwt
 from pydantic import BaseModel, Field, ValidationError
 
 from protocol.limits import TOKEN_CHARS_MAX
-from server.domains.people.accounts.fetching import NotJson, json_of
+from server.domains.people.accounts.fetching import NotJson, read_json_answer
 from server.domains.people.accounts.providers import (
     PROVIDER_TIMEOUT_S,
-    Identified,
     OAuthState,
+    ProviderIdentity,
     ProviderRefused,
-    challenge_of,
+    compute_challenge,
     display_name_of,
 )
 from server.domains.people.accounts.published_keys import NoKeys, PublishedKeys, UnknownKey
@@ -82,12 +82,12 @@ class OpenIdProvider:
             "scope": "openid profile",
             "state": trip.state,
             "nonce": trip.nonce,
-            "code_challenge": challenge_of(trip.verifier),
+            "code_challenge": compute_challenge(trip.verifier),
             "code_challenge_method": "S256",
         }
         return f"{there}{'&' if '?' in there else '?'}{urlencode(query)}"
 
-    async def identify(self, trip: OAuthState, callback: str, code: str) -> Identified:
+    async def identify(self, trip: OAuthState, callback: str, code: str) -> ProviderIdentity:
         """Trade the provider's code for an ID token, and read that; raise `ProviderRefused`."""
         token = await self._id_token(trip, callback, code)
         claims = await self._verified(token)
@@ -99,7 +99,7 @@ class OpenIdProvider:
         # A subject may contain anything, and is only unique within its issuer.
         its_id = f"{quote(claims.sub, safe='')}@{self._provider.issuer}"
         name = display_name_of(claims.name, claims.preferred_username, claims.nickname)
-        return Identified(its_id, name)
+        return ProviderIdentity(its_id, name)
 
     async def _described(self) -> _Description:
         """Read (and cache) the provider's description of itself; raise `ProviderRefused`."""
@@ -172,7 +172,7 @@ class OpenIdProvider:
             header = jwt.get_unverified_header(token)
             if header.get("alg") != self._provider.algorithm:
                 raise ProviderRefused(f"the ID token is not signed with {self._provider.algorithm}")
-            key = await self._keys.find(str(header.get("kid", "")))
+            key = await self._keys.find_key(str(header.get("kid", "")))
             claims = jwt.decode(
                 token,
                 key.key,
@@ -201,7 +201,7 @@ async def _fetched(method: str, url: str, **sent: Any) -> object:
             aiohttp.ClientSession(timeout=timeout) as client,
             client.request(method, url, allow_redirects=False, **sent) as answer,
         ):
-            return await json_of(answer)
+            return await read_json_answer(answer)
     except NotJson as error:
         raise ProviderRefused(str(error)) from None
     except (aiohttp.ClientError, TimeoutError) as error:

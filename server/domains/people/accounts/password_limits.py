@@ -27,8 +27,8 @@ class AttemptLimiter:
     def count(self, *, remote: str, account: Hashable) -> None:
         """Count one more; raise `RateLimited`."""
         now = self._now()
-        self._networks.require(client_network(remote), now)
-        self._accounts.require(account, now)
+        self._networks.require_allowed(client_network(remote), now)
+        self._accounts.require_allowed(account, now)
 
 
 class PasswordAttemptLimits(NamedTuple):
@@ -64,28 +64,30 @@ class PasswordLimits:
 
     def from_network(self, remote: str) -> None:
         """Count an attempt of any kind."""
-        self._networks.require(client_network(remote), self._now())
+        self._networks.require_allowed(client_network(remote), self._now())
 
-    def to_sign_in(self, address: Hashable, user_id: UserId | None, *, remote: str) -> None:
+    def count_sign_in_attempt(
+        self, address: Hashable, user_id: UserId | None, *, remote: str
+    ) -> None:
         """Count a password for an address; `user_id` is whose that is, if anybody's."""
         network = client_network(remote)
-        self._pairs.require((address, network), self._now())
+        self._pairs.require_allowed((address, network), self._now())
         if user_id is None or (user_id, network) not in self._known:
-            self._accounts.require(address, self._now())
+            self._accounts.require_allowed(address, self._now())
 
-    def in_session(self, session_id: SessionId, *, remote: str) -> None:
+    def count_session_attempt(self, session_id: SessionId, *, remote: str) -> None:
         """Count the present password of somebody who is signed in.
 
         By session: whoever stole one cannot keep the owner from changing the password in another.
         """
         self.from_network(remote)
-        self._sessions.require(session_id, self._now())
+        self._sessions.require_allowed(session_id, self._now())
 
     def with_code(self, code_hash: bytes) -> None:
         """Count a password that is chosen with the code of a mail."""
-        self._codes.require(code_hash, self._now())
+        self._codes.require_allowed(code_hash, self._now())
 
-    def succeeded(self, user_id: UserId, *, remote: str) -> None:
+    def record_success(self, user_id: UserId, *, remote: str) -> None:
         """Remember a network where somebody proved to be the owner."""
         key = (user_id, client_network(remote))
         self._known[key] = None

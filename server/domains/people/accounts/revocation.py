@@ -8,7 +8,7 @@ from persistence.accounts.sessions import DELETE_BATCH_ROWS, SessionStore
 from protocol.errors import CloseReason, NotFound
 from protocol.ids import PlayerId, SessionId, UserId
 from server.core.containment import contain_failures
-from server.core.events import Listeners, LocalEvents, PlayerErased, SessionRevoked, UserBanned
+from server.core.events import Listeners, LocalEventBus, PlayerErased, SessionRevoked, UserBanned
 from server.core.periodic import AWAY, repeat_every
 from server.core.subscriptions import AnnouncedSweep, Subscriptions
 from server.domains.people.accounts.keys import SigningKeys
@@ -36,7 +36,7 @@ class SessionRevocation:
         *,
         store: SessionStore,
         subscriptions: Subscriptions,
-        events: LocalEvents,
+        events: LocalEventBus,
         now: Callable[[], float],
     ) -> None:
         self._store = store
@@ -49,27 +49,27 @@ class SessionRevocation:
         """End one of somebody's own sessions; raise `NotFound`."""
         if not await self._store.end_session(session_id, user_id):
             raise NotFound("You have no session with this id; GET /v1/me/sessions lists them.")
-        self.revoked(session_id)
+        self.publish_revoked(session_id)
 
     async def end_all(self, user_id: UserId, *, but: SessionId | None = None) -> int:
         """End every session of somebody, or every other; says how many."""
         ended = await self._store.end_sessions(user_id, but=but)
-        self.revoked(*ended)
+        self.publish_revoked(*ended)
         return len(ended)
 
-    def revoked(self, *session_ids: SessionId) -> None:
+    def publish_revoked(self, *session_ids: SessionId) -> None:
         """Publish that sessions were ended here; that must be committed."""
         self._publish_revoked(session_ids)
-        self._sweep.announce()
+        self._sweep.announce_sweep()
 
-    def banned(self, user_id: UserId) -> None:
+    def publish_banned(self, user_id: UserId) -> None:
         """Publish that somebody was banned here; that must be committed."""
         self._events.publish(UserBanned(user_id))
-        self._sweep.announce()
+        self._sweep.announce_sweep()
 
-    async def enforce(self) -> None:
+    async def publish_just_ended(self) -> None:
         """Publish what has just ended, here and on other nodes."""
-        self._sweep.announce()
+        self._sweep.announce_sweep()
         await self.poll()
 
     async def poll(self) -> None:
@@ -125,7 +125,7 @@ class RevokedConnections:
                 self._sessions.dismiss(connection, why, message)
 
 
-class SessionMaintenance:
+class AccountMaintenance:
     """Forgets what has expired and replaces signing keys in time; every node may do it."""
 
     def __init__(
@@ -143,10 +143,12 @@ class SessionMaintenance:
         self._token_s = token_s
         self._rotate_after_s = rotate_after_s
 
-    async def maintain(self) -> None:
+    async def run_once(self) -> None:
         """Do it once."""
         with contain_failures("replacing signing keys", passed=AWAY):
-            await self._keys.maintain(rotate_after_s=self._rotate_after_s, token_s=self._token_s)
+            await self._keys.rotate_and_retire(
+                rotate_after_s=self._rotate_after_s, token_s=self._token_s
+            )
         await self._merges.delete_final_moves()
         for _ in range(BATCHES_MAX):
             if await self._store.delete_expired() < DELETE_BATCH_ROWS:
@@ -154,4 +156,4 @@ class SessionMaintenance:
 
     async def run(self) -> None:
         """Do it, until cancelled."""
-        await repeat_every(TEND_EVERY_S, self.maintain, "clearing expired sessions")
+        await repeat_every(TEND_EVERY_S, self.run_once, "clearing expired sessions")

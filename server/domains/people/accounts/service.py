@@ -12,7 +12,7 @@ from persistence.accounts.store import (
     Account,
     AccountStore,
     IssuedRefreshToken,
-    NewGuest,
+    NewAccount,
     NewSession,
     SessionOwner,
     UsedRefreshToken,
@@ -31,10 +31,10 @@ from server.domains.people.accounts.keys import (
 from server.domains.people.accounts.names import NUMBER_BITS, GuestNames, generate_names
 from server.domains.people.accounts.refresh_tokens import (
     RefreshVerdict,
+    create_token,
     derive_successor,
     family_hash,
-    judge_unspendable,
-    new_token,
+    find_refresh_error,
     token_hash,
 )
 from server.gateway.session.identity import Identity
@@ -67,10 +67,12 @@ class TokenIssuer:
 
     def new_session(self, method: str) -> IssuedSession:
         """Make a session that was signed in to with this method."""
-        token = new_token()
-        return IssuedSession(NewSession(SessionId(new_id()), self.issued(token), method), token)
+        token = create_token()
+        return IssuedSession(
+            NewSession(SessionId(new_id()), self.issue_refresh_token(token), method), token
+        )
 
-    def issued(self, token: str) -> IssuedRefreshToken:
+    def issue_refresh_token(self, token: str) -> IssuedRefreshToken:
         """Write down a refresh token that is handed out now."""
         now = self._clock.now()
         expires_at = now + timedelta(seconds=self._lifetimes.refresh_s)
@@ -78,7 +80,7 @@ class TokenIssuer:
         assert family is not None
         return IssuedRefreshToken(token_hash(token), now, expires_at, family)
 
-    def tokens(self, holder: SessionOwner, refresh_token: str) -> Tokens:
+    def make_tokens(self, holder: SessionOwner, refresh_token: str) -> Tokens:
         """Write what the client keeps."""
         lifetime_s = self._lifetimes.access_s
         access_token = sign_access_token(
@@ -95,7 +97,7 @@ class TokenIssuer:
 
     async def add_person(
         self,
-        add: Callable[[NewGuest, NewSession], Awaitable[None]],
+        add: Callable[[NewAccount, NewSession], Awaitable[None]],
         *,
         method: str,
         display_name: str | None,
@@ -103,13 +105,13 @@ class TokenIssuer:
         """Draw a name for somebody new until `add` finds that nobody has it."""
         session, refresh_token = self.new_session(method)
         for _ in range(NAME_DRAWS_MAX):
-            guest = new_person(generate_names(secrets.randbits(NUMBER_BITS)), display_name)
+            guest = draft_account(generate_names(secrets.randbits(NUMBER_BITS)), display_name)
             try:
                 await add(guest, session)
             except UsernameTaken:
                 continue
             who = (session.session_id, guest.user_id, guest.player_id, guest.display_name)
-            return self.tokens(SessionOwner(*who), refresh_token)
+            return self.make_tokens(SessionOwner(*who), refresh_token)
         raise Overloaded
 
 
@@ -121,11 +123,11 @@ def require_not_banned(ban: Ban | None) -> None:
     raise Banned(f"This account is banned {until}: {ban.reason}")
 
 
-def new_person(
+def draft_account(
     names: GuestNames, display_name: str | None, *, user_id: UserId | None = None
-) -> NewGuest:
+) -> NewAccount:
     """Write down somebody new."""
-    return NewGuest(
+    return NewAccount(
         user_id=user_id or UserId(new_id()),
         player_id=PlayerId(new_id()),
         username=names.username,
@@ -159,7 +161,7 @@ class Accounts:
         The signature costs no I/O. One indexed query then finds the session: it has not
         been ended anywhere, at this moment, and the name and the roles are the present ones.
         """
-        claims = verify_access_token(token, await self._keys.find(read_kid(token)))
+        claims = verify_access_token(token, await self._keys.find_key(read_kid(token)))
         status = await self._store.read_session_status(claims.holder.session_id)
         if status is None or status.holder.user_id != claims.holder.user_id:
             raise BadToken("The session has ended; sign in again.")
@@ -175,7 +177,7 @@ class Accounts:
             roles=status.roles,
         )
 
-    async def new_guest(self, display_name: str | None) -> Tokens:
+    async def create_guest(self, display_name: str | None) -> Tokens:
         """Make an account without a password, with its first session."""
         return await self.issuer.add_person(
             self._store.add_guest, method="guest", display_name=display_name
@@ -188,7 +190,7 @@ class Accounts:
         if holder is None:
             require_not_banned(await self._store.find_active_ban(user_id))
             raise BadToken("This account no longer exists.")
-        return self.issuer.tokens(holder, refresh_token)
+        return self.issuer.make_tokens(holder, refresh_token)
 
     async def refresh(self, token: str) -> Tokens:
         """Exchange a refresh token for new tokens.
@@ -199,10 +201,10 @@ class Accounts:
         successor = derive_successor(token, salt)
         spent = token_hash(token)
         holder = await self._store.use_refresh_token(
-            spent, salt=salt, successor=self.issuer.issued(successor)
+            spent, salt=salt, successor=self.issuer.issue_refresh_token(successor)
         )
         if holder is not None:
-            return self.issuer.tokens(holder, successor)
+            return self.issuer.make_tokens(holder, successor)
         found = await self._store.find_refresh_token(spent)
         if found is None:
             await self._end_family(token)
@@ -216,7 +218,7 @@ class Accounts:
         # The reply to the command that ends its own session goes out before its socket closes.
         asyncio.get_running_loop().call_soon(self._revoked, session_id)
 
-    async def account(self, user_id: UserId) -> Account:
+    async def read_account(self, user_id: UserId) -> Account:
         """Read an account; raise `BadToken` if it is gone."""
         account = await self._store.find_account(user_id)
         if account is None:
@@ -225,7 +227,7 @@ class Accounts:
 
     async def _come_back(self, token: str, found: UsedRefreshToken) -> Tokens:
         successor = None if found.salt is None else derive_successor(token, found.salt)
-        verdict = judge_unspendable(
+        verdict = find_refresh_error(
             used_at=found.used_at,
             is_ended=found.is_ended,
             is_successor_used=successor is not None and await self._is_used(successor),
@@ -233,7 +235,7 @@ class Accounts:
             now=self._clock.now(),
         )
         if verdict is RefreshVerdict.REPEATED and successor is not None:
-            return self.issuer.tokens(found.holder, successor)
+            return self.issuer.make_tokens(found.holder, successor)
         if verdict is RefreshVerdict.REUSED:
             await self.end_session(found.holder.session_id)
         if verdict is RefreshVerdict.TOO_OFTEN:

@@ -13,7 +13,7 @@ from persistence.accounts.sign_in import (
     SignInMethod,
     SignInStore,
 )
-from persistence.accounts.store import NewGuest, NewSession
+from persistence.accounts.store import NewAccount, NewSession
 from persistence.sealing import Seal, Unsealable
 from protocol.accounts import Kind, Tokens
 from protocol.errors import BadCode, LastMethod, MethodTaken, NotFound
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 UNREADABLE: Final = "(unreadable)"
 
 
-class Proved(NamedTuple):
+class ProvedSignInMethod(NamedTuple):
     """What somebody has proved to have: an email address, or an id at a provider with a label."""
 
     kind: Kind
@@ -39,7 +39,7 @@ class Proved(NamedTuple):
         return f"{self.name} {self.label}".rstrip()
 
 
-class Methods:
+class SignInMethodService:
     """The methods of all accounts."""
 
     def __init__(self, *, store: SignInStore, seal: Seal, accounts: Accounts) -> None:
@@ -47,19 +47,19 @@ class Methods:
         self._seal = seal
         self._accounts = accounts
 
-    async def find(self, kind: Kind, name: str) -> SignInMethod | None:
+    async def find_account(self, kind: Kind, name: str) -> SignInMethod | None:
         """Find whose method this is."""
         return await self._store.find_account(kind, method_indexes(self._seal, kind, name))
 
-    async def methods_of(self, user_id: UserId) -> list[SignInMethod]:
+    async def list_methods(self, user_id: UserId) -> list[SignInMethod]:
         """Read what somebody signs in with."""
         return await self._store.list_methods(user_id)
 
-    async def of_all_parts(self, user_id: UserId) -> list[SignInMethod]:
+    async def list_methods_with_merged(self, user_id: UserId) -> list[SignInMethod]:
         """Read what somebody signs in with, also that of accounts merged into theirs."""
         return await self._store.list_methods_with_merged(user_id)
 
-    def shown(self, method: SignInMethod) -> str:
+    def read_display_name(self, method: SignInMethod) -> str:
         """Read the address, or what somebody is called at a provider."""
         about = method_context(method.kind, method.user_id)
         try:
@@ -73,14 +73,14 @@ class Methods:
     async def create_account(
         self,
         code_hash: bytes,
-        proved: Proved,
+        proved: ProvedSignInMethod,
         *,
         password_hash: str | None = None,
         display_name: str | None,
     ) -> Tokens:
         """Make an account that signs in so; raise `BadCode` or `MethodTaken`."""
 
-        async def add(guest: NewGuest, session: NewSession) -> None:
+        async def add(guest: NewAccount, session: NewSession) -> None:
             method = self._new(guest.user_id, proved, password_hash)
             await self._store.create_account(code_hash, guest, method, session)
 
@@ -89,8 +89,13 @@ class Methods:
                 add, method=proved.kind, display_name=display_name
             )
 
-    async def link(
-        self, code_hash: bytes, user_id: UserId, proved: Proved, *, password_hash: str | None = None
+    async def link_method(
+        self,
+        code_hash: bytes,
+        user_id: UserId,
+        proved: ProvedSignInMethod,
+        *,
+        password_hash: str | None = None,
     ) -> None:
         """Link a method to an account; raise `BadCode` or `MethodTaken`."""
         await self.require_free(proved.kind, proved.name, user_id)
@@ -101,27 +106,31 @@ class Methods:
 
     async def require_free(self, kind: Kind, name: str, user_id: UserId) -> None:
         """Raise `MethodTaken` if another account signs in with this."""
-        found = await self.find(kind, name)
+        found = await self.find_account(kind, name)
         if found is not None and found.user_id != user_id:
             raise MethodTaken
 
-    async def enter(self, code_hash: bytes, method: SignInMethod) -> Tokens:
+    async def sign_in_with_code(self, code_hash: bytes, method: SignInMethod) -> Tokens:
         """Sign in by a code that proved a method; raise `BadCode` or `Banned`."""
         async with _code_errors():
             await self._store.use_code(code_hash)
         return await self._accounts.open_session(method.user_id, method=method.kind)
 
-    async def reset(self, code_hash: bytes, method: SignInMethod, password_hash: str) -> Tokens:
+    async def reset_password(
+        self, code_hash: bytes, method: SignInMethod, password_hash: str
+    ) -> Tokens:
         """Change a forgotten password, end every session, and sign in."""
         async with _code_errors():
             await self._store.reset_password(code_hash, method.user_id, password_hash)
         return await self._accounts.open_session(method.user_id, method=method.kind)
 
-    async def unlink(self, user_id: UserId, kind: Kind) -> None:
+    async def unlink_method(self, user_id: UserId, kind: Kind) -> None:
         """Take a method away; raise `NotFound`, or `LastMethod` if no other is left."""
         await self._store.unlink_method(user_id, kind, partial(_require_another, kind))
 
-    def _new(self, user_id: UserId, proved: Proved, password_hash: str | None) -> NewSignInMethod:
+    def _new(
+        self, user_id: UserId, proved: ProvedSignInMethod, password_hash: str | None
+    ) -> NewSignInMethod:
         sealed = self._seal.seal(proved.text.encode(), about=method_context(proved.kind, user_id))
         lookup = method_indexes(self._seal, proved.kind, proved.name)[0]
         return NewSignInMethod(proved.kind, lookup, sealed, password_hash)

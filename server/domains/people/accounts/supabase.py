@@ -28,7 +28,7 @@ from server.domains.people.accounts.names import (
     slug_from_name,
 )
 from server.domains.people.accounts.published_keys import NoKeys, PublishedKeys, UnknownKey
-from server.domains.people.accounts.service import NAME_DRAWS_MAX, new_person, require_not_banned
+from server.domains.people.accounts.service import NAME_DRAWS_MAX, draft_account, require_not_banned
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 from server.gateway.session.identity import Identity
 
@@ -130,7 +130,7 @@ class SupabaseAccounts:
         if self._keys is None or not isinstance(kid, str):
             raise BadToken
         try:
-            key = await self._keys.find(kid)
+            key = await self._keys.find_key(kid)
         except UnknownKey:
             raise BadToken from None
         except NoKeys:
@@ -148,7 +148,7 @@ class SupabaseAccounts:
                 username = slug if draw == 0 else f"{slug}_{name_suffix(number)}"
                 names = GuestNames(username, names.display_name, names.avatar_seed, names.color)
             try:
-                guest = new_person(names, _display_name(called), user_id=user_id)
+                guest = draft_account(names, _display_name(called), user_id=user_id)
                 await self._store.ensure_profile_and_player(guest)
             except UsernameTaken:
                 continue
@@ -160,7 +160,7 @@ class SupabaseAccounts:
         raise Overloaded
 
 
-def disabled_endpoints(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+def make_disabled_endpoints(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
     """Let the addresses of our own sign-in say where one signs in instead."""
     return [
         replace(endpoint, handler=_elsewhere, auth="none", body=None)

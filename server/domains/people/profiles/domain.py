@@ -5,8 +5,8 @@ from persistence.profiles.personal_data import PersonalDataStore
 from persistence.profiles.store import ProfileStore
 from server.domains.contract import Domain, Job
 from server.domains.interfaces import AccountReader, LobbyAccess
-from server.domains.people.profiles.erasure import Erasure
-from server.domains.people.profiles.export import Exports
+from server.domains.people.profiles.erasure import ErasureService
+from server.domains.people.profiles.export import ExportService
 from server.domains.people.profiles.http import MyDataRoutes, ProfileRoutes
 from server.domains.people.profiles.last_seen import LastSeen
 from server.domains.services import Services
@@ -17,14 +17,14 @@ def build(services: Services) -> Domain:
     accounts = services.interfaces.get(AccountReader)
     now = services.clock.monotonic
     store = PersonalDataStore(services.database)
-    erasure = Erasure(
+    erasure = ErasureService(
         store=store,
         subscriptions=services.subscriptions,
         clock=services.clock,
         leave_lobbies=services.interfaces.get(LobbyAccess).leave_all,
         events=services.events,
     )
-    exports = Exports(
+    exports = ExportService(
         store=store,
         sections={"account": accounts.read_me, "sign-in": accounts.read_methods},
         server=services.address,

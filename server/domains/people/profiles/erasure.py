@@ -8,7 +8,7 @@ from persistence.profiles.personal_data import AccountWasMerged, PersonalDataSto
 from protocol.errors import BadToken, NotConfirmed, SignInAgain
 from protocol.ids import PlayerId
 from server.core.clock import Clock
-from server.core.events import LocalEvents, PlayerErased
+from server.core.events import LocalEventBus, PlayerErased
 from server.core.subscriptions import AnnouncedSweep, Subscriptions
 from server.gateway.session.identity import Identity
 
@@ -19,7 +19,7 @@ OVERLAP_S: Final = 20.0
 LeaveLobbies = Callable[[PlayerId], Awaitable[None]]
 
 
-class Erasure:
+class ErasureService:
     """Erases people; `leave_lobbies` takes a player out of the lobbies that can be left."""
 
     def __init__(
@@ -29,7 +29,7 @@ class Erasure:
         subscriptions: Subscriptions,
         clock: Clock,
         leave_lobbies: LeaveLobbies,
-        events: LocalEvents,
+        events: LocalEventBus,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -38,7 +38,7 @@ class Erasure:
         self._looked_at = clock.monotonic()
         self._erased = AnnouncedSweep(subscriptions, "erased-people", self.poll)
 
-    async def erase(self, who: Identity, confirm: str) -> PlayerId:
+    async def erase_account(self, who: Identity, confirm: str) -> PlayerId:
         """Erase whoever asks; raise `NotConfirmed`, `SignInAgain`.
 
         One transaction does it. What follows would happen by itself if this node died now:
@@ -49,7 +49,7 @@ class Erasure:
             await self._store.erase(who.user_id)
         except AccountWasMerged:
             raise BadToken("This account was merged into another one; sign in again.") from None
-        self._erased.announce()
+        self._erased.announce_sweep()
         await self._leave_lobbies(who.player_id)
         self._events.publish(PlayerErased(who.player_id))
         return who.player_id

@@ -86,7 +86,7 @@ Rows in each file:
 ReadSection = Callable[[UserId], Awaitable[BaseModel]]
 
 
-class Exports:
+class ExportService:
     """Puts archives together; `server` says where people reach it.
 
     `sections` has what other domains show somebody of themselves, by the name of its file.

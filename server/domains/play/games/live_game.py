@@ -105,14 +105,14 @@ from server.domains.play.games.ruleset_failures import Method, RulesetFailures, 
 from server.domains.play.games.subscribers import GameFollower, Subscribers, ViewEncoder
 from server.domains.play.games.views import build_snapshot
 from server.gamekit.contract import Event, IllegalMove, Payload, Viewer
-from server.gamekit.fold import Fold
+from server.gamekit.fold import GameFold
 from server.gamekit.table import (
     MISPLAYS_LOGGED_MAX,
     PASSING,
-    Answer,
-    Seat,
-    commitment,
-    game_completed,
+    CommandReply,
+    TableSeat,
+    compute_log_commitment,
+    game_completed_event,
     invalid_action_event,
     presence_event,
     require_rules_events,
@@ -266,7 +266,9 @@ class LiveGame:
         self.game_id = game_id
         self.lobby_id = lobby_id
         self.owner_epoch = owner_epoch
-        self.fold: Fold = recorder.fold  # as of the last event decided, perhaps ahead of the disk
+        self.fold: GameFold = (
+            recorder.fold
+        )  # as of the last event decided, perhaps ahead of the disk
         self.state: LiveGameState = COMPLETED if self.fold.table.completed else PLAYING
         self.committed = self.fold.next_index  # how many events are in the database
         self.subscribers = Subscribers(ViewEncoder(game_id, self.fold.ruleset, faults), topic)
@@ -328,7 +330,7 @@ class LiveGame:
     @property
     def commitment(self) -> str:
         """What the head commits to: see docs/explanation/fairness.md."""
-        return commitment(self.fold.origin.seed, self._hash)
+        return compute_log_commitment(self.fold.origin.seed, self._hash)
 
     def snapshot(self, viewer: Viewer) -> dict[str, object]:
         """Draw the whole snapshot of the state as it was decided, perhaps ahead of the disk."""
@@ -337,14 +339,17 @@ class LiveGame:
             snapshot = build_snapshot(self.fold, viewer)
         except RAISED_BY_RULES as error:
             raise self._refusal("view", error) from error
-        return {**snapshot, "commitment": commitment(self.fold.origin.seed, self._recorder.hash)}
+        return {
+            **snapshot,
+            "commitment": compute_log_commitment(self.fold.origin.seed, self._recorder.hash),
+        }
 
     def require_sound(self) -> None:
         """Raise `Quarantined` where the rules failed."""
         if self.state is FAILING or self.state is FAILED:
             raise Quarantined
 
-    def when_committed(self, reply: Reply) -> None:
+    def call_when_committed(self, reply: Reply) -> None:
         """Call back once everything decided so far is committed."""
         self.require_sound()
         self._owe(self.fold.next_index - 1, reply, self.fold.next_index - 1)
@@ -492,9 +497,9 @@ class LiveGame:
             raise TooManyMisplays(f"{illegal.message} (You have made too many illegal moves.)")
         refused = invalid_action_event(self.fold.table, seat, illegal.code, illegal.message)
         index = self._extend([refused], Command(seat, cmd_no))
-        self._owe(index, reply, reply_from_log(Answer(index, illegal.code, illegal.message)))
+        self._owe(index, reply, reply_from_log(CommandReply(index, illegal.code, illegal.message)))
 
-    def _repeat(self, occupant: Seat, cmd_no: int, reply: Reply) -> None:
+    def _repeat(self, occupant: TableSeat, cmd_no: int, reply: Reply) -> None:
         """Give a command that came again its first reply, not before that is committed."""
         answer = occupant.answers.get(cmd_no)
         if answer is None:
@@ -552,7 +557,7 @@ class LiveGame:
             seats=len(self.fold.table.seats),
             statistics=self.fold.ruleset.statistics,
         )
-        last = game_completed(self.fold.table, outcome, self.fold.origin.seed)
+        last = game_completed_event(self.fold.table, outcome, self.fold.origin.seed)
         completion = build_completion(self.fold, outcome, moment.at)
         more_rows, more_recorded = self._recorder.write([last], moment=moment)
         rows += more_rows
@@ -630,7 +635,7 @@ def _give(reply: Reply, what: int | PlayhallError) -> None:
         log_failure("a reply")
 
 
-def reply_from_log(answer: Answer) -> int | MoveRefused:
+def reply_from_log(answer: CommandReply) -> int | MoveRefused:
     """Turn what the log has for a command into the reply that it got."""
     if answer.code is None:
         return answer.event_index

@@ -10,8 +10,8 @@ from persistence.games.model import GameRow, NewGame
 from protocol.ids import GameId, new_id
 from server.core.clock import Moment
 from server.gamekit.contract import Event
-from server.gamekit.fold import AnyRuleset, Fold, Origin
-from server.gamekit.table import CMD, Player, game_created, require_rules_events
+from server.gamekit.fold import AnyRuleset, GameFold, GameOrigin
+from server.gamekit.table import CMD, SeatedPlayer, game_created_event, require_rules_events
 
 
 class RecordedEvent(NamedTuple):
@@ -45,7 +45,7 @@ class EventRecorder:
 
     __slots__ = ("fold", "hash")
 
-    def __init__(self, fold: Fold, last_hash: bytes) -> None:
+    def __init__(self, fold: GameFold, last_hash: bytes) -> None:
         self.fold = fold
         self.hash = last_hash
 
@@ -85,10 +85,10 @@ class PreparedGame(NamedTuple):
 def prepare_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> PreparedGame:
     """Draw a seed, and set the game up by its rules."""
     row = _row(new, ruleset, node=node, moment=moment)
-    players = tuple(Player(player.player_id, player.bot) for player in new.players)
-    origin = Origin(ruleset, players, ruleset.config.model_validate(new.config), row.seed)
-    recorder = EventRecorder(Fold(origin), genesis_hash(row.id))
-    created = game_created(
+    players = tuple(SeatedPlayer(player.player_id, player.bot) for player in new.players)
+    origin = GameOrigin(ruleset, players, ruleset.config.model_validate(new.config), row.seed)
+    recorder = EventRecorder(GameFold(origin), genesis_hash(row.id))
+    created = game_created_event(
         ruleset.name,
         ruleset.version,
         players,

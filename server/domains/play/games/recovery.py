@@ -13,8 +13,8 @@ from server.core.containment import RAISED_BY_RULES
 from server.domains.play.games.recorder import EventRecorder, RecordedEvent
 from server.domains.play.games.ruleset_failures import describe_error
 from server.gamekit.contract import Event
-from server.gamekit.fold import AnyRuleset, Fold, Origin
-from server.gamekit.table import GAME_CREATED, players_of, seed_hash
+from server.gamekit.fold import AnyRuleset, GameFold, GameOrigin
+from server.gamekit.table import GAME_CREATED, parse_players, seed_hash
 
 
 class CorruptLog(Exception):
@@ -32,7 +32,7 @@ def decode_row(row: EventRow) -> RecordedEvent:
     )
 
 
-def recover(
+def recover_game(
     game: StoredGame, rows: Sequence[EventRow], ruleset: AnyRuleset | None
 ) -> EventRecorder:
     """Fold a whole log, checking indexes, hash chain and rules; raise `CorruptLog`.
@@ -48,7 +48,7 @@ def recover(
         raise CorruptLog("the log is empty")
     recorded = _verified(game, rows)
     try:
-        fold = Fold(_origin(game, recorded[0].event, ruleset))
+        fold = GameFold(_origin(game, recorded[0].event, ruleset))
     except CorruptLog:
         raise
     except RAISED_BY_RULES as error:
@@ -80,11 +80,11 @@ def _verified(game: StoredGame, rows: Sequence[EventRow]) -> list[RecordedEvent]
     return recorded
 
 
-def _origin(game: StoredGame, first: Event, ruleset: AnyRuleset) -> Origin:
+def _origin(game: StoredGame, first: Event, ruleset: AnyRuleset) -> GameOrigin:
     if first.type != GAME_CREATED or first.payload.get("seed_hash") != seed_hash(game.seed):
         raise CorruptLog("the first event does not commit to this game's seed")
     try:
         config = ruleset.config.model_validate(game.config)
     except ValidationError as error:
         raise CorruptLog(f"the configuration is not valid: {error}") from None
-    return Origin(ruleset, players_of(first.payload), config, game.seed)
+    return GameOrigin(ruleset, parse_players(first.payload), config, game.seed)

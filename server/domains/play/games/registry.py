@@ -23,15 +23,15 @@ from protocol.errors import (
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.clock import Clock
 from server.core.containment import RAISED_BY_RULES, contain_failures, log_failure
-from server.core.events import LobbyGameCompleted, LocalEvents
+from server.core.events import LobbyGameCompleted, LocalEventBus
 from server.core.periodic import repeat_every
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame, LiveGameCallbacks
 from server.domains.play.games.recorder import EventRecorder, prepare_game
-from server.domains.play.games.recovery import CorruptLog, recover
+from server.domains.play.games.recovery import CorruptLog, recover_game
 from server.domains.play.games.ruleset_failures import RulesetFailures
-from server.domains.play.games.subscribers import GameFollower, stopped_frame
+from server.domains.play.games.subscribers import GameFollower, encode_stopped_frame
 from server.domains.play.games.turn_timer import TurnTimer
 from server.gamekit.fold import AnyRuleset
 
@@ -71,7 +71,7 @@ class GameRegistry:
         rulesets: Mapping[str, AnyRuleset],
         may_serve: Callable[[], bool],
         subscriptions: Subscriptions,
-        events: LocalEvents,
+        events: LocalEventBus,
         seats_changed: SeatsChanged,
     ) -> None:
         self._config = config
@@ -102,7 +102,7 @@ class GameRegistry:
 
     # ------------------------------------------------------------------ finding
 
-    def loaded(self, game_id: GameId) -> LiveGame | None:
+    def find_loaded(self, game_id: GameId) -> LiveGame | None:
         """Find a game that is in memory on this node."""
         return self._live.get(game_id)
 
@@ -174,7 +174,7 @@ class GameRegistry:
         assert stored is not None
         rows = await self._store.read_log(game_id)
         try:
-            recorder = recover(stored, rows, self._ruleset_of(stored))
+            recorder = recover_game(stored, rows, self._ruleset_of(stored))
         except CorruptLog as corrupt:
             log.exception("game %s is quarantined", game_id)
             await self._store.quarantine(game_id, str(corrupt), owner_epoch=claim.owner_epoch)
@@ -247,7 +247,7 @@ class GameRegistry:
             game, clock=self._clock, faults=self.faults, bot_pause_s=self._config.bot_pause_s
         )
         self._turns[game_id] = turns
-        turns.rearm()
+        turns.restart()
         return game
 
     def _drop(self, game: LiveGame) -> None:
@@ -264,7 +264,7 @@ class GameRegistry:
 
     def _settled(self, game: LiveGame) -> None:
         if (turns := self._turns.get(game.game_id)) is not None:
-            turns.rearm()
+            turns.restart()
 
     def _completed(self, game: LiveGame) -> None:
         self._drop(game)  # first: a listener must not find a game that is over
@@ -286,7 +286,7 @@ class GameRegistry:
         log.error("game %s is quarantined: %s", game.game_id, game.fault)
         self.faults.quarantined += 1
         self._failing.add(game.game_id)
-        game.subscribers.publish_frame(stopped_frame(game.game_id))
+        game.subscribers.publish_frame(encode_stopped_frame(game.game_id))
         self._drop(game)
         work = self._set_aside(game.game_id, game.fault, owner_epoch=game.owner_epoch)
         self._tasks.start_work(work, name="quarantine of a game")
@@ -305,11 +305,11 @@ class GameRegistry:
 
     # ------------------------------------------------------------------ owning
 
-    async def adopt(self) -> int:
+    async def adopt_orphaned(self) -> int:
         """Take the running games that no live node owns; returns how many."""
         return await self._take_all(await self._store.list_orphaned(self._played_here()))
 
-    async def reclaim(self) -> int:
+    async def reclaim_own(self) -> int:
         """Take the running games that this node had when it was killed; returns how many."""
         return await self._take_all(await self._store.list_held(self._played_here()))
 
@@ -353,7 +353,7 @@ class GameRegistry:
         await repeat_every(every_s, self._drop_idle, "dropping idle games")
 
     async def _adopt_more(self) -> None:
-        take = self.adopt if self._has_reclaimed else self.reclaim
+        take = self.adopt_orphaned if self._has_reclaimed else self.reclaim_own
         if adopted := await take():
             log.info("adopted %d games", adopted)
         self._has_reclaimed = True

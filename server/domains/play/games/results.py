@@ -8,8 +8,8 @@ from persistence.eventlog.completion import Completion, SeatResult, UncountedRea
 from persistence.eventlog.hashchain import canonical_json
 from protocol.history import GameSummary
 from server.gamekit.contract import Outcome, Standing
-from server.gamekit.fold import Fold
-from server.gamekit.table import Seat, Table
+from server.gamekit.fold import GameFold
+from server.gamekit.table import SeatTable, TableSeat
 
 NUMBER_MAX: Final = 2**31 - 1  # `int` columns
 _NUMBERS: Final = ("score", "longest_win_streak", "longest_loss_streak")
@@ -18,7 +18,7 @@ TRICKS_WON: Final = "tricks_won"
 HIGHEST_BID: Final = "highest_bid"
 
 
-def build_completion(fold: Fold, outcome: Outcome, at: datetime) -> Completion:
+def build_completion(fold: GameFold, outcome: Outcome, at: datetime) -> Completion:
     """Draw up what is stored when a game ends."""
     seats = fold.table.seats
     results = tuple(
@@ -39,7 +39,7 @@ def build_completion(fold: Fold, outcome: Outcome, at: datetime) -> Completion:
     )
 
 
-def _uncounted(fold: Fold) -> UncountedReason | None:
+def _uncounted(fold: GameFold) -> UncountedReason | None:
     """Say why a game counts for nothing; None where it counts."""
     if fold.ruleset.scores_declared:
         return "declared"
@@ -70,7 +70,7 @@ def require_storable(outcome: Outcome, *, seats: int, statistics: Collection[str
         canonical_json(each)  # one by one: each is as large as an event at most
 
 
-def build_game_summary(table: Table, outcome: Outcome) -> GameSummary:
+def build_game_summary(table: SeatTable, outcome: Outcome) -> GameSummary:
     """Summarise a game; names are added where it is stored."""
     standings = outcome.standings
     players = [_player(table.seats[standing.seat], standing) for standing in standings]
@@ -91,7 +91,7 @@ def build_game_summary(table: Table, outcome: Outcome) -> GameSummary:
     )
 
 
-def _player(seat: Seat, standing: Standing) -> dict[str, Any]:
+def _player(seat: TableSeat, standing: Standing) -> dict[str, Any]:
     own = dict(standing.statistics)
     tricks_won, highest_bid = own.pop(TRICKS_WON, 0), own.pop(HIGHEST_BID, None)
     return {

@@ -17,11 +17,11 @@ from protocol.ids import GameId
 from protocol.limits import CHUNK_BYTES_MAX, EVENT_INDEX_MAX
 from server.core.clock import Clock
 from server.core.subscriptions import Deliver, TooManySubscribers, TopicKind
-from server.domains.play.games.access import ask_when_committed
+from server.domains.play.games.access import query_when_committed
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.recorder import RecordedEvent
 from server.domains.play.games.recovery import decode_row
-from server.domains.play.games.subscribers import ViewEncoder, stopped_frame
+from server.domains.play.games.subscribers import ViewEncoder, encode_stopped_frame
 from server.gamekit.contract import Viewer
 from server.gamekit.table import GAME_COMPLETED
 from server.gateway.session.sessions import Session
@@ -99,7 +99,7 @@ async def send_snapshot_if_behind(
     if game.head - after <= game.fold.ruleset.resume_events_max:
         return after
     snapshot = game.snapshot(viewer)
-    head = await ask_when_committed(game.when_committed)
+    head = await query_when_committed(game.call_when_committed)
     update = {"type": "game.state", "game_id": game.game_id, **snapshot}
     session.socket.send(text_frame(orjson.dumps(update)))
     return head
@@ -186,7 +186,7 @@ class DelayedStream:
                 if due[-1].type == GAME_COMPLETED:
                     return
             if not rows and await self._is_stopped():
-                session.socket.send(stopped_frame(self._game_id))
+                session.socket.send(encode_stopped_frame(self._game_id))
                 return
             if len(due) < READ_ROWS:
                 await asyncio.sleep(LOOK_EVERY_S)

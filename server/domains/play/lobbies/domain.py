@@ -80,7 +80,9 @@ def build(services: Services) -> Domain:
             MemberKicked: lobbies.maintenance.announce_kick,
         },
         metrics=[
-            MetricsCollector(gauges=[MetricSource("lobbies", "Lobbies in memory.", lobbies.count)]),
+            MetricsCollector(
+                gauges=[MetricSource("lobbies", "Lobbies in memory.", lobbies.count_followed)]
+            ),
         ],
         provides=(
             provide(LobbyAccess, lobbies),

@@ -12,7 +12,7 @@ from protocol.ids import GameId, LobbyId, PlayerId
 from protocol.lobbies import Reason
 from server.core.clock import Clock
 from server.core.containment import contain_failures, log_failure
-from server.core.events import LocalEvents, MemberKicked, WatcherExcluded
+from server.core.events import LocalEventBus, MemberKicked, WatcherExcluded
 from server.core.periodic import AWAY, repeat_every
 from server.core.subscriptions import AnnouncedSweep, PollPolicy, Subscriptions
 from server.domains.play.lobbies import peers, rules
@@ -42,7 +42,7 @@ class DisconnectGrace:
         """Forget somebody who is back."""
         self._gone.pop(player_id, None)
 
-    def due(self, now: float) -> Iterator[PlayerId]:
+    def take_due(self, now: float) -> Iterator[PlayerId]:
         """Take out, one after the other, those whose time is up."""
         while self._gone:
             first = next(iter(self._gone))
@@ -84,7 +84,7 @@ class LobbyMaintenance:
         subscriptions: Subscriptions,
         presence: ConnectionLookup,
         games_here: GamesHere,
-        events: LocalEvents,
+        events: LocalEventBus,
         clock: Clock,
         grace_s: float,
         closed_kept_s: float,
@@ -141,7 +141,7 @@ class LobbyMaintenance:
         now = self._clock.monotonic()
         again: list[PlayerId] = []
         first: Exception | None = None
-        for player_id in self.departures.due(now):
+        for player_id in self.departures.take_due(now):
             if self._presence.is_here(player_id):
                 continue
             try:
@@ -168,20 +168,20 @@ class LobbyMaintenance:
     async def close_silent(self) -> None:
         """Close open lobbies whose node died."""
         for lobby_id in await self._store.list_silent(SILENT_S):
-            decide = partial(rules.closed_if_silent, silent_s=SILENT_S)
+            decide = partial(rules.close_if_silent, silent_s=SILENT_S)
             with contain_failures(f"closing lobby {lobby_id}", passed=AWAY):
-                await self._changes.apply(lobby_id, decide, "closed", reason="nobody_there")
+                await self._changes.apply_rule(lobby_id, decide, "closed", reason="nobody_there")
 
     async def replace_silent_hosts(self) -> None:
         """Let hosts of peer lobbies go who show no life; who stands longest takes over."""
         for lobby_id, host in await self._store.list_silent_hosts(HOST_SILENT_S):
             decide = partial(peers.without_silent_host, host=host, silent_s=HOST_SILENT_S)
             with contain_failures(f"replacing the host of lobby {lobby_id}", passed=AWAY):
-                await self._changes.apply(lobby_id, decide, "left", host, reason="host_silent")
+                await self._changes.apply_rule(lobby_id, decide, "left", host, reason="host_silent")
 
     def announce_kick(self, _: MemberKicked) -> None:
         """Have other nodes look for somebody who was kicked: the game may be theirs."""
-        self._kicks.announce()
+        self._kicks.announce_sweep()
 
     async def catch_up_kicks(self) -> None:
         """Publish who was kicked from a game here, perhaps on another node."""
@@ -212,9 +212,9 @@ class LobbyMaintenance:
         """Take a player out of every lobby that can be left."""
         for lobby_id in await self._store.list_open_of_player(player_id):
             try:
-                await self._changes.apply(
+                await self._changes.apply_rule(
                     lobby_id,
-                    partial(rules.left, player_id=player_id),
+                    partial(rules.leave_lobby, player_id=player_id),
                     "left",
                     player_id,
                     reason=reason,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from persistence.lobbies.store import LobbyStore
 from protocol.ids import LobbyId, MatchId, PlayerId
 from server.core.clock import Clock
-from server.core.events import LocalEvents
+from server.core.events import LocalEventBus
 from server.core.passwords import PasswordHasher
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.core.tasks import Tasks
@@ -42,7 +42,7 @@ class Lobbies:
         passwords: PasswordHasher,
         clock: Clock,
         tasks: Tasks,
-        events: LocalEvents,
+        events: LocalEventBus,
         games_here: GamesHere = dict,
         quick_play_wait_s: float = 10.0,
         grace_s: float = 30.0,
@@ -99,7 +99,7 @@ class Lobbies:
         """What is said in lobbies, to those who follow them."""
         return self._subscribers.chat
 
-    def count(self) -> int:
+    def count_followed(self) -> int:
         """Count the lobbies that somebody follows on this node."""
         return len(self._subscribers)
 

@@ -26,7 +26,7 @@ from server.core.clock import Clock
 from server.core.settings import split_names
 from server.domains.interfaces import MembersKey, TokenScope
 from server.domains.play.lobbies import rules
-from server.domains.play.lobbies.catalog import RulesetCatalog, validated_config
+from server.domains.play.lobbies.catalog import RulesetCatalog, validate_config
 from server.domains.play.lobbies.changes import LobbyChanges, LobbyGameStarter, require_found
 from server.domains.play.lobbies.rules import require_visible
 from server.domains.play.lobbies.settings import LobbySettings
@@ -87,7 +87,7 @@ def with_host_peer_id(lobby: Lobby, host: PlayerId, peer_id: str) -> Lobby:
     return replace(lobby, host_peer_id=peer_id)
 
 
-def session_begun(
+def begin_peer_session(
     lobby: Lobby, host: PlayerId, *, match_id: MatchId, started_at: datetime
 ) -> Lobby:
     """Begin a session of all who sit here."""
@@ -105,7 +105,7 @@ def session_begun(
     )
 
 
-def session_ended(
+def end_peer_session(
     lobby: Lobby, host: PlayerId, report: Report, now: datetime
 ) -> tuple[Lobby, PeerMatch]:
     """End a session: the lobby is open again, and everybody says anew that they are ready."""
@@ -125,10 +125,10 @@ def session_ended(
         winner_id=_winner(lobby, report),
         scores=_scores(lobby, report),
     )
-    return replace(rules.unready(lobby), status="OPEN"), match
+    return replace(rules.clear_ready(lobby), status="OPEN"), match
 
 
-def fallen_back_to_relay(lobby: Lobby, host: PlayerId, config: dict[str, Any]) -> Lobby:
+def fall_back_to_relay(lobby: Lobby, host: PlayerId, config: dict[str, Any]) -> Lobby:
     """Turn a peer lobby into one of the relay ruleset, all ready; leave one that is so be."""
     rules.require_host(lobby, host)
     if lobby.mode == "server" and lobby.ruleset == RELAY:
@@ -154,7 +154,7 @@ def without_silent_host(lobby: Lobby, host: PlayerId, silent_s: float) -> Lobby:
     gone = lobby.find_member(host)
     if lobby.mode != "peer" or lobby.host_player_id != host or gone is None or not is_silent:
         return lobby
-    return rules.without(lobby, gone)
+    return rules.remove_member(lobby, gone)
 
 
 def require_peer_host(lobby: Lobby, host: PlayerId) -> None:
@@ -265,7 +265,7 @@ class PeerLobbyService:
     async def register(self, host: PlayerId, lobby_id: LobbyId, peer_id: str) -> Lobby:
         """Note where the members reach the host."""
         decide = partial(with_host_peer_id, host=host, peer_id=peer_id)
-        lobby = await self._changes.apply(lobby_id, decide, "peer_registered", host)
+        lobby = await self._changes.apply_rule(lobby_id, decide, "peer_registered", host)
         await self._store.refresh_host(lobby_id, host)
         return lobby
 
@@ -277,18 +277,18 @@ class PeerLobbyService:
     async def start(self, host: PlayerId, lobby_id: LobbyId) -> Lobby:
         """Begin a session."""
         match_id, now = MatchId(new_id()), self._clock.now()
-        decide = partial(session_begun, host=host, match_id=match_id, started_at=now)
-        return await self._changes.apply(lobby_id, decide, "started", host)
+        decide = partial(begin_peer_session, host=host, match_id=match_id, started_at=now)
+        return await self._changes.apply_rule(lobby_id, decide, "started", host)
 
     async def report(self, host: PlayerId, report: Report) -> Lobby:
         """Put a session's result on record, once; the lobby is open again."""
         async with self._changes.turns.hold(report.lobby_id):
             async with self._store.transaction() as transaction:
                 before = require_found(await transaction.lock_lobby(report.lobby_id))
-                rules.member_of(before, host)
+                rules.require_member(before, host)
                 if await transaction.has_match(report.lobby_id, report.match_id):
                     return before
-                after, match = session_ended(before, host, report, self._clock.now())
+                after, match = end_peer_session(before, host, report, self._clock.now())
                 await transaction.add_match(match)
                 after = await transaction.save(before, after)
             self._changes.publish_if_changed(before, after, "reported", host)
@@ -300,9 +300,9 @@ class PeerLobbyService:
 
     async def fall_back(self, host: PlayerId, lobby_id: LobbyId) -> Lobby:
         """Play on the server, under the same lobby."""
-        config = validated_config(self._catalog.ruleset(RELAY), {})
-        decide = partial(fallen_back_to_relay, host=host, config=config)
-        lobby = await self._changes.apply(lobby_id, decide, "fell_back", host)
+        config = validate_config(self._catalog.ruleset(RELAY), {})
+        decide = partial(fall_back_to_relay, host=host, config=config)
+        lobby = await self._changes.apply_rule(lobby_id, decide, "fell_back", host)
         if lobby.status == "PLAYING":
             return lobby
         check = partial(rules.require_all_ready, host=host)

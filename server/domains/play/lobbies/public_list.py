@@ -29,8 +29,8 @@ from server.domains.play.lobbies.views import (
     FilterFields,
     filter_fields,
     is_listed,
-    listed,
-    unlisted,
+    list_removal_frame,
+    list_update_frame,
 )
 from server.gateway.transport.framing import text_frame
 
@@ -120,7 +120,7 @@ class PublicList:
         self._deliver(change)
         return True
 
-    async def catch_up(self, topics: Sequence[Topic[Follower]]) -> None:
+    async def deliver_missed(self, topics: Sequence[Topic[Follower]]) -> None:
         """Deliver what the database has and was not delivered, as far as the list is compared."""
         (topic,) = topics
         if not self._is_read:
@@ -209,7 +209,12 @@ def _was_listed(before: Iterable[FilterFields], look_for: ListFilter) -> bool:
 
 def _change_of(lobby: Lobby, before: FilterFields | None) -> ListChange:
     return ListChange(
-        lobby.lobby_id, lobby.version, before, filter_fields(lobby), listed(lobby), unlisted(lobby)
+        lobby.lobby_id,
+        lobby.version,
+        before,
+        filter_fields(lobby),
+        list_update_frame(lobby),
+        list_removal_frame(lobby),
     )
 
 

@@ -60,7 +60,7 @@ def require_may_join(lobby: Lobby, player_id: PlayerId) -> None:
 # ------------------------------------------------------------------ coming and going
 
 
-def joined(lobby: Lobby, joiner: JoiningPlayer, role: Role) -> Lobby:
+def join_lobby(lobby: Lobby, joiner: JoiningPlayer, role: Role) -> Lobby:
     """Let somebody in; who is in already stays, sits down, or gets up to watch."""
     require_may_join(lobby, joiner.player_id)
     member = lobby.find_member(joiner.player_id)
@@ -77,15 +77,15 @@ def joined(lobby: Lobby, joiner: JoiningPlayer, role: Role) -> Lobby:
     return _with_member(lobby, newcomer)
 
 
-def left(lobby: Lobby, player_id: PlayerId) -> Lobby:
+def leave_lobby(lobby: Lobby, player_id: PlayerId) -> Lobby:
     """Let somebody go; the last person closes the lobby."""
-    member = member_of(lobby, player_id)
+    member = require_member(lobby, player_id)
     if lobby.status == "PLAYING" and lobby.mode == "server" and member.role == "player":
         raise LobbyClosed("The game has started; leave it with game.leave.")
-    return lobby if lobby.status == "CLOSED" else without(lobby, member)
+    return lobby if lobby.status == "CLOSED" else remove_member(lobby, member)
 
 
-def kicked(lobby: Lobby, host: PlayerId, player_id: PlayerId) -> Lobby:
+def kick_member(lobby: Lobby, host: PlayerId, player_id: PlayerId) -> Lobby:
     """Remove somebody for good."""
     require_host(lobby, host)
     member = lobby.find_member(player_id)
@@ -101,17 +101,17 @@ def kicked(lobby: Lobby, host: PlayerId, player_id: PlayerId) -> Lobby:
         raise Forbidden(
             f"{BANS_MAX} people have been removed already; create a private lobby instead."
         )
-    return replace(without(lobby, member), bans=lobby.bans | {player_id})
+    return replace(remove_member(lobby, member), bans=lobby.bans | {player_id})
 
 
-def closed(lobby: Lobby, host: PlayerId) -> Lobby:
+def close_lobby(lobby: Lobby, host: PlayerId) -> Lobby:
     """Close an open lobby."""
     require_host(lobby, host)
     require_open(lobby)
     return _closed(lobby)
 
 
-def closed_if_silent(lobby: Lobby, silent_s: float) -> Lobby:
+def close_if_silent(lobby: Lobby, silent_s: float) -> Lobby:
     """Close a lobby, open or between peers, without life for so long; leave any other be."""
     # What is played on a server has its own end.
     is_alive = lobby.status == "OPEN" or (lobby.mode == "peer" and lobby.status == "PLAYING")
@@ -123,7 +123,7 @@ def closed_if_silent(lobby: Lobby, silent_s: float) -> Lobby:
 
 def with_ready(lobby: Lobby, player_id: PlayerId, ready: bool) -> Lobby:
     """Note that a player is ready, or not any more."""
-    member = member_of(lobby, player_id)
+    member = require_member(lobby, player_id)
     require_open(lobby)
     if member.role != "player":
         raise NotSeated("You are a spectator; join as a player first.")
@@ -148,10 +148,10 @@ def without_bot(lobby: Lobby, host: PlayerId, player_id: PlayerId) -> Lobby:
     member = lobby.find_member(player_id)
     if member is None or member.bot is None:
         raise UnknownBot("There is no such bot in this lobby; lobby.watch lists its members.")
-    return without(lobby, member)
+    return remove_member(lobby, member)
 
 
-def configured(
+def configure_lobby(
     lobby: Lobby,
     host: PlayerId,
     *,
@@ -173,10 +173,10 @@ def configured(
         seats=lobby.seats if seats is None else seats,
         is_public=lobby.is_public if is_public is None else is_public,
     )
-    return after if after == lobby else _moved_up(unready(after))
+    return after if after == lobby else _moved_up(clear_ready(after))
 
 
-def filled(lobby: Lobby, bots: Sequence[str]) -> Lobby:
+def fill_seats_with_bots(lobby: Lobby, bots: Sequence[str]) -> Lobby:
     """Give the free seats to bots, to each of these in turn; none if there are none."""
     require_open(lobby)
     for bot in islice(cycle(bots), lobby.seats - len(lobby.players)):
@@ -184,7 +184,7 @@ def filled(lobby: Lobby, bots: Sequence[str]) -> Lobby:
     return lobby
 
 
-def postponed(lobby: Lobby, fill_at: datetime) -> Lobby:
+def postpone_bots(lobby: Lobby, fill_at: datetime) -> Lobby:
     """Let bots come later, if the lobby is still open."""
     return replace(lobby, fill_at=fill_at) if lobby.status == "OPEN" else lobby
 
@@ -214,7 +214,7 @@ def require_all_ready(lobby: Lobby, host: PlayerId) -> None:
         raise NotReady(f"Not everyone is ready; still missing: {names}.")
 
 
-def new_game(lobby: Lobby, seats: range) -> NewGame:
+def build_new_game(lobby: Lobby, seats: range) -> NewGame:
     """Make a game of an open lobby, for a ruleset that takes so many players."""
     require_open(lobby)
     players = sorted(lobby.players, key=lambda player: player.seat or 0)
@@ -243,7 +243,7 @@ def player_count_text(seats: range) -> str:
 # ------------------------------------------------------------------ details
 
 
-def member_of(lobby: Lobby, player_id: PlayerId) -> Member:
+def require_member(lobby: Lobby, player_id: PlayerId) -> Member:
     """Find a member, or refuse."""
     member = lobby.find_member(player_id)
     if member is not None:
@@ -255,7 +255,7 @@ def member_of(lobby: Lobby, player_id: PlayerId) -> Member:
 
 def require_host(lobby: Lobby, player_id: PlayerId) -> None:
     """Refuse everybody but the host."""
-    member_of(lobby, player_id)
+    require_member(lobby, player_id)
     if lobby.host_player_id is None:
         raise NotTheHost("Quick play lobbies have no host; the game starts by itself.")
     if lobby.host_player_id != player_id:
@@ -301,14 +301,14 @@ def _free_seat(lobby: Lobby) -> int:
 def _next_bot(lobby: Lobby, bot: str) -> Member:
     """Make a bot of this name that is not in the lobby yet: the same ones everywhere."""
     number = 1
-    while lobby.find_member(bot_id(lobby.ruleset, bot, number)) is not None:
+    while lobby.find_member(bot_player_id(lobby.ruleset, bot, number)) is not None:
         number += 1
     display_name = f"{bot.replace('_', ' ').title()} {number}"
-    player_id = bot_id(lobby.ruleset, bot, number)
+    player_id = bot_player_id(lobby.ruleset, bot, number)
     return Member(player_id, display_name, "player", _free_seat(lobby), ready=True, bot=bot)
 
 
-def bot_id(ruleset: str, bot: str, number: int) -> PlayerId:
+def bot_player_id(ruleset: str, bot: str, number: int) -> PlayerId:
     """Name the player that a bot sits as; `number` tells those in one lobby apart, from 1."""
     return PlayerId(str(uuid5(NAMESPACE_URL, f"playhall:bot:{ruleset}:{bot}:{number}")))
 
@@ -319,7 +319,7 @@ def _with_member(lobby: Lobby, member: Member) -> Lobby:
     return replace(lobby, members=tuple(members.values()))
 
 
-def without(lobby: Lobby, gone: Member) -> Lobby:
+def remove_member(lobby: Lobby, gone: Member) -> Lobby:
     """Take a member out; the longest-standing person becomes host after the host."""
     members = tuple(m for m in lobby.members if m.player_id != gone.player_id)
     rest = replace(lobby, members=members)
@@ -334,7 +334,7 @@ def _closed(lobby: Lobby) -> Lobby:
     return replace(lobby, status="CLOSED", fill_at=None, host_peer_id=None)
 
 
-def unready(lobby: Lobby) -> Lobby:
+def clear_ready(lobby: Lobby) -> Lobby:
     """Take back every person's `ready`."""
     members = tuple(m._replace(ready=m.bot is not None) for m in lobby.members)
     return replace(lobby, members=members)

@@ -12,17 +12,17 @@ from protocol.errors import InvalidField, NotTheHost, WrongPassword
 from protocol.ids import LobbyId, PlayerId
 from protocol.lobbies import ListFilter, ListQuery, LobbyPage
 from server.core.clock import Clock
-from server.core.events import LocalEvents, MemberKicked
-from server.core.passwords import HashClient, PasswordHasher
+from server.core.events import LocalEventBus, MemberKicked
+from server.core.passwords import HashRequester, PasswordHasher
 from server.core.rate_limits import Rate, RateLimiter, client_network
 from server.domains.play.lobbies import rules
 from server.domains.play.lobbies.catalog import (
     RulesetCatalog,
     draft_lobby,
     draft_peer_lobby,
-    validated_config,
-    validated_free_config,
-    validated_seats,
+    validate_config,
+    validate_free_config,
+    validate_seats,
 )
 from server.domains.play.lobbies.changes import LobbyChanges, LobbyGameStarter, require_found
 from server.domains.play.lobbies.followers import ConnectionLookup, Follower
@@ -30,7 +30,7 @@ from server.domains.play.lobbies.peers import PeerLobbyService
 from server.domains.play.lobbies.quick_play import QuickPlay
 from server.domains.play.lobbies.rules import require_may_join, require_visible
 from server.domains.play.lobbies.subscribers import LobbySubscribers
-from server.domains.play.lobbies.views import page, read_list_cursor
+from server.domains.play.lobbies.views import lobby_page, read_list_cursor
 from server.gateway.session.identity import Identity
 
 
@@ -47,7 +47,7 @@ class LobbyReader:
 
     async def read_page(self, query: ListQuery) -> LobbyPage:
         """Read a page of the public list."""
-        return page(
+        return lobby_page(
             await self._store.list_public(query, read_list_cursor(query.cursor)), query.limit
         )
 
@@ -61,7 +61,7 @@ class LobbyReader:
         except BaseException:
             self._subscribers.unfollow(follower, lobby_id)
             raise
-        self._subscribers.read(lobby)
+        self._subscribers.note_read(lobby)
         if lobby.status == "CLOSED":  # there is nothing more to come
             self._subscribers.unfollow(follower, lobby_id)
         return lobby
@@ -99,10 +99,10 @@ class LobbyPasswords:
         )
         self._lobbies = RateLimiter(INTO_LOBBY, "Too many passwords for this lobby")
 
-    async def hashed(self, password: str, *, host: PlayerId, remote: str) -> str:
+    async def hash_password(self, password: str, *, host: PlayerId, remote: str) -> str:
         """Hash the password of a new lobby; raise `RateLimited` or `Overloaded`."""
         self._count(host, remote)
-        return await self._passwords.hash(password, HashClient.at("lobby", remote))
+        return await self._passwords.hash(password, HashRequester.at("lobby", remote))
 
     async def require(
         self, lobby: Lobby, password: str | None, *, player_id: PlayerId, remote: str
@@ -113,15 +113,15 @@ class LobbyPasswords:
         if password is None:
             raise WrongPassword("This lobby has a password; send it as `password`.")
         self._count(player_id, remote)
-        self._pairs.require((lobby.lobby_id, client_network(remote)), self._now())
-        self._lobbies.require(lobby.lobby_id, self._now())
-        asker = HashClient.at("lobby", remote)
+        self._pairs.require_allowed((lobby.lobby_id, client_network(remote)), self._now())
+        self._lobbies.require_allowed(lobby.lobby_id, self._now())
+        asker = HashRequester.at("lobby", remote)
         if not await self._passwords.matches(lobby.password_hash, password, asker):
             raise WrongPassword
 
     def _count(self, player_id: PlayerId, remote: str) -> None:
-        self._networks.require(client_network(remote), self._now())
-        self._players.require(player_id, self._now())
+        self._networks.require_allowed(client_network(remote), self._now())
+        self._players.require_allowed(player_id, self._now())
 
 
 class LobbyService:
@@ -140,7 +140,7 @@ class LobbyService:
         presence: ConnectionLookup,
         passwords: LobbyPasswords,
         clock: Clock,
-        events: LocalEvents,
+        events: LocalEventBus,
     ) -> None:
         self._store = store
         self._changes = changes
@@ -158,9 +158,9 @@ class LobbyService:
         """Open a lobby; `remote` is the client's address."""
         draft = self._drafted(new)
         if new.password is not None:
-            hashed = await self._passwords.hashed(new.password, host=host, remote=remote)
+            hashed = await self._passwords.hash_password(new.password, host=host, remote=remote)
             draft = replace(draft, password_hash=hashed)
-        return self._followed(await self._changes.open(draft, host), host)
+        return self._followed(await self._changes.open_lobby(draft, host), host)
 
     async def join(self, player_id: PlayerId, joining: wire.Joining, *, remote: str) -> Lobby:
         """Enter a lobby: a public one by id, any by its code; `remote` is the client's address."""
@@ -170,7 +170,7 @@ class LobbyService:
             await self._passwords.require(
                 lobby, joining.password, player_id=player_id, remote=remote
             )
-        entered = await self._changes.enter(lobby.lobby_id, player_id, joining.role)
+        entered = await self._changes.enter_lobby(lobby.lobby_id, player_id, joining.role)
         return self._followed(entered, player_id)
 
     async def quick_play(self, player_id: PlayerId, wish: wire.QuickPlay) -> Lobby:
@@ -179,8 +179,8 @@ class LobbyService:
 
     async def leave(self, player_id: PlayerId, lobby_id: LobbyId) -> Lobby:
         """Leave a lobby, and follow it no longer."""
-        decide = partial(rules.left, player_id=player_id)
-        lobby = await self._changes.apply(lobby_id, decide, "left", player_id)
+        decide = partial(rules.leave_lobby, player_id=player_id)
+        lobby = await self._changes.apply_rule(lobby_id, decide, "left", player_id)
         if (follower := self._presence.connection_of_player(player_id)) is not None:
             self._subscribers.unfollow(follower, lobby_id)
         return lobby
@@ -188,12 +188,12 @@ class LobbyService:
     async def ready(self, player_id: PlayerId, lobby_id: LobbyId, ready: bool) -> Lobby:
         """Say whether one is ready."""
         decide = partial(rules.with_ready, player_id=player_id, ready=ready)
-        return await self._changes.apply(lobby_id, decide, "ready", player_id)
+        return await self._changes.apply_rule(lobby_id, decide, "ready", player_id)
 
     async def kick(self, host: PlayerId, wish: wire.Kick) -> Lobby:
         """Remove somebody for good."""
-        decide = partial(rules.kicked, host=host, player_id=wish.player_id)
-        lobby = await self._changes.apply(wish.lobby_id, decide, "kicked", wish.player_id)
+        decide = partial(rules.kick_member, host=host, player_id=wish.player_id)
+        lobby = await self._changes.apply_rule(wish.lobby_id, decide, "kicked", wish.player_id)
         if lobby.game_id is not None:
             self._events.publish(MemberKicked(lobby.lobby_id, lobby.game_id, wish.player_id))
         return lobby
@@ -206,19 +206,19 @@ class LobbyService:
             self._catalog.require_bot(lobby.ruleset, wish.bot)
             return after
 
-        return await self._changes.apply(wish.lobby_id, decide, "bot_added")
+        return await self._changes.apply_rule(wish.lobby_id, decide, "bot_added")
 
     async def remove_bot(self, host: PlayerId, wish: wire.RemoveBot) -> Lobby:
         """Take a bot out."""
         decide = partial(rules.without_bot, host=host, player_id=wish.player_id)
-        return await self._changes.apply(wish.lobby_id, decide, "bot_removed", wish.player_id)
+        return await self._changes.apply_rule(wish.lobby_id, decide, "bot_removed", wish.player_id)
 
     async def configure(self, host: PlayerId, wish: wire.Configure) -> Lobby:
         """Change what is given, as far as the lobby's ruleset allows it."""
 
         def decide(lobby: Lobby) -> Lobby:
             config, seats = self._checked(lobby, wish)
-            return rules.configured(
+            return rules.configure_lobby(
                 lobby,
                 host,
                 name=wish.name,
@@ -227,7 +227,7 @@ class LobbyService:
                 is_public=wish.is_public,
             )
 
-        return await self._changes.apply(wish.lobby_id, decide, "configured", host)
+        return await self._changes.apply_rule(wish.lobby_id, decide, "configured", host)
 
     async def start(self, host: PlayerId, lobby_id: LobbyId) -> Lobby:
         """Start the game: on the server, or of a peer lobby on the host's machine."""
@@ -241,7 +241,7 @@ class LobbyService:
         """Close an open lobby: the rules say why not, the database decides."""
         async with self._changes.turns.hold(lobby_id):
             before = require_found(await self._store.read(lobby_id))
-            rules.closed(before, who.player_id)
+            rules.close_lobby(before, who.player_id)
             if not await self._store.close_as(who.requester, lobby_id):
                 raise NotTheHost
             after = require_found(await self._store.read(lobby_id))
@@ -257,10 +257,10 @@ class LobbyService:
     ) -> tuple[dict[str, Any] | None, int | None]:
         """Check the configuration and the seats, where they are given."""
         if lobby.mode == "peer":
-            return None if wish.config is None else validated_free_config(wish.config), wish.seats
+            return None if wish.config is None else validate_free_config(wish.config), wish.seats
         ruleset = self._catalog.ruleset(lobby.ruleset)
-        config = None if wish.config is None else validated_config(ruleset, wish.config)
-        return config, None if wish.seats is None else validated_seats(ruleset, wish.seats)
+        config = None if wish.config is None else validate_config(ruleset, wish.config)
+        return config, None if wish.seats is None else validate_seats(ruleset, wish.seats)
 
     async def _meant(self, joining: wire.Joining, player_id: PlayerId) -> Lobby:
         if (joining.lobby_id is None) == (joining.code is None):
@@ -273,5 +273,5 @@ class LobbyService:
     def _followed(self, lobby: Lobby, player_id: PlayerId) -> Lobby:
         if (follower := self._presence.connection_of_player(player_id)) is not None:
             self._subscribers.follow(follower, lobby.lobby_id)
-            self._subscribers.read(lobby)
+            self._subscribers.note_read(lobby)
         return lobby

@@ -17,7 +17,7 @@ from server.gateway.session.sessions import update_frame
 _CURSOR: Final = CursorCodec("lobbies", LobbyListPosition, datetime, UUID)
 
 
-def page(cards: list[LobbyCard], limit: int) -> LobbyPage:
+def lobby_page(cards: list[LobbyCard], limit: int) -> LobbyPage:
     """Make a page; where it is full, another may follow."""
     older = _CURSOR.after_page(
         cards, limit, lambda last: LobbyListPosition(last.created_at, last.lobby_id)
@@ -80,7 +80,9 @@ def lobby_card(card: LobbyCard) -> wire.LobbyCard:
     return wire.LobbyCard(**wire_fields(card))
 
 
-def update(lobby: Lobby, change: wire.LobbyChange, *, to_members: bool = False) -> bytes:
+def lobby_update_frame(
+    lobby: Lobby, change: wire.LobbyChange, *, to_members: bool = False
+) -> bytes:
     """Write the frame that sends everybody, or members alone, a change."""
     peer_id = lobby.host_peer_id if to_members else None
     return update_frame(
@@ -109,15 +111,15 @@ def update_of_hidden(lobby: Lobby, change: wire.LobbyChange) -> bytes:
         started_at=None,
         fill_at=None,
     )
-    return update(hidden, change)
+    return lobby_update_frame(hidden, change)
 
 
-def listed(lobby: Lobby) -> bytes:
+def list_update_frame(lobby: Lobby) -> bytes:
     """Write, as JSON, what those get who watch the public list."""
     return _list_update(lobby, lobby_card(_card(lobby)))
 
 
-def unlisted(lobby: Lobby) -> bytes:
+def list_removal_frame(lobby: Lobby) -> bytes:
     """Write, as JSON, that it is there no longer."""
     return _list_update(lobby, None)
 

@@ -39,7 +39,7 @@ class RegisteredPeer:
     def __post_init__(self) -> None:
         self.opening = wire.message_prefix(self.peer_id)
 
-    def meet(self, peer_id: str) -> None:
+    def remember_partner(self, peer_id: str) -> None:
         """Remember whom to notify when it goes."""
         if len(self.partners) < wire.PARTNERS_MAX:
             self.partners.add(peer_id)
@@ -146,8 +146,8 @@ class PeerRegistry:
                     self._keep(peer.peer_id, dst, message, now)
                 return
             if dst not in peer.partners:
-                peer.meet(dst)
-                other.meet(peer.peer_id)
+                peer.remember_partner(dst)
+                other.remember_partner(peer.peer_id)
             self.load.relayed += 1
             other.link.send(message)
 
@@ -196,8 +196,8 @@ class PeerRegistry:
     def _introduce(self, one_id: str, other_id: str) -> None:
         one, other = self._peers.get(one_id), self._peers.get(other_id)
         if one is not None and other is not None:
-            one.meet(other_id)
-            other.meet(one_id)
+            one.remember_partner(other_id)
+            other.remember_partner(one_id)
 
     # ------------------------------------------------------------------ time
 
@@ -231,7 +231,7 @@ class PeerPlace(NamedTuple):
     peer: RegisteredPeer
 
 
-class Namespaces:
+class PeerNamespaces:
     """One key's namespaces: ids are unique within one, and no message leaves one.
 
     Under a key for members, the peers of one lobby share one.

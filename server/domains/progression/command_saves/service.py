@@ -28,7 +28,7 @@ from server.core.containment import RAISED_BY_RULES
 from server.domains.interfaces import ProgressStream, SaveSlot, SaveSlots
 from server.domains.progression.command_saves import simulation
 from server.gamekit.contract import Event, IllegalMove
-from server.gamekit.fold import AnyRuleset, Fold
+from server.gamekit.fold import AnyRuleset, GameFold
 from server.gamekit.table import visible_payload
 from server.gateway.session.identity import Identity
 
@@ -45,7 +45,7 @@ class _Opened(NamedTuple):
 
     slot: SaveSlot
     stored: StoredSaveLog
-    fold: Fold
+    fold: GameFold
     commands: int = 0
 
 
@@ -79,7 +79,7 @@ class CommandSaveService:
         """Make a slot the log of the ruleset that its title names; a repeat changes nothing."""
         async with self._database.transaction() as connection:
             slot = await self._slots.lock(connection, who.user_id, slot_id)
-            if (stored := await self._store.find(connection, slot_id)) is not None:
+            if (stored := await self._store.find_log(connection, slot_id)) is not None:
                 opened = await self._opened(connection, slot, stored)
                 return _shown(opened.fold, stored, [], is_repeated=True)
             ruleset = self._ruleset_of(slot)
@@ -87,12 +87,12 @@ class CommandSaveService:
             seed = self._new_seed()
             with _rules():
                 try:
-                    origin = simulation.origin_of(ruleset, who.player_id, asked.config, seed)
+                    origin = simulation.read_origin(ruleset, who.player_id, asked.config, seed)
                 except ValidationError as error:
                     problem = error.errors()[0]
                     field = ".".join(["config", *map(str, problem["loc"])])
                     raise InvalidField(f"{field}: {problem['msg']}.", field=field) from None
-                fold, events = simulation.begun(origin)
+                fold, events = simulation.begin_log(origin)
             stored = StoredSaveLog(
                 slot_id,
                 who.user_id,
@@ -104,7 +104,7 @@ class CommandSaveService:
                 0,
                 genesis_of_slot(slot_id),
             )
-            await self._store.add(connection, stored)
+            await self._store.add_log(connection, stored)
             added, change = await self._write(connection, _Opened(slot, stored, fold), events)
             stored = stored._replace(next_index=len(added))
         self._stream.announce(change)
@@ -155,7 +155,7 @@ class CommandSaveService:
         for place, move in enumerate(moves):
             try:
                 with _rules():
-                    events += simulation.carried_out(opened.fold, move, opened.commands + place + 1)
+                    events += simulation.apply_move(opened.fold, move, opened.commands + place + 1)
             except IllegalMove as refused:
                 self.refused += 1
                 raise MoveRefused(
@@ -170,8 +170,8 @@ class CommandSaveService:
     ) -> tuple[list[StoredSaveLogEvent], ChangeRow]:
         with _rules():
             rows = [(event.type, canonical_json(event.payload)) for event in events]
-            state = simulation.state_of(opened.fold)
-        added = await self._store.append(connection, opened.stored, rows, self._clock.now())
+            state = simulation.build_slot_state(opened.fold)
+        added = await self._store.append_events(connection, opened.stored, rows, self._clock.now())
         return added, await self._slots.write(connection, opened.slot, state)
 
     async def _repeated(
@@ -186,7 +186,7 @@ class CommandSaveService:
         return _shown(opened.fold, opened.stored, events, is_repeated=True)
 
     async def _found(self, connection: Connection, slot_id: str) -> StoredSaveLog:
-        stored = await self._store.find(connection, slot_id)
+        stored = await self._store.find_log(connection, slot_id)
         if stored is None:
             raise wire.NoSaveLog
         return stored
@@ -202,10 +202,10 @@ class CommandSaveService:
             )
         rows = await self._store.read_events(connection, slot.slot_id)
         with _rules():
-            origin = simulation.origin_of(ruleset, stored.player_id, stored.config, stored.seed)
+            origin = simulation.read_origin(ruleset, stored.player_id, stored.config, stored.seed)
             events = [Event(row.type, orjson.loads(row.payload)) for row in rows]
-            commands = simulation.commands_in(events)
-            return _Opened(slot, stored, simulation.folded(origin, events), commands)
+            commands = simulation.count_commands(events)
+            return _Opened(slot, stored, simulation.fold_log(origin, events), commands)
 
     def _ruleset_of(self, slot: SaveSlot) -> AnyRuleset:
         ruleset = self._rulesets.get(slot.title)
@@ -239,7 +239,7 @@ def _rules() -> Any:
 
 
 def _shown(
-    fold: Fold,
+    fold: GameFold,
     stored: StoredSaveLog,
     events: Sequence[StoredSaveLogEvent],
     *,
@@ -260,7 +260,7 @@ def _shown(
     )
 
 
-def _event(fold: Fold, stored: StoredSaveLogEvent) -> wire.LogEvent:
+def _event(fold: GameFold, stored: StoredSaveLogEvent) -> wire.LogEvent:
     event = Event(stored.type, orjson.loads(stored.payload))
     payload = visible_payload(fold.ruleset, event, simulation.SEAT) or {}
     return wire.LogEvent(

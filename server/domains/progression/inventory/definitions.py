@@ -28,7 +28,7 @@ MATCH: Final = {
 _TAG: Final = re.compile(r'"([1-9][0-9]{0,15})"')
 
 
-class Definitions(NamedTuple):
+class DefinitionKindService(NamedTuple):
     """One kind of definitions, and its models."""
 
     kind: DefinitionKind
@@ -45,8 +45,10 @@ class Definitions(NamedTuple):
 
 
 KINDS: Final = (
-    Definitions("item", "items", wire.ItemRequest, wire.Item, wire.ManagedItem, wire.Items),
-    Definitions(
+    DefinitionKindService(
+        "item", "items", wire.ItemRequest, wire.Item, wire.ManagedItem, wire.Items
+    ),
+    DefinitionKindService(
         "currency",
         "currencies",
         wire.CurrencyRequest,
@@ -54,7 +56,9 @@ KINDS: Final = (
         wire.ManagedCurrency,
         wire.Currencies,
     ),
-    Definitions("recipe", "recipes", wire.RecipeRequest, wire.Recipe, wire.Recipe, wire.Recipes),
+    DefinitionKindService(
+        "recipe", "recipes", wire.RecipeRequest, wire.Recipe, wire.Recipe, wire.Recipes
+    ),
 )
 
 
@@ -68,7 +72,7 @@ class DefinitionRoutes:
         """List them."""
         return [endpoint for kind in KINDS for endpoint in self._of(kind)]
 
-    def _of(self, kind: Definitions) -> list[Endpoint]:
+    def _of(self, kind: DefinitionKindService) -> list[Endpoint]:
         make = partial(Endpoint, auth="required", scope="editor", tag=TAG)
         none = wire.RecipeNotFound if kind.kind == "recipe" else wire.AssetNotFound
         one = f"/v1/admin/{kind.plural}/{{asset_id}}"
@@ -118,7 +122,7 @@ class DefinitionRoutes:
             ),
         ]
 
-    async def _list(self, kind: Definitions, request: HttpRequest) -> WireModel:
+    async def _list(self, kind: DefinitionKindService, request: HttpRequest) -> WireModel:
         query: wire.DefinitionsQuery = request.query
         after = "" if query.cursor is None else kind.cursor.read(query.cursor)
         found = await self._store.list_all(kind.kind, after=after, limit=query.limit)
@@ -128,13 +132,13 @@ class DefinitionRoutes:
         }
         return kind.page.model_validate(page)
 
-    async def _read(self, kind: Definitions, request: HttpRequest) -> RawResponse:
+    async def _read(self, kind: DefinitionKindService, request: HttpRequest) -> RawResponse:
         found = await self._store.read(kind.kind, _asset_id(request))
         if found is None:
             raise wire.RecipeNotFound if kind.kind == "recipe" else wire.AssetNotFound
         return _raw(kind, found)
 
-    async def _put(self, kind: Definitions, request: HttpRequest) -> RawResponse:
+    async def _put(self, kind: DefinitionKindService, request: HttpRequest) -> RawResponse:
         asked, asset_id = request.body, _asset_id(request)
         named = _named(asked)
         stored = await self._store.put(
@@ -148,7 +152,9 @@ class DefinitionRoutes:
         )
         return _raw(kind, stored)
 
-    async def _delete(self, kind: Definitions, request: HttpRequest) -> wire.DefinitionDeleted:
+    async def _delete(
+        self, kind: DefinitionKindService, request: HttpRequest
+    ) -> wire.DefinitionDeleted:
         asset_id, match = _asset_id(request), _match(request)
         if match == "add":
             raise wire.MatchRequired(field="If-Match")
@@ -190,13 +196,15 @@ def _content(asked: WireModel) -> dict[str, Any]:
     return content
 
 
-def _raw(kind: Definitions, stored: StoredDefinition) -> RawResponse:
+def _raw(kind: DefinitionKindService, stored: StoredDefinition) -> RawResponse:
     shown = _shown(kind, stored, kind.managed)
     headers = {"ETag": f'"{stored.revision}"'}
     return RawResponse(orjson.dumps(shown.model_dump()), "application/json", headers=headers)
 
 
-def _shown(kind: Definitions, stored: StoredDefinition, model: type[WireModel]) -> WireModel:
+def _shown(
+    kind: DefinitionKindService, stored: StoredDefinition, model: type[WireModel]
+) -> WireModel:
     shown = {
         f"{kind.kind}_id": stored.id,
         **stored.content,

@@ -182,7 +182,7 @@ class InventoryRoutes:
         ]
 
     def _admit(self, request: HttpRequest) -> None:
-        self._limit.require(request.who.user_id, self._clock.monotonic())
+        self._limit.require_allowed(request.who.user_id, self._clock.monotonic())
 
     # ------------------------------------------------------------------ reading
 

@@ -29,12 +29,16 @@ from protocol.ids import UserId
 from server.core.tasks import Tasks
 from server.domains.interfaces import Holdings, ProgressStream
 from server.domains.progression.inventory import rules
-from server.domains.progression.inventory.rules import Plan, Stack, Suspicion
+from server.domains.progression.inventory.rules import (
+    ImplausibleGain,
+    StackQuantity,
+    TransactionPlan,
+)
 
-Planner: TypeAlias = Callable[[EconomyTransaction], Awaitable[Plan]]
+Planner: TypeAlias = Callable[[EconomyTransaction], Awaitable[TransactionPlan]]
 
 
-class Request(NamedTuple):
+class EconomyRequest(NamedTuple):
     """What somebody wants done: the key, what it says, and how it becomes a plan."""
 
     key: str
@@ -42,7 +46,7 @@ class Request(NamedTuple):
     plan: Planner
 
 
-class Done(NamedTuple):
+class EconomyResult(NamedTuple):
     """What came of a request; `change` is what devices are told, None for a repeat."""
 
     transaction: StoredTransaction
@@ -82,14 +86,16 @@ class EconomyService:
         self, account_id: UserId, slot_id: str, asked: wire.CollectRequest
     ) -> tuple[StoredTransaction, bool]:
         """Take in what a player found."""
-        plan = Plan("collect", asked.reason, gives=rules.stacks_of(asked.bundle))
+        plan = TransactionPlan(
+            "collect", asked.reason, gives=rules.list_bundle_stacks(asked.bundle)
+        )
         return await self._perform(account_id, slot_id, _request("collect", asked, _ready(plan)))
 
     async def spend(
         self, account_id: UserId, slot_id: str, asked: wire.SpendRequest
     ) -> tuple[StoredTransaction, bool]:
         """Take away what a player pays."""
-        plan = Plan("spend", asked.reason, takes=rules.stacks_of(asked.bundle))
+        plan = TransactionPlan("spend", asked.reason, takes=rules.list_bundle_stacks(asked.bundle))
         return await self._perform(account_id, slot_id, _request("spend", asked, _ready(plan)))
 
     async def use(
@@ -97,7 +103,7 @@ class EconomyService:
     ) -> tuple[StoredTransaction, bool]:
         """Use an item up; raise `NotUsable`."""
 
-        async def plan(work: EconomyTransaction) -> Plan:
+        async def plan(work: EconomyTransaction) -> TransactionPlan:
             assets = await work.read_assets([asked.item_id], [])
             item = assets.get(("item", asked.item_id))
             if item is None:
@@ -105,12 +111,12 @@ class EconomyService:
             if item.use_bundle is None:
                 raise wire.NotUsable(field="item_id")
             gives = wire.Bundle(**item.use_bundle)
-            return Plan(
+            return TransactionPlan(
                 "use",
                 asked.item_id,
-                takes=(Stack("item", asked.item_id, asked.quantity, asked.stack_key),),
-                gives=rules.stacks_of(gives, times=asked.quantity),
-                unlocks=rules.unlocks_of(gives),
+                takes=(StackQuantity("item", asked.item_id, asked.quantity, asked.stack_key),),
+                gives=rules.list_bundle_stacks(gives, times=asked.quantity),
+                unlocks=rules.list_bundle_unlocks(gives),
             )
 
         return await self._perform(account_id, slot_id, _request("use", asked, plan))
@@ -120,7 +126,7 @@ class EconomyService:
     ) -> tuple[StoredTransaction, bool]:
         """Carry out a recipe; raise `RecipeNotFound`."""
 
-        async def plan(work: EconomyTransaction) -> Plan:
+        async def plan(work: EconomyTransaction) -> TransactionPlan:
             found = await self._definitions.read(
                 "recipe", asked.recipe_id, connection=work.connection
             )
@@ -129,12 +135,12 @@ class EconomyService:
             recipe = wire.RecipeRequest(**found.content)
             if recipe.is_retired:
                 raise wire.AssetRetired("This recipe is not offered any more.", field="recipe_id")
-            return Plan(
+            return TransactionPlan(
                 recipe.kind,
                 asked.recipe_id,
-                takes=rules.stacks_of(recipe.takes, times=asked.times),
-                gives=rules.stacks_of(recipe.gives, times=asked.times),
-                unlocks=rules.unlocks_of(recipe.gives),
+                takes=rules.list_bundle_stacks(recipe.takes, times=asked.times),
+                gives=rules.list_bundle_stacks(recipe.gives, times=asked.times),
+                unlocks=rules.list_bundle_unlocks(recipe.gives),
             )
 
         return await self._perform(account_id, slot_id, _request("craft", asked, plan))
@@ -145,13 +151,15 @@ class EconomyService:
         self, asked: wire.Adjustment, *, actor: UserId
     ) -> tuple[StoredTransaction, bool]:
         """Give somebody something, or take it back; on record."""
-        stack_key = stack_key_of(asked.metadata)
-        stacks = rules.stacks_of(asked.bundle, stack_key=stack_key, metadata=asked.metadata)
-        unlocks = rules.unlocks_of(asked.bundle)
+        stack_key = compute_stack_key(asked.metadata)
+        stacks = rules.list_bundle_stacks(
+            asked.bundle, stack_key=stack_key, metadata=asked.metadata
+        )
+        unlocks = rules.list_bundle_unlocks(asked.bundle)
         plan = (
-            Plan("give", asked.reason, gives=stacks, unlocks=unlocks)
+            TransactionPlan("give", asked.reason, gives=stacks, unlocks=unlocks)
             if asked.kind == "give"
-            else Plan("take_back", asked.reason, takes=stacks, relocks=unlocks)
+            else TransactionPlan("take_back", asked.reason, takes=stacks, relocks=unlocks)
         )
 
         async def recorded(connection: Connection, transaction: StoredTransaction) -> None:
@@ -186,11 +194,14 @@ class EconomyService:
         reason: str,
     ) -> bool:
         """Grant a bundle in the caller's transaction; False where the key was granted before."""
-        plan = Plan(
-            "grant", reason, gives=rules.stacks_of(bundle), unlocks=rules.unlocks_of(bundle)
+        plan = TransactionPlan(
+            "grant",
+            reason,
+            gives=rules.list_bundle_stacks(bundle),
+            unlocks=rules.list_bundle_unlocks(bundle),
         )
         # A space of keys of its own, so that no request of a player takes a reward's key.
-        request = Request(f"grant/{key}", _hash("grant", bundle), _ready(plan))
+        request = EconomyRequest(f"grant/{key}", _hash("grant", bundle), _ready(plan))
         work = EconomyTransaction(connection, account_id, slot_id)
         try:
             done = await self._carry_out(work, request)
@@ -199,11 +210,13 @@ class EconomyService:
             raise
         return done.change is not None
 
-    async def holdings(self, connection: Connection, account_id: UserId, slot_id: str) -> Holdings:
+    async def read_holdings(
+        self, connection: Connection, account_id: UserId, slot_id: str
+    ) -> Holdings:
         """Read what a slot holds."""
         return Holdings(*await EconomyTransaction(connection, account_id, slot_id).read_holdings())
 
-    async def suspect(
+    async def flag_for_review(
         self, connection: Connection, account_id: UserId, slot_id: str, *, rule: str, reason: str
     ) -> None:
         """Flag what another domain finds implausible; see `EconomyReview`."""
@@ -224,7 +237,7 @@ class EconomyService:
         self,
         account_id: UserId,
         slot_id: str | None,
-        request: Request,
+        request: EconomyRequest,
         also: Callable[[Connection, StoredTransaction], Awaitable[None]] | None = None,
     ) -> tuple[StoredTransaction, bool]:
         """Carry a request out in a transaction of its own; says whether it was a repeat.
@@ -244,7 +257,7 @@ class EconomyService:
             self._progress.announce(done.change)
         return done.transaction, done.change is None
 
-    async def _carry_out(self, work: EconomyTransaction, request: Request) -> Done:
+    async def _carry_out(self, work: EconomyTransaction, request: EconomyRequest) -> EconomyResult:
         if (found := await self._repeated(work, request)) is not None:
             return found
         play_time = await work.lock_holdings()
@@ -258,7 +271,9 @@ class EconomyService:
             raise InvalidField("slot_id: name the slot that holds this.", field="slot_id")
         taken = [stack.id for stack in plan.takes if stack.kind == "item"]
         rules.require_room(plan, assets, await work.read_stacks(taken) if taken else {})
-        found_odd = rules.suspicions(plan, assets, play_time=play_time, mode=self._plausibility)
+        found_odd = rules.find_implausible_gains(
+            plan, assets, play_time=play_time, mode=self._plausibility
+        )
         if any(each.is_enforced for each in found_odd):
             self.refused += 1
             raise _Implausible([_flag(work, each, None) for each in found_odd])
@@ -270,7 +285,7 @@ class EconomyService:
             plan.kind,
             plan.reason,
         )
-        moves = rules.moves_of(plan, assets, work.slot_id)
+        moves = rules.list_holding_changes(plan, assets, work.slot_id)
         transaction = await work.book(new, moves, plan.unlocks)
         if plan.relocks:
             await work.remove_unlocks(plan.relocks)
@@ -281,9 +296,11 @@ class EconomyService:
         )
         self.transactions += 1
         self.flagged += bool(found_odd)
-        return Done(transaction, change)
+        return EconomyResult(transaction, change)
 
-    async def _repeated(self, work: EconomyTransaction, request: Request) -> Done | None:
+    async def _repeated(
+        self, work: EconomyTransaction, request: EconomyRequest
+    ) -> EconomyResult | None:
         found = await work.find_transaction(request.key)
         if found is None:
             return None
@@ -293,14 +310,14 @@ class EconomyService:
             content_hash != request.content_hash or transaction.slot_id != work.slot_id
         ):
             raise wire.KeyReused(field="key")
-        return Done(transaction, None)
+        return EconomyResult(transaction, None)
 
     def _flag_later(self, flags: Sequence[NewReviewEntry]) -> None:
         """Flag what was refused; the caller's transaction is rolled back, so in another one."""
         self._tasks.start_work(self._store.add_review_entries(flags), name="economy flags")
 
 
-def stack_key_of(metadata: object) -> str:
+def compute_stack_key(metadata: object) -> str:
     """Name a stack by its metadata."""
     if not metadata:
         return ""
@@ -315,8 +332,8 @@ def _request(
     | wire.CraftRequest
     | wire.Adjustment,
     plan: Planner,
-) -> Request:
-    return Request(asked.key, _hash(kind, asked), plan)
+) -> EconomyRequest:
+    return EconomyRequest(asked.key, _hash(kind, asked), plan)
 
 
 def _hash(kind: str, asked: WireModel) -> str:
@@ -324,14 +341,16 @@ def _hash(kind: str, asked: WireModel) -> str:
     return sha256(said).hexdigest()
 
 
-def _ready(plan: Plan) -> Planner:
-    async def given(_: EconomyTransaction) -> Plan:
+def _ready(plan: TransactionPlan) -> Planner:
+    async def given(_: EconomyTransaction) -> TransactionPlan:
         return plan
 
     return given
 
 
-def _flag(work: EconomyTransaction, odd: Suspicion, transaction_id: str | None) -> NewReviewEntry:
+def _flag(
+    work: EconomyTransaction, odd: ImplausibleGain, transaction_id: str | None
+) -> NewReviewEntry:
     return NewReviewEntry(
         work.account_id,
         work.slot_id,

@@ -14,7 +14,7 @@ from protocol.codec import validate
 from protocol.errors import BadToken, Forbidden, NotFound, TooLarge
 from protocol.packages import PackageNotFound, PackageWithdrawn
 from server.domains.progression.packages import targets, views
-from server.domains.progression.packages.service import Manifests, PackageService
+from server.domains.progression.packages.service import ManifestService, PackageService
 from server.gateway.http.endpoints import (
     Answer,
     Authenticate,
@@ -24,7 +24,7 @@ from server.gateway.http.endpoints import (
     identify,
 )
 from server.gateway.http.ranges import SAFE_BYTES_HEADERS, Representation, send_bytes
-from server.gateway.session.identity import refused_by_scope
+from server.gateway.session.identity import find_scope_error
 
 TAG: Final = "content"
 ALL: Final = "/v1/content/packages"
@@ -42,7 +42,7 @@ class PackageRoutes:
     """The addresses that are described."""
 
     def __init__(
-        self, *, service: PackageService, store: PackageStore, manifests: Manifests
+        self, *, service: PackageService, store: PackageStore, manifests: ManifestService
     ) -> None:
         self._service = service
         self._store = store
@@ -154,7 +154,7 @@ class PackageRoutes:
         subject = query.installation
         if request.identity is not None:
             subject = request.identity.user_id
-        answer = self._manifests.answer(query, subject)
+        answer = self._manifests.make_manifest(query, subject)
         tag = f'"{answer.tag}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
         if _matches(request.headers.get("If-None-Match", ""), tag):
@@ -170,10 +170,10 @@ class PackageRoutes:
             after=None if query.cursor is None else views.CURSOR.read(query.cursor),
             limit=query.limit,
         )
-        return views.page(found, query.limit)
+        return views.package_page(found, query.limit)
 
     async def _read(self, request: HttpRequest) -> wire.Package:
-        return views.package(await self._store.find(_asker(request), _id(request)))
+        return views.package_view(await self._store.find(_asker(request), _id(request)))
 
     async def _metadata(self, request: HttpRequest) -> Answer:
         asked = targets.read_metadata_name(request.path["name"])
@@ -188,11 +188,11 @@ class PackageRoutes:
         return RawResponse(body, JSON, headers=headers)
 
     async def _add(self, request: HttpRequest) -> wire.Package:
-        return views.package(await self._service.add(request.who.requester, request.body))
+        return views.package_view(await self._service.add(request.who.requester, request.body))
 
     async def _change(self, request: HttpRequest) -> wire.Package:
         who = request.who.requester
-        return views.package(await self._service.change(who, _id(request), request.body))
+        return views.package_view(await self._service.change(who, _id(request), request.body))
 
     async def _delete(self, request: HttpRequest) -> wire.PackageDeleted:
         package_id = _id(request)
@@ -201,16 +201,16 @@ class PackageRoutes:
 
     async def _release(self, request: HttpRequest) -> wire.Package:
         actor = request.who.user_id
-        return views.package(await self._service.release(_id(request), actor=actor))
+        return views.package_view(await self._service.release(_id(request), actor=actor))
 
     async def _withdraw(self, request: HttpRequest) -> wire.Package:
         actor, reason = request.who.user_id, request.body.reason
-        return views.package(await self._service.withdraw(_id(request), reason, actor=actor))
+        return views.package_view(await self._service.withdraw(_id(request), reason, actor=actor))
 
     async def _roll_back(self, request: HttpRequest) -> wire.RolledBack:
         actor = request.who.user_id
         withdrawn = await self._service.roll_back(request.body, actor=actor)
-        return wire.RolledBack(withdrawn=[views.package(each) for each in withdrawn])
+        return wire.RolledBack(withdrawn=[views.package_view(each) for each in withdrawn])
 
 
 class PackageServing:
@@ -222,7 +222,7 @@ class PackageServing:
         service: PackageService,
         store: PackageStore,
         objects: ObjectStorage,
-        manifests: Manifests,
+        manifests: ManifestService,
         authenticate: Authenticate,
         bytes_max: int,
     ) -> None:
@@ -245,7 +245,7 @@ class PackageServing:
         who = await identify(request, self._authenticate)
         if who is None:
             raise BadToken("Send an access token: Authorization: Bearer …")
-        if (refused := refused_by_scope(who, "editor")) is not None:
+        if (refused := find_scope_error(who, "editor")) is not None:
             raise refused
         if (request.content_length or 0) > self._bytes_max:
             raise TooLarge(f"A package can have at most {self._bytes_max} bytes.")
@@ -253,7 +253,7 @@ class PackageServing:
         stored = await self._service.receive(
             who.requester, path.package_id, aiter(request.content.iter_chunked(CHUNK_BYTES))
         )
-        return web.Response(text=views.package(stored).model_dump_json(), content_type=JSON)
+        return web.Response(text=views.package_view(stored).model_dump_json(), content_type=JSON)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Send the bytes of a package; those of a draft to editors."""

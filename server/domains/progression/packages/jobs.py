@@ -12,7 +12,7 @@ from server.core.clock import Clock
 from server.core.containment import contain_failures
 from server.core.periodic import repeat_every
 from server.domains.progression.packages.deltas import make_delta
-from server.domains.progression.packages.service import Manifests, Signer
+from server.domains.progression.packages.service import ManifestService, MetadataSigner
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ class PackageMaintenance:
         *,
         store: PackageStore,
         objects: ObjectStorage,
-        signer: Signer,
-        manifests: Manifests,
+        signer: MetadataSigner,
+        manifests: ManifestService,
         clock: Clock,
         delta_bytes_max: int,
     ) -> None:

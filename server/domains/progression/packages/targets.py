@@ -15,7 +15,7 @@ _METADATA: Final = re.compile(
 )
 
 
-def target_of(package: StoredPackage) -> str:
+def target_path(package: StoredPackage) -> str:
     """Write the path of a package in the signed metadata."""
     return f"{package.name}/{package.channel}/{package.locale}/{package.version}.pkg"
 

@@ -21,7 +21,7 @@ from protocol.quests import (
     Step,
 )
 from server.domains.progression.quests import calendar
-from server.domains.progression.quests.calendar import BadSchedule, Opening, Schedule
+from server.domains.progression.quests.calendar import BadSchedule, OpeningTimes, Schedule
 from server.domains.progression.quests.expressions import (
     BadCondition,
     Condition,
@@ -62,7 +62,7 @@ class TitleContent:
     seasons: Mapping[str, StoredTimedEvent]
     read_at: float
     # What each says until something opens or closes; filled as it is asked for.
-    _openings: dict[str, tuple[Opening, datetime | None]] = field(default_factory=dict)
+    _openings: dict[str, tuple[OpeningTimes, datetime | None]] = field(default_factory=dict)
 
     @property
     def asks_for_holdings(self) -> bool:
@@ -73,28 +73,30 @@ class TitleContent:
             for condition in quest.conditions()
         )
 
-    def event(self, name: str, now: datetime) -> Opening:
+    def find_event_opening(self, name: str, now: datetime) -> OpeningTimes:
         """Say when a timed event is open."""
         event = self.events[name]
         if event.is_withdrawn:
-            return Opening(False, None, None, None)
+            return OpeningTimes(False, None, None, None)
         if event.season is None:
-            return self._cached(f"e {name}", now, lambda: calendar.opening(_of(event), now))
+            return self._cached(f"e {name}", now, lambda: calendar.find_opening(_of(event), now))
         season = self.seasons[event.season]
         if season.is_withdrawn:
-            return Opening(False, None, None, None)
+            return OpeningTimes(False, None, None, None)
         return self._cached(
-            f"e {name}", now, lambda: calendar.opening_within(_of(event), _of(season), now)
+            f"e {name}",
+            now,
+            lambda: calendar.find_opening_within_season(_of(event), _of(season), now),
         )
 
-    def season(self, name: str, now: datetime) -> Opening:
+    def find_season_opening(self, name: str, now: datetime) -> OpeningTimes:
         """Say when a season is open."""
         season = self.seasons[name]
         if season.is_withdrawn:
-            return Opening(False, None, None, None)
-        return self._cached(f"s {name}", now, lambda: calendar.opening(_of(season), now))
+            return OpeningTimes(False, None, None, None)
+        return self._cached(f"s {name}", now, lambda: calendar.find_opening(_of(season), now))
 
-    def _cached(self, key: str, now: datetime, compute: Callable[[], Opening]) -> Opening:
+    def _cached(self, key: str, now: datetime, compute: Callable[[], OpeningTimes]) -> OpeningTimes:
         """Compute an opening again only once something opens or closes."""
         known = self._openings.get(key)
         if known is None or (known[1] is not None and now >= known[1]):
@@ -112,7 +114,7 @@ class QuestCatalogue:
         self._monotonic = monotonic
         self._titles: OrderedDict[str, TitleContent] = OrderedDict()
 
-    async def of(self, connection: Connection, title: str) -> TitleContent:
+    async def find_title(self, connection: Connection, title: str) -> TitleContent:
         """Find what a title has; `connection` works as the server."""
         known = self._titles.get(title)
         if known is None or self._monotonic() - known.read_at > READ_AGAIN_S:
@@ -131,12 +133,12 @@ class QuestCatalogue:
         self._titles.move_to_end(title)
         return known
 
-    def forget(self, title: str) -> None:
+    def invalidate(self, title: str) -> None:
         """Read a title anew the next time."""
         self._titles.pop(title, None)
 
 
-def compiled(stored: StoredQuest) -> CompiledQuest:
+def compile_quest(stored: StoredQuest) -> CompiledQuest:
     """Make a stored quest ready for use."""
     steps = _STEPS.validate_python(stored.steps)
     when = [
@@ -151,7 +153,7 @@ def compiled(stored: StoredQuest) -> CompiledQuest:
 def _usable(stored: StoredQuest) -> CompiledQuest | None:
     """Make a quest ready; None for one that no version of this server would store any more."""
     try:
-        return compiled(stored)
+        return compile_quest(stored)
     except (BadCondition, ValueError):
         log.exception("quest %s of %s cannot be used", stored.name, stored.save_title)
         return None
@@ -178,7 +180,7 @@ def schedule_of(asked: SeasonRequest, now: datetime) -> Schedule:
         raise ScheduleRefused("starts_at: there is no such time.", field="starts_at") from None
     schedule = Schedule(starts_at, asked.zone, asked.duration_s, asked.recurrence)
     try:
-        calendar.check(schedule, now)
+        calendar.require_valid_schedule(schedule, now)
     except BadSchedule as error:
         raise ScheduleRefused(f"{error.field}: {error}.", field=error.field) from None
     return schedule

@@ -119,7 +119,7 @@ class QuestRoutes:
         )
 
     def _admit(self, request: HttpRequest) -> None:
-        self._limit.require(request.who.user_id, self._clock.monotonic())
+        self._limit.require_allowed(request.who.user_id, self._clock.monotonic())
 
     def _of_editors(self) -> list[Endpoint]:
         make = partial(Endpoint, auth="required", scope="editor", tag=TAG)

@@ -29,7 +29,7 @@ from protocol.saves import SaveSlotNotFound
 from server.core.clock import Clock, wire_time, wire_time_or_none
 from server.core.event_delivery import EventDelivery
 from server.domains.interfaces import Economy, Holdings, ProgressStream, SaveSlot, SaveSlots
-from server.domains.progression.quests.calendar import Opening
+from server.domains.progression.quests.calendar import OpeningTimes
 from server.domains.progression.quests.catalogue import (
     CompiledQuest,
     QuestCatalogue,
@@ -37,14 +37,19 @@ from server.domains.progression.quests.catalogue import (
     check_quest,
     schedule_of,
 )
-from server.domains.progression.quests.expressions import Facts, Value, Verdict, load_library
+from server.domains.progression.quests.expressions import (
+    ConditionFacts,
+    ConditionVerdict,
+    Value,
+    load_library,
+)
 from server.domains.progression.quests.machine import (
-    Circumstances,
-    Input,
     NotPossible,
-    Status,
-    moved,
-    settled,
+    QuestCircumstances,
+    QuestInput,
+    QuestStatus,
+    list_automatic_states,
+    transition,
 )
 
 GRANT: Final = "reward"  # the one grant of a quest; the key of a claim
@@ -55,24 +60,28 @@ NAMES_MAX: Final = 10_000  # of a collection in a state that are looked at
 _NOTHING: Final = Holdings({}, {})
 
 
-class Entry(NamedTuple):
+class QuestEntry(NamedTuple):
     """A quest, and how far a slot is with it: `path` from the stored state to the present one."""
 
     quest: CompiledQuest
     row: ProgressRow | None
-    path: Sequence[Status]
-    verdict: Verdict
-    opening: Opening | None
+    path: Sequence[QuestStatus]
+    verdict: ConditionVerdict
+    opening: OpeningTimes | None
 
     @property
-    def status(self) -> Status:
+    def status(self) -> QuestStatus:
         """The present state."""
         return self.path[-1]
 
     @property
     def step(self) -> int:
         """How many steps are done."""
-        return self.row.step if self.row is not None and self.status is not Status.AVAILABLE else 0
+        return (
+            self.row.step
+            if self.row is not None and self.status is not QuestStatus.AVAILABLE
+            else 0
+        )
 
     @property
     def step_count(self) -> int:
@@ -83,34 +92,34 @@ class Entry(NamedTuple):
     def present_step(self) -> object:
         """The step that is to be done now; None unless the quest is active and has one."""
         steps = self.quest.steps
-        is_going_on = self.status is Status.ACTIVE and self.step < len(steps)
+        is_going_on = self.status is QuestStatus.ACTIVE and self.step < len(steps)
         return steps[self.step] if is_going_on else None
 
     @property
     def is_shown(self) -> bool:
         """Whether its player may know of it."""
         stored = self.quest.stored
-        is_untouched = self.status in (Status.LOCKED, Status.EXPIRED)
+        is_untouched = self.status in (QuestStatus.LOCKED, QuestStatus.EXPIRED)
         return not (is_untouched and (stored.hidden or stored.is_withdrawn))
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class SlotQuests:
     """All quests of a slot at a moment."""
 
     slot: SaveSlot
-    facts: Facts
-    entries: Mapping[str, Entry]
+    facts: ConditionFacts
+    entries: Mapping[str, QuestEntry]
     claimed: set[str]
 
-    def require(self, name: str) -> Entry:
+    def require_quest(self, name: str) -> QuestEntry:
         """Find a quest; raise `QuestNotFound` for one that its player may not know of."""
         entry = self.entries.get(name)
         if entry is None or not entry.is_shown:
             raise wire.QuestNotFound
         return entry
 
-    def shown(self, entry: Entry) -> wire.Quest:
+    def quest_view(self, entry: QuestEntry) -> wire.Quest:
         """Write a quest as its player sees it."""
         quest, stored, opening = entry.quest, entry.quest.stored, entry.opening
         return wire.Quest(
@@ -119,7 +128,7 @@ class Board:
             title=stored.title,
             description=stored.description,
             status=entry.status.value,
-            unmet=list(entry.verdict.unmet) if entry.status is Status.LOCKED else [],
+            unmet=list(entry.verdict.unmet) if entry.status is QuestStatus.LOCKED else [],
             event=stored.event,
             opens_at=None if opening is None else wire_time_or_none(opening.next_opens_at),
             closes_at=None if opening is None else wire_time_or_none(opening.closes_at),
@@ -129,9 +138,9 @@ class Board:
             last_updated=None if entry.row is None else wire_time(entry.row.last_updated),
         )
 
-    def _step(self, entry: Entry, place: int) -> wire.StepProgress:
+    def _step(self, entry: QuestEntry, place: int) -> wire.StepProgress:
         step = entry.quest.steps[place]
-        is_over = entry.status in (Status.COMPLETED, Status.CLAIMED)
+        is_over = entry.status in (QuestStatus.COMPLETED, QuestStatus.CLAIMED)
         is_done = is_over or place < entry.step
         target = step.games if isinstance(step, wire.GamesStep) else 1
         count = 0
@@ -148,18 +157,19 @@ class Board:
         )
 
 
-class Change(NamedTuple):
+class EntryChange(NamedTuple):
     """What an action makes of an entry."""
 
-    status: Status
+    status: QuestStatus
     step: int = 0
     step_count: int = 0
     is_repeated: bool = False
 
 
-_Decide: TypeAlias = Callable[[Board, Entry], Change]
+_Decide: TypeAlias = Callable[[SlotQuests, QuestEntry], EntryChange]
 _Give: TypeAlias = Callable[
-    [Connection, Board, Entry], Awaitable[tuple[wire.RewardContent, SaveSlot, list[ChangeRow]]]
+    [Connection, SlotQuests, QuestEntry],
+    Awaitable[tuple[wire.RewardContent, SaveSlot, list[ChangeRow]]],
 ]
 
 
@@ -199,7 +209,7 @@ class QuestService:
         async with self._database.acquire() as connection:
             claimed = await self._store.list_claimed(connection, who.user_id, slot.title)
             board = await self._board(connection, slot, progress, claimed)
-        shown = [board.shown(each) for each in board.entries.values() if each.is_shown]
+        shown = [board.quest_view(each) for each in board.entries.values() if each.is_shown]
         return wire.Quests(slot_id=slot_id, quests=shown)
 
     async def narrative(self, who: Requester, slot_id: str) -> wire.Narrative:
@@ -220,14 +230,14 @@ class QuestService:
         """Say what is open by the server's clock, and what opens next."""
         now = self._clock.now()
         async with self._database.acquire() as connection:
-            content = await self._catalogue.of(connection, title)
+            content = await self._catalogue.find_title(connection, title)
         shown = [
-            _open_event("season", season, content.season(name, now))
+            _open_event("season", season, content.find_season_opening(name, now))
             for name, season in content.seasons.items()
             if not season.is_withdrawn
         ]
         shown += [
-            _open_event("event", event, content.event(name, now))
+            _open_event("event", event, content.find_event_opening(name, now))
             for name, event in content.events.items()
             if not event.is_withdrawn
         ]
@@ -239,8 +249,8 @@ class QuestService:
         slot: SaveSlot,
         progress: Mapping[str, ProgressRow],
         claimed: set[str],
-    ) -> Board:
-        content = await self._catalogue.of(connection, slot.title)
+    ) -> SlotQuests:
+        content = await self._catalogue.find_title(connection, slot.title)
         held = _NOTHING
         if content.asks_for_holdings:
             held = await self._economy.holdings(connection, slot.account_id, slot.slot_id)
@@ -250,66 +260,66 @@ class QuestService:
             name: _entry(quest, progress.get(quest.stored.quest_id), content, facts)
             for name, quest in content.quests.items()
         }
-        return Board(slot, facts, entries, claimed)
+        return SlotQuests(slot, facts, entries, claimed)
 
     # ------------------------------------------------------------------ acting
 
     async def accept(self, who: Requester, slot_id: str, name: str) -> wire.QuestActed:
         """Begin a quest that is available."""
 
-        def decide(_: Board, entry: Entry) -> Change:
-            if entry.status is Status.ACTIVE:
-                return Change(entry.status, entry.step, entry.step_count, is_repeated=True)
+        def decide(_: SlotQuests, entry: QuestEntry) -> EntryChange:
+            if entry.status is QuestStatus.ACTIVE:
+                return EntryChange(entry.status, entry.step, entry.step_count, is_repeated=True)
             if entry.quest.stored.is_withdrawn:
                 raise wire.QuestNotPossible("This quest was withdrawn.")
-            return Change(_require(entry, Input.ACCEPT))
+            return EntryChange(_require(entry, QuestInput.ACCEPT))
 
         return await self._act(who, slot_id, name, decide)
 
     async def abandon(self, who: Requester, slot_id: str, name: str) -> wire.QuestActed:
         """Give a quest up; what was done of it is lost."""
 
-        def decide(_: Board, entry: Entry) -> Change:
-            if entry.status is Status.AVAILABLE:
-                return Change(entry.status, is_repeated=True)
-            return Change(_require(entry, Input.ABANDON))
+        def decide(_: SlotQuests, entry: QuestEntry) -> EntryChange:
+            if entry.status is QuestStatus.AVAILABLE:
+                return EntryChange(entry.status, is_repeated=True)
+            return EntryChange(_require(entry, QuestInput.ABANDON))
 
         return await self._act(who, slot_id, name, decide)
 
     async def advance(self, who: Requester, slot_id: str, name: str, step: str) -> wire.QuestActed:
         """Note that a step is done."""
 
-        def decide(board: Board, entry: Entry) -> Change:
+        def decide(board: SlotQuests, entry: QuestEntry) -> EntryChange:
             names = [each.name for each in entry.quest.steps]
             if step not in names:
                 raise InvalidField(f"step: the steps are {', '.join(names)}.", field="step")
-            if entry.status is not Status.ACTIVE:
+            if entry.status is not QuestStatus.ACTIVE:
                 raise wire.QuestNotPossible(
                     f"This quest is {entry.status}; only active ones have steps to do."
                 )
             place = names.index(step)
             if place < entry.step:
-                return Change(entry.status, entry.step, entry.step_count, is_repeated=True)
+                return EntryChange(entry.status, entry.step, entry.step_count, is_repeated=True)
             if place > entry.step:
                 raise wire.StepNotDone(
                     f"step: {names[entry.step]} is to be done first.", field="step"
                 )
             _require_done(board, entry, place, is_reported=True)
-            return Change(entry.status, place + 1)
+            return EntryChange(entry.status, place + 1)
 
         return await self._act(who, slot_id, name, decide)
 
     async def complete(self, who: Requester, slot_id: str, name: str) -> wire.QuestActed:
         """Finish a quest whose steps are done."""
 
-        def decide(board: Board, entry: Entry) -> Change:
+        def decide(board: SlotQuests, entry: QuestEntry) -> EntryChange:
             steps = len(entry.quest.steps)
-            if entry.status in (Status.COMPLETED, Status.CLAIMED):
-                return Change(entry.status, steps, is_repeated=True)
-            status = _require(entry, Input.COMPLETE)
+            if entry.status in (QuestStatus.COMPLETED, QuestStatus.CLAIMED):
+                return EntryChange(entry.status, steps, is_repeated=True)
+            status = _require(entry, QuestInput.COMPLETE)
             for place in range(entry.step, steps):
                 _require_done(board, entry, place, is_reported=False)
-            return Change(status, steps)
+            return EntryChange(status, steps)
 
         acted = await self._act(who, slot_id, name, decide)
         self.completed += not acted.is_repeated
@@ -318,16 +328,16 @@ class QuestService:
     async def claim(self, who: Requester, slot_id: str, name: str) -> wire.QuestActed:
         """Give the reward: items and currencies once to the account, the rest to the slot."""
 
-        def decide(_: Board, entry: Entry) -> Change:
+        def decide(_: SlotQuests, entry: QuestEntry) -> EntryChange:
             steps = len(entry.quest.steps)
-            if entry.status is Status.CLAIMED:
-                return Change(entry.status, steps, is_repeated=True)
-            return Change(_require(entry, Input.CLAIM), steps)
+            if entry.status is QuestStatus.CLAIMED:
+                return EntryChange(entry.status, steps, is_repeated=True)
+            return EntryChange(_require(entry, QuestInput.CLAIM), steps)
 
         return await self._act(who, slot_id, name, decide, self._give)
 
     async def _give(
-        self, connection: Connection, board: Board, entry: Entry
+        self, connection: Connection, board: SlotQuests, entry: QuestEntry
     ) -> tuple[wire.RewardContent, SaveSlot, list[ChangeRow]]:
         slot, stored, reward = board.slot, entry.quest.stored, entry.quest.reward
         is_first = await self._store.record_claim(
@@ -370,7 +380,7 @@ class QuestService:
             progress = await self._store.read_progress(connection, slot_id)
             claimed = await self._store.list_claimed(connection, who.user_id, slot.title)
             board = await self._board(connection, slot, progress, claimed)
-            entry = board.require(name)
+            entry = board.require_quest(name)
             change = decide(board, entry)
             if not change.is_repeated:
                 row = await self._store_path(connection, slot, entry, change)
@@ -381,13 +391,13 @@ class QuestService:
                 progress[row.quest_id] = row
                 after = await self._board(connection, slot, progress, board.claimed)
                 changes += await self._append_new(connection, board, after, besides=name)
-            shown = board.shown(entry)
+            shown = board.quest_view(entry)
         for each in changes:
             self._stream.announce(each)
         return wire.QuestActed(quest=shown, is_repeated=change.is_repeated, granted=granted)
 
     async def _store_path(
-        self, connection: Connection, slot: SaveSlot, entry: Entry, change: Change
+        self, connection: Connection, slot: SaveSlot, entry: QuestEntry, change: EntryChange
     ) -> ProgressRow:
         """Store each state on the way, as the database knows the table of transitions too."""
         row = entry.row
@@ -407,21 +417,21 @@ class QuestService:
             )
         return row
 
-    async def _append(self, connection: Connection, slot: SaveSlot, entry: Entry) -> ChangeRow:
+    async def _append(self, connection: Connection, slot: SaveSlot, entry: QuestEntry) -> ChangeRow:
         stored = entry.quest.stored
         data = {"quest_id": stored.quest_id, "name": stored.name, "step": entry.step}
         kind = f"quest.{entry.status}"
         return await self._stream.append(connection, slot.account_id, kind, slot.slot_id, data)
 
     async def _append_new(
-        self, connection: Connection, before: Board, after: Board, *, besides: str
+        self, connection: Connection, before: SlotQuests, after: SlotQuests, *, besides: str
     ) -> list[ChangeRow]:
         """Tell of the quests that are available now because of what was done."""
         new = [
             entry
             for name, entry in after.entries.items()
-            if entry.status is Status.AVAILABLE and name != besides
-            if before.entries[name].status is not Status.AVAILABLE
+            if entry.status is QuestStatus.AVAILABLE and name != besides
+            if before.entries[name].status is not QuestStatus.AVAILABLE
         ]
         return [await self._append(connection, after.slot, entry) for entry in new[:TOLD_MAX]]
 
@@ -458,7 +468,7 @@ class QuestService:
                 return
             if not await self._store.record_counted_event(connection, listening.entry_id, event_id):
                 return
-            change = Change(entry.status, entry.step, entry.step_count + 1)
+            change = EntryChange(entry.status, entry.step, entry.step_count + 1)
             row = await self._store_path(connection, slot, entry, change)
             data = {
                 "quest_id": listening.quest_id,
@@ -520,7 +530,7 @@ class QuestService:
             raise InvalidField(message, field=refers_by) from None
         if stored is None:
             raise wire.TooManyQuests
-        self._catalogue.forget(title)
+        self._catalogue.invalidate(title)
         return stored
 
 
@@ -528,12 +538,12 @@ class QuestService:
 
 
 def _entry(
-    quest: CompiledQuest, row: ProgressRow | None, content: TitleContent, facts: Facts
-) -> Entry:
+    quest: CompiledQuest, row: ProgressRow | None, content: TitleContent, facts: ConditionFacts
+) -> QuestEntry:
     stored = quest.stored
-    opening = None if stored.event is None else content.event(stored.event, facts.now)
+    opening = None if stored.event is None else content.find_event_opening(stored.event, facts.now)
     verdict = quest.required.evaluate(facts)
-    circumstances = Circumstances(
+    circumstances = QuestCircumstances(
         is_met=verdict.holds,
         has_failed=quest.fails is not None and quest.fails.evaluate(facts).holds,
         is_open=opening is None or opening.is_open,
@@ -543,20 +553,20 @@ def _entry(
         and opening.opened_at is not None
         and row.last_updated < opening.opened_at,
     )
-    status = Status.LOCKED if row is None else Status(row.status)
-    return Entry(quest, row, settled(status, circumstances), verdict, opening)
+    status = QuestStatus.LOCKED if row is None else QuestStatus(row.status)
+    return QuestEntry(quest, row, list_automatic_states(status, circumstances), verdict, opening)
 
 
-def _require(entry: Entry, by: Input) -> Status:
+def _require(entry: QuestEntry, by: QuestInput) -> QuestStatus:
     try:
-        return moved(entry.status, by)
+        return transition(entry.status, by)
     except NotPossible:
         raise wire.QuestNotPossible(
             f"This quest is {entry.status}, so you cannot {by.name.lower()} it."
         ) from None
 
 
-def _require_done(board: Board, entry: Entry, place: int, *, is_reported: bool) -> None:
+def _require_done(board: SlotQuests, entry: QuestEntry, place: int, *, is_reported: bool) -> None:
     """Raise `StepNotDone` for a step that is not; what clients report is theirs to say."""
     step, when = entry.quest.steps[place], entry.quest.when[place]
     if when is not None:
@@ -575,7 +585,7 @@ def _facts(
     progress: Mapping[str, ProgressRow],
     held: Holdings,
     now: datetime,
-) -> Facts:
+) -> ConditionFacts:
     state = slot.state
     values: dict[str, Mapping[str, Value]] = {
         "flags": _mapping(state.get("flags")),
@@ -590,10 +600,12 @@ def _facts(
             for name, quest in content.quests.items()
             if quest.stored.quest_id in progress
         },
-        "events": {name: content.event(name, now).is_open for name in content.events},
-        "seasons": {name: content.season(name, now).is_open for name in content.seasons},
+        "events": {name: content.find_event_opening(name, now).is_open for name in content.events},
+        "seasons": {
+            name: content.find_season_opening(name, now).is_open for name in content.seasons
+        },
     }
-    return Facts(values, now, slot.play_time_s)
+    return ConditionFacts(values, now, slot.play_time_s)
 
 
 def with_unlocks(state: Mapping[str, Any], reward: wire.RewardBundle) -> dict[str, Any]:
@@ -624,7 +636,7 @@ def _members(value: object) -> list[str]:
     return []
 
 
-def _open_event(kind: Any, stored: StoredTimedEvent, opening: Opening) -> wire.OpenEvent:
+def _open_event(kind: Any, stored: StoredTimedEvent, opening: OpeningTimes) -> wire.OpenEvent:
     return wire.OpenEvent(
         kind=kind,
         name=stored.name,

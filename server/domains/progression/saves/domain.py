@@ -11,7 +11,7 @@ from server.domains.interfaces import (
     SaveSlots,
     SaveUpgrades,
 )
-from server.domains.progression.saves.compatibility import StoredSaves
+from server.domains.progression.saves.compatibility import SaveCompatibilityChecker
 from server.domains.progression.saves.http import SaveRoutes
 from server.domains.progression.saves.schemas import SaveSchemaRegistry
 from server.domains.progression.saves.service import SaveService, SlotAccess
@@ -76,6 +76,6 @@ def build(services: Services) -> Domain:
             provide(SaveSlots, SlotAccess(changes)),
             provide(ProgressStream, streams),
             provide(SaveUpgrades, schemas),
-            provide(SaveCompatibility, StoredSaves(store, schemas)),
+            provide(SaveCompatibility, SaveCompatibilityChecker(store, schemas)),
         ],
     )

@@ -328,7 +328,7 @@ class SaveRoutes:
         )
 
     def _admit(self, request: HttpRequest) -> None:
-        self._limit.require(request.who.user_id, self._clock.monotonic())
+        self._limit.require_allowed(request.who.user_id, self._clock.monotonic())
         self._saw(request.who.player_id)
 
     # ------------------------------------------------------------------ slots
@@ -448,7 +448,7 @@ class SaveRoutes:
 
     async def _list_schemas(self, request: HttpRequest) -> wire.SaveSchemas:
         title = validate(wire.SchemaPath, dict(request.path)).title
-        known = await self._schemas.of(title)
+        known = await self._schemas.find_title(title)
         newest_first = sorted(known.versions.items(), reverse=True)
         return wire.SaveSchemas(schemas=[_schema(each.stored) for _, each in newest_first])
 

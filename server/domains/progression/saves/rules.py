@@ -87,7 +87,7 @@ def merge_rules(
     root = RuleNode()
     for pointer, rule in fields.items():
         node = root
-        for key in keys_of(pointer):
+        for key in parse_pointer(pointer):
             node.has_sum |= rule == "sum"
             node = node.children.setdefault(key, RuleNode())
         node.has_sum |= rule == "sum"
@@ -95,12 +95,12 @@ def merge_rules(
     return MergeRules(root, otherwise)
 
 
-def keys_of(pointer: str) -> Path:
+def parse_pointer(pointer: str) -> Path:
     """Take a JSON Pointer apart (RFC 6901)."""
     return tuple(key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:])
 
 
-def pointer_of(path: Path) -> str:
+def format_pointer(path: Path) -> str:
     """Write a JSON Pointer."""
     return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in path)
 
@@ -108,7 +108,7 @@ def pointer_of(path: Path) -> str:
 # ------------------------------------------------------------------ merging
 
 
-class Merged(NamedTuple):
+class MergeResult(NamedTuple):
     """What a merge comes to: where `paths` are to be decided, the state is as ours."""
 
     state: State
@@ -122,7 +122,7 @@ def merge(
     rules: MergeRules,
     *,
     newest: Literal["ours", "theirs"] = "theirs",
-) -> Merged:
+) -> MergeResult:
     """Merge the changes of two sides; None is a base that is not known any more.
 
     Without a base, everything that differs counts as changed by both. `newest` is the side that the
@@ -136,7 +136,7 @@ def merge(
     mods = _Merge("newest", newest).merged(*sides, _EACH_MOD, (MODS,))
     if mods is not MISSING:
         state[MODS] = mods
-    return Merged(state, merge.paths)
+    return MergeResult(state, merge.paths)
 
 
 def _no_mods(state: State) -> State:
@@ -157,11 +157,11 @@ class _Merge:
         self._is_ours_newest = newest == "ours"
 
     def merged(self, base: Any, ours: Any, theirs: Any, node: RuleNode, path: Path) -> Any:
-        if same(base, theirs) or (same(ours, theirs) and not node.has_sum):
+        if json_equal(base, theirs) or (json_equal(ours, theirs) and not node.has_sum):
             return ours
         if node.rule == "server":
             return ours
-        if same(base, ours):
+        if json_equal(base, ours):
             return theirs
         if node.rule is not None:
             return self._by_rule(node.rule, base, ours, theirs, path)
@@ -195,7 +195,7 @@ class _Merge:
         decided = _decided(rule, base, ours, theirs)
         if decided is not UNDECIDED:
             return decided
-        self.paths.append(pointer_of(path))
+        self.paths.append(format_pointer(path))
         return ours
 
 
@@ -241,7 +241,7 @@ def _key_of(item: Any) -> bytes:
     return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
 
 
-def same(one: Any, other: Any) -> bool:
+def json_equal(one: Any, other: Any) -> bool:
     """Compare as JSON does: true is not 1, though Python says so; 1.0 is 1."""
     if one is other:
         return True
@@ -266,29 +266,29 @@ def _all_keys(*values: Any) -> Iterable[str]:
 # ------------------------------------------------------------------ fields of the server
 
 
-class Transplant(NamedTuple):
+class ServerFieldsResult(NamedTuple):
     """A state with the server's fields of another one; `changed` are those that differed."""
 
     state: State
     changed: list[str]
 
 
-def with_server_fields(of: State, state: State, rules: MergeRules) -> Transplant:
+def with_server_fields(of: State, state: State, rules: MergeRules) -> ServerFieldsResult:
     """Give a state with the server's fields of another one, and say which a client had changed.
 
     A field that the client left out is not counted: it may not know it.
     """
     changed: list[str] = []
     result = _transplanted(of, state, rules.root, (), changed)
-    return Transplant(result if isinstance(result, dict) else state, changed)
+    return ServerFieldsResult(result if isinstance(result, dict) else state, changed)
 
 
 def _transplanted(source: Any, target: Any, node: RuleNode, path: Path, changed: list[str]) -> Any:
     if node.rule == "server":
-        if same(source, target):
+        if json_equal(source, target):
             return target
         if target is not MISSING:
-            changed.append(pointer_of(path))
+            changed.append(format_pointer(path))
         return source
     if node.rule is not None or not node.children:
         return target
@@ -314,7 +314,7 @@ def with_fields(of: State, state: State, pointers: Iterable[str]) -> State:
     """Give a state with some fields of another one; a field that is missing there is removed."""
     result = orjson.loads(orjson.dumps(state))
     for pointer in pointers:
-        *above, last = keys_of(pointer)
+        *above, last = parse_pointer(pointer)
         value: Any = of
         for key in (*above, last):
             value = _get(value, key)
@@ -343,11 +343,11 @@ def merge_base(parents: Parents, one: int, other: int) -> int | None:
 
     Revisions are numbered as they are written, so every parent is older than its child.
     """
-    common = ancestors(parents, one) & ancestors(parents, other)
+    common = list_ancestors(parents, one) & list_ancestors(parents, other)
     return max(common, default=None)
 
 
-def ancestors(parents: Parents, revision: int) -> set[int]:
+def list_ancestors(parents: Parents, revision: int) -> set[int]:
     """Collect all that a revision comes from, with itself, as far as it is known."""
     found: set[int] = set()
     waiting = [revision]
@@ -362,7 +362,7 @@ def ancestors(parents: Parents, revision: int) -> set[int]:
 # ------------------------------------------------------------------ deciding about a write
 
 
-class Content(NamedTuple):
+class RevisionContent(NamedTuple):
     """What a revision holds, all at one schema version."""
 
     state: State
@@ -386,12 +386,12 @@ class NewRevision(NamedTuple):
     revision: int
     parents: tuple[int, ...]
     reason: Reason
-    content: Content
+    content: RevisionContent
     source: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class WriteDecision:
     """What a write comes to.
 
     `own` is the client's write; `head` the current state afterwards, if that changes. `extends` is
@@ -418,16 +418,16 @@ def decide_write(
     *,
     last_revision: int,
     current: int,
-    ours: Content,
+    ours: RevisionContent,
     base: int,
     ancestor: int | None,
     ancestor_state: State | None,
-    theirs: Content,
+    theirs: RevisionContent,
     rules: MergeRules,
     open_branches: Sequence[OpenBranch] = (),
     is_acceptable: Any = None,
     reason: Reason = "write",
-) -> Decision:
+) -> WriteDecision:
     """Decide what becomes of a write that was made from `base`.
 
     `ancestor` is the newest revision that the base and the current one come from, and
@@ -437,23 +437,23 @@ def decide_write(
     number = last_revision + 1
     own = NewRevision(number, (base,), reason, theirs)
     if base == current:
-        return Decision("written", own, own, theirs.state)
+        return WriteDecision("written", own, own, theirs.state)
     branch = next((each for each in open_branches if each.branch == base), None)
     merged = merge(ancestor_state, ours.state, theirs.state, rules)
     extends = branch.conflict_id if branch is not None else None
     if merged.paths or (is_acceptable is not None and not is_acceptable(merged.state)):
         paths = merged.paths or [""]
-        return Decision("conflict", own, None, merged.state, paths, ancestor, extends=extends)
+        return WriteDecision("conflict", own, None, merged.state, paths, ancestor, extends=extends)
     content = theirs._replace(
         state=merged.state,
         play_time_s=max(ours.play_time_s, theirs.play_time_s),
         is_modded=ours.is_modded or theirs.is_modded,
     )
     head = NewRevision(number + 1, (current, number), "merge", content)
-    return Decision("merged", own, head, merged.state, base=ancestor, closes=extends)
+    return WriteDecision("merged", own, head, merged.state, base=ancestor, closes=extends)
 
 
-def where_merged(
+def find_merge_base(
     parents: Parents, base: int, current: int, open_branches: Sequence[OpenBranch] = ()
 ) -> int | None:
     """Find the common ancestor of a write's base and the current revision.
@@ -479,7 +479,7 @@ class KeptRevision(NamedTuple):
     is_pinned: bool
 
 
-class Retention(NamedTuple):
+class RevisionRetention(NamedTuple):
     """How many revisions of a slot keep their states."""
 
     revisions: int
@@ -487,8 +487,8 @@ class Retention(NamedTuple):
     devices: int = 10
 
 
-def prunable(
-    kept: Sequence[KeptRevision], *, needed: Iterable[int], retention: Retention
+def list_prunable(
+    kept: Sequence[KeptRevision], *, needed: Iterable[int], retention: RevisionRetention
 ) -> list[int]:
     """Say which revisions lose their states.
 

@@ -34,19 +34,24 @@ from protocol.ids import UserId, new_id
 from server.core.clock import Clock, wire_time
 from server.domains.interfaces import SaveSlot
 from server.domains.progression.saves import rules
-from server.domains.progression.saves.rules import Content, Decision, NewRevision, OpenBranch
+from server.domains.progression.saves.rules import (
+    NewRevision,
+    OpenBranch,
+    RevisionContent,
+    WriteDecision,
+)
 from server.domains.progression.saves.schemas import SaveSchemaRegistry, TitleSchemas
 from server.domains.progression.saves.settings import SavesSettings
 from server.domains.progression.saves.states import (
     State,
     StateLimits,
-    checked,
-    checksum_of,
+    apply_patch,
+    canonicalise_state,
+    compute_checksum,
     content_hash,
     is_modded,
     keep_mods,
-    patched,
-    written,
+    validate_client_state,
 )
 
 # Every so many revisions it is looked what need not be kept.
@@ -99,7 +104,7 @@ class SaveService:
         self._clock = clock
         self._limits = limits
         self.written = self.merged = self.conflicts_made = 0  # totals since the start
-        self._retention = rules.Retention(
+        self._retention = rules.RevisionRetention(
             settings.saves_revisions_kept, settings.saves_revisions_bytes_max
         )
 
@@ -107,8 +112,8 @@ class SaveService:
 
     async def create(self, who: Requester, asked: wire.NewSave) -> StoredSlot:
         """Make a slot; a repeat gives the slot that was made."""
-        state = checked(asked.state, self._limits)
-        schemas = await self._schemas.of(asked.title, version=asked.schema_version)
+        state = validate_client_state(asked.state, self._limits)
+        schemas = await self._schemas.find_title(asked.title, version=asked.schema_version)
         schemas.require(asked.schema_version)
         _require_no_change(
             rules.with_server_fields({}, state.state, schemas.rules(asked.schema_version)).changed
@@ -135,16 +140,16 @@ class SaveService:
         self, who: Requester, file: wire.SaveFile, query: wire.ImportQuery
     ) -> StoredSlot:
         """Make a slot of a file; the server's fields do not come along."""
-        state = checked(file.state, self._limits)
+        state = validate_client_state(file.state, self._limits)
         if state.checksum != file.checksum:
             raise wire.SaveFileRefused(
                 "checksum: it is not that of the state; the file was changed or damaged.",
                 field="checksum",
             )
-        schemas = await self._schemas.of(file.title, version=file.schema_version)
+        schemas = await self._schemas.find_title(file.title, version=file.schema_version)
         schemas.require(file.schema_version)
         kept = rules.with_server_fields({}, state.state, schemas.rules(file.schema_version)).state
-        state = written(kept)
+        state = canonicalise_state(kept)
         schemas.validate(state.state, file.schema_version)
         new = NewSlot(
             slot_id=new_id(),
@@ -192,13 +197,13 @@ class SaveService:
         slot = await self._store.read(who, slot_id)
         if schema_version is None or schema_version == slot.schema_version:
             return slot
-        schemas = await self._schemas.of(slot.title, version=schema_version)
+        schemas = await self._schemas.find_title(slot.title, version=schema_version)
         schemas.require(schema_version)
         assert slot.narrative_state is not None
-        state = schemas.upgraded(
+        state = schemas.upgrade_state(
             parse_state(slot.narrative_state), slot.schema_version, schema_version
         )
-        shown = written(state)
+        shown = canonicalise_state(state)
         return slot._replace(
             narrative_state=shown.json,
             schema_version=schema_version,
@@ -220,7 +225,7 @@ class SaveService:
         """Write a slot as a file."""
         slot = await self._store.read(who, slot_id)
         assert slot.narrative_state is not None
-        state = written(parse_state(slot.narrative_state))
+        state = canonicalise_state(parse_state(slot.narrative_state))
         return wire.SaveFile(
             format="playhall-save",
             version=1,
@@ -267,7 +272,7 @@ class SaveService:
         self, who: Requester, slot_id: str, base: Base, asked: wire.SaveWrite
     ) -> wire.SaveWritten:
         """Write a state that was made from `base`; raise `SaveConflict` and much else."""
-        state = checked(asked.state, self._limits)
+        state = validate_client_state(asked.state, self._limits)
         request = WriteRequest(
             make=lambda _: state.state,
             mutation_id=asked.mutation_id,
@@ -294,7 +299,7 @@ class SaveService:
         def make(before: State | None) -> State:
             if before is None:
                 raise wire.RevisionNotFound("This revision was pruned; send the whole state.")
-            state = checked(patched(before, patch, self._limits), self._limits)
+            state = validate_client_state(apply_patch(before, patch, self._limits), self._limits)
             if state.checksum != asked.checksum:
                 raise wire.ChecksumMismatch(field="checksum")
             return state.state
@@ -343,7 +348,9 @@ class SaveService:
     async def _decide(self, work: SaveTransaction, base: Base, asked: WriteRequest) -> "_Decided":
         slot = work.slot
         sent = asked.schema_version or slot.schema_version
-        schemas = await self._schemas.of(slot.title, version=sent, connection=work.connection)
+        schemas = await self._schemas.find_title(
+            slot.title, version=sent, connection=work.connection
+        )
         schemas.require(sent)
         target = max(sent, slot.schema_version)
         current = slot.progression_version
@@ -354,7 +361,7 @@ class SaveService:
         mine = _content_of(slot)
         before = mine if number == current else await _kept_content(work, number)
         made = asked.make(before.state if before is not None else None)
-        state = schemas.upgraded(made, sent, target)
+        state = schemas.upgrade_state(made, sent, target)
         ours = _upgraded(mine, schemas, target)
         known = ours.state if before is None else _upgraded(before, schemas, target).state
         if not asked.is_modded:
@@ -362,8 +369,8 @@ class SaveService:
         transplant = rules.with_server_fields(known, state, schemas.rules(target))
         if before is not None and not is_blind:  # else the client cannot know what they are
             _require_no_change(transplant.changed)
-        theirs = Content(
-            state=checked(transplant.state, self._limits).state,
+        theirs = RevisionContent(
+            state=validate_client_state(transplant.state, self._limits).state,
             schema_version=target,
             device=asked.device,
             play_time_s=slot.play_time_s if asked.play_time_s is None else asked.play_time_s,
@@ -376,8 +383,8 @@ class SaveService:
         self,
         work: SaveTransaction,
         base: int,
-        theirs: Content,
-        ours: Content,
+        theirs: RevisionContent,
+        ours: RevisionContent,
         schemas: TitleSchemas,
         *,
         refuses: bool,
@@ -390,7 +397,7 @@ class SaveService:
         if base != slot.progression_version:
             branches = [OpenBranch(*each) for each in await work.list_open_branches()]
             parents = await work.read_parents()
-            ancestor = rules.where_merged(parents, base, slot.progression_version, branches)
+            ancestor = rules.find_merge_base(parents, base, slot.progression_version, branches)
             met = await _kept_content(work, ancestor) if ancestor is not None else None
             if met is not None:
                 ancestor_state = _upgraded(met, schemas, target).state
@@ -406,7 +413,8 @@ class SaveService:
             rules=schemas.rules(target),
             open_branches=branches,
             is_acceptable=lambda state: (
-                schemas.fits(state, target) and len(written(state).json) <= self._limits.bytes_max
+                schemas.fits(state, target)
+                and len(canonicalise_state(state).json) <= self._limits.bytes_max
             ),
         )
         # A large merge takes tens of milliseconds, for which nobody else shall wait.
@@ -514,10 +522,10 @@ class SaveService:
         base = await _kept_content(work, conflict.base) if conflict.base is not None else None
         proposal: State = {}
         if head.state is not None and own.state is not None:
-            schemas = await self._schemas.of(slot.title, connection=work.connection)
+            schemas = await self._schemas.find_title(slot.title, connection=work.connection)
             version = max(head.schema_version, own.schema_version)
             sides = [
-                schemas.upgraded(parse_state(each.state), each.schema_version, version)
+                schemas.upgrade_state(parse_state(each.state), each.schema_version, version)
                 for each in (head, own)
                 if each.state is not None
             ]
@@ -547,7 +555,9 @@ class SaveService:
     ) -> wire.SaveWritten:
         """Make an old state current again; the server's fields stay as they are now."""
 
-        async def make(work: SaveTransaction, schemas: TitleSchemas, ours: Content) -> _Made:
+        async def make(
+            work: SaveTransaction, schemas: TitleSchemas, ours: RevisionContent
+        ) -> _Made:
             found = await _kept_content(work, revision)
             if found is None:
                 raise wire.RevisionNotFound
@@ -569,9 +579,11 @@ class SaveService:
                 "choose: send `choose`, `fields` or a combined `state`.", field="choose"
             )
 
-        combined = None if asked.state is None else checked(asked.state, self._limits)
+        combined = None if asked.state is None else validate_client_state(asked.state, self._limits)
 
-        async def make(work: SaveTransaction, schemas: TitleSchemas, ours: Content) -> _Made:
+        async def make(
+            work: SaveTransaction, schemas: TitleSchemas, ours: RevisionContent
+        ) -> _Made:
             conflict = await work.read_conflict(asked.conflict_id)
             if conflict.status != "open":
                 raise wire.ConflictSettled("This conflict is resolved already.")
@@ -588,8 +600,8 @@ class SaveService:
             merge_rules = schemas.rules(target)
             state = self._resolved(asked, merge_rules, met, mine.state, theirs.state, newest=newest)
             schemas.validate(state, target)
-            content = Content(
-                state=checked(state, self._limits).state,
+            content = RevisionContent(
+                state=validate_client_state(state, self._limits).state,
                 schema_version=target,
                 device=asked.device,
                 play_time_s=max(ours.play_time_s, branch.play_time_s),
@@ -631,7 +643,9 @@ class SaveService:
     ) -> wire.SaveWritten:
         """Take back a resolution that is still current; the conflict is open again."""
 
-        async def make(work: SaveTransaction, schemas: TitleSchemas, ours: Content) -> _Made:
+        async def make(
+            work: SaveTransaction, schemas: TitleSchemas, ours: RevisionContent
+        ) -> _Made:
             conflict = await work.read_conflict(asked.conflict_id)
             if conflict.status != "resolved":
                 raise wire.ConflictSettled("This conflict is open; there is nothing to undo.")
@@ -687,7 +701,7 @@ class SaveService:
             slot = work.slot
             if base is not ANY and base != slot.progression_version:
                 raise _moved_on(slot)
-            schemas = await self._schemas.of(slot.title, connection=work.connection)
+            schemas = await self._schemas.find_title(slot.title, connection=work.connection)
             made = await make(work, schemas, _content_of(slot))
             new = NewRevision(
                 slot.last_revision + 1, made.parents, made.reason, made.content, made.source
@@ -723,22 +737,22 @@ class SaveService:
         needed = {head, newest}
         for _, base, branch in await work.list_open_branches():
             needed |= {branch} if base is None else {base, branch}
-        gone = rules.prunable(kept, needed=needed, retention=self._retention)
+        gone = rules.list_prunable(kept, needed=needed, retention=self._retention)
         await work.prune_revisions(gone, rows_max=REVISIONS_MAX)
 
 
 class _Decided(NamedTuple):
     """A decision, and the states that it came of."""
 
-    decision: Decision
-    ours: Content
+    decision: WriteDecision
+    ours: RevisionContent
     ancestor_state: State | None
 
 
 class _Made(NamedTuple):
     """A revision that is made of what is stored."""
 
-    content: Content
+    content: RevisionContent
     parents: tuple[int, ...]
     reason: wire.Reason
     source: int | None
@@ -746,7 +760,7 @@ class _Made(NamedTuple):
     reopens: str | None = None
 
 
-_Make: TypeAlias = Callable[[SaveTransaction, TitleSchemas, Content], Awaitable[_Made]]
+_Make: TypeAlias = Callable[[SaveTransaction, TitleSchemas, RevisionContent], Awaitable[_Made]]
 
 
 class SlotAccess:
@@ -767,7 +781,7 @@ class SlotAccess:
         """Write a state, the server's fields too, as a new revision of a locked slot."""
         stored = await lock_slot(connection, slot.account_id, slot.slot_id)
         work = SaveTransaction(connection, stored, self._changes)
-        content = _content_of(stored)._replace(state=written(state).state, device="")
+        content = _content_of(stored)._replace(state=canonicalise_state(state).state, device="")
         number = stored.last_revision + 1
         new = NewRevision(number, (stored.progression_version,), "server", content)
         row = _row_of(new)
@@ -788,9 +802,9 @@ def _shown(slot: StoredSlot) -> SaveSlot:
     )
 
 
-def _content_of(slot: StoredSlot) -> Content:
+def _content_of(slot: StoredSlot) -> RevisionContent:
     assert slot.narrative_state is not None
-    return Content(
+    return RevisionContent(
         parse_state(slot.narrative_state),
         slot.schema_version,
         slot.device,
@@ -799,7 +813,7 @@ def _content_of(slot: StoredSlot) -> Content:
     )
 
 
-async def _kept_content(work: SaveTransaction, revision: int) -> Content | None:
+async def _kept_content(work: SaveTransaction, revision: int) -> RevisionContent | None:
     """Read what a revision holds; None if it was pruned, or forgotten altogether."""
     try:
         found = await work.read_revision(revision)
@@ -807,7 +821,7 @@ async def _kept_content(work: SaveTransaction, revision: int) -> Content | None:
         return None
     if found.state is None:
         return None
-    return Content(
+    return RevisionContent(
         parse_state(found.state),
         found.schema_version,
         found.device,
@@ -816,13 +830,13 @@ async def _kept_content(work: SaveTransaction, revision: int) -> Content | None:
     )
 
 
-def _upgraded(content: Content, schemas: TitleSchemas, target: int) -> Content:
-    state = schemas.upgraded(content.state, content.schema_version, target)
+def _upgraded(content: RevisionContent, schemas: TitleSchemas, target: int) -> RevisionContent:
+    state = schemas.upgrade_state(content.state, content.schema_version, target)
     return content._replace(state=state, schema_version=target)
 
 
 def _row_of(new: NewRevision) -> RevisionRow:
-    state = written(new.content.state)
+    state = canonicalise_state(new.content.state)
     return RevisionRow(
         new.revision,
         new.parents,
@@ -832,7 +846,7 @@ def _row_of(new: NewRevision) -> RevisionRow:
         new.content.schema_version,
         new.content.device,
         new.content.play_time_s,
-        checksum_of(state.json),
+        compute_checksum(state.json),
         new.content.is_modded,
     )
 
@@ -844,8 +858,8 @@ def _said_of(new: NewRevision, device: str, resolved: str | None) -> Mapping[str
 
 def _details(
     slot: StoredSlot,
-    decision: Decision,
-    ours: Content,
+    decision: WriteDecision,
+    ours: RevisionContent,
     ancestor_state: State | None,
     conflict_id: str | None,
 ) -> wire.ConflictDetails:

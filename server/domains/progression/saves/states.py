@@ -35,7 +35,7 @@ class StateLimits(NamedTuple):
     mods_bytes_max: int
 
 
-class Written(NamedTuple):
+class CanonicalState(NamedTuple):
     """A state in its canonical form."""
 
     state: State
@@ -44,15 +44,15 @@ class Written(NamedTuple):
     @property
     def checksum(self) -> str:
         """The checksum of the state."""
-        return checksum_of(self.json)
+        return compute_checksum(self.json)
 
 
-def checksum_of(canonical: bytes) -> str:
+def compute_checksum(canonical: bytes) -> str:
     """Give the checksum of a canonical form."""
     return f"sha256:{sha256(canonical).hexdigest()}"
 
 
-def written(state: State) -> Written:
+def canonicalise_state(state: State) -> CanonicalState:
     """Write a state in its canonical form, numbers made canonical in the state as well."""
     try:
         canonical = orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
@@ -61,13 +61,13 @@ def written(state: State) -> Written:
             canonical = orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:  # an integer that a merge or a patch made too large
         raise _wrong("", f"it cannot be written as JSON: {error}") from None
-    return Written(state, canonical)
+    return CanonicalState(state, canonical)
 
 
-def checked(state: State, limits: StateLimits) -> Written:
+def validate_client_state(state: State, limits: StateLimits) -> CanonicalState:
     """Write a state that a client sent; raise `TooLarge` or `InvalidField` where out of bounds."""
     _check_depth(state, limits.depth_max)
-    result = written(state)
+    result = canonicalise_state(state)
     if len(result.json) > limits.bytes_max:
         size = f"{len(result.json)} bytes as compact JSON"
         raise TooLarge(f"state: it has {size}, of at most {limits.bytes_max}.", field="state")
@@ -126,7 +126,7 @@ def check_patch(patch: object) -> None:
                 raise PatchRefused(f"Operation {place}: `{name}` must be a JSON Pointer.")
 
 
-def patched(state: State, patch: Sequence[Mapping[str, Any]], limits: StateLimits) -> State:
+def apply_patch(state: State, patch: Sequence[Mapping[str, Any]], limits: StateLimits) -> State:
     """Apply a patch; raise `PatchRefused` with the operation that does not fit.
 
     One operation after the other, so that copies of copies are stopped before they fill memory.

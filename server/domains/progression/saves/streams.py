@@ -18,7 +18,7 @@ from protocol.ids import UserId
 from protocol.saves import ProgressChange, Unwatch, Watch, Watching
 from server.core.clock import wire_time
 from server.core.subscriptions import PollPolicy, Subscriptions, TooManySubscribers, Topic
-from server.gateway.session.sessions import Route, Routes, Session, update_frame
+from server.gateway.session.sessions import CommandRoute, Routes, Session, update_frame
 
 POLL: Final = PollPolicy(live_s=30.0, alone_s=2.0)
 KEY: Final = ("progress",)
@@ -38,8 +38,8 @@ class ProgressStreams:
     def routes(self) -> Routes:
         """Say how the commands are carried out."""
         return {
-            Watch: Route(awaited=self._watch, for_companions=True),
-            Unwatch: Route(immediate=self._unwatch, for_companions=True),
+            Watch: CommandRoute(awaited=self._watch, for_companions=True),
+            Unwatch: CommandRoute(immediate=self._unwatch, for_companions=True),
         }
 
     async def append(
@@ -69,7 +69,7 @@ class ProgressStreams:
         topic.send(notice.payload)
         return True
 
-    async def catch_up(self, topics: Sequence[Topic[Session]]) -> None:
+    async def deliver_missed(self, topics: Sequence[Topic[Session]]) -> None:
         """Read what each account has beyond what was delivered here."""
         after = {UserId(topic.key): topic.number for topic in topics if topic.number != NO_NUMBER}
         changes = await self._store.read_after(after) if after else []
@@ -94,7 +94,7 @@ class ProgressStreams:
                 "Too many clients follow changes; send progress.watch later."
             ) from None
         session.follow(KEY, stop)
-        number, changes = await self._store.read(account_id, command.after)
+        number, changes = await self._store.read_changes(account_id, command.after)
         if (topic := self._accounts.get(account_id)) is not None:
             topic.note_read(number)
             topic.request_catch_up()  # what was committed while it was read

@@ -14,9 +14,9 @@ from server.core.subscriptions import AnnouncedSweep
 from server.domains.contract import Domain, Job
 from server.domains.interfaces import SignedRequests
 from server.domains.progression.telemetry.forwarding import (
-    Forwarder,
+    ForwardTarget,
     StreamTarget,
-    Target,
+    TelemetryForwarder,
     WebhookTarget,
     read_secret,
 )
@@ -27,8 +27,8 @@ from server.domains.progression.telemetry.http import (
     TelemetryRoutes,
 )
 from server.domains.progression.telemetry.jobs import TelemetryMaintenance
-from server.domains.progression.telemetry.reports import Reports
-from server.domains.progression.telemetry.schemas import SchemaRegistry
+from server.domains.progression.telemetry.reports import ReportBuilder
+from server.domains.progression.telemetry.schemas import TelemetrySchemaRegistry
 from server.domains.progression.telemetry.service import TelemetryService
 from server.domains.progression.telemetry.settings import TelemetrySettings
 from server.domains.services import Services
@@ -40,10 +40,10 @@ def build(services: Services) -> Domain:
     settings, clock = services.settings(TelemetrySettings), services.clock
     store, schemas = TelemetryStore(services.database), TelemetrySchemaStore(services.database)
     consents = ConsentStore(services.database, services.rls)
-    registry, opt_in = SchemaRegistry(schemas), settings.needs_opt_in()
+    registry, opt_in = TelemetrySchemaRegistry(schemas), settings.needs_opt_in()
     targets = tuple(_targets(services, settings))
     forwards = ForwardStore(services.database)
-    forwarder = Forwarder(forwards, targets)
+    forwarder = TelemetryForwarder(forwards, targets)
     service = TelemetryService(
         store=store,
         consents=consents,
@@ -72,9 +72,9 @@ def build(services: Services) -> Domain:
         store=store,
         schemas=schemas,
         registry=registry,
-        changed=AnnouncedSweep(services.subscriptions, "telemetry-schemas", registry.look),
+        changed=AnnouncedSweep(services.subscriptions, "telemetry-schemas", registry.reload),
     )
-    reports = ReportRoutes(Reports(ReportStore(services.database), clock))
+    reports = ReportRoutes(ReportBuilder(ReportStore(services.database), clock))
     totals = service.totals
     numbers = MetricsCollector(
         gauges=(
@@ -121,7 +121,7 @@ def build(services: Services) -> Domain:
     )
 
 
-def _targets(services: Services, settings: TelemetrySettings) -> Iterator[Target]:
+def _targets(services: Services, settings: TelemetrySettings) -> Iterator[ForwardTarget]:
     """Make what is set; raise `StartRefused` for what cannot be used."""
     if settings.webhook_url:
         yield _webhook(services, settings)
@@ -129,7 +129,7 @@ def _targets(services: Services, settings: TelemetrySettings) -> Iterator[Target
         yield _stream(services, settings)
 
 
-def _webhook(services: Services, settings: TelemetrySettings) -> Target:
+def _webhook(services: Services, settings: TelemetrySettings) -> ForwardTarget:
     requests = services.interfaces.get(SignedRequests)
     secret = settings.webhook_secret
     try:
@@ -143,7 +143,7 @@ def _webhook(services: Services, settings: TelemetrySettings) -> Target:
     return WebhookTarget(requests, url=settings.webhook_url, key=key, clock=services.clock)
 
 
-def _stream(services: Services, settings: TelemetrySettings) -> Target:
+def _stream(services: Services, settings: TelemetrySettings) -> ForwardTarget:
     # Only here: importing it takes a third of a second, which others need not wait.
     from persistence.telemetry.stream import RedisStreamWriter
 

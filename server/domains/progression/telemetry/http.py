@@ -22,9 +22,9 @@ from server.core.clock import Clock, wire_time
 from server.core.cursors import CursorCodec
 from server.core.rate_limits import Rate, RateLimiter
 from server.core.subscriptions import AnnouncedSweep
-from server.domains.progression.telemetry.reports import Reports, as_csv, as_svg
+from server.domains.progression.telemetry.reports import ReportBuilder, as_csv, as_svg
 from server.domains.progression.telemetry.rules import is_allowed
-from server.domains.progression.telemetry.schemas import SchemaRegistry, compile_schema
+from server.domains.progression.telemetry.schemas import TelemetrySchemaRegistry, compile_schema
 from server.domains.progression.telemetry.service import TelemetryService
 from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
 
@@ -71,7 +71,7 @@ class TelemetryRoutes:
         ]
 
     def _admit(self, request: HttpRequest) -> None:
-        self._limiter.require(request.who.user_id, self._clock.monotonic())
+        self._limiter.require_allowed(request.who.user_id, self._clock.monotonic())
 
     async def _ingest(self, request: HttpRequest) -> wire.TelemetryAccepted:
         batch: wire.TelemetryBatch = request.body
@@ -140,7 +140,7 @@ class ConsentRoutes:
 
     async def _decide(self, request: HttpRequest) -> wire.Consents:
         asked: wire.ConsentRequest = request.body
-        self._limiter.require(request.who.user_id, self._clock.monotonic())
+        self._limiter.require_allowed(request.who.user_id, self._clock.monotonic())
         if asked.consents.get("sharing") and _is_private(request):
             raise wire.SharingRefused
         await self._store.record_decisions(
@@ -169,7 +169,7 @@ class TelemetryAdminRoutes:
         service: TelemetryService,
         store: TelemetryStore,
         schemas: TelemetrySchemaStore,
-        registry: SchemaRegistry,
+        registry: TelemetrySchemaRegistry,
         changed: AnnouncedSweep,
     ) -> None:
         self._service = service
@@ -242,8 +242,8 @@ class TelemetryAdminRoutes:
             path.event_type, path.version, asked.json_schema, asked.purpose, asked.kept_days
         )
         await self._schemas.put(new, actor=request.who.user_id)
-        await self._registry.look()
-        self._changed.announce()
+        await self._registry.reload()
+        self._changed.announce_sweep()
         return await self._all_schemas()
 
     async def _list_letters(self, request: HttpRequest) -> wire.DeadLetters:
@@ -276,7 +276,7 @@ class TelemetryAdminRoutes:
 class ReportRoutes:
     """The addresses of reports, for those who make the game."""
 
-    def __init__(self, reports: Reports) -> None:
+    def __init__(self, reports: ReportBuilder) -> None:
         self._reports = reports
 
     def endpoints(self) -> list[Endpoint]:
@@ -301,7 +301,7 @@ class ReportRoutes:
         if name is None:
             raise NotFound(f"There is no such report; there are {', '.join(REPORT_NAMES)}.")
         query: ReportQuery = request.query
-        report = await self._reports.make(name, query)
+        report = await self._reports.build_report(name, query)
         if query.format == "csv":
             return RawResponse(as_csv(report).encode(), "text/csv; charset=utf-8")
         if query.format == "svg":

@@ -14,9 +14,9 @@ from persistence.telemetry.store import TelemetryStore, TypeRetention
 from server.core.clock import Clock
 from server.core.periodic import repeat_every
 from server.domains.progression.telemetry.builtin import BUILT_IN
-from server.domains.progression.telemetry.forwarding import Forwarder
-from server.domains.progression.telemetry.rules import first_id
-from server.domains.progression.telemetry.schemas import SchemaRegistry
+from server.domains.progression.telemetry.forwarding import TelemetryForwarder
+from server.domains.progression.telemetry.rules import smallest_id_at
+from server.domains.progression.telemetry.schemas import TelemetrySchemaRegistry
 from server.domains.progression.telemetry.service import TelemetryService
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ STEPS_AT_ONCE_MAX: Final = 2000
 _DAY_S: Final = 86_400.0
 
 
-class Clear(Protocol):
+class DeleteOld(Protocol):
     """Deletes some of what is older than so many seconds; says how many."""
 
     async def __call__(self, kept_s: float, /, *, limit: int) -> int:
@@ -46,10 +46,10 @@ class TelemetryMaintenance:
         store: TelemetryStore,
         forwards: ForwardStore,
         schemas: TelemetrySchemaStore,
-        registry: SchemaRegistry,
+        registry: TelemetrySchemaRegistry,
         service: TelemetryService,
         clock: Clock,
-        forwarder: Forwarder,
+        forwarder: TelemetryForwarder,
         letters_kept_days: float,
         forwards_kept_days: float,
     ) -> None:
@@ -71,16 +71,16 @@ class TelemetryMaintenance:
             await self._schemas.add_missing(
                 NewTelemetrySchema(each.event_type, 1, each.schema, each.purpose, each.kept_days)
             )
-        await self._registry.look()
+        await self._registry.reload()
         await self._make_days()
 
     async def run(self) -> None:
         """Do it again and again, until cancelled."""
-        await repeat_every(MAINTAIN_EVERY_S, self.look, "maintenance of telemetry")
+        await repeat_every(MAINTAIN_EVERY_S, self.run_once, "maintenance of telemetry")
 
-    async def look(self) -> None:
+    async def run_once(self) -> None:
         """Do all of it once."""
-        await self._registry.look()
+        await self._registry.reload()
         await self._make_days()
         async with self._store.lead_partitions() as is_leader:
             if is_leader:
@@ -123,10 +123,10 @@ class TelemetryMaintenance:
         await self._store.record_cleared(kept, min(start, end))
 
 
-async def _all_of(clear: Clear, kept_s: float) -> None:
+async def _all_of(clear: DeleteOld, kept_s: float) -> None:
     while await clear(kept_s, limit=CLEARED_AT_ONCE) == CLEARED_AT_ONCE:
         pass
 
 
 def _id_at(moment: datetime) -> str:
-    return first_id(int(moment.timestamp() * 1000))
+    return smallest_id_at(int(moment.timestamp() * 1000))

@@ -17,7 +17,7 @@ from protocol.telemetry_reports import (
     TelemetryReport,
 )
 from server.core.clock import Clock
-from server.domains.progression.telemetry.rules import first_id
+from server.domains.progression.telemetry.rules import smallest_id_at
 
 DAYS_BY_DEFAULT: Final = 30
 BARS_MAX: Final = 100
@@ -42,14 +42,14 @@ PLOTS: Final[Mapping[ReportName, _Plot]] = {
 }
 
 
-class Reports:
+class ReportBuilder:
     """Makes reports."""
 
     def __init__(self, store: ReportStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
-    async def make(self, name: ReportName, asked: ReportQuery) -> TelemetryReport:
+    async def build_report(self, name: ReportName, asked: ReportQuery) -> TelemetryReport:
         """Make a report; raise `InvalidField` for days that are none."""
         last = self._day(asked.last, "last", self._clock.now().date())
         first = self._day(asked.first, "first", last - timedelta(days=DAYS_BY_DEFAULT - 1))
@@ -124,4 +124,4 @@ def _id_of(day: date) -> str:
     ms = int(datetime.combine(day, time(), UTC).timestamp() * 1000)
     if ms < 0:
         raise ValueError(day)
-    return first_id(ms)
+    return smallest_id_at(ms)

@@ -50,7 +50,7 @@ class _Compiled(NamedTuple):
     check: Check
 
 
-class SchemaRegistry:
+class TelemetrySchemaRegistry:
     """What this node knows of the types; `look` brings it up to date."""
 
     def __init__(self, store: TelemetrySchemaStore) -> None:
@@ -59,7 +59,7 @@ class SchemaRegistry:
         self.types: Mapping[str, EventType] = {}
         self.kept_days_max = 0
 
-    async def look(self) -> None:
+    async def reload(self) -> None:
         """Read the schemas, and compile those that are new or were corrected."""
         self._take(await self._store.list_schemas())
 

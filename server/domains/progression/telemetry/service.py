@@ -22,14 +22,14 @@ from protocol.telemetry import RefusedEvent, Replayed, TelemetryAccepted
 from server.core.clock import Clock
 from server.domains.progression.telemetry.rules import (
     Decisions,
-    Event,
-    Problem,
-    Reading,
+    EventValidator,
+    RejectedEvent,
+    ValidatedEvent,
     allows_unknown,
     id_ms,
     is_allowed,
 )
-from server.domains.progression.telemetry.schemas import SchemaRegistry
+from server.domains.progression.telemetry.schemas import TelemetrySchemaRegistry
 
 # Enough to keep the database busy, and few of the pool's connections, which games need.
 INGESTS_AT_ONCE: Final = 4
@@ -54,12 +54,12 @@ class IngestTotals:
 class _Batch:
     """What was read of a batch: events with their place in it, and what was refused so far."""
 
-    events: list[tuple[int, Event]] = field(default_factory=list)
-    letters: list[tuple[int, Problem]] = field(default_factory=list)
+    events: list[tuple[int, ValidatedEvent]] = field(default_factory=list)
+    letters: list[tuple[int, RejectedEvent]] = field(default_factory=list)
     refused: list[RefusedEvent] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
 
-    def refuse(self, index: int, problem: Problem, *, kept: bool = False) -> None:
+    def refuse(self, index: int, problem: RejectedEvent, *, kept: bool = False) -> None:
         self.refused.append(
             RefusedEvent(
                 index=index,
@@ -79,7 +79,7 @@ class TelemetryService:
         *,
         store: TelemetryStore,
         consents: ConsentStore,
-        schemas: SchemaRegistry,
+        schemas: TelemetrySchemaRegistry,
         clock: Clock,
         opt_in: Collection[str],
         letters_max: int,
@@ -128,7 +128,7 @@ class TelemetryService:
 
     async def replay(self, event_type: str, *, after: int) -> Replayed:
         """Check some dead letters of a type again; those that fit now are stored."""
-        await self._schemas.look()
+        await self._schemas.reload()
         letters = await self._store.list_dead_letters_to_replay(
             event_type, after=after, limit=REPLAYED_AT_ONCE
         )
@@ -153,8 +153,8 @@ class TelemetryService:
         batch, seen = _Batch(), set[str]()
         reading = self._reading(account_id)
         for index, each in enumerate(raw):
-            read = reading.read(each)
-            if isinstance(read, Problem):
+            read = reading.validate_event(each)
+            if isinstance(read, RejectedEvent):
                 if read.letter is not None:
                     batch.letters.append((index, read))
                 else:
@@ -166,8 +166,8 @@ class TelemetryService:
                 batch.events.append((index, read))
         return batch
 
-    def _reading(self, account_id: UserId) -> Reading:
-        return Reading(
+    def _reading(self, account_id: UserId) -> EventValidator:
+        return EventValidator(
             account_id=account_id,
             now_ms=self._clock.now_ms(),
             types=self._schemas.types,
@@ -204,7 +204,7 @@ class TelemetryService:
             await self._keep_letters(work, batch, decisions, is_shared=is_shared)
         return len(new)
 
-    def _allowed(self, batch: _Batch, decisions: Decisions) -> list[Event]:
+    def _allowed(self, batch: _Batch, decisions: Decisions) -> list[ValidatedEvent]:
         """Give the events that may be stored; the others are refused."""
         types = self._schemas.types
         denied = {
@@ -223,7 +223,7 @@ class TelemetryService:
     async def _keep_letters(
         self, work: IngestTransaction, batch: _Batch, decisions: Decisions, *, is_shared: bool
     ) -> None:
-        kept: list[tuple[Event, DeadLetterCode, str]] = []
+        kept: list[tuple[ValidatedEvent, DeadLetterCode, str]] = []
         has_room = self.letters < self._letters_max
         for index, problem in batch.letters:
             assert problem.letter is not None
@@ -252,12 +252,12 @@ class TelemetryService:
         self, account_id: UserId, letters: Sequence[StoredDeadLetter], done: Replayed
     ) -> None:
         reading = self._reading(account_id)
-        fitting: list[tuple[StoredDeadLetter, Event]] = []
+        fitting: list[tuple[StoredDeadLetter, ValidatedEvent]] = []
         dropped: list[int] = []
         failed: list[tuple[int, DeadLetterCode, str]] = []
         for letter in letters:
             read = reading.read_again(_event_of(letter))
-            if isinstance(read, Event):
+            if isinstance(read, ValidatedEvent):
                 fitting.append((letter, read))
             elif read.code in _FITS_NOTHING:
                 failed.append((letter.letter_id, read.code, read.text))  # type: ignore[arg-type]
@@ -278,7 +278,7 @@ class TelemetryService:
     async def _store_again(
         self,
         account_id: UserId,
-        fitting: Sequence[tuple[StoredDeadLetter, Event]],
+        fitting: Sequence[tuple[StoredDeadLetter, ValidatedEvent]],
         dropped: Sequence[int],
         done: Replayed,
     ) -> None:
@@ -316,16 +316,16 @@ class TelemetryService:
         done.dropped += len(there) - len(allowed)
 
 
-def _no_consent(event: Event, purpose: str) -> Problem:
-    return Problem(
+def _no_consent(event: ValidatedEvent, purpose: str) -> RejectedEvent:
+    return RejectedEvent(
         "no_consent",
         f"This account does not allow {purpose}: /v1/me/consents.",
         event.event_id,
     )
 
 
-def _event_of(letter: StoredDeadLetter) -> Event:
-    return Event(
+def _event_of(letter: StoredDeadLetter) -> ValidatedEvent:
+    return ValidatedEvent(
         letter.event_id,
         letter.event_type,
         letter.payload,
@@ -335,6 +335,6 @@ def _event_of(letter: StoredDeadLetter) -> Event:
     )
 
 
-def _columns(events: Sequence[Event]) -> EventColumns:
+def _columns(events: Sequence[ValidatedEvent]) -> EventColumns:
     event_ids, types, payloads, times, sessions, versions = zip(*events, strict=True)
     return EventColumns(event_ids, types, payloads, times, sessions, versions)
