@@ -164,7 +164,7 @@ class MetadataSigner:
     ) -> Any:
         # It takes up to seconds where the libraries of cloud providers are installed as well.
         signing = import_module("server.domains.progression.packages.signing")
-        repository = signing.Repository(
+        repository = signing.SigningRound(
             seal=self._seal, keys=keys, newest=newest, now=now, lifetimes_s=self._lifetimes_s
         )
         return repository.sign(released, rotate=rotate)
